@@ -1,0 +1,1 @@
+"""Waveforms: read, write, resample, loudness, voice activity, spectra. No torch."""

@@ -1,0 +1,1 @@
+"""ONNX Runtime engine: text and voice to audio. No torch."""

@@ -1,0 +1,1 @@
+"""Voice packages: stores, versions, aliases, history, audit. No torch."""

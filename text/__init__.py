@@ -1,0 +1,1 @@
+"""Text to phonemes, for every language. No torch."""

@@ -1,0 +1,1 @@
+"""LoRA fine-tuning, training of the nano base, export to ONNX."""
