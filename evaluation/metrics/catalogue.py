@@ -1,0 +1,118 @@
+"""What each metric is: unit, direction, what it needs, which model it trusts and what its value does not tell.
+
+A value without this metadata cannot be compared: PESQ narrow band and wide band differ by up to one point on the same pair,
+and a similarity of one speaker encoder says nothing about another encoder's. Reports print it beside every value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.errors import ConfigurationError
+
+
+class Direction(StrEnum):
+    """Which way a metric gets better."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+class Protocol(StrEnum):
+    """How the audio that a metric judges came to be.
+
+    COPY: a held-out recording through posterior encoder, flow-free latent and decoder, frame by frame aligned with it.
+    TTS: a sentence spoken from its text; nothing is aligned with any recording.
+    """
+
+    COPY = "copy"
+    TTS = "tts"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Metadata of one metric.
+
+    name: identifier in gates.yaml, gates.json and OpenMetrics.
+    title: what a person reads.
+    unit: "MOS-LQO", "ratio", "dB", "1" for a pure number between 0 and 1.
+    needs_reference: whether an aligned recording of the same words is needed.
+    needs_text: whether the spoken text is needed.
+    model: the model or standard that gives the value, with its version where one exists.
+    caution: what the value does not tell.
+    """
+
+    name: str
+    title: str
+    unit: str
+    direction: Direction
+    protocols: tuple[Protocol, ...]
+    needs_reference: bool
+    needs_text: bool
+    model: str
+    caution: str
+
+    def better(self, value: float, limit: float) -> bool:
+        """True when value meets limit in this metric's direction (equal counts; NaN never does)."""
+        return value >= limit if self.direction is Direction.HIGHER else value <= limit
+
+
+def _metric(
+    name: str,
+    title: str,
+    unit: str,
+    direction: Direction,
+    protocols: tuple[Protocol, ...],
+    model: str,
+    caution: str,
+    *,
+    reference: bool = False,
+    text: bool = False,
+) -> Metric:
+    return Metric(name, title, unit, direction, protocols, reference, text, model, caution)
+
+
+_COPY, _TTS = (Protocol.COPY,), (Protocol.TTS,)
+_UP, _DOWN = Direction.HIGHER, Direction.LOWER
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        _metric("pesq_nb", "PESQ narrow band", "MOS-LQO", _UP, _COPY, "ITU-T P.862 with P.862.1 mapping (pesq)",
+                "Needs the same words at the same times; blind to clipping and to everything above 3.4 kHz.", reference=True),
+        _metric("pesq_wb", "PESQ wide band", "MOS-LQO", _UP, _COPY, "ITU-T P.862.2 (pesq)",
+                "Needs the same words at the same times; punishes faint hiss far beyond what is heard.", reference=True),
+        _metric("stoi", "STOI", "1", _UP, _COPY, "Taal et al. 2011 (pystoi)",
+                "Untrained copy synthesis already passes 0.95: low values alarm, high values prove little.", reference=True),
+        _metric("estoi", "Extended STOI", "1", _UP, _COPY, "Jensen and Taal 2016 (pystoi)",
+                "Needs alignment to about a millisecond.", reference=True),
+        _metric("phone_error_rate", "Phoneme error rate", "1", _DOWN, _TTS, "the base's own phoneme recogniser",
+                "Counts the recogniser's mistakes too: compare with the rate on real recordings.", text=True),
+        _metric("failed_sentences", "Failed sentences", "1", _DOWN, _TTS, "rules on duration, loops, silence and cut-off",
+                "Share of sentences a listener would reject at once.", text=True),
+        _metric("speaker_similarity", "Speaker similarity, relative", "ratio", _UP, _TTS, "GE2E (resemblyzer 0.1.4)",
+                "Cosine to held-out recordings divided by the voice's own real-to-real cosine."),
+        _metric("dnsmos", "DNSMOS overall", "MOS", _UP, (Protocol.COPY, Protocol.TTS), "DNSMOS P.835 (speechmos)",
+                "A prediction made for noise suppression; generous to clean synthetic speech."),
+        _metric("level_dbfs", "Level of active speech", "dBFS", _UP, (Protocol.COPY, Protocol.TTS), "RMS over active frames",
+                "Too quiet or too loud is a setting, not a voice."),
+        _metric("peak_dbfs", "Sample peak", "dBFS", _DOWN, (Protocol.COPY, Protocol.TTS), "largest absolute sample",
+                "Inter-sample peaks can be higher."),
+        _metric("bandwidth_hz", "Bandwidth", "Hz", _UP, (Protocol.COPY, Protocol.TTS), "99 % energy roll-off of active speech",
+                "Telephone sound passes PESQ; this sees it."),
+        _metric("memorisation", "Memorisation gap", "ratio", _DOWN, _TTS, "validation over training loss",
+                "A large gap says that the adapter repeats its recordings instead of learning the voice."),
+    )
+}
+
+
+def metric(name: str) -> Metric:
+    """The metadata of a metric. Raises ConfigurationError with the known names when there is none of that name."""
+    try:
+        return METRICS[name]
+    except KeyError:
+        raise ConfigurationError(
+            f"gates: there is no metric named {name!r}",
+            remedy=f"use one of: {', '.join(sorted(METRICS))}",
+        ) from None

@@ -1,0 +1,139 @@
+"""Error rates between phone (or word) sequences, and the rules that call a sentence failed."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class EditCounts:
+    """Counts of a minimum edit path from a reference of `length` items to a hypothesis."""
+
+    substitutions: int
+    deletions: int
+    insertions: int
+    length: int
+
+    @property
+    def errors(self) -> int:
+        """Substitutions, deletions and insertions together."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def rate(self) -> float:
+        """Errors per reference item; above 1 when much was inserted. An empty reference has rate 0 or infinity."""
+        if self.length == 0:
+            return 0.0 if self.errors == 0 else float("inf")
+        return self.errors / self.length
+
+    def __add__(self, other: EditCounts) -> EditCounts:
+        return EditCounts(
+            self.substitutions + other.substitutions,
+            self.deletions + other.deletions,
+            self.insertions + other.insertions,
+            self.length + other.length,
+        )
+
+
+def edit_counts(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> EditCounts:
+    """Levenshtein distance split by kind; ties prefer substitution over deletion over insertion.
+
+    Memory is (len(reference) + 1) x (len(hypothesis) + 1) of 32-bit integers.
+    """
+    rows, columns = len(reference), len(hypothesis)
+    cost = np.zeros((rows + 1, columns + 1), np.int32)
+    cost[:, 0] = np.arange(rows + 1)
+    cost[0, :] = np.arange(columns + 1)
+    for i in range(1, rows + 1):
+        item, above, here = reference[i - 1], cost[i - 1], cost[i]
+        for j in range(1, columns + 1):
+            diagonal = above[j - 1] + (item != hypothesis[j - 1])
+            here[j] = min(diagonal, above[j] + 1, here[j - 1] + 1)
+    substitutions = deletions = insertions = 0
+    i, j = rows, columns
+    while i or j:
+        if i and j and cost[i, j] == cost[i - 1, j - 1] + (reference[i - 1] != hypothesis[j - 1]):
+            substitutions += int(reference[i - 1] != hypothesis[j - 1])
+            i, j = i - 1, j - 1
+        elif i and cost[i, j] == cost[i - 1, j] + 1:
+            deletions, i = deletions + 1, i - 1
+        else:
+            insertions, j = insertions + 1, j - 1
+    return EditCounts(substitutions, deletions, insertions, rows)
+
+
+def total(counts: Sequence[EditCounts]) -> EditCounts:
+    """Counts summed over sentences: the corpus rate weighs every phone once, not every sentence."""
+    return sum(counts, EditCounts(0, 0, 0, 0))
+
+
+@dataclass(frozen=True)
+class SentenceLimits:
+    """When a spoken sentence counts as failed.
+
+    duration_ratio_min, duration_ratio_max: spoken seconds over the seconds its phones take at the voice's measured rate.
+    error_rate_max: phone error rate above which the words are not there.
+    loop_run: how many times in a row the same group of codes may follow itself.
+    silence_dbfs: an RMS below this is silence.
+    """
+
+    duration_ratio_min: float = 0.6
+    duration_ratio_max: float = 1.7
+    error_rate_max: float = 0.5
+    loop_run: int = 4
+    silence_dbfs: float = -50.0
+
+
+def longest_loop(codes: Sequence[int], max_period: int = 25, min_span: int = 12) -> int:
+    """How often the most repeated group of codes follows itself without a break (1: nothing repeats).
+
+    Groups of 1 to max_period codes are tried; a repetition counts only when it spans at least min_span codes, because a held
+    vowel or a pause repeats one code a few times in healthy speech.
+    """
+    best = 1
+    items = np.asarray(codes)
+    for period in range(1, min(max_period, len(items) // 2) + 1):
+        same = items[period:] == items[:-period]
+        run = longest = 0
+        for equal in same:
+            run = run + 1 if equal else 0
+            longest = max(longest, run)
+        if longest + period >= max(min_span, 2 * period):
+            best = max(best, (longest + period) // period if period > 1 else (longest + 1) // min_span + 1)
+    return best
+
+
+def sentence_failures(
+    *,
+    duration_s: float,
+    expected_s: float,
+    rms_dbfs: float,
+    error_rate: float,
+    loop: int,
+    reached_limit: bool,
+    limits: SentenceLimits,
+) -> tuple[str, ...]:
+    """The reasons why a sentence failed, in words; empty when it did not.
+
+    duration_s, expected_s: spoken seconds and the seconds expected from its phones. loop: value of longest_loop.
+    reached_limit: decoding stopped at its length limit instead of the end token (cut off).
+    """
+    reasons = []
+    if rms_dbfs < limits.silence_dbfs:
+        reasons.append(f"silent: {rms_dbfs:.0f} dBFS is below {limits.silence_dbfs:g}")
+    ratio = duration_s / expected_s if expected_s > 0 else float("inf")
+    if not limits.duration_ratio_min <= ratio <= limits.duration_ratio_max:
+        reasons.append(
+            f"duration {duration_s:.2f} s is {ratio:.2f} of the expected {expected_s:.2f} s "
+            f"(limits {limits.duration_ratio_min:g} to {limits.duration_ratio_max:g})"
+        )
+    if loop > limits.loop_run:
+        reasons.append(f"loops: a group of codes follows itself {loop} times (limit {limits.loop_run})")
+    if reached_limit:
+        reasons.append("cut off: no end token before the length limit")
+    if not error_rate <= limits.error_rate_max:
+        reasons.append(f"words missing: phoneme error rate {error_rate:.0%} is above {limits.error_rate_max:.0%}")
+    return tuple(reasons)

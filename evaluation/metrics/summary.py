@@ -1,0 +1,36 @@
+"""Mean, worst and bootstrap interval of a metric over sentences, and refusal below a minimum count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluation.metrics.catalogue import Direction
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A metric over N sentences: mean, worst value and its index, and the bootstrap interval of the mean (95 %)."""
+
+    count: int
+    mean: float
+    worst: float
+    worst_index: int
+    low: float
+    high: float
+
+
+def summarise(values: Sequence[float], direction: Direction, *, seed: int = 0, resamples: int = 1000) -> Summary:
+    """Summary of finite values (at least one). The percentile bootstrap is seeded, so equal values give equal intervals.
+
+    Raises ValueError when there is no value or one is not finite: an unmeasurable sentence must be handled by the caller.
+    """
+    array = np.asarray(values, np.float64)
+    if array.size == 0 or not np.isfinite(array).all():
+        raise ValueError(f"cannot summarise {array.tolist()!r}: need at least one value, all finite")
+    index = int(np.argmin(array) if direction is Direction.HIGHER else np.argmax(array))
+    draws = np.random.default_rng(seed).choice(array, size=(resamples, array.size)).mean(axis=1)
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Summary(array.size, float(array.mean()), float(array[index]), index, float(low), float(high))
