@@ -87,22 +87,20 @@ class SentenceLimits:
     silence_dbfs: float = -50.0
 
 
-def longest_loop(codes: Sequence[int], max_period: int = 25, min_span: int = 12) -> int:
+def longest_loop(codes: Sequence[int], *, max_period: int = 50, min_span: int = 25) -> int:
     """How often the most repeated group of codes follows itself without a break (1: nothing repeats).
 
-    Groups of 1 to max_period codes are tried; a repetition counts only when it spans at least min_span codes, because a held
-    vowel or a pause repeats one code a few times in healthy speech.
+    Groups of 1 to max_period codes (2 s) are tried. A repetition counts only when it spans at least min_span codes (1 s):
+    held vowels and pauses repeat one code for a while in healthy speech.
     """
-    best = 1
     items = np.asarray(codes)
+    best = 1
     for period in range(1, min(max_period, len(items) // 2) + 1):
-        same = items[period:] == items[:-period]
-        run = longest = 0
-        for equal in same:
-            run = run + 1 if equal else 0
-            longest = max(longest, run)
-        if longest + period >= max(min_span, 2 * period):
-            best = max(best, (longest + period) // period if period > 1 else (longest + 1) // min_span + 1)
+        breaks = np.flatnonzero(items[period:] != items[:-period])
+        edges = np.concatenate(([-1], breaks, [len(items) - period]))
+        span = int(np.max(np.diff(edges)) - 1) + period
+        if span >= max(min_span, 2 * period):
+            best = max(best, span // period)
     return best
 
 

@@ -23,7 +23,9 @@ def rms_dbfs(samples: Samples) -> float:
     return float(10 * np.log10(max(power, _FLOOR**2)))
 
 
-def active_level_dbfs(samples: Samples, rate_hz: int, *, frame_s: float = 0.02, below_loudest_db: float = 30.0) -> float:
+def active_level_dbfs(
+    samples: Samples, rate_hz: int, *, frame_s: float = 0.02, below_loudest_db: float = 30.0
+) -> float:
     """RMS in dBFS over frames within below_loudest_db of the 95th percentile frame: pauses do not count."""
     power = _frame_power(samples, max(1, round(frame_s * rate_hz)))
     threshold = np.percentile(power, 95) * 10 ** (-below_loudest_db / 10)
