@@ -1,1 +1,3 @@
-"""Metrics: small pure functions over audio, phones and embeddings, each with the metadata that a reader of its value needs."""
+"""Metrics: small pure functions over audio, phones and embeddings, each with the metadata that a reader of its value
+needs.
+"""

@@ -1,7 +1,7 @@
 """Delay and gain between a recording and its copy, found and removed before sample-wise metrics.
 
-STOI falls from 1.0 to below 0.9 for a delay of 10 ms that nobody hears; PESQ aligns for itself. Both sides are therefore
-aligned first, and the found delay and gain are reported.
+STOI falls from 1.0 to below 0.9 for a delay of 10 ms that nobody hears; PESQ aligns for itself. Both sides are
+therefore aligned first, and the found delay and gain are reported.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Aligned:
 def align(reference: Samples, degraded: Samples, rate_hz: int, *, max_delay_s: float = 0.5) -> Aligned:
     """Removes one constant delay (up to max_delay_s either way, to the sample) and one constant gain.
 
-    reference [T1], degraded [T2]: float32 mono at rate_hz. The delay is the lag of the largest absolute cross-correlation;
+    reference [T1], degraded [T2]: float32 mono at rate_hz. The delay is the lag of the largest absolute
+    cross-correlation;
     the gain is the least-squares factor of degraded onto reference. Raises UnmeasurableError when either side is empty,
     silent or not finite, or when less than half of the shorter side would remain.
     """

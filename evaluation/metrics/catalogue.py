@@ -1,7 +1,7 @@
 """What each metric is: unit, direction, what it needs, which model it trusts and what its value does not tell.
 
-A value without this metadata cannot be compared: PESQ narrow band and wide band differ by up to one point on the same pair,
-and a similarity of one speaker encoder says nothing about another encoder's. Reports print it beside every value.
+A value without this metadata cannot be compared: PESQ narrow band and wide band differ by up to one point on the same
+pair, and a similarity of one speaker encoder says nothing about another encoder's. Reports print it beside every value.
 """
 
 from __future__ import annotations

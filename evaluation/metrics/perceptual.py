@@ -1,7 +1,7 @@
 """PESQ, STOI and DNSMOS: thin, strict fronts of the packages that implement them.
 
-The packages answer some bad inputs with a plausible number (pystoi gives 1e-5 for a clip that is too short, DNSMOS repeats
-short clips); here such input raises UnmeasurableError, so that no gate mistakes it for a measurement.
+The packages answer some bad inputs with a plausible number (pystoi gives 1e-5 for a clip that is too short, DNSMOS
+repeats short clips); here such input raises UnmeasurableError, so that no gate mistakes it for a measurement.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _MIN_STOI_S = 0.5
 def pesq(reference: Samples, degraded: Samples, *, band: str) -> float:
     """MOS-LQO of degraded against reference, both [T] at 16 kHz; band is "nb" (P.862.1) or "wb" (P.862.2).
 
-    Raises UnmeasurableError when PESQ finds no utterance (silence) or the pair is too short, ValueError on another band.
+    Raises UnmeasurableError when PESQ finds no utterance (silence) or the pair is too short, ValueError on another
+    band.
     """
     if band not in ("nb", "wb"):
         raise ValueError(f"band must be 'nb' or 'wb', not {band!r}")

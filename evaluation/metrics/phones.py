@@ -74,8 +74,8 @@ def total(counts: Sequence[EditCounts]) -> EditCounts:
 class SentenceLimits:
     """When a spoken sentence counts as failed.
 
-    duration_ratio_min, duration_ratio_max: spoken seconds over the seconds its phones take at the voice's measured rate.
-    error_rate_max: phone error rate above which the words are not there.
+    duration_ratio_min, duration_ratio_max: spoken seconds over the seconds its phones take at the voice's measured
+    rate. error_rate_max: phone error rate above which the words are not there.
     loop_run: how many times in a row the same group of codes may follow itself.
     silence_dbfs: an RMS below this is silence.
     """
@@ -90,8 +90,8 @@ class SentenceLimits:
 def longest_loop(codes: Sequence[int], *, max_period: int = 50, min_span: int = 25) -> int:
     """How often the most repeated group of codes follows itself without a break (1: nothing repeats).
 
-    Groups of 1 to max_period codes (2 s) are tried. A repetition counts only when it spans at least min_span codes (1 s):
-    held vowels and pauses repeat one code for a while in healthy speech.
+    Groups of 1 to max_period codes (2 s) are tried. A repetition counts only when it spans at least min_span codes (1
+    s): held vowels and pauses repeat one code for a while in healthy speech.
     """
     items = np.asarray(codes)
     best = 1

@@ -35,8 +35,8 @@ def active_level_dbfs(
 def bandwidth_hz(samples: Samples, rate_hz: int, *, share: float = 0.99) -> float:
     """Frequency below which `share` of the pre-emphasised spectral magnitude of the active frames lies.
 
-    Pre-emphasis (0.97) and magnitude instead of power keep the weak high band of speech visible. Raises UnmeasurableError on
-    a silent clip.
+    Pre-emphasis (0.97) and magnitude instead of power keep the weak high band of speech visible. Raises
+    UnmeasurableError on a silent clip.
     """
     size = 1 << int(np.ceil(np.log2(0.025 * rate_hz)))
     emphasised = np.append(samples[:1], samples[1:] - 0.97 * samples[:-1]).astype(np.float64)

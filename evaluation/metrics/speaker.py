@@ -11,7 +11,9 @@ Embeddings = NDArray[np.float32]
 
 
 def cosine(left: Embeddings, right: Embeddings) -> NDArray[np.float64]:
-    """Cosines of all pairs: left [M, D], right [N, D] -> [M, N]. Raises UnmeasurableError on a zero or non-finite row."""
+    """Cosines of all pairs: left [M, D], right [N, D] -> [M, N]. Raises UnmeasurableError on a zero or non-finite
+    row.
+    """
     return _unit(left) @ _unit(right).T
 
 
@@ -25,7 +27,8 @@ def real_to_real(embeddings: Embeddings) -> float:
 
 
 def relative_similarity(synthesised: Embeddings, real: Embeddings) -> NDArray[np.float64]:
-    """For each synthesised clip [M, D]: mean cosine to the real clips [N, D] over the real clips' own mean cosine -> [M].
+    """For each synthesised clip [M, D]: mean cosine to the real clips [N, D] over the real clips' own mean cosine ->
+    [M].
 
     1.0 means as like the speaker as the speaker's own clips are. Raises UnmeasurableError when the real clips do not
     resemble each other at all (mean cosine at or below zero).

@@ -23,9 +23,11 @@ class Summary:
 
 
 def summarise(values: Sequence[float], direction: Direction, *, seed: int = 0, resamples: int = 1000) -> Summary:
-    """Summary of finite values (at least one). The percentile bootstrap is seeded, so equal values give equal intervals.
+    """Summary of finite values (at least one). The percentile bootstrap is seeded, so equal values give equal
+    intervals.
 
-    Raises ValueError when there is no value or one is not finite: an unmeasurable sentence must be handled by the caller.
+    Raises ValueError when there is no value or one is not finite: an unmeasurable sentence must be handled by the
+    caller.
     """
     array = np.asarray(values, np.float64)
     if array.size == 0 or not np.isfinite(array).all():
