@@ -1,1 +1,1 @@
-"""Waveforms: read, write, resample, loudness, voice activity, spectra. No torch."""
+"""Waveforms, readers, resampling, loudness, voice activity, spectra, room and noise estimates. No torch."""
