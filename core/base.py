@@ -1,0 +1,187 @@
+"""base.yaml: what a base model is, without loading any of it.
+
+folder of bases/ -> Base -> rate, frame sizes, languages, files with their digests
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from core.digests import digest_value
+from core.errors import ConfigurationError
+from core.weights import TOOL_FILE, Tool, choice, listed, read_common, read_tool, refuse_key, tool_to_plain
+
+BASE_FILE = "base.yaml"
+
+ARCHITECTURES = ("v2", "v2Pro", "v2ProPlus", "nano", "pico")
+LANGUAGES = ("zh", "en", "ja", "ko", "yue")
+SPEAKER_ENCODERS = ("none", "ge2e", "eres2netv2")
+PHONE_TABLES = MappingProxyType({"v2": 732})
+
+# Roles that the rooms look up by name. A base may list further files of its own under other roles.
+TEXT_TO_SEMANTIC = "text_to_semantic"
+ACOUSTIC = "acoustic"
+DISCRIMINATOR = "discriminator"
+CONTENT_ENCODER = "content_encoder"
+CONTENT_ENCODER_CONFIG = "content_encoder_config"
+SPEAKER_ENCODER = "speaker_encoder"
+BERT = "bert"
+BERT_CONFIG = "bert_config"
+BERT_TOKENIZER = "bert_tokenizer"
+
+
+@dataclass(frozen=True)
+class Base(Tool):
+    """One base model (base.yaml).
+
+    architecture: one of ARCHITECTURES, the preset of the networks' sizes.
+    rate_hz: sample rate of the acoustic model. hop, fft: samples a frame and samples a window of its spectrogram.
+    codes_hz: semantic codes a second. phones: name of the phone table (PHONE_TABLES gives its rows).
+    languages: what the base was trained to speak. bert: Mandarin BERT features are an input.
+    speaker_encoder: which embedding conditions the acoustic model ("none": only the reference spectrogram does).
+    networks: sizes that differ from the preset, by network ("text_to_semantic", "acoustic", "discriminator",
+        "content_encoder"), as plain data.
+    """
+
+    architecture: str = "v2"
+    rate_hz: int = 32000
+    hop: int = 640
+    fft: int = 2048
+    codes_hz: int = 25
+    languages: tuple[str, ...] = ()
+    phones: str = "v2"
+    speaker_encoder: str = "none"
+    bert: bool = False
+    networks: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def spec_path(self) -> Path:
+        """The YAML file that this was read from."""
+        return self.folder / BASE_FILE
+
+    @property
+    def frames_hz(self) -> float:
+        """Spectrogram frames a second."""
+        return self.rate_hz / self.hop
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that changes what the base computes: sizes and file digests, not licences or sources.
+
+        Raises ConfigurationError before the first pull, when the digests of the files are not known.
+        """
+        if not self.locked:
+            raise ConfigurationError(
+                f"{self.spec_path}: files: sha256 is null, so the base has no digest yet",
+                f"run: timbre base pull {self.name}",
+            )
+        plain = base_to_plain(self)
+        for key in ("licences", "hub", "description", "weights"):
+            plain.pop(key, None)
+        plain["files"] = [{"role": i.role, "sha256": i.sha256} for i in sorted(self.files, key=lambda i: i.role)]
+        return digest_value(plain)
+
+
+_BASE_KEYS = tuple(f.name for f in fields(Base) if f.name not in {g.name for g in fields(Tool)} | {"networks"})
+
+
+def load_base(name: str, bases_dir: Path = Path("bases")) -> Base:
+    """The base of that name. name may also be the path of a folder with a base.yaml (it then holds a slash).
+
+    Raises ConfigurationError when there is no such base or its file is wrong; the message names the field.
+    """
+    folder = Path(name) if "/" in name else bases_dir / name
+    if not (folder / BASE_FILE).is_file():
+        known = list_bases(bases_dir)
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+        raise ConfigurationError(f"base {name!r}: {folder / BASE_FILE} does not exist", hint)
+    return read_base(folder)
+
+
+def load_weights(name: str, bases_dir: Path = Path("bases")) -> Tool:
+    """The base or tool of that name. Raises ConfigurationError as load_base does."""
+    folder = Path(name) if "/" in name else bases_dir / name
+    return read_tool(folder) if (folder / TOOL_FILE).is_file() else load_base(name, bases_dir)
+
+
+def list_bases(bases_dir: Path = Path("bases")) -> list[str]:
+    """Names of the bases under bases_dir, sorted."""
+    return sorted(path.parent.name for path in bases_dir.glob(f"*/{BASE_FILE}"))
+
+
+def read_base(folder: Path) -> Base:
+    """Reads and checks folder/base.yaml. Raises ConfigurationError."""
+    path = folder / BASE_FILE
+    common, rest = read_common(path, folder)
+    for key in rest:
+        if key not in (*_BASE_KEYS, "networks"):
+            refuse_key(path, key, {f.name for f in fields(Base)} - {"folder"})
+    for key in ("architecture", "rate_hz", "hop", "fft", "languages", "phones", "speaker_encoder", "bert"):
+        if key not in rest:
+            raise ConfigurationError(f"{path}: {key}: missing", "see docs of the base folder, or another base.yaml")
+    rest["languages"] = tuple(listed(path, "languages", rest["languages"]))
+    for key in ("rate_hz", "hop", "fft", "codes_hz"):
+        value = rest.get(key, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+            raise ConfigurationError(f"{path}: {key}: {value!r} is not a whole number above 0", "correct the value")
+    for key, choices in (("architecture", ARCHITECTURES), ("speaker_encoder", SPEAKER_ENCODERS),
+                         ("phones", tuple(PHONE_TABLES))):
+        choice(path, key, rest[key], choices)
+    for language in rest["languages"]:
+        choice(path, "languages", language, LANGUAGES)
+    if not isinstance(rest["bert"], bool):
+        raise ConfigurationError(f"{path}: bert: {rest['bert']!r} is not true or false", "write true or false")
+    networks = rest.get("networks") or {}
+    if not isinstance(networks, dict):
+        raise ConfigurationError(f"{path}: networks: {networks!r} is not a mapping", "give sizes by network")
+    rest["networks"] = networks
+    base = Base(**common, **rest)
+    if base.frames_hz != 2 * base.codes_hz:
+        raise ConfigurationError(
+            f"{path}: rate_hz / hop is {base.frames_hz:g} frames a second, and {base.codes_hz} codes a second need "
+            f"{2 * base.codes_hz}",
+            "the decoder repeats every code twice: correct hop or codes_hz",
+        )
+    return base
+
+
+def base_to_plain(base: Tool) -> dict[str, Any]:
+    """The mapping that base.yaml or weights.yaml holds, keys in reading order."""
+    plain: dict[str, Any] = {"name": base.name}
+    if base.description:
+        plain["description"] = base.description
+    if isinstance(base, Base):
+        for key in _BASE_KEYS:
+            value = getattr(base, key)
+            plain[key] = list(value) if isinstance(value, tuple) else value
+        plain["networks"] = dict(base.networks)
+        if not base.networks:
+            del plain["networks"]
+    return plain | tool_to_plain(base)
+
+
+def write_base(base: Tool) -> None:
+    """Writes base.spec_path atomically; comment lines at the top of an existing file are kept."""
+    path = base.spec_path
+    head = ""
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+            if not line.startswith("#"):
+                break
+            head += line
+    body = yaml.safe_dump(base_to_plain(base), sort_keys=False, allow_unicode=True, width=110)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(head + body, encoding="utf-8")
+    temporary.replace(path)
+
+
