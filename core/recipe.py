@@ -1,0 +1,239 @@
+"""The recipe: every number of the five stages, as frozen typed objects. Gate limits are not here; they belong to a
+base.
+
+`recipes/default.yaml` states the same values for people; a test holds the two together. A voice may override settings
+under `recipe:` in its voice.yaml, with the same schema. Add a setting here (value, one line of meaning, unit, limits),
+in `recipes/default.yaml`, and run `make docs`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from core.digests import digest_value
+from core.errors import ConfigurationError, InputError
+from core.settings import Problem, keyed_values, problems_error, read_section, setting, unknown_key
+
+
+@dataclass(frozen=True)
+class ValidateRecipe:
+    """Stage 1: decode, loudness, VAD, denoise, slice, quality and consent checks."""
+
+    loudness_target_dbfs: float = setting(
+        -16.0, "RMS level of active speech after normalisation", "dBFS", low=-40, high=-6
+    )
+    limiter_ceiling_dbfs: float = setting(-1.0, "peak ceiling of the look-ahead limiter", "dBFS", low=-12, high=0)
+    min_effective_s: float = setting(60.0, "least speech, after pauses are taken out", "s", low=1)
+    max_effective_s: float = setting(1800.0, "most speech that one voice may bring", "s", low=60)
+    slice_min_s: float = setting(3.0, "shortest slice cut from a clip", "s", low=0.5, high=10)
+    slice_max_s: float = setting(10.0, "longest slice cut from a clip", "s", low=3, high=30)
+    whole_clip_max_s: float = setting(
+        15.0, "longest clip kept whole when its text cannot be split with certainty", "s", low=3
+    )
+    clip_min_s: float = setting(1.0, "clips shorter than this are left out with a note", "s", low=0)
+    max_pause_s: float = setting(0.6, "longer pauses inside a slice are shortened to this", "s", low=0.1)
+    held_out_share: float = setting(
+        0.1, "share of the slices kept for evaluation and never trained on", low=0, high=0.5
+    )
+    held_out_min: int = setting(5, "least number of slices kept for evaluation", low=0)
+    vad_aggressiveness: int = setting(2, "WebRTC VAD mode, 3 is the strictest", low=0, high=3)
+    denoise: str = setting(
+        "auto", "auto denoises only where it helps", choices=("auto", "off", "rnnoise", "deepfilternet")
+    )
+    denoise_below_snr_db: float = setting(25.0, "clips with less than this are tried with the denoiser", "dB")
+    denoise_min_gain_mos: float = setting(
+        0.1, "DNSMOS overall must rise by this for the denoised copy to be kept", low=0
+    )
+    min_rate_hz: int = setting(8000, "lowest sample rate that is read", "Hz", low=8000)
+    min_snr_db: float = setting(15.0, "least signal-to-noise ratio of a clip after denoising", "dB")
+    max_clipped_share: float = setting(0.001, "most samples of a clip that may sit in clipped runs", low=0, high=1)
+    min_level_dbfs: float = setting(-45.0, "softest active-speech level of a clip", "dBFS")
+    max_dc_offset: float = setting(0.05, "largest mean of the samples, full scale is 1", low=0, high=1)
+    min_bandwidth_hz: float = setting(3000.0, "lowest upper edge of the spectrum of a clip", "Hz", low=0)
+    max_reverberation_s: float = setting(0.8, "longest estimated reverberation time (RT60)", "s", low=0)
+    max_music_share: float = setting(0.3, "largest share of a clip that sounds like music", low=0, high=1)
+    min_speaker_similarity: float = setting(
+        0.6, "least GE2E similarity of a slice to the voice's mean embedding", low=-1, high=1
+    )
+    min_consent_similarity: float = setting(
+        0.6, "least GE2E similarity of the consent statement to the voice's mean embedding", low=-1, high=1
+    )
+    min_consent_speech_s: float = setting(2.0, "least speech in the consent statement", "s", low=0)
+    min_characters_per_s: float = setting(3.0, "slowest believable reading of alphabetic text", "1/s", low=0)
+    max_characters_per_s: float = setting(30.0, "fastest believable reading of alphabetic text", "1/s", low=1)
+    min_cjk_characters_per_s: float = setting(1.0, "slowest believable reading of Chinese characters", "1/s", low=0)
+    max_cjk_characters_per_s: float = setting(10.0, "fastest believable reading of Chinese characters", "1/s", low=1)
+    max_clip_s: float = setting(14400.0, "longest clip that is decoded", "s", low=60)
+    max_clips: int = setting(5000, "most rows of metadata.csv", low=1)
+    dnsmos_warn_below: float = setting(2.8, "DNSMOS overall below this is a warning in the report", low=0, high=5)
+
+
+@dataclass(frozen=True)
+class ExtractRecipe:
+    """Stage 2: semantic codes, speaker embedding, spectrograms, phonemes, prompt slice."""
+
+    batch_s: float = setting(40.0, "audio in one batch through the content encoder", "s", low=1, keyed=False)
+    shard_mib: int = setting(64, "largest size of one features file", "MiB", low=1)
+    prompt_min_s: float = setting(3.0, "shortest prompt slice", "s", low=1, high=10)
+    prompt_max_s: float = setting(10.0, "longest prompt slice", "s", low=3, high=15)
+
+
+@dataclass(frozen=True)
+class FinetuneRecipe:
+    """Stage 3: LoRA on the frozen base, with early stopping."""
+
+    rank: int = setting(8, "rank of the LoRA matrices", low=1, high=256)
+    alpha: float = setting(16.0, "LoRA scale: the update is multiplied by alpha / rank", low=0.1)
+    dropout: float = setting(0.0, "dropout before the LoRA matrices", low=0, high=0.9)
+    learning_rate: float = setting(2e-4, "peak learning rate of AdamW", low=1e-7, high=0.1)
+    weight_decay: float = setting(0.01, "weight decay of AdamW", low=0)
+    batch: int = setting(4, "slices in one step", low=1, high=256)
+    accumulate: int = setting(1, "steps whose gradients are added before an update", low=1, high=64)
+    min_steps: int = setting(500, "steps before early stopping may end the training", "steps", low=0)
+    max_steps: int = setting(2000, "hard end of the training", "steps", low=1, high=20000)
+    warmup_steps: int = setting(50, "steps of linear warm-up", "steps", low=0)
+    validate_every_steps: int = setting(50, "steps between two looks at the held-out loss", "steps", low=1)
+    patience: int = setting(5, "looks without improvement before training stops", low=1)
+    max_minutes: float = setting(60.0, "wall-clock limit of the stage", "min", low=0.1)
+    checkpoint_every_steps: int = setting(100, "steps between two resumable checkpoints", "steps", low=1, keyed=False)
+    gradient_clip: float = setting(1.0, "largest gradient norm", low=0.01)
+    precision: str = setting(
+        "auto",
+        "arithmetic of the forward pass; auto: bf16 where the device has it",
+        choices=("auto", "fp32", "bf16", "fp16"),
+    )
+    gradient_checkpointing: str = setting(
+        "auto", "trade time for memory; auto: on GPUs below 24 GB", choices=("auto", "on", "off")
+    )
+    segment_s: float = setting(
+        0.64, "length of the waveform piece that the decoder is trained on", "s", low=0.1, high=5
+    )
+    adversarial: bool = setting(False, "also train against the base's discriminators, where it has them")
+    kl_weight: float = setting(1.0, "weight of the KL loss of the acoustic model", low=0)
+    mel_weight: float = setting(45.0, "weight of the mel loss of the acoustic model", low=0)
+    seed: int = setting(1234, "seed of every random choice in training", low=0)
+
+
+@dataclass(frozen=True)
+class EvaluateRecipe:
+    """Stage 4: synthesise held-out and fixed sentences, measure. Verdicts are taken anew each time from the base's
+    limits.
+    """
+
+    seeds: tuple[int, ...] = setting((1, 2, 3), "sampling seeds; every sentence is spoken once with each", low=0)
+    min_sentences: int = setting(5, "fewer measured sentences than this decide nothing", low=1)
+    fixed_sentences: int = setting(20, "sentences taken from the fixed text set of the language", low=0)
+    bootstrap_samples: int = setting(1000, "resamples for the confidence intervals", low=10)
+    confidence: float = setting(0.95, "level of the confidence intervals", low=0.5, high=0.999)
+    profile: str = setting("fp32", "profile of the exported graphs that is judged", choices=("fp32", "int8"))
+
+
+@dataclass(frozen=True)
+class PublishRecipe:
+    """Stage 5: write the immutable version, move the alias, record who and why."""
+
+    alias: str = setting("production", "alias that is moved when every gate is green")
+    samples: int = setting(6, "spoken samples kept in the package", low=0, high=50)
+
+
+SECTIONS: Mapping[str, type] = {
+    "validate": ValidateRecipe,
+    "extract": ExtractRecipe,
+    "finetune": FinetuneRecipe,
+    "evaluate": EvaluateRecipe,
+    "publish": PublishRecipe,
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One section for each stage; section names are stage names."""
+
+    validate: ValidateRecipe = dataclasses.field(default_factory=ValidateRecipe)
+    extract: ExtractRecipe = dataclasses.field(default_factory=ExtractRecipe)
+    finetune: FinetuneRecipe = dataclasses.field(default_factory=FinetuneRecipe)
+    evaluate: EvaluateRecipe = dataclasses.field(default_factory=EvaluateRecipe)
+    publish: PublishRecipe = dataclasses.field(default_factory=PublishRecipe)
+
+    def section_digest(self, name: str) -> str:
+        """SHA-256 of the settings of one section that can change a stage's outputs."""
+        return digest_value(keyed_values(getattr(self, name)))
+
+    def with_overrides(self, values: Any, where: str) -> Recipe:
+        """This recipe with a document laid over it. Raises InputError that lists every problem; `where` names the
+        source.
+        """
+        recipe, problems = self.check_overrides(values, where)
+        if problems:
+            raise problems_error(problems, where)
+        return recipe
+
+    def check_overrides(self, values: Any, where: str) -> tuple[Recipe, list[Problem]]:
+        """As `with_overrides`, but returns the problems; the part that could be read is laid over."""
+        if values is None:
+            return self, []
+        if not isinstance(values, Mapping):
+            found = type(values).__name__
+            return self, [
+                Problem(where, f"a {found}", "a mapping of sections", "write `finetune:` and settings below it")
+            ]
+        problems: list[Problem] = []
+        sections: dict[str, Any] = {}
+        for name, content in values.items():
+            if name not in SECTIONS:
+                problems.append(unknown_key(where, name, SECTIONS))
+                continue
+            sections[name], found_problems = read_section(getattr(self, name), content, f"{where}: {name}")
+            problems += found_problems
+        recipe = dataclasses.replace(self, **sections)
+        return recipe, problems + _contradictions(recipe, where)
+
+
+def load_recipe(path: Path) -> Recipe:
+    """The built-in defaults with the YAML file laid over them.
+
+    Raises ConfigurationError when the file does not exist, InputError (all problems at once) when it cannot be used.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        message = f"{path}: recipe cannot be read ({error.strerror})"
+        raise ConfigurationError(message, "give an existing file to --recipe") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 (byte {error.start})", "save the file as UTF-8") from error
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {_yaml_reason(error)}", "correct the line named above") from error
+    return Recipe().with_overrides(values, str(path))
+
+
+def _yaml_reason(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return f"line {mark.line + 1}: {reason}" if mark is not None else str(reason)
+
+
+def _contradictions(recipe: Recipe, where: str) -> list[Problem]:
+    """Pairs of settings that are each allowed but not together."""
+    rules = [
+        ("validate", "slice_min_s", "slice_max_s"),
+        ("validate", "min_effective_s", "max_effective_s"),
+        ("validate", "min_characters_per_s", "max_characters_per_s"),
+        ("validate", "min_cjk_characters_per_s", "max_cjk_characters_per_s"),
+        ("extract", "prompt_min_s", "prompt_max_s"),
+        ("finetune", "min_steps", "max_steps"),
+    ]
+    found = []
+    for section, low, high in rules:
+        smaller, larger = getattr(getattr(recipe, section), low), getattr(getattr(recipe, section), high)
+        if smaller > larger:
+            limit = f"at most {section}.{high} ({larger:g})"
+            found.append(Problem(f"{where}: {section}.{low}", f"{smaller:g}", limit, f"lower {low} or raise {high}"))
+    return found
