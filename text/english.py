@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from text.english_cues import cue_words
 from text.english_homographs import reading
 from text.english_normalize import normalize
-from text.english_words import is_modern, listed, plural_of_letters, pronounce, spell
+from text.english_words import is_modern, listed, pronounce, spell, with_s
 from text.phonemes import Segment
 
 _TOKEN = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*'?|'[A-Za-z]+|[,.?!…]")
@@ -16,15 +17,6 @@ _PLURAL_CAPITALS = re.compile(r"([A-Z]{2,})s")
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _LONGEST_ACRONYM = 5
 
-EMPHASIS = frozenset(
-    "all and any are bad best big but buy can come day did do does done down each end ever every fire fast few for free from "
-    "full get give go good great had hard has have he help her here him his hot how if in into just keep know last let life "
-    "like long look lot love made make man many may me mean more most much must my need never new next nice no none not now "
-    "of off oh old on once one only or our out over own part push read real run said same save say see she so some soon stay "
-    "still stop such sure take than thank that the them then they this time to too top true try two up upon use very wait "
-    "want warn was way we well went were what when where which who why will win with work wow yes yet you your zero".split()
-)
-"""Everyday words that are words even in capitals, where other short words in capitals are spelt."""
 
 
 def convert(text: str, lexicon: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Segment, tuple[str, ...]]:
@@ -55,7 +47,7 @@ def convert(text: str, lexicon: Mapping[str, tuple[str, ...]] | None = None) -> 
 def _is_shouted(tokens: list[str]) -> bool:
     """True if the text is written in capitals throughout: then capitals are no acronyms."""
     words = [token for token in tokens if len(token) > 1 and token.isalpha()]
-    return len(words) >= 3 and all(word.isupper() for word in words) and any(word.lower() in EMPHASIS for word in words)
+    return len(words) >= 3 and all(word.isupper() for word in words) and any(word.lower() in cue_words("emphasis") for word in words)
 
 
 def _merge_marks(phones: list[str]) -> list[str]:
@@ -77,7 +69,7 @@ def _clause(words: list[str], shouted: bool, lexicon: Mapping[str, tuple[str, ..
     for position, (word, lower) in enumerate(zip(words, lowered, strict=True)):
         if lower in lexicon:
             phones.extend(lexicon[lower])
-        elif word == "A" and (position > 0 and not words[position - 1].islower()):
+        elif word == "A" and _is_letter(words, position):
             phones.append("EY1")
         elif (found := reading(lowered, position)) is not None:
             phones.extend(found)
@@ -86,15 +78,24 @@ def _clause(words: list[str], shouted: bool, lexicon: Mapping[str, tuple[str, ..
     return phones
 
 
+def _is_letter(words: list[str], position: int) -> bool:
+    """True if the capital A at `position` is the letter's name ('an A', 'A is first'), not the article of a title."""
+    following = words[position + 1] if position + 1 < len(words) else ""
+    if position and words[position - 1].istitle() and following.istitle() and len(following) > 1:
+        return False
+    letters_around = len(following) == 1 and following.isupper()
+    return position > 0 or not following or letters_around or following in cue_words("letter_followers")
+
+
 def _word(word: str, lower: str, shouted: bool, lexicon: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     if shouted or is_modern(lower) or word in (lower, lower.capitalize()):
         return pronounce(lower, lexicon)
     if _PLURAL_CAPITALS.fullmatch(word):
-        return plural_of_letters(lower[:-1])
+        return with_s(spell(lower[:-1]))
     if "-" in word or "'" in word:
         return tuple(_joined(word, shouted, lexicon))
     if _CAPITALS.fullmatch(word):
-        if lower in EMPHASIS or (len(word) > _LONGEST_ACRONYM and listed(lower)):
+        if lower in cue_words("emphasis") or (len(word) > _LONGEST_ACRONYM and listed(lower)):
             return pronounce(lower, lexicon)
         return spell(lower)
     return tuple(phone for part in _CAMEL.findall(word) for phone in _word(part, part.lower(), shouted, lexicon))
@@ -105,8 +106,7 @@ def _joined(word: str, shouted: bool, lexicon: Mapping[str, tuple[str, ...]]) ->
     stem, apostrophe, tail = word.partition("'")
     phones = [phone for part in stem.split("-") if part for phone in _word(part, part.lower(), shouted, lexicon)]
     if apostrophe and tail.lower() == "s":
-        last = phones[-1] if phones else ""
-        return [*phones, *(("AH0", "Z") if last in {"S", "Z", "SH", "ZH", "CH", "JH"} else ("S",) if last in {"P", "T", "K", "F", "TH"} else ("Z",))]
+        return list(with_s(tuple(phones)))
     if tail:
         return list(pronounce(word.lower(), lexicon))
     return phones

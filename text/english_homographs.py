@@ -10,28 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from text.english_cues import cue_words
 from text.english_network import package_file
 
 Phones = tuple[str, ...]
 
-_VERB_CUES = frozenset(
-    "to will would can could should shall must may might do does did don't doesn't didn't won't can't cannot couldn't "
-    "wouldn't shouldn't let's please i we they you who i'll we'll they'll you'll he'll she'll it'll i'd we'd they'd you'd "
-    "he'd she'd never always not help helps helped make let".split()
-)
-_THIRD_PERSON = frozenset("he she it which that who this everyone everybody someone nobody".split())
-_NOUN_CUES = frozenset(
-    "a an the this that these those my your his her its our their some any no every each another of in on at by with from "
-    "for into about under over without between many few several most more less all both one two three four five six seven "
-    "eight nine ten first second third last next new old good bad big small great very too so is are was were be been 's "
-    "whose what which".split()
-)
-_ADVERB_SKIP = frozenset("also really just still even often now then only".split())
-_PERFECT = frozenset(
-    "have has had having i've you've we've they've he's she's was were is are been be being get got".split()
-)
-_PAST = frozenset("yesterday ago last had was were already once then before after said went".split())
-_PRESENT = frozenset("will to can could should would must may might do does did don't doesn't didn't please let's".split())
 
 
 @cache
@@ -54,7 +37,7 @@ def reading(words: Sequence[str], position: int) -> Phones | None:
     if entry is None:
         return None
     named, other, part_of_speech = entry
-    before = [word for word in words[:position] if word not in _ADVERB_SKIP]
+    before = [word for word in words[:position] if word not in cue_words("adverb_skip")]
     previous = before[-1] if before else ""
     following = words[position + 1] if position + 1 < len(words) else ""
     word = words[position]
@@ -64,37 +47,37 @@ def reading(words: Sequence[str], position: int) -> Phones | None:
         to_do = following == "to"
         return ("Y", "UW1", "S", "T") if to_do else ("Y", "UW1", "Z", "D")
     if word in ("close", "closer"):
-        verb = previous in _VERB_CUES or (previous == "" and following in _NOUN_CUES)
+        verb = previous in cue_words("verb_cues") or (previous == "" and following in cue_words("noun_cues"))
         return ("K", "L", "OW1", "Z") if word == "close" and verb else (named if word == "close" and verb else other)
     if part_of_speech == "V":
         return named if _is_verb(word, previous, following) else other
     if part_of_speech == "N":
-        return named if previous in _NOUN_CUES and previous not in {"is", "are", "was", "were", "be", "been"} else other
+        return named if previous in cue_words("noun_cues") and previous not in {"is", "are", "was", "were", "be", "been"} else other
     if part_of_speech == "ADJ":  # complex: the adjective before or after its noun, the noun after an article
-        return named if following and following not in _VERB_CUES else other
+        return named if following and following not in cue_words("verb_cues") else other
     return other
 
 
 def _is_verb(word: str, previous: str, following: str) -> bool:
-    if previous in _VERB_CUES:
+    if previous in cue_words("verb_cues"):
         return True
-    if previous in _THIRD_PERSON and word.endswith("s"):
+    if previous in cue_words("third_person") and word.endswith("s"):
         return True
-    if previous in _NOUN_CUES:
+    if previous in cue_words("noun_cues"):
         return False
     if previous == "":
         return following in {"the", "a", "an", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our", "it"}
     plural_subject = previous.endswith("s") and not previous.endswith(("ss", "'s"))
-    return (plural_subject and not word.endswith("s") and following in _NOUN_CUES) or (
+    return (plural_subject and not word.endswith("s") and following in cue_words("noun_cues")) or (
         previous in {"and", "or"} and following in {"the", "a", "an", "it", "them", "my", "your", "his", "her", "their"}
     )
 
 
 def _read_is_past(words: Sequence[str], before: Sequence[str], previous: str) -> bool:
-    if previous in _PRESENT or "to" in before[-2:]:
+    if previous in cue_words("present") or "to" in before[-2:]:
         return False
-    if previous in _PERFECT or any(word in _PERFECT for word in before[-2:]):
+    if previous in cue_words("perfect") or any(word in cue_words("perfect") for word in before[-2:]):
         return True
-    if any(word in _PAST for word in words):
+    if any(word in cue_words("past") for word in words):
         return True
-    return previous in _THIRD_PERSON or (bool(previous) and previous not in {"i", "you", "we", "they", "and", "or"} | _NOUN_CUES)
+    return previous in cue_words("third_person") or (bool(previous) and previous not in {"i", "you", "we", "they", "and", "or"} | cue_words("noun_cues"))

@@ -1,4 +1,4 @@
-"""English text as it is spoken: numbers, money, units, times, dates and signs as words."""
+"""English text as it is spoken: every number, sign and abbreviation as words, marks reduced to , . ? and !"""
 
 from __future__ import annotations
 
@@ -6,33 +6,115 @@ import re
 import unicodedata
 
 from text import english_numbers as numbers
+from text.english_dates import expand_dates, expand_decades, expand_times, expand_years
+from text.english_names import expand_abbreviations, expand_addresses, expand_dots, expand_roman, expand_telephones
+from text.english_quantities import expand_arithmetic, expand_degrees, expand_money, expand_units
 
 _SAME = str.maketrans({
-    "’": "'", "‘": "'", "ʼ": "'", "＇": "'", "“": '"', "”": '"', "«": '"', "»": '"', "—": " — ", "–": "–", "−": "-", "‐": "-",
-    "‑": "-", "。": ". ", "，": ", ", "、": ", ", "；": ", ", "：": ": ", "！": "! ", "？": "? ", "　": " ", " ": " ",
+    "’": "'", "‘": "'", "ʼ": "'", "＇": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
+    "—": " — ", "―": " — ", "−": "-", "‐": "-", "‑": "-", "⁃": "-", "。": ". ", "，": ", ", "、": ", ", "；": ", ",
+    "：": ": ", "！": "! ", "？": "? ", "⁄": "/", "∕": "/", "½": " 1/2 ", "⅓": " 1/3 ", "⅔": " 2/3 ", "¼": " 1/4 ",
+    "¾": " 3/4 ", "⅛": " 1/8 ", "⅜": " 3/8 ", "⅝": " 5/8 ", "⅞": " 7/8 ", "⅕": " 1/5 ", "ß": "ss", "ø": "o", "Ø": "O",
+    "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "th", "þ": "th", "ı": "i",
+    "™": " ", "®": " ", "²": "^2", "³": "^3", "\u00ad": "", "\u200b": "", "\ufeff": "", "¿": " ", "¡": " ",
+    "\u200d": "", "\ufe0f": "",
 })  # fmt: skip
+_GREEK = {
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
+    "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "ο": "omicron", "π": "pi", "ρ": "rho",
+    "σ": "sigma", "ς": "sigma", "τ": "tau", "υ": "upsilon", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega",
+}  # fmt: skip
+_STRUCTURE = " \t\"'()[]{}<>-/"
+"""Characters that shape a text but are not spoken; everything else that is left without words is reported."""
+_LONGEST_CARDINAL = 18
 
 
 def normalize(text: str) -> tuple[str, tuple[str, ...]]:
-    """Words and marks , . ? ! … of a text, and the characters that could not be spoken, without repeats."""
-    text = text.translate(_SAME)
-    text = "".join(c for c in unicodedata.normalize("NFKD", text) if unicodedata.category(c) != "Mn")
-    text = re.sub(r"\s*[\r\n]+\s*", ", ", text.strip())
-    text = re.sub(r"\$(\d+)\.(\d\d)\b", _dollars, text)
-    text = re.sub(r"(\d),(?=\d{3}\b)", r"\1", text)
-    text = re.sub(r"(\d+)(st|nd|rd|th)\b", lambda m: numbers.ordinal(int(m[1])), text)
-    text = re.sub(r"(\d+\.\d+|\d+)\s?%", lambda m: numbers.decimal(m[1]) + " percent", text)
-    text = re.sub(r"\d+\.\d+", lambda m: numbers.decimal(m[0]), text)
-    text = re.sub(r"(?<!\d)[12]\d{3}(?!\d)", lambda m: numbers.year(int(m[0])), text)
-    text = re.sub(r"\d+", lambda m: " " + numbers.cardinal(int(m[0])) + " ", text)
-    text = text.replace("&", " and ").replace("@", " at ")
-    text = re.sub(r"\s*(?:[;:]|—|–|--+)\s*", ", ", text)
-    text = re.sub(r"\.{2,}", ".", text)
-    unknown = tuple(dict.fromkeys(re.findall(r"[^A-Za-z0-9\s,.?!…'\"()\[\]{}\-/_*]", text)))
-    text = re.sub(r"[^A-Za-z,.?!…'\- ]", " ", text)
-    text = re.sub(r"\s+([,.?!…])", r"\1", re.sub(r"\s+", " ", text)).strip()
-    return text, unknown
+    """Words and marks , . ? ! of a text, and the characters that could not be spoken, without repeats."""
+    text = _clean(text)
+    for expand in (
+        expand_addresses, expand_dates, expand_times, expand_abbreviations, expand_dots, expand_telephones,
+        expand_roman, expand_money, _ranges, expand_degrees, _versions, expand_decades, expand_units, _ordinals, _fractions,
+        expand_years, expand_arithmetic, _numbers,
+    ):  # fmt: skip
+        text = expand(text)
+    return _marks(text)
 
 
-def _dollars(match: re.Match[str]) -> str:
-    return f"{numbers.cardinal(int(match[1]))} dollars and {numbers.cardinal(int(match[2]))} cents"
+def _clean(text: str) -> str:
+    """One form for each mark and letter: compatibility forms folded, accents off, line ends as pauses."""
+    text = re.sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", text.translate(_SAME).strip())
+    text = re.sub(r"(?<=[^\s.,;:!?])\n", ", ", text).replace("\n", " ")
+    text = unicodedata.normalize("NFKD", text)
+    return "".join(character for character in text if unicodedata.category(character) != "Mn")
+
+
+def _ranges(text: str) -> str:
+    """10-20 -> 10 to 20; 3-year-old -> 3 year-old; COVID-19 -> COVID 19."""
+    text = re.sub(r"(?<![\w.-])([-]?[\d,.]*\d)(\s?[%°][CF]?)?(?:[-–~]|\s–\s)(?=\d[\d,.]*(?![\d-]))", r"\1\2 to ", text)
+    text = re.sub(r"(?<=\d)-(?=[A-Za-z])", " ", text)
+    return re.sub(r"(?<=[A-Za-z])-(?=\d)", " ", text)
+
+
+def _versions(text: str) -> str:
+    """2.0.1 -> two point zero point one; addresses of machines likewise."""
+
+    def spoken(match: re.Match[str]) -> str:
+        parts = match[0].split(".")
+        return " point ".join(numbers.cardinal(int(p)) if p == "0" or p[0] != "0" else numbers.digits(p) for p in parts)
+
+    return re.sub(r"(?<![\d.,])\d+(?:\.\d+){2,}(?![\d])", spoken, text)
+
+
+def _ordinals(text: str) -> str:
+    return re.sub(
+        r"(?<![\d.])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b",
+        lambda m: numbers.ordinal(int(m[1].replace(",", ""))),
+        text,
+        flags=re.IGNORECASE,
+    )
+
+
+def _fractions(text: str) -> str:
+    """1/2 -> one half; 2 1/2 -> two and one half; 10/10 -> ten out of ten."""
+
+    def mixed(match: re.Match[str]) -> str:
+        whole, top, bottom = int(match[1]), int(match[2]), int(match[3])
+        part = "a half" if (top, bottom) == (1, 2) else numbers.fraction(top, bottom)
+        return f" {numbers.cardinal(whole)} and {part} "
+
+    def plain(match: re.Match[str]) -> str:
+        top, bottom = int(match[1]), int(match[2])
+        if top == bottom or (top > bottom and bottom < 2):
+            return f"{numbers.cardinal(top)} out of {numbers.cardinal(bottom)}"
+        return f" {numbers.fraction(top, bottom)} "
+
+    text = re.sub(r"(?<![\d/.,])(\d{1,4}) {1,2}(\d{1,2})/(\d{1,3})(?![\d/])", mixed, text)
+    return re.sub(r"(?<![\d/.,])(\d{1,4})/(\d{1,4})(?![\d/]|\.\d)", plain, text)
+
+
+def _numbers(text: str) -> str:
+    """What is left in digits: decimals, grouped thousands, numbers with a leading zero, negatives, cardinals."""
+    text = re.sub(r"(?<![\w.])-\s?(?=\.?\d)", " negative ", text)
+    text = re.sub(r"\d{1,3}(?:,\d{3})+(?!\d)", lambda m: m[0].replace(",", ""), text)
+    text = re.sub(r"\d*\.\d+", lambda m: f" {numbers.decimal(m[0])} ", text)
+    return re.sub(r"\d+", lambda m: f" {_whole(m[0])} ", text)
+
+
+def _whole(number: str) -> str:
+    if len(number) > _LONGEST_CARDINAL or (len(number) > 1 and number[0] == "0"):
+        return numbers.digits(number)
+    return numbers.cardinal(int(number))
+
+
+def _marks(text: str) -> tuple[str, tuple[str, ...]]:
+    """Marks as the phones , . ? ! alone, one at a time; other characters out, and which of them had no words."""
+    for letter, name in _GREEK.items():
+        text = text.replace(letter, f" {name} ").replace(letter.upper(), f" {name} ")
+    text = re.sub(r"\s*(?:[;:]|[—–]|--+|\s-\s)\s*", ", ", text)
+    text = re.sub(r"(?<=\w)_(?=\w)", " underscore ", text)
+    unknown = tuple(dict.fromkeys(c for c in text if not re.match(r"[A-Za-z,.?!]", c) and c not in _STRUCTURE))
+    text = re.sub(r"[^A-Za-z,.?!'\- ]", " ", text)
+    text = re.sub(r"\s+([,.?!])", r"\1", re.sub(r"\s+", " ", text))
+    text = re.sub(r",+(?=\s*[.?!])|(?<=[,.?!])(?:\s*[,.?!])+", "", text)
+    return re.sub(r"^[,\s]+|\s+$", "", text), unknown

@@ -91,7 +91,7 @@ def _composed(word: str, lexicon: Mapping[str, Phones]) -> Phones:
     if "-" in word:
         return tuple(phone for part in word.split("-") if part for phone in _composed(part, lexicon))
     if re.fullmatch(r"[a-z']+'s", word):
-        return _with_s(_composed(word[:-2], lexicon))
+        return with_s(_composed(word[:-2], lexicon))
     if "'" in word:
         bare = word.strip("'")
         return _composed(bare if bare != word else word.replace("'", ""), lexicon)
@@ -103,15 +103,10 @@ def _composed(word: str, lexicon: Mapping[str, Phones]) -> Phones:
     return predict(word) or spell(word)
 
 
-def _with_s(stem: Phones) -> Phones:
+def with_s(stem: Phones) -> Phones:
     """Possessive or plural s: AH0 Z after a hiss, S after a voiceless sound, else Z."""
     if not stem:
         return ("EH1", "S")
     if stem[-1] in _HISSING:
         return (*stem, "AH0", "Z")
     return (*stem, "S" if stem[-1] in _VOICELESS else "Z")
-
-
-def plural_of_letters(letters: str) -> Phones:
-    """Phones of a spelt plural: 'gpu' -> JH IY1 P IY1 Y UW1 Z."""
-    return _with_s(spell(letters))

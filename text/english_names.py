@@ -1,0 +1,151 @@
+"""English abbreviations, initials, roman numerals, addresses of mail and web, telephone numbers."""
+
+from __future__ import annotations
+
+import re
+
+from text import english_numbers as numbers
+from text.english_cues import cue_words
+
+_TITLES = {
+    "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Mx": "Mix", "Dr": "Doctor", "Prof": "Professor", "Gen": "General",
+    "Col": "Colonel", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant", "Rev": "Reverend", "Hon": "Honorable",
+    "Gov": "Governor", "Sen": "Senator", "Rep": "Representative", "Pres": "President", "Mt": "Mount", "Ft": "Fort",
+    "Messrs": "Messers", "Maj": "Major", "Cmdr": "Commander", "Supt": "Superintendent",
+}  # fmt: skip
+_MIDDLE = {
+    "vs": "versus", "approx": "approximately", "dept": "department", "Dept": "Department", "est": "established",
+    "Vol": "Volume", "vol": "volume", "Fig": "Figure", "fig": "figure", "Ch": "Chapter", "ch": "chapter",
+    "Sec": "Section", "Eq": "Equation", "ca": "circa", "cf": "compare", "incl": "including", "misc": "miscellaneous",
+    "tel": "telephone", "Tel": "Telephone", "ext": "extension", "temp": "temperature", "max": "maximum",
+    "govt": "government", "intl": "international",
+}  # fmt: skip
+_FINAL = {
+    "Inc": "Incorporated", "Ltd": "Limited", "Corp": "Corporation", "Co": "Company", "Bros": "Brothers", "Jr": "Junior",
+    "Sr": "Senior", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane", "Hwy": "Highway",
+    "etc": "etc", "Esq": "Esquire", "Dept": "Department", "Univ": "University",
+}  # fmt: skip
+_ALWAYS = {
+    r"\be\.\s?g\.,?": "for example", r"\bi\.\s?e\.,?": "that is", r"\bw/o\b": "without", r"\bw/(?=\s)": "with",
+    r"\bc/o\b": "care of", r"\b24/7\b": "twenty-four seven", r"\b9/11\b": "nine eleven", r"\ba\.k\.a\.": "A K A",
+    r"\bet al\.": "et al", r"\bPh\.?D\b\.?": "P H D", r"\bNo\.\s?(?=\d)": "Number ", r"\bno\.\s?(?=\d)": "number ",
+    r"\bNos\.\s?(?=\d)": "Numbers ", r"\bpp\.\s?(?=\d)": "pages ", r"\bp\.\s?(?=\d)": "page ", r"№\s?": "number ",
+}  # fmt: skip
+_SENTENCE_END = r"(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
+
+
+def expand_abbreviations(text: str) -> str:
+    """Dr. Brown -> Doctor Brown; Elm St. -> Elm Street; e.g. -> for example; U.S. -> U S. Stops at sentence ends stay."""
+    for pattern, words in _ALWAYS.items():
+        text = re.sub(pattern, words, text)
+    for short, words in _TITLES.items():
+        text = re.sub(rf"\b{short}\.\s+(?=[A-Z\"'])", f"{words} ", text)
+    text = re.sub(r"(?<=[a-z] )St\.(?=\s[A-Z])|^St\.(?=\s[A-Z])", "Saint", text)
+    text = re.sub(r"(?<=[a-zA-Z0-9] )St\.", lambda m: "Street" + _kept_stop(m), text)
+    text = re.sub(r"\bSt\.(?=\s)", "Saint", text)
+    for short, words in _MIDDLE.items():
+        text = re.sub(rf"\b{short}\.(?=\s*[\w(,])", words, text)
+    for short, words in _FINAL.items():
+        text = re.sub(rf"\b{short}\.", lambda m, words=words: words + _kept_stop(m), text)  # type: ignore[misc]
+    text = re.sub(r"\b(?:[A-Za-z]\.){2,}(?![A-Za-z])|\b(?:[A-Za-z]\.)+[A-Za-z]\b(?!\.?\w)", _initials, text)
+    return re.sub(r"(?<![\w.])([A-Z])\.(?= [A-Z])", _initial, text)
+
+
+def _kept_stop(match: re.Match[str]) -> str:
+    """'.' if the abbreviation ends its sentence: at the end of the text or before a capital."""
+    return "." if re.match(_SENTENCE_END, match.string[match.end() :]) else ""
+
+
+def _initials(match: re.Match[str]) -> str:
+    letters = " ".join(re.findall("[A-Za-z]", match[0])).upper()
+    return letters + ("." if match[0].endswith(".") and _sentence_begins(match.string[match.end() :]) else "")
+
+
+def _initial(match: re.Match[str]) -> str:
+    """The dot of an initial ('John F. Kennedy') is no stop; before a word that begins sentences ('vitamin C. The') it is."""
+    return match[0] if _sentence_begins(match.string[match.end() :]) else match[1]
+
+
+def _sentence_begins(rest: str) -> bool:
+    """True at the end of the text and before a capitalised word of those that begin sentences and no names."""
+    following = re.match(r"[\"')\]]*\s*(?:$|[\"'(]*([A-Z][a-z']*)\b)", rest)
+    return following is not None and (following[1] is None or following[1].lower() in cue_words("openers"))
+
+
+_RULER = re.compile(rf"\b({'|'.join(sorted(cue_words('rulers')))}) ([IVX]+)\b(?![.]?[A-Za-z'-])")
+_COUNT = re.compile(rf"\b({'|'.join(sorted(cue_words('numbered')))}) ([IVXLC]+)\b(?!['-])", re.IGNORECASE)
+_AFTER_NAME = re.compile(r"\b([A-Z][a-z]+) ([IVX]{2,})\b(?!['-])")
+
+
+def expand_roman(text: str) -> str:
+    """Henry VIII -> Henry the eighth; World War II -> World War two; Chapter IV -> Chapter four."""
+
+    def ruler(match: re.Match[str]) -> str:
+        value = numbers.roman(match[2])
+        rest = match.string[match.end() :]
+        closes = re.match(r"[,.;:)]|\s*$| (?:of|was|is|and|ruled|reigned|died)\b", rest)
+        if value is None or (match[2] == "I" and not closes):
+            return match[0]
+        return f"{match[1]} the {numbers.ordinal(value)}"
+
+    def count(match: re.Match[str]) -> str:
+        value = numbers.roman(match[2])
+        if value is None or not match[1][0].isupper():
+            return match[0]
+        return f"{match[1]} {numbers.cardinal(value)}"
+
+    return _AFTER_NAME.sub(count, _COUNT.sub(count, _RULER.sub(ruler, text)))
+
+
+_MAIL = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_DOMAINS = "com|org|net|io|edu|gov|mil|info|dev|app|co|ai|cn|uk|de|fr|jp|kr|ru|eu|us|ca|au|in|tv|me|xyz|tech|cloud"
+_WEB = re.compile(
+    rf"(?:\b(?:https?|ftp)://|\bwww\.)[\w-]+(?:\.[\w-]+)*(?::\d+)?(?:/[\w./?=&%#~+:-]*[\w/=])?"
+    rf"|\b(?:[a-zA-Z0-9-]+\.)+(?:{_DOMAINS})\b(?:/[\w./?=&%#~+:-]*[\w/=])?(?!\.\w)"
+)
+_ADDRESS_SIGNS = {
+    ".": "dot", "/": "slash", "@": "at", "-": "dash", "_": "underscore", "?": "question mark", "=": "equals",
+    "&": "and", "#": "hash", "%": "percent", "~": "tilde", "+": "plus", ":": "colon",
+}  # fmt: skip
+
+
+def _address(text: str) -> str:
+    text = re.sub(r"^(?:https?|ftp)://", "", text).rstrip("/")
+    words: list[str] = []
+    for part in re.findall(r"[A-Za-z]+|\d+|.", text):
+        if part in _ADDRESS_SIGNS:
+            words.append(_ADDRESS_SIGNS[part])
+        elif part.isdigit():
+            short = len(part) <= 2 and part[0] != "0"
+            words.append(numbers.cardinal(int(part)) if short else numbers.digits(part))
+        else:
+            words.append(part)
+    return " ".join(words)
+
+
+def expand_addresses(text: str) -> str:
+    """bob_smith@example.com -> bob underscore smith at example dot com; https://example.com -> example dot com."""
+    return _WEB.sub(lambda m: f" {_address(m[0])} ", _MAIL.sub(lambda m: _address(m[0]), text))
+
+
+def expand_dots(text: str) -> str:
+    """README.md -> README dot md; .NET -> dot NET. After `expand_abbreviations`, which has the other inner dots."""
+    text = re.sub(r"(?<!\S)\.(?=[A-Za-z])", "dot ", text)
+    return re.sub(r"(?<=[A-Za-z0-9])\.(?=[a-z]+\d?\b)|(?<=[a-z])\.(?=[A-Z]{2,}\b)", " dot ", text)
+
+
+_PHONE = re.compile(
+    r"(?<![\w.-])(?:\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){1,4}\d{2,4}"
+    r"|(?:1[ .-])?\(?\d{3}\)?[ .-]\d{3}[.-]\d{4}|\d{3}-\d{4}|\d{2,4}-\d{3,4}-\d{3,4}|0\d{2,4}[ -]\d{5,8}"
+    r"|\d{4} \d{4} \d{4} \d{4})(?![\w-]|[.,:]\d)"
+)
+
+
+def expand_telephones(text: str) -> str:
+    """555-0199 -> five five five, zero one nine nine; card numbers in four groups of four likewise."""
+
+    def spoken(match: re.Match[str]) -> str:
+        groups = ", ".join(numbers.digits(group) for group in re.findall(r"\d+", match[0]))
+        return ("plus " if match[0].startswith("+") else "") + groups
+
+    return _PHONE.sub(spoken, text)

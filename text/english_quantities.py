@@ -1,0 +1,212 @@
+"""English quantities in digits: money, percent, temperatures, units of measure, ratios, arithmetic signs.
+
+Each function takes and returns text; numbers may carry thousands commas and a fraction. What is left in digits afterwards
+is read by `english_normalize`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from text import english_numbers as numbers
+
+NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
+"""A number in digits: 1,250 or 1250 or 3.14 or .5."""
+
+_SCALE_WORDS = {
+    "k": "thousand", "m": "million", "mm": "million", "mn": "million", "b": "billion", "bn": "billion", "t": "trillion",
+    "tn": "trillion",
+}  # fmt: skip
+_SCALE = r"hundred|thousand|million|billion|trillion|[kKmMbBtT]|[mb]n|[MB]N"
+
+_CURRENCIES: dict[str, tuple[str, str, str, str]] = {
+    "US$": ("U S dollar", "U S dollars", "cent", "cents"),
+    "HK$": ("Hong Kong dollar", "Hong Kong dollars", "cent", "cents"),
+    "NT$": ("Taiwan dollar", "Taiwan dollars", "cent", "cents"),
+    "A$": ("Australian dollar", "Australian dollars", "cent", "cents"),
+    "C$": ("Canadian dollar", "Canadian dollars", "cent", "cents"),
+    "S$": ("Singapore dollar", "Singapore dollars", "cent", "cents"),
+    "R$": ("real", "reals", "centavo", "centavos"),
+    "$": ("dollar", "dollars", "cent", "cents"),
+    "£": ("pound", "pounds", "penny", "pence"),
+    "€": ("euro", "euros", "cent", "cents"),
+    "¥": ("yen", "yen", "", ""),
+    "₩": ("won", "won", "", ""),
+    "₹": ("rupee", "rupees", "paisa", "paise"),
+    "₽": ("ruble", "rubles", "kopeck", "kopecks"),
+    "₺": ("lira", "lira", "kurus", "kurus"),
+    "₪": ("shekel", "shekels", "agora", "agorot"),
+    "₫": ("dong", "dong", "", ""),
+    "₱": ("peso", "pesos", "centavo", "centavos"),
+    "฿": ("baht", "baht", "satang", "satang"),
+    "₿": ("bitcoin", "bitcoins", "", ""),
+    "USD": ("U S dollar", "U S dollars", "cent", "cents"),
+    "CAD": ("Canadian dollar", "Canadian dollars", "cent", "cents"),
+    "AUD": ("Australian dollar", "Australian dollars", "cent", "cents"),
+    "GBP": ("pound", "pounds", "penny", "pence"),
+    "EUR": ("euro", "euros", "cent", "cents"),
+    "JPY": ("yen", "yen", "", ""),
+    "CNY": ("yuan", "yuan", "", ""),
+    "RMB": ("yuan", "yuan", "", ""),
+    "KRW": ("won", "won", "", ""),
+    "INR": ("rupee", "rupees", "paisa", "paise"),
+    "CHF": ("Swiss franc", "Swiss francs", "centime", "centimes"),
+}
+_SIGN = "|".join(re.escape(sign) for sign in sorted(_CURRENCIES, key=len, reverse=True))
+_MONEY_BEFORE = re.compile(rf"(?<![A-Za-z])({_SIGN})\s?({NUMBER})(?:\s?-?({_SCALE})\b)?")
+_MONEY_AFTER = re.compile(rf"(?<![\w.])({NUMBER})(?:\s?({_SCALE}))?\s?({_SIGN})(?![A-Za-z])")
+_MONEY_RANGE = re.compile(rf"({_SIGN})({NUMBER})\s?[-–]\s?(?:{_SIGN})?({NUMBER})(?:\s?({_SCALE})\b)?")
+
+
+def _plain(number: str) -> str:
+    return number.replace(",", "")
+
+
+def _amount(sign: str, number: str, scale: str | None) -> str:
+    one, many, minor, minors = _CURRENCIES[sign]
+    number = _plain(number)
+    if scale:
+        return f"{numbers.decimal(number)} {_SCALE_WORDS.get(scale.lower(), scale)} {many}"
+    whole, _, fraction = number.partition(".")
+    major = int(whole or "0")
+    if not fraction or not int(fraction):
+        return f"{numbers.cardinal(major)} {one if major == 1 else many}"
+    if not minor or len(fraction) > 2:
+        return f"{numbers.decimal(number)} {many}"
+    cents = int(fraction.ljust(2, "0"))
+    small = f"{numbers.cardinal(cents)} {minor if cents == 1 else minors}"
+    return f"{numbers.cardinal(major)} {one if major == 1 else many} and {small}" if major else small
+
+
+def expand_money(text: str) -> str:
+    """$4.50 -> four dollars and fifty cents; 5€ -> five euros; $3.5 million -> three point five million dollars."""
+
+    def span(match: re.Match[str]) -> str:
+        return f"{numbers.decimal(_plain(match[2]))} to {_amount(match[1], match[3], match[4])}"
+
+    text = _MONEY_RANGE.sub(span, text)
+    text = _MONEY_BEFORE.sub(lambda m: f" {_amount(m[1], m[2], m[3])} ", text)
+    text = _MONEY_AFTER.sub(lambda m: f" {_amount(m[3], m[1], m[2])} ", text)
+    return re.sub(rf"({NUMBER})\s?¢", lambda m: f"{m[1]} {'cent' if m[1] == '1' else 'cents'}", text)
+
+
+_UNITS: dict[str, tuple[str, str]] = {
+    "km": ("kilometer", "kilometers"), "cm": ("centimeter", "centimeters"), "mm": ("millimeter", "millimeters"),
+    "nm": ("nanometer", "nanometers"), "μm": ("micrometer", "micrometers"), "m": ("meter", "meters"),
+    "mi": ("mile", "miles"), "ft": ("foot", "feet"), "yd": ("yard", "yards"), "in": ("inch", "inches"),
+    "kg": ("kilogram", "kilograms"), "mg": ("milligram", "milligrams"), "μg": ("microgram", "micrograms"),
+    "g": ("gram", "grams"), "lb": ("pound", "pounds"), "lbs": ("pound", "pounds"), "oz": ("ounce", "ounces"),
+    "ml": ("milliliter", "milliliters"), "mL": ("milliliter", "milliliters"), "cl": ("centiliter", "centiliters"),
+    "l": ("liter", "liters"), "L": ("liter", "liters"), "gal": ("gallon", "gallons"),
+    "h": ("hour", "hours"), "hr": ("hour", "hours"), "hrs": ("hour", "hours"), "min": ("minute", "minutes"),
+    "mins": ("minute", "minutes"), "s": ("second", "seconds"), "sec": ("second", "seconds"),
+    "secs": ("second", "seconds"), "ms": ("millisecond", "milliseconds"), "ns": ("nanosecond", "nanoseconds"),
+    "μs": ("microsecond", "microseconds"), "yr": ("year", "years"), "yrs": ("year", "years"),
+    "Hz": ("hertz", "hertz"), "kHz": ("kilohertz", "kilohertz"), "MHz": ("megahertz", "megahertz"),
+    "GHz": ("gigahertz", "gigahertz"), "B": ("byte", "bytes"), "KB": ("kilobyte", "kilobytes"),
+    "kB": ("kilobyte", "kilobytes"), "MB": ("megabyte", "megabytes"), "GB": ("gigabyte", "gigabytes"),
+    "TB": ("terabyte", "terabytes"), "PB": ("petabyte", "petabytes"), "MiB": ("mebibyte", "mebibytes"),
+    "GiB": ("gibibyte", "gibibytes"), "kbps": ("kilobit per second", "kilobits per second"),
+    "Mbps": ("megabit per second", "megabits per second"), "Gbps": ("gigabit per second", "gigabits per second"),
+    "W": ("watt", "watts"), "kW": ("kilowatt", "kilowatts"), "MW": ("megawatt", "megawatts"),
+    "GW": ("gigawatt", "gigawatts"), "kWh": ("kilowatt hour", "kilowatt hours"), "V": ("volt", "volts"),
+    "mV": ("millivolt", "millivolts"), "kV": ("kilovolt", "kilovolts"), "A": ("amp", "amps"),
+    "mA": ("milliamp", "milliamps"), "mAh": ("milliamp hour", "milliamp hours"), "Ω": ("ohm", "ohms"),
+    "dB": ("decibel", "decibels"), "Pa": ("pascal", "pascals"), "kPa": ("kilopascal", "kilopascals"),
+    "hPa": ("hectopascal", "hectopascals"), "psi": ("pound per square inch", "pounds per square inch"),
+    "J": ("joule", "joules"), "kJ": ("kilojoule", "kilojoules"),
+    "kcal": ("kilocalorie", "kilocalories"), "N": ("newton", "newtons"), "ha": ("hectare", "hectares"),
+    "mph": ("mile per hour", "miles per hour"), "kph": ("kilometer per hour", "kilometers per hour"),
+    "kmh": ("kilometer per hour", "kilometers per hour"), "rpm": ("revolution per minute", "revolutions per minute"),
+    "fps": ("frame per second", "frames per second"), "px": ("pixel", "pixels"), "dpi": ("dot per inch", "dots per inch"),
+    "sq ft": ("square foot", "square feet"), "sq m": ("square meter", "square meters"),
+    "fl oz": ("fluid ounce", "fluid ounces"),
+}  # fmt: skip
+_GLUED_ONLY = frozenset({"in", "A", "B", "N", "J", "V", "W", "L", "cl"})
+"""Units that are common words or letters: a blank before them makes them something else ('5 in the box', 'Gate 5 B')."""
+_UNIT_NAMES = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
+_POWERS = {"2": "square", "²": "square", "^2": "square", "3": "cubic", "³": "cubic", "^3": "cubic"}
+_MEASURE = re.compile(
+    rf"(?<![\w.])({NUMBER})(\s?)({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?(?:/({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?)?(?![\w²³'])"
+)
+_RATE_ALONE = re.compile(r"\b(km|m|mi|kg|mg|g|l|ml)/(h|s|min|hr|l|L|kg|ml|m[23²³]|day)\b")
+
+
+def _measure(match: re.Match[str]) -> str:
+    number, blank, unit, power, per, per_power = match.groups()
+    one, many = _UNITS[unit]
+    if (blank and unit in _GLUED_ONLY and not per and not power) or (unit == "s" and _is_decade(number)):
+        return match[0]
+    words = one if _plain(number) == "1" else many
+    if power:
+        words = f"{_POWERS[power]} {words}"
+    if per:
+        words += f" per {_POWERS[per_power] + ' ' if per_power else ''}{_UNITS[per][0]}"
+    return f"{numbers.decimal(_plain(number))} {words} "
+
+
+def _is_decade(number: str) -> bool:
+    return len(number) == 4 and number.endswith("0") and number[:2] in {"17", "18", "19", "20"}
+
+
+def expand_units(text: str) -> str:
+    """10km -> ten kilometers; 5 kg -> five kilograms; 120 km/h -> one hundred twenty kilometers per hour."""
+    text = re.sub(r"(\d+)'\s?(\d{1,2})(?:\"|'')", lambda m: f"{m[1]} {'foot' if m[1] == '1' else 'feet'} {m[2]}", text)
+    text = re.sub(r"(\d) ?ft\.? (\d+) ?in\b", r"\1 feet \2 inches", text)
+    text = re.sub(rf"(\d(?:\s?(?:{_UNIT_NAMES}))?)\s?x\s?(?=\d)", r"\1 by ", text)
+    text = _MEASURE.sub(_measure, text.replace("µ", "μ"))
+
+    def rate(match: re.Match[str]) -> str:
+        per = match[2].rstrip("23²³")
+        below = _UNITS[per][0] if per in _UNITS else per
+        return f"{_UNITS[match[1]][1]} per {'cubic ' if match[2][-1] in '3³' else ''}{below}"
+
+    return _RATE_ALONE.sub(rate, text)
+
+
+def expand_degrees(text: str) -> str:
+    """21°C -> twenty-one degrees celsius; 45% -> forty-five percent; -5° -> negative five degrees."""
+    scales = {"C": " celsius", "F": " fahrenheit", "": ""}
+
+    def degrees(match: re.Match[str]) -> str:
+        sign = "negative " if match[1] else ""
+        noun = "degree" if _plain(match[2]) == "1" else "degrees"
+        return f"{sign}{numbers.decimal(_plain(match[2]))} {noun}{scales[(match[3] or '').upper()]} "
+
+    text = re.sub(rf"(?:(?<![\w.])(-))?({NUMBER})\s?°\s?([CcFf]\b)?", degrees, text)
+    text = re.sub(rf"({NUMBER})\s?%", r"\1 percent ", text)
+    return re.sub(rf"({NUMBER})\s?‰", r"\1 per mille ", text)
+
+
+_BINARY = {
+    "+": "plus", "-": "minus", "×": "times", "*": "times", "·": "times", "÷": "divided by", "/": "divided by",
+    "=": "equals", "<": "is less than", ">": "is greater than", "≤": "is at most", "≥": "is at least",
+    "≠": "is not equal to", "≈": "is about", "±": "plus or minus",
+}  # fmt: skip
+_ALONE = {
+    "=": "equals", "≈": "about", "±": "plus or minus", "≤": "at most", "≥": "at least", "≠": "not equal to",
+    "√": "square root of", "∞": "infinity", "×": "times", "÷": "divided by", "°": "degrees", "%": "percent",
+    "+": "plus", "©": "copyright", "§": "section", "¶": "paragraph", "&": "and", "@": "at", "#": "hash",
+    "¢": "cents", "‰": "per mille", "→": "to", "µ": "micro",
+} | {sign: names[1] for sign, names in _CURRENCIES.items() if len(sign) == 1}  # fmt: skip
+
+
+def expand_arithmetic(text: str) -> str:
+    """7 + 5 -> 7 plus 5; ~50 -> about 50; 30+ -> 30 plus; x^2 -> x squared; a lone sign is read by its name."""
+    text = re.sub(r"(?<![\w~])[~≈]\s?(?=[\d$£€])", "about ", text)
+    text = re.sub(r"(?<![\w)])<\s?(?=\d)", "less than ", text)
+    text = re.sub(r"(?<![\w)])>\s?(?=\d)", "more than ", text)
+    text = re.sub(r"(?<=[\w)])\s*[²]|(?<=[\w)])\^2\b", " squared ", text)
+    text = re.sub(r"(?<=[\w)])\s*[³]|(?<=[\w)])\^3\b", " cubed ", text)
+    text = re.sub(r"(?<=[\w)])\^(-?\w+)", r" to the power of \1 ", text)
+    signs = "".join(re.escape(sign) for sign in _BINARY)
+    for _ in range(2):  # neighbours share an operand: 1 + 2 + 3
+        text = re.sub(
+            rf"(?<=[\w.)])( [{signs}] |[+×÷=≤≥≠≈±·*<>]|\s[+×÷=≤≥≠≈±]|[+×÷=≤≥≠≈±]\s)(?=[-(√]?[\d.]|[a-zA-Z]\b)",
+            lambda m: f" {_BINARY[m[1].strip()]} ",
+            text,
+        )
+    text = re.sub(r"#\s?(?=\d)", "number ", text)
+    text = re.sub(r"#(?=[A-Za-z])", "hashtag ", text)
+    alone = "".join(re.escape(sign) for sign in _ALONE)
+    return re.sub(rf"[{alone}]", lambda m: f" {_ALONE[m[0]]} ", text)
