@@ -1,8 +1,8 @@
 """Seeded weights that are the same bits on every machine and in every language.
 
 A tensor's values depend on a seed string, the tensor's name and its shape alone, so a network of official size can be
-compared or timed without storing its weights. The recipe is that of the reference vectors: CRC-32 of the name as a start,
-a 32-bit integer mixer (the "lowbias32" family) of each flat index, scaled by a rule that looks at the name.
+compared or timed without storing its weights. The recipe is that of the reference vectors: CRC-32 of the name as a
+start, a 32-bit integer mixer (the "lowbias32" family) of each flat index, scaled by a rule that looks at the name.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def recipe_state(seed_string: str, shapes: Mapping[str, Sequence[int]]) -> dict[
 
 
 def fill_by_recipe(module: nn.Module, seed_string: str) -> nn.Module:
-    """Set every entry of the module's state dict (upstream's names at the border) by the recipe; returns the module."""
+    """Set every entry of the module's state dict (upstream's names at the border) by the recipe; returns the module.
+    """
     shapes = {key: tuple(value.shape) for key, value in module.state_dict().items()}
     module.load_state_dict(recipe_state(seed_string, shapes), strict=True)
     return module

@@ -1,8 +1,8 @@
 """Wave -> magnitude spectrum -> log mel spectrum, as the acoustic model sees them.
 
-Framing: (n_fft - hop) / 2 samples of reflection on each side, no centring, so T samples give T // hop frames. Magnitude
-is sqrt(re^2 + im^2 + 1e-8); mels are Slaney's (M. Slaney, Auditory Toolbox, 1998: linear below 1 kHz, logarithmic above,
-triangles of equal area), natural logarithm of max(x, 1e-5).
+Framing: (n_fft - hop) / 2 samples of reflection on each side, no centring, so T samples give T // hop frames.
+Magnitude is sqrt(re^2 + im^2 + 1e-8); mels are Slaney's (M. Slaney, Auditory Toolbox, 1998: linear below 1 kHz,
+logarithmic above, triangles of equal area), natural logarithm of max(x, 1e-5).
 """
 
 from __future__ import annotations
