@@ -51,6 +51,20 @@ class IstftConfig:
 
 
 @dataclass(frozen=True)
+class SourceIstftConfig(IstftConfig):
+    """Inverse-STFT generator with a harmonic source and a refinement of the phase; latent channels 0 and 1 are the pitch.
+
+    Channel 0: voicing, -1 to 1. Channel 1: natural log of F0 over ``pitch_center_hz``, divided by ``pitch_log_scale``.
+    ``refinements``: fast Griffin-Lim iterations on the network's own magnitude, starting from its own phase.
+    """
+
+    refinements: int = 16
+    rate_hz: int = 16000
+    pitch_center_hz: float = 150.0
+    pitch_log_scale: float = 0.4
+
+
+@dataclass(frozen=True)
 class StyleEncoderConfig:
     """Reference encoder (Min et al. 2021, Mel-Style encoder). ``bins``: how many low spectrum bins it looks at.
 
@@ -147,6 +161,7 @@ class SynthesizerConfig:
 
     Rates: ``rate_hz`` of the wave; one spectrum frame every ``hop`` samples; ``code_frames`` frames a code.
     ``speaker_width``: width of the speaker-verification vector (0: none, as v2). ``segment_frames``: training slice.
+    ``compressed_spectrum``: posterior and style encoder see log magnitudes, and the posterior's mean has a direct linear path.
     """
 
     name: str = "v2"
@@ -167,6 +182,7 @@ class SynthesizerConfig:
     posterior: WaveNetConfig = field(default_factory=WaveNetConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
     generator: HifiGanConfig | IstftConfig = field(default_factory=HifiGanConfig)
+    compressed_spectrum: bool = False
 
     def __post_init__(self) -> None:
         if self.generator.hop != self.hop:
@@ -218,14 +234,15 @@ class SynthesizerConfig:
         """The embedded base: 16 kHz, hop 320, inverse-STFT generator, GE2E speaker vector."""
         return cls(
             name="nano", rate_hz=16000, fft_size=1280, hop=320, ssl_width=256, codebook_size=512,
-            latent_channels=96, hidden_channels=128, condition_channels=128, speaker_width=SPEAKER_WIDTH_GE2E,
+            latent_channels=160, hidden_channels=128, condition_channels=128, speaker_width=SPEAKER_WIDTH_GE2E,
             prior=PriorEncoderConfig(
                 filter_channels=256, ssl_layers=1, text_layers=2, joint_layers=2, mrte_width=128, mrte_heads=2
             ),
             style=StyleEncoderConfig(bins=401, width=96, masked_convolutions=True),
             posterior=WaveNetConfig(layers=6),
             flow=FlowConfig(couplings=4, wavenet=WaveNetConfig(layers=2, kernel=3)),
-            generator=IstftConfig(),
+            generator=SourceIstftConfig(inner_width=512, blocks=6),
+            compressed_spectrum=True,
         )
 
     @classmethod
