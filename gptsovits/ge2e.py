@@ -3,7 +3,7 @@
 wave 16 kHz [T] -> mel frames [F, 40] -> partials [K, 160, 40] -> LSTM -> mean over partials -> unit vector [256]
 
 Network and objective: Wan et al. 2018, "Generalized end-to-end loss for speaker verification" (arXiv 1710.10467). The
-weights are those of the Resemblyzer package (Apache-2.0; trained on LibriSpeech-other, VoxCeleb 1, 2); mel, partials and
+weights are those of the Resemblyzer package (Apache-2.0, trained on LibriSpeech-other and VoxCeleb); mel, partials and
 volume rule follow it, so that the vectors are the same. Its long-silence trimming is not repeated here: clips come
 voice-detected.
 """
