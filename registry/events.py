@@ -1,0 +1,81 @@
+"""Append-only events: who did what to a voice, when, at which commit and why.
+
+An event's id begins with the UTC time of what it records and ends with a name derived from it, never from chance:
+writing the
+same event twice changes nothing. A process that dies between an act and its event is therefore healed by whoever
+comes next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from registry.errors import CorruptError
+from registry.names import check_voice, event_key
+from registry.records import seal, unseal
+from registry.store import Store
+
+
+class Act(StrEnum):
+    """What happened."""
+
+    PUBLISHED = "published"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled-back"
+    RETIRED = "retired"
+    REVOKED = "revoked"
+    PRUNED = "pruned"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One act. version and previous are None where there is none; alias is None for acts that concern no alias."""
+
+    voice: str
+    act: Act
+    time: str
+    actor: str
+    reason: str
+    commit: str | None = None
+    alias: str | None = None
+    version: str | None = None
+    previous: str | None = None
+    generation: int | None = None
+    approved_by: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Sortable by time; equal acts have equal ids."""
+        stamp = self.time.replace(":", "").replace("+0000", "Z")
+        what = (self.alias and f"{self.alias}-g{self.generation}") or self.version or "voice"
+        return f"{stamp}-{self.act}-{what}"
+
+
+def utc_now() -> str:
+    """Now in UTC, ISO 8601 with microseconds; strings of equal length that sort by time."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def append(store: Store, event: Event) -> bool:
+    """Writes an event; False when this very event was there already."""
+    key = event_key(event.voice, event.id)
+    body: dict[str, Any] = asdict(event)
+    return store.put_if_absent(key, seal(key, body))
+
+
+def read(store: Store, voice: str) -> list[Event]:
+    """All events of a voice, oldest first. Raises CorruptError on a damaged one."""
+    found = []
+    for key in store.list(f"voices/{check_voice(voice)}/events/"):
+        stored = store.get(key)
+        if stored is None:
+            continue
+        body = unseal(key, stored.data)
+        try:
+            found.append(Event(**{**body, "act": Act(body["act"])}))
+        except (TypeError, ValueError, KeyError) as error:
+            raise CorruptError(f"registry: {key}: {error}", remedy="restore this object from a backup") from error
+    return sorted(found, key=lambda event: (event.time, event.generation or 0))

@@ -1,0 +1,59 @@
+"""A sealed record over a folder of files: how stages and exported bases are kept."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from registry.blobs import FileEntry, fetch_files, put_files
+from registry.errors import CorruptError
+from registry.records import seal, unseal
+from registry.store import Store
+
+
+def put_folder(
+    store: Store, key: str, folder: Path, about: dict[str, Any], *, only: Iterable[str] | None = None
+) -> bool:
+    """Stores every file below folder (or those named) as blobs, then the record under key. False when key was taken."""
+    paths = sorted(only) if only is not None else _files_below(folder)
+    entries = put_files(store, folder, paths)
+    return store.put_if_absent(key, seal(key, {"about": about, "files": [entry.to_json() for entry in entries]}))
+
+
+def read_folder(store: Store, key: str) -> tuple[dict[str, Any], list[FileEntry]] | None:
+    """What put_folder was told about the folder and its file entries, or None. Raises CorruptError on a damaged
+    record.
+    """
+    stored = store.get(key)
+    if stored is None:
+        return None
+    body = unseal(key, stored.data)
+    try:
+        return dict(body["about"]), [FileEntry.from_json(entry) for entry in body["files"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptError(f"registry: {key}: {error!r}", remedy="delete this object; it is made again") from error
+
+
+def get_folder(store: Store, key: str, target: Path) -> bool:
+    """Restores a folder at target, which must not exist, all digests checked and all at once; False when key is
+    absent.
+    """
+    found = read_folder(store, key)
+    if found is None:
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=target.parent))
+    try:
+        fetch_files(store, found[1], temporary, key)
+        temporary.rename(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return True
+
+
+def _files_below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

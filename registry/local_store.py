@@ -1,0 +1,179 @@
+"""A store in a local directory: the default, and the one that works without any network.
+
+Objects are files. put_if_absent writes a temporary sibling, flushes it to disk and links it into place, so that of many
+writers exactly one wins and a kill -9 leaves either nothing or the whole object. replace_if takes an advisory lock
+per key
+(released by the kernel when its holder dies) and renames over the old file.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.errors import InfrastructureError
+from registry.store import Stored, check_key
+
+_TEMPORARY = ".tmp-"
+_LOCKS = ".locks"
+_LOCK_SECONDS = 30.0
+
+
+class LocalStore:
+    """Store over the directory `root`, which is created at the first write."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = Path(root)
+
+    @property
+    def url(self) -> str:
+        """The directory's path."""
+        return str(self._root)
+
+    @property
+    def can_compare_and_swap(self) -> bool:
+        """Always true: the kernel's file lock orders the writers of one machine (or of an NFS mount with locking)."""
+        return True
+
+    def get(self, key: str) -> Stored | None:
+        """The file's bytes with their SHA-256 as tag, or None."""
+        path = self._path(key)
+        try:
+            data = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as error:
+            raise self._failure("read", path, error) from error
+        return Stored(data, hashlib.sha256(data).hexdigest())
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Links a complete temporary file into place; False when the name was taken."""
+        path = self._path(key)
+        with self._guard("write", path):
+            if path.exists():
+                return False
+            temporary = self._write_temporary(path, data)
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink(missing_ok=True)
+            _flush_directory(path.parent)
+        return True
+
+    def replace_if(self, key: str, data: bytes, tag: str) -> str | None:
+        """Compares the tag and renames over the old file while holding the key's lock."""
+        path = self._path(key)
+        locks = self._root / _LOCKS
+        with self._guard("write", path):
+            locks.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(locks / hashlib.sha256(key.encode()).hexdigest()[:32], timeout=_LOCK_SECONDS)
+            try:
+                with lock:
+                    current = self.get(key)
+                    if current is None or current.tag != tag:
+                        return None
+                    temporary = self._write_temporary(path, data)
+                    temporary.replace(path)
+                    _flush_directory(path.parent)
+            except Timeout as error:
+                raise InfrastructureError(
+                    f"registry {self.url}: {key} stayed locked by another writer for {_LOCK_SECONDS:g} s",
+                    remedy="run the command again; if it keeps failing, look for a stuck timbre process "
+                    "on this machine",
+                ) from error
+        return hashlib.sha256(data).hexdigest()
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Sorted keys under a folder prefix; temporary files and locks are not keys."""
+        folder = prefix.rstrip("/")
+        if folder:
+            check_key(folder)
+        base = self._root / folder if folder else self._root
+        found = []
+        for directory, subdirectories, files in os.walk(base):
+            subdirectories[:] = [name for name in subdirectories if not name.startswith(".")]
+            relative = Path(directory).relative_to(self._root)
+            found += [(relative / name).as_posix() for name in files if not name.startswith(".")]
+        yield from sorted(found)
+
+    def delete(self, key: str) -> bool:
+        """Removes the file; empty folders stay."""
+        path = self._path(key)
+        with self._guard("delete", path):
+            try:
+                path.unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+        return True
+
+    def sweep(self, *, older_than_s: float = 3600.0) -> int:
+        """Removes temporary files that killed writers left; returns how many. Young ones may still be in use and
+        stay.
+        """
+        removed = 0
+        for path in self._root.rglob(f"{_TEMPORARY}*"):
+            try:
+                if time.time() - path.stat().st_mtime >= older_than_s:
+                    path.unlink()
+                    removed += 1
+            except FileNotFoundError:
+                continue
+        return removed
+
+    def _path(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    def _write_temporary(self, path: Path, data: bytes) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.parent / f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(6)}"
+        try:
+            with temporary.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        return temporary
+
+    @contextmanager
+    def _guard(self, action: str, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._failure(action, path, error) from error
+
+    def _failure(self, action: str, path: Path, error: OSError) -> InfrastructureError:
+        remedy = {
+            errno.ENOSPC: "free disk space (timbre prune removes versions nobody serves), then run the command again",
+            errno.EDQUOT: "raise the disk quota or free space, then run the command again",
+            errno.EACCES: "give this user write permission on the registry's directory",
+            errno.EROFS: "mount the registry's file system writable",
+        }.get(error.errno or 0, "check the disk and run the command again")
+        return InfrastructureError(
+            f"registry {self.url}: cannot {action} {path.name}: {error.strerror or error}", remedy=remedy
+        )
+
+
+def _flush_directory(path: Path) -> None:
+    """Makes a rename or link durable; file systems that cannot flush directories are left to their own guarantees."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)

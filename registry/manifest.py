@@ -1,0 +1,102 @@
+"""The manifest of a version: what a voice package is, where it came from and how it was judged. Immutable once
+written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from registry.blobs import FileEntry
+from registry.errors import CorruptError
+from registry.names import check_version, check_voice, version_key
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a version came from.
+
+    commit: full git hash, or None outside git. author: of that commit. actor: who or what ran the pipeline.
+    job: the CI job's address or id, or None. recipe_digest: SHA-256 of the effective recipe. tools: package -> version.
+    """
+
+    commit: str | None
+    author: str | None
+    actor: str
+    job: str | None
+    recipe_digest: str
+    tools: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One version of a voice.
+
+    source: digest of the voice folder and base id; equal sources are the same voice, so a revert finds its old version.
+    base, base_digest: the base it speaks with; a server refuses to load it on another.
+    created: UTC, ISO 8601 with microseconds. passed: whether every blocking gate passed. gates: name -> {value,
+    limit, ...}.
+    consent: kind and rights as declared in voice.yaml. review_required: a person must approve before the alias moves.
+    files: everything in the package but this manifest.
+    """
+
+    voice: str
+    version: str
+    source: str
+    base: str
+    base_digest: str
+    languages: tuple[str, ...]
+    rate_hz: int
+    created: str
+    passed: bool
+    gates: dict[str, Any]
+    consent: dict[str, Any]
+    review_required: bool
+    provenance: Provenance
+    files: tuple[FileEntry, ...]
+
+    def __post_init__(self) -> None:
+        check_voice(self.voice)
+        check_version(self.version)
+
+    @property
+    def key(self) -> str:
+        """Its place in the registry."""
+        return version_key(self.voice, self.version)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files together."""
+        return sum(entry.size_bytes for entry in self.files)
+
+    def entry(self, path: str) -> FileEntry | None:
+        """The entry of one file, or None."""
+        return next((entry for entry in self.files if entry.path == path), None)
+
+    def to_body(self) -> dict[str, Any]:
+        """Plain data for records.seal."""
+        body = asdict(self)
+        body["languages"] = list(self.languages)
+        body["files"] = [entry.to_json() for entry in self.files]
+        return body
+
+    @classmethod
+    def from_body(cls, body: dict[str, Any]) -> Manifest:
+        """The reverse of to_body. Raises CorruptError naming the missing, unknown or ill-typed field."""
+        names = {item.name for item in fields(cls)}
+        if body.keys() != names:
+            missing, unknown = sorted(names - body.keys()), sorted(body.keys() - names)
+            raise CorruptError(
+                f"manifest: missing fields {missing}, unknown fields {unknown}", remedy="publish the voice again"
+            )
+        try:
+            return cls(
+                **{
+                    **body,
+                    "languages": tuple(body["languages"]),
+                    "provenance": Provenance(**body["provenance"]),
+                    "files": tuple(FileEntry.from_json(entry) for entry in body["files"]),
+                }
+            )
+        except (TypeError, KeyError) as error:
+            raise CorruptError(f"manifest: {error}", remedy="publish the voice again") from error

@@ -1,0 +1,69 @@
+"""Keys of the registry, and the names that may stand in them."""
+
+from __future__ import annotations
+
+import re
+
+from core.errors import InputError
+
+_VOICE = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
+_VERSION = re.compile(r"[0-9a-f]{12}")
+_ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+PRODUCTION = "production"
+
+
+def check_voice(name: str) -> str:
+    """name itself when it may name a voice: 1 to 63 of a-z, 0-9, - and _, beginning and ending with a letter or
+    digit.
+    """
+    if not _VOICE.fullmatch(name):
+        raise InputError(
+            f"voice name {name[:80]!r}: allowed are 1 to 63 of a-z, 0-9, - and _, beginning and ending with a letter "
+            "or digit",
+            remedy="rename the folder under voices/",
+        )
+    return name
+
+
+def check_version(version: str) -> str:
+    """version itself when it is 12 lower-case hexadecimal digits."""
+    if not _VERSION.fullmatch(version):
+        raise InputError(
+            f"version {version[:80]!r}: expected 12 hexadecimal digits", remedy="list them with: timbre history VOICE"
+        )
+    return version
+
+
+def check_alias(alias: str) -> str:
+    """alias itself when it is 1 to 32 of a-z, 0-9, - and _, beginning with a letter."""
+    if not _ALIAS.fullmatch(alias):
+        raise InputError(
+            f"alias {alias[:80]!r}: allowed are 1 to 32 of a-z, 0-9, - and _, beginning with a letter",
+            remedy="use for example: production",
+        )
+    return alias
+
+
+def blob_key(digest: str) -> str:
+    """Key of a blob; the two-digit folder keeps directories small."""
+    return f"blobs/{digest[:2]}/{digest}"
+
+
+def version_key(voice: str, version: str) -> str:
+    """Key of an immutable manifest."""
+    return f"voices/{check_voice(voice)}/versions/{check_version(version)}.json"
+
+
+def alias_key(voice: str, alias: str) -> str:
+    """Key of the only mutable object."""
+    return f"voices/{check_voice(voice)}/aliases/{check_alias(alias)}.json"
+
+
+def tombstone_key(voice: str) -> str:
+    """Key of the permanent mark of a revoked voice."""
+    return f"voices/{check_voice(voice)}/revoked.json"
+
+
+def event_key(voice: str, event_id: str) -> str:
+    """Key of an append-only event; event ids begin with a UTC time, so keys sort by time."""
+    return f"voices/{check_voice(voice)}/events/{event_id}.json"

@@ -1,0 +1,320 @@
+"""Registry: immutable versions of voices, and aliases that say which one speaks. Written once, over any Store."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from core.errors import CheckFailedError, InputError
+from registry import events
+from registry.aliases import Alias, Decide, move_alias, read_alias
+from registry.blobs import FileEntry, fetch_files, get_file, put_bytes
+from registry.errors import CorruptError, NotFoundError, RetiredError, RevokedError
+from registry.events import Act, Event
+from registry.manifest import Manifest
+from registry.names import PRODUCTION, check_alias, check_version, check_voice, tombstone_key, version_key
+from registry.records import seal, unseal
+from registry.store import Store
+
+IsAncestor = Callable[[str, str], bool]
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts and from where: a person or CI job, and the commit it acts for (None outside git)."""
+
+    name: str
+    commit: str | None = None
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What became of a promotion. moved is False when the alias was left alone; reason then says why."""
+
+    moved: bool
+    alias: Alias | None
+    reason: str
+
+
+class Registry:
+    """Versions, aliases and events of voices over a Store.
+
+    clock gives UTC times (events.utc_now); tests pass their own. unsafe_aliases lets aliases move on stores without
+    compare-and-swap.
+    """
+
+    def __init__(
+        self, store: Store, *, clock: Callable[[], str] = events.utc_now, unsafe_aliases: bool = False
+    ) -> None:
+        self.store = store
+        self._clock = clock
+        self._unsafe = unsafe_aliases
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def voices(self) -> list[str]:
+        """Names of all voices that were ever published, sorted; revoked and retired ones too."""
+        return sorted({key.split("/")[1] for key in self.store.list("voices/")})
+
+    def versions(self, voice: str) -> list[Manifest]:
+        """All versions of a voice, oldest first. Raises CorruptError on a damaged manifest."""
+        keys = self.store.list(f"voices/{check_voice(voice)}/versions/")
+        found = (self.manifest(voice, Path(key).stem) for key in keys)
+        return sorted(found, key=lambda manifest: (manifest.created, manifest.version))
+
+    def manifest(self, voice: str, version: str) -> Manifest:
+        """One version's manifest. Raises NotFoundError with what there is, CorruptError when it is damaged."""
+        key = version_key(voice, version)
+        stored = self.store.get(key)
+        if stored is None:
+            self._require_voice(voice)
+            raise NotFoundError(
+                f"voice {voice!r} has no version {version}", remedy=f"list them with: timbre history {voice}"
+            )
+        manifest = Manifest.from_body(unseal(key, stored.data))
+        if (manifest.voice, manifest.version) != (voice, version):
+            raise CorruptError(
+                f"registry: {key} describes {manifest.voice}@{manifest.version}", remedy="publish it again"
+            )
+        return manifest
+
+    def alias(self, voice: str, alias: str = PRODUCTION) -> Alias | None:
+        """An alias's state, or None when it was never set."""
+        return read_alias(self.store, check_voice(voice), check_alias(alias))
+
+    def resolve(self, voice: str, reference: str = PRODUCTION) -> Manifest:
+        """The manifest of voice@reference, where reference is an alias or a version id.
+
+        Raises RevokedError, RetiredError, NotFoundError (near names are given) or CorruptError.
+        """
+        self._require_voice(voice)
+        self._refuse_revoked(voice)
+        if len(reference) == 12 and all(character in "0123456789abcdef" for character in reference):
+            return self.manifest(voice, check_version(reference))
+        state = self.alias(voice, reference)
+        if state is None:
+            raise NotFoundError(
+                f"voice {voice!r} has no alias {reference!r}",
+                remedy=f"promote a version first: timbre promote {voice} VERSION --alias {reference}",
+            )
+        if state.version is None:
+            raise RetiredError(
+                f"voice {voice!r} was retired at {state.time} by {state.actor}: {state.reason}",
+                remedy="revert the commit that deleted its folder, or ask for a version by its id",
+            )
+        return self.manifest(voice, state.version)
+
+    def find_source(self, voice: str, source: str) -> Manifest | None:
+        """The newest version of this source that passed its gates, or None: what a revert promotes without training."""
+        return next((item for item in reversed(self.versions(voice)) if item.source == source and item.passed), None)
+
+    def history(self, voice: str) -> list[Event]:
+        """All events of a voice, oldest first. Raises NotFoundError when the voice was never published."""
+        self._require_voice(voice)
+        return events.read(self.store, voice)
+
+    def read_file(self, manifest: Manifest, path: str) -> bytes:
+        """One file of a package, digest checked. Raises NotFoundError or CorruptError."""
+        entry = manifest.entry(path)
+        name = f"{manifest.voice}@{manifest.version}"
+        if entry is None:
+            raise NotFoundError(
+                f"{name} has no file {path!r}", remedy=f"it has: {', '.join(e.path for e in manifest.files)}"
+            )
+        return get_file(self.store, entry, name)
+
+    def fetch(self, manifest: Manifest, target: Path) -> None:
+        """Writes a whole package below target, every digest checked, with package.json as stored. Raises
+        CorruptError.
+        """
+        target.mkdir(parents=True, exist_ok=True)
+        fetch_files(self.store, manifest.files, target, f"{manifest.voice}@{manifest.version}")
+        (target / "package.json").write_bytes(seal(manifest.key, manifest.to_body()))
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def publish(self, manifest: Manifest, files: Mapping[str, bytes], *, actor: Actor, reason: str = "") -> Manifest:
+        """Writes a version: blobs first, manifest last. manifest.files is filled in here.
+
+        A version that exists already is kept (the first to publish wins) and returned; its damaged or missing blobs are
+        written again when the files are the same. Raises RevokedError, InputError without files, CorruptError when
+        the store does not give back what it took.
+        """
+        self._refuse_revoked(manifest.voice)
+        if not files:
+            raise InputError(
+                f"{manifest.voice}@{manifest.version}: the package has no files", remedy="run stage 3 again"
+            )
+        entries = tuple(put_bytes(self.store, path, data) for path, data in sorted(files.items()))
+        full = replace(manifest, files=entries)
+        if not self.store.put_if_absent(full.key, seal(full.key, full.to_body())):
+            full = self.manifest(manifest.voice, manifest.version)
+        events.append(
+            self.store,
+            Event(
+                voice=full.voice,
+                act=Act.PUBLISHED,
+                time=full.created,
+                actor=full.provenance.actor,
+                reason=reason,
+                commit=full.provenance.commit,
+                version=full.version,
+            ),
+        )
+        self._refuse_revoked(manifest.voice)
+        return full
+
+    def promote(
+        self,
+        voice: str,
+        version: str,
+        *,
+        actor: Actor,
+        alias: str = PRODUCTION,
+        reason: str = "",
+        approved_by: str | None = None,
+        is_ancestor: IsAncestor | None = None,
+    ) -> Promotion:
+        """Points an alias at a version.
+
+        Not moved, with the reason, when: the version needs a review that nobody gave; the alias stands for a commit
+        that is not an ancestor of actor.commit (is_ancestor(old, new) decides: a stale pipeline that finishes late); it
+        already points
+        there for this commit. Raises CheckFailedError for a version whose gates failed, NotFoundError, RevokedError,
+        CorruptError when a file of the version is damaged, and what move_alias raises.
+        """
+        self._require_voice(voice)
+        self._refuse_revoked(voice)
+        manifest = self.manifest(voice, version)
+        if not manifest.passed:
+            failed = sorted(name for name, gate in manifest.gates.items() if not gate.get("passed", False))
+            raise CheckFailedError(
+                f"{voice}@{version} failed its gates ({', '.join(failed) or 'no gate passed'}) and is not promoted",
+                remedy="look at its report, improve the recordings, push again",
+            )
+        if manifest.review_required and not approved_by:
+            return Promotion(
+                False, self.alias(voice, alias), f"waits for a review: timbre promote {voice} {version} --approve"
+            )
+        self._check_files(manifest)
+        declined = ""
+
+        def decide(current: Alias | None) -> Alias | None:
+            nonlocal declined
+            declined = self._objection(current, version, actor, is_ancestor)
+            if declined:
+                return None
+            return self._state(voice, alias, version, Act.PROMOTED, actor, reason, approved_by)
+
+        moved = move_alias(self.store, voice, alias, decide, unsafe=self._unsafe)
+        self._refuse_revoked(voice)
+        return Promotion(moved is not None, moved or self.alias(voice, alias), declined)
+
+    def rollback(
+        self, voice: str, *, actor: Actor, alias: str = PRODUCTION, to: str | None = None, reason: str = ""
+    ) -> Alias:
+        """Points an alias back at `to`, or at the version before the current one. Raises NotFoundError when there is
+        none.
+        """
+        self._require_voice(voice)
+        self._refuse_revoked(voice)
+        if to is not None:
+            self._check_files(self.manifest(voice, to))
+
+        def decide(current: Alias | None) -> Alias | None:
+            target = to or (current.previous if current else None)
+            if target is None:
+                raise NotFoundError(
+                    f"voice {voice!r} has no version before the current one under {alias!r}",
+                    remedy=f"name one: timbre rollback {voice} --to VERSION (see timbre history {voice})",
+                )
+            self._check_files(self.manifest(voice, target))
+            # A rollback by hand has no commit of its own: it keeps the place in the order of commits.
+            commit = actor.commit or (current.commit if current else None)
+            return self._state(voice, alias, target, Act.ROLLED_BACK, Actor(actor.name, commit), reason, None)
+
+        return self._moved(move_alias(self.store, voice, alias, decide, unsafe=self._unsafe))
+
+    def retire(
+        self,
+        voice: str,
+        *,
+        actor: Actor,
+        alias: str = PRODUCTION,
+        reason: str = "",
+        is_ancestor: IsAncestor | None = None,
+    ) -> Promotion:
+        """Empties an alias because the voice's folder was deleted; a later promote brings the voice back."""
+        self._require_voice(voice)
+        declined = ""
+
+        def decide(current: Alias | None) -> Alias | None:
+            nonlocal declined
+            declined = self._objection(current, None, actor, is_ancestor)
+            return None if declined else self._state(voice, alias, None, Act.RETIRED, actor, reason, None)
+
+        moved = move_alias(self.store, voice, alias, decide, unsafe=self._unsafe)
+        return Promotion(moved is not None, moved or self.alias(voice, alias), declined)
+
+    # -- helpers ---------------------------------------------------------------------------------------------------
+
+    def tombstone(self, voice: str) -> dict[str, Any] | None:
+        """The permanent mark of a revoked voice, or None."""
+        key = tombstone_key(check_voice(voice))
+        stored = self.store.get(key)
+        return None if stored is None else unseal(key, stored.data)
+
+    def now(self) -> str:
+        """The registry's clock."""
+        return self._clock()
+
+    @staticmethod
+    def _objection(current: Alias | None, version: str | None, actor: Actor, is_ancestor: IsAncestor | None) -> str:
+        if current is None:
+            return ""
+        if current.version == version and current.commit == actor.commit:
+            return "it already stands there for this commit"
+        ordered = is_ancestor is not None and current.commit is not None and actor.commit is not None
+        if ordered and current.commit != actor.commit and is_ancestor is not None:
+            assert current.commit is not None and actor.commit is not None
+            if not is_ancestor(current.commit, actor.commit):
+                newer, older = current.commit[:12], actor.commit[:12]
+                return f"it stands for the newer commit {newer}; {older} does not descend from it"
+        return ""
+
+    def _state(
+        self, voice: str, alias: str, version: str | None, act: Act, actor: Actor, reason: str, approved_by: str | None
+    ) -> Alias:
+        return Alias(voice, alias, version, actor.commit, 0, None, act, self._clock(), actor.name, reason, approved_by)
+
+    @staticmethod
+    def _moved(state: Alias | None) -> Alias:
+        assert state is not None, "this decision never declines"
+        return state
+
+    def _check_files(self, manifest: Manifest) -> None:
+        for entry in manifest.files:
+            get_file(self.store, entry, f"{manifest.voice}@{manifest.version}")
+
+    def _require_voice(self, voice: str) -> None:
+        check_voice(voice)
+        if next(self.store.list(f"voices/{voice}/"), None) is None:
+            near = difflib.get_close_matches(voice, self.voices(), n=3)
+            raise NotFoundError(
+                f"there is no voice {voice!r} in the registry {self.store.url}",
+                remedy=f"did you mean {', '.join(near)}?" if near else "list them with: timbre voices list",
+            )
+
+    def _refuse_revoked(self, voice: str) -> None:
+        mark = self.tombstone(voice)
+        if mark is not None:
+            raise RevokedError(
+                f"voice {voice!r} was revoked at {mark['time']} by {mark['actor']}: {mark['reason']}",
+                remedy="a revoked voice never comes back; with new consent, use another voice name",
+            )
+
+
+__all__ = ["Actor", "Decide", "FileEntry", "Promotion", "Registry"]

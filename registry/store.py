@@ -1,0 +1,69 @@
+"""Store: five verbs over bytes. Everything that the registry promises rests on these and on nothing else.
+
+Implementations share one behaviour suite (tests/registry/store_behaviour.py). Keys are relative paths of plain
+segments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.errors import InputError
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_@+=-][A-Za-z0-9._@+=-]{0,199}")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object's bytes and the tag that replace_if compares (opaque; changes whenever the bytes change)."""
+
+    data: bytes
+    tag: str
+
+
+class Store(Protocol):
+    """Bytes under keys. All verbs are atomic: a reader sees an object whole or not at all, also after a crash.
+
+    Every verb raises InputError on a key that check_key refuses, and InfrastructureError when the store cannot be
+    reached, is full or refuses the credentials.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where this store is, as a person writes it; never holds credentials."""
+
+    @property
+    def can_compare_and_swap(self) -> bool:
+        """Whether replace_if really compares. Aliases are refused on stores where it does not."""
+
+    def get(self, key: str) -> Stored | None:
+        """The object under key, or None."""
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Writes data when nothing is under key; True when this call wrote it, False when something was there (kept)."""
+
+    def replace_if(self, key: str, data: bytes, tag: str) -> str | None:
+        """Replaces the object whose tag is `tag`; the new tag, or None when the object has another tag or is gone."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Keys that begin with prefix (a folder ending in "/" or empty for all), sorted."""
+
+    def delete(self, key: str) -> bool:
+        """Removes the object; False when there was none."""
+
+
+def check_key(key: str) -> str:
+    """key itself when every segment is plain (letters, digits, . _ @ + = -, not starting with a dot). Raises
+    InputError.
+    """
+    segments = key.split("/")
+    if len(key) > 900 or not all(_SEGMENT.fullmatch(segment) for segment in segments):
+        raise InputError(
+            f"registry: the key {key[:120]!r} has a segment that is empty, starts with a dot or holds other "
+            "characters than letters, digits and . _ @ + = -",
+            remedy="rename the file or voice it comes from",
+        )
+    return key

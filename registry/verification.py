@@ -1,0 +1,115 @@
+"""Verification: every stored byte is read and checked; every alias leads to a version whose files are all sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.digests import digest_bytes
+from core.errors import TimbreError
+from registry import events
+from registry.file_set import read_folder
+from registry.names import blob_key
+from registry.records import unseal
+from registry.registry import Registry
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: the object's key, what is wrong, and which voices, versions, bases or stages it
+    breaks.
+    """
+
+    key: str
+    problem: str
+    affects: tuple[str, ...]
+
+
+def verify(registry: Registry, voice: str | None = None, progress: Progress | None = None) -> list[Finding]:
+    """Reads everything (or one voice with its blobs) and lists what is damaged, missing or dangling; empty when
+    sound.
+    """
+    users: dict[str, list[str]] = {}
+    findings: list[Finding] = []
+    sizes: dict[str, int] = {}
+    for name in [voice] if voice else registry.voices():
+        findings += _verify_voice(registry, name, users, sizes)
+    if voice is None:
+        for prefix in ("bases/", "stages/"):
+            for key in registry.store.list(prefix):
+                findings += _verify_folder(registry, key, users, sizes)
+    stored = {key.rsplit("/", 1)[-1] for key in registry.store.list("blobs/")} if voice is None else set()
+    wanted = sorted(stored | users.keys())
+    for count, digest in enumerate(wanted, 1):
+        key = blob_key(digest)
+        found = registry.store.get(key)
+        affects = tuple(sorted(set(users.get(digest, ()))))
+        if found is None:
+            findings.append(Finding(key, "missing", affects))
+        elif digest_bytes(found.data) != digest:
+            expected = sizes.get(digest)
+            size = "" if expected in (None, len(found.data)) else f" ({len(found.data)} of {expected} bytes)"
+            findings.append(Finding(key, f"content changed{size}", affects))
+        if progress:
+            progress(count, len(wanted))
+    return findings
+
+
+def audit(registry: Registry, voice: str) -> list[Finding]:
+    """What the history of a voice cannot explain: an alias whose last move has no event, a version without its event."""
+    findings = []
+    seen = {event.id for event in events.read(registry.store, voice)}
+    for key in registry.store.list(f"voices/{voice}/aliases/"):
+        state = registry.alias(voice, key.rsplit("/", 1)[-1].removesuffix(".json"))
+        if state is not None and state.event().id not in seen:
+            findings.append(Finding(key, "its last move has no event (written by the next move)", (voice,)))
+    published = {event.version for event in events.read(registry.store, voice) if event.act is events.Act.PUBLISHED}
+    for manifest in registry.versions(voice):
+        if manifest.version not in published:
+            findings.append(
+                Finding(manifest.key, "no event says who published it (publish it again to add one)", (voice,))
+            )
+    return findings
+
+
+def _verify_voice(registry: Registry, voice: str, users: dict[str, list[str]], sizes: dict[str, int]) -> list[Finding]:
+    findings, versions = [], set()
+    revoked = registry.store.get(f"voices/{voice}/revoked.json") is not None
+    for key in registry.store.list(f"voices/{voice}/"):
+        kind, name = key.split("/")[2], key.rsplit("/", 1)[-1].removesuffix(".json")
+        try:
+            if kind == "versions":
+                manifest = registry.manifest(voice, name)
+                versions.add(name)
+                for entry in manifest.files if not revoked else ():
+                    users.setdefault(entry.sha256, []).append(f"{voice}@{name}")
+                    sizes[entry.sha256] = entry.size_bytes
+            elif kind == "aliases":
+                state = registry.alias(voice, name)
+                if state is not None and state.version is not None and not _has_version(registry, voice, state.version):
+                    findings.append(Finding(key, f"points at version {state.version}, which is not there", (voice,)))
+            else:
+                stored = registry.store.get(key)
+                if stored is not None:
+                    unseal(key, stored.data)
+        except TimbreError as error:
+            findings.append(Finding(key, error.message, (f"{voice}@{name}" if kind == "versions" else voice,)))
+    return findings
+
+
+def _has_version(registry: Registry, voice: str, version: str) -> bool:
+    return registry.store.get(f"voices/{voice}/versions/{version}.json") is not None
+
+
+def _verify_folder(registry: Registry, key: str, users: dict[str, list[str]], sizes: dict[str, int]) -> list[Finding]:
+    owner = key.rsplit("/", 1)[0]
+    try:
+        found = read_folder(registry.store, key)
+    except TimbreError as error:
+        return [Finding(key, error.message, (owner,))]
+    for entry in found[1] if found else ():
+        users.setdefault(entry.sha256, []).append(owner)
+        sizes[entry.sha256] = entry.size_bytes
+    return []

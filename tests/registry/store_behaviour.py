@@ -1,0 +1,90 @@
+"""What every Store must do. A store's test module subclasses StoreBehaviour and provides the fixture `store`."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from core.errors import InputError
+from registry.store import Store
+
+
+class StoreBehaviour:
+    """Inherit and define a fixture `store` that gives an empty Store."""
+
+    def test_absent_objects_are_none(self, store: Store) -> None:
+        assert store.get("a/b") is None
+        assert store.delete("a/b") is False
+        assert list(store.list("")) == []
+        assert list(store.list("a/")) == []
+
+    def test_put_if_absent_keeps_the_first(self, store: Store) -> None:
+        assert store.put_if_absent("a/b.json", b"one") is True
+        assert store.put_if_absent("a/b.json", b"two") is False
+        found = store.get("a/b.json")
+        assert found is not None and found.data == b"one"
+
+    def test_empty_and_binary_objects_come_back(self, store: Store) -> None:
+        data = bytes(range(256)) * 4096
+        assert store.put_if_absent("x/empty", b"") and store.put_if_absent("x/binary", data)
+        assert store.get("x/empty").data == b"" and store.get("x/binary").data == data  # type: ignore[union-attr]
+
+    def test_replace_if_compares(self, store: Store) -> None:
+        store.put_if_absent("alias", b"1")
+        first = store.get("alias")
+        assert first is not None
+        tag = store.replace_if("alias", b"2", first.tag)
+        assert tag and tag != first.tag
+        assert store.replace_if("alias", b"3", first.tag) is None
+        now = store.get("alias")
+        assert now is not None and (now.data, now.tag) == (b"2", tag)
+
+    def test_replace_if_never_creates(self, store: Store) -> None:
+        store.put_if_absent("alias", b"1")
+        stored = store.get("alias")
+        assert stored is not None
+        assert store.delete("alias") is True
+        assert store.replace_if("alias", b"2", stored.tag) is None
+        assert store.get("alias") is None
+
+    def test_list_is_sorted_and_bounded_by_the_folder(self, store: Store) -> None:
+        for key in ("voices/b/1", "voices/a/2", "voices/a/1", "voices-other/a", "blobs/x"):
+            store.put_if_absent(key, b"")
+        assert list(store.list("voices/a/")) == ["voices/a/1", "voices/a/2"]
+        assert list(store.list("voices/")) == ["voices/a/1", "voices/a/2", "voices/b/1"]
+        assert len(list(store.list(""))) == 5
+
+    @pytest.mark.parametrize(
+        "key", ["", "/", "a//b", "../a", "a/../b", ".hidden", "a/.tmp", "a b", "a\\b", "a\nb", "ä", "a" * 300]
+    )
+    def test_keys_that_could_leave_the_store_are_refused(self, store: Store, key: str) -> None:
+        for call in (
+            store.get,
+            store.delete,
+            lambda k: store.put_if_absent(k, b""),
+            lambda k: store.replace_if(k, b"", "t"),
+        ):
+            with pytest.raises(InputError, match="key"):
+                call(key)
+
+    def test_of_many_creators_one_wins(self, store: Store) -> None:
+        with ThreadPoolExecutor(16) as pool:
+            for round_ in range(5):
+                wins = list(pool.map(lambda n, r=round_: store.put_if_absent(f"race/{r}", str(n).encode()), range(16)))
+                found = store.get(f"race/{round_}")
+                assert sum(wins) == 1
+                assert found is not None and found.data == str(wins.index(True)).encode()
+
+    def test_of_many_writers_with_one_tag_one_wins(self, store: Store) -> None:
+        store.put_if_absent("alias", b"start")
+        with ThreadPoolExecutor(16) as pool:
+            for round_ in range(50):
+                before = store.get("alias")
+                assert before is not None
+                values = [f"{round_}-{writer}".encode() for writer in range(16)]
+                tags = list(pool.map(lambda value, tag=before.tag: store.replace_if("alias", value, tag), values))
+                winners = [value for value, tag in zip(values, tags, strict=True) if tag]
+                after = store.get("alias")
+                assert len(winners) == 1
+                assert after is not None and after.data == winners[0]
