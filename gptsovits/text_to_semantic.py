@@ -1,9 +1,8 @@
 """Phones (and character vectors) -> semantic codes, autoregressively: the "GPT" of GPT-SoVITS.
 
 One sequence holds text, then audio. Text positions see all text and no audio; audio position j sees all text and
-audio 0..j. Text and audio count their positions from 0, each with its own strength. In training, the audio position
-of code j predicts code j + 1, the last one the end token; the first code is never a target, because at synthesis a
-prompt precedes it.
+audio 0..j. Text and audio count their positions from 0, each with its own strength. In training, the last text
+position predicts the first code, the audio position of code j predicts code j + 1, the last one the end token.
 
 Padding: rows are padded on the right, no padded position is seen by a real one, and none is a target. (Upstream masks
 text on the wrong side and counts padded frames as end tokens; a batch here has the loss of its rows taken alone.)
@@ -133,20 +132,23 @@ class TextToSemantic(nn.Module):
         return out
 
     def forward(self, batch: T2SBatch) -> Tensor:
-        """Teacher-forced logits [B, T, V]: entry j belongs to the code after code j; those past a row's end mean
-        nothing.
+        """Teacher-forced logits [B, T + 1, V]: entry j belongs to code j, the one after the last code to the end token.
+
+        Entries beyond that mean nothing.
         """
         _check_lengths(batch)
         text_valid = _within(batch.phone_lengths, batch.phones.shape[1])
         audio_valid = _within(batch.code_lengths, batch.codes.shape[1])
         text = self.embed_text(batch.phones, batch.bert)
         hidden = self.hidden_states(text, self.embed_codes(batch.codes), text_valid, audio_valid)
-        return self.predict(hidden[:, batch.phones.shape[1] :])
+        rows = torch.arange(hidden.shape[0], device=hidden.device)
+        last_text = hidden[rows, batch.phone_lengths - 1].unsqueeze(1)
+        return self.predict(torch.cat([last_text, hidden[:, batch.phones.shape[1] :]], dim=1))
 
     def loss(self, batch: T2SBatch) -> T2SLoss:
-        """Cross entropy of the next code (the end token after a row's last code), padding left out."""
+        """Cross entropy of every code and of the end token after them, padding left out."""
         logits = self.forward(batch)
-        targets = next_codes(batch.codes, batch.code_lengths, self.config.end_token)
+        targets = code_targets(batch.codes, batch.code_lengths, self.config.end_token)
         each = F.cross_entropy(
             logits.float().flatten(0, 1), targets.flatten(), ignore_index=_NO_TARGET, reduction="none"
         ).view(targets.shape)
@@ -156,13 +158,12 @@ class TextToSemantic(nn.Module):
         return T2SLoss(each.sum(1), counted.sum(1), correct.sum(1))
 
 
-def next_codes(codes: Tensor, lengths: Tensor, end_token: int) -> Tensor:
-    """Targets int64 [B, T] for codes [B, T]: the next code, end_token at a row's last one, -100 (no target) beyond."""
-    shifted = torch.roll(codes, -1, dims=1)
-    place = torch.arange(codes.shape[1], device=codes.device)
-    last = lengths.unsqueeze(1) - 1
-    targets = torch.where(place == last, torch.full_like(codes, end_token), shifted)
-    return torch.where(place > last, torch.full_like(codes, _NO_TARGET), targets)
+def code_targets(codes: Tensor, lengths: Tensor, end_token: int) -> Tensor:
+    """Targets int64 [B, T + 1] for codes [B, T]: a row's codes, then end_token, then -100 (no target)."""
+    place = torch.arange(codes.shape[1] + 1, device=codes.device)
+    padded = F.pad(codes, (0, 1))
+    targets = torch.where(place == lengths.unsqueeze(1), torch.full_like(padded, end_token), padded)
+    return torch.where(place > lengths.unsqueeze(1), torch.full_like(padded, _NO_TARGET), targets)
 
 
 def _within(lengths: Tensor, size: int) -> Tensor:
