@@ -7,6 +7,10 @@ import threading
 from core.errors import InfrastructureError
 
 
+class Interrupted(InfrastructureError):
+    """Somebody asked the work to stop (exit code 30); trying again at once would ignore them."""
+
+
 class Cancellation:
     """Set by a signal handler or another thread; looked at by long loops through `check`."""
 
@@ -25,8 +29,8 @@ class Cancellation:
         return self._event.is_set()
 
     def check(self) -> None:
-        """Raises InfrastructureError (exit code 30, worth a retry) when the work was asked to stop."""
+        """Raises Interrupted (exit code 30, worth a retry) when the work was asked to stop."""
         if self._event.is_set():
-            raise InfrastructureError(
+            raise Interrupted(
                 f"interrupted: {self.reason}", "run the same command again; finished work is kept"
             )

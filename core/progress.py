@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -21,17 +21,9 @@ class Task(Protocol):
 class Progress(Protocol):
     """Where a stage says how far it is."""
 
-    def task(self, name: str, total: float | None = None, unit: str = "") -> TaskContext:
+    def task(self, name: str, total: float | None = None, unit: str = "") -> AbstractContextManager[Task]:
         """Use as `with progress.task("decode", total=12, unit="clips") as task: task.advance()`."""
         ...
-
-
-class TaskContext(Protocol):
-    """A context manager that yields a Task."""
-
-    def __enter__(self) -> Task: ...
-
-    def __exit__(self, *exception: object) -> bool | None: ...
 
 
 class _SilentTask:
@@ -82,8 +74,10 @@ class PlainProgress:
     @contextmanager
     def task(self, name: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
         task = _PlainTask(self, name, total, unit)
-        yield task
-        task.show()
+        try:
+            yield task
+        finally:
+            task.show()
 
 
 class _RichTask:

@@ -1,0 +1,88 @@
+"""Files and directories that appear complete or not at all, also after a power cut or `kill -9`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace `path` by a file with this content; readers see the old or the new file, never a part. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # mkstemp makes the file private; outputs are meant to be read by others (a web server, another user's CI job).
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` of UTF-8 text."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_text` of indented JSON with a final newline. Raises ValueError on NaN and infinity."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def publish_directory(partial: Path, final: Path) -> None:
+    """Rename a finished directory into place; an existing `final` is replaced.
+
+    The old directory is renamed aside first (to a hidden sibling that a later clean-up removes), since a rename cannot
+    replace a directory that is not empty: for a moment neither is there, which a reader takes for "not done yet".
+    """
+    _sync_tree(partial)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    aside = None
+    if final.exists():
+        aside = Path(tempfile.mkdtemp(prefix=f".old-{final.name}.", dir=final.parent))
+        final.rename(aside / "content")
+    partial.rename(final)
+    _sync_directory(final.parent)
+    if aside is not None:
+        remove_tree(aside)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory and everything in it; of a link, only the link. Nothing there is fine."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
+
+
+def _sync_tree(top: Path) -> None:
+    for folder, _, files in os.walk(top):
+        for name in files:
+            path = Path(folder) / name
+            if not path.is_symlink():
+                with path.open("rb") as stream:
+                    os.fsync(stream.fileno())
+        _sync_directory(Path(folder))
+
+
+def _sync_directory(path: Path) -> None:
+    """Make renames in a directory durable; file systems that cannot sync a directory are left to themselves."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)

@@ -1,0 +1,37 @@
+"""What this process runs on: versions of Python and of the libraries that decide results."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+# Libraries whose version can change a number; those that are not installed are left out.
+LIBRARIES = (
+    "timbre",
+    "numpy",
+    "scipy",
+    "soundfile",
+    "soxr",
+    "torch",
+    "transformers",
+    "peft",
+    "onnxruntime",
+    "pesq",
+    "pystoi",
+    "webrtcvad",
+    "pyrnnoise",
+    "deepfilternet",
+    "resemblyzer",
+    "speechmos",
+)
+
+
+def tool_versions() -> dict[str, str]:
+    """Name -> version of Python, the machine and the installed libraries of LIBRARIES; imports none of them."""
+    found = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

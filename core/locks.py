@@ -1,0 +1,63 @@
+"""Locks between processes. The kernel releases them when a process ends, however it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from core.errors import InfrastructureError
+
+
+def _no_message(text: str) -> None:
+    return None
+
+
+@contextmanager
+def exclusive(path: Path, what: str, wait_s: float = 0.0, say: Callable[[str], None] = _no_message) -> Iterator[None]:
+    """Hold the lock file `path` for the length of a `with` block.
+
+    what: what is locked, in words ("voice ada"); say: told once when somebody else holds the lock and we wait.
+    Raises InfrastructureError (exit code 30, worth a retry) when it is still held after `wait_s` seconds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(str(path))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        holder = _holder(path)
+        if wait_s > 0:
+            say(f"{what} is in use by {holder}; waiting up to {wait_s:g} s")
+        _acquire(lock, path, what, wait_s)
+    try:
+        _holder_file(path).write_text(json.dumps({"pid": os.getpid(), "since": time.time()}), encoding="utf-8")
+        yield
+    finally:
+        _holder_file(path).unlink(missing_ok=True)
+        lock.release()
+
+
+def _acquire(lock: Any, path: Path, what: str, wait_s: float) -> None:
+    try:
+        lock.acquire(timeout=wait_s, poll_interval=0.2)
+    except Timeout:
+        message = f"{what} is in use by {_holder(path)}; waited {wait_s:g} s"
+        raise InfrastructureError(message, "wait until that run has ended, then run the same command again") from None
+
+
+def _holder_file(path: Path) -> Path:
+    return path.with_suffix(".holder")
+
+
+def _holder(path: Path) -> str:
+    try:
+        found = json.loads(_holder_file(path).read_text(encoding="utf-8"))
+        return f"process {int(found['pid'])} (for {max(0.0, time.time() - float(found['since'])):.0f} s)"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
