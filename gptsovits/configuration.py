@@ -1,7 +1,7 @@
 """Sizes of the acoustic networks (SoVITS): every width is a field, every known model a preset.
 
 ``SynthesizerConfig.from_upstream`` reads the ``model`` section of an upstream checkpoint's configuration, so that a
-file decides the network and not a version name alone. Widths that upstream wires in (MRTE 512, 704 style bins, codebook 768)
+file decides the network and not a version name alone. Widths that upstream wires in (MRTE 512, 704 style bins)
 are fields here with the wired-in value as default.
 """
 
@@ -69,8 +69,8 @@ class StyleEncoderConfig:
     """Reference encoder (Min et al. 2021, Mel-Style encoder). ``bins``: how many low spectrum bins it looks at.
 
     ``masked_convolutions``: whether padding frames are zeroed before the temporal convolutions. The official weights
-    were trained without (the last frames of a padded row see the bias of padding); new bases are trained with, so that a
-    row's style does not depend on its neighbours in the batch.
+    were trained without (the last frames of a padded row see the bias of padding); new bases are trained with, so that
+    a row's style does not depend on its neighbours in the batch.
     """
 
     bins: int = 704
@@ -83,7 +83,7 @@ class StyleEncoderConfig:
 
 @dataclass(frozen=True)
 class PriorEncoderConfig:
-    """Codes and phones to the prior's mean and log standard deviation. ``mrte_*``: cross-attention of speech to text."""
+    """Codes and phones to the prior's mean and log standard deviation. ``mrte_*``: speech attends to text."""
 
     filter_channels: int = 768
     heads: int = 2
@@ -161,7 +161,7 @@ class SynthesizerConfig:
 
     Rates: ``rate_hz`` of the wave; one spectrum frame every ``hop`` samples; ``code_frames`` frames a code.
     ``speaker_width``: width of the speaker-verification vector (0: none, as v2). ``segment_frames``: training slice.
-    ``compressed_spectrum``: posterior and style encoder see log magnitudes, and the posterior's mean has a direct linear path.
+    ``compressed_spectrum``: posterior and style encoder see log magnitudes; the posterior has a direct path.
     """
 
     name: str = "v2"

@@ -1,4 +1,4 @@
-"""Discriminators of waves: one scale, several periods (Kong et al. 2020), optionally STFT resolutions (Jang et al. 2021).
+"""Discriminators of waves: one scale, several periods (Kong et al. 2020), optionally STFT sizes (Jang et al. 2021).
 
 Parameter names and order are upstream's: ``discriminators.0`` is the scale discriminator, then one a period; resolution
 discriminators, which upstream does not have, come last.

@@ -14,10 +14,10 @@ class Coupling(nn.Module):
 
     def __init__(self, channels: int, hidden: int, condition_channels: int, config: WaveNetConfig) -> None:
         super().__init__()
-        self.half = channels // 2
-        self.pre = nn.Conv1d(self.half, hidden, 1)
+        half = channels // 2
+        self.pre = nn.Conv1d(half, hidden, 1)
         self.enc = WaveNet(hidden, condition_channels, config)
-        self.post = nn.Conv1d(hidden, self.half, 1)
+        self.post = nn.Conv1d(hidden, half, 1)
         # A coupling starts as the identity, so that the first steps of training see a plain Gaussian.
         nn.init.zeros_(self.post.weight)
         nn.init.zeros_(self.post.bias)  # type: ignore[arg-type]
@@ -29,12 +29,12 @@ class Coupling(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None = None) -> Tensor:
         """x [B,channels,T] -> the same shape, zero on padding in the shifted half."""
-        kept, moved = x.split(self.half, dim=1)
+        kept, moved = x.chunk(2, dim=1)
         return torch.cat([kept, moved * mask + self.shift(kept, mask, condition)], dim=1)
 
     def inverse(self, y: Tensor, mask: Tensor, condition: Tensor | None = None) -> Tensor:
         """Undoes forward."""
-        kept, moved = y.split(self.half, dim=1)
+        kept, moved = y.chunk(2, dim=1)
         return torch.cat([kept, (moved - self.shift(kept, mask, condition)) * mask], dim=1)
 
 

@@ -27,12 +27,13 @@ LOG_FLOOR = 1e-2
 class PosteriorEncoder(nn.Module):
     """bins: rows of the spectrogram; latent, hidden, condition_channels: widths.
 
-    ``compressed``: the network sees log magnitudes, and ``direct``, a linear map of one frame, is added to the mean, so that
-    the latent can start as principal components of the log spectrum (training/pretrain) and the WaveNet learns the rest.
+    ``compressed``: the network sees log magnitudes, and ``direct``, a linear map of one frame, is added to the mean, so
+    that the latent can start as principal components of the log spectrum and the WaveNet learns the rest.
     """
 
     def __init__(
-        self, bins: int, latent: int, hidden: int, condition_channels: int, config: WaveNetConfig, compressed: bool = False
+        self, bins: int, latent: int, hidden: int, condition_channels: int, config: WaveNetConfig,
+        compressed: bool = False,
     ) -> None:
         super().__init__()
         self.compressed = compressed

@@ -84,7 +84,7 @@ def _folded(layer: nn.Module) -> nn.Module:
 
 
 def fold_weight_norm(root: nn.Module) -> int:
-    """Replaces every weight-normalised layer below ``root`` by the plain one that computes the same; returns their count.
+    """Replaces each weight-normalised layer below ``root`` by the plain one that computes the same; returns a count.
 
     Biases are the same Parameter objects as before; an optimizer made earlier does not know the new weights. ``root``
     itself must not be such a layer.
