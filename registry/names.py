@@ -6,19 +6,19 @@ import re
 
 from core.errors import InputError
 
-_VOICE = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
+_VOICE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _VERSION = re.compile(r"[0-9a-f]{12}")
 _ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 PRODUCTION = "production"
 
 
 def check_voice(name: str) -> str:
-    """name itself when it may name a voice: 1 to 63 of a-z, 0-9, - and _, beginning and ending with a letter or
+    """name itself when it may name a voice: 1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or
     digit.
     """
     if not _VOICE.fullmatch(name):
         raise InputError(
-            f"voice name {name[:80]!r}: allowed are 1 to 63 of a-z, 0-9, - and _, beginning and ending with a letter "
+            f"voice name {name[:80]!r}: allowed are 1 to 63 of a-z, 0-9 and -, beginning and ending with a letter "
             "or digit",
             remedy="rename the folder under voices/",
         )
