@@ -67,7 +67,7 @@ def probe(path: Path) -> SoundInfo:
 
 
 def blocks(path: Path, frames: int = BLOCK_FRAMES) -> Iterator[npt.NDArray[np.float32]]:
-    """Yields float32 blocks of shape (n, c), n <= frames, without scaling. Values may be NaN or beyond 1 in float files.
+    """Yields float32 blocks of shape (n, c), n <= frames, unscaled. Values may be NaN or beyond 1 in float files.
 
     Raises UndecodableError at the place where decoding fails; a file that ends before its header says is one.
     """
@@ -103,7 +103,7 @@ def to_mono(block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def read(path: Path, max_s: float = 600.0) -> Waveform:
-    """A whole file as mono. For files that must be short: raises InputError beyond max_s seconds, before decoding them."""
+    """A whole file as mono, for files that must be short: raises InputError as soon as it passes max_s seconds."""
     parts: list[npt.NDArray[np.float32]] = []
     rate_hz = probe(path).rate_hz
     count = 0
@@ -130,7 +130,8 @@ def _refuse_non_sound(path: Path) -> None:
         with path.open("rb") as stream:
             head = stream.read(128)
     except OSError as error:
-        raise UndecodableError(f"{path.name}: cannot be read ({error.strerror})", "check that the file exists") from error
+        message = f"{path.name}: cannot be read ({error.strerror})"
+        raise UndecodableError(message, "check that the file exists") from error
     if not head:
         raise UndecodableError(f"{path.name}: 0 bytes", _RE_RECORD)
     if head.startswith(b"version https://git-lfs"):
@@ -138,7 +139,7 @@ def _refuse_non_sound(path: Path) -> None:
 
 
 def _refuse_truncated_container(path: Path, found: SoundInfo) -> None:
-    """libsndfile quietly shortens a RIFF file whose data chunk is longer than the file; an Ogg stream that lost its end too."""
+    """libsndfile quietly shortens a RIFF file whose data chunk is longer than the file, and an Ogg stream without its end."""
     if found.format in ("WAV", "WAVEX"):
         missing = _missing_riff_bytes(path)
         if missing > 0:

@@ -6,6 +6,7 @@ loud frames of the same sound.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +45,7 @@ class Activity:
 
 
 class ActivityStream:
-    """Takes 16 kHz mono blocks (n,) of any length, keeps two numbers a frame, gives the Activity of the whole stream."""
+    """Takes 16 kHz mono blocks (n,) of any length, keeps two numbers a frame, gives the Activity of the stream."""
 
     def __init__(self, aggressiveness: int = 2, gate_db: float = 35.0, hang_s: float = 0.15) -> None:
         """aggressiveness: 0 to 3, WebRTC's own scale. gate_db: a frame this far below the loud ones holds no speech.
@@ -52,7 +53,7 @@ class ActivityStream:
         hang_s: gaps between speech that are shorter count as speech (closures of stops are no pauses).
         """
         # The extension itself: its Python wrapper imports pkg_resources only to learn its own version.
-        import _webrtcvad  # type: ignore[import-not-found]  # noqa: PLC0415
+        import _webrtcvad  # type: ignore[import-not-found]
 
         self._process = _webrtcvad.process
         self._vad = _webrtcvad.create()
@@ -97,7 +98,7 @@ def _close_gaps(flags: npt.NDArray[np.bool_], longest: int) -> npt.NDArray[np.bo
     """Sets runs of False that are at most `longest` frames and lie between two True."""
     closed = flags.copy()
     set_at = np.flatnonzero(flags)
-    for left, right in zip(set_at[:-1], set_at[1:], strict=True):
+    for left, right in itertools.pairwise(set_at):
         if 1 < right - left <= longest + 1:
             closed[left:right] = True
     return closed
