@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from text.english_cues import cue_words
+from text.cues import cue_words
 from text.english_homographs import reading
 from text.english_normalize import normalize
 from text.english_words import is_modern, listed, pronounce, spell, with_s
 from text.phonemes import Segment
 
 _TOKEN = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*'?|'[A-Za-z]+|[,.?!…]")
+_MARKS = ",.?!…"
 _CAPITALS = re.compile(r"[A-Z]{2,}")
 _PLURAL_CAPITALS = re.compile(r"([A-Z]{2,})s")
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -29,18 +30,14 @@ def convert(text: str, lexicon: Mapping[str, tuple[str, ...]] | None = None) -> 
     shouted = _is_shouted(tokens)
     phones: list[str] = []
     clause: list[str] = []
-    for token in [*tokens, "."]:
-        if token in ",.?!…":
+    for token in tokens:
+        if token in _MARKS:
             phones.extend(_clause(clause, shouted, lexicon or {}))
             clause = []
-            if token and phones:
-                phones.append(token)
+            phones.append(token)
         else:
             clause.append(token)
-    if phones and not (tokens and tokens[-1] in ",.?!…"):
-        phones.pop()
-    if not phones and tokens:
-        phones = [token for token in tokens if token in ",.?!…"]
+    phones.extend(_clause(clause, shouted, lexicon or {}))
     return Segment("en", text, normalized, tuple(_merge_marks(phones))), unknown
 
 
@@ -51,12 +48,11 @@ def _is_shouted(tokens: list[str]) -> bool:
 
 
 def _merge_marks(phones: list[str]) -> list[str]:
-    """Neighbouring marks become the strongest of them: one pause, not two."""
-    strength = ",…-.?!"
+    """The first of neighbouring marks, but a comma gives way to a stop: one pause, not two."""
     result: list[str] = []
     for phone in phones:
-        if phone in strength and result and result[-1] in strength:
-            if strength.index(phone) > strength.index(result[-1]):
+        if phone in _MARKS and result and result[-1] in _MARKS:
+            if result[-1] == ",":
                 result[-1] = phone
         else:
             result.append(phone)

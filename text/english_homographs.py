@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from text.english_cues import cue_words
+from text.cues import cue_words
 from text.english_network import package_file
 
 Phones = tuple[str, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from text import english_numbers as numbers
-from text.english_cues import cue_words
+from text.cues import cue_words
 
 _TITLES = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Mx": "Mix", "Dr": "Doctor", "Prof": "Professor", "Gen": "General",

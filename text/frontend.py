@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.errors import InputError
-from text.phonemes import Phonemes
+from text.phonemes import Phonemes, Segment
+from text.symbols import is_speech
 
 LANGUAGES: dict[str, str] = {"en": "English", "zh": "Mandarin"}
 """Languages that have a front end."""
@@ -27,13 +28,26 @@ def check_language(language: str) -> None:
 def phonemize(text: str, language: str, lexicon: Mapping[str, tuple[str, ...]] | None = None) -> Phonemes:
     """Phones of a text.
 
-    text: anything printable. language: 'en' or 'zh'. lexicon: the voice's own readings, word -> phones (text/lexicon.py).
-    Raises InputError for a language without front end and for text without anything to speak.
+    text: anything printable; Han characters are read as Mandarin and Latin words as English, whatever `language` says.
+    language: 'en' or 'zh', decides what the script leaves open (digits, marks). lexicon: the voice's own readings,
+    word -> phones (text/lexicon.py). Raises InputError for a language without front end and for text without anything to
+    speak.
     """
     check_language(language)
-    from text import english
+    from text import english, mandarin, mixed
 
-    segment, unknown = english.convert(text, lexicon)
-    if not segment.phones:
+    segments: list[Segment] = []
+    unknown: list[str] = []
+    before = ""
+    for piece_language, piece in mixed.split(text, language):
+        if piece_language == "en":
+            segment, lost = english.convert(piece, lexicon)
+        else:
+            segment, lost = mandarin.convert(piece, lexicon, after_letter=before.isascii() and before.isalpha())
+        before = piece[-1:]
+        unknown.extend(lost)
+        if segment.phones:
+            segments.append(segment)
+    if not any(is_speech(phone) for segment in segments for phone in segment.phones):
         raise InputError(f"text {text[:60]!r} has nothing that can be spoken", remedy="write words, numbers or letters")
-    return Phonemes((segment,), unknown)
+    return Phonemes(tuple(segments), tuple(dict.fromkeys(unknown)))

@@ -36,6 +36,11 @@ def is_symbol(symbol: str) -> bool:
     return symbol in _index()
 
 
+def is_speech(symbol: str) -> bool:
+    """True if a symbol of the table stands for a sound, not for a mark, a pause or padding."""
+    return symbol not in MARKS and symbol not in SILENT
+
+
 def ids_of(phones: Iterable[str]) -> tuple[int, ...]:
     """Ids (0..731) of phones. Raises InputError that names the first symbol the table lacks."""
     index = _index()

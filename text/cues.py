@@ -1,4 +1,4 @@
-"""Closed word classes that English decisions rest on, from `data/english_cues.txt`."""
+"""Closed word classes that the front ends decide by, from `data/english_cues.txt` and `data/mandarin_cues.txt`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from importlib.resources import files
 
 
 @cache
-def _classes() -> dict[str, frozenset[str]]:
+def _classes(language: str) -> dict[str, frozenset[str]]:
     classes: dict[str, list[str]] = {}
     name = ""
-    for line in (files("text") / "data" / "english_cues.txt").read_text(encoding="utf-8").splitlines():
+    for line in (files("text") / "data" / f"{language}_cues.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
             name = line.strip("[]")
             classes[name] = []
@@ -19,6 +19,6 @@ def _classes() -> dict[str, frozenset[str]]:
     return {key: frozenset(words) for key, words in classes.items()}
 
 
-def cue_words(name: str) -> frozenset[str]:
+def cue_words(name: str, language: str = "english") -> frozenset[str]:
     """Words of the class `name`; the data file says what each class decides."""
-    return _classes()[name]
+    return _classes(language)[name]

@@ -1,0 +1,273 @@
+"""Mandarin text as it is spoken: numbers, dates, times, units and signs as Chinese characters, marks as , . ? ! …"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+from typing import TYPE_CHECKING
+
+from text.cues import cue_words
+from text.mandarin_numbers import DIGITS, cardinal, decimal, digits
+
+if TYPE_CHECKING:
+    from opencc import OpenCC
+
+HAN = "\u4e00-\u9fff\u3400-\u4dbf\U00020000-\U0003134f\uf900-\ufaff"
+NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+
+_SIGNS = str.maketrans({
+    "α": "阿尔法", "β": "贝塔", "γ": "伽玛", "δ": "德尔塔", "ε": "艾普西龙", "ζ": "捷塔", "η": "依塔", "θ": "西塔",
+    "ι": "艾欧塔", "κ": "喀帕", "λ": "拉姆达", "μ": "缪", "ν": "拗", "ξ": "克西", "ο": "欧米克伦", "π": "派", "ρ": "肉",
+    "σ": "西格玛", "ς": "西格玛", "τ": "套", "υ": "宇普西龙", "φ": "服艾", "χ": "器", "ψ": "普赛", "ω": "欧米伽",
+    "〇": "零", "○": "零", "嗯": "恩", "呣": "母", "％": "%", "￥": "¥", "℃": "°C", "℉": "°F", "㎡": "平方米", "㎥": "立方米",
+    "—": "—", "–": "-", "−": "-", "～": "~", "〜": "~", "×": "×", "\u3000": " ", "…": "…", "²": "^2", "³": "^3",
+    "‘": " ", "’": " ", "“": " ", "”": " ", "「": " ", "」": " ", "『": " ", "』": " ", "《": " ", "》": " ", "〈": " ",
+    "〉": " ", "【": " ", "】": " ", "（": " ", "）": " ", "\u200b": "", "\ufeff": "", "\ufe0f": "", "\u200d": "",
+})  # fmt: skip
+_CIRCLED = {
+    chr(0x2460 + index): cardinal(index + 1) for index in range(20)
+} | {chr(0x2160 + index): cardinal(index + 1) for index in range(12)} | {
+    chr(0x3220 + index): cardinal(index + 1) for index in range(10)
+} | {chr(0x2474 + index): cardinal(index + 1) for index in range(20)}  # fmt: skip
+_UNITS = {
+    "km": "千米", "cm": "厘米", "mm": "毫米", "dm": "分米", "nm": "纳米", "μm": "微米", "m": "米", "kg": "千克", "mg": "毫克",
+    "g": "克", "ml": "毫升", "mL": "毫升", "L": "升", "l": "升", "h": "小时", "min": "分钟", "s": "秒", "ms": "毫秒",
+    "Hz": "赫兹", "kHz": "千赫兹", "MHz": "兆赫兹", "GHz": "吉赫兹", "W": "瓦", "kW": "千瓦", "kWh": "千瓦时", "V": "伏",
+    "mA": "毫安", "mAh": "毫安时", "dB": "分贝", "db": "分贝", "ha": "公顷", "t": "吨", "Pa": "帕", "kPa": "千帕", "J": "焦耳",
+    "kJ": "千焦", "kcal": "千卡", "cal": "卡", "mol": "摩尔", "ds": "毫秒", "hm": "百米",
+}  # fmt: skip
+_UNIT_NAMES = "|".join(sorted(_UNITS, key=len, reverse=True))
+_MEASURE = re.compile(
+    rf"(?<![A-Za-z0-9.])({NUMBER})\s?({_UNIT_NAMES})(\^[23]|(?<=m)[23])?(?:/({_UNIT_NAMES})(\^[23])?)?(?![A-Za-z0-9])"
+)
+_POWERS = {"^2": "平方", "2": "平方", "^3": "立方", "3": "立方", None: ""}
+_MONEY = {"¥": "元", "$": "美元", "€": "欧元", "£": "英镑", "₩": "韩元", "₽": "卢布", "₹": "卢比", "฿": "泰铢"}
+_SCALE = "万亿|亿|万|千万|百万|千|百"
+_MARKS = str.maketrans({
+    "，": ",", "、": ",", "；": ",", "：": ",", ";": ",", ":": ",", "。": ".", "．": ".", "！": "!", "？": "?", "·": ",",
+    "/": ",", "・": ",", "｡": ".", "﹐": ",", "‥": "…",
+})  # fmt: skip
+
+
+@cache
+def _converter() -> OpenCC:
+    from opencc import OpenCC
+
+    return OpenCC("t2s")
+
+
+def simplify(text: str) -> str:
+    """Traditional characters as simplified ones, by phrase where one character has two forms (乾 dry and 乾 qian)."""
+    return str(_converter().convert(text))
+
+
+def normalize(text: str, after_letter: bool = False) -> tuple[str, tuple[str, ...]]:
+    """Han characters and the marks , . ? ! … of a text, and the characters that could not be spoken, without repeats.
+
+    after_letter: a Latin letter stands before the text (abc123), so that a number of three digits at its head is a code.
+    """
+    if after_letter:
+        text = re.sub(r"^\d{3,}(?![.:,]?\d)", lambda m: digits(m[0], one="幺"), text)
+    for character, words in _CIRCLED.items():
+        text = text.replace(character, words)
+    text = re.sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", text.strip())
+    text = re.sub(r"(?<=[^\s,.;:!?，。；：！？、…])\n", "，", text).replace("\n", "")
+    text = _half_width(text.translate(_SIGNS))
+    if re.search(f"[{HAN}]", text):
+        text = simplify(text)
+    for expand in (
+        _dates, _times, _telephones, _money, _temperatures, _measures, _percents, _versions, _fractions, _ranges,
+        _arithmetic, _counts, _numbers,
+    ):  # fmt: skip
+        text = expand(text)
+    return _marks(text)
+
+
+def _half_width(text: str) -> str:
+    """Full-width letters and digits as ASCII; other compatibility forms (ligatures of units) folded likewise."""
+    return "".join(
+        unicodedata.normalize("NFKC", character) if unicodedata.category(character)[0] in "NLS" else character
+        for character in text
+    )
+
+
+def _dates(text: str) -> str:
+    """2024-03-15, 2024/3/5 and 2024.12.25 -> 二零二四年三月十五日; 2024年 -> 二零二四年; 08年5月 -> 零八年五月."""
+    text = re.sub(
+        r"(?<!\d)(\d{4})([-/.])(1[0-2]|0?[1-9])\2(3[01]|[12]\d|0?[1-9])(?![\d/-]|\.\d)",
+        lambda m: f"{digits(m[1])}年{cardinal(int(m[3]))}月{cardinal(int(m[4]))}日",
+        text,
+    )
+    text = re.sub(
+        r"(?<![\d.])(\d{4})\s?[-~—至到]\s?(\d{4})(?=年)", lambda m: f"{digits(m[1])}到{digits(m[2])}", text
+    )
+    text = re.sub(r"(?<![\d.,])(\d00)0年(?=[历的前后以来左右多]|之|$)", lambda m: f"{cardinal(int(m[1] + '0'))}年", text)
+    text = re.sub(r"(?<![\d.,])(\d{4})(?=年)", lambda m: digits(m[1]), text)
+    return re.sub(r"(?<![\d.,])(0\d|[6-9]\d|\d\d(?=年\s?1?\d月))(?=年(?!前|后|来|以|的|多|间|内|级|代))", lambda m: digits(m[1]), text)
+
+
+_TIME = r"([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?"
+
+
+def _times(text: str) -> str:
+    """8:30 -> 八点半; 9:00-17:30 -> 九点至十七点三十分; after 比分 or 比例, and where no time can be, 3:2 -> 三比二."""
+    text = re.sub(r"(?<=\d)：(?=\d)", ":", text)
+    text = re.sub(r"(比[分例率数]?[是为约]?\s?)(\d+):(\d+)", r"\1\2比\3", text)
+
+    def one(hour: str, minute: str, second: str | None, half: bool) -> str:
+        words = f"{_hour(int(hour))}点"
+        if minute == "30" and second is None and half:
+            return words + "半"
+        if int(minute) or second:
+            words += f"{'零' if minute[0] == '0' and int(minute) else ''}{cardinal(int(minute))}分"
+        return words + (f"{cardinal(int(second))}秒" if second else "")
+
+    text = re.sub(
+        rf"(?<![\d:.]){_TIME}\s?[-~—]\s?{_TIME}(?![\d:])",
+        lambda m: f"{one(m[1], m[2], m[3], False)}至{one(m[4], m[5], m[6], False)}",
+        text,
+    )
+    text = re.sub(rf"(?<![\d:.]){_TIME}(?![\d:])", lambda m: one(m[1], m[2], m[3], True), text)
+    return re.sub(r"(?<=\d):(?=\d)", "比", text)
+
+
+def _hour(hour: int) -> str:
+    return "两" if hour == 2 else cardinal(hour)
+
+
+def _telephones(text: str) -> str:
+    """13812345678 -> 幺三八...; 010-12345678 by groups; numbers after words like 密码 and before 室 digit by digit."""
+
+    def groups(match: re.Match[str]) -> str:
+        return ",".join(digits(group, one="幺") for group in re.findall(r"\d+", match[0]))
+
+    text = re.sub(
+        r"(?<![\d.-])(?:\+?86[- ]?)?1[3-9]\d(?:\d{8}|[- ]\d{4}[- ]\d{4})(?![\d-]|\.\d)"
+        r"|(?<![\d.-])(?:0\d{2,3}[- ]\d{7,8}|[48]00-\d{3,4}-\d{3,4}|\d{3,4}-\d{7,8})(?![\d-]|\.\d)",
+        groups,
+        text,
+    )
+    cues = "|".join(sorted(cue_words("codes", "mandarin"), key=len, reverse=True))
+    text = re.sub(
+        rf"((?:{cues})[是为:：]?\s?)(\d{{3,}})(?![\d.,]*\d|[元块万亿千百%个名位只条张米公次])",
+        lambda m: m[1] + digits(m[2], one="幺"),
+        text,
+    )
+    return re.sub(
+        r"(?<![\d.,])(\d{3,4})(?=室|房|国道|次列车|次航班|次高铁|路公交|路车)", lambda m: digits(m[1], one="幺"), text
+    )
+
+
+def _money(text: str) -> str:
+    """¥700 -> 七百元; $3.5万 -> 三点五万美元; 5€ -> 五欧元."""
+    signs = "".join(map(re.escape, _MONEY))
+    text = re.sub(
+        rf"([{signs}])\s?({NUMBER})\s?({_SCALE})?", lambda m: f"{decimal(m[2])}{m[3] or ''}{_MONEY[m[1]]}", text
+    )
+    return re.sub(
+        rf"({NUMBER})\s?({_SCALE})?\s?([{signs}])", lambda m: f"{decimal(m[1])}{m[2] or ''}{_MONEY[m[3]]}", text
+    )
+
+
+def _temperatures(text: str) -> str:
+    """-5°C -> 零下五度; 70°F -> 华氏七十度; 5~10°C -> 五到十度."""
+    text = re.sub(rf"(-?{NUMBER})\s?[-~]\s?(-?{NUMBER})(?=\s?°)", r"\1°到\2", text)
+
+    def degrees(match: re.Match[str]) -> str:
+        sign, number, scale = match.groups()
+        below = ("零下" if scale else "负") if sign else ""
+        return f"{'华氏' if scale in ('F', 'f') else ''}{below}{decimal(number)}度"
+
+    text = re.sub(rf"(?:(?<![\dA-Za-z])(-))?({NUMBER})\s?°\s?([CcFf])?", degrees, text)
+    return text.replace("度到", "到")
+
+
+def _measures(text: str) -> str:
+    """5m -> 五米; 8mm -> 八毫米; 120km/h -> 一百二十千米每小时; 10m^2 -> 十平方米. Only directly after a number."""
+
+    def spoken(match: re.Match[str]) -> str:
+        number, unit, power, per, per_power = match.groups()
+        words = "两" if number == "2" else decimal(number)
+        words += _POWERS[power] + _UNITS[unit]
+        return words + (f"每{_POWERS[per_power]}{_UNITS[per]}" if per else "")
+
+    return _MEASURE.sub(spoken, re.sub(rf"({NUMBER})[-~]({NUMBER}\s?(?:{_UNIT_NAMES})(?![A-Za-z]))", r"\1到\2", text))
+
+
+def _percents(text: str) -> str:
+    """20% -> 百分之二十; 10%-20% -> 百分之十到百分之二十; 5‰ -> 千分之五."""
+    text = re.sub(rf"({NUMBER}%?)\s?[-~]\s?({NUMBER}%)", r"\1到\2", text)
+    text = re.sub(rf"(-?)({NUMBER})\s?%", lambda m: f"{'负' if m[1] else ''}百分之{decimal(m[2])}", text)
+    return re.sub(rf"({NUMBER})\s?‰", lambda m: f"千分之{decimal(m[1])}", text)
+
+
+def _versions(text: str) -> str:
+    """1.2.3 -> 一点二点三; every digit on its own."""
+    return re.sub(
+        r"(?<![\d.])\d+(?:\.\d+){2,}(?!\d)", lambda m: "点".join(digits(part) for part in m[0].split(".")), text
+    )
+
+
+def _fractions(text: str) -> str:
+    """3/4 -> 四分之三."""
+    return re.sub(
+        r"(?<![\d/])(-?)(\d+)/(\d+)(?![\d/])",
+        lambda m: f"{'负' if m[1] else ''}{cardinal(int(m[3]))}分之{cardinal(int(m[2]))}",
+        text,
+    )
+
+
+def _ranges(text: str) -> str:
+    """3~5 -> 3到5; 10-20分钟 -> 10到20分钟. A hyphen with an equals sign after it is arithmetic."""
+    text = re.sub(rf"({NUMBER}[{HAN}]?)\s?~\s?(-?{NUMBER})", r"\1到\2", text)
+    return re.sub(rf"(?<![\d.+×÷=-])({NUMBER})[-—]({NUMBER})(?=[{HAN}])(?!\s?=)", r"\1到\2", text)
+
+
+_ARITHMETIC = {
+    "+": "加", "-": "减", "×": "乘", "*": "乘", "÷": "除", "=": "等于", "<": "小于", ">": "大于", "≤": "小于等于",
+    "≥": "大于等于", "≠": "不等于", "≈": "约等于", "±": "正负",
+}  # fmt: skip
+
+
+def _arithmetic(text: str) -> str:
+    """3+5=8 -> 三加五等于八; 30+个 -> 三十多个; x^2 -> 的平方; -5 -> 负五."""
+    text = re.sub(rf"(\d)\+(?=[{HAN}])", r"\1多", text)
+    for _ in range(2):  # neighbours share an operand
+        text = re.sub(
+            r"(?<=[\dA-Za-z)])\s?([-+×*÷=<>≤≥≠≈±])\s?(?=-?[\d(])", lambda m: _ARITHMETIC[m[1]], text
+        )
+    text = re.sub(r"(?<=[\dA-Za-z)])\^2", "的平方", text)
+    text = re.sub(r"(?<=[\dA-Za-z)])\^3", "的立方", text)
+    text = re.sub(r"(?<=[\dA-Za-z)])\^(\d+)", r"的\1次方", text)
+    text = re.sub(r"[=≤≥≠≈±<>×÷]", lambda m: _ARITHMETIC[m[0]], text)
+    return re.sub(r"-(?=\d)", "负", re.sub(r"(?<=[一-鿿])-(?=[一-鿿])", ",", text))
+
+
+def _counts(text: str) -> str:
+    """2个 -> 两个, but 第2个 -> 第二个 and 12个 -> 十二个; 10几年 -> 十几年."""
+    measures = "|".join(sorted(cue_words("measures", "mandarin"), key=len, reverse=True))
+    text = re.sub(rf"(?<![\d.,第月年周])2(?=(?:{measures}))(?!月|日|号|分之|次方|年级)", "两", text)
+    return re.sub(r"(?<![\d.])([1-9])0几", lambda m: f"{'' if m[1] == '1' else DIGITS[int(m[1])]}十几", text)
+
+
+def _numbers(text: str) -> str:
+    """Everything that is left in digits: decimals, grouped thousands, numbers with a leading zero, cardinals."""
+    text = re.sub(rf"\d{{1,3}}(?:,\d{{3}})+(?![,\d])", lambda m: m[0].replace(",", ""), text)
+    text = re.sub(r"\d*\.\d+", lambda m: decimal(m[0]), text)
+
+    def whole(match: re.Match[str]) -> str:
+        number = match[0]
+        as_code = (len(number) > 1 and number[0] == "0") or len(number) > 16
+        return digits(number, one="幺") if as_code else cardinal(int(number))
+
+    return re.sub(r"\d+", whole, text)
+
+
+def _marks(text: str) -> tuple[str, tuple[str, ...]]:
+    """Marks as , . ? ! … alone, one at a time; other characters out, and which of them had no words."""
+    text = re.sub(r"(?:…|\.\.\.|。。。)+|~+", "…", text)
+    text = re.sub(r"—+|--+", "，", text).translate(_MARKS)
+    unknown = tuple(dict.fromkeys(c for c in text if not re.match(rf"[{HAN},.?!…\s\"'()\[\]{{}}<>-]", c)))
+    text = re.sub(rf"[^{HAN},.?!…]", "", text)
+    return re.sub(r"([,.?!…])[,.?!…]+", r"\1", text), unknown

@@ -1,0 +1,79 @@
+"""Which parts of a text are Mandarin and which English, by script; digits and marks go with what they stand beside."""
+
+from __future__ import annotations
+
+import re
+
+from text.cues import cue_words
+from text.mandarin_normalize import HAN
+
+_HAN = re.compile(f"[{HAN}〇]")
+LETTERS = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\uff21-\uff3a\uff41-\uff5a"
+_LATIN = re.compile(f"[{LETTERS}]")
+_MEASURED = re.compile(
+    r"\d(?:[\d.,]*)\s?(?:km|cm|mm|dm|nm|m|kg|mg|g|ml|mL|L|l|h|min|s|ms|k?Hz|MHz|GHz|W|kW|kWh|V|mAh?|dB|t|°C|°F|℃|%)"
+    r"(?:/(?:h|s|min|km|m|L|l|kg))?(?:[\^][23]|[²³])?(?![A-Za-z])"
+)
+_COUNTERS = "|".join(sorted(cue_words("measures", "mandarin"))) + "|[年月日号点时分秒度百千万亿%°℃]"
+_ENGLISH_RUN = re.compile(
+    rf"(?:\.(?=[A-Za-z]))?(?:(?<![\d.])\d[\d.,]*(?=[A-Za-z]{{2}}|(?:st|nd|rd|th)\b))?[{LETTERS}]"
+    rf"(?:[{LETTERS}'’&@_./:%?=#+~-]|(?<=[/._-])\d|\d(?=[\d]*[./_@-][A-Za-z\d])"
+    rf"|[ ,;!?\"“”()]+(?=[A-Za-z])| \d[\d.,]*(?![\d.,]*\s?(?:{_COUNTERS}))| (?=[$£€]?\d+ [A-Za-z]))*"
+)
+
+
+def is_mixed(text: str) -> bool:
+    """True if a text has Han characters and Latin letters."""
+    return bool(_HAN.search(text) and _LATIN.search(text))
+
+
+def split(text: str, language: str) -> list[tuple[str, str]]:
+    """Pieces (language, text) in order; joined they are `text`. language: that of pieces without letters of either."""
+    if not _LATIN.search(text):
+        return [("zh" if _HAN.search(text) or language == "zh" else "en", text)]
+    if not _HAN.search(text) and (language == "en" or not _only_measures(text)):
+        return [("en", text)]
+    pieces: list[tuple[str, str]] = []
+    position = 0
+    for match in _ENGLISH_RUN.finditer(text):
+        run = match[0]
+        if _within_measure(text, match):
+            continue
+        end = match.start() + len(run.rstrip(" ,;:(\"“.")) if not run.rstrip().endswith(".") else match.end()
+        if match.start() > position:
+            _add(pieces, "zh", text[position : match.start()])
+        _add(pieces, "en", text[match.start() : end])
+        position = end
+    if position < len(text):
+        _add(pieces, "zh", text[position:])
+    return _settle(pieces)
+
+
+def _within_measure(text: str, run: re.Match[str]) -> bool:
+    """True if the letters are the unit of a number (12km, 5 °C), which Mandarin reads itself."""
+    return any(m.start() < run.start() + 1 <= m.end() and run.end() <= m.end() for m in _MEASURED.finditer(text))
+
+
+def _only_measures(text: str) -> bool:
+    return all(_within_measure(text, match) for match in _ENGLISH_RUN.finditer(text))
+
+
+def _add(pieces: list[tuple[str, str]], language: str, text: str) -> None:
+    if pieces and pieces[-1][0] == language:
+        pieces[-1] = (language, pieces[-1][1] + text)
+    elif text:
+        pieces.append((language, text))
+
+
+def _settle(pieces: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Marks and blanks between two pieces belong to the one before; a text of English alone but for marks is English."""
+    result: list[tuple[str, str]] = []
+    for language, text in pieces:
+        if language == "zh" and not _HAN.search(text) and not re.search(r"\d", text) and result:
+            result[-1] = (result[-1][0], result[-1][1] + text)
+        elif language == "zh" and result and (marks := re.match(r"[\s，。！？；：、,.!?;:…”\"）)]+", text)):
+            result[-1] = (result[-1][0], result[-1][1] + marks[0])
+            _add(result, "zh", text[marks.end() :])
+        else:
+            _add(result, language, text)
+    return result
