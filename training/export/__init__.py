@@ -1,0 +1,1 @@
+"""Export of a base to the ONNX graphs that the torch-free engine runs."""
