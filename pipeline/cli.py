@@ -6,12 +6,15 @@ To add a command: write pipeline/commands/<name>.py with a click command or grou
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
-from core.errors import EXIT_BUG, TimbreError
+from core.errors import EXIT_BUG, EXIT_CONFIGURATION, EXIT_INFRASTRUCTURE, EXIT_OK, TimbreError
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,9 @@ class LazyCommand:
 
 
 COMMANDS: Mapping[str, LazyCommand] = {
+    "run": LazyCommand("pipeline.commands.run:run", "Run the stages of some or all voices."),
+    "status": LazyCommand("pipeline.commands.status:status", "Which stages of which voices are done."),
+    "doctor": LazyCommand("pipeline.commands.doctor:doctor", "Is everything there that a run needs?"),
     # name: LazyCommand("pipeline.commands.<module>:<attribute>", "one line of help")
 }
 
@@ -59,32 +65,70 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--root",
+    envvar="TIMBRE_ROOT",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The voice repository; default: the nearest folder upwards that holds voices/.",
+)
+@click.option(
+    "--log-format",
+    envvar="TIMBRE_LOG_FORMAT",
+    type=click.Choice(["plain", "json"]),
+    default="plain",
+    help="How log lines on standard error look.",
+)
+@click.option(
+    "--log-level",
+    envvar="TIMBRE_LOG_LEVEL",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="warning",
+    help="Least level that is logged.",
+)
 @click.version_option(package_name="timbre", prog_name="timbre")
-def timbre() -> None:
+@click.pass_context
+def timbre(context: click.Context, root: Path | None, log_format: str, log_level: str) -> None:
     """Timbre: a commit becomes a voice."""
+    from pipeline.invocation import Invocation
+
+    context.obj = Invocation(root, log_format, log_level)
 
 
 def main() -> None:
     """Entry point of the command `timbre`: an error that is meant for a person ends in a message and its exit code."""
+    raise SystemExit(call(sys.argv[1:]))
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run one command line and return the exit code; everything that is said about a failure goes to standard error."""
     try:
-        timbre.main(standalone_mode=False)
-    except TimbreError as error:
-        click.echo(f"timbre: {error}", err=True)
-        raise SystemExit(error.exit_code) from None
-    except click.exceptions.Exit as done:
-        raise SystemExit(done.exit_code) from None
+        # Without standalone mode click returns the code of its own Exit instead of ending the process.
+        code = timbre.main(list(arguments), prog_name="timbre", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        raise SystemExit(error.exit_code) from None
+        return EXIT_CONFIGURATION
     except click.Abort:
         click.echo("timbre: interrupted", err=True)
-        raise SystemExit(30) from None
-    except Exception:
-        import traceback
+        return EXIT_INFRASTRUCTURE
+    except Exception as error:
+        return _failed(error)
+    return code if isinstance(code, int) else EXIT_OK
 
-        traceback.print_exc()
-        click.echo("timbre: this is a bug in timbre; please report the lines above", err=True)
-        raise SystemExit(EXIT_BUG) from None
+
+def _failed(error: Exception) -> int:
+    import traceback
+
+    from core.redaction import Redactor
+    from pipeline.failures import explain
+
+    redactor, explained = Redactor.of(os.environ), explain(error)
+    if isinstance(explained, TimbreError):
+        click.echo(f"timbre: {redactor.clean(str(explained))}", err=True)
+        return explained.exit_code
+    click.echo(redactor.clean("".join(traceback.format_exception(error))), err=True, nl=False)
+    click.echo("timbre: this is a bug in timbre; please report the lines above", err=True)
+    return EXIT_BUG
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ class StageOutputs:
 
     def clean(self) -> list[str]:
         """Remove what an interrupted run left; names of what was removed."""
-        left = sorted([*self.folder.glob(".partial-*"), *self.folder.glob(".old-*")])
+        left = sorted(path for pattern in (".partial-*", ".old-*", ".tmp-*") for path in self.folder.glob(pattern))
         for path in left:
             remove_tree(path)
         return [path.name for path in left]

@@ -1,0 +1,70 @@
+"""One voice through the engine: open its folder and base, run, and tell the webhook when it failed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from core.base import Base, load_base
+from core.errors import TimbreError
+from pipeline.alerts import Alert, Webhook
+from pipeline.engine import Engine, StageOutcome
+from pipeline.failures import explain
+from pipeline.run_report import VoiceRun
+from pipeline.voice_folder import VoiceFolder, open_voice
+
+
+def open_named(engine: Engine, name: str) -> tuple[VoiceFolder, Base]:
+    """The folder and the base of a voice. Raises InputError or ConfigurationError."""
+    voice = open_voice(engine.workspace.voice_path(name), engine.recipe)
+    return voice, load_base(voice.base, engine.workspace.bases)
+
+
+def run_voice(engine: Engine, name: str, until: str, rebuild: bool, webhook: Webhook | None) -> VoiceRun:
+    """Never raises but for an interruption by hand: the failure is in the result, so that other voices still run."""
+    outcomes: list[StageOutcome] = []
+
+    def collect(outcome: StageOutcome) -> None:
+        outcomes.append(outcome)
+        engine.on_stage(outcome)
+
+    base_name = ""
+    try:
+        voice, base = open_named(engine, name)
+        base_name = voice.base
+        dataclasses.replace(engine, on_stage=collect).run(voice, base, until, rebuild)
+    except Exception as error:
+        explained = explain(error)
+        if not isinstance(explained, TimbreError):
+            engine.log.error("a bug in timbre", exc_info=error, extra={"voice": name})
+        run = VoiceRun(name, base_name, outcomes, explained)
+        if webhook is not None:
+            webhook.send(failure_alert(engine, run), engine.log)
+        return run
+    return VoiceRun(name, base_name, outcomes)
+
+
+def status_of(engine: Engine, name: str) -> VoiceRun:
+    """What is done and what is not; a folder that cannot be opened is in the result."""
+    try:
+        voice, base = open_named(engine, name)
+        return VoiceRun(name, voice.base, engine.status(voice, base))
+    except TimbreError as error:
+        return VoiceRun(name, "", [], error)
+
+
+def failure_alert(engine: Engine, run: VoiceRun) -> Alert:
+    """What the webhook is told: which voice failed where, why, and where to look."""
+    stage = run.outcomes[-1].row.name if run.outcomes and run.outcomes[-1].error is not None else ""
+    report = engine.workspace.report(run.voice, stage) if stage else None
+    shown = str(report.relative_to(engine.workspace.root)) if report and report.is_dir() else ""
+    fields = {
+        "voice": run.voice,
+        "stage": stage,
+        "exit code": str(run.exit_code),
+        "commit": engine.origin.commit[:12],
+        "author": engine.origin.author,
+        "job": engine.origin.job_url,
+        "report": shown,
+    }
+    where = f"stage {stage}" if stage else "before the first stage"
+    return Alert(f"timbre: voice {run.voice} failed ({where})", str(run.error), fields)
