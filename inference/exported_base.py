@@ -1,0 +1,172 @@
+"""An exported base: a folder of ONNX graphs and `export.json`, all that a torch-free program needs to speak with a
+base.
+
+export.json (schema 1):
+    schema_version, name, digest (of the base), rate_hz, hop, fft_size, codes_hz, languages, speaker_encoder, bert
+    t2s: {layers, heads, head_width, vocabulary, phone_rows, end_token, max_positions, projections: {name: [in, out]}}
+    acoustic: {latent, condition, speaker_width, spectrum_bins, generator_context_frames, generator_stateful}
+    recogniser_classes: names of the phone recogniser's classes, or [] without one
+    graphs: {name: {profile: {file, sha256}}}
+
+Graphs and their tensors (all batches are 1 except t2s and speaker; T frames, N codes, P phones, S samples):
+    t2s        see training/export/t2s_graph.py
+    prior      codes int64 [1,N], phones int64 [1,P], condition [1,G,1], left int64 [T], blend [T], noise [1,L,T] -> z
+    [1,L,T]
+               (frame t of the encoder's output becomes (1 - blend[t]) * h[left[t]] + blend[t] * h[left[t] + 1], which
+               is resampling for the speed; noise is added as noise * exp(log_std))
+    generator  z [1,L,T], condition [1,G,1] -> wave [1,T*hop]
+    posterior  spectrum [1,F,T], condition [1,G,1] -> z [1,L,T] (mean)
+    style      spectrum [1,F,T], speaker [1,W] (absent when W is 0) -> condition [1,G,1]
+    content    wave [1,S] at 16 kHz -> features [1,C,T]; and, with a recogniser, logits [1,T,K] at 50 frames a second
+    quantizer  features [1,C,T] -> codes int64 [1,N]
+    speaker    mels [B,160,40] -> embedding [B,256] (GE2E partials; see inference/speaker.py)
+Only fp32 must exist; int8 replaces it for the graphs that have it when the profile is int8.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.digests import digest_file
+from inference.errors import GraphError
+from inference.t2s_slots import T2SShape
+
+EXPORT_FILE = "export.json"
+SCHEMA_VERSION = 1
+PROFILES = ("fp32", "int8")
+GRAPHS = ("t2s", "prior", "generator", "posterior", "style", "content", "quantizer", "speaker")
+
+
+@dataclass(frozen=True)
+class AcousticShape:
+    """Widths of the acoustic graphs.
+
+    generator_context_frames: frames of context on each side that make chunked decoding equal to decoding at once (0:
+    the
+    generator must see everything). generator_stateful: its output depends on all earlier frames (a harmonic source), so
+    chunks are cut from a decode that begins at frame 0.
+    """
+
+    latent: int
+    condition: int
+    speaker_width: int
+    spectrum_bins: int
+    generator_context_frames: int
+    generator_stateful: bool = False
+
+
+@dataclass(frozen=True)
+class ExportedBase:
+    """What export.json says, and where the graphs are. Nothing is loaded yet."""
+
+    folder: Path
+    name: str
+    digest: str
+    rate_hz: int
+    hop: int
+    fft_size: int
+    codes_hz: int
+    languages: tuple[str, ...]
+    speaker_encoder: str
+    bert: bool
+    t2s: T2SShape
+    acoustic: AcousticShape
+    recogniser_classes: tuple[str, ...]
+    graphs: Mapping[str, Mapping[str, Mapping[str, str]]]
+
+    @property
+    def samples_per_code(self) -> int:
+        """Samples of audio that one semantic code becomes at speed 1."""
+        return self.rate_hz // self.codes_hz
+
+    @property
+    def frames_per_code(self) -> int:
+        """Spectrogram frames a code."""
+        return self.samples_per_code // self.hop
+
+    def graph(self, name: str, profile: str = "fp32") -> Path:
+        """Path of a graph in a profile (fp32 where that profile has none). Raises GraphError when the base has no
+        such graph.
+        """
+        files = self.graphs.get(name)
+        if not files:
+            raise GraphError(f"{self.folder}: the base {self.name!r} has no graph {name!r}", "export the base again")
+        entry = files.get(profile) or files["fp32"]
+        return self.folder / entry["file"]
+
+    def has(self, name: str) -> bool:
+        """Whether there is a graph of that name."""
+        return bool(self.graphs.get(name))
+
+    def verify(self) -> None:
+        """Compares every graph's bytes with its digest. Raises GraphError naming the first that differs or is
+        missing.
+        """
+        for profiles in self.graphs.values():
+            for entry in profiles.values():
+                path = self.folder / entry["file"]
+                if not path.is_file() or digest_file(path) != entry["sha256"]:
+                    state = "is missing" if not path.is_file() else "was changed or truncated"
+                    raise GraphError(f"{path} {state}", f"export it again: timbre base export {self.name}")
+
+
+def read_export(folder: Path) -> ExportedBase:
+    """Reads folder/export.json. Raises GraphError when it is missing, damaged or of a newer schema."""
+    path = folder / EXPORT_FILE
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = data.pop("schema_version")
+        if version != SCHEMA_VERSION:
+            raise GraphError(
+                f"{path}: schema version {version!r}; this program reads {SCHEMA_VERSION}", "upgrade timbre"
+            )
+        shape = data.pop("t2s")
+        shape["projections"] = {name: (int(low), int(high)) for name, (low, high) in shape["projections"].items()}
+        return ExportedBase(
+            folder=folder,
+            t2s=T2SShape(**shape),
+            acoustic=AcousticShape(**data.pop("acoustic")),
+            languages=tuple(data.pop("languages")),
+            recogniser_classes=tuple(data.pop("recogniser_classes")),
+            **data,
+        )
+    except FileNotFoundError:
+        raise GraphError(f"{path} does not exist", "export the base: timbre base export NAME") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise GraphError(f"{path}: {error!r}", "export the base again: timbre base export NAME") from error
+
+
+def write_export(base: ExportedBase) -> None:
+    """Writes export.json next to the graphs, last of all files."""
+    shape = base.t2s
+    data = {
+        "schema_version": SCHEMA_VERSION,
+        **{
+            name: getattr(base, name)
+            for name in (
+                "name",
+                "digest",
+                "rate_hz",
+                "hop",
+                "fft_size",
+                "codes_hz",
+                "speaker_encoder",
+                "bert",
+            )
+        },
+        "languages": list(base.languages),
+        "recogniser_classes": list(base.recogniser_classes),
+        "t2s": {**vars(shape), "projections": {name: list(size) for name, size in shape.projections.items()}},
+        "acoustic": vars(base.acoustic),
+        "graphs": {
+            name: {profile: dict(entry) for profile, entry in files.items()} for name, files in base.graphs.items()
+        },
+    }
+    path = base.folder / EXPORT_FILE
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,208 @@
+"""A voice as the engine uses it: LoRA, prompt and style, read from a package folder without pickle and without torch.
+
+Package folder (DESIGN, section 5): package.json, t2s/ and sovits/ in PEFT's layout, prompt.safetensors with
+    codes int64 [Y] and phones int64 [Q]   semantic codes and phone ids (with punctuation) of the prompt slice
+    condition f32 [G]                      the vector that conditions flow and generator (style and speaker together)
+    speaker f32 [W]                        speaker embedding (GE2E)
+    rate f32 []                            the voice's own seconds per sounding phone, measured on its recordings
+and prompt.json beside it (text, language, why the slice was chosen).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from inference.errors import VoiceError
+from inference.exported_base import ExportedBase
+from inference.t2s_slots import NO_LORA, Lora
+
+Floats = NDArray[np.float32]
+_PREFIX = "base_model.model."
+PACKAGE_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Delta:
+    """LoRA of one layer of the acoustic model: down [r, in(, k)], up [out, r(, 1)], scale; added to the layer's
+    weight.
+    """
+
+    down: Floats
+    up: Floats
+    scale: float
+
+    def added_to(self, weight: Floats) -> Floats:
+        """weight [out, in(, k)] plus the update, in float32."""
+        rank = self.down.shape[0]
+        update = self.up.reshape(-1, rank) @ self.down.reshape(rank, -1)
+        return np.asarray(weight + self.scale * update.reshape(weight.shape), np.float32)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What conditions synthesis: codes [Y] and phones [Q] of a slice, its language, and the condition vector [1, G,
+    1].
+    """
+
+    codes: NDArray[np.int64]
+    phones: NDArray[np.int64]
+    language: str
+    condition: Floats
+    speaker: Floats
+    seconds_per_phone: float
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A loaded voice. name and version identify it in caches and logs. acoustic: parameter name -> Delta."""
+
+    name: str
+    version: str
+    base_digest: str
+    prompt: Prompt
+    t2s: Lora
+    acoustic: Mapping[str, Delta]
+
+    @property
+    def key(self) -> str:
+        """name@version."""
+        return f"{self.name}@{self.version}"
+
+
+def load_voice(folder: Path, base: ExportedBase, *, name: str, version: str = "local") -> Voice:
+    """Reads a package (or the output of stage 3) for a base.
+
+    Raises VoiceError naming the file when something is missing, damaged, of another base or of a newer schema.
+    """
+    package = folder / "package.json"
+    digest = base.digest
+    if package.is_file():
+        about = _read_json(package)
+        if about.get("schema_version") != PACKAGE_SCHEMA:
+            raise VoiceError(
+                f"{package}: schema version {about.get('schema_version')!r}; this program reads {PACKAGE_SCHEMA}",
+                "upgrade timbre on this machine",
+            )
+        digest = str(about.get("base_digest"))
+        if digest != base.digest:
+            raise VoiceError(
+                f"{package}: made for base {about.get('base')!r} ({digest[:12]}), not for {base.name!r} ({base.digest[:12]})",
+                "load it with its own base, or run the pipeline again on this one",
+            )
+    prompt = _read_prompt(folder, base)
+    t2s = _read_t2s(folder / "t2s", base)
+    return Voice(name, version, digest, prompt, t2s, _read_acoustic(folder / "sovits"))
+
+
+def _read_prompt(folder: Path, base: ExportedBase) -> Prompt:
+    path = folder / "prompt.safetensors"
+    tensors = _tensors(path)
+    about = _read_json(folder / "prompt.json")
+    try:
+        codes, phones = tensors["codes"].astype(np.int64), tensors["phones"].astype(np.int64)
+        condition = tensors["condition"].astype(np.float32).reshape(1, -1, 1)
+        seconds = float(tensors["rate"].reshape(()))
+        prompt = Prompt(
+            codes, phones, str(about["language"]), condition, tensors["speaker"].astype(np.float32), seconds
+        )
+    except KeyError as error:
+        raise VoiceError(f"{path}: {error} is missing", "run stage 3 again: timbre finetune VOICE") from None
+    if condition.shape[1] != base.acoustic.condition:
+        raise VoiceError(
+            f"{path}: condition has {condition.shape[1]} values, the base {base.name!r} takes {base.acoustic.condition}",
+            "load the voice with the base it was made for",
+        )
+    limits = (("codes", codes, base.t2s.end_token), ("phones", phones, base.t2s.phone_rows))
+    for field, values, limit in limits:
+        if values.ndim != 1 or (values.size and not 0 <= values.min() <= values.max() < limit):
+            raise VoiceError(f"{path}: {field}: expected ids from 0 to {limit - 1}", "run stage 3 again")
+    if not (np.isfinite(condition).all() and 0.01 < seconds < 1.0):
+        raise VoiceError(f"{path}: condition or rate is out of range (rate {seconds:g} s a phone)", "run stage 3 again")
+    return prompt
+
+
+def _read_t2s(folder: Path, base: ExportedBase) -> Lora:
+    layers = _read_peft(folder)
+    if not layers:
+        return NO_LORA
+    tensors = {}
+    for name, delta in layers.items():
+        shape = base.t2s.projections.get(name)
+        down, up = delta.down, delta.up
+        if shape is None or (down.shape[1], up.shape[0]) != shape or down.ndim != 2:
+            raise VoiceError(
+                f"{folder}: adapter for {name!r} of shape {down.shape} and {up.shape} does not fit base {base.name!r}",
+                "load the voice with the base it was made for",
+            )
+        tensors[name] = (np.ascontiguousarray(down.T), np.ascontiguousarray(delta.scale * up.T, np.float32))
+    return Lora(tensors)
+
+
+def _read_acoustic(folder: Path) -> Mapping[str, Delta]:
+    return {f"{name}.weight": delta for name, delta in _read_peft(folder).items()}
+
+
+def _read_peft(folder: Path) -> dict[str, Delta]:
+    """Layer name -> Delta from adapter_config.json and adapter_model.safetensors; {} when the folder does not exist.
+
+    Honours rank_pattern, alpha_pattern and use_rslora. Raises VoiceError for other PEFT types and for tensors that
+    are not LoRA.
+    """
+    if not folder.exists():
+        return {}
+    path = folder / "adapter_config.json"
+    config = _read_json(path)
+    if config.get("peft_type") != "LORA":
+        raise VoiceError(
+            f"{path}: peft_type is {config.get('peft_type')!r}, expected 'LORA'", "train it with timbre finetune"
+        )
+    tensors = _tensors(folder / "adapter_model.safetensors")
+    found: dict[str, dict[str, Floats]] = {}
+    for key, tensor in tensors.items():
+        name, _, kind = key.removeprefix(_PREFIX).removesuffix(".weight").rpartition(".")
+        if kind not in ("lora_A", "lora_B") or not np.isfinite(tensor).all():
+            raise VoiceError(
+                f"{folder}: tensor {key!r} is not a finite LoRA matrix", "train it again: timbre finetune VOICE"
+            )
+        found.setdefault(name, {})[kind] = tensor.astype(np.float32)
+    layers = {}
+    for name, pair in found.items():
+        if len(pair) != 2 or pair["lora_A"].shape[0] != pair["lora_B"].shape[1]:
+            raise VoiceError(f"{folder}: the LoRA matrices of {name!r} do not belong together", "train it again")
+        rank = pair["lora_A"].shape[0]
+        alpha = float((config.get("alpha_pattern") or {}).get(name, config["lora_alpha"]))
+        scale = alpha / (rank**0.5 if config.get("use_rslora") else rank)
+        layers[name] = Delta(pair["lora_A"], pair["lora_B"], scale)
+    return layers
+
+
+def _tensors(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        return dict(load_file(path))
+    except FileNotFoundError:
+        raise VoiceError(f"{path} does not exist", "run stage 3 again: timbre finetune VOICE") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise VoiceError(
+            f"{path}: not a readable safetensors file: {error}", "fetch or train the voice again"
+        ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise VoiceError(f"{path} does not exist", "run stage 3 again: timbre finetune VOICE") from None
+    except (ValueError, OSError, RecursionError) as error:
+        raise VoiceError(f"{path}: not readable JSON: {error}", "fetch or train the voice again") from error
+    if not isinstance(data, dict):
+        raise VoiceError(f"{path}: expected a JSON object", "fetch or train the voice again")
+    return data
