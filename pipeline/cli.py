@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "run": LazyCommand("pipeline.commands.run:run", "Run the stages of some or all voices."),
     "status": LazyCommand("pipeline.commands.status:status", "Which stages of which voices are done."),
     "doctor": LazyCommand("pipeline.commands.doctor:doctor", "Is everything there that a run needs?"),
+    "parity": LazyCommand("pipeline.commands.parity:parity", "Compare the networks with reference vectors."),
     # name: LazyCommand("pipeline.commands.<module>:<attribute>", "one line of help")
 }
 
