@@ -1,7 +1,7 @@
 """Pronunciation of one English word: dictionaries, possessives, compounds, then the letter network.
 
-Order: the voice's lexicon, our list of modern words, CMUdict (first pronunciation), spelling for up to three letters,
-possessive 's by the last sound, hyphens, compounds by unigram statistics (wordsegment), the network.
+Order: the voice's lexicon, our list of modern words, CMUdict (first pronunciation, that of edition 0.7b where editions
+differ), spelling for up to three letters, possessive 's by the last sound, hyphens, compounds by unigram statistics (wordsegment), the network.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ def _cmudict() -> dict[str, str]:
 
 
 @cache
-def _modern() -> dict[str, str]:
-    lines = (files("text") / "data" / "english_words.txt").read_text(encoding="utf-8").splitlines()
-    return dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))  # type: ignore[misc]
+def _own(name: str) -> dict[str, str]:
+    lines = (files("text") / "data" / name).read_text(encoding="utf-8").splitlines()
+    return {word: phones for word, _, phones in (line.partition(" ") for line in lines if line[:1] != "#")}
 
 
 def listed(word: str) -> Phones | None:
     """Phones of a lower-case word from the dictionaries alone, None if none has it."""
-    entry = _modern().get(word) or _cmudict().get(word)
+    entry = _own("english_words.txt").get(word) or _own("cmudict_07b.txt").get(word) or _cmudict().get(word)
     return tuple(entry.partition(" #")[0].split()) if entry else None
 
 
 def is_modern(word: str) -> bool:
     """True if our own list has the lower-case word, which therefore is spoken as a word even when written in capitals."""
-    return word in _modern()
+    return word in _own("english_words.txt")
 
 
 @cache

@@ -50,21 +50,22 @@ def _listed(name: str, word: str) -> bool:
 
 
 def _neutral(word: str, tag: str, tones: list[int], cut: Cut) -> None:
-    full = word in cue_words("full", "mandarin")
+    if word in cue_words("full", "mandarin"):
+        return
     for index in range(1, len(word)):
-        if word[index] == word[index - 1] and tag[:1] in {"n", "v", "a"} and not full:
+        if word[index] == word[index - 1] and tag[:1] in {"n", "v", "a"}:
             tones[index] = 5
     last = word[-1]
     ge = word.find("个")
-    if last in cue_words("particles", "mandarin") or last in "的地得":
-        tones[-1] = 5
-    elif len(word) == 1 and word in "了着过" and tag in {"ul", "uz", "ug"}:
-        tones[-1] = 5
-    elif len(word) > 1 and last in "们子" and tag[:1] in {"r", "n"} and not full:
-        tones[-1] = 5
-    elif len(word) > 1 and last in "上下里" and tag in {"s", "l", "f"}:
-        tones[-1] = 5
-    elif len(word) > 1 and last in "来去" and word[-2] in "上下进出回过起开":
+    ending = (
+        last in cue_words("particles", "mandarin")
+        or last in "的地得"
+        or (len(word) == 1 and word in "了着过" and tag in {"ul", "uz", "ug"})
+        or (len(word) > 1 and last in "们子" and tag in {"r", "n"})
+        or (len(word) > 1 and last in "上下里" and tag in {"s", "l", "f"})
+        or (len(word) > 1 and last in "来去" and word[-2] in "上下进出回过起开")
+    )
+    if ending:
         tones[-1] = 5
     elif word == "个" or (ge >= 1 and (word[ge - 1] in _NUMERALS or word[ge - 1] in "有多各整每做是")):
         tones[ge] = 5
