@@ -51,18 +51,25 @@ class ValidateRecipe:
         0.1, "DNSMOS overall must rise by this for the denoised copy to be kept", low=0
     )
     min_rate_hz: int = setting(8000, "lowest sample rate that is read", "Hz", low=8000)
-    min_snr_db: float = setting(15.0, "least signal-to-noise ratio of a clip after denoising", "dB")
+    denoise_max_speech_loss_mos: float = setting(
+        0.15, "most that DNSMOS of the speech itself may fall through denoising", low=0
+    )
+    min_snr_db: float = setting(12.0, "least signal-to-noise ratio of a clip that is not denoised", "dB")
+    min_snr_before_denoise_db: float = setting(9.0, "least signal-to-noise ratio of a clip that is denoised", "dB")
     max_clipped_share: float = setting(0.001, "most samples of a clip that may sit in clipped runs", low=0, high=1)
     min_level_dbfs: float = setting(-45.0, "softest active-speech level of a clip", "dBFS")
     max_dc_offset: float = setting(0.05, "largest mean of the samples, full scale is 1", low=0, high=1)
-    min_bandwidth_hz: float = setting(3000.0, "lowest upper edge of the spectrum of a clip", "Hz", low=0)
+    min_bandwidth_hz: float = setting(5000.0, "lowest upper edge of the spectrum of a clip", "Hz", low=0)
     max_reverberation_s: float = setting(0.8, "longest estimated reverberation time (RT60)", "s", low=0)
     max_music_share: float = setting(0.3, "largest share of a clip that sounds like music", low=0, high=1)
     min_speaker_similarity: float = setting(
-        0.6, "least GE2E similarity of a slice to the voice's mean embedding", low=-1, high=1
+        0.72, "least GE2E similarity of a slice to the voice's other slices", low=-1, high=1
+    )
+    min_group_similarity: float = setting(
+        0.78, "least GE2E similarity of the two groups into which slices fall, else two speakers", low=-1, high=1
     )
     min_consent_similarity: float = setting(
-        0.6, "least GE2E similarity of the consent statement to the voice's mean embedding", low=-1, high=1
+        0.7, "least GE2E similarity of the consent statement to the voice's mean embedding", low=-1, high=1
     )
     min_consent_speech_s: float = setting(2.0, "least speech in the consent statement", "s", low=0)
     min_characters_per_s: float = setting(3.0, "slowest believable reading of alphabetic text", "1/s", low=0)
