@@ -1,0 +1,78 @@
+"""The rules that call a spoken sentence failed: loops, silence, cut-off, durations nobody speaks at, missing words.
+
+The engine uses them to speak a sentence again, the gates use them to count; both mean the same by "failed".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SentenceLimits:
+    """When a spoken sentence counts as failed.
+
+    duration_ratio_min, duration_ratio_max: spoken seconds over the seconds its phones take at the voice's measured
+    rate. error_rate_max: phone error rate above which the words are not there.
+    loop_run: how many times in a row the same group of codes may follow itself.
+    silence_dbfs: an RMS below this is silence.
+    """
+
+    duration_ratio_min: float = 0.6
+    duration_ratio_max: float = 1.7
+    error_rate_max: float = 0.5
+    loop_run: int = 4
+    silence_dbfs: float = -50.0
+
+
+def longest_loop(codes: Sequence[int], *, max_period: int = 50, min_span: int = 25) -> int:
+    """How often the most repeated group of codes follows itself without a break (1: nothing repeats).
+
+    Groups of 1 to max_period codes (2 s) are tried. A repetition counts only when it spans at least min_span codes (1
+    s): held vowels and pauses repeat one code for a while in healthy speech.
+    """
+    items = np.asarray(codes)
+    best = 1
+    for period in range(1, min(max_period, len(items) // 2) + 1):
+        breaks = np.flatnonzero(items[period:] != items[:-period])
+        edges = np.concatenate(([-1], breaks, [len(items) - period]))
+        span = int(np.max(np.diff(edges)) - 1) + period
+        if span >= max(min_span, 2 * period):
+            best = max(best, span // period)
+    return best
+
+
+def sentence_failures(
+    *,
+    duration_s: float,
+    expected_s: float,
+    rms_dbfs: float,
+    error_rate: float,
+    loop: int,
+    reached_limit: bool,
+    limits: SentenceLimits,
+) -> tuple[str, ...]:
+    """The reasons why a sentence failed, in words; empty when it did not.
+
+    duration_s, expected_s: spoken seconds and the seconds expected from its phones. loop: value of longest_loop.
+    reached_limit: decoding stopped at its length limit instead of the end token (cut off).
+    """
+    reasons = []
+    if rms_dbfs < limits.silence_dbfs:
+        reasons.append(f"silent: {rms_dbfs:.0f} dBFS is below {limits.silence_dbfs:g}")
+    ratio = duration_s / expected_s if expected_s > 0 else float("inf")
+    if not limits.duration_ratio_min <= ratio <= limits.duration_ratio_max:
+        reasons.append(
+            f"duration {duration_s:.2f} s is {ratio:.2f} of the expected {expected_s:.2f} s "
+            f"(limits {limits.duration_ratio_min:g} to {limits.duration_ratio_max:g})"
+        )
+    if loop > limits.loop_run:
+        reasons.append(f"loops: a group of codes follows itself {loop} times (limit {limits.loop_run})")
+    if reached_limit:
+        reasons.append("cut off: no end token before the length limit")
+    if not error_rate <= limits.error_rate_max:
+        reasons.append(f"words missing: phoneme error rate {error_rate:.0%} is above {limits.error_rate_max:.0%}")
+    return tuple(reasons)

@@ -1,0 +1,207 @@
+"""Continuous batching: many requests, one text-to-semantic graph, one step a loop for all rows that are speaking.
+
+submit(job) -> the job waits -> a slot is free: prefill -> it takes part in every step until it ends -> its codes
+arrive one by one
+
+A single thread owns the slots. Requests talk to it through their jobs only, so a slow reader or a cancelled request
+never holds up the others.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import InfrastructureError
+from inference.errors import CancelledError
+from inference.guards import longest_loop
+from inference.sampling import Sampler, Sampling
+from inference.t2s_slots import NO_LORA, Lora, T2SSlots
+
+_LOOK_EVERY = 25
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a sequence ended: by the end token, at its limit, or stopped because it looped."""
+
+    by_token: bool
+    looped: bool = False
+
+
+@dataclass(eq=False)
+class Job:
+    """One sequence to decode. Iterate over `codes()` from any thread; call `cancel()` to stop it.
+
+    phones [P]: prompt phones and target phones. prompt [Y]: codes of the prompt. min_codes: no end before this many.
+    max_codes: cut off here. features [P, H]: projected character vectors or None.
+    """
+
+    phones: NDArray[np.int64]
+    prompt: NDArray[np.int64]
+    sampling: Sampling
+    min_codes: int
+    max_codes: int
+    lora: Lora = NO_LORA
+    features: NDArray[np.float32] | None = None
+    loop_limit: int = 4
+    _events: queue.SimpleQueue[int | Ending | BaseException] = field(default_factory=queue.SimpleQueue, repr=False)
+    _cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
+    ending: Ending | None = None
+
+    def cancel(self) -> None:
+        """Frees the slot at the next step; codes() then raises CancelledError."""
+        self._cancelled.set()
+
+    def codes(self, timeout_s: float = 120.0) -> Iterator[int]:
+        """New codes as they are drawn, without prompt and end token; `ending` is set when it stops.
+
+        Raises CancelledError, InfrastructureError when no code arrives within timeout_s, or what the decoder raised.
+        """
+        while True:
+            try:
+                event = self._events.get(timeout=timeout_s)
+            except queue.Empty:
+                self.cancel()
+                raise InfrastructureError(
+                    f"decoding: no code arrived within {timeout_s:g} s", "try again; if it persists, restart the server"
+                ) from None
+            if isinstance(event, BaseException):
+                raise event
+            if isinstance(event, Ending):
+                self.ending = event
+                return
+            yield event
+
+
+@dataclass(eq=False)
+class _Row:
+    job: Job
+    sampler: Sampler
+    codes: list[int] = field(default_factory=list)
+
+
+class Scheduler:
+    """Runs jobs on a T2SSlots in a thread of its own. close() ends it; waiting and running jobs are then cancelled."""
+
+    def __init__(self, slots: T2SSlots) -> None:
+        self._slots = slots
+        self._waiting: deque[Job] = deque()
+        self._rows: list[_Row] = []
+        self._wake = threading.Condition()
+        self._closing = False
+        self.steps = 0
+        self.row_steps = 0
+        self._thread = threading.Thread(target=self._loop, name="t2s-decoder", daemon=True)
+        self._thread.start()
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        """Jobs that wait and jobs that speak."""
+        return len(self._waiting), len(self._rows)
+
+    def submit(self, job: Job) -> Job:
+        """Queues a job. Raises ValueError when it can never fit a slot, InfrastructureError after close()."""
+        if not len(job.phones) or not self._slots.fits(len(job.phones), len(job.prompt), job.max_codes):
+            raise ValueError(
+                f"{len(job.phones)} phones, {len(job.prompt)} prompt codes and {job.max_codes} new codes do not fit "
+                f"{self._slots.capacity} positions"
+            )
+        with self._wake:
+            if self._closing:
+                raise InfrastructureError("decoding: the engine is shutting down", "send the request to another server")
+            self._waiting.append(job)
+            self._wake.notify()
+        return job
+
+    def close(self) -> None:
+        """Stops the thread after the current step."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _loop(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._rows and not self._closing:
+                    self._wake.wait()
+                if self._closing:
+                    break
+            try:
+                self._admit_one()
+                self._step()
+            except BaseException as error:
+                self._fail_all(error)
+        self._fail_all(CancelledError("decoding: the engine was shut down", "send the request again"))
+
+    def _admit_one(self) -> None:
+        """One prefill a loop at most, so that rows that speak already never wait for more than one."""
+        while self._waiting and self._slots.active < self._slots.slots:
+            job = self._waiting.popleft()
+            if self._drop_cancelled(job):
+                continue
+            sampler = Sampler(job.sampling, self._slots.shape.vocabulary, self._slots.shape.end_token, job.prompt)
+            try:
+                _, logits = self._slots.admit(job.phones, job.prompt, job.lora, job.features)
+            except ValueError as error:
+                job._events.put(error)
+                continue
+            self._rows.append(_Row(job, sampler))
+            self._take(len(self._rows) - 1, logits)
+            return
+
+    def _step(self) -> None:
+        for index in reversed(range(len(self._rows))):
+            if self._rows[index].job._cancelled.is_set():
+                self._drop_cancelled(self._rows[index].job)
+                self._remove(index)
+        if not self._rows:
+            return
+        logits = self._slots.step(np.array([row.codes[-1] for row in self._rows], np.int64))
+        self.steps += 1
+        self.row_steps += len(self._rows)
+        # From the back: a removed row is replaced by the last one, whose logits were taken already.
+        for index in reversed(range(len(self._rows))):
+            self._take(index, logits[index])
+
+    def _take(self, index: int, logits: NDArray[np.float32]) -> None:
+        row = self._rows[index]
+        code = row.sampler.draw(logits, may_end=len(row.codes) >= row.job.min_codes)
+        if code is not None:
+            row.codes.append(code)
+            row.job._events.put(code)
+        full = len(row.codes) >= row.job.max_codes
+        look = len(row.codes) % _LOOK_EVERY == 0
+        looped = code is not None and look and longest_loop(row.codes[-100:]) > row.job.loop_limit
+        if code is None or full or looped:
+            row.job._events.put(Ending(by_token=code is None, looped=looped))
+            self._remove(index)
+
+    def _remove(self, index: int) -> None:
+        self._slots.release(index)
+        last = self._rows.pop()
+        if index < len(self._rows):
+            self._rows[index] = last
+
+    def _drop_cancelled(self, job: Job) -> bool:
+        if job._cancelled.is_set():
+            job._events.put(CancelledError("decoding: the request was cancelled", "send it again"))
+            return True
+        return False
+
+    def _fail_all(self, error: BaseException) -> None:
+        with self._wake:
+            waiting, self._waiting = self._waiting, deque()
+        for row in self._rows:
+            row.job._events.put(error)
+        for job in waiting:
+            job._events.put(error)
+        self._rows.clear()
+        self._slots.active = 0
