@@ -63,7 +63,7 @@ def _speaker(vectors: VectorSet) -> Iterator[Check]:
 
 
 def _sampler(vectors: VectorSet) -> Iterator[Check]:
-    cases = next((value for key, value in vectors.config.items() if key.startswith(CASES_KEY)), [])
+    cases: list[list[float]] = next((value for key, value in vectors.config.items() if key.startswith(CASES_KEY)), [])
     logits = vectors["in.logits"]
     seen = seen_ids(vectors["in.prev_tokens"], logits.shape[1])
     for index, (top_k, top_p, temperature, penalty) in enumerate(cases):
