@@ -58,7 +58,7 @@ class SourceIstftConfig(IstftConfig):
     ``refinements``: fast Griffin-Lim iterations on the network's own magnitude, starting from its own phase.
     """
 
-    refinements: int = 16
+    refinements: int = 32
     rate_hz: int = 16000
     pitch_center_hz: float = 150.0
     pitch_log_scale: float = 0.4
