@@ -1,0 +1,185 @@
+"""`timbre base`: list, pull, check and make bases."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from core.base import Base, list_bases, load_base, load_weights
+from core.errors import CheckFailedError, ConfigurationError, TimbreError
+from core.weights import Tool, list_tools, read_tool
+
+_BASES_DIR = click.option(
+    "--bases-dir", type=click.Path(path_type=Path, file_okay=False), default=Path("bases"), show_default=True,
+    help="Folder of base folders.",
+)
+_WEIGHTS = click.option(
+    "--weights", type=click.Path(path_type=Path, file_okay=False), default=None,
+    help="Folder of pulled weights. [default: $TIMBRE_BASES or .timbre/bases]",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_MARKDOWN = click.option("--markdown", is_flag=True, help="Print a Markdown table.")
+
+
+@click.group()
+def base() -> None:
+    """The models that voices are trained on."""
+
+
+@base.command("list")
+@_BASES_DIR
+@_WEIGHTS
+@_JSON
+@_MARKDOWN
+def list_command(bases_dir: Path, weights: Path | None, as_json: bool, markdown: bool) -> None:
+    """Every base, and whether its weights are here."""
+    rows: list[dict[str, Any]] = []
+    for name in list_bases(bases_dir) + list_tools(bases_dir):
+        tool: Tool = load_base(name, bases_dir) if name in list_bases(bases_dir) else read_tool(bases_dir / name)
+        folder = tool.weights_dir(weights)
+        present = sum((folder / item.path).is_file() for item in tool.files)
+        rows.append({
+            "name": name,
+            "kind": "base" if isinstance(tool, Base) else "tool",
+            "architecture": tool.architecture if isinstance(tool, Base) else "",
+            "rate_hz": tool.rate_hz if isinstance(tool, Base) else None,
+            "languages": list(tool.languages) if isinstance(tool, Base) else [],
+            "files_present": present,
+            "files": len(tool.files),
+            "locked": tool.locked,
+            "description": tool.description,
+        })
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    table = [
+        [
+            row["name"], row["architecture"] or "tool", row["rate_hz"] or "", " ".join(row["languages"]),
+            f"{row['files_present']}/{row['files']}", "yes" if row["locked"] else "no", row["description"],
+        ]
+        for row in rows
+    ]
+    _table(["name", "architecture", "rate (Hz)", "languages", "files", "locked", "what"], table, markdown)
+
+
+@base.command()
+@click.argument("name")
+@click.option("--from", "from_dir", type=click.Path(path_type=Path, file_okay=False), default=None,
+              help="Take the files from this folder and not from the network.")
+@_BASES_DIR
+@_WEIGHTS
+@_JSON
+def pull(name: str, from_dir: Path | None, bases_dir: Path, weights: Path | None, as_json: bool) -> None:
+    """Bring the weights of base NAME here, resumably; the first time locks revision and digests in its YAML file."""
+    from pipeline.base_pull import pull as pull_files
+
+    tool = load_weights(name, bases_dir)
+    if from_dir is not None and not from_dir.is_dir():
+        raise ConfigurationError(f"--from {from_dir}: no such folder", "name the folder that holds the files")
+    report = pull_files(tool, weights, from_dir, lambda path: None if as_json else click.echo(f"fetching {path}"))
+    if as_json:
+        click.echo(json.dumps(_plain(report), indent=1))
+        return
+    for item in report.files:
+        click.echo(f"{item.how:8} {item.size_bytes / 1e6:9.1f} MB  {item.sha256[:12]}  {item.path}")
+    click.echo(f"{report.name}: complete in {report.folder} ({report.source})")
+    if report.locked_now:
+        click.echo(f"{tool.spec_path}: locked; commit it, so that every machine works on the same bytes")
+
+
+@base.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME|FILE...")
+@_BASES_DIR
+@_WEIGHTS
+@_JSON
+@_MARKDOWN
+def check(names: tuple[str, ...], bases_dir: Path, weights: Path | None, as_json: bool, markdown: bool) -> None:
+    """Check bases by NAME, or say what weight FILEs are; hostile files are refused without being run.
+
+    Exit code 20 when a base's file differs from its lock or does not fit, 40 when it is missing, 10 for a refused FILE.
+    """
+    from pipeline.base_check import MISSING, check_base, check_file
+
+    rows: list[list[Any]] = []
+    found: list[dict[str, Any]] = []
+    failures: list[TimbreError] = []
+    for name in names:
+        if not _is_base(name, bases_dir):
+            try:
+                facts = check_file(Path(name))
+            except TimbreError as error:
+                failures.append(error)
+                found.append({"path": name, "state": "refused", "error": error.message, "remedy": error.remedy})
+                rows.append([name, "refused", error.message])
+                continue
+            state = "complete" if facts.complete else "incomplete"
+            found.append({"state": state, **_plain(facts)})
+            detail = (
+                f"{facts.kind} {facts.version}, label {facts.label}, {facts.tensors} tensors, {facts.parameters} "
+                f"values {'/'.join(facts.dtypes)}, info {facts.info!r}"
+                + (f"; {facts.problem}" if facts.problem else "")
+            )
+            rows.append([name, state, detail])
+            continue
+        tool = load_weights(name, bases_dir)
+        findings = check_base(tool, weights)
+        found.append({"name": tool.name, "files": [_plain(item) for item in findings]})
+        rows += [[f"{tool.name}: {item.path}", item.state, item.detail] for item in findings]
+        failed = [item for item in findings if item.failed]
+        if failed:
+            absent = all(item.state == MISSING for item in failed)
+            failures.append((ConfigurationError if absent else CheckFailedError)(
+                f"{tool.name}: {len(failed)} of {len(findings)} files {'missing' if absent else 'bad'}: "
+                f"{failed[0].path}: {failed[0].detail}",
+                f"run: timbre base pull {tool.name}",
+            ))
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        _table(["file", "state", "what"], rows, markdown)
+    if failures:
+        raise failures[0]
+
+
+@base.command("make-pico")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--name", default="pico", show_default=True, help="Name of the base.")
+@click.option("--seed", type=int, default=None, help="Seed of the random weights.")
+@_JSON
+def make_pico(folder: Path, name: str, seed: int | None, as_json: bool) -> None:
+    """Make a tiny base with random weights in FOLDER, for tests: shape and plumbing, no sound."""
+    from gptsovits.pico import DEFAULT_SEED
+    from gptsovits.pico import make_pico as make
+
+    made = make(folder, name, DEFAULT_SEED if seed is None else seed)
+    if as_json:
+        click.echo(json.dumps({"name": made.name, "folder": str(made.folder), "digest": made.digest}))
+    else:
+        click.echo(f"{made.name}: made in {made.folder}, digest {made.digest[:12]}")
+
+
+def _is_base(name: str, bases_dir: Path) -> bool:
+    """A FILE exists as a file or looks like one; everything else is a name or folder of a base."""
+    path = Path(name)
+    return not path.is_file() and path.suffix not in (".ckpt", ".pth", ".pt", ".bin", ".safetensors")
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    plain = dataclasses.asdict(value)
+    return {key: str(item) if isinstance(item, Path) else item for key, item in plain.items()}
+
+
+def _table(head: list[str], rows: list[list[Any]], markdown: bool) -> None:
+    if markdown:
+        click.echo("| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
+        for row in rows:
+            click.echo("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |")
+        return
+    widths = [max(len(str(row[i])) for row in [head, *rows]) for i in range(len(head) - 1)]
+    for row in [head, *rows]:
+        cells = [str(cell).ljust(width) for cell, width in zip(row[:-1], widths, strict=True)]
+        click.echo("  ".join([*cells, str(row[-1])]).rstrip())
