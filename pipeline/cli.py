@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "status": LazyCommand("pipeline.commands.status:status", "Which stages of which voices are done."),
     "doctor": LazyCommand("pipeline.commands.doctor:doctor", "Is everything there that a run needs?"),
     "parity": LazyCommand("pipeline.commands.parity:parity", "Compare the networks with reference vectors."),
+    "base": LazyCommand("pipeline.commands.base:base", "The models that voices are trained on: list, pull, check."),
     # name: LazyCommand("pipeline.commands.<module>:<attribute>", "one line of help")
 }
 
