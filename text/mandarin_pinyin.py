@@ -14,7 +14,8 @@ _SYLLABIC = {"ng": ("EE", "en"), "n": ("EE", "en"), "m": ("m", "u"), "hm": ("h",
 
 
 def syllable(pinyin: str) -> Syllable | None:
-    """One syllable of pinyin with its tone digit ('zhuang4', 'lve4', 'er2'; no digit: neutral) as symbols of the v2 table.
+    """One syllable of pinyin with its tone digit ('zhuang4', 'lve4', 'er2'; no digit: neutral) as symbols of the v2
+    table.
 
     None if the text is no syllable of pinyin.
     """
@@ -42,13 +43,14 @@ def syllable(pinyin: str) -> Syllable | None:
 
 @cache
 def pinyin_of(word: str) -> tuple[str, ...]:
-    """Pinyin with tone digits of each Han character of a word, polyphones by phrase; '' for a character without reading."""
+    """Pinyin with tone digits of each Han character of a word, polyphones by phrase; '' where there is none."""
     from pypinyin import Style, lazy_pinyin
 
     readings = lazy_pinyin(
-        word, style=Style.TONE3, neutral_tone_with_five=True, errors=lambda text: [""] * len(text), v_to_u=False
+        word, style=Style.TONE3, neutral_tone_with_five=True, errors=lambda text: " " * len(text), v_to_u=False
     )
-    return tuple(readings) if len(readings) == len(word) else tuple("" for _ in word)
+    found = [part for reading in readings for part in (reading if reading.isspace() else [reading])]
+    return tuple(part.strip() for part in found) if len(found) == len(word) else ("",) * len(word)
 
 
 def syllables_of(word: str) -> list[Syllable | None]:

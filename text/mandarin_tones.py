@@ -1,9 +1,9 @@
 """Tone sandhi of Mandarin: neutral tones, 不, 一, third tones, erhua.
 
-A word comes with its part of speech (jieba's tags) and one (initial, final, tone) syllable for each character; the rules
-change tones only. They are the rules of the standard language as v2 checkpoints were trained with them: neutral tone for
-particles, suffixes and listed words; 不 second before fourth and neutral between two words; 一 by what follows; third tones
-before third tones by the word's inner cut.
+A word comes with its part of speech (jieba's tags) and one (initial, final, tone) syllable for each character; the
+rules change tones only. They are the rules of the standard language as v2 checkpoints were trained with them: neutral
+tone for particles, suffixes and listed words; 不 second before fourth and neutral between two words; 一 by what
+follows; third tones before third tones by the word's inner cut.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from functools import cache
-from types import ModuleType
+from typing import Any
 
 from text.mandarin_pinyin import tones_of
 
@@ -15,7 +15,7 @@ Word = tuple[str, str]
 
 
 @cache
-def _jieba() -> ModuleType:
+def _jieba() -> Any:
     """jieba with its default dictionary: half a second of processor time, at the first Mandarin text."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it imports pkg_resources, which warns of its own retirement

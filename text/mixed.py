@@ -39,7 +39,7 @@ def split(text: str, language: str) -> list[tuple[str, str]]:
         run = match[0]
         if _within_measure(text, match):
             continue
-        end = match.start() + len(run.rstrip(" ,;:(\"“.")) if not run.rstrip().endswith(".") else match.end()
+        end = match.start() + len(run.rstrip(' ,;:("“.')) if not run.rstrip().endswith(".") else match.end()
         if match.start() > position:
             _add(pieces, "zh", text[position : match.start()])
         _add(pieces, "en", text[match.start() : end])
@@ -66,7 +66,8 @@ def _add(pieces: list[tuple[str, str]], language: str, text: str) -> None:
 
 
 def _settle(pieces: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Marks and blanks between two pieces belong to the one before; a text of English alone but for marks is English."""
+    """Marks and blanks between two pieces belong to the one before; a text of English alone but for marks is
+    English."""
     result: list[tuple[str, str]] = []
     for language, text in pieces:
         if language == "zh" and not _HAN.search(text) and not re.search(r"\d", text) and result:

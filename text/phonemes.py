@@ -11,8 +11,8 @@ from text.symbols import ids_of
 class Segment:
     """A run of one language inside a text.
 
-    text: the characters as given. normalized: the words that are spoken. word2ph: phones per character of `normalized` for
-    Mandarin (its sum is len(phones)), None for English, where letters and phones do not align.
+    text: the characters as given. normalized: the words that are spoken. word2ph: phones per character of `normalized`
+    for Mandarin (its sum is len(phones)), None for English, where letters and phones do not align.
     """
 
     language: str

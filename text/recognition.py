@@ -1,8 +1,8 @@
 """The classes that a phone recogniser tells apart, and the map from phones of the v2 table to them.
 
 Stress and tone are prosody and hard to hear from a short frame, so the classes are the 39 stressless ARPAbet phones for
-English and toneless initials and finals for Mandarin, the inventory over which the phone error rate is defined. Class 0 is the
-blank of connectionist temporal classification, class 1 is silence.
+English and toneless initials and finals for Mandarin, the inventory over which the phone error rate is defined. Class
+0 is the blank of connectionist temporal classification, class 1 is silence.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ ARPABET: tuple[str, ...] = (
 )  # fmt: skip
 
 MANDARIN_INITIALS: tuple[str, ...] = (
-    "b", "c", "ch", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "q", "r", "s", "sh", "t", "w", "x", "y", "z", "zh",
+    "b", "c", "ch", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "q", "r", "s", "sh", "t", "w", "x", "y", "z",
+    "zh",
 )  # fmt: skip
 
 MANDARIN_FINALS: tuple[str, ...] = (
     "E", "En", "a", "ai", "an", "ang", "ao", "e", "ei", "en", "eng", "er", "i0", "i", "ia", "ian", "iang", "iao", "ie",
-    "in", "ing", "iong", "ir", "iu", "o", "ong", "ou", "u", "ua", "uai", "uan", "uang", "ui", "un", "uo", "v", "van", "ve",
-    "vn",
+    "in", "ing", "iong", "ir", "iu", "o", "ong", "ou", "u", "ua", "uai", "uan", "uang", "ui", "un", "uo", "v", "van",
+    "ve", "vn",
 )  # fmt: skip
 
 CLASSES: tuple[str, ...] = ("<blank>", "<silence>", *ARPABET, *MANDARIN_INITIALS, *MANDARIN_FINALS)

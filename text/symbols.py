@@ -1,8 +1,8 @@
 """The phoneme table of the v2 checkpoints: 732 symbols, the index of a symbol is its id.
 
-The order is part of every checkpoint (row i of the phoneme embedding is symbol i), so `data/symbols_v2.txt` is never sorted
-or extended. The first 322 rows are the v1 table: marks, English ARPAbet with stress, Mandarin initials and finals with tone,
-Japanese; then come Korean and Cantonese.
+The order is part of every checkpoint (row i of the phoneme embedding is symbol i), so `data/symbols_v2.txt` is never
+sorted or extended. The first 322 rows are the v1 table: marks, English ARPAbet with stress, Mandarin initials and
+finals with tone, Japanese; then come Korean and Cantonese.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def ids_of(phones: Iterable[str]) -> tuple[int, ...]:
         if phone not in index:
             raise InputError(
                 f"phone {position}: {phone!r} is not one of the {len(index)} symbols of the v2 table",
-                remedy="use ARPAbet with stress (AH0) for English, an initial or a final with its tone (zh, ong1) for Mandarin",
+                remedy="write ARPAbet with stress (AH0) or Mandarin initials and finals with tone (zh, ong1)",
             )
         result.append(index[phone])
     return tuple(result)

@@ -1,0 +1,85 @@
+"""The voice's own readings: `lexicon.txt` in a voice folder overrides every dictionary.
+
+One entry a line, word and phones with a blank, a tab or '=' between; '#' begins a comment:
+
+    Nguyen      W IH1 N            ARPAbet with stress
+    Timbre      T AE1 M B ER0
+    重庆        chong2 qing4       pinyin with tone digits, one syllable for each character
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from core.errors import InputError
+from text.mandarin_normalize import HAN
+from text.mandarin_pinyin import syllable
+from text.symbols import is_speech, is_symbol
+
+Lexicon = Mapping[str, tuple[str, ...]]
+"""Lower-case English word or Mandarin word -> phones of the v2 table."""
+
+_LINE = re.compile(r"([^\s=]+)\s*[\s=]\s*(\S.*)")
+_ENGLISH = re.compile(r"[a-z]+(?:['-][a-z]+)*")
+_REMEDY = "write e.g. `Nguyen W IH1 N` (ARPAbet with stress) or `重庆 chong2 qing4` (pinyin with tone digits)"
+
+
+def parse(text: str, name: str = "lexicon.txt") -> dict[str, tuple[str, ...]]:
+    """Entries of a lexicon; a word that comes twice keeps its last reading.
+
+    Raises InputError that names every wrong line of `name`.
+    """
+    entries: dict[str, tuple[str, ...]] = {}
+    problems: list[str] = []
+    for number, line in enumerate(text.lstrip("\ufeff").splitlines(), start=1):
+        content = line.split("#", 1)[0].strip()
+        if not content:
+            continue
+        match = _LINE.fullmatch(content)
+        if match is None:
+            problems.append(f"line {number}: {content!r} has no phones")
+            continue
+        word, phones = match[1].lower(), match[2].split()
+        if _ENGLISH.fullmatch(word):
+            wrong = [p for p in phones if not (is_symbol(p) and is_speech(p) and p[0].isupper() and p.isascii())]
+            if wrong:
+                problems.append(f"line {number}: {wrong[0]!r} in {word!r} is no ARPAbet phone")
+            else:
+                entries[word] = tuple(phones)
+        elif re.fullmatch(f"[{HAN}]+", word):
+            problem, reading = _mandarin(word, phones)
+            if problem:
+                problems.append(f"line {number}: {problem}")
+            else:
+                entries[word] = reading
+        else:
+            problems.append(f"line {number}: {word!r} is neither an English word nor Han characters")
+    if problems:
+        raise InputError(f"{name}: " + "; ".join(problems), remedy=_REMEDY)
+    return entries
+
+
+def _mandarin(word: str, syllables: list[str]) -> tuple[str, tuple[str, ...]]:
+    """(problem, phones): one of them is empty."""
+    if len(syllables) != len(word):
+        return f"{word!r} has {len(word)} characters but {len(syllables)} syllables", ()
+    phones: list[str] = []
+    for pinyin in syllables:
+        found = syllable(pinyin.lower())
+        if found is None or not all(map(is_symbol, found.phones)) or not pinyin[-1:].isdigit():
+            return f"{pinyin!r} in {word!r} is no syllable of pinyin with a tone 1 to 5", ()
+        phones.extend(found.phones)
+    return "", tuple(phones)
+
+
+def load(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Entries of `folder`/lexicon.txt, empty if there is none. Raises InputError as `parse`, and if it is not UTF-8."""
+    path = folder / "lexicon.txt"
+    if not path.is_file():
+        return {}
+    try:
+        return parse(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is not UTF-8", remedy="save the file as UTF-8") from None
