@@ -36,7 +36,9 @@ def test_shapes_of_secrets(text: str, secret: str) -> None:
 
 
 def test_values_of_the_environment() -> None:
-    redactor = Redactor.of({"MY_TOKEN": "plainword99", "TIMBRE_WEBHOOK": "http://intra.example/h/1", "LANG": "en_US.UTF-8"})
+    redactor = Redactor.of(
+        {"MY_TOKEN": "plainword99", "TIMBRE_WEBHOOK": "http://intra.example/h/1", "LANG": "en_US.UTF-8"}
+    )
     assert redactor.clean("saw plainword99 and http://intra.example/h/1 in en_US.UTF-8") == (
         f"saw {MASK} and {MASK} in en_US.UTF-8"
     )
@@ -54,10 +56,18 @@ def test_lines_of_a_secret_of_several_lines() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["tokens=250 in 10 s", "tokenizer: bert", "GIT_AUTHOR_NAME is Ada", "key=0123abcd stage validate", "voices/ada/voice.yaml: base"],
+    [
+        "tokens=250 in 10 s",
+        "tokenizer: bert",
+        "GIT_AUTHOR_NAME is Ada",
+        "key=0123abcd stage validate",
+        "voices/ada/voice.yaml: base",
+    ],
 )
 def test_ordinary_lines_stay(text: str) -> None:
-    redactor = Redactor.of({"GIT_AUTHOR_NAME": "Ada Lovelace", "SSH_AUTH_SOCK": "/tmp/agent.sock", "SHORT_TOKEN": "ada"})
+    redactor = Redactor.of(
+        {"GIT_AUTHOR_NAME": "Ada Lovelace", "SSH_AUTH_SOCK": "/tmp/agent.sock", "SHORT_TOKEN": "ada"}
+    )
     assert redactor.clean(text) == text
 
 
@@ -70,7 +80,7 @@ def test_every_part_of_a_log_line(as_json: bool) -> None:
             raise ValueError('bad quo"te-secret')
         except ValueError:
             fields = {"url": "http://a:pass1234@b", "nested": {"password": "p q r", "ok": ['quo"te-secret', 3]}}
-            logging.getLogger(f"{LOGGER}.engine").exception('saw %s', 'quo"te-secret', extra=fields)
+            logging.getLogger(f"{LOGGER}.engine").exception("saw %s", 'quo"te-secret', extra=fields)
     finally:
         logger.handlers.clear()
     text = stream.getvalue()

@@ -1,0 +1,49 @@
+# Everything works from a fresh clone: each target first installs what it needs into .venv.
+#
+#   make install   make test   make lint   make run   make serve   make bench   make docs   make constraints
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV   ?= .venv
+EXTRAS ?= train,serve-cpu,deepfilternet,dev
+STAMP  := $(VENV)/.installed
+BIN    := $(VENV)/bin
+
+# One thread a library: with two cores, pools that fight each other are slower than no pools.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: install test lint run serve bench docs constraints
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make install PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	touch $@
+
+# The whole suite, slow tests too. PYTEST_FLAGS='-m "not slow"' leaves those out, PYTEST_FLAGS='-n 2' uses two processes.
+test: $(STAMP)
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+# make run VOICE=ada; without VOICE every voice of the repository.
+run: $(STAMP)
+	$(BIN)/timbre run $(VOICE)
+
+serve: $(STAMP)
+	$(BIN)/timbre serve
+
+# make bench BENCH=startup; without BENCH all of them, one after the other.
+BENCH ?= $(basename $(notdir $(shell grep -l '__name__ == "__main__"' benchmarks/*.py)))
+bench: $(STAMP)
+	set -e; for name in $(BENCH); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
+
+docs: $(STAMP)
+	$(BIN)/python -m pipeline.settings_table docs/settings.md
+
+# After a deliberate upgrade: pin what is installed now.
+constraints: $(STAMP)
+	$(BIN)/python -m pipeline.pins constraints.txt
