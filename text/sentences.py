@@ -1,7 +1,7 @@
 """Cuts a text into the pieces that are synthesised one at a time: at sentence ends, then at commas, then at blanks.
 
-A stop inside a number, an abbreviation, an initial or an address is no sentence end. Pieces are as long as the limit allows
-and never shorter than a few words if they can join a neighbour, because very short pieces are spoken badly.
+A stop inside a number, an abbreviation, an initial or an address is no sentence end. Pieces that are too short to be
+spoken well join a neighbour if the limit allows.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ import re
 from text.cues import cue_words
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f"
-_CLOSERS = "\\"'”’）)」』】》\\]"
+_CLOSERS = "\"'”’）)」』】》\\]"
 _STRONG = re.compile(rf"(?:[.!?]+[{_CLOSERS}]*(?=\s|$)|[.!?]+(?=[{_HAN}])|[。！？…]+[{_CLOSERS}]*|\n+)\s*")
 _WEAK = re.compile(rf"(?:[,;:](?=\s)|[，、；：]|\s[-–—]+(?=\s)|—+|[)）](?=[\s{_HAN}]))\s*")
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(\"'])(?:Mr|Mrs|Ms|Mx|Dr|Prof|St|Mt|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Gov|Sen|Rep|Pres|Messrs|vs|approx|No|no|Vol|"
-    r"Fig|Ch|pp?|cf|e\.g|i\.e|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|al)\.$"
+    r"(?:^|[\s(\"'])(?:Mr|Mrs|Ms|Mx|Dr|Prof|St|Mt|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Gov|Sen|Rep|Pres|Messrs|vs|approx|"
+    r"No|no|Vol|Fig|Ch|pp?|cf|e\.g|i\.e|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|al)\.$"
 )
-_MAYBE_FINAL = re.compile(r"(?:^|[\s(\"'])(?:etc|Inc|Ltd|Corp|Co|Bros|Jr|Sr|Ave|Blvd|Rd|a\.m|p\.m|(?:[A-Za-z]\.)*[A-Za-z])\.$")
+_MAYBE_FINAL = re.compile(
+    r"(?:^|[\s(\"'])(?:etc|Inc|Ltd|Corp|Co|Bros|Jr|Sr|Ave|Blvd|Rd|a\.m|p\.m|(?:[A-Za-z]\.)*[A-Za-z])\.$"
+)
 
 
 def weight(text: str) -> int:
@@ -85,7 +87,7 @@ def _fit(sentence: str, longest: int) -> list[str]:
 
 
 def _letters(word: str, longest: int) -> list[str]:
-    """A word that is longer than the limit (Chinese without marks) in pieces; runs of Latin letters and digits stay whole."""
+    """A word above the limit (Chinese without marks) in pieces; runs of Latin letters and digits stay whole."""
     if weight(word) <= longest:
         return [word]
     return re.findall(r"[A-Za-z0-9.,'%$€£@:/_+-]+\s*|.", word, re.DOTALL)
