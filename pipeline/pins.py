@@ -46,14 +46,16 @@ def installed_closure(requirements: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def requirements(pyproject: Path) -> list[str]:
+    """What the project file asks for itself, extras included."""
+    project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
+    extras: dict[str, list[str]] = project["optional-dependencies"]
+    return [*project["dependencies"], *(text for extra in extras.values() for text in extra)]
+
+
 def constraints(pyproject: Path) -> str:
     """The text of constraints.txt for the project file."""
-    project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
-    wanted = [
-        *project["dependencies"],
-        *(text for extra in project["optional-dependencies"].values() for text in extra),
-    ]
-    pins = installed_closure(wanted)
+    pins = installed_closure(requirements(pyproject))
     lines = [f"{name}=={version}" for name, version in sorted(pins.items()) if not name.startswith(_LEFT_TO_TORCH)]
     return HEAD + "\n".join(lines) + "\n"
 

@@ -16,10 +16,10 @@ from pipeline.stages import STAGES
 HEAD = """\
 # Settings
 
-Written by `make docs` from `core/recipe.py`; do not edit. The same values stand in `recipes/default.yaml`, one section a stage.
-A voice may override any of them under `recipe:` in its voice.yaml. Gate limits are not here: they belong to a base
-(`bases/<base>/gates.yaml`). Settings marked with an asterisk cannot change what a stage makes, so changing them runs nothing
-again.
+Written by `make docs` from `core/recipe.py`; do not edit. The same values stand in `recipes/default.yaml`, one section
+a stage. A voice may override any of them under `recipe:` in its voice.yaml. Gate limits are not here: they belong to a
+base (`bases/<base>/gates.yaml`). Settings marked with an asterisk cannot change what a stage makes, so changing them
+runs nothing again.
 """
 
 

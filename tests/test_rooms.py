@@ -131,9 +131,7 @@ def test_every_room_is_packaged() -> None:
         for room in [*ROOMS, "benchmarks"]
         for path in (ROOT / room).rglob("*.py")
     }
-    assert wanted - packages == set(), (
-        "a folder of modules without __init__.py, or a room that is not in pyproject.toml"
-    )
+    assert wanted - packages == set(), "no __init__.py, or a room that is not in pyproject.toml"
     assert not {name for name in packages if name.startswith("tests")}
 
 
