@@ -139,7 +139,9 @@ def _measure(match: re.Match[str]) -> str:
     one, many = _UNITS[unit]
     if (blank and unit in _GLUED_ONLY and not per and not power) or (unit == "s" and _is_decade(number)):
         return match[0]
-    words = one if _plain(number) == "1" else many
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    attributive = re.search(r"\b[Aa]n? $", before) and re.match(r" [a-z]", after)
+    words = one if _plain(number) == "1" or attributive else many
     if power:
         words = f"{_POWERS[power]} {words}"
     if per:
@@ -152,7 +154,7 @@ def _is_decade(number: str) -> bool:
 
 
 def expand_units(text: str) -> str:
-    """10km -> ten kilometers; 5 kg -> five kilograms; 120 km/h -> one hundred twenty kilometers per hour."""
+    """10km -> ten kilometers; a 10km walk -> a ten kilometer walk; 120 km/h -> ... kilometers per hour."""
     text = re.sub(r"(\d+)'\s?(\d{1,2})(?:\"|'')", lambda m: f"{m[1]} {'foot' if m[1] == '1' else 'feet'} {m[2]}", text)
     text = re.sub(r"(\d) ?ft\.? (\d+) ?in\b", r"\1 feet \2 inches", text)
     text = re.sub(rf"(\d(?:\s?(?:{_UNIT_NAMES}))?)\s?x\s?(?=\d)", r"\1 by ", text)

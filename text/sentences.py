@@ -31,8 +31,8 @@ def weight(text: str) -> int:
 def split(text: str, longest: int = 180, shortest: int = 18) -> list[str]:
     """Pieces of `text` in order, without blanks at their ends; joined they hold every character but blanks.
 
-    longest: a piece weighs no more, unless a single word does. shortest: a lighter piece joins its neighbour if the limit
-    allows. Both in letters' worth (see `weight`).
+    longest: a piece weighs no more, unless a single word does. shortest: a lighter piece joins its neighbour if it can.
+    Both in letters' worth (see `weight`).
     """
     if longest < 1:
         raise ValueError(f"longest must be 1 or more, not {longest}")
