@@ -50,6 +50,11 @@ def expand_dates(text: str) -> str:
         return f"{words}, {numbers.year(int(match[5]))}" if match[5] else words
 
     text = _SLASHED.sub(slashed, text)
+    text = re.sub(
+        rf"\b{_MONTH} {_DAY}\s?[-–]\s?{_DAY}\b",
+        lambda m: f"{_date(None, _month(m[1]), int(m[2]))} to {numbers.ordinal(int(m[3]))}",
+        text,
+    )
     text = _DAY_FIRST.sub(day_first, text)
     text = _MONTH_FIRST.sub(month_first, text)
     return _MONTH_YEAR.sub(lambda m: f"{_month(m[1])} {numbers.year(int(m[2]))}", text)

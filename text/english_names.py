@@ -29,9 +29,12 @@ _ALWAYS = {
     r"\be\.\s?g\.,?": "for example", r"\bi\.\s?e\.,?": "that is", r"\bw/o\b": "without", r"\bw/(?=\s)": "with",
     r"\bc/o\b": "care of", r"\b24/7\b": "twenty-four seven", r"\b9/11\b": "nine eleven", r"\ba\.k\.a\.": "A K A",
     r"\bet al\.": "et al", r"\bPh\.?D\b\.?": "P H D", r"\bNo\.\s?(?=\d)": "Number ", r"\bno\.\s?(?=\d)": "number ",
-    r"\bNos\.\s?(?=\d)": "Numbers ", r"\bpp\.\s?(?=\d)": "pages ", r"\bp\.\s?(?=\d)": "page ", r"№\s?": "number ",
+    r"\bNos\.\s?(?=\d)": "Numbers ", r"\bpp\.\s?(?=\d)": "pages ", r"\bp\.\s?(?=\d)": "page ", r"№\s?": "number ", r"\bWWII\b": "World War two",
+    r"\bWWI\b": "World War one", r"\b50/50\b": "fifty fifty", r"\b20/20\b": "twenty twenty",
+    r"\bMon\.": "Monday", r"\bTues?\.": "Tuesday", r"\bWed\.": "Wednesday", r"\bThu(?:rs?)?\.": "Thursday",
+    r"\bFri\.": "Friday", r"\bSat\.(?=,?\s[A-Z0-9])": "Saturday", r"\bSun\.(?=,?\s[A-Z0-9])": "Sunday",
 }  # fmt: skip
-_SENTENCE_END = r"(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
+_SENTENCE_END = r"(?!\s*(?:Ltd|Inc|Corp|Co)\b)(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
 
 
 def expand_abbreviations(text: str) -> str:
@@ -39,7 +42,7 @@ def expand_abbreviations(text: str) -> str:
     for pattern, words in _ALWAYS.items():
         text = re.sub(pattern, words, text)
     for short, words in _TITLES.items():
-        text = re.sub(rf"\b{short}\.\s+(?=[A-Z\"'])", f"{words} ", text)
+        text = re.sub(rf"\b{short}\.\s+(?=[A-Z\"']|and\b)", f"{words} ", text)
     text = re.sub(r"(?<=[a-z] )St\.(?=\s[A-Z])|^St\.(?=\s[A-Z])", "Saint", text)
     text = re.sub(r"(?<=[a-zA-Z0-9] )St\.", lambda m: "Street" + _kept_stop(m), text)
     text = re.sub(r"\bSt\.(?=\s)", "Saint", text)
@@ -72,7 +75,7 @@ def _sentence_begins(rest: str) -> bool:
     return following is not None and (following[1] is None or following[1].lower() in cue_words("openers"))
 
 
-_RULER = re.compile(rf"\b({'|'.join(sorted(cue_words('rulers')))}) ([IVX]+)\b(?![.]?[A-Za-z'-])")
+_RULER = re.compile(rf"\b({'|'.join(sorted(cue_words('rulers')))}) ([IVX]+)\b(?![.]?[A-Za-z-])")
 _COUNT = re.compile(rf"\b({'|'.join(sorted(cue_words('numbered')))}) ([IVXLC]+)\b(?!['-])", re.IGNORECASE)
 _AFTER_NAME = re.compile(r"\b([A-Z][a-z]+) ([IVX]{2,})\b(?!['-])")
 
@@ -142,10 +145,14 @@ _PHONE = re.compile(
 
 
 def expand_telephones(text: str) -> str:
-    """555-0199 -> five five five, zero one nine nine; card numbers in four groups of four likewise."""
+    """555-0199 -> five five five, zero one nine nine; card numbers, post codes and emergency calls too."""
 
     def spoken(match: re.Match[str]) -> str:
         groups = ", ".join(numbers.digits(group) for group in re.findall(r"\d+", match[0]))
         return ("plus " if match[0].startswith("+") else "") + groups
 
+    text = re.sub(
+        r"\b([Cc]all|[Dd]ial|[Pp]hone) (\d{3})\b(?![-.,]?\d)", lambda m: f"{m[1]} {numbers.digits(m[2])}", text
+    )
+    text = re.sub(r"(?<=\b[A-Z]{2} )\d{5}(?![\d,]|\.\d)", lambda m: numbers.digits(m[0]), text)
     return _PHONE.sub(spoken, text)

@@ -61,7 +61,8 @@ def _versions(text: str) -> str:
 
     def spoken(match: re.Match[str]) -> str:
         parts = match[0].split(".")
-        return " point ".join(numbers.cardinal(int(p)) if p == "0" or p[0] != "0" else numbers.digits(p) for p in parts)
+        words = (numbers.cardinal(int(p)) if p == "0" or p[0] != "0" else numbers.digits(p) for p in parts)
+        return f" {' point '.join(words)} "
 
     return re.sub(r"(?<![\d.,])\d+(?:\.\d+){2,}(?![\d])", spoken, text)
 

@@ -103,33 +103,33 @@ _UNITS: dict[str, tuple[str, str]] = {
     "secs": ("second", "seconds"), "ms": ("millisecond", "milliseconds"), "ns": ("nanosecond", "nanoseconds"),
     "μs": ("microsecond", "microseconds"), "yr": ("year", "years"), "yrs": ("year", "years"),
     "Hz": ("hertz", "hertz"), "kHz": ("kilohertz", "kilohertz"), "MHz": ("megahertz", "megahertz"),
-    "GHz": ("gigahertz", "gigahertz"), "B": ("byte", "bytes"), "KB": ("kilobyte", "kilobytes"),
+    "GHz": ("gigahertz", "gigahertz"), "KB": ("kilobyte", "kilobytes"),
     "kB": ("kilobyte", "kilobytes"), "MB": ("megabyte", "megabytes"), "GB": ("gigabyte", "gigabytes"),
     "TB": ("terabyte", "terabytes"), "PB": ("petabyte", "petabytes"), "MiB": ("mebibyte", "mebibytes"),
     "GiB": ("gibibyte", "gibibytes"), "kbps": ("kilobit per second", "kilobits per second"),
     "Mbps": ("megabit per second", "megabits per second"), "Gbps": ("gigabit per second", "gigabits per second"),
     "W": ("watt", "watts"), "kW": ("kilowatt", "kilowatts"), "MW": ("megawatt", "megawatts"),
     "GW": ("gigawatt", "gigawatts"), "kWh": ("kilowatt hour", "kilowatt hours"), "V": ("volt", "volts"),
-    "mV": ("millivolt", "millivolts"), "kV": ("kilovolt", "kilovolts"), "A": ("amp", "amps"),
+    "mV": ("millivolt", "millivolts"), "kV": ("kilovolt", "kilovolts"),
     "mA": ("milliamp", "milliamps"), "mAh": ("milliamp hour", "milliamp hours"), "Ω": ("ohm", "ohms"),
     "dB": ("decibel", "decibels"), "Pa": ("pascal", "pascals"), "kPa": ("kilopascal", "kilopascals"),
     "hPa": ("hectopascal", "hectopascals"), "psi": ("pound per square inch", "pounds per square inch"),
-    "J": ("joule", "joules"), "kJ": ("kilojoule", "kilojoules"),
-    "kcal": ("kilocalorie", "kilocalories"), "N": ("newton", "newtons"), "ha": ("hectare", "hectares"),
+    "kJ": ("kilojoule", "kilojoules"),
+    "kcal": ("kilocalorie", "kilocalories"), "ha": ("hectare", "hectares"),
     "mph": ("mile per hour", "miles per hour"), "kph": ("kilometer per hour", "kilometers per hour"),
     "kmh": ("kilometer per hour", "kilometers per hour"), "rpm": ("revolution per minute", "revolutions per minute"),
     "fps": ("frame per second", "frames per second"), "px": ("pixel", "pixels"),
     "dpi": ("dot per inch", "dots per inch"),
     "sq ft": ("square foot", "square feet"), "sq m": ("square meter", "square meters"),
-    "fl oz": ("fluid ounce", "fluid ounces"),
+    "tbsp": ("tablespoon", "tablespoons"), "tsp": ("teaspoon", "teaspoons"), "fl oz": ("fluid ounce", "fluid ounces"),
 }  # fmt: skip
-_GLUED_ONLY = frozenset({"in", "A", "B", "N", "J", "V", "W", "L", "cl"})
+_GLUED_ONLY = frozenset({"in", "V", "W", "L", "cl"})
 """Units that are common words or letters: after a blank they are something else ('5 in the box', 'Gate 5 B')."""
 _UNIT_NAMES = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
 _POWERS = {"2": "square", "²": "square", "^2": "square", "3": "cubic", "³": "cubic", "^3": "cubic"}
 _MEASURE = re.compile(
     rf"(?<![\w.])({NUMBER})(\s?)({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?"
-    rf"(?:/({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?)?(?![\w²³'])"
+    rf"(?:/({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?)?(?![\w²³'])(?:\.(?=\s[a-z]))?"
 )
 _RATE_ALONE = re.compile(r"\b(km|m|mi|kg|mg|g|l|ml)/(h|s|min|hr|l|L|kg|ml|m[23²³]|day)\b")
 
@@ -145,7 +145,10 @@ def _measure(match: re.Match[str]) -> str:
     if power:
         words = f"{_POWERS[power]} {words}"
     if per:
-        words += f" per {_POWERS[per_power] + ' ' if per_power else ''}{_UNITS[per][0]}"
+        if per == "s" and per_power:
+            words += " per second " + ("squared" if _POWERS[per_power] == "square" else "cubed")
+        else:
+            words += f" per {_POWERS[per_power] + ' ' if per_power else ''}{_UNITS[per][0]}"
     return f"{numbers.decimal(_plain(number))} {words} "
 
 

@@ -161,7 +161,9 @@ def _telephones(text: str) -> str:
         text,
     )
     return re.sub(
-        r"(?<![\d.,])(\d{3,4})(?=室|房|国道|次列车|次航班|次高铁|路公交|路车)", lambda m: digits(m[1], one="幺"), text
+        r"(?<![\d.,])(\d{3,5})(?=室|房|国道|次列车|次航班|次高铁|路公交|路车|热线)",
+        lambda m: digits(m[1], one="幺"),
+        text,
     )
 
 
@@ -169,7 +171,9 @@ def _money(text: str) -> str:
     """¥700 -> 七百元; $3.5万 -> 三点五万美元; 5€ -> 五欧元."""
     signs = "".join(map(re.escape, _MONEY))
     text = re.sub(
-        rf"([{signs}])\s?({NUMBER})\s?({_SCALE})?", lambda m: f"{decimal(m[2])}{m[3] or ''}{_MONEY[m[1]]}", text
+        rf"([{signs}])\s?({NUMBER})\s?({_SCALE})?(?:[美欧日韩]?元|英镑)?",
+        lambda m: f"{decimal(m[2])}{m[3] or ''}{_MONEY[m[1]]}",
+        text,
     )
     return re.sub(
         rf"({NUMBER})\s?({_SCALE})?\s?([{signs}])", lambda m: f"{decimal(m[1])}{m[2] or ''}{_MONEY[m[3]]}", text
@@ -183,10 +187,10 @@ def _temperatures(text: str) -> str:
     def degrees(match: re.Match[str]) -> str:
         sign, number, scale = match.groups()
         below = ("零下" if scale else "负") if sign else ""
-        return f"{'华氏' if scale in ('F', 'f') else ''}{below}{decimal(number)}度"
+        spans = re.match(r"到-?\d[\d.]*\s?°", match.string[match.end() :])
+        return f"{'华氏' if scale in ('F', 'f') else ''}{below}{decimal(number)}{'' if spans else '度'}"
 
-    text = re.sub(rf"(?:(?<![\dA-Za-z])(-))?({NUMBER})\s?°\s?([CcFf])?", degrees, text)
-    return text.replace("度到", "到")
+    return re.sub(rf"(?:(?<![\dA-Za-z])(-))?({NUMBER})\s?°\s?([CcFf])?", degrees, text)
 
 
 def _measures(text: str) -> str:
@@ -238,7 +242,7 @@ _ARITHMETIC = {
 
 def _arithmetic(text: str) -> str:
     """3+5=8 -> 三加五等于八; 30+个 -> 三十多个; x^2 -> 的平方; -5 -> 负五."""
-    text = re.sub(rf"(\d)\+(?=[{HAN}])", r"\1多", text)
+    text = re.sub(r"(\d)\+(?!\s?[\d(])", r"\1多", text)
     for _ in range(2):  # neighbours share an operand
         text = re.sub(r"(?<=[\dA-Za-z)])\s?([-+×*÷=<>≤≥≠≈±])\s?(?=-?[\d(])", lambda m: _ARITHMETIC[m[1]], text)
     text = re.sub(r"(?<=[\dA-Za-z)])\^2", "的平方", text)
