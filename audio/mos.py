@@ -67,14 +67,15 @@ class Dnsmos:
         count = min(windows, 1 + last // WINDOW)
         starts = np.linspace(0, last, count).astype(int) if count > 1 else [0]
         raw = np.mean(
-            [
-                self._session.run(None, {"input_1": np.clip(samples[None, s : s + WINDOW], -1, 1)})[0][0]
-                for s in starts
-            ],
+            [self._session.run(None, {"input_1": np.clip(samples[None, s : s + WINDOW], -1, 1)})[0][0] for s in starts],
             axis=0,
         )
-        return Mos(*(float(np.polyval(curve, value)) for curve, value in
-                     zip((_SPEECH, _BACKGROUND, _OVERALL), raw, strict=True)))
+        return Mos(
+            *(
+                float(np.polyval(curve, value))
+                for curve, value in zip((_SPEECH, _BACKGROUND, _OVERALL), raw, strict=True)
+            )
+        )
 
 
 def _weights() -> Path:

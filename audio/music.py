@@ -1,8 +1,8 @@
 """Music: tones that stand still.
 
 The voice glides: above 300 Hz its partials leave an 8 Hz bin within a tenth of a second. Notes of instruments do not. A
-frame counts as music when at least two partials have stood in their bin for a third of a second; a tone that stands through
-half of the recording is mains hum or a fan and does not count.
+frame counts as music when at least two partials have stood in their bin for a third of a second; a tone that stands
+through half of the recording is mains hum or a fan and does not count.
 """
 
 from __future__ import annotations

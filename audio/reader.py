@@ -139,7 +139,7 @@ def _refuse_non_sound(path: Path) -> None:
 
 
 def _refuse_truncated_container(path: Path, found: SoundInfo) -> None:
-    """libsndfile quietly shortens a RIFF file whose data chunk is longer than the file, and an Ogg stream without its end."""
+    """libsndfile quietly shortens a RIFF file whose data chunk is longer than the file, and Ogg without its end."""
     if found.format in ("WAV", "WAVEX"):
         missing = _missing_riff_bytes(path)
         if missing > 0:

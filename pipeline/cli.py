@@ -27,6 +27,8 @@ class LazyCommand:
 
 COMMANDS: Mapping[str, LazyCommand] = {
     "run": LazyCommand("pipeline.commands.run:run", "Run the stages of some or all voices."),
+    "validate": LazyCommand("pipeline.commands.validate:validate", "Check the recordings of voices, cut, clean."),
+    "voices": LazyCommand("pipeline.commands.voices:voices", "List the voices, or start a new one."),
     "status": LazyCommand("pipeline.commands.status:status", "Which stages of which voices are done."),
     "doctor": LazyCommand("pipeline.commands.doctor:doctor", "Is everything there that a run needs?"),
     "parity": LazyCommand("pipeline.commands.parity:parity", "Compare the networks with reference vectors."),

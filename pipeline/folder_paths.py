@@ -7,8 +7,8 @@ import stat
 from pathlib import Path
 
 from core.settings import Problem
+from pipeline.workspace import VOICE_NAME
 
-VOICE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 _HARMLESS = re.compile(r"[\w .,+@=()-]", re.UNICODE)
 _MAX_PATH = 200
 _RENAME = "rename the file with letters, digits, `-`, `_` and `.` only, and correct the path here"
@@ -19,7 +19,7 @@ def name_problem(name: str) -> Problem | None:
     """What is wrong with the name of a voice."""
     if VOICE_NAME.fullmatch(name):
         return None
-    limit = "1 to 63 of a-z, 0-9, - and _, beginning and ending with a letter or digit"
+    limit = "1 to 63 of a-z, 0-9 and inner hyphens"
     return Problem("voice name", repr(name[:80]), limit, "rename the folder under voices/")
 
 

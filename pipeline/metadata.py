@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Metadata:
-    """rows: the usable ones. named: every file that some row names, None when that is not known. problems: all found."""
+    """rows: the usable ones. named: every file that a row names, None when that is not known. problems: all found."""
 
     rows: tuple[Row, ...]
     named: frozenset[str] | None

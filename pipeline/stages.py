@@ -175,6 +175,7 @@ STAGES: tuple[StageRow, ...] = (
         writes="clean slices at the base's rate and at 16 kHz, `validation.json`",
         inputs=(FOLDER, BASE_RATE),
         sections=("validate",),
+        target="pipeline.validate.stage:ValidateStage",
     ),
     StageRow(
         2,

@@ -13,7 +13,8 @@ import yaml
 
 from core.recipe import Recipe
 from core.settings import Problem, nearest, unknown_key
-from pipeline.folder_paths import VOICE_NAME, path_problem
+from pipeline.folder_paths import path_problem
+from pipeline.workspace import VOICE_NAME
 from pipeline.writing import LANGUAGES
 
 FILE = "voice.yaml"
@@ -96,7 +97,7 @@ def _plain(data: bytes) -> tuple[dict[Any, Any] | None, list[Problem]]:
 
 
 def _tricks(text: str) -> list[Problem]:
-    """YAML that a plain settings file has no use for: tags (code), aliases (bombs), keys given twice (hidden values)."""
+    """YAML that a settings file has no use for: tags (code), aliases (bombs), keys given twice (hidden values)."""
     problems = []
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         line = f"{FILE}, line {event.start_mark.line + 1}"
@@ -164,8 +165,9 @@ def _consent(value: Any, given: bool, problems: list[Problem]) -> Consent:
     if kind not in CONSENT_KINDS:
         guess = nearest(kind, CONSENT_KINDS) if kind else ""
         remedy = f"did you mean `{guess}`?" if guess else "`recorded` for the voice of a person"
-        problems.append(Problem(f"{where}.kind", repr(kind) if kind else "missing",
-                                "one of " + ", ".join(CONSENT_KINDS), remedy))
+        problems.append(
+            Problem(f"{where}.kind", repr(kind) if kind else "missing", "one of " + ", ".join(CONSENT_KINDS), remedy)
+        )
     if kind == "recorded":
         if not texts["statement"]:
             remedy = "record the sentence of consent and add `statement: consent.wav`"

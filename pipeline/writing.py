@@ -34,7 +34,7 @@ _RANGES = (
 
 @dataclass(frozen=True)
 class Writing:
-    """How many letters of each script a text holds; digits are counted apart, letters of further scripts are `other`."""
+    """How many letters of each script a text holds; digits are counted apart, further scripts as `other`."""
 
     han: int = 0
     kana: int = 0

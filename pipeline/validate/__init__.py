@@ -1,0 +1,1 @@
+"""Stage 1: from recordings as people make them to clean slices, with every problem named."""
