@@ -301,6 +301,17 @@ def test_kill_in_the_middle_of_a_stage(tmp_path: Path, stage: str) -> None:
         assert files[0] == files[1]
 
 
+def test_leftovers_of_other_keys_are_removed(tmp_path: Path) -> None:
+    """The voice was edited after a crash, so no stage comes back to the directories that the crash left."""
+    run(tmp_path)
+    work = tmp_path / ".timbre/work/ada/extract"
+    for name in (".partial-0123", ".old-4567.x", ".tmp-89ab", ".resume-cdef"):
+        (work / name / "deep").mkdir(parents=True)
+        (work / name / "deep" / "half.bin").write_bytes(b"half")
+    assert run(tmp_path, voice=tiny_voice(tmp_path, text="edited")) == [DONE, DONE, DONE, DONE]
+    assert leftovers(tmp_path) == [] and not (work / ".tmp-89ab").exists()
+
+
 def test_two_runs_of_one_voice(tmp_path: Path) -> None:
     (tmp_path / "validate.do").write_text("hang")
     first = start(tmp_path, 0)

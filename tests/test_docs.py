@@ -1,0 +1,77 @@
+"""Documentation is checked where it can be: links, commands, variables, exit codes, the README in both languages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from core import errors
+from pipeline.cli import COMMANDS
+from pipeline.stages import STAGES, StageContext
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+READMES = [ROOT / "README.md", ROOT / "README.zh.md"]
+ROOMS = ("core", "audio", "text", "gptsovits", "training", "inference", "evaluation", "registry", "pipeline", "serving")
+
+
+def broken_links(page: Path, text: str) -> list[str]:
+    targets = re.findall(r"\]\(([^)#\s]+)", text)
+    return [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+
+
+def unknown_commands(text: str) -> list[str]:
+    """Commands in lines of console examples (`$ timbre x`) and at the start of code spans."""
+    return [name for name in re.findall(r"(?:\$ |`)timbre ([a-z]+)", text) if name not in COMMANDS]
+
+
+def unknown_targets(text: str, makefile: str) -> list[str]:
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
+    return [name for name in re.findall(r"(?:\$ |`)make ([a-z]+)", text) if name not in targets]
+
+
+def test_the_checks_can_fail() -> None:
+    assert broken_links(ROOT / "README.md", "[x](no/such.md) [y](https://example.com)") == ["no/such.md"]
+    assert unknown_commands("`timbre dance` and\n$ timbre run ada") == ["dance"]
+    assert unknown_targets("`make coffee`, `make test`", "test: x\n") == ["coffee"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_commands_and_targets_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert broken_links(page, text) == []
+    assert unknown_commands(text) == []
+    assert unknown_targets(text, (ROOT / "Makefile").read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("page", READMES, ids=lambda page: page.name)
+def test_readme_names_every_variable(page: Path) -> None:
+    sources = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    used = {name for path in sources for name in re.findall(r"\bTIMBRE_[A-Z_]+\b", path.read_text(encoding="utf-8"))}
+    documented = set(re.findall(r"\bTIMBRE_[A-Z_]+\b", page.read_text(encoding="utf-8")))
+    assert documented == used
+
+
+@pytest.mark.parametrize("page", READMES, ids=lambda page: page.name)
+def test_readme_names_every_exit_code(page: Path) -> None:
+    codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    rows = re.findall(r"^\| (\d+) \|", page.read_text(encoding="utf-8"), re.M)
+    assert {int(row) for row in rows} == codes
+
+
+def test_both_readmes_say_the_same() -> None:
+    english, chinese = (page.read_text(encoding="utf-8") for page in READMES)
+    for pattern in (r"^\$ \S+ ?\S*", r"^\| `[^|]*`", r"^```\w*", r"^## ", r"\]\(((?!README)[^)]+)\)"):
+        counts = [len(re.findall(pattern, text, re.M)) for text in (english, chinese)]
+        assert counts[0] == counts[1], pattern
+
+
+def test_engine_page_names_the_context() -> None:
+    page = (ROOT / "docs/engine.md").read_text(encoding="utf-8")
+    spans = " ".join(re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", page, flags=re.M | re.S)))
+    unexplained = {"key", "recipe", "sections", "root"}
+    for name in set(StageContext.__dataclass_fields__) - unexplained:
+        assert re.search(rf"\b{name}\b", spans), name
+    assert len(STAGES) == 5
