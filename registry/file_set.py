@@ -48,6 +48,7 @@ def get_folder(store: Store, key: str, target: Path) -> bool:
     temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=target.parent))
     try:
         fetch_files(store, found[1], temporary, key)
+        temporary.chmod(0o755)
         temporary.rename(target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,71 @@
+"""What a caller asks for, and what it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from audio.waveform import Waveform
+from core.errors import InputError
+from inference.sampling import Sampling
+
+MAX_CHARACTERS = 10_000
+
+
+@dataclass(frozen=True)
+class SpeechRequest:
+    """A text to speak.
+
+    language: code of the text's language, or "auto" for the prompt's language with others detected inside. speed:
+    0.25 to 4,
+    above 1 is faster. pause_s: silence between sentences. check: recognise each sentence and speak it once more when
+    words are missing (whole-text requests only). lexicon: word -> phones that override the dictionary.
+    """
+
+    text: str
+    language: str = "auto"
+    sampling: Sampling = field(default_factory=Sampling)
+    speed: float = 1.0
+    pause_s: float = 0.3
+    check: bool = True
+    lexicon: Mapping[str, tuple[str, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.text) > MAX_CHARACTERS:
+            raise InputError(
+                f"text: {len(self.text)} characters, the limit is {MAX_CHARACTERS}", "send it in several requests"
+            )
+        for name, value, low, high in (("speed", self.speed, 0.25, 4.0), ("pause_s", self.pause_s, 0.0, 5.0)):
+            if not low <= value <= high:  # also refuses NaN
+                raise InputError(
+                    f"{name}: {value!r} is outside {low:g} to {high:g}", f"choose {name} inside these limits"
+                )
+
+
+@dataclass(frozen=True)
+class SpokenSentence:
+    """What became of one sentence.
+
+    phones: ids that were spoken. codes: semantic codes. seconds: of audio at the requested speed. attempts: 1, or 2
+    when it was
+    spoken again. failures: reasons of the kept attempt, empty when it is sound. first_failures: of the first attempt.
+    error_rate: by the base's recogniser, None when it was not asked.
+    """
+
+    text: str
+    phones: tuple[int, ...]
+    codes: tuple[int, ...]
+    seconds: float
+    attempts: int
+    failures: tuple[str, ...]
+    first_failures: tuple[str, ...]
+    error_rate: float | None
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Audio of a whole request and what became of its sentences. unknown: characters that could not be spoken."""
+
+    wave: Waveform
+    sentences: tuple[SpokenSentence, ...]
+    unknown: tuple[str, ...]
