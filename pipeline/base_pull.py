@@ -54,11 +54,13 @@ def pull(
     weights_root: Path | None = None,
     from_dir: Path | None = None,
     on_file: Callable[[str], None] = lambda path: None,
+    hub_endpoint: str | None = None,
 ) -> PullReport:
     """Brings every file of a base or tool into its weights folder and returns what was done.
 
     from_dir: take the files from a folder (offline sites) and not from the network; it has the paths of the YAML file,
-    or the bare file names where those are unique. on_file: told each path before it is fetched.
+    or the bare file names where those are unique. on_file: told each path before it is fetched. hub_endpoint: a mirror
+    of the Hub; None for HF_ENDPOINT or the Hub itself.
     The first pull locks the Hub revision and each SHA-256 in the YAML file; later pulls accept nothing else.
     Raises CheckFailedError when bytes differ from the lock; ConfigurationError when a file or repository does not exist
     or may not be read; InfrastructureError when the network fails (run again: it goes on where it stopped).
@@ -73,7 +75,7 @@ def pull(
         if tool.locked and (present := _complete(tool, target)):
             return PullReport(tool.name, target, "already there", _revision(tool), False, present)
         partial.mkdir(exist_ok=True)
-        source = _source(tool, from_dir, partial)
+        source = _source(tool, from_dir, partial, hub_endpoint)
         files = tuple(_bring(item, source, partial, target, root, on_file) for item in tool.files)
         locked = _locked(tool, files, source.revision)
         if locked != tool:
@@ -107,7 +109,7 @@ def _revision(tool: Tool) -> str | None:
     return tool.hub.revision if tool.hub else None
 
 
-def _source(tool: Tool, from_dir: Path | None, partial: Path) -> Source:
+def _source(tool: Tool, from_dir: Path | None, partial: Path, endpoint: str | None) -> Source:
     if from_dir is not None:
         return FolderSource(from_dir, tool.files)
     if tool.hub is None:
@@ -115,7 +117,7 @@ def _source(tool: Tool, from_dir: Path | None, partial: Path) -> Source:
     # A pull that was cut short goes on with the revision that it began with.
     state = _read_state(partial)
     remembered = state.get("revision") if state.get("repo") == tool.hub.repo else None
-    source = HubSource(tool.hub.repo, tool.hub.revision or remembered)
+    source = HubSource(tool.hub.repo, tool.hub.revision or remembered, endpoint)
     (partial / _STATE).write_text(json.dumps({"repo": tool.hub.repo, "revision": source.revision}), encoding="utf-8")
     return source
 

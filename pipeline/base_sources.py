@@ -6,18 +6,15 @@ Source.fetch(file, folder) -> folder/<file.path>; sha256 and size as far as the 
 from __future__ import annotations
 
 import shutil
-import urllib.error
-import urllib.request
 from collections import Counter
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
-from core.errors import ConfigurationError, InfrastructureError
+from core.errors import ConfigurationError
 from core.weights import BaseFile, Tool
-
-_CHUNK_BYTES = 1 << 20
-_TIMEOUT_S = 60
+from pipeline.resumable_download import TIMEOUT_S, download, unreachable
 
 
 class Source(Protocol):
@@ -71,9 +68,13 @@ class FolderSource:
 
 
 class HubSource:
-    """A repository of the Hub, at one commit. revision None: the newest now, and then no other for this pull."""
+    """A repository of the Hub, at one commit. revision None: the newest now, and then no other for this pull.
 
-    def __init__(self, repo: str, revision: str | None) -> None:
+    endpoint: address of the Hub or a mirror; None for the client's own setting (HF_ENDPOINT).
+    """
+
+    def __init__(self, repo: str, revision: str | None, endpoint: str | None = None) -> None:
+        self._endpoint = endpoint
         self._repo = repo
         self._wanted = revision
         self.label = f"the Hub repository {repo}"
@@ -88,7 +89,10 @@ class HubSource:
         from huggingface_hub import HfApi
 
         return self._ask(
-            lambda: HfApi().model_info(self._repo, revision=self._wanted, files_metadata=True, timeout=_TIMEOUT_S), ""
+            lambda: HfApi(endpoint=self._endpoint).model_info(
+                self._repo, revision=self._wanted, files_metadata=True, timeout=TIMEOUT_S
+            ),
+            "",
         )
 
     @cached_property
@@ -103,14 +107,18 @@ class HubSource:
         return getattr(self._siblings.get(item.path), "size", None)
 
     def fetch(self, item: BaseFile, folder: Path) -> None:
-        from huggingface_hub import hf_hub_download
+        # The client's own download starts from nothing in every process, so it is asked only where the file lies.
+        from huggingface_hub import get_hf_file_metadata, hf_hub_url
+        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-        self._ask(
-            lambda: hf_hub_download(
-                self._repo, item.path, revision=self.revision, local_dir=folder, etag_timeout=_TIMEOUT_S
-            ),
-            item.path,
+        url = hf_hub_url(self._repo, item.path, revision=self.revision, endpoint=self._endpoint)
+        known = self._ask(
+            lambda: get_hf_file_metadata(url, timeout=TIMEOUT_S, endpoint=self._endpoint), item.path
         )
+        # Large files lie on another host, behind a signed address: the token must not travel there.
+        same_host = urlsplit(known.location).netloc == urlsplit(url).netloc
+        headers = {key: value for key, value in build_hf_headers().items() if same_host or key != "authorization"}
+        download(known.location, folder / item.path, headers, f"{self._repo}: {item.path}")
 
     def _ask(self, call: Any, path: str) -> Any:
         """call(), with the errors of the client told apart: what the operator must mend, and what a retry may cure."""
@@ -120,7 +128,7 @@ class HubSource:
         try:
             return call()
         except errors.LocalEntryNotFoundError as error:
-            raise _unreachable(what, error) from error
+            raise unreachable(what, error) from error
         except (errors.GatedRepoError, errors.RepositoryNotFoundError) as error:
             raise ConfigurationError(
                 f"{what}: the Hub says that it does not exist or may not be read with these credentials",
@@ -135,15 +143,15 @@ class HubSource:
             status = getattr(error.response, "status_code", 0)
             if status in (401, 403):
                 raise ConfigurationError(f"{what}: the Hub answered {status}", "check HF_TOKEN") from error
-            raise _unreachable(what, error) from error
+            raise unreachable(what, error) from error
         except OSError as error:
             if getattr(error, "errno", None):
                 raise
-            raise _unreachable(what, error) from error
+            raise unreachable(what, error) from error
         except Exception as error:
             # The HTTP library of the client changed between its versions; its errors share no class but Exception.
             if type(error).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "requests", "urllib3"):
-                raise _unreachable(what, error) from error
+                raise unreachable(what, error) from error
             raise
 
 
@@ -168,40 +176,4 @@ class UrlSource:
         return None
 
     def fetch(self, item: BaseFile, folder: Path) -> None:
-        url = str(item.url)
-        if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
-            raise ConfigurationError(f"{item.path}: url {url!r} is not https", "correct the url")
-        part = folder / f"{item.path}.part"
-        have = part.stat().st_size if part.is_file() else 0
-        request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-        try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
-                resumed = answer.status == 206
-                length = int(answer.headers.get("Content-Length") or -1)
-                with part.open("ab" if resumed else "wb") as file:
-                    start = file.tell()
-                    while chunk := answer.read(_CHUNK_BYTES):
-                        file.write(chunk)
-                    received = file.tell() - start
-            if length >= 0 and received != length:
-                raise _unreachable(url, EOFError(f"{received} of {length} bytes came"))
-        except urllib.error.HTTPError as error:
-            if error.code == 416:  # the part is longer than the file: it is of another file
-                part.unlink()
-                raise _unreachable(url, error) from error
-            if error.code in (401, 403, 404, 410):
-                raise ConfigurationError(
-                    f"{url}: answered {error.code}", "get the file elsewhere and pull with --from DIR"
-                ) from error
-            raise _unreachable(url, error) from error
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-            raise _unreachable(url, error) from error
-        part.replace(folder / item.path)
-
-
-def _unreachable(what: str, error: BaseException) -> InfrastructureError:
-    reason = str(error).strip().splitlines() or [type(error).__name__]
-    return InfrastructureError(
-        f"{what}: not reachable: {reason[0]}",
-        "run again: it goes on where it stopped. Without network: timbre base pull NAME --from DIR",
-    )
+        download(str(item.url), folder / item.path)
