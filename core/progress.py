@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Display
+    from rich.progress import TaskID
 
 
 class Task(Protocol):
@@ -81,32 +87,66 @@ class PlainProgress:
 
 
 class _RichTask:
-    def __init__(self, display: object, task_id: object) -> None:
+    def __init__(self, display: Display, task_id: TaskID) -> None:
         self.display, self.task_id = display, task_id
 
     def advance(self, amount: float = 1.0) -> None:
-        self.display.advance(self.task_id, amount)  # type: ignore[attr-defined]
+        self.display.advance(self.task_id, amount)
 
     def note(self, text: str) -> None:
-        self.display.update(self.task_id, remark=text)  # type: ignore[attr-defined]
+        self.display.update(self.task_id, remark=text)
 
 
 class TerminalProgress:
-    """Live bars on a terminal (rich), written to standard error so that results on standard output stay clean."""
+    """Live bars on a terminal (rich), on standard error so that results on standard output stay clean.
+
+    Tasks may be nested and may come from several threads: they share one display, since a terminal has room for one.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console
+        self._lock = threading.Lock()
+        self._display: Display | None = None
+        self._open = 0
 
     @contextmanager
     def task(self, name: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Display
+        display = self._enter()
+        task_id = display.add_task(name, total=total, remark="", unit=unit)
+        try:
+            yield _RichTask(display, task_id)
+        finally:
+            display.remove_task(task_id)
+            self._leave()
 
-        columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-        display = Display(
-            *columns,
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[remark]}"),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        with display:
-            yield _RichTask(display, display.add_task(name, total=total, remark=""))
+    def _enter(self) -> Display:
+        with self._lock:
+            if self._display is None:
+                self._display = _display(self._console)
+                self._display.start()
+            self._open += 1
+            return self._display
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._open -= 1
+            if self._open == 0 and self._display is not None:
+                self._display.stop()
+                self._display = None
+
+
+def _display(console: Console | None) -> Display:
+    # rich is imported when something is shown: `timbre --help` must not pay for it.
+    from rich import console as consoles
+    from rich import progress
+
+    return progress.Progress(
+        progress.TextColumn("  {task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[unit]}"),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("{task.fields[remark]}", markup=False),
+        console=console or consoles.Console(stderr=True),
+        transient=True,
+    )

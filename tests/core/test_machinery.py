@@ -1,0 +1,153 @@
+"""Small parts of core: atomic writes, locks, memory, progress, cancellation, JSON logs."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from core.atomic import publish_directory, remove_tree, write_bytes, write_json
+from core.cancellation import Cancellation, Interrupted
+from core.errors import InfrastructureError
+from core.host import tool_versions
+from core.locks import exclusive
+from core.logs import set_up
+from core.memory import peak_mib, restart_peak
+from core.progress import PlainProgress, SilentProgress, TerminalProgress
+from core.redaction import Redactor
+
+
+def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="Out of range"):
+        write_json(path, {"a": float("nan")})
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_bytes(path, b"new")
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [found.name for found in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_directory_is_replaced_whole(tmp_path: Path) -> None:
+    for name, content in (("old", "1"), ("new", "2")):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / name / "deep" / name).write_text(content)
+    publish_directory(tmp_path / "new", tmp_path / "old")
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert [path.name for path in (tmp_path / "old/deep").iterdir()] == ["new"]
+
+
+def test_removing_a_link_keeps_its_target(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "kept").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    remove_tree(tmp_path / "link")
+    remove_tree(tmp_path / "nothing")
+    assert (tmp_path / "target" / "kept").exists() and not (tmp_path / "link").exists()
+
+
+def test_lock_names_its_holder_and_is_released(tmp_path: Path) -> None:
+    path = tmp_path / "locks" / "ada.lock"
+    said: list[str] = []
+    with exclusive(path, "voice ada"):
+        code = (
+            "import sys; from pathlib import Path; from core.locks import exclusive\n"
+            "with exclusive(Path(sys.argv[1]), 'voice ada', 0.1, print): pass"
+        )
+        root = Path(__file__).resolve().parents[2]
+        command = [sys.executable, "-c", code, str(path)]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and "waiting up to 0.1 s" in done.stdout
+        assert "voice ada is in use by process" in done.stderr
+    with exclusive(path, "voice ada", 0.0, said.append):
+        assert said == []
+    with pytest.raises(ZeroDivisionError), exclusive(path, "voice ada"):
+        raise ZeroDivisionError
+    with exclusive(path, "voice ada"):
+        pass
+
+
+def test_peak_memory_sees_an_allocation() -> None:
+    restart_peak()
+    before = peak_mib()
+    block = bytearray(64 << 20)
+    block[::4096] = b"x" * len(block[::4096])
+    assert peak_mib() - before > 50
+    del block
+
+
+def test_tool_versions_import_nothing() -> None:
+    versions = tool_versions()
+    assert versions["python"].startswith("3.") and versions["timbre"] and versions["numpy"]
+
+
+def test_cancellation_keeps_the_first_reason() -> None:
+    cancel = Cancellation()
+    cancel.check()
+    cancel.cancel("signal SIGTERM")
+    cancel.cancel("again")
+    with pytest.raises(Interrupted, match="signal SIGTERM") as caught:
+        cancel.check()
+    assert isinstance(caught.value, InfrastructureError) and caught.value.exit_code == 30
+
+
+def test_plain_progress_is_sparing() -> None:
+    lines: list[str] = []
+    now = [0.0]
+    progress = PlainProgress(lines.append, every_s=10, clock=lambda: now[0])
+    with progress.task("decode", total=3, unit="clips") as task:
+        for second in (1.0, 11.0, 12.0):
+            now[0] = second
+            task.note(f"at {second:g} s")
+            task.advance()
+    assert lines == ["  decode: 2/3 clips (at 11 s)", "  decode: 3/3 clips (at 12 s)"]
+
+
+def test_silent_progress() -> None:
+    with SilentProgress().task("decode") as task:
+        task.advance()
+        task.note("x")
+
+
+def test_terminal_progress_nests_and_takes_threads() -> None:
+    stream = io.StringIO()
+    progress = TerminalProgress(Console(file=stream, force_terminal=True, width=100))
+
+    def work(name: str) -> None:
+        with progress.task(name, total=2, unit="steps") as task:
+            task.note("[not] markup")
+            task.advance(2)
+
+    with progress.task("outer", total=1) as outer:
+        threads = [threading.Thread(target=work, args=(f"thread {number}",)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        work("inner")
+        outer.advance()
+    work("after")
+    shown = stream.getvalue()
+    assert "outer" in shown and "after" in shown
+
+
+def test_json_logs_are_json_whatever_is_logged() -> None:
+    stream = io.StringIO()
+    logger = set_up(Redactor(), as_json=True, level="debug", stream=stream)
+    try:
+        logger.debug('line\nbreak "quote" %s', "ü", extra={"path": Path("/a"), "list": [1, None, {"x": {1, 2}}]})
+    finally:
+        logger.handlers.clear()
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line)["message"] == 'line\nbreak "quote" ü'
