@@ -1,14 +1,15 @@
 """Which of two pronunciations a homograph has, from the words around it.
 
-The word list with its two readings is that of the g2p_en package (`homographs.en`: word, reading for the named part of
-speech, reading otherwise). The part of speech is guessed from the neighbours by closed word classes, without a trained
-tagger: after 'to' or a modal comes a verb, after an article or a possessive a noun or an adjective.
+The word list is that of the g2p_en package (`homographs.en`: word, reading for the named part of
+speech, reading otherwise), with corrections of ours. The part of speech is guessed from the neighbours by closed word
+classes, without a trained tagger: after 'to' or a modal comes a verb, after an article or a possessive a noun or an adjective.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from importlib.resources import files
 
 from text.cues import cue_words
 from text.english_network import package_file
@@ -18,12 +19,13 @@ Phones = tuple[str, ...]
 
 @cache
 def _table() -> dict[str, tuple[Phones, Phones, str]]:
+    own = (files("text") / "data" / "english_homographs.txt").read_text(encoding="utf-8")
+    listed = package_file("g2p_en", "homographs.en").read_text(encoding="utf-8")
     result: dict[str, tuple[Phones, Phones, str]] = {}
-    for line in package_file("g2p_en", "homographs.en").read_text(encoding="utf-8").splitlines():
+    for line in [*listed.splitlines(), *own.splitlines()]:
         fields = line.strip().split("|")
-        if line.startswith("#") or len(fields) != 4:
-            continue
-        result[fields[0].lower()] = (tuple(fields[1].split()), tuple(fields[2].split()), fields[3])
+        if not line.startswith("#") and len(fields) == 4:
+            result[fields[0].lower()] = (tuple(fields[1].split()), tuple(fields[2].split()), fields[3])
     return result
 
 
@@ -43,52 +45,37 @@ def reading(words: Sequence[str], position: int) -> Phones | None:
     if word == "read":
         return ("R", "EH1", "D") if _read_is_past(words, before, previous) else ("R", "IY1", "D")
     if word == "used":
-        to_do = following == "to"
-        return ("Y", "UW1", "S", "T") if to_do else ("Y", "UW1", "Z", "D")
-    if word in ("close", "closer"):
+        return ("Y", "UW1", "S", "T") if following == "to" else ("Y", "UW1", "Z", "D")
+    if word == "close":
         verb = previous in cue_words("verb_cues") or (previous == "" and following in cue_words("noun_cues"))
-        return ("K", "L", "OW1", "Z") if word == "close" and verb else (named if word == "close" and verb else other)
+        return ("K", "L", "OW1", "Z") if verb else ("K", "L", "OW1", "S")
     if part_of_speech == "V":
         return named if _is_verb(word, previous, following) else other
     if part_of_speech == "N":
-        return (
-            named
-            if previous in cue_words("noun_cues") and previous not in {"is", "are", "was", "were", "be", "been"}
-            else other
-        )
-    if part_of_speech == "ADJ":  # complex: the adjective before or after its noun, the noun after an article
+        return named if previous in cue_words("noun_cues") and previous not in cue_words("copulas") else other
+    if part_of_speech == "ADJ":  # complex: the adjective before its noun or at the end, the noun before a verb
         return named if following and following not in cue_words("verb_cues") else other
     return other
 
 
 def _is_verb(word: str, previous: str, following: str) -> bool:
+    third_person = word.endswith("s") and not word.endswith("ss")
     if previous in cue_words("verb_cues"):
         return True
-    if previous in cue_words("third_person") and word.endswith("s"):
+    if third_person and previous in cue_words("third_person"):
         return True
     if previous in cue_words("noun_cues"):
         return False
+    if word in ("live", "lives") and following in cue_words("places"):
+        return True
     if previous == "":
-        return following in {
-            "the",
-            "a",
-            "an",
-            "this",
-            "that",
-            "these",
-            "those",
-            "my",
-            "your",
-            "his",
-            "her",
-            "its",
-            "our",
-            "it",
-        }
+        return not third_person and following in cue_words("determiners")
     plural_subject = previous.endswith("s") and not previous.endswith(("ss", "'s"))
-    return (plural_subject and not word.endswith("s") and following in cue_words("noun_cues")) or (
-        previous in {"and", "or"} and following in {"the", "a", "an", "it", "them", "my", "your", "his", "her", "their"}
-    )
+    if not third_person and plural_subject:
+        return following in cue_words("noun_cues") or word in {"live", "wind", "tear", "rebel", "object"}
+    if previous in {"and", "or"}:
+        return following in cue_words("determiners")
+    return third_person and following in cue_words("noun_cues")
 
 
 def _read_is_past(words: Sequence[str], before: Sequence[str], previous: str) -> bool:
@@ -98,6 +85,5 @@ def _read_is_past(words: Sequence[str], before: Sequence[str], previous: str) ->
         return True
     if any(word in cue_words("past") for word in words):
         return True
-    return previous in cue_words("third_person") or (
-        bool(previous) and previous not in {"i", "you", "we", "they", "and", "or"} | cue_words("noun_cues")
-    )
+    present_subject = previous in {"i", "you", "we", "they", "and", "or"} or previous in cue_words("noun_cues")
+    return previous in cue_words("third_person") or (bool(previous) and not present_subject)

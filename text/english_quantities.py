@@ -128,7 +128,7 @@ _GLUED_ONLY = frozenset({"in", "V", "W", "L", "cl"})
 _UNIT_NAMES = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
 _POWERS = {"2": "square", "²": "square", "^2": "square", "3": "cubic", "³": "cubic", "^3": "cubic"}
 _MEASURE = re.compile(
-    rf"(?<![\w.])({NUMBER})(\s?)({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?"
+    rf"(?<![\w./])({NUMBER})(\s?)({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?"
     rf"(?:/({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?)?(?![\w²³'])(?:\.(?=\s[a-z]))?"
 )
 _RATE_ALONE = re.compile(r"\b(km|m|mi|kg|mg|g|l|ml)/(h|s|min|hr|l|L|kg|ml|m[23²³]|day)\b")
@@ -161,6 +161,7 @@ def expand_units(text: str) -> str:
     text = re.sub(r"(\d+)'\s?(\d{1,2})(?:\"|'')", lambda m: f"{m[1]} {'foot' if m[1] == '1' else 'feet'} {m[2]}", text)
     text = re.sub(r"(\d) ?ft\.? (\d+) ?in\b", r"\1 feet \2 inches", text)
     text = re.sub(rf"(\d(?:\s?(?:{_UNIT_NAMES}))?)\s?x\s?(?=\d)", r"\1 by ", text)
+    text = re.sub(rf"(\d/\d+)\s?({_UNIT_NAMES})\b(?!/)(?:\.(?=\s[a-z]))?", lambda m: f"{m[1]} {_UNITS[m[2]][0]}", text)
     text = _MEASURE.sub(_measure, text.replace("µ", "μ"))
 
     def rate(match: re.Match[str]) -> str:
