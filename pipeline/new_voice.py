@@ -1,4 +1,4 @@
-"""Starts a voice folder for a person: settings, a script to read, a table already filled in, what to do next.
+"""Starts a voice folder for a person: settings, a script to read, a table already filled in, what to do next."""
 
 from __future__ import annotations
 
