@@ -1,0 +1,83 @@
+"""Unlimited English text for synthetic speech: sentences of the training corpora and random walks over word pairs.
+
+The pairs and their counts come with the wordsegment package (from a web corpus); only words of the pronouncing dictionary
+are used. A sentence that is in an eval folder never comes out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from text.english_words import listed
+from training.pretrain.corpus import evaluation_files, training_files
+
+
+class SentenceSource:
+    """Draws sentences. The sequence depends on the seed only."""
+
+    def __init__(self, speech: Path, seed: int) -> None:
+        forbidden = evaluation_files(speech, ("ljspeech", "vctk"))
+        self._forbidden = {_plain(file.text) for file in forbidden}
+        self._read = sorted({file.text for file in training_files(speech) if file.language == "en"})
+        self._random = np.random.default_rng(seed)
+        self._successors = _successors()
+        self._starts = sorted(word for word, (words, _) in self._successors.items() if len(words) >= 8)
+
+    def sentences(self, read_share: float = 0.35) -> Iterator[str]:
+        """Endless sentences; read_share of them from the corpora, the others made up."""
+        while True:
+            if self._random.random() < read_share:
+                text = self._read[self._random.integers(len(self._read))]
+            else:
+                text = self._walk()
+            if _plain(text) not in self._forbidden and 2 <= len(text.split()) <= 22:
+                yield text
+
+    def _walk(self) -> str:
+        """4 to 14 words, each a likely successor of the one before, in one or two clauses."""
+        length = int(self._random.integers(4, 15))
+        word = self._starts[self._random.integers(len(self._starts))]
+        words = [word]
+        while len(words) < length:
+            if word in self._successors and self._random.random() > 0.1:
+                followers, chances = self._successors[word]
+                word = followers[self._random.choice(len(followers), p=chances)]
+            else:
+                word = self._starts[self._random.integers(len(self._starts))]
+            words.append(word)
+        if length >= 8 and self._random.random() < 0.4:
+            words[length // 2 - 1] += ","
+        mark = "?" if self._random.random() < 0.1 else "."
+        return words[0].capitalize() + (" " + " ".join(words[1:]) if length > 1 else "") + mark
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"[a-z']+", text.lower()))
+
+
+def _successors() -> dict[str, tuple[list[str], np.ndarray]]:
+    """Words -> (words that follow, their chances), flattened (square root of the counts) so that rare words come up."""
+    import wordsegment
+
+    counts: dict[str, dict[str, float]] = {}
+    table = Path(wordsegment.__file__).parent / "bigrams.txt"
+    for line in table.read_text(encoding="utf-8").splitlines():
+        pair, count = line.rsplit("\t", 1)
+        first, _, second = pair.partition(" ")
+        if _usable(first) and _usable(second):
+            counts.setdefault(first, {})[second] = float(count) ** 0.5
+    result = {}
+    for first, row in counts.items():
+        weights = np.fromiter(row.values(), dtype=np.float64)
+        result[first] = (list(row), weights / weights.sum())
+    return result
+
+
+def _usable(word: str) -> bool:
+    return word.isalpha() and word.islower() and (len(word) > 1 or word == "a") and listed(word) is not None and bool(
+        re.search("[aeiouy]", word)
+    )
