@@ -145,6 +145,26 @@ def check(names: tuple[str, ...], bases_dir: Path, weights: Path | None, as_json
         raise failures[0]
 
 
+@base.command()
+@click.argument("source", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
+def convert(source: Path, target: Path) -> None:
+    """Convert a weight file once: upstream's SOURCE to TARGET.safetensors, or back to TARGET.ckpt or .pth."""
+    from gptsovits.checkpoints import TEXT_TO_SEMANTIC, read_checkpoint, save_safetensors, write_upstream
+
+    checkpoint = read_checkpoint(source)
+    if target.suffix == ".safetensors":
+        save_safetensors(checkpoint, target)
+    elif target.suffix == (".ckpt" if checkpoint.kind == TEXT_TO_SEMANTIC else ".pth"):
+        write_upstream(checkpoint, target)
+    else:
+        raise ConfigurationError(
+            f"{target}: a {checkpoint.kind} checkpoint does not go into a {target.suffix or 'nameless'} file",
+            "end the name in .safetensors, in .ckpt (text to semantic) or in .pth (acoustic)",
+        )
+    click.echo(f"{target}: {checkpoint.kind} {checkpoint.version}, {len(checkpoint.weight)} tensors")
+
+
 @base.command("make-pico")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--name", default="pico", show_default=True, help="Name of the base.")

@@ -117,7 +117,7 @@ DTYPES = (
 
 
 def test_reads_what_torch_itself_writes(tmp_path: Path) -> None:
-    """Every dtype, views into one storage, empty and scalar tensors, parameters, module metadata, both archive names."""
+    """Every dtype, views into one storage, empty and scalar tensors, parameters, module metadata."""
     module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
     base = torch.arange(12, dtype=torch.float32)
     value = {
@@ -278,9 +278,69 @@ def test_samples_of_upstream(tmp_path: Path, name: str) -> None:
         assert tensor.flatten()[:3].tolist() == wanted["first3"]
     read = read_checkpoint(SAMPLES / name)
     assert read.version == (expected.get("config.model.version") or "v2")
-    write_upstream(read, tmp_path / name)
+    save_safetensors(read, tmp_path / "ours.safetensors")
+    write_upstream(read_checkpoint(tmp_path / "ours.safetensors"), tmp_path / name)
     again, again_header = read_archive(tmp_path / name)
     assert again_header == header
     assert again["config"] == value["config"]
     assert again["info"] == value["info"]
     assert equal(again["weight"], value["weight"])
+
+
+STATE_DICTS = SHARED / "reference" / "upstream-state-dicts.json"
+
+
+def official_config(version: str) -> dict[str, Any]:
+    """The configuration that upstream's tools put into voices of that version."""
+    plus = version == "v2ProPlus"
+    return {
+        "train": {"segment_size": 20480},
+        "data": {"filter_length": 2048, "hop_length": 640, "sampling_rate": 32000},
+        "model": {
+            "inter_channels": 192, "hidden_channels": 192, "filter_channels": 768, "n_heads": 2, "n_layers": 6,
+            "kernel_size": 3, "p_dropout": 0.1, "resblock": "1", "resblock_kernel_sizes": [3, 7, 11],
+            "resblock_dilation_sizes": [[1, 3, 5]] * 3, "upsample_rates": [10, 8, 2, 2, 2],
+            "upsample_initial_channel": 768 if plus else 512, "semantic_frame_rate": "25hz",
+            "upsample_kernel_sizes": [20 if plus else 16, 16, 8, 2, 2],
+            "gin_channels": 512 if version == "v2" else 1024,
+        },
+    }
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not STATE_DICTS.is_file(), reason="upstream's tensor names are not beside the checkout")
+@pytest.mark.parametrize("voice", [False, True])
+@pytest.mark.parametrize(
+    ("model", "kind", "version"),
+    [
+        ("SynthesizerTrn_v2", "acoustic", "v2"), ("SynthesizerTrn_v2Pro", "acoustic", "v2Pro"),
+        ("SynthesizerTrn_v2ProPlus", "acoustic", "v2ProPlus"), ("MultiPeriodDiscriminator_v2", "discriminator", "v2"),
+        ("MultiPeriodDiscriminator_v2Pro", "discriminator", "v2Pro"),
+        ("Text2SemanticDecoder_v2plus", "text_to_semantic", "v2"),
+    ],
+)
+def test_official_files_fit_our_networks(model: str, kind: str, version: str, voice: bool) -> None:
+    """All names and shapes of the official files, without their values."""
+    from gptsovits.checkpoints import checkpoint_kind, checkpoint_version
+    from pipeline.base_check import fit_problem
+
+    shapes = json.loads(STATE_DICTS.read_text(encoding="utf-8"))["models"][model]["tensors"]
+    weight = {
+        name: torch.zeros(1).expand(shape) for name, shape in shapes.items()
+        if not (voice and name.startswith("enc_q."))
+    }
+    config = GPT_OFFICIAL if kind == "text_to_semantic" else official_config(version)
+    assert checkpoint_kind(weight, Path("x")) == kind
+    assert checkpoint_version(kind, weight, b"PK", {}, Path("x")) == version
+    assert fit_problem(Checkpoint(kind, version, weight, config), "x") == ""
+    some = next(iter(weight))
+    weight["stray"] = weight.pop(some)
+    assert "1 missing" in fit_problem(Checkpoint(kind, version, weight, config), "x")
+
+
+GPT_OFFICIAL = {
+    "model": {
+        "vocab_size": 1025, "phoneme_vocab_size": 732, "embedding_dim": 512, "hidden_dim": 512, "head": 16,
+        "linear_units": 2048, "n_layer": 24, "dropout": 0, "EOS": 1024, "random_bert": 0,
+    }
+}
