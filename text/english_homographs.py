@@ -1,8 +1,8 @@
 """Which of two pronunciations a homograph has, from the words around it.
 
-The word list is that of the g2p_en package (`homographs.en`: word, reading for the named part of
-speech, reading otherwise), with corrections of ours. The part of speech is guessed from the neighbours by closed word
-classes, without a trained tagger: after 'to' or a modal comes a verb, after an article or a possessive a noun or an adjective.
+The word list is that of the g2p_en package (`homographs.en`: word, reading for the named part of speech, reading
+otherwise), with corrections of ours. The part of speech is guessed from the neighbours by closed word classes, not by a
+trained tagger: after 'to' or a modal comes a verb, after an article or a possessive a noun or an adjective.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ _ALWAYS = {
     r"\bc/o\b": "care of", r"\b24/7\b": "twenty-four seven", r"\b9/11\b": "nine eleven", r"\ba\.k\.a\.": "A K A",
     r"\bet al\.": "et al", r"\bPh\.?D\b\.?": "P H D", r"\bNo\.\s?(?=\d)": "Number ", r"\bno\.\s?(?=\d)": "number ",
     r"\bNos\.\s?(?=\d)": "Numbers ", r"\bpp\.\s?(?=\d)": "pages ", r"\bp\.\s?(?=\d)": "page ", r"№\s?": "number ",
-    r"\bWWII\b": "World War two", r"\bWWI\b": "World War one", r"\b50/50\b": "fifty fifty", r"\b20/20\b": "twenty twenty",
+    r"\bWWII\b": "World War two", r"\bWWI\b": "World War one", r"\b50/50\b": "fifty fifty",
+    r"\b20/20\b": "twenty twenty",
     r"\bMon\.": "Monday", r"\bTues?\.": "Tuesday", r"\bWed\.": "Wednesday", r"\bThu(?:rs?)?\.": "Thursday",
     r"\bFri\.": "Friday", r"\bSat\.(?=,?\s[A-Z0-9])": "Saturday", r"\bSun\.(?=,?\s[A-Z0-9])": "Sunday",
 }  # fmt: skip

@@ -117,5 +117,5 @@ def _marks(text: str) -> tuple[str, tuple[str, ...]]:
     unknown = tuple(dict.fromkeys(c for c in text if not re.match(r"[A-Za-z,.?!]", c) and c not in _STRUCTURE))
     text = re.sub(r"[^A-Za-z,.?!'\- ]", " ", text)
     text = re.sub(r"\s+([,.?!])", r"\1", re.sub(r"\s+", " ", text))
-    text = re.sub(r",+(?=\s*[.?!])|(?<=[,.?!])(?:\s*[,.?!])+", "", text)
+    text = re.sub(r"(?<=[,.?!])(?:\s*[,.?!])+", "", re.sub(r"[,\s]+(?=[.?!])", "", text))
     return re.sub(r"^[,\s]+|\s+$", "", text), unknown

@@ -1,0 +1,122 @@
+"""The entry: languages, mixed text, properties that hold for any text."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import InputError
+from text.frontend import phonemize
+from text.mixed import split
+from text.symbols import is_symbol
+
+WORDS = [
+    "the", "GitHub", "Dr.", "it's", "$3.50", "10:30", "5kg", "NASA", "—", "你好", "一个", "2024年", "3%", "行长",
+    "2个", "儿", "不", "a.m.", "No.", "e.g.", "1/2", "-5°C", "'", '"', "#1", "x^2", "3~5", "①", "👍", "\n", "   ",
+    "http://a.b/c", "1,234.5", "%",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["ja", "ko", "yue", "xx", ""])
+def test_a_language_without_front_end_is_refused_by_name(language: str) -> None:
+    with pytest.raises(InputError, match=language or "''"):
+        phonemize("hello", language)
+
+
+def test_names_of_planned_languages() -> None:
+    with pytest.raises(InputError, match="Japanese"):
+        phonemize("こんにちは", "ja")
+
+
+@pytest.mark.parametrize("text", ["", "   ", "...", "🙂", "\n", "——"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_nothing_to_speak_is_an_error(text: str, language: str) -> None:
+    with pytest.raises(InputError, match="nothing that can be spoken"):
+        phonemize(text, language)
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("我在GitHub上看。", [("zh", "我在"), ("en", "GitHub"), ("zh", "上看。")]),
+        ("你好，my name is Alice，很高兴", [("zh", "你好，"), ("en", "my name is Alice，"), ("zh", "很高兴")]),
+        ("iPhone 15比iPhone 14贵", [("en", "iPhone 15"), ("zh", "比"), ("en", "iPhone 14"), ("zh", "贵")]),
+        ("路程12km，重5kg。", [("zh", "路程12km，重5kg。")]),
+        (
+            "My friend 小明 lives in 广州。",
+            [("en", "My friend "), ("zh", "小明 "), ("en", "lives in "), ("zh", "广州。")],
+        ),
+        ("用Wi-Fi，不用4G。", [("zh", "用"), ("en", "Wi-Fi，"), ("zh", "不用4"), ("en", "G。")]),
+        ("100", [("zh", "100")]),
+        ("Hello, world!", [("en", "Hello, world!")]),
+    ],
+)
+def test_split_by_script(text: str, pieces: list[tuple[str, str]]) -> None:
+    assert split(text, "zh") == pieces
+
+
+def test_mixed_text_has_both_languages_in_order() -> None:
+    found = phonemize("密码是abc123，OK吗？", "zh")
+    assert [segment.language for segment in found.segments] == ["zh", "en", "zh", "en", "zh"]
+    assert "y ao1 EE er4 s an1" in " ".join(found.phones)
+    assert found.word2ph is None
+    assert len(found.ids) == len(found.phones)
+
+
+def test_han_in_an_english_text_is_mandarin() -> None:
+    assert phonemize("I love 北京.", "en").phones[-5:] == ("b", "ei3", "j", "ing1", ".")
+
+
+texts = st.one_of(
+    st.text(max_size=60),
+    st.text(alphabet="ab1290.,:;-/$%°€kmg 一二个儿不年月AZ'\"()#&@~^=+", max_size=40),
+    st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join),
+    st.lists(st.sampled_from(WORDS), max_size=12).map("".join),
+)
+
+
+@given(text=texts, language=st.sampled_from(["en", "zh"]))
+@settings(max_examples=400, deadline=None)
+def test_any_text_gives_phones_of_the_table_or_an_input_error(text: str, language: str) -> None:
+    try:
+        found = phonemize(text, language)
+    except InputError:
+        return
+    assert found.phones and all(map(is_symbol, found.phones))
+    assert "UNK" not in found.phones
+    assert found == phonemize(text, language)
+    for segment in found.segments:
+        if segment.language == "zh":
+            assert segment.word2ph is not None and sum(segment.word2ph) == len(segment.phones)
+            assert len(segment.word2ph) == len(segment.normalized)
+
+
+@given(text=texts, language=st.sampled_from(["en", "zh"]))
+@settings(max_examples=200, deadline=None)
+def test_split_loses_nothing(text: str, language: str) -> None:
+    assert "".join(piece for _, piece in split(text, language)) == text
+
+
+@given(number=st.integers(min_value=0, max_value=10**15))
+@settings(max_examples=100, deadline=None)
+def test_numbers_leave_no_digit_and_differ(number: int) -> None:
+    for language in ("en", "zh"):
+        found, other = phonemize(f"{number}", language), phonemize(f"{number + 1}", language)
+        assert not any(character.isdigit() for character in found.normalized)
+        assert found.phones != other.phones
+        assert found.unknown == ()
+
+
+def test_import_is_light_and_torch_free() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = None\n"
+        "import text.frontend\n"
+        "heavy = {'numpy', 'jieba', 'pypinyin', 'opencc', 'wordsegment', 'nltk', 'g2p_en'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "text.frontend.phonemize('Zyxgroth reads 重庆 GitHub.', 'zh')\n"
+        "assert 'nltk' not in sys.modules and 'g2p_en' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
