@@ -77,7 +77,7 @@ def test_other_versions_are_refused_by_name(tmp_path: Path, version: str) -> Non
 def test_labels_of_other_versions_are_refused(tmp_path: Path, header: bytes) -> None:
     weight = {"enc_p.text_embedding.weight": torch.zeros(732, 2)}
     write_archive({"weight": weight, "config": {"model": {"version": "v2"}}}, tmp_path / "v.pth", header)
-    with pytest.raises(InputError, match="version v[34]"):
+    with pytest.raises(InputError, match=r"version v[34]"):
         read_checkpoint(tmp_path / "v.pth")
 
 
