@@ -119,4 +119,4 @@ def _shown(value: Any) -> str:
 
 
 def _is_short(value: Any) -> bool:
-    return isinstance(value, int | float) or (isinstance(value, str) and len(value) <= 60)
+    return isinstance(value, int | float) or (isinstance(value, str) and 0 < len(value) <= 60)
