@@ -38,9 +38,10 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B,C,T] -> [B,C,T]."""
+        # In place where no backward pass needs the old values: a convolution keeps its input, not its output.
         for dilated, plain in zip(self.convs1, self.convs2, strict=True):
             h = dilated(functional.leaky_relu(x, _SLOPE))
-            x = x + plain(functional.leaky_relu(h, _SLOPE))
+            x = plain(functional.leaky_relu(h, _SLOPE, inplace=True)).add_(x)
         return x
 
 
@@ -76,7 +77,7 @@ class HifiGanGenerator(nn.Module):
         if condition is not None:
             x = x + self.cond(condition)
         for stage, up in enumerate(self.ups):
-            x = up(functional.leaky_relu(x, _SLOPE))
+            x = up(functional.leaky_relu(x, _SLOPE, inplace=True))
             first = stage * self.blocks_per_stage
             total: Tensor | None = None
             for block in self.resblocks[first : first + self.blocks_per_stage]:
@@ -84,8 +85,8 @@ class HifiGanGenerator(nn.Module):
                     out = checkpoint(block, x, use_reentrant=False)
                 else:
                     out = block(x)
-                total = out if total is None else total + out
+                total = out if total is None else total.add_(out)
             assert total is not None
-            x = total / self.blocks_per_stage
+            x = total.div_(self.blocks_per_stage)
         # Upstream leaves this slope at the library's default of 0.01.
-        return torch.tanh(self.conv_post(functional.leaky_relu(x)).float())
+        return torch.tanh(self.conv_post(functional.leaky_relu(x, inplace=True)).float())
