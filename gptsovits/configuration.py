@@ -239,9 +239,9 @@ class SynthesizerConfig:
                 filter_channels=256, ssl_layers=1, text_layers=2, joint_layers=2, mrte_width=128, mrte_heads=2
             ),
             style=StyleEncoderConfig(bins=401, width=96, masked_convolutions=True),
-            posterior=WaveNetConfig(layers=6),
-            flow=FlowConfig(couplings=4, wavenet=WaveNetConfig(layers=2, kernel=3)),
-            generator=SourceIstftConfig(inner_width=512, blocks=6),
+            posterior=WaveNetConfig(layers=4),
+            flow=FlowConfig(couplings=3, wavenet=WaveNetConfig(layers=2, kernel=3)),
+            generator=SourceIstftConfig(inner_width=512, blocks=5),
             compressed_spectrum=True,
         )
 

@@ -1,0 +1,174 @@
+"""Examples for the text-to-semantic network: phones and codes of the corpus, and classes as stand-ins for codes.
+
+A stand-in sequence has one recogniser class every 40 ms instead of a code. It needs no codebook, only an alignment (or, for
+made-up sentences, durations drawn from alignments), so the network can learn to follow a text before codes exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from core.errors import ConfigurationError, InputError
+from gptsovits.text_to_semantic import T2SBatch
+from text.frontend import phonemize
+from text.recognition import CLASSES, SILENCE, class_of
+from text.symbols import ids_of
+from training.pretrain.alignment import UNKNOWN, Alignment
+from training.pretrain.corpus import Clip
+
+CODE_S = 0.04
+Ids = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Example:
+    """phones: ids of the v2 table; codes: one every 40 ms. speaker decides which examples may be joined."""
+
+    id: str
+    speaker: str
+    phones: Ids
+    codes: Ids
+
+
+def phone_ids(text: str, language: str) -> Ids | None:
+    """Phones of a transcript, or None when the front end refuses it (a language without one, nothing to speak)."""
+    try:
+        return np.array(ids_of(phonemize(text, language).phones), dtype=np.int16)
+    except InputError:
+        return None
+
+
+def class_codes(alignment: Alignment) -> Ids | None:
+    """Recogniser classes at 25 Hz as stand-ins for codes; None for an alignment with gaps."""
+    count = int(alignment.ends_s[-1] / CODE_S) if alignment.ends_s else 0
+    labels = alignment.frame_labels(count, CODE_S, CODE_S / 2)
+    if count == 0 or (labels == UNKNOWN).any():
+        return None
+    return labels.astype(np.int16)
+
+
+def corpus_examples(clips: Iterable[Clip], phones: Mapping[str, Ids], codes: Mapping[str, Ids]) -> list[Example]:
+    """Examples of the training clips that have both phones and codes, at a speaking rate that a text can have."""
+    examples = []
+    for clip in clips:
+        if clip.split != "train" or clip.id not in codes or clip.id not in phones:
+            continue
+        ratio = len(codes[clip.id]) / max(1, len(phones[clip.id]))
+        # 25 codes a second: below 1 a phone or above 8 means that text and speech do not belong together.
+        if len(codes[clip.id]) >= 5 and 1.0 <= ratio <= 8.0:
+            examples.append(Example(clip.id, clip.speaker, phones[clip.id], codes[clip.id]))
+    return examples
+
+
+class DurationModel:
+    """Mean and spread of the log duration of every recogniser class, from alignments."""
+
+    def __init__(self, alignments: Iterable[Alignment]) -> None:
+        logs: dict[str, list[float]] = {}
+        for alignment in alignments:
+            begin = 0.0
+            for phone, end in zip(alignment.phones, alignment.ends_s, strict=True):
+                logs.setdefault(phone, []).append(np.log(max(0.01, end - begin)))
+                begin = end
+        if not logs:
+            raise ConfigurationError("no alignments to learn durations from", remedy="timbre pretrain corpus")
+        every = [value for values in logs.values() for value in values]
+        self._overall = (float(np.mean(every)), float(np.std(every)))
+        self._table = {phone: (float(np.mean(v)), float(np.std(v))) for phone, v in logs.items() if len(v) >= 20}
+
+    def draw(self, classes: Sequence[int], random: np.random.Generator) -> Ids:
+        """One made-up alignment of recogniser classes, as codes at 25 Hz. One rate for the whole sentence."""
+        rate = random.normal(0.0, 0.15)
+        ends = np.cumsum([
+            np.exp(np.clip(random.normal(mean, 0.7 * spread), mean - 1.0, mean + 1.0) + rate)
+            for mean, spread in (self._table.get(CLASSES[index], self._overall) for index in classes)
+        ])
+        centres = CODE_S * (np.arange(max(1, int(ends[-1] / CODE_S))) + 0.5)
+        return np.array(classes, dtype=np.int16)[np.minimum(np.searchsorted(ends, centres, side="right"), len(ends) - 1)]
+
+
+def made_up_examples(
+    sentences: Iterator[str], count: int, durations: DurationModel, seed: int, language: str = "en"
+) -> list[Example]:
+    """Sentences with drawn durations. Pauses at the ends and, mostly, at marks inside."""
+    random = np.random.default_rng(seed)
+    examples = []
+    while len(examples) < count:
+        text = next(sentences)
+        try:
+            symbols = phonemize(text, language).phones
+        except InputError:
+            continue
+        classes = [SILENCE]
+        for symbol in symbols[:-1]:
+            kind = class_of(symbol)
+            if kind is None or (kind == SILENCE and (classes[-1] == SILENCE or random.random() < 0.2)):
+                continue
+            classes.append(kind)
+        last = class_of(symbols[-1])
+        if last is not None and last != SILENCE:
+            classes.append(last)
+        classes.append(SILENCE)
+        phones = np.array(ids_of(symbols), dtype=np.int16)
+        examples.append(Example(f"made-up/{len(examples)}", "made-up", phones, durations.draw(classes, random)))
+    return examples
+
+
+class ExampleSampler:
+    """Batches of similar length under a budget of positions. A batch depends on seed and step only.
+
+    join_share: how many rows are two examples of one speaker behind each other, the form that a prompt has.
+    """
+
+    def __init__(
+        self, examples: Sequence[Example], max_positions: int, seed: int, join_share: float = 0.3, longest: int = 600
+    ) -> None:
+        if not examples:
+            raise ConfigurationError("no examples with phones and codes", remedy="timbre pretrain quantizer")
+        self.examples, self.max_positions, self.seed = list(examples), max_positions, seed
+        self.join_share, self.longest = join_share, longest
+        self._by_speaker: dict[str, list[int]] = {}
+        for index, example in enumerate(self.examples):
+            self._by_speaker.setdefault(example.speaker, []).append(index)
+
+    def rows(self, step: int) -> list[tuple[Ids, Ids]]:
+        """(phones, codes) of a step's batch."""
+        random = np.random.default_rng((self.seed, step))
+        drawn = []
+        for index in random.integers(len(self.examples), size=96):
+            first = self.examples[index]
+            phones, codes = first.phones, first.codes
+            if random.random() < self.join_share:
+                mates = self._by_speaker[first.speaker]
+                second = self.examples[mates[random.integers(len(mates))]]
+                if len(codes) + len(second.codes) + len(phones) + len(second.phones) <= self.longest:
+                    phones, codes = np.concatenate([phones, second.phones]), np.concatenate([codes, second.codes])
+            if len(phones) + len(codes) <= self.longest:
+                drawn.append((phones, codes))
+        drawn.sort(key=lambda row: len(row[0]) + len(row[1]))
+        begin = int(random.integers(len(drawn)))
+        chosen: list[tuple[Ids, Ids]] = []
+        for row in drawn[begin:] + drawn[:begin][::-1]:
+            widest = [max(len(pair[part]) for pair in [*chosen, row]) for part in (0, 1)]
+            if chosen and (len(chosen) + 1) * sum(widest) > self.max_positions:
+                break
+            chosen.append(row)
+        return chosen
+
+    def batch(self, step: int) -> T2SBatch:
+        """The batch of a step, padded on the right with 0."""
+        rows = self.rows(step)
+        return T2SBatch(*_padded([row[0] for row in rows]), *_padded([row[1] for row in rows]))
+
+
+def _padded(rows: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor]:
+    lengths = torch.tensor([len(row) for row in rows])
+    table = torch.zeros(len(rows), int(lengths.max()), dtype=torch.long)
+    for index, row in enumerate(rows):
+        table[index, : len(row)] = torch.from_numpy(row.astype(np.int64))
+    return table, lengths
