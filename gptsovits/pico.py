@@ -104,4 +104,8 @@ def _seeded(make: Any, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network: nn.Module = make()
+        # Couplings start as the identity in training; here every path carries something and no two weights are equal.
+        for parameter in network.parameters():
+            if parameter.ndim > 1 and not parameter.any():
+                nn.init.normal_(parameter, std=0.05)
     return network

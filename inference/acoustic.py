@@ -192,6 +192,6 @@ def _merged(weight: Floats, delta: Delta, transposed: bool, where: str) -> Float
         return np.ascontiguousarray(delta.added_to(weight.T).T if transposed else delta.added_to(weight))
     except ValueError:
         raise VoiceError(
-            f"{where}: adapter of shape {delta.down.shape} and {delta.up.shape} does not fit a weight of {weight.shape}",
+            f"{where}: adapter of shape {delta.down.shape} and {delta.up.shape} does not fit weight {weight.shape}",
             "load the voice with the base it was made for",
         ) from None

@@ -183,8 +183,8 @@ class Engine:
         wanted = int(item.seconds * limits.duration_ratio_max * rate) + _SPARE_CODES
         if room < item.seconds * rate:
             raise TextError(
-                f"text {item.text[:40]!r}: a sentence of {len(item.ids)} phones does not fit the engine's {self._capacity} "
-                "positions beside the voice's prompt",
+                f"text {item.text[:40]!r}: a sentence of {len(item.ids)} phones does not fit the engine's "
+                f"{self._capacity} positions beside the voice's prompt",
                 "break it up with punctuation",
             )
         job = Job(

@@ -95,7 +95,8 @@ def load_voice(folder: Path, base: ExportedBase, *, name: str, version: str = "l
         digest = str(about.get("base_digest"))
         if digest != base.digest:
             raise VoiceError(
-                f"{package}: made for base {about.get('base')!r} ({digest[:12]}), not for {base.name!r} ({base.digest[:12]})",
+                f"{package}: made for base {about.get('base')!r} ({digest[:12]}), not for {base.name!r} "
+                f"({base.digest[:12]})",
                 "load it with its own base, or run the pipeline again on this one",
             )
     prompt = _read_prompt(folder, base)
@@ -108,7 +109,7 @@ def _read_prompt(folder: Path, base: ExportedBase) -> Prompt:
     tensors = _tensors(path)
     about = _read_json(folder / "prompt.json")
     try:
-        codes, phones = tensors["codes"].astype(np.int64), tensors["phones"].astype(np.int64)
+        codes, phones = (tensors[name].astype(np.int64) for name in ("codes", "phones"))
         condition = tensors["condition"].astype(np.float32).reshape(1, -1, 1)
         seconds = float(tensors["rate"].reshape(()))
         prompt = Prompt(

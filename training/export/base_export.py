@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
 from safetensors.numpy import save_file
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from core.base import Base
 from core.digests import digest_file
+from core.errors import CheckFailedError
 from gptsovits.base_networks import load_content_encoder, load_synthesizer, load_text_to_semantic
 from gptsovits.checkpoints import read_state_dict
 from gptsovits.configuration import SourceIstftConfig
@@ -116,6 +116,7 @@ def _write(base: Base, networks: Networks, folder: Path, int8: bool, report: Rep
     for name, model in _acoustic_models(synthesizer, report):
         adaptable |= graphs.name_weights(model, weights)
         keep(name, model)
+    _require_adaptable(weights, adaptable)
     report("content encoder")
     keep("content", _content(networks))
     report("speaker encoder")
@@ -201,8 +202,21 @@ def _t2s_shape(network: TextToSemantic) -> T2SShape:
     )  # fmt: skip
 
 
+def _require_adaptable(weights: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Every convolution and projection that LoRA may wrap must be an initializer of its own, or a voice would be
+    wrong.
+    """
+    missing = [
+        name
+        for name in weights
+        if _may_adapt(name) and name.endswith(".weight") and name not in found and f"{name}.T" not in found
+    ]
+    if missing:
+        raise CheckFailedError(
+            f"export: these weights are not initializers of their own: {', '.join(missing[:5])}",
+            "two weights of the base are equal, or the exporter folded one away: report it with `timbre doctor`",
+        )
+
+
 def _may_adapt(name: str) -> bool:
     return name.startswith(("enc_p.", "flow.", "dec."))
-
-
-__all__ = ["Networks", "export_base", "load_networks", "np"]

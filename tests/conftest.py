@@ -1,0 +1,53 @@
+"""Fixtures that many rooms share: the generated base pico and its export, made once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.digests import digest_file, digest_value
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def pico_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a generated base with tiny random networks."""
+    from gptsovits.pico import make_pico
+
+    folder = tmp_path_factory.mktemp("bases") / "pico"
+    make_pico(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pico_export(pico_base: Path) -> Path:
+    """Folder of pico's exported graphs, kept between sessions as long as nothing that makes them changes."""
+    import torch
+
+    from core.base import read_base
+    from training.export.base_export import export_base
+
+    base = read_base(pico_base)
+    sources = sorted(
+        path for room in ("gptsovits", "training/export", "inference") for path in (ROOT / room).glob("*.py")
+    )
+    state = [base.digest, torch.__version__, *(digest_file(path) for path in sources)]
+    folder = ROOT / ".timbre" / "test-exports" / digest_value(state)[:16]
+    if not (folder / "export.json").is_file():
+        export_base(base, folder)
+    return folder
+
+
+@pytest.fixture
+def make_voice(pico_export: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Writes a voice package for pico: make_voice(name, seed, adapted=...) -> its folder."""
+    from tests.inference.pico_voice import write_voice
+
+    def make(name: str = "ada", seed: int = 0, *, t2s: bool = True, sovits: bool = True) -> Path:
+        return write_voice(tmp_path / name, pico_export, np.random.default_rng(seed), t2s=t2s, sovits=sovits)
+
+    return make
