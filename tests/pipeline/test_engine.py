@@ -331,6 +331,7 @@ def test_two_runs_of_one_voice(tmp_path: Path) -> None:
 
 
 def test_simultaneous_runs_share_the_work(tmp_path: Path) -> None:
+    tiny_voice(tmp_path)
     processes = [start(tmp_path, 60) for _ in range(3)]
     states = sorted(process.communicate(timeout=120)[0].strip() for process in processes)
     assert states == ["done done done done"] + ["skipped skipped skipped done"] * 2

@@ -46,7 +46,10 @@ def tiny_base(folder: Path, **changes: Any) -> Base:
 def tiny_voice(root: Path, name: str = "ada", text: str = "hello", **changes: Any) -> TinyVoice:
     path = root / "voices" / name
     path.mkdir(parents=True, exist_ok=True)
-    (path / "text.txt").write_text(text, encoding="utf-8")
+    file = path / "text.txt"
+    # Left alone when it is right: another process may be reading it.
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")
     return TinyVoice(path, **changes)
 
 
