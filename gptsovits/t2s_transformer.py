@@ -1,8 +1,8 @@
-"""Post-norm transformer blocks of the text-to-semantic network (Vaswani et al. 2017), with a cached one-position step.
+"""Post-norm transformer blocks of the text-to-semantic network (Vaswani et al. 2017). Cached steps: t2s_step.
 
 All projections are `nn.Linear`, so that adapters can wrap them by name: `in_proj` (queries, keys and values in one
-product), `out_proj`, `linear1`, `linear2`. Upstream stores the first as `in_proj_weight` and `in_proj_bias`: renamed
-at the border.
+product), `out_proj`, `linear1`, `linear2`. Upstream stores the first as `in_proj_weight` and `in_proj_bias`: renamed at
+the border.
 """
 
 from __future__ import annotations
@@ -60,19 +60,6 @@ class SelfAttention(nn.Module):
         out: Tensor = self.out_proj(mixed.transpose(1, 2).reshape(batch, length, width))
         return out
 
-    def step(self, x: Tensor, store: Tensor, length: int, bias: Tensor | None) -> Tensor:
-        """One position more: x [B, H] -> [B, H]; its key and value become number length - 1 of the store.
-
-        bias: [B, 1, 1, length] additive (minus infinity on padding), or None when every filled position is real.
-        """
-        batch, width = x.shape
-        qkv = self.in_proj(x).view(batch, 3, self.heads, -1)
-        store[:, :, :, length - 1] = qkv[:, 1:].transpose(0, 1)
-        keys, values = store[0, :, :, :length], store[1, :, :, :length]
-        mixed = F.scaled_dot_product_attention(qkv[:, 0].unsqueeze(2), keys, values, attn_mask=bias)
-        out: Tensor = self.out_proj(mixed.reshape(batch, width))
-        return out
-
 
 class TransformerBlock(nn.Module):
     """x = norm1(x + attention(x)); x = norm2(x + linear2(relu(linear1(x))))."""
@@ -91,12 +78,6 @@ class TransformerBlock(nn.Module):
         x = self.norm1(x + self.dropout(self.self_attn(x, visible, store)))
         inner = self.dropout(F.relu(self.linear1(x)))
         out: Tensor = self.norm2(x + self.dropout(self.linear2(inner)))
-        return out
-
-    def step(self, x: Tensor, store: Tensor, length: int, bias: Tensor | None) -> Tensor:
-        """x [B, H] -> [B, H], one position; no dropout, inference only."""
-        x = self.norm1(x + self.self_attn.step(x, store, length, bias))
-        out: Tensor = self.norm2(x + self.linear2(F.relu(self.linear1(x))))
         return out
 
 
@@ -120,13 +101,4 @@ class Transformer(nn.Module):
                 x = checkpoint(layer, x, visible, use_reentrant=False)
             else:
                 x = layer(x, visible, None if cache is None else cache.layer(index))
-        return x
-
-    def step(self, x: Tensor, cache: KeyValueCache, bias: Tensor | None = None) -> Tensor:
-        """x [B, H], the next position of every row -> [B, H]. bias: [B, 1, 1, capacity] as in SelfAttention.step."""
-        length = cache.claim(1)
-        here = None if bias is None else bias[..., :length]
-        for index, layer in enumerate(self.layers):
-            assert isinstance(layer, TransformerBlock)
-            x = layer.step(x, cache.layer(index), length, here)
         return x
