@@ -7,7 +7,7 @@ path.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def _step(x: Array, state: Array, side: str) -> Array:
     return result
 
 
-@cache
+@lru_cache(maxsize=20_000)
 def predict(word: str) -> tuple[str, ...]:
     """Phones (ARPAbet with stress) of a lower-case word; letters outside a..z count as unknown. At most 20 phones."""
     w = _weights()

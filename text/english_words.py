@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -78,7 +78,7 @@ def pronounce(word: str, lexicon: Mapping[str, Phones] | None = None) -> Phones:
     return _pronounce(word) if not lexicon else _composed(word, lexicon)
 
 
-@cache
+@lru_cache(maxsize=20_000)
 def _pronounce(word: str) -> Phones:
     return _composed(word, {})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import lru_cache
 
 from text.mandarin_tones import Syllable
 
@@ -41,7 +41,7 @@ def syllable(pinyin: str) -> Syllable | None:
     return Syllable(initial, final, tone)
 
 
-@cache
+@lru_cache(maxsize=20_000)
 def pinyin_of(word: str) -> tuple[str, ...]:
     """Pinyin with tone digits of each Han character of a word, polyphones by phrase; '' where there is none."""
     from pypinyin import Style, lazy_pinyin
@@ -58,7 +58,7 @@ def syllables_of(word: str) -> list[Syllable | None]:
     return [syllable(reading) if reading else None for reading in pinyin_of(word)]
 
 
-@cache
+@lru_cache(maxsize=20_000)
 def tones_of(word: str) -> tuple[int, ...]:
     """Tones of a word before sandhi; empty if a character has no reading."""
     found = syllables_of(word)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from text.mandarin_pinyin import tones_of
@@ -36,7 +36,7 @@ def words_of(clause: str) -> list[Word]:
     return _join_er(words)
 
 
-@cache
+@lru_cache(maxsize=20_000)
 def cut(word: str) -> tuple[str, ...]:
     """`word` cut in two at the border of its first shortest known part; the word alone if it has none."""
     part = min(_jieba().cut_for_search(word), key=len, default=word)

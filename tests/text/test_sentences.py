@@ -15,6 +15,7 @@ from text.sentences import split, weight
             ["Dr. Smith paid $3.50 for it.", "He was happy about that."],
         ),
         ("We met J. K. Rowling at 9 a.m. yesterday in town.", ["We met J. K. Rowling at 9 a.m. yesterday in town."]),
+        ("They asked the famous Dr. Smith about it again.", ["They asked the famous Dr. Smith about it again."]),
         ("They moved to the U.S. Then they came back home.", ["They moved to the U.S.", "Then they came back home."]),
         (
             "Visit www.example.com today! It has version 2.0.1 of it.",
