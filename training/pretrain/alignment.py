@@ -128,22 +128,25 @@ def _checked(id: str, entries: Iterable[tuple[str, float]]) -> Alignment | None:
 
 
 def _align_share(folder: Path, part: str, share: Sequence[Clip]) -> list[Alignment]:
+    from training.pretrain.mandarin_alignment import MandarinAligner
+
     corpus = Corpus.open(folder, [part])
-    aligner = EnglishAligner()
-    found = (aligner.align(clip.id, corpus.samples(clip), clip.text) for clip in share)
+    english, mandarin = EnglishAligner(), MandarinAligner()
+    found = [
+        (mandarin if clip.language == "zh" else english).align(clip.id, corpus.samples(clip), clip.text) for clip in share
+    ]
     return [alignment for alignment in found if alignment is not None]
 
 
 def align_part(folder: Path, part: str = "real", workers: int = 1) -> tuple[int, int]:
-    """Align the English clips of a part and write its alignment file. Returns (aligned, tried)."""
+    """Align the clips of a part and write its alignment file. Returns (aligned, tried)."""
     corpus = Corpus.open(folder, [part])
-    clips = list(corpus.select(language="en"))
-    shares = [clips[index :: workers * 4] for index in range(workers * 4)]
+    shares = [corpus.clips[index :: workers * 4] for index in range(workers * 4)]
     with ProcessPoolExecutor(workers) as pool:
         parts = list(pool.map(_align_share, [folder] * len(shares), [part] * len(shares), shares))
     alignments = [alignment for share in parts for alignment in share]
     write_alignments(folder, part, alignments)
-    return len(alignments), len(clips)
+    return len(alignments), len(corpus.clips)
 
 
 def write_alignments(folder: Path, part: str, alignments: Iterable[Alignment]) -> None:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.errors import ConfigurationError
 from text.recognition import BLANK
 from training.pretrain.alignment import UNKNOWN
 from training.pretrain.content_batches import Batch, BatchSource
@@ -178,6 +179,16 @@ class ContentTrainer:
         norm = nn.utils.clip_grad_norm_(self.encoder.parameters(), self.config.clip_norm)
         self.optimizer.step()
         return float(norm)
+
+
+def load_averaged(folder: Path, config: ContentConfig | None = None) -> ContentEncoder:
+    """The encoder of a training folder with averaged weights, in evaluation mode. ConfigurationError without a checkpoint."""
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        raise ConfigurationError(f"{path}: not found", remedy="timbre pretrain content")
+    encoder = ContentEncoder(config or ContentConfig(), MEL_BANDS)
+    encoder.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["average"])
+    return encoder.eval()
 
 
 def content_losses(outputs: tuple[Tensor, Tensor, Tensor], batch: Batch, config: ContentTraining) -> dict[str, Tensor]:

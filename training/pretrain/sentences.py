@@ -1,7 +1,7 @@
-"""Unlimited English text for synthetic speech: sentences of the training corpora and random walks over word pairs.
+"""Unlimited text for synthetic speech: sentences of the training corpora, and English and Mandarin words in a row.
 
-The pairs and their counts come with the wordsegment package (from a web corpus); only words of the pronouncing dictionary
-are used. A sentence that is in an eval folder never comes out.
+English words follow a random walk over word pairs: the pairs and their counts come with the wordsegment package (from a web
+corpus); only words of the pronouncing dictionary are used. Mandarin words come with their counts from jieba's dictionary. A sentence that is in an eval folder never comes out.
 """
 
 from __future__ import annotations
@@ -53,6 +53,38 @@ class SentenceSource:
             words[length // 2 - 1] += ","
         mark = "?" if self._random.random() < 0.1 else "."
         return words[0].capitalize() + (" " + " ".join(words[1:]) if length > 1 else "") + mark
+
+
+class MandarinSentences:
+    """Draws Mandarin sentences: the training corpus's own, and words of jieba's dictionary in a row."""
+
+    def __init__(self, speech: Path, seed: int) -> None:
+        import jieba
+
+        self._read = sorted({file.text for file in training_files(speech) if file.language == "zh"})
+        self._forbidden = {file.text for file in evaluation_files(speech, ("aishell",))}
+        self._random = np.random.default_rng(seed)
+        words: list[str] = []
+        counts: list[float] = []
+        with jieba.get_dict_file() as table:
+            for line in table:
+                word, count, *_ = line.decode("utf-8").split()
+                if 1 <= len(word) <= 4 and all("\u4e00" <= sign <= "\u9fff" for sign in word) and int(count) >= 20:
+                    words.append(word)
+                    counts.append(float(count) ** 0.5)
+        self._words = words
+        self._chances = np.array(counts) / sum(counts)
+
+    def sentences(self, read_share: float = 0.4) -> Iterator[str]:
+        """Endless sentences; read_share of them from the corpus."""
+        while True:
+            if self._random.random() < read_share:
+                text = self._read[self._random.integers(len(self._read))]
+            else:
+                chosen = self._random.choice(len(self._words), size=self._random.integers(3, 8), p=self._chances)
+                text = "".join(self._words[index] for index in chosen) + "。"
+            if text not in self._forbidden:
+                yield text
 
 
 def _plain(text: str) -> str:

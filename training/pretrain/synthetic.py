@@ -21,6 +21,15 @@ from core.errors import ConfigurationError, InfrastructureError
 from text.recognition import ARPABET, CLASSES, SILENCE
 from training.pretrain.alignment import Alignment, write_alignments
 from training.pretrain.corpus import PartWriter, read_audio, to_int16, unseen_speakers
+from training.pretrain.espeak import (
+    ENGLISH_VOICES,
+    MANDARIN_VOICE,
+    VARIANTS,
+    english_alignment,
+    espeak,
+    mandarin_alignment,
+    pinyin_of,
+)
 
 FLITE_VOICES = ("slt", "rms", "kal16")
 SILENCE_NAME = CLASSES[SILENCE]
@@ -90,6 +99,52 @@ def build_flite(
         for index in range(1_000_000)
     )
     return _build(speech, folder, "flite", jobs, _flite_share, hours, workers)
+
+
+def _espeak_share(job: tuple[int, str, Sequence[str], int]) -> list[Utterance]:
+    first, language, texts, seed = job
+    random = np.random.default_rng((seed, first))
+    spoken = [
+        speak_espeak(f"espeak_{language}/{first + offset:05d}", language, text, random) for offset, text in enumerate(texts)
+    ]
+    return [item for item in spoken if item is not None]
+
+
+def speak_espeak(id: str, language: str, text: str, random: np.random.Generator) -> Utterance | None:
+    """One sentence by espeak-ng in a random variant, pace and pitch; None when its phones have no classes."""
+    variant = VARIANTS[random.integers(len(VARIANTS))]
+    english = language == "en"
+    base = ENGLISH_VOICES[random.integers(len(ENGLISH_VOICES))] if english else MANDARIN_VOICE
+    read = (text, []) if english else pinyin_of(text)
+    if read is None:
+        return None
+    voice = f"{base}+{variant}" if variant else base
+    audio, events, length_s = espeak().speak(read[0], voice, int(random.integers(130, 210)), int(random.integers(25, 76)))
+    alignment = (
+        english_alignment(id, events, length_s) if english else mandarin_alignment(id, read[1], events, length_s)
+    )
+    return None if alignment is None else Utterance(f"espeak_{voice}", language, text, audio, alignment)
+
+
+def build_espeak(
+    speech: Path,
+    folder: Path,
+    english: Iterator[str],
+    mandarin: Iterator[str],
+    hours: float,
+    mandarin_share: float = 0.6,
+    seed: int = 0,
+    workers: int = 1,
+) -> int:
+    """Write the part ``espeak``: so many hours, mandarin_share of the sentences in Mandarin. Returns its number of clips."""
+    share = 20
+    random = np.random.default_rng(seed)
+    languages = ("zh" if random.random() < mandarin_share else "en" for _ in range(1_000_000))
+    jobs = (
+        (index * share, language, [next(mandarin if language == "zh" else english) for _ in range(share)], seed)
+        for index, language in enumerate(languages)
+    )
+    return _build(speech, folder, "espeak", jobs, _espeak_share, hours, workers)
 
 
 def _build(

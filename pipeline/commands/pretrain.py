@@ -1,0 +1,93 @@
+"""`timbre pretrain`: the nano base from speech to a folder of weights, a stage at a time. Every stage can be run again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+DEFAULT_RECIPE = Path("recipes/nano.yaml")
+DEFAULT_WORK = Path(".timbre/pretrain")
+DEFAULT_SPEECH = Path("../shared/speech")
+
+
+def paths(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that all stages share: --recipe, --speech, --work."""
+    folder = click.Path(path_type=Path, file_okay=False)
+    for option in (
+        click.option("--work", type=folder, default=DEFAULT_WORK, show_default=True, help="Corpus cache and checkpoints."),
+        click.option(
+            "--speech", type=folder, default=DEFAULT_SPEECH, show_default=True, envvar="TIMBRE_SPEECH", help="The corpora."
+        ),
+        click.option(
+            "--recipe", "recipe_file", type=click.Path(path_type=Path), default=DEFAULT_RECIPE, show_default=True,
+            help="Numbers of the stages.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group("pretrain")
+def pretrain() -> None:
+    """Train the nano base: corpus, content, quantizer, acoustic, t2s. Each stage continues where it stopped."""
+
+
+@pretrain.command("corpus")
+@paths
+def corpus(recipe_file: Path, speech: Path, work: Path) -> None:
+    """Decode, align and synthesise the training speech."""
+    from training.pretrain.recipe import load_nano_recipe
+    from training.pretrain.stages import make_corpus
+
+    make_corpus(load_nano_recipe(recipe_file).corpus, speech, work, click.echo)
+
+
+@pretrain.command("content")
+@paths
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
+@click.option("--minutes", type=float, default=float("inf"), help="Stop after so long; the next call continues.")
+def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: int, minutes: float) -> None:
+    """Train the content encoder and phone recogniser."""
+    import torch
+
+    from training.pretrain.recipe import load_nano_recipe
+    from training.pretrain.stages import content_trainer
+
+    torch.set_num_threads(threads)
+    trainer = content_trainer(load_nano_recipe(recipe_file).content, speech, work, device)
+    trainer.train(minutes=minutes, report=click.echo)
+    click.echo(f"step {trainer.step} of {trainer.config.steps}")
+
+
+@pretrain.command("phone-error")
+@paths
+@click.option("--corpus", "corpora", multiple=True, default=("ljspeech", "vctk", "aishell"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table.")
+def phone_error(
+    recipe_file: Path, speech: Path, work: Path, corpora: tuple[str, ...], as_json: bool, as_markdown: bool
+) -> None:
+    """Phone error rate of the trained recogniser on eval clips."""
+    import torch
+
+    from training.pretrain.content import load_averaged
+    from training.pretrain.phone_error import measure
+
+    torch.set_num_threads(1)
+    rows = [result.row() for result in measure(load_averaged(work / "content"), speech, corpora)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    head = list(rows[0])
+    if as_markdown:
+        click.echo("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
+        for row in rows:
+            click.echo("| " + " | ".join(str(value) for value in row.values()) + " |")
+        return
+    for row in rows:
+        click.echo("  ".join(f"{name} {value}" for name, value in row.items()))

@@ -1,0 +1,87 @@
+"""recipes/nano.yaml: every number of the stages that train the nano base, as frozen typed objects.
+
+A stage reads its own section. What a file leaves out takes the value given here; a key that does not exist is an error that
+names the nearest one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from core.errors import ConfigurationError
+from core.settings import Problem, problems_error, read_section, setting, unknown_key
+
+
+@dataclass(frozen=True)
+class CorpusRecipe:
+    """Stage corpus: real speech, its alignment, synthetic speech."""
+
+    seed: int = setting(1, "seed of sentences and synthetic voices", low=0)
+    flite_hours: float = setting(3.5, "English speech by flite (slt, rms, kal16)", "h", low=0, high=200)
+    espeak_hours: float = setting(2.5, "speech by espeak-ng in its variants", "h", low=0, high=200)
+    espeak_mandarin_share: float = setting(0.6, "share of espeak's sentences in Mandarin", low=0, high=1)
+    workers: int = setting(1, "processes that align and synthesise", low=1, high=256)
+
+
+@dataclass(frozen=True)
+class ContentRecipe:
+    """Stage content: the content encoder with its phone heads."""
+
+    seed: int = setting(0, "seed of weights and batches", low=0)
+    steps: int = setting(3200, "optimizer steps; the learning rate reaches 0 at the last", low=1)
+    warm_steps: int = setting(250, "steps of log-mel regression of the front end before them", low=0)
+    frozen_convolutions: int = setting(2, "convolutions that stay as the warm start left them", low=0, high=5)
+    batch_s: float = setting(24.0, "audio in a batch", "s", low=1)
+    longest_s: float = setting(6.0, "longest window", "s", low=1)
+    learning_rate: float = setting(1e-3, "highest learning rate", low=0)
+    decay_share: float = setting(0.4, "last share of the steps, in which the learning rate falls", low=0, high=1)
+    ctc_weight: float = setting(0.5, "weight of the CTC loss against the frame loss", low=0)
+    prosody_weight: float = setting(0.2, "weight of the loss of voicing and relative pitch", low=0)
+    real_weight: float = setting(1.0, "how often real clips are drawn, against their hours", low=0)
+    flite_weight: float = setting(0.4, "the same of flite's", low=0)
+    espeak_weight: float = setting(0.3, "the same of espeak-ng's", low=0)
+    checkpoint_minutes: float = setting(4.0, "time between checkpoints", "min", low=0)
+
+
+@dataclass(frozen=True)
+class QuantizerRecipe:
+    """Stage quantizer: projection to 25 Hz and codebook."""
+
+    seed: int = setting(0, "seed of the initial rows", low=0)
+    rows: int = setting(512, "rows of the codebook", low=2, high=4096)
+    rounds: int = setting(25, "k-means rounds", low=1)
+    frames: int = setting(250_000, "frames at 25 Hz that are clustered", low=100)
+
+
+@dataclass(frozen=True)
+class NanoRecipe:
+    """All sections of recipes/nano.yaml that the first three stages read."""
+
+    corpus: CorpusRecipe = dataclasses.field(default_factory=CorpusRecipe)
+    content: ContentRecipe = dataclasses.field(default_factory=ContentRecipe)
+    quantizer: QuantizerRecipe = dataclasses.field(default_factory=QuantizerRecipe)
+
+
+def load_nano_recipe(path: Path) -> NanoRecipe:
+    """The defaults with a YAML file laid over them. InputError lists every wrong key or value."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: not found", remedy="give --recipe recipes/nano.yaml") from None
+    recipe = NanoRecipe()
+    known = {field.name for field in dataclasses.fields(recipe)}
+    problems: list[Problem] = []
+    sections = {}
+    for name, values in content.items():
+        if name not in known:
+            problems.append(unknown_key(str(path), name, known))
+            continue
+        sections[name], found = read_section(getattr(recipe, name), values, f"{path}: {name}")
+        problems.extend(found)
+    if problems:
+        raise problems_error(problems, str(path))
+    return dataclasses.replace(recipe, **sections)
