@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,18 +24,28 @@ MIN_SPEECH_S = 1.6
 _ROUNDS = 10
 
 
+@lru_cache(maxsize=1)
+def _network() -> Ge2e:
+    # Frozen weights that every voice of a run may share.
+    from gptsovits.ge2e import load_ge2e
+
+    return load_ge2e()
+
+
 class SpeakerEncoder:
     """GE2E on the CPU, loaded at the first call (it brings torch)."""
 
-    @cached_property
-    def _network(self) -> Ge2e:
-        from gptsovits.ge2e import load_ge2e
-
-        return load_ge2e()
-
     def embed(self, waves: Sequence[Samples]) -> Vectors:
         """Unit vectors (n, 256) of n pieces of speech at 16 kHz, none of them silent."""
-        return self._network.embed_many(waves)
+        import torch
+
+        # On a few seconds of speech, further threads mostly wait for each other; runners are busy machines.
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return _network().embed_many(waves)
+        finally:
+            torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True, eq=False)

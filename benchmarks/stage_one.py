@@ -1,0 +1,88 @@
+"""Runs stage 1 on a folder without the engine, for measurements and tests."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audio.reader import write
+from audio.waveform import Waveform
+from core.cancellation import Cancellation
+from core.errors import InputError
+from core.progress import SilentProgress
+from core.recipe import Recipe
+from core.settings import Problem
+from pipeline.stages import Origin, StageContext
+from pipeline.validate.stage import ValidateStage
+from pipeline.voice_folder import open_voice
+
+
+@dataclass(frozen=True)
+class Rate:
+    """All that stage 1 needs to know of a base."""
+
+    name: str
+    rate_hz: int
+    path: Path = Path()
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """facts: of a voice that passed, else empty. problems: of one that did not. report, output: where the files are."""
+
+    facts: Mapping[str, Any]
+    problems: Sequence[Problem]
+    report: Path
+    output: Path
+
+
+def run_stage_one(folder: Path, work: Path, rate_hz: int = 16_000, recipe: Mapping[str, Any] | None = None) -> Outcome:
+    """Validates a voice folder; `work`: an existing folder to write into; recipe: overrides of its section."""
+    place = Path(tempfile.mkdtemp(dir=work))
+    for name in ("output", "resume", "report"):
+        (place / name).mkdir()
+    context = StageContext(
+        key="measured",
+        voice=open_voice(folder),
+        base=Rate("measured", rate_hz),  # type: ignore[arg-type]
+        recipe=Recipe().with_overrides({"validate": dict(recipe or {})}, "overrides"),
+        sections=("validate",),
+        inputs={},
+        output=place / "output",
+        resume=place / "resume",
+        report=place / "report",
+        root=place,
+        registry="",
+        origin=Origin(),
+        progress=SilentProgress(),
+        log=logging.getLogger("timbre.stage_one"),
+        cancel=Cancellation(),
+    )
+    facts: Mapping[str, Any] = {}
+    problems: Sequence[Problem] = ()
+    try:
+        facts = ValidateStage().run(context)
+    except InputError as error:
+        problems = getattr(error, "problems", [])
+        if not problems:
+            raise
+    return Outcome(facts, problems, context.report, context.output)
+
+
+def write_voice(folder: Path, language: str, clips: Sequence[tuple[Waveform, str]], suffix: str = ".flac") -> Path:
+    """Writes a synthetic voice folder from sounds and their texts, and returns it."""
+    (folder / "wavs").mkdir(parents=True)
+    rows = ["file|text"]
+    for number, (wave, text) in enumerate(clips, 1):
+        file = f"wavs/{number:04d}{suffix}"
+        write(folder / file, wave)
+        rows.append(f"{file}|{text}")
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    settings = f"language: {language}\nconsent:\n  kind: public-domain\n  rights: for measurements only\n"
+    (folder / "voice.yaml").write_text(settings, encoding="utf-8")
+    return folder

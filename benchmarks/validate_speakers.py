@@ -1,0 +1,146 @@
+"""What stage 1 says to real speakers, clean and spoilt: python -m benchmarks.validate_speakers [--speakers N] [--spoil]
+
+Needs the shared speech data (TIMBRE_SHARED, or ../shared). Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+
+from audio.reader import read
+from audio.resample import resample
+from audio.waveform import Samples, Waveform
+from benchmarks.stage_one import run_stage_one, write_voice
+
+_CLIPS = 20
+_SECONDS = 110.0
+_SNRS_DB = (20, 10, 5, 0)
+Spoken = list[tuple[Waveform, str]]
+
+
+def shared_speech() -> Path:
+    """Folder of the shared speech data."""
+    return Path(os.environ.get("TIMBRE_SHARED", "../shared")) / "speech"
+
+
+def corpus_rows(folder: Path) -> list[tuple[Path, str, str, str]]:
+    """(file, speaker, language, text) of every clip of a corpus."""
+    lines = (folder / "metadata.csv").read_text(encoding="utf-8").splitlines()[1:]
+    parts = [line.split("|") for line in lines]
+    return [(folder / p[0], p[1], p[2], p[3]) for p in parts]
+
+
+def speakers(speech: Path, most: int) -> Iterator[tuple[str, str, Spoken]]:
+    """(name, language, clips): LJSpeech, VCTK, AISHELL, then speakers of speechocean762 evenly spread."""
+    for corpus in ("ljspeech", "vctk", "aishell"):
+        rows = corpus_rows(speech / corpus)
+        yield corpus, rows[0][2], _pick(rows)
+    learners = speech / "speechocean762"
+    tables = sorted(learners.glob("**/metadata.csv"))
+    rows = [row for table in tables for row in corpus_rows(table.parent)]
+    names = sorted({row[1] for row in rows})
+    for name in names[:: max(1, len(names) // max(1, most - 3))][: most - 3]:
+        yield name, "en", _pick([row for row in rows if row[1] == name])
+
+
+def _pick(rows: list[tuple[Path, str, str, str]]) -> Spoken:
+    random.Random(1).shuffle(rows)
+    clips: Spoken = []
+    for file, _, _, text in rows:
+        if sum(wave.duration_s for wave, _ in clips) > _SECONDS or len(clips) >= 3 * _CLIPS:
+            break
+        if file.is_file():
+            wave = read(file)
+            # Lossy files may decode to a little more than full scale, which 16 bit cannot hold.
+            loud = float(np.abs(wave.samples).max()) > 1.0
+            clips.append((_in_range(wave.samples, wave.rate_hz) if loud else wave, text))
+    return clips
+
+
+def with_noise(clips: Spoken, noise: Waveform, snr_db: float) -> Spoken:
+    """Every clip with the noise at that ratio of mean powers."""
+    spoilt = []
+    for wave, text in clips:
+        other = np.resize(resample(noise, wave.rate_hz).samples, len(wave.samples))
+        power = np.mean(np.square(wave.samples)) / (np.mean(np.square(other)) * 10 ** (snr_db / 10))
+        spoilt.append((_in_range(wave.samples + np.float32(np.sqrt(power)) * other, wave.rate_hz), text))
+    return spoilt
+
+
+def in_room(clips: Spoken, response: Waveform) -> Spoken:
+    """Every clip through a room."""
+    spoilt = []
+    for wave, text in clips:
+        room = resample(response, wave.rate_hz).samples
+        spoilt.append((_in_range(np.convolve(wave.samples, room).astype(np.float32), wave.rate_hz), text))
+    return spoilt
+
+
+def _in_range(samples: Samples, rate_hz: int) -> Waveform:
+    return Waveform((samples * np.float32(0.5 / np.abs(samples).max())).astype(np.float32), rate_hz)
+
+
+def conditions(speech: Path, clips: Spoken) -> Iterator[tuple[str, Spoken]]:
+    """The clips clean, with seven noises at four levels, and in rooms."""
+    yield "clean", clips
+    for kind in sorted(path.name for path in (speech / "noise").iterdir() if path.is_dir()):
+        noise = read(
+            sorted(path for path in (speech / "noise" / kind).iterdir() if path.suffix in (".ogg", ".flac"))[0]
+        )
+        for snr_db in _SNRS_DB:
+            yield f"{kind} {snr_db} dB", with_noise(clips, noise, snr_db)
+    for response in sorted((speech / "rir").glob("*.flac")):
+        yield response.stem, in_room(clips, read(response))
+
+
+def table_row(speaker: str, condition: str, language: str, clips: Spoken, work: Path) -> str:
+    """One line of the table."""
+    with tempfile.TemporaryDirectory(dir=work) as place:
+        folder = write_voice(Path(place) / "voice", language, clips)
+        outcome = run_stage_one(folder, Path(place), recipe={"min_effective_s": 20.0})
+        report = json.loads((outcome.report / "validation.json").read_text(encoding="utf-8"))
+    heard = [clip for clip in report["clips"] if "snr_db" in clip]
+    before = [clip["denoise"]["before"]["overall"] for clip in heard if (clip.get("denoise") or {}).get("before")]
+    after = [clip["denoise"]["after"]["overall"] for clip in heard if (clip.get("denoise") or {}).get("after")]
+    mos = f"{np.mean(before):.2f} -> {np.mean(after):.2f}" if before else "-"
+    reasons = [problem.value for problem in outcome.problems]
+    shown = f"refused, {len(reasons)}: {reasons[0][:70]}" if reasons else "passes"
+    rings = report["reverberation_s"]
+    cells = (
+        speaker,
+        condition,
+        f"{report['effective_s']:.0f}",
+        f"{np.median([c['snr_db'] for c in heard]):.0f}",
+        f"{rings:.2f}" if rings is not None else "-",
+        f"{report['denoised_clips']}/{len(heard)}",
+        mos,
+        shown,
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+@click.command()
+@click.option("--speakers", "most", default=8, show_default=True, help="Speakers, three of them of the large corpora.")
+@click.option("--spoil", is_flag=True, help="Each also with noises at 20, 10, 5, 0 dB and in rooms.")
+def main(most: int, spoil: bool) -> None:
+    """Validate speakers and print what was said to each."""
+    speech = shared_speech()
+    click.echo("| speaker | condition | speech s | SNR dB | room s | denoised | DNSMOS tried | verdict |")
+    click.echo("|---|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as work:
+        for name, language, clips in speakers(speech, most):
+            variants: Sequence[tuple[str, Spoken]] = [("clean", clips)]
+            for condition, spoken in conditions(speech, clips) if spoil else variants:
+                click.echo(table_row(name, condition, language, spoken, Path(work)))
+
+
+if __name__ == "__main__":
+    main()
