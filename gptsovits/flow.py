@@ -70,5 +70,6 @@ class ResidualCouplingFlow(nn.Module):
     def inverse(self, z_p: Tensor, mask: Tensor, condition: Tensor | None = None) -> Tensor:
         """z_p [B,C,T] -> z [B,C,T]."""
         for flow in reversed(self.flows):
+            assert isinstance(flow, Coupling | Flip)
             z_p = flow.inverse(z_p, mask, condition)
         return z_p

@@ -13,9 +13,8 @@ from gptsovits.weight_norm import WeightNormConv1d, WeightNormConvTranspose1d
 _SLOPE = 0.1
 
 
-def _small_normal(layer: nn.Module) -> None:
+def _small_normal(layer: WeightNormConv1d | WeightNormConvTranspose1d) -> None:
     """HiFi-GAN's initialisation: kernels from N(0, 0.01^2)."""
-    assert isinstance(layer, WeightNormConv1d | WeightNormConvTranspose1d)
     with torch.no_grad():
         layer.weight_v.normal_(0.0, 0.01)
         layer.weight_g.copy_(torch.linalg.vector_norm(layer.weight_v, dim=(1, 2), keepdim=True))
@@ -34,6 +33,7 @@ class ResBlock(nn.Module):
             WeightNormConv1d(channels, channels, kernel, padding=(kernel - 1) // 2) for _ in dilations
         )
         for layer in [*self.convs1, *self.convs2]:
+            assert isinstance(layer, WeightNormConv1d)
             _small_normal(layer)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -232,7 +232,7 @@ def _training_step(vectors: VectorSet, network: Synthesizer, discriminators: Dis
     loss_g, loss_f = generator_loss(on_fake), feature_matching_loss(on_real, on_fake)
     loss_m = mel_loss(mel_target, mel_wave)
     loss_k = kl_loss(out.z_p, out.posterior.log_std, out.prior.mean, out.prior.log_std, out.mask)
-    (loss_g + loss_f + loss_m + loss_k).backward()
+    (loss_g + loss_f + loss_m + loss_k).backward()  # type: ignore[no-untyped-call]
     codebook = torch.zeros(())
     losses = torch.stack([loss_d, loss_g, loss_f, loss_m, codebook, loss_k]).detach()
     return _Step(out.wave.detach(), mel_target, mel_wave.detach(), losses, norm_d, _gradient_norm(network))
@@ -242,8 +242,8 @@ def _gradient_check(vectors: VectorSet, network: Synthesizer, name: str, ours: T
     """Within 1e-3, or within what rounding does to this very gradient.
 
     The generator is piecewise linear (leaky ReLU) and its losses have absolute values, so its gradient jumps where an
-    activation crosses zero: rounding noise of 1e-6 on the latent moves some gradients by 5e-4 and more, and the reference
-    carries such noise too. Only for a generator gradient that misses 1e-3 the jump is measured, and three
+    activation crosses zero: rounding noise of 1e-6 on the latent moves some gradients by 5e-4 and more, and the
+    reference carries such noise too. Only for a generator gradient that misses 1e-3 the jump is measured, and three
     times the jump is added to the limit; the note says so.
     """
     check = vectors.relative(name, ours)

@@ -26,6 +26,9 @@ def _split(module: nn.Module) -> None:
 class WeightNormConv1d(nn.Conv1d):
     """``nn.Conv1d`` with parameters weight_g [out,1,1] and weight_v [out,in/groups,kernel] in place of weight."""
 
+    weight_g: nn.Parameter
+    weight_v: nn.Parameter
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         _split(self)
@@ -37,6 +40,9 @@ class WeightNormConv1d(nn.Conv1d):
 
 class WeightNormConv2d(nn.Conv2d):
     """``nn.Conv2d`` with parameters weight_g and weight_v in place of weight."""
+
+    weight_g: nn.Parameter
+    weight_v: nn.Parameter
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -50,6 +56,9 @@ class WeightNormConv2d(nn.Conv2d):
 class WeightNormConvTranspose1d(nn.ConvTranspose1d):
     """``nn.ConvTranspose1d``; weight_g [in,1,1]: the first dimension of a transposed kernel is the input channel."""
 
+    weight_g: nn.Parameter
+    weight_v: nn.Parameter
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         _split(self)
@@ -58,7 +67,8 @@ class WeightNormConvTranspose1d(nn.ConvTranspose1d):
         """x [B,in,T] -> [B,out,T*stride] for the paddings used here."""
         weight = torch._weight_norm(self.weight_v, self.weight_g, 0)
         return nn.functional.conv_transpose1d(
-            x, weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+            x, weight, self.bias, self.stride, self.padding,  # type: ignore[arg-type]
+            self.output_padding, self.groups, self.dilation,
         )
 
 
@@ -79,7 +89,7 @@ def _folded(layer: nn.Module) -> nn.Module:
     )
     trains = layer.weight_v.requires_grad
     plain.weight = nn.Parameter(torch._weight_norm(layer.weight_v, layer.weight_g, 0), requires_grad=trains)
-    plain.bias = layer.bias
+    plain.bias = layer.bias  # type: ignore[assignment]
     return plain.train(layer.training)
 
 
