@@ -108,14 +108,18 @@ def test_exit_codes(
     assert ("Traceback" in capsys.readouterr().err) == (code == 1)
 
 
-def test_messages_hide_secrets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("kind", "code"), [(RuntimeError, 1), (InfrastructureError, 30)])
+def test_messages_hide_secrets(
+    kind: type[Exception], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(**arguments: Any) -> None:
-        raise RuntimeError("went to https://u:sesame99@x with open-sesame")
+        raise kind("went to https://u:sesame99@x with open-sesame")
 
     monkeypatch.setattr("pipeline.commands.doctor.doctor.callback", fail)
     monkeypatch.setenv("TEST_TOKEN", "open-sesame")
-    assert call(["doctor"]) == 1
-    assert "sesame" not in capsys.readouterr().err
+    assert call(["doctor"]) == code
+    err = capsys.readouterr().err
+    assert "sesame" not in err and "went to" in err
 
 
 def test_run_twice_then_status(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
