@@ -1,8 +1,8 @@
 """Pronunciation of one English word: dictionaries, possessives, compounds, then the letter network.
 
 Order: the voice's lexicon, our list of modern words, CMUdict (first pronunciation, that of edition 0.7b where editions
-differ), spelling for up to three letters, possessive 's by the last sound, hyphens, compounds by unigram statistics
-(wordsegment), the network.
+differ), hyphens, possessives and contractions by the last sound, spelling for up to three letters, compounds by unigram
+statistics (wordsegment), the network.
 """
 
 from __future__ import annotations
@@ -23,6 +23,13 @@ Phones = tuple[str, ...]
 _HISSING = {"S", "Z", "SH", "ZH", "CH", "JH"}
 _VOICELESS = {"P", "T", "K", "F", "TH"}
 _SPELT_LENGTH = 3
+_CONTRACTIONS: dict[str, Phones] = {
+    "ve": ("AH0", "V"),
+    "ll": ("AH0", "L"),
+    "re": ("ER0",),
+    "m": ("M",),
+    "d": ("D",),
+}
 
 
 @cache
@@ -93,6 +100,11 @@ def _composed(word: str, lexicon: Mapping[str, Phones]) -> Phones:
         return tuple(phone for part in word.split("-") if part for phone in _composed(part, lexicon))
     if re.fullmatch(r"[a-z']+'s", word):
         return with_s(_composed(word[:-2], lexicon))
+    stem, _, ending = word.rpartition("'")
+    if stem.strip("'") and ending in _CONTRACTIONS:
+        phones = _composed(stem, lexicon)
+        joint = ("AH0",) if ending == "d" and phones[-1:] in (("D",), ("T",)) else ()
+        return phones + joint + _CONTRACTIONS[ending]
     if "'" in word:
         bare = word.strip("'")
         return _composed(bare if bare != word else word.replace("'", ""), lexicon)

@@ -120,6 +120,12 @@ def test_possessives_follow_the_last_sound() -> None:
     assert pronounce("zyxgrosh's")[-2:] == ("AH0", "Z")
 
 
+def test_contractions_that_no_dictionary_has() -> None:
+    assert pronounce("quonker'd've") == (*pronounce("quonker"), "D", "AH0", "V")
+    assert pronounce("blortwick'll")[-2:] == ("AH0", "L")
+    assert pronounce("zyxgrot'd")[-2:] == ("AH0", "D")
+
+
 def test_compounds_are_cut_and_unknown_words_predicted() -> None:
     assert pronounce("timetablegenerator") == pronounce("timetable") + pronounce("generator")
     assert " ".join(predict("xiaoming")) == "Z AY1 K Y UW2 M IH0 NG"

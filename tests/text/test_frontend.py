@@ -1,7 +1,9 @@
 """The entry: languages, mixed text, properties that hold for any text."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from core.errors import InputError
 from text.frontend import phonemize
+from text.lexicon import parse
 from text.mixed import split
 from text.symbols import is_symbol
 
@@ -120,3 +123,15 @@ def test_import_is_light_and_torch_free() -> None:
         "assert 'nltk' not in sys.modules and 'g2p_en' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_the_examples_of_the_documentation_are_true() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "text.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|$", page, re.MULTILINE)[1:]
+    assert len(rows) >= 8
+    for written, spoken in rows:
+        assert (
+            phonemize(written, "en" if written.isascii() or "€" in written or "°" in written else "zh").normalized
+            == spoken
+        )
+    assert parse("\n".join(re.findall(r"```\n(.*?)```", page, re.DOTALL)[:1]))["重庆"] == ("ch", "ong2", "q", "ing4")
