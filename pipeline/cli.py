@@ -33,6 +33,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "doctor": LazyCommand("pipeline.commands.doctor:doctor", "Is everything there that a run needs?"),
     "parity": LazyCommand("pipeline.commands.parity:parity", "Compare the networks with reference vectors."),
     "base": LazyCommand("pipeline.commands.base:base", "The models that voices are trained on: list, pull, check."),
+    "export-upstream": LazyCommand(
+        "pipeline.commands.export_upstream:export_upstream", "Write a trained voice as upstream's .ckpt and .pth."
+    ),
     "pretrain": LazyCommand("pipeline.commands.pretrain:pretrain", "Train the nano base, a stage at a time."),
     # name: LazyCommand("pipeline.commands.<module>:<attribute>", "one line of help")
 }
