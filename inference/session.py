@@ -30,15 +30,20 @@ def open_session(
     options.log_severity_level = _ERRORS_ONLY
     keep = []
     for name, array in (replaced or {}).items():
-        value = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
-        keep.append((value, array))
+        contiguous = np.ascontiguousarray(array)
+        value = ort.OrtValue.ortvalue_from_numpy(contiguous)
+        keep.append((value, contiguous))
         options.add_initializer(name, value)
     if not path.is_file():
         raise GraphError(f"{path}: there is no such graph", "export the base again: timbre base export NAME")
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the binding raises its own classes, none of them public
         raise GraphError(
             f"{path}: ONNX Runtime {ort.__version__} refuses it: {str(error)[:300]}",
             "export the base again with this version: timbre base export NAME",
         ) from error
+    # ONNX Runtime reads replaced initializers where they are, for as long as the session lives: without this line the
+    # arrays are freed and the voice speaks with whatever comes to lie there.
+    session.replaced_initializers = keep
+    return session

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.digests import digest_file
 from evaluation.metrics.errors import UnmeasurableError
 
 Samples = NDArray[np.float32]
@@ -83,11 +84,22 @@ def dnsmos(samples: Samples) -> Dnsmos:
     )
 
 
+def dnsmos_digest() -> str:
+    """SHA-256 of the P.835 model file, to be written beside its values."""
+    return digest_file(_dnsmos_folder() / "sig_bak_ovr.onnx")
+
+
+def _dnsmos_folder() -> Path:
+    from speechmos import dnsmos as module
+
+    return Path(module.__file__).parent / "dnsmos_models"
+
+
 @cache
 def _dnsmos_model() -> Any:
     from speechmos import dnsmos as module
 
-    root = Path(module.__file__).parent / "dnsmos_models"
+    root = _dnsmos_folder()
     return module.DNSMOS(str(root / "sig_bak_ovr.onnx"), str(root / "model_v8.onnx"))
 
 

@@ -1,0 +1,253 @@
+"""Gates: a metric, a protocol, a statistic and a limit from bases/<base>/gates.yaml, decided anew every time.
+
+gates.yaml, measurements (and those of production) -> one verdict a gate -> passed or not, with the reason in words
+
+Relative limits compare with the same base without the adapter (base_margin) and with what production points to
+(production_margin); a margin is how much worse than the other the voice may be. A sample without a value is a miss.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from core.errors import ConfigurationError
+from evaluation.measurements import Group, Measurements, Sample
+from evaluation.metrics.catalogue import Direction, Metric, Protocol, metric
+from evaluation.metrics.summary import summarise
+
+GATES_FILE = "gates.yaml"
+
+
+class Statistic(StrEnum):
+    """What of all samples is compared with the limit. LOW and HIGH are the ends of the bootstrap interval of the
+    mean.
+    """
+
+    MEAN = "mean"
+    WORST = "worst"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One line of gates.yaml.
+
+    limit: absolute, or None. base_margin, production_margin: relative, or None. blocks: a miss fails the run. why: in
+    words.
+    """
+
+    metric: str
+    protocol: Protocol
+    limit: float | None = None
+    statistic: Statistic = Statistic.MEAN
+    base_margin: float | None = None
+    production_margin: float | None = None
+    blocks: bool = True
+    why: str = ""
+
+    @property
+    def name(self) -> str:
+        """Identifier in reports: metric and protocol, and the statistic when it is not the mean."""
+        suffix = "" if self.statistic is Statistic.MEAN else f"_{self.statistic}"
+        return f"{self.metric}_{self.protocol}{suffix}"
+
+
+@dataclass(frozen=True)
+class GateSet:
+    """All gates of a base, and how many samples they need at least."""
+
+    version: int
+    min_sentences: int
+    gates: tuple[Gate, ...]
+    calibration: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one gate.
+
+    value, low, high: of the statistic and the 95 % interval of the mean; None when unmeasurable. worst, worst_file:
+    the worst sample and where it can be heard. base, production: the same statistic there, or None.
+    """
+
+    gate: Gate
+    passed: bool
+    value: float | None
+    low: float | None
+    high: float | None
+    count: int
+    worst: float | None
+    worst_file: str
+    base: float | None
+    production: float | None
+    reason: str
+
+    @property
+    def metric(self) -> Metric:
+        """The metadata of the metric."""
+        return metric(self.gate.metric)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """All verdicts; passed is False when a blocking one is red."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every blocking gate passed; no gate at all is no pass."""
+        return bool(self.verdicts) and all(item.passed for item in self.verdicts if item.gate.blocks)
+
+    @property
+    def red(self) -> tuple[Verdict, ...]:
+        """Blocking gates that failed."""
+        return tuple(item for item in self.verdicts if item.gate.blocks and not item.passed)
+
+
+def read_gates(path: Path) -> GateSet:
+    """Reads a gates.yaml. Raises ConfigurationError naming the field, the value and the nearest known name."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{path} does not exist, so nothing says when a voice is good", "write it, or run: timbre gates calibrate"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not YAML: {error}", "correct the file") from error
+    if not isinstance(data, dict) or not isinstance(data.get("gates"), list) or not data["gates"]:
+        raise ConfigurationError(f"{path}: `gates` must be a list of at least one gate", "see docs/gates.md")
+    _known(path, "", data, {"version", "min_sentences", "gates", "calibration"})
+    gates = tuple(_gate(path, index, item) for index, item in enumerate(data["gates"]))
+    names = [gate.name for gate in gates]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigurationError(f"{path}: the gate {twice} is listed twice", "remove one of them")
+    minimum = data.get("min_sentences", 5)
+    if not isinstance(minimum, int) or minimum < 1:
+        raise ConfigurationError(f"{path}: min_sentences: {minimum!r} is not a whole number above 0", "write 5 or more")
+    return GateSet(int(data.get("version", 1)), minimum, gates, data.get("calibration") or {})
+
+
+def decide(gates: GateSet, measured: Measurements, production: Measurements | None = None) -> Verdicts:
+    """One verdict a gate. Measurements of another base are not compared with."""
+    other = production if production is not None and production.base_digest == measured.base_digest else None
+    return Verdicts(tuple(_decide(gate, gates.min_sentences, measured, other) for gate in gates.gates))
+
+
+def _decide(gate: Gate, minimum: int, measured: Measurements, production: Measurements | None) -> Verdict:
+    about = metric(gate.metric)
+    if gate.metric == "memorisation":
+        return _single(gate, about, measured.memorisation)
+    samples = measured.adapted.samples(gate.protocol)
+    values = [sample.values[gate.metric] for sample in samples if gate.metric in sample.values]
+    base = _statistic(gate, about, measured.plain)
+    other = _statistic(gate, about, production.adapted) if production else None
+    missing = [sample for sample in samples if gate.metric not in sample.values]
+    if not values:
+        why = (
+            missing[0].unmeasurable.get(gate.metric, "the base has no model for it")
+            if missing
+            else "nothing was spoken"
+        )
+        return Verdict(gate, False, None, None, None, 0, None, _file(missing), base, other, f"no value: {why}")
+    found = summarise(values, about.direction)
+    measurable = [sample for sample in samples if gate.metric in sample.values]
+    worst = measurable[found.worst_index]
+    value = found.mean if gate.statistic is Statistic.MEAN else found.worst
+    reasons = _misses(gate, about, value, base, other)
+    if missing:
+        first = missing[0].unmeasurable.get(gate.metric) or missing[0].unmeasurable.get("speech", "no value")
+        reasons.append(f"{len(missing)} of {len(samples)} samples could not be measured ({missing[0].id}: {first})")
+    if len(samples) < minimum:
+        reasons.append(f"{len(samples)} samples are too few to decide on (limit {minimum})")
+    return Verdict(
+        gate, not reasons, value, found.low, found.high, len(values), found.worst,
+        _file(missing) or worst.file, base, other, "; ".join(reasons),
+    )  # fmt: skip
+
+
+def _misses(gate: Gate, about: Metric, value: float, base: float | None, production: float | None) -> list[str]:
+    word = "below" if about.direction is Direction.HIGHER else "above"
+    reasons = []
+    if gate.limit is not None and not about.better(value, gate.limit):
+        reasons.append(f"{about.title} {value:.3f} is {word} the limit {gate.limit:g}")
+    for name, margin, other in (
+        ("the base without adapter", gate.base_margin, base),
+        ("production", gate.production_margin, production),
+    ):
+        if margin is None or other is None:
+            continue
+        limit = other - margin if about.direction is Direction.HIGHER else other + margin
+        if not about.better(value, limit):
+            reasons.append(f"{about.title} {value:.3f} is more than {margin:g} {word} {name} ({other:.3f})")
+    return reasons
+
+
+def _single(gate: Gate, about: Metric, value: float | None) -> Verdict:
+    if value is None:
+        return Verdict(gate, False, None, None, None, 0, None, "", None, None, "no value: stage 3 did not report it")
+    reasons = _misses(gate, about, value, None, None)
+    return Verdict(gate, not reasons, value, None, None, 1, value, "", None, None, "; ".join(reasons))
+
+
+def _statistic(gate: Gate, about: Metric, group: Group) -> float | None:
+    values = [sample.values[gate.metric] for sample in group.samples(gate.protocol) if gate.metric in sample.values]
+    if not values:
+        return None
+    if gate.statistic is Statistic.MEAN:
+        return float(np.mean(values))
+    return float(min(values) if about.direction is Direction.HIGHER else max(values))
+
+
+def _file(samples: Sequence[Sample]) -> str:
+    return samples[0].file if samples else ""
+
+
+def _gate(path: Path, index: int, data: Any) -> Gate:
+    where = f"gates[{index}]"
+    if not isinstance(data, dict) or "metric" not in data or "protocol" not in data:
+        raise ConfigurationError(f"{path}: {where}: needs at least `metric` and `protocol`", "see docs/gates.md")
+    _known(path, f"{where}.", data, {item.name for item in fields(Gate)})
+    about = metric(str(data["metric"]))
+    try:
+        protocol = Protocol(data["protocol"])
+        statistic = Statistic(data.get("statistic", "mean"))
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {where}: {error}", "use copy or tts, and mean or worst") from None
+    if protocol not in about.protocols:
+        raise ConfigurationError(
+            f"{path}: {where}: {about.name} has no meaning under {protocol}",
+            f"use it under: {', '.join(about.protocols)}",
+        )
+    numbers = {}
+    for name in ("limit", "base_margin", "production_margin"):
+        value = data.get(name)
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value)
+        ):
+            raise ConfigurationError(
+                f"{path}: {where}.{name}: {value!r} is not a number", "write a number or leave it out"
+            )
+        numbers[name] = None if value is None else float(value)
+    if all(value is None for value in numbers.values()):
+        raise ConfigurationError(
+            f"{path}: {where}: {about.name} has no limit and no margin, so it can never fail", "give one"
+        )
+    return Gate(about.name, protocol, statistic=statistic, blocks=bool(data.get("blocks", True)),
+                why=str(data.get("why", "")), **numbers)  # fmt: skip
+
+
+def _known(path: Path, where: str, data: Mapping[str, Any], names: set[str]) -> None:
+    for key in data:
+        if key not in names:
+            near = difflib.get_close_matches(str(key), sorted(names), n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(sorted(names))}"
+            raise ConfigurationError(f"{path}: {where}{key}: unknown key", hint)

@@ -1,0 +1,94 @@
+"""What stage 4 measured, as plain data: every spoken sentence and every copied recording with its values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.errors import InputError
+
+SCHEMA_VERSION = 1
+FILE = "measurements.json"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sentence or recording.
+
+    id: stable name. source: "held-out" or "fixed". seed: sampling seed, None under `copy`. file: below the stage's
+    output, ""
+    when it was not kept. values: metric name -> value. unmeasurable: metric name -> why there is no value. failures:
+    reasons why the sentence failed (`tts`). detail: delay_s, gain_db, seconds, phones and the like.
+    """
+
+    id: str
+    text: str
+    source: str
+    seed: int | None
+    file: str
+    values: Mapping[str, float]
+    unmeasurable: Mapping[str, str] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
+    detail: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Group:
+    """All samples of one protocol with one set of weights."""
+
+    copy: tuple[Sample, ...]
+    tts: tuple[Sample, ...]
+
+    def samples(self, protocol: str) -> tuple[Sample, ...]:
+        """The samples of "copy" or "tts"."""
+        return self.copy if protocol == "copy" else self.tts
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Everything that gates decide on.
+
+    adapted, base: with the voice's adapter, and without it (same prompt). real: facts about the held-out recordings:
+    phone_error_rate, speaker_similarity (real to real), dnsmos. models: metric -> model and digest. memorisation:
+    held-out over training loss, None when stage 3 did not say.
+    """
+
+    voice: str
+    base: str
+    base_digest: str
+    profile: str
+    texts_version: str
+    adapted: Group
+    plain: Group
+    real: Mapping[str, float]
+    models: Mapping[str, str]
+    memorisation: float | None = None
+
+    def write(self, folder: Path) -> None:
+        """Writes measurements.json."""
+        data = {"schema_version": SCHEMA_VERSION, **asdict(self)}
+        text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_measurements(folder: Path) -> Measurements:
+    """Reads folder/measurements.json. Raises InputError when it is missing, damaged or of another schema."""
+    path = folder / FILE
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = data.pop("schema_version")
+        if version != SCHEMA_VERSION:
+            raise InputError(f"{path}: schema version {version!r}, expected {SCHEMA_VERSION}", "run stage 4 again")
+        return Measurements(**{**data, "adapted": _group(data["adapted"]), "plain": _group(data["plain"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: {error!r}", "run stage 4 again: timbre evaluate VOICE") from error
+
+
+def _group(data: dict[str, Any]) -> Group:
+    def samples(items: list[dict[str, Any]]) -> tuple[Sample, ...]:
+        return tuple(Sample(**{**item, "failures": tuple(item["failures"])}) for item in items)
+
+    return Group(samples(data["copy"]), samples(data["tts"]))
