@@ -24,6 +24,8 @@ CONSENT_KEYS = ("kind", "statement", "rights", "source")
 CONSENT_KINDS = ("recorded", "synthetic", "public-domain")
 DEFAULT_BASE = "nano"
 _MAX_TEXT = 2000
+_MAX_LINE = 4000
+_MAX_BRACKETS = 200
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,10 @@ def _plain(data: bytes) -> tuple[dict[Any, Any] | None, list[Problem]]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return None, [Problem(FILE, f"byte {error.start} is not UTF-8", "UTF-8 text", "save the file as UTF-8")]
+    # The parser needs quadratic time for deep nesting, so this is asked before it reads.
+    if text.count("[") + text.count("{") > _MAX_BRACKETS or max(map(len, text.split("\n"))) > _MAX_LINE:
+        limit = f"at most {_MAX_BRACKETS} brackets, and {_MAX_LINE} characters a line"
+        return None, [Problem(FILE, "deep nesting or a very long line", limit, "keep only the documented keys")]
     try:
         problems = _tricks(text)
         if problems:

@@ -1,0 +1,141 @@
+"""Stage 1 on whole folders: what it writes, what it refuses, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from audio.level import active_level_dbfs
+from audio.reader import read
+from audio.resample import resample
+from audio.vad import detect
+from audio.waveform import Waveform
+from benchmarks.stage_one import Outcome, run_stage_one
+from core.errors import ConfigurationError
+from core.recipe import ValidateRecipe
+from pipeline.validate.checks import Findings, check_amount
+from pipeline.validate.speakers import compare
+from tests.pipeline.bad_inputs import CASES, SMALL, Case, answers, clip, good_folder, noisy, put, texts
+
+
+def report(outcome: Outcome) -> dict:
+    return json.loads((outcome.report / "validation.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.listen], ids=lambda case: case.name)
+def test_a_fault_of_the_sound_is_named(case: Case, tmp_path: Path) -> None:
+    said = answers(case, tmp_path)
+    assert any(case.answer in line for line in said), said
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 32_000])
+def test_a_good_folder_becomes_even_slices_at_both_rates(tmp_path: Path, rate_hz: int) -> None:
+    folder = good_folder(tmp_path / "ada", 6)
+    outcome = run_stage_one(folder, tmp_path, rate_hz, SMALL)
+    assert outcome.problems == ()
+    found = report(outcome)
+    assert found["passed"]
+    assert len(found["slices"]) == 6
+    assert sum(piece["held_out"] for piece in found["slices"]) == 1
+    assert [piece["text"] for piece in found["slices"]] == texts("awb")[:6]
+    for piece in found["slices"]:
+        base, analysis = read(outcome.output / piece["file"]), read(outcome.output / piece["file_16k"])
+        assert (base.rate_hz, analysis.rate_hz) == (rate_hz, 16_000)
+        assert base.duration_s == pytest.approx(piece["duration_s"], abs=1e-4)
+        assert base.duration_s == pytest.approx(analysis.duration_s, abs=1e-3)
+        heard = detect(analysis.samples)
+        assert active_level_dbfs(heard.levels_dbfs, heard.speech) == pytest.approx(-16.0, abs=1.0)
+        assert np.abs(base.samples).max() <= 10 ** (-1 / 20) + 1e-3
+        assert piece["prompt"] == (3.0 <= piece["duration_s"] <= 10.0)
+    assert "passed" in (outcome.report / "validation.md").read_text(encoding="utf-8")
+
+
+def test_the_result_is_the_same_every_time(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path / "ada")
+    first, second = (run_stage_one(folder, tmp_path, recipe=SMALL) for _ in range(2))
+    for path in sorted(first.output.rglob("*")):
+        if path.is_file():
+            assert (second.output / path.relative_to(first.output)).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_clean_recording_is_not_denoised_and_a_noisy_one_is(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path / "ada")
+    put(folder, "wavs/0002.wav", noisy(clip("awb", 2).samples, 0.008))
+    found = report(run_stage_one(folder, tmp_path, recipe=SMALL))
+    decisions = [entry["denoise"] for entry in found["clips"]]
+    assert [decision["applied"] for decision in decisions] == [False, True, False]
+    assert decisions[1]["denoiser"] == found["denoiser"] == "rnnoise"
+    assert decisions[1]["after"]["overall"] >= decisions[1]["before"]["overall"] + 0.1
+    assert "SNR" in decisions[0]["reason"]
+    assert "DNSMOS" in decisions[1]["reason"]
+    off = report(run_stage_one(folder, tmp_path, recipe=SMALL | {"denoise": "off", "min_snr_db": 5.0}))
+    assert not any(entry["denoise"]["applied"] for entry in off["clips"])
+
+
+def test_a_denoiser_that_is_asked_for_but_absent_is_for_the_operator(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="deepfilternet"):
+        run_stage_one(good_folder(tmp_path / "ada"), tmp_path, recipe=SMALL | {"denoise": "deepfilternet"})
+
+
+@pytest.mark.parametrize(("seconds", "passes"), [(59.9, False), (60.0, True), (60.1, True), (1800.1, False)])
+def test_the_limits_of_effective_speech(seconds: float, passes: bool) -> None:
+    found = Findings()
+    check_amount(seconds, ValidateRecipe(), found)
+    assert (not found.problems) is passes
+
+
+def test_a_statement_by_the_speaker_passes(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path / "ada")
+    (folder / "voice.yaml").write_text("language: en\nconsent:\n  kind: recorded\n  statement: consent.wav\n")
+    put(folder, "consent.wav", np.concatenate([clip("awb", number).samples for number in (7, 8)]))
+    outcome = run_stage_one(folder, tmp_path, recipe=SMALL)
+    assert outcome.problems == ()
+    statement = report(outcome)["consent"]["statement"]
+    assert statement["similarity"] > 0.8
+    # It does not say anything about consent, and a person is told so.
+    assert any("words of consent" in remark["value"] for remark in report(outcome)["remarks"])
+
+
+@pytest.mark.parametrize("options", [{"rate_hz": 44_100}, {"rate_hz": 8_000}, {"channels": 2}, {"subtype": "FLOAT"}])
+def test_rates_and_channels_of_real_recorders_are_read(tmp_path: Path, options: dict) -> None:
+    folder = good_folder(tmp_path / "ada")
+    for number in (1, 2, 3):
+        wave = resample(clip("awb", number), options.get("rate_hz", 16_000))
+        samples = np.stack([wave.samples] * options.get("channels", 1), axis=1)
+        path = folder / f"wavs/{number:04d}.wav"
+        sf.write(str(path), samples, wave.rate_hz, subtype=options.get("subtype", "PCM_16"))
+    outcome = run_stage_one(folder, tmp_path, recipe=SMALL)
+    assert outcome.problems == ()
+    if options.get("rate_hz") == 8_000:
+        assert any("telephone" in remark["value"] for remark in report(outcome)["remarks"])
+
+
+def test_two_groups_of_embeddings_are_two_speakers() -> None:
+    random = np.random.default_rng(0)
+
+    def near(centre: np.ndarray, count: int) -> np.ndarray:
+        vectors = np.abs(centre + 0.02 * random.standard_normal((count, 64))).astype(np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    one, two = np.abs(random.standard_normal((2, 64)))
+    one, two = one / np.linalg.norm(one), two / np.linalg.norm(two)
+    alone = compare(near(one, 12), 0.78)
+    assert alone.smaller == ()
+    assert alone.groups > 0.9
+    mixed = compare(np.concatenate((near(one, 9), near(two, 3))), 0.78)
+    assert mixed.smaller == (9, 10, 11)
+    assert mixed.similarity[:9].min() > mixed.similarity[9:].max()
+
+
+def test_an_output_is_not_louder_for_a_float_file_beyond_full_scale(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path / "ada")
+    put(folder, "wavs/0001.wav", clip("awb", 1).samples * np.float32(8.0), subtype="FLOAT")
+    outcome = run_stage_one(folder, tmp_path, recipe=SMALL)
+    assert outcome.problems == ()
+    assert any("times full scale" in remark["value"] for remark in report(outcome)["remarks"])
+    heard = detect(Waveform(read(outcome.output / "slices/00001.wav").samples, 16_000).samples)
+    assert active_level_dbfs(heard.levels_dbfs, heard.speech) == pytest.approx(-16.0, abs=1.0)
