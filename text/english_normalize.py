@@ -51,7 +51,9 @@ def _clean(text: str) -> str:
 
 def _ranges(text: str) -> str:
     """10-20 -> 10 to 20; 3-year-old -> 3 year-old; COVID-19 -> COVID 19."""
-    text = re.sub(r"(?<![\w.-])([-]?[\d,.]*\d)(\s?[%°][CF]?)?(?:[-–~]|\s–\s)(?=\d[\d,.]*(?![\d-]))", r"\1\2 to ", text)
+    text = re.sub(
+        r"(?<![\w.-])([-]?[\d,.]*\d)(\s?[%°][CF]?)?(?:[-–~]|\s–\s)(?=\d[\d,.]*(?![\d-])(?!\s*=))", r"\1\2 to ", text
+    )
     text = re.sub(r"(?<=\d)-(?=[A-Za-z])", " ", text)
     return re.sub(r"(?<=[A-Za-z])-(?=\d)", " ", text)
 

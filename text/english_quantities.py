@@ -201,6 +201,7 @@ _ALONE = {
 
 def expand_arithmetic(text: str) -> str:
     """7 + 5 -> 7 plus 5; ~50 -> about 50; 30+ -> 30 plus; x^2 -> x squared; a lone sign is read by its name."""
+    text = re.sub(r"(?<=\d)-(?=\d[\d,.]*\s*=)", " minus ", text)
     text = re.sub(r"(?<![\w~])[~≈]\s?(?=[\d$£€])", "about ", text)
     text = re.sub(r"(?<![\w)])<\s?(?=\d)", "less than ", text)
     text = re.sub(r"(?<![\w)])>\s?(?=\d)", "more than ", text)

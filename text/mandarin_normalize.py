@@ -150,7 +150,8 @@ def _telephones(text: str) -> str:
 
     text = re.sub(
         r"(?<![\d.-])(?:\+?86[- ]?)?1[3-9]\d(?:\d{8}|[- ]\d{4}[- ]\d{4})(?![\d-]|\.\d)"
-        r"|(?<![\d.-])(?:0\d{2,3}[- ]\d{7,8}|[48]00-\d{3,4}-\d{3,4}|\d{3,4}-\d{7,8})(?![\d-]|\.\d)",
+        r"|(?<![\d.-])(?:\+\d{1,3}[- ]\d{2,4}[- ]\d{6,8}|0\d{2,3}[- ]\d{3,4}[- ]\d{4}"
+        r"|0\d{2,3}[- ]\d{7,8}|[48]00-\d{3,4}-\d{3,4}|\d{3,4}-\d{7,8})(?![\d-]|\.\d)",
         groups,
         text,
     )
@@ -182,7 +183,7 @@ def _money(text: str) -> str:
 
 def _temperatures(text: str) -> str:
     """-5°C -> 零下五度; 70°F -> 华氏七十度; 5~10°C -> 五到十度."""
-    text = re.sub(rf"(-?{NUMBER})\s?[-~]\s?(-?{NUMBER})(?=\s?°)", r"\1°到\2", text)
+    text = re.sub(rf"(-?{NUMBER})\s?(?:°\s?[Cc]?)?\s?[-~]\s?(-?{NUMBER})(?=\s?°)", r"\1°到\2", text)
 
     def degrees(match: re.Match[str]) -> str:
         sign, number, scale = match.groups()
@@ -243,6 +244,7 @@ _ARITHMETIC = {
 def _arithmetic(text: str) -> str:
     """3+5=8 -> 三加五等于八; 30+个 -> 三十多个; x^2 -> 的平方; -5 -> 负五."""
     text = re.sub(r"(\d)\+(?!\s?[\d(])", r"\1多", text)
+    text = re.sub(r"(?<=\d)-(?=0\d)", ",", text)
     for _ in range(2):  # neighbours share an operand
         text = re.sub(r"(?<=[\dA-Za-z)])\s?([-+×*÷=<>≤≥≠≈±])\s?(?=-?[\d(])", lambda m: _ARITHMETIC[m[1]], text)
     text = re.sub(r"(?<=[\dA-Za-z)])\^2", "的平方", text)

@@ -16,15 +16,10 @@ _MEASURED = re.compile(
 )
 _COUNTERS = "|".join(sorted(cue_words("measures", "mandarin"))) + "|[年月日号点时分秒度百千万亿%°℃]"
 _ENGLISH_RUN = re.compile(
-    rf"(?:\.(?=[A-Za-z]))?(?:(?<![\d.])\d[\d.,]*(?=[A-Za-z]{{2}}|(?:st|nd|rd|th)\b))?[{LETTERS}]"
-    rf"(?:[{LETTERS}'’&@_./:%?=#+~-]|(?<=[/._-])\d|\d(?=[\d]*[./_@-][A-Za-z\d])"
+    rf"(?:\.(?=[A-Za-z]))?(?:(?<![\d.:])\d[\d.,]*(?=[A-Za-z]{{2}}|(?:st|nd|rd|th)\b))?[{LETTERS}]"
+    rf"(?:[{LETTERS}'’&@_./:%?=#+~-]|(?<=[/._@-])\d+|\d(?=[\d]*[./_@-][A-Za-z\d])"
     rf"|[ ,;!?\"“”()]+(?=[A-Za-z])| \d[\d.,]*(?![\d.,]*\s?(?:{_COUNTERS}))| (?=[$£€]?\d+ [A-Za-z]))*"
 )
-
-
-def is_mixed(text: str) -> bool:
-    """True if a text has Han characters and Latin letters."""
-    return bool(_HAN.search(text) and _LATIN.search(text))
 
 
 def split(text: str, language: str) -> list[tuple[str, str]]:

@@ -52,6 +52,7 @@ from text.english_words import pronounce
         ("https://www.example.com/a", "www dot example dot com slash a"),
         ("Version 2.0.1 of README.md", "Version two point zero point one of README dot md"),
         ("7 + 5 = 12 and 9 - 4", "seven plus five equals twelve and nine minus four"),
+        ("5-3=2", "five minus three equals two"),
         ("AT&T, ~50 and #3", "AT and T, about fifty and number three"),
         ("HTML5, MP3 and COVID-19", "HTML five, MP three and COVID nineteen"),
         ("the ratio 3:2", "the ratio three to two"),

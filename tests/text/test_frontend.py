@@ -52,6 +52,7 @@ def test_nothing_to_speak_is_an_error(text: str, language: str) -> None:
             [("en", "My friend "), ("zh", "小明 "), ("en", "lives in "), ("zh", "广州。")],
         ),
         ("用Wi-Fi，不用4G。", [("zh", "用"), ("en", "Wi-Fi，"), ("zh", "不用4"), ("en", "G。")]),
+        ("新冠COVID-19疫情", [("zh", "新冠"), ("en", "COVID-19"), ("zh", "疫情")]),
         ("100", [("zh", "100")]),
         ("Hello, world!", [("en", "Hello, world!")]),
     ],
