@@ -58,6 +58,7 @@ def put_program(path: Path, program: bytes, entries: dict[str, bytes] | None = N
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("archive/data.pkl", program)
+        archive.writestr("archive/version", b"3\n")
         for name, data in (entries if entries is not None else {"data/0": bytes(16)}).items():
             archive.writestr(f"archive/{name}", data)
     path.write_bytes(header + buffer.getvalue()[2:])

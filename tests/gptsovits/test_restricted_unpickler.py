@@ -91,6 +91,15 @@ def test_calls_are_refused_and_not_made(tmp_path: Path, name: str, protocol: int
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("name", ["builtins.eval", "builtins.exec", "builtins.open", "pathlib.Path.touch"])
+def test_the_attacks_are_real(tmp_path: Path, name: str) -> None:
+    """The same files do act when torch reads them the old way: the refusals above are not for a broken archive."""
+    mark = tmp_path / "ran"
+    path = put_program(tmp_path / "evil.pth", pickle.dumps({"weight": CALLS[name](str(mark))}, 2))
+    torch.load(path, weights_only=False)
+    assert mark.exists()
+
+
 def test_the_name_that_is_asked_for_is_in_the_message(tmp_path: Path) -> None:
     path = put_program(tmp_path / "e.pth", b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R.")
     with pytest.raises(RefusedError, match=r"posix\.system"):
