@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: i
 
     torch.set_num_threads(threads)
     trainer = content_trainer(load_nano_recipe(recipe_file).content, speech, work, device)
+    signal.signal(signal.SIGTERM, lambda number, frame: setattr(trainer, "stop", True))
     trainer.train(minutes=minutes, report=click.echo)
     click.echo(f"step {trainer.step} of {trainer.config.steps}")
 
@@ -91,3 +93,37 @@ def phone_error(
         return
     for row in rows:
         click.echo("  ".join(f"{name} {value}" for name, value in row.items()))
+
+
+def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--device and --threads of the stages that train."""
+    command = click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")(command)
+    return click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")(command)
+
+
+@pretrain.command("acoustic")
+@paths
+@training_options
+def acoustic(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) -> None:
+    """Train posterior and generator, then, with codes, prior, flow and style."""
+    import torch
+
+    from training.pretrain import speech_stages
+    from training.pretrain.recipe import load_nano_recipe
+
+    torch.set_num_threads(threads)
+    speech_stages.acoustic(load_nano_recipe(recipe_file).acoustic, speech, work, torch.device(device), click.echo)
+
+
+@pretrain.command("t2s")
+@paths
+@training_options
+def t2s(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) -> None:
+    """Train text to semantic codes: first on phone classes, then, with codes, on the codes."""
+    import torch
+
+    from training.pretrain import speech_stages
+    from training.pretrain.recipe import load_nano_recipe
+
+    torch.set_num_threads(threads)
+    speech_stages.semantic(load_nano_recipe(recipe_file).t2s, speech, work, torch.device(device), click.echo)

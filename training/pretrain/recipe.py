@@ -41,9 +41,12 @@ class ContentRecipe:
     decay_share: float = setting(0.4, "last share of the steps, in which the learning rate falls", low=0, high=1)
     ctc_weight: float = setting(0.5, "weight of the CTC loss against the frame loss", low=0)
     prosody_weight: float = setting(0.2, "weight of the loss of voicing and relative pitch", low=0)
-    real_weight: float = setting(1.0, "how often real clips are drawn, against their hours", low=0)
-    flite_weight: float = setting(0.4, "the same of flite's", low=0)
-    espeak_weight: float = setting(0.3, "the same of espeak-ng's", low=0)
+    ljspeech_weight: float = setting(3.0, "how often clips of LJSpeech are drawn, against their hours", low=0)
+    vctk_weight: float = setting(3.0, "the same of VCTK", low=0)
+    speechocean762_weight: float = setting(0.8, "the same of speechocean762", low=0)
+    aishell_weight: float = setting(1.0, "the same of AISHELL", low=0)
+    flite_weight: float = setting(0.3, "the same of flite's speech", low=0)
+    espeak_weight: float = setting(0.15, "the same of espeak-ng's", low=0)
     checkpoint_minutes: float = setting(4.0, "time between checkpoints", "min", low=0)
 
 
@@ -58,12 +61,42 @@ class QuantizerRecipe:
 
 
 @dataclass(frozen=True)
+class AcousticRecipe:
+    """Stage acoustic: autoencoder, then prior, flow and style. Minutes are those of training on the machine at hand."""
+
+    seed: int = setting(4, "seed of weights and batches", low=0)
+    batch: int = setting(16, "segments of 0.64 s in a batch of the autoencoder", low=1)
+    learning_rate: float = setting(4e-4, "highest learning rate of the autoencoder", low=0)
+    autoencoder_minutes: float = setting(20.0, "training of the autoencoder", "min", low=0)
+    max_frames: int = setting(2400, "frames in a batch of sentences, padding included", low=50)
+    joint_minutes: float = setting(45.0, "training of prior, flow, style and generator", "min", low=0)
+    joint_parts: str = setting("real flite espeak", "parts of the corpus that the second half reads")
+    flite_weight: float = setting(0.5, "how often flite's clips are drawn, against real ones", low=0)
+    espeak_weight: float = setting(0.3, "the same of espeak-ng's", low=0)
+
+
+@dataclass(frozen=True)
+class SemanticRecipe:
+    """Stage t2s: classes as stand-ins for codes, then the codes."""
+
+    seed: int = setting(5, "seed of weights and batches", low=0)
+    parts: str = setting("real flite espeak", "parts of the corpus that are read")
+    made_up_sentences: int = setting(6000, "sentences with drawn durations in the first half", low=0)
+    max_positions: int = setting(3000, "phones and codes in a batch, padding included", low=100)
+    learning_rate: float = setting(8e-4, "highest learning rate", low=0)
+    follower_minutes: float = setting(28.0, "training on stand-ins", "min", low=0)
+    minutes: float = setting(45.0, "training on codes", "min", low=0)
+
+
+@dataclass(frozen=True)
 class NanoRecipe:
-    """All sections of recipes/nano.yaml that the first three stages read."""
+    """All sections of recipes/nano.yaml."""
 
     corpus: CorpusRecipe = dataclasses.field(default_factory=CorpusRecipe)
     content: ContentRecipe = dataclasses.field(default_factory=ContentRecipe)
     quantizer: QuantizerRecipe = dataclasses.field(default_factory=QuantizerRecipe)
+    acoustic: AcousticRecipe = dataclasses.field(default_factory=AcousticRecipe)
+    t2s: SemanticRecipe = dataclasses.field(default_factory=SemanticRecipe)
 
 
 def load_nano_recipe(path: Path) -> NanoRecipe:

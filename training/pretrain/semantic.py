@@ -29,7 +29,7 @@ CLASS_COUNT = len(CLASSES)
 
 @dataclass(frozen=True)
 class SemanticSettings:
-    """Settings of both steps. max_positions: phones and codes of a batch, padding included."""
+    """Settings of both steps. max_positions: phones and codes of a batch, padding included. guide: weight of AttentionGuide."""
 
     max_positions: int = 3000
     learning_rate: float = 8e-4
@@ -40,7 +40,7 @@ class SemanticSettings:
     average_decay: float = 0.998
     seed: int = 5
     join_share: float = 0.3
-    label_smoothing: float = 0.0
+    guide: float = 0.0
     checkpoint_minutes: float = 5.0
     report_minutes: float = 2.0
 
@@ -75,6 +75,59 @@ def start_from_follower(model: TextToSemantic, follower: TextToSemantic, shares:
         mixed = mixed + 0.1 * table.std() * torch.randn_like(mixed)
         state[name] = torch.cat([mixed, table[CLASS_COUNT : CLASS_COUNT + 1]])
     model.load_state_dict(state)
+
+
+class AttentionGuide:
+    """Teaches one attention head of some layers to look at the phone that comes next, where it is known.
+
+    Left alone, attention finds the text after thousands of steps; with this it does within hundreds. The idea is that of
+    guided attention (Tachibana et al. 2018), with the true places instead of a diagonal.
+    """
+
+    def __init__(self, model: TextToSemantic, layers: tuple[int, ...] = (1, 3), head: int = 0) -> None:
+        self._heads, self._head = model.config.heads, head
+        self._seen: dict[int, torch.Tensor] = {}
+        self._hooks = [
+            model.h.layers[index].self_attn.in_proj.register_forward_hook(self._keeper(index))  # type: ignore[union-attr,operator]
+            for index in layers
+            if index < len(model.h.layers)
+        ]
+
+    def _keeper(self, index: int) -> Callable[..., None]:
+        def keep(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
+            self._seen[index] = output
+
+        return keep
+
+    def loss(self, batch: T2SBatch, places: torch.Tensor) -> torch.Tensor:
+        """Mean cross entropy of the attention over text after the forward pass of ``batch``. places int64 [B, T], -1 unknown.
+
+        The position of code j looks for the phone of code j + 1, that of the last code for its own.
+        """
+        phones = batch.phones.shape[1]
+        last = places.gather(1, (batch.code_lengths - 1).unsqueeze(1))
+        following = torch.cat([places[:, 1:], torch.full_like(last, -1)], dim=1)
+        following = following.scatter(1, (batch.code_lengths - 1).unsqueeze(1), last)
+        hidden = torch.arange(phones, device=places.device)[None] >= batch.phone_lengths[:, None]
+        total = torch.zeros((), device=places.device)
+        for output in self._seen.values():
+            split = output.float().view(output.shape[0], output.shape[1], 3, self._heads, -1)
+            queries, keys = split[:, phones:, 0, self._head], split[:, :phones, 1, self._head]
+            scores = queries @ keys.transpose(1, 2) / math.sqrt(split.shape[-1])
+            scores = scores.masked_fill(hidden[:, None], -1e4)
+            known = (following >= 0).sum().clamp(min=1)
+            summed = torch.nn.functional.cross_entropy(
+                scores.flatten(0, 1), following.flatten(), ignore_index=-1, reduction="sum"
+            )
+            total = total + summed / known
+        count = max(1, len(self._seen))
+        self._seen.clear()
+        return total / count
+
+    def remove(self) -> None:
+        """Take the hooks off."""
+        for hook in self._hooks:
+            hook.remove()
 
 
 def learning_rate_at(settings: SemanticSettings, clock: Clock) -> float:
@@ -121,16 +174,24 @@ def train(
     if path.is_file():
         clock, _ = load_checkpoint(path, model, {"t2s": optimizer}, average)
     sampler = ExampleSampler(examples, settings.max_positions, settings.seed, settings.join_share)
-    nats = correct = targets = 0.0
-    saved = told = clock.minutes
+    guide = AttentionGuide(model) if settings.guide > 0 else None
+    nats = correct = targets = strayed = 0.0
+    began_at, saved, told = clock.step, clock.minutes, clock.minutes
     while clock.minutes < settings.minutes:
         began = time.monotonic()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(settings, clock)
+        batch, places = sampler.guided_batch(clock.step)
+        batch = batch_to(batch, device)
         with torch.autocast(device.type, torch.bfloat16):
-            loss = model.loss(batch_to(sampler.batch(clock.step), device))
+            loss = model.loss(batch)
+        wanted = loss.mean
+        if guide is not None:
+            guided = guide.loss(batch, places.to(device))
+            wanted = wanted + settings.guide * guided
+            strayed += float(guided.detach())
         optimizer.zero_grad(set_to_none=True)
-        loss.mean.backward()
+        wanted.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         if torch.isfinite(norm):
             optimizer.step()
@@ -146,6 +207,8 @@ def train(
                 "step": clock.step, "minutes": round(clock.minutes, 2), "nats": round(nats / max(1.0, targets), 4),
                 "correct": round(correct / max(1.0, targets), 4),
             }  # fmt: skip
+            if guide is not None:
+                row["guide"] = round(strayed / max(1, clock.step - began_at), 4)
             if development:
                 with AveragedWeights(model, average):
                     model.eval()
@@ -155,11 +218,13 @@ def train(
             with (folder / f"{name}.jsonl").open("a") as log:
                 log.write(json.dumps(row) + "\n")
             report(json.dumps(row))
-            nats = correct = targets = 0.0
-            told = clock.minutes
+            nats = correct = targets = strayed = 0.0
+            began_at, told = clock.step, clock.minutes
         if finished or clock.minutes - saved >= settings.checkpoint_minutes:
             save_checkpoint(path, model, {"t2s": optimizer}, average, clock)
             saved = clock.minutes
+    if guide is not None:
+        guide.remove()
     model.load_state_dict(average.state)
     model.eval()
     return path

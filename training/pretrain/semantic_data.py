@@ -27,12 +27,16 @@ Ids = npt.NDArray[np.int16]
 
 @dataclass(frozen=True)
 class Example:
-    """phones: ids of the v2 table; codes: one every 40 ms. speaker decides which examples may be joined."""
+    """phones: ids of the v2 table; codes: one every 40 ms. speaker decides which examples may be joined.
+
+    places: for each code the index of the phone that it belongs to, where that is known.
+    """
 
     id: str
     speaker: str
     phones: Ids
     codes: Ids
+    places: Ids | None = None
 
 
 def phone_ids(text: str, language: str) -> Ids | None:
@@ -82,14 +86,14 @@ class DurationModel:
         self._table = {phone: (float(np.mean(v)), float(np.std(v))) for phone, v in logs.items() if len(v) >= 20}
 
     def draw(self, classes: Sequence[int], random: np.random.Generator) -> Ids:
-        """One made-up alignment of recogniser classes, as codes at 25 Hz. One rate for the whole sentence."""
+        """One made-up alignment at 25 Hz: for each code the index of its class. One rate for the whole sentence."""
         rate = random.normal(0.0, 0.15)
         ends = np.cumsum([
             np.exp(np.clip(random.normal(mean, 0.7 * spread), mean - 1.0, mean + 1.0) + rate)
             for mean, spread in (self._table.get(CLASSES[index], self._overall) for index in classes)
         ])
         centres = CODE_S * (np.arange(max(1, int(ends[-1] / CODE_S))) + 0.5)
-        return np.array(classes, dtype=np.int16)[np.minimum(np.searchsorted(ends, centres, side="right"), len(ends) - 1)]
+        return np.minimum(np.searchsorted(ends, centres, side="right"), len(ends) - 1).astype(np.int16)
 
 
 def made_up_examples(
@@ -104,18 +108,24 @@ def made_up_examples(
             symbols = phonemize(text, language).phones
         except InputError:
             continue
-        classes = [SILENCE]
-        for symbol in symbols[:-1]:
+        classes, sources = [SILENCE], [0]
+        for index, symbol in enumerate(symbols[:-1]):
             kind = class_of(symbol)
             if kind is None or (kind == SILENCE and (classes[-1] == SILENCE or random.random() < 0.2)):
                 continue
             classes.append(kind)
+            sources.append(index)
         last = class_of(symbols[-1])
         if last is not None and last != SILENCE:
             classes.append(last)
+            sources.append(len(symbols) - 1)
         classes.append(SILENCE)
-        phones = np.array(ids_of(symbols), dtype=np.int16)
-        examples.append(Example(f"made-up/{len(examples)}", "made-up", phones, durations.draw(classes, random)))
+        sources.append(len(symbols) - 1)
+        items = durations.draw(classes, random)
+        examples.append(Example(
+            f"made-up/{len(examples)}", "made-up", np.array(ids_of(symbols), dtype=np.int16),
+            np.array(classes, dtype=np.int16)[items], np.array(sources, dtype=np.int16)[items],
+        ))  # fmt: skip
     return examples
 
 
@@ -136,25 +146,28 @@ class ExampleSampler:
         for index, example in enumerate(self.examples):
             self._by_speaker.setdefault(example.speaker, []).append(index)
 
-    def rows(self, step: int) -> list[tuple[Ids, Ids]]:
-        """(phones, codes) of a step's batch."""
+    def rows(self, step: int) -> list[tuple[Ids, Ids, Ids]]:
+        """(phones, codes, places) of a step's batch; places are -1 where they are not known."""
         random = np.random.default_rng((self.seed, step))
         drawn = []
         for index in random.integers(len(self.examples), size=96):
-            first = self.examples[index]
-            phones, codes = first.phones, first.codes
+            row = _row(self.examples[index])
             if random.random() < self.join_share:
-                mates = self._by_speaker[first.speaker]
-                second = self.examples[mates[random.integers(len(mates))]]
-                if len(codes) + len(second.codes) + len(phones) + len(second.phones) <= self.longest:
-                    phones, codes = np.concatenate([phones, second.phones]), np.concatenate([codes, second.codes])
-            if len(phones) + len(codes) <= self.longest:
-                drawn.append((phones, codes))
+                mates = self._by_speaker[self.examples[index].speaker]
+                second = _row(self.examples[mates[random.integers(len(mates))]])
+                if sum(len(part) for part in (*row[:2], *second[:2])) <= self.longest:
+                    later = np.where(second[2] < 0, second[2], second[2] + np.int16(len(row[0])))
+                    row = (
+                        np.concatenate([row[0], second[0]]), np.concatenate([row[1], second[1]]),
+                        np.concatenate([row[2], later]),
+                    )  # fmt: skip
+            if len(row[0]) + len(row[1]) <= self.longest:
+                drawn.append(row)
         drawn.sort(key=lambda row: len(row[0]) + len(row[1]))
         begin = int(random.integers(len(drawn)))
-        chosen: list[tuple[Ids, Ids]] = []
+        chosen: list[tuple[Ids, Ids, Ids]] = []
         for row in drawn[begin:] + drawn[:begin][::-1]:
-            widest = [max(len(pair[part]) for pair in [*chosen, row]) for part in (0, 1)]
+            widest = [max(len(other[part]) for other in [*chosen, row]) for part in (0, 1)]
             if chosen and (len(chosen) + 1) * sum(widest) > self.max_positions:
                 break
             chosen.append(row)
@@ -162,13 +175,23 @@ class ExampleSampler:
 
     def batch(self, step: int) -> T2SBatch:
         """The batch of a step, padded on the right with 0."""
+        return self.guided_batch(step)[0]
+
+    def guided_batch(self, step: int) -> tuple[T2SBatch, torch.Tensor]:
+        """The batch of a step, and places int64 [B, T], -1 where unknown and on padding."""
         rows = self.rows(step)
-        return T2SBatch(*_padded([row[0] for row in rows]), *_padded([row[1] for row in rows]))
+        places, _ = _padded([row[2] for row in rows], -1)
+        return T2SBatch(*_padded([row[0] for row in rows]), *_padded([row[1] for row in rows])), places
 
 
-def _padded(rows: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor]:
+def _row(example: Example) -> tuple[Ids, Ids, Ids]:
+    places = np.full(len(example.codes), -1, np.int16) if example.places is None else example.places
+    return example.phones, example.codes, places
+
+
+def _padded(rows: Sequence[Ids], filler: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     lengths = torch.tensor([len(row) for row in rows])
-    table = torch.zeros(len(rows), int(lengths.max()), dtype=torch.long)
+    table = torch.full((len(rows), int(lengths.max())), filler, dtype=torch.long)
     for index, row in enumerate(rows):
         table[index, : len(row)] = torch.from_numpy(row.astype(np.int64))
     return table, lengths

@@ -1,0 +1,168 @@
+"""The stages acoustic and t2s as functions of a recipe, a speech folder and a work folder.
+
+Both have a first half that needs no codes and a second half that does; without codes (``<part>.codes.npz``, stage quantizer)
+a stage does its first half and says so. All paths below the work folder::
+
+    acoustic/autoencoder.pt, .jsonl    first half: posterior and generator
+    acoustic/joint.pt, .jsonl          second half: prior, flow, style, generator on the prior's latents
+    semantic/follower.pt, .jsonl       first half: classes as stand-ins for codes
+    semantic/t2s.pt, .jsonl            second half: the codes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from core.errors import ConfigurationError
+from gptsovits.configuration import SynthesizerConfig
+from gptsovits.configuration_t2s import T2S_NANO
+from gptsovits.synthesizer import Synthesizer
+from gptsovits.text_to_semantic import TextToSemantic
+from training.pretrain.acoustic import AcousticSettings, train_autoencoder
+from training.pretrain.corpus import Corpus, unseen_speakers
+from training.pretrain.joint import JointSettings, start_from_autoencoder, train_joint
+from training.pretrain.joint_data import SentenceSampler
+from training.pretrain.pitch import PitchTracks
+from training.pretrain.recipe import AcousticRecipe, SemanticRecipe
+from training.pretrain.semantic import (
+    CLASS_COUNT,
+    SemanticSettings,
+    class_shares,
+    start_from_follower,
+    train,
+    with_vocabulary,
+)
+from training.pretrain.semantic_data import (
+    DurationModel,
+    Example,
+    Ids,
+    class_codes,
+    corpus_examples,
+    made_up_examples,
+    phone_ids,
+)
+from training.pretrain.sentences import SentenceSource
+from training.pretrain.speaker_vectors import SpeakerVectors
+from training.pretrain.stages import load_alignments
+
+Report = Callable[[str], None]
+
+
+def stored_codes(corpus: Corpus) -> dict[str, Ids]:
+    """Codes by clip id of all parts that have them; empty before stage quantizer."""
+    codes: dict[str, Ids] = {}
+    for part in sorted({clip.part for clip in corpus.clips}):
+        path = corpus.folder / f"{part}.codes.npz"
+        if path.is_file():
+            with np.load(path) as stored:
+                codes |= {identity: stored[identity].astype(np.int16) for identity in stored.files}
+    return codes
+
+
+def corpus_phones(corpus: Corpus) -> dict[str, Ids]:
+    """Phones by clip id; clips whose text the front end refuses are left out."""
+    found = {}
+    for clip in corpus.clips:
+        phones = phone_ids(clip.text, clip.language)
+        if phones is not None:
+            found[clip.id] = phones
+    return found
+
+
+def open_parts(work: Path, speech: Path, parts: Sequence[str]) -> Corpus:
+    """The named parts that are there, ``real`` at least; held-out clips are refused."""
+    folder = work / "corpus"
+    there = [part for part in parts if (folder / f"{part}.jsonl").is_file()]
+    return Corpus.open(folder, there or ["real"], unseen_speakers(speech))
+
+
+def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.device, report: Report) -> None:
+    """Stage acoustic: the autoencoder, then, when there are codes, prior, flow and style."""
+    folder = work / "acoustic"
+    config = SynthesizerConfig.nano()
+    settings = AcousticSettings(
+        batch=recipe.batch, learning_rate=recipe.learning_rate, minutes=recipe.autoencoder_minutes, seed=recipe.seed
+    )
+    path = train_autoencoder(open_parts(work, speech, ["real"]), speech, folder, config, settings, device, report)
+    corpus = open_parts(work, speech, recipe.joint_parts.split())
+    codes = stored_codes(corpus)
+    if not codes:
+        report("no codes yet: the second half waits for stage quantizer")
+        return
+    sampler = SentenceSampler(
+        corpus, codes, corpus_phones(corpus), PitchTracks.of(corpus), SpeakerVectors.of(corpus), recipe.max_frames,
+        recipe.seed, part_weights={"flite": recipe.flite_weight, "espeak": recipe.espeak_weight},
+    )  # fmt: skip
+    torch.manual_seed(recipe.seed)
+    model = Synthesizer(config)
+    start_from_autoencoder(model, torch.load(path, map_location="cpu", weights_only=True)["average"]["state"])
+    load_quantizer(model, work)
+    joint = JointSettings(max_frames=recipe.max_frames, minutes=recipe.joint_minutes, seed=recipe.seed)
+    train_joint(model, sampler, folder, joint, device, report)
+
+
+def load_quantizer(model: Synthesizer, work: Path) -> None:
+    """Put stage quantizer's projection and codebook into the acoustic model (names of the official weights)."""
+    from safetensors.torch import load_file
+
+    path = work / "quantizer" / "quantizer.safetensors"
+    if not path.is_file():
+        raise ConfigurationError(f"{path}: not found", remedy="timbre pretrain quantizer")
+    stored = load_file(path)
+    state = model.state_dict()
+    unknown = sorted(name for name in stored if name not in state or state[name].shape != stored[name].shape)
+    if unknown:
+        raise ConfigurationError(f"{path}: {unknown[0]} does not fit the acoustic model", "timbre pretrain quantizer")
+    model.load_state_dict({**state, **{name: value.float() for name, value in stored.items()}})
+
+
+def semantic_examples(
+    corpus: Corpus, codes: Mapping[str, Ids], phones: Mapping[str, Ids]
+) -> tuple[list[Example], list[Example]]:
+    """(training, development) examples."""
+    development = [
+        Example(clip.id, clip.speaker, phones[clip.id], codes[clip.id])
+        for clip in corpus.select(split="dev") if clip.id in phones and clip.id in codes and clip.part == "real"
+    ]
+    return corpus_examples(corpus.clips, phones, codes), development
+
+
+def semantic(recipe: SemanticRecipe, speech: Path, work: Path, device: torch.device, report: Report) -> None:
+    """Stage t2s: the follower, then, when there are codes, the network that is shipped."""
+    folder = work / "semantic"
+    corpus = open_parts(work, speech, recipe.parts.split())
+    phones = corpus_phones(corpus)
+    alignments = load_alignments(corpus)
+    classes = {
+        identity: labels for identity, alignment in alignments.items() if (labels := class_codes(alignment)) is not None
+    }
+    follower = TextToSemantic(with_vocabulary(T2S_NANO, CLASS_COUNT))
+    training, development = semantic_examples(corpus, classes, phones)
+    training += made_up_examples(
+        SentenceSource(speech, recipe.seed).sentences(), recipe.made_up_sentences, DurationModel(alignments.values()),
+        recipe.seed,
+    )  # fmt: skip
+    first = SemanticSettings(
+        max_positions=recipe.max_positions, learning_rate=recipe.learning_rate, minutes=recipe.follower_minutes,
+        seed=recipe.seed,
+    )  # fmt: skip
+    torch.manual_seed(recipe.seed)
+    train(follower, training, development, folder, "follower", first, device, report)
+    codes = stored_codes(corpus)
+    if not codes:
+        report("no codes yet: the second half waits for stage quantizer")
+        return
+    rows = T2S_NANO.vocabulary - 1
+    model = TextToSemantic(with_vocabulary(T2S_NANO, rows))
+    pairs = [(codes[identity], labels) for identity, labels in classes.items() if identity in codes]
+    torch.manual_seed(recipe.seed)
+    start_from_follower(model, follower, class_shares(pairs, rows))
+    training, development = semantic_examples(corpus, codes, phones)
+    second = SemanticSettings(
+        max_positions=recipe.max_positions, learning_rate=recipe.learning_rate, minutes=recipe.minutes, seed=recipe.seed
+    )
+    train(model, training, development, folder, "t2s", second, device, report)
