@@ -1,7 +1,7 @@
-"""How fast stage 1 is, and how much memory it takes: python -m benchmarks.validate [--minutes 1 --minutes 5 --minutes 120]
+"""How fast stage 1 is, and how much memory it takes: python -m benchmarks.validate [--minutes 1 --minutes 120]
 
-Every figure comes from a process of its own. Speed is seconds of sound for a second of processor time on one core, so that
-other work on the machine does not count; memory is the growth of the peak over what imports and models take.
+Every figure comes from a process of its own. Speed is seconds of sound for a second of processor time on one core, so
+that other work on the machine does not count; memory is the growth of the peak over what imports and models take.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HISS = 0.004
 
 
 def make_input(folder: Path, minutes: float, noisy: bool) -> Path:
-    """One long recording of the sample voice awb, its sentences again and again, with their text; and three short ones."""
+    """One long recording: the sentences of the sample voice awb again and again, with their text."""
     (folder / "wavs").mkdir(parents=True)
     rows = [line.split("|") for line in (_SAMPLE / "metadata.csv").read_text(encoding="utf-8").splitlines()[1:]]
     waves = [read(_SAMPLE / file) for file, _ in rows]

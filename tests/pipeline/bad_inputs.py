@@ -323,7 +323,7 @@ CASES = (
     Case("two hours in a small file", _bomb, "more than 60 s", {"max_clip_s": 60.0}, listen=True),
     Case("clipped", _sound(lambda s: np.clip(6 * s, -0.9, 0.9)), "are clipped", listen=True),
     Case("far too soft", _sound(lambda s: s * np.float32(0.004), subtype="PCM_24"), "dBFS", listen=True),
-    Case("DC offset", _sound(lambda s: s * np.float32(0.5) + np.float32(0.2)), "offset +0.200", listen=True),
+    Case("DC offset", _sound(lambda s: s * np.float32(0.5) + np.float32(0.2)), "offset +0.20", listen=True),
     Case("telephone sound", _sound(telephone), "upsampled", listen=True),
     Case("music behind the voice", _sound(lambda s: s + melody(len(s))), "sounds like music", listen=True),
     Case("drowned in noise", _sound(lambda s: noisy(s, 0.08)), "SNR", listen=True),
