@@ -75,6 +75,7 @@ class ContentTrainer:
         self.warm_step = 0
         self.step = 0
         self.seconds = 0.0
+        self.stop = False  # set by a signal handler: finish the step, save, return
         folder.mkdir(parents=True, exist_ok=True)
 
     def resume(self) -> bool:
@@ -110,23 +111,25 @@ class ContentTrainer:
         begun = saved = time.monotonic()
         last = self.config.steps if until is None else min(until, self.config.steps)
         sums: dict[str, float] = {}
-        while self.step < last and time.monotonic() - begun < minutes * 60:
+        count = 0
+        while self.step < last and not self.stop and time.monotonic() - begun < minutes * 60:
             started = time.monotonic()
             warm = self.warm_step < self.config.warm_steps
             values = self._warm_step() if warm else self._step()
             self.seconds += time.monotonic() - started
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value
+            count += 1
             done = self.warm_step if warm else self.step
             if done % self.config.log_steps == 0:
-                row = {name: round(value / self.config.log_steps, 4) for name, value in sums.items()}
+                row = {name: round(value / count, 4) for name, value in sums.items()}
                 row |= {"warm_step" if warm else "step": done, "minutes": round(self.seconds / 60, 2)}
                 line = json.dumps(row)
                 with (self.folder / LOG).open("a", encoding="utf-8") as log:
                     log.write(line + "\n")
                 if report:
                     report(line)
-                sums = {}
+                sums, count = {}, 0
             if time.monotonic() - saved > self.config.checkpoint_minutes * 60:
                 self.save()
                 saved = time.monotonic()

@@ -6,6 +6,7 @@ padded. What is padded is silence, and is labelled so.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -21,8 +22,8 @@ from training.pretrain.corpus import RATE_HZ, Clip, Corpus
 
 @dataclass(frozen=True)
 class BatchConfig:
-    """seconds: audio in a batch. shortest_s, longest_s: window lengths. weights: how often a part or language is drawn,
-    against its hours (1 where nothing is said)."""
+    """seconds: audio in a batch. shortest_s, longest_s: window lengths. weights: how often clips of a part, a
+    language or a corpus are drawn, against their hours (1 where nothing is said)."""
 
     seconds: float = 40.0
     shortest_s: float = 1.5
@@ -60,13 +61,15 @@ class BatchSource:
         self._clips = sorted(clips, key=lambda clip: clip.seconds)
         self._corpus, self._alignments, self._augmenter = corpus, alignments, augmenter
         self._config, self._seed, self._pitch = config, seed, pitch or {}
+        self._lengths = np.array([clip.seconds for clip in self._clips])
         chances = np.array([clip.seconds * self._weight(clip) for clip in self._clips])
         self._chances = chances / chances.sum()
         self._names = {name: index for index, name in enumerate(CLASSES)}
 
     def _weight(self, clip: Clip) -> float:
         weights = self._config.weights
-        return weights.get(clip.part, 1.0) * weights.get(clip.language, 1.0)
+        keys = {clip.part, clip.language, clip.path.partition("/")[0]}
+        return math.prod(weights.get(key, 1.0) for key in keys)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
@@ -92,8 +95,7 @@ class BatchSource:
 
     def _near(self, seconds: float) -> npt.NDArray[np.int64]:
         """Indices of clips at least as long as a window, or hardly shorter; all of the longest where few are."""
-        lengths = np.array([clip.seconds for clip in self._clips])
-        low = np.searchsorted(lengths, seconds * 0.85)
+        low = np.searchsorted(self._lengths, seconds * 0.85)
         return np.arange(min(int(low), max(0, len(self._clips) - 64)), len(self._clips))
 
     def _piece(

@@ -42,7 +42,7 @@ class ContentConfig:
     position_groups: int = 16
     classes: int = len(CLASSES)
     dropout: float = 0.0
-    mask_share: float = 0.08
+    mask_share: float = 0.03
     mask_frames: int = 8
 
     def hubert(self) -> HubertConfig:

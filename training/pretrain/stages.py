@@ -27,6 +27,7 @@ from training.pretrain.recipe import ContentRecipe, CorpusRecipe
 from training.pretrain.sentences import MandarinSentences, SentenceSource
 from training.pretrain.synthetic import build_espeak, build_flite
 
+WEIGHTED = ("ljspeech", "vctk", "speechocean762", "aishell", "flite", "espeak")
 Report = Callable[[str], None]
 
 
@@ -72,7 +73,7 @@ def content_trainer(recipe: ContentRecipe, speech: Path, work: Path, device: str
         BatchConfig(
             seconds=recipe.batch_s,
             longest_s=recipe.longest_s,
-            weights={"real": recipe.real_weight, "flite": recipe.flite_weight, "espeak": recipe.espeak_weight},
+            weights={name: float(getattr(recipe, f"{name}_weight")) for name in WEIGHTED},
         ),
         recipe.seed,
         stored_pitch(corpus),
