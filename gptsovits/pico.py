@@ -31,6 +31,18 @@ from gptsovits.text_to_semantic import TextToSemantic
 ARCHITECTURE = "pico"
 DEFAULT_SEED = 20240117
 
+# What a healthy run of random networks meets and a broken one (silence, NaN, clipping, a lost band) misses.
+GATES = """\
+version: 1
+min_sentences: 2
+gates:
+  - {metric: level_dbfs, protocol: tts, limit: -90, statistic: worst, why: something is heard}
+  - {metric: peak_dbfs, protocol: tts, limit: 0, statistic: worst, why: nothing clips}
+  - {metric: bandwidth_hz, protocol: tts, limit: 1000, why: the band is not lost}
+  - {metric: level_dbfs, protocol: copy, limit: -90, statistic: worst, why: something is heard}
+  - {metric: peak_dbfs, protocol: copy, limit: 0, statistic: worst, why: nothing clips}
+"""
+
 
 def hubert_sizes(width: int) -> dict[str, Any]:
     """Sizes of a tiny HuBERT with 50 frames a second, as transformers' HubertConfig takes them."""
@@ -95,6 +107,7 @@ def make_pico(folder: Path, name: str = "pico", seed: int = DEFAULT_SEED) -> Bas
         languages=("zh", "en", "ja", "ko", "yue"),
         speaker_encoder="ge2e",
     )
+    (folder / "gates.yaml").write_text(GATES, encoding="utf-8")
     write_base(base)
     return base
 

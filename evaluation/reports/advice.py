@@ -4,8 +4,8 @@ from __future__ import annotations
 
 ADVICE: dict[str, tuple[str, str]] = {
     "pesq_nb": (
-        "The model cannot reproduce these recordings faithfully. Look at the report of stage 1: noise, reverberation and "
-        "clipping are the usual causes. Record again closer to the microphone in a quiet, furnished room.",
+        "The model cannot reproduce these recordings faithfully. Look at the report of stage 1: noise, reverberation "
+        "and clipping are the usual causes. Record again closer to the microphone in a quiet, furnished room.",
         "模型无法忠实还原这些录音。请看第一阶段的报告：噪声、混响和削波是最常见的原因。请在安静、有家具的房间里靠近话筒重新录制。",
     ),
     "stoi": (
@@ -14,8 +14,8 @@ ADVICE: dict[str, tuple[str, str]] = {
         "经过模型之后，词语变得难以听清。请检查录音中的噪声和混响。",
     ),
     "phone_error_rate": (
-        "The voice does not say what the text says. Check that every line of metadata.csv matches its recording word for word, "
-        "then add more recordings.",
+        "The voice does not say what the text says. Check that every line of metadata.csv matches its recording word "
+        "for word, then add more recordings.",
         "合成的内容与文本不符。请逐句核对 metadata.csv 与录音是否完全一致，然后再补充一些录音。",
     ),
     "failed_sentences": (
@@ -24,7 +24,8 @@ ADVICE: dict[str, tuple[str, str]] = {
         "太多句子提前结束、重复或拖得过长。通常是文本不符或录音中的长静音造成的；请改正，或减少训练步数。",
     ),
     "speaker_similarity": (
-        "The voice does not sound like its own recordings. Make sure that only one person speaks in them, and add a minute more.",
+        "The voice does not sound like its own recordings. Make sure that only one person speaks in them, and add a "
+        "minute more.",
         "合成的声音不像录音中的本人。请确认录音里只有一个人说话，并再补充一分钟录音。",
     ),
     "dnsmos": (
@@ -37,7 +38,8 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "peak_dbfs": ("The audio clips. Record at a lower level.", "声音削波。请降低录音电平。"),
     "bandwidth_hz": (
-        "The voice sounds like a telephone. Use recordings of at least 16 kHz that were never sent through a phone or messenger.",
+        "The voice sounds like a telephone. Use recordings of at least 16 kHz that were never sent through a phone or "
+        "messenger.",
         "声音听起来像电话。请使用至少 16 kHz、没有经过电话或聊天软件压缩的录音。",
     ),
     "memorisation": (

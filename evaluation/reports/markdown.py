@@ -37,10 +37,11 @@ def markdown(verdicts: Verdicts, measured: Measurements) -> str:
         state = "ok" if item.passed else ("**red**" if item.gate.blocks else "low, does not block")
         interval = "-" if item.low is None else f"{number(item.low)} to {number(item.high)}"
         statistic = "" if item.gate.statistic == "mean" else f" ({item.gate.statistic})"
-        lines.append(
-            f"| {item.metric.title}{statistic} | {item.gate.protocol} | {number(item.value)} | {limit_text(item)} | {interval} "
-            f"| {number(item.base)} | {number(item.production)} | {state} |"
-        )
+        cells = (
+            f"{item.metric.title}{statistic}", item.gate.protocol, number(item.value), limit_text(item), interval,
+            number(item.base), number(item.production), state,
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
     for item in red:
         lines += ["", f"**{item.metric.title}**: {item.reason}. {advice(item.gate.metric)[0]}"]
         if item.worst_file:

@@ -1,0 +1,126 @@
+"""Stage 4: speak and copy what was held out, measure it (cached), decide every gate (always anew).
+
+held-out slices, adapter -> samples/*.wav, measurements.json -> gates.json, junit.xml, metrics.txt, report.md,
+report.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from audio.reader import read
+from core.errors import CheckFailedError, TimbreError
+from core.recipe import EvaluateRecipe
+from evaluation.gates import GATES_FILE, Verdicts, decide, read_gates
+from evaluation.judge import Judge, Plan, Recording
+from evaluation.measurements import Measurements, read_measurements
+from evaluation.reports.machine import gates_json, junit_xml, open_metrics
+from evaluation.reports.markdown import markdown
+from evaluation.reports.page import report_page
+from inference.engine import Engine, EngineSettings
+from inference.voice import load_voice
+from pipeline.exported import exported_base
+from pipeline.stages import StageContext
+from pipeline.validate.report import JSON_FILE
+from registry.errors import NotFoundError, RetiredError
+from registry.open import open_registry
+
+MEASUREMENTS_IN_PACKAGE = "measurements.json"
+
+
+class EvaluateStage:
+    """Runs the exported graphs through the engine that will serve the voice."""
+
+    version = 1
+
+    def run(self, context: StageContext) -> Mapping[str, Any]:
+        """Measures; decides nothing. Raises InputError when too little was held out."""
+        recipe = context.section(EvaluateRecipe)
+        exported = exported_base(context.base, context.root, context.registry, progress=context.progress)
+        with Engine(exported, EngineSettings(profile=recipe.profile)) as engine:
+            voice = load_voice(context.inputs["finetune"], exported, name=context.voice.name, version=context.key[:12])
+            measured = Judge(engine).measure(
+                voice,
+                held_out_recordings(context.inputs["validate"]),
+                Plan(recipe.seeds, recipe.fixed_sentences),
+                context.output,
+                context.progress,
+                memorisation=_memorisation(context.inputs["finetune"]),
+            )
+        measured.write(context.output)
+        return {"sentences": len(measured.adapted.tts), "copies": len(measured.adapted.copy)}
+
+    def decide(self, context: StageContext, measured: Path) -> Mapping[str, Any]:
+        """Writes every report. Raises CheckFailedError naming the red gates."""
+        values = read_measurements(measured)
+        gates = read_gates(context.base.folder / GATES_FILE)
+        verdicts = decide(gates, values, production_measurements(context.registry, context.voice.name))
+        _write_reports(context, measured, values, verdicts)
+        if not verdicts.passed:
+            reasons = "; ".join(item.reason for item in verdicts.red)
+            raise CheckFailedError(
+                f"{context.voice.name}: {len(verdicts.red)} of {len(verdicts.verdicts)} gates are red: {reasons}",
+                f"open {context.report / 'report.html'}: it says what to do about each",
+            )
+        return {"gates": len(verdicts.verdicts), "passed": True}
+
+
+def held_out_recordings(validated: Path) -> list[Recording]:
+    """The held-out slices of stage 1's output, at the base's rate."""
+    slices = json.loads((validated / JSON_FILE).read_text(encoding="utf-8"))["slices"]
+    return [
+        Recording(item["id"], item["text"], item["language"], read(validated / item["file"]))
+        for item in slices
+        if item["held_out"]
+    ]
+
+
+def production_measurements(registry: str, voice: str) -> Measurements | None:
+    """What production's version measured, or None when there is none or it cannot be read (a damaged one is not a
+    limit).
+    """
+    import tempfile
+
+    store = open_registry(registry)
+    try:
+        manifest = store.resolve(voice)
+        data = store.read_file(manifest, MEASUREMENTS_IN_PACKAGE)
+    except (NotFoundError, RetiredError):
+        return None
+    except TimbreError:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "measurements.json").write_bytes(data)
+        return read_measurements(Path(folder))
+
+
+def _memorisation(finetuned: Path) -> float | None:
+    path = finetuned / "training.json"
+    if not path.is_file():
+        return None
+    value = json.loads(path.read_text(encoding="utf-8")).get("memorisation")
+    return None if value is None else float(value)
+
+
+def _write_reports(context: StageContext, measured: Path, values: Measurements, verdicts: Verdicts) -> None:
+    curve = context.inputs["finetune"] / "training.svg"
+    commit = context.origin.commit[:12]
+    about = f"voices/{context.voice.name}" + (f" at {commit} by {context.origin.author}" if commit else "")
+    files = {
+        "gates.json": gates_json(verdicts, values),
+        "junit.xml": junit_xml(verdicts, values),
+        "metrics.txt": open_metrics(verdicts, values),
+        "report.md": markdown(verdicts, values),
+        "report.html": report_page(
+            verdicts,
+            values,
+            measured,
+            curve_svg=curve.read_text(encoding="utf-8") if curve.is_file() else "",
+            about=about,
+        ),
+    }
+    for name, text in files.items():
+        (context.report / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,222 @@
+"""Every gate can turn red, a relative limit compares with the right thing, and nothing unmeasured ever passes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import soundfile
+
+from core.errors import ConfigurationError, InputError
+from evaluation.gates import GateSet, decide, read_gates
+from evaluation.measurements import Group, Measurements, Sample, read_measurements
+from evaluation.metrics.catalogue import METRICS, Direction, Protocol
+from evaluation.reports.advice import ADVICE, advice
+from evaluation.reports.machine import gates_json, junit_xml, open_metrics
+from evaluation.reports.markdown import markdown
+from evaluation.reports.page import report_page
+from evaluation.texts import fixed_sentences
+
+GOOD = {
+    "pesq_nb": 3.6, "pesq_wb": 3.2, "stoi": 0.95, "estoi": 0.9, "dnsmos": 3.2, "level_dbfs": -20.0, "peak_dbfs": -2.0,
+    "bandwidth_hz": 7000.0, "phone_error_rate": 0.1, "failed_sentences": 0.0, "speaker_similarity": 0.95,
+}  # fmt: skip
+LIMITS = {
+    "pesq_nb": 3.5, "pesq_wb": 3.0, "stoi": 0.85, "estoi": 0.8, "dnsmos": 2.8, "level_dbfs": -35.0, "peak_dbfs": 0.0,
+    "bandwidth_hz": 5000.0, "phone_error_rate": 0.2, "failed_sentences": 0.05, "speaker_similarity": 0.85,
+    "memorisation": 1.5,
+}  # fmt: skip
+
+
+def samples(protocol: str, values: dict[str, float], count: int = 6) -> tuple[Sample, ...]:
+    chosen = {name: value for name, value in values.items() if Protocol(protocol) in METRICS[name].protocols}
+    return tuple(
+        Sample(f"s{index}", f"Sentence {index}.", "held-out", 1, f"samples/tts-voice-s{index}-1.wav", chosen)
+        for index in range(count)
+    )
+
+
+def measured(
+    values: dict[str, float] | None = None, *, base: dict[str, float] | None = None, count: int = 6
+) -> Measurements:
+    values, base = GOOD | (values or {}), GOOD | (base or {})
+    return Measurements(
+        voice="ada", base="pico", base_digest="b" * 64, profile="fp32", texts_version="1",
+        adapted=Group(samples("copy", values, count), samples("tts", values, count)),
+        plain=Group(samples("copy", base, count), samples("tts", base, count)),
+        real={"speaker_similarity": 0.8}, models={"dnsmos": "sha256:abc"}, memorisation=1.1,
+    )  # fmt: skip
+
+
+def gate_lines() -> list[dict[str, object]]:
+    return [
+        {"metric": name, "protocol": str(METRICS[name].protocols[0]), "limit": limit} for name, limit in LIMITS.items()
+    ]
+
+
+def gates_of(tmp_path: Path, lines: list[dict[str, object]], **top: object) -> GateSet:
+    path = tmp_path / "gates.yaml"
+    path.write_text(json.dumps({"version": 1, "min_sentences": 5, "gates": lines, **top}))
+    return read_gates(path)
+
+
+def test_a_good_voice_passes_every_gate(tmp_path: Path) -> None:
+    verdicts = decide(gates_of(tmp_path, gate_lines()), measured())
+    assert verdicts.passed and len(verdicts.verdicts) == len(METRICS)
+
+
+@pytest.mark.parametrize("name", sorted(LIMITS))
+def test_every_gate_turns_red(tmp_path: Path, name: str) -> None:
+    """A value just beyond the limit, and no value at all, each turn this gate red and no other."""
+    gates = gates_of(tmp_path, gate_lines())
+    beyond = LIMITS[name] - 0.01 if METRICS[name].direction is Direction.HIGHER else LIMITS[name] + 0.01
+    if name == "memorisation":
+        poor, absent = replace(measured(), memorisation=beyond), replace(measured(), memorisation=None)
+    else:
+        poor = measured({name: beyond})
+        absent = measured()
+        strip = {n: v for n, v in GOOD.items() if n != name}
+        absent = replace(absent, adapted=Group(samples("copy", strip), samples("tts", strip)))
+    for values in (poor, absent):
+        verdicts = decide(gates, values)
+        assert [item.gate.metric for item in verdicts.red] == [name]
+        assert not verdicts.passed and verdicts.red[0].reason
+
+
+@pytest.mark.parametrize(("value", "passed"), [(3.49, False), (3.5, True)])
+def test_the_boundary_itself_passes(tmp_path: Path, value: float, passed: bool) -> None:
+    gates = gates_of(tmp_path, [{"metric": "pesq_nb", "protocol": "copy", "limit": 3.5}])
+    assert decide(gates, measured({"pesq_nb": value})).passed is passed
+
+
+def test_one_unmeasurable_sample_is_a_miss_and_is_named(tmp_path: Path) -> None:
+    values = measured()
+    broken = replace(values.adapted.tts[2], values={"failed_sentences": 0.0}, unmeasurable={"dnsmos": "is silent"})
+    tts = (*values.adapted.tts[:2], broken, *values.adapted.tts[3:])
+    gates = gates_of(tmp_path, [{"metric": "dnsmos", "protocol": "tts", "limit": 2.0}])
+    verdict = decide(gates, replace(values, adapted=Group(values.adapted.copy, tts))).verdicts[0]
+    assert not verdict.passed and "1 of 6" in verdict.reason and "silent" in verdict.reason
+
+
+def test_too_few_sentences_decide_nothing(tmp_path: Path) -> None:
+    verdicts = decide(gates_of(tmp_path, gate_lines()), measured(count=4))
+    assert not verdicts.passed and "too few" in verdicts.red[0].reason
+
+
+def test_relative_limits(tmp_path: Path) -> None:
+    line = {"metric": "stoi", "protocol": "copy", "base_margin": 0.02, "production_margin": 0.01}
+    gates = gates_of(tmp_path, [line])
+    assert decide(gates, measured({"stoi": 0.93})).passed
+    against_base = decide(gates, measured({"stoi": 0.92})).verdicts[0]
+    assert not against_base.passed and "base without adapter" in against_base.reason
+    better = measured({"stoi": 0.99})
+    against_production = decide(gates, measured({"stoi": 0.94}), better).verdicts[0]
+    assert not against_production.passed and "production" in against_production.reason
+    assert decide(gates, measured({"stoi": 0.94}), replace(better, base_digest="c" * 64)).passed
+
+
+def test_the_worst_sentence_can_decide(tmp_path: Path) -> None:
+    values = measured()
+    worst = replace(values.adapted.copy[3], values={**values.adapted.copy[3].values, "stoi": 0.5}, file="samples/w.wav")
+    copy = (*values.adapted.copy[:3], worst, *values.adapted.copy[4:])
+    poor = replace(values, adapted=Group(copy, values.adapted.tts))
+    mean = gates_of(tmp_path, [{"metric": "stoi", "protocol": "copy", "limit": 0.85}])
+    strict = gates_of(tmp_path, [{"metric": "stoi", "protocol": "copy", "limit": 0.85, "statistic": "worst"}])
+    assert decide(mean, poor).passed
+    verdict = decide(strict, poor).verdicts[0]
+    assert not verdict.passed and verdict.worst_file == "samples/w.wav"
+
+
+def test_gates_that_do_not_block_are_shown_and_let_through(tmp_path: Path) -> None:
+    lines = [
+        {"metric": "stoi", "protocol": "copy", "limit": 0.85},
+        {"metric": "dnsmos", "protocol": "tts", "limit": 4.9, "blocks": False},
+    ]
+    verdicts = decide(gates_of(tmp_path, lines), measured())
+    assert verdicts.passed and not verdicts.verdicts[1].passed
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([], "at least one gate"),
+        ([{"metric": "stoi", "protocol": "copy"}], "can never fail"),
+        ([{"metric": "stoi", "protocol": "tts", "limit": 1}], "no meaning under tts"),
+        ([{"metric": "pesk", "protocol": "copy", "limit": 1}], "no metric named 'pesk'"),
+        ([{"metric": "stoi", "protocol": "sing", "limit": 1}], "sing"),
+        ([{"metric": "stoi", "protocol": "copy", "limit": "high"}], "'high' is not a number"),
+        ([{"metric": "stoi", "protocol": "copy", "limit": True}], "True is not a number"),
+        ([{"metric": "stoi", "protocol": "copy", "limits": 1}], "unknown key"),
+        ([{"metric": "stoi", "protocol": "copy", "limit": 1}] * 2, "listed twice"),
+        (["stoi"], "needs at least"),
+    ],
+)
+def test_bad_gate_files_are_named(tmp_path: Path, lines: list[object], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        gates_of(tmp_path, lines)  # type: ignore[arg-type]
+
+
+def test_missing_and_unreadable_gate_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="nothing says when a voice is good"):
+        read_gates(tmp_path / "gates.yaml")
+    (tmp_path / "gates.yaml").write_text("gates: !!python/object:os.system []")
+    with pytest.raises(ConfigurationError, match="not YAML"):
+        read_gates(tmp_path / "gates.yaml")
+
+
+def test_measurements_come_back_as_written(tmp_path: Path) -> None:
+    values = measured()
+    values.write(tmp_path)
+    assert read_measurements(tmp_path) == values
+    (tmp_path / "measurements.json").write_text("{}")
+    with pytest.raises(InputError, match="measurements"):
+        read_measurements(tmp_path)
+
+
+def test_reports_say_the_same(tmp_path: Path) -> None:
+    values = measured({"stoi": 0.5})
+    verdicts = decide(gates_of(tmp_path, gate_lines()), values)
+    data = json.loads(gates_json(verdicts, values))
+    assert data["passed"] is False and data["gates"]["stoi_copy"]["value"] == pytest.approx(0.5)
+    assert data["gates"]["dnsmos_copy"]["model"].endswith("sha256:abc")
+    suite = ElementTree.fromstring(junit_xml(verdicts, values)).find("testsuite")
+    assert suite is not None and (suite.get("tests"), suite.get("failures")) == (str(len(METRICS)), "1")
+    message = suite.find("testcase/failure").get("message")  # type: ignore[union-attr]
+    assert message is not None and "0.500" in message and "0.85" in message and ".wav" in message
+    metrics = open_metrics(verdicts, values)
+    assert 'voice_quality_gate_passed{voice="ada",gate="stoi_copy"} 0' in metrics and metrics.endswith("# EOF\n")
+    table = markdown(verdicts, values)
+    assert "failed 1 gate" in table and "**red**" in table
+
+
+def test_the_page_needs_nothing_else_and_speaks_two_languages(tmp_path: Path) -> None:
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    time = np.arange(16_000) / 16_000
+    for index in range(6):
+        for name in (f"real-s{index}.wav", f"tts-voice-s{index}-1.wav"):
+            soundfile.write(folder / name, 0.3 * np.sin(2 * np.pi * 200 * time), 16_000)
+    values = measured({"stoi": 0.5})
+    failed = replace(values.adapted.tts[0], failures=("loops: <b>&",), text="A <script> tag")
+    values = replace(values, adapted=Group(values.adapted.copy, (failed, *values.adapted.tts[1:])))
+    page = report_page(decide(gates_of(tmp_path, gate_lines()), values), values, tmp_path, about="voices/ada")
+    assert page.index("Failed: STOI") < page.index("<table>")
+    assert "http" not in page and "<script" not in page.replace("<script>", "", 0).split("<style>")[0]
+    assert "A &lt;script&gt; tag" in page and "loops: &lt;b&gt;&amp;" in page
+    assert page.count("<audio") >= 13 and page.count("data:image/png") == 12
+    assert "未通过" in page and "该怎么办" in page
+    assert len(page) < 3_000_000
+
+
+def test_every_metric_has_advice_and_every_language_sentences() -> None:
+    assert all(all(advice(name)) for name in METRICS)
+    assert set(ADVICE) <= set(METRICS)
+    for language, count in (("en", 40), ("zh", 30)):
+        texts = fixed_sentences(language)
+        assert len(texts) == len(set(texts)) == count
+    with pytest.raises(ConfigurationError, match="'ja'"):
+        fixed_sentences("ja")
