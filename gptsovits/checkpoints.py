@@ -194,7 +194,7 @@ def load_weights(
 
 def save_safetensors(checkpoint: Checkpoint, path: Path) -> None:
     """Writes the checkpoint with kind, version, configuration and info in the file's metadata. Atomic."""
-    about = {"kind": checkpoint.kind, "version": checkpoint.version, "config": checkpoint.config, "info": checkpoint.info}
+    about = {key: getattr(checkpoint, key) for key in ("kind", "version", "config", "info")}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     # clone: tensors that share memory are refused by the format
@@ -204,7 +204,7 @@ def save_safetensors(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def write_upstream(checkpoint: Checkpoint, path: Path) -> None:
-    """Writes a voice file that upstream's own tools open: half precision, its names, its configuration class, its label.
+    """Writes a voice file that upstream's own tools open: half precision, its names, its configuration class and label.
 
     `enc_q.` is left out, as upstream does. Raises InputError for versions that upstream does not have and for weights
     that half precision cannot hold; ConfigurationError when the configuration that upstream builds from is absent.
