@@ -259,6 +259,46 @@ def parameter_rows(speaker: TorchSpeaker, encoder: ContentEncoder) -> list[Row]:
     ]  # fmt: skip
 
 
+def speaker_of_work(work: Path) -> tuple[TorchSpeaker, ContentEncoder]:
+    """The checkpoints of a pretraining folder, ready to speak."""
+    from gptsovits.ge2e import load_ge2e
+    from training.pretrain.content import load_averaged
+    from training.pretrain.pack import load_acoustic, load_semantic
+
+    encoder, synthesizer = load_averaged(work / "content"), load_acoustic(work)
+    return TorchSpeaker(load_semantic(work), synthesizer, codes_with(encoder, synthesizer), load_ge2e()), encoder
+
+
+def speaker_of_base(name: str) -> tuple[TorchSpeaker, ContentEncoder]:
+    """A packed nano base by name or folder, ready to speak, with its recogniser."""
+    from core.base import load_base
+    from gptsovits.base_networks import load_content_encoder, load_synthesizer, load_text_to_semantic
+    from gptsovits.checkpoints import read_state_dict
+    from gptsovits.ge2e import load_ge2e
+    from training.pretrain.content_network import ContentConfig
+    from training.pretrain.pack import RECOGNISER
+
+    base = load_base(name)
+    encoder = ContentEncoder(ContentConfig())
+    encoder.hubert = load_content_encoder(base).float()
+    head = read_state_dict(base.file_path(RECOGNISER, None))
+    encoder.ctc_head.load_state_dict({key: value.float() for key, value in head.items()})
+    synthesizer = load_synthesizer(base).float()
+    t2s = load_text_to_semantic(base).float()
+    return TorchSpeaker(t2s, synthesizer, codes_with(encoder, synthesizer), load_ge2e()), encoder
+
+
+def codes_with(encoder: ContentEncoder, synthesizer: Synthesizer) -> Callable[[Floats], npt.NDArray[np.int64]]:
+    """wave [T] at 16 kHz -> codes [N], by the content encoder and the acoustic model's quantizer."""
+    from training.pretrain.quantizer import content_features
+
+    def codes(wave: Floats) -> npt.NDArray[np.int64]:
+        features = torch.from_numpy(content_features(encoder.eval(), wave)).T.unsqueeze(0)
+        return synthesizer.extract_codes(features)[0, 0].numpy()
+
+    return codes
+
+
 def measure(
     speaker: TorchSpeaker, encoder: ContentEncoder, speech: Path, sentences: int = 200, report: Report = lambda line: None
 ) -> list[Row]:

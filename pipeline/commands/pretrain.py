@@ -127,3 +127,54 @@ def t2s(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) 
 
     torch.set_num_threads(threads)
     speech_stages.semantic(load_nano_recipe(recipe_file).t2s, speech, work, torch.device(device), click.echo)
+
+
+@pretrain.command("pack")
+@paths
+@click.option("--to", "target", type=click.Path(path_type=Path, file_okay=False), default=Path("bases/nano"), show_default=True)
+def pack(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
+    """Write the trained networks as a base: fp16 weights, base.yaml with digests."""
+    from training.pretrain.pack import pack as write
+
+    base = write(work, target)
+    for item in base.files:
+        click.echo(f"{item.path}  {(target / item.path).stat().st_size / 1e6:.2f} MB  {item.sha256}")
+
+
+@pretrain.command("measure")
+@paths
+@click.option("--base", "base_name", default="", help="Measure this base (a name or folder) instead of the checkpoints.")
+@click.option("--sentences", default=200, show_default=True, help="Sentences over which failures are counted; 0 for none.")
+@click.option("--temperature", default=None, type=float, help="Sampling temperature of the codes.")
+@click.option("--noise-scale", default=None, type=float, help="Spread of the acoustic prior.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table.")
+def measure(
+    recipe_file: Path, speech: Path, work: Path, base_name: str, sentences: int, temperature: float | None,
+    noise_scale: float | None, as_json: bool, as_markdown: bool,
+) -> None:
+    """The table of the model card: copy synthesis, phone and word errors, failures, likeness, sizes."""
+    import dataclasses
+
+    import torch
+
+    from pipeline.nano_measure import measure as rows_of
+    from pipeline.nano_measure import speaker_of_base, speaker_of_work
+
+    torch.set_num_threads(1)
+    speaker, encoder = speaker_of_base(base_name) if base_name else speaker_of_work(work)
+    if temperature is not None:
+        speaker.sampling = dataclasses.replace(speaker.sampling, temperature=temperature)
+    if noise_scale is not None:
+        speaker.noise_scale = noise_scale
+    rows = rows_of(speaker, encoder, speech, sentences, lambda line: click.echo(line, err=True))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(row) | {"met": row.met} for row in rows], indent=1))
+        return
+    if as_markdown:
+        click.echo("| measure | value | limit | met | count |\n|---|---|---|---|---|")
+    for row in rows:
+        limit = "" if row.limit is None else f"{'>=' if row.higher_is_better else '<='} {row.limit:g}"
+        met = {True: "yes", False: "no", None: ""}[row.met]
+        cells = (row.measure, f"{row.value:.3f}", limit, met, str(row.count))
+        click.echo("| " + " | ".join(cells) + " |" if as_markdown else "  ".join(cell for cell in cells if cell))

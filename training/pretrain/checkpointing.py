@@ -102,3 +102,14 @@ def load_checkpoint(
     average.updates = content["average"]["updates"]
     torch.set_rng_state(content["random"])
     return Clock(**content["clock"]), content["extra"]
+
+
+def averaged(network: nn.Module, path: Path) -> nn.Module:
+    """Load the average of a training checkpoint. ConfigurationError when it is absent or of another network."""
+    if not path.is_file():
+        raise ConfigurationError(f"{path}: not found", remedy="timbre pretrain acoustic; timbre pretrain t2s")
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["average"]["state"])
+    except RuntimeError as error:
+        raise ConfigurationError(f"{path}: {error}", remedy="move it away and train again") from error
+    return network.eval()

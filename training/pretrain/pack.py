@@ -6,9 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from core import base as base_module
 from core.base import Base, write_base
 from core.digests import digest_file
@@ -20,6 +17,7 @@ from gptsovits.configuration import SynthesizerConfig
 from gptsovits.configuration_t2s import T2S_NANO
 from gptsovits.synthesizer import Synthesizer
 from gptsovits.text_to_semantic import TextToSemantic
+from training.pretrain.checkpointing import averaged
 from training.pretrain.content import load_averaged
 from training.pretrain.content_network import ContentEncoder
 
@@ -36,17 +34,6 @@ LICENCES = (
     ("espeak-ng (synthetic training data)", "GPL-3.0-or-later (the program)", "https://github.com/espeak-ng/espeak-ng"),
     ("speaker encoder (not included; the resemblyzer package)", "Apache-2.0", "https://github.com/resemble-ai/Resemblyzer"),
 )
-
-
-def averaged(network: nn.Module, path: Path) -> nn.Module:
-    """Load the average of a training checkpoint. ConfigurationError when it is absent or of another network."""
-    if not path.is_file():
-        raise ConfigurationError(f"{path}: not found", remedy="timbre pretrain acoustic; timbre pretrain t2s")
-    try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["average"]["state"])
-    except RuntimeError as error:
-        raise ConfigurationError(f"{path}: {error}", remedy="move it away and train again") from error
-    return network.eval()
 
 
 def load_acoustic(work: Path) -> Synthesizer:

@@ -84,7 +84,9 @@ class SemanticRecipe:
     made_up_sentences: int = setting(6000, "sentences with drawn durations in the first half", low=0)
     max_positions: int = setting(3000, "phones and codes in a batch, padding included", low=100)
     learning_rate: float = setting(8e-4, "highest learning rate", low=0)
-    follower_minutes: float = setting(28.0, "training on stand-ins", "min", low=0)
+    guide: float = setting(0.5, "weight of the loss that shows attention the next phone", low=0)
+    phrase_minutes: float = setting(8.0, "training on stand-ins of one to four words", "min", low=0)
+    follower_minutes: float = setting(12.0, "training on stand-ins of whole sentences", "min", low=0)
     minutes: float = setting(45.0, "training on codes", "min", low=0)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from core.errors import ConfigurationError, InputError
 from gptsovits.text_to_semantic import T2SBatch
 from text.frontend import phonemize
 from text.recognition import CLASSES, SILENCE, class_of
-from text.symbols import ids_of
+from text.symbols import ids_of, phones_of
 from training.pretrain.alignment import UNKNOWN, Alignment
 from training.pretrain.corpus import Clip
 
@@ -56,8 +57,43 @@ def class_codes(alignment: Alignment) -> Ids | None:
     return labels.astype(np.int16)
 
 
-def corpus_examples(clips: Iterable[Clip], phones: Mapping[str, Ids], codes: Mapping[str, Ids]) -> list[Example]:
-    """Examples of the training clips that have both phones and codes, at a speaking rate that a text can have."""
+def places_of(alignment: Alignment, phones: Ids, count: int) -> Ids:
+    """For each of ``count`` codes the index of its phone in the text [P], -1 where alignment and text disagree.
+
+    A pause belongs to the mark that stands there, else to the phone before it; what follows the alignment's end, to the last.
+    """
+    kinds = [class_of(symbol) for symbol in phones_of(int(phone) for phone in phones)]
+    text = [(kind, index) for index, kind in enumerate(kinds) if kind is not None and kind != SILENCE]
+    names = {name: index for index, name in enumerate(CLASSES)}
+    spoken = [(names[name], index) for index, name in enumerate(alignment.phones) if names[name] != SILENCE]
+    place_of_segment = {}
+    matcher = SequenceMatcher(None, [kind for kind, _ in text], [kind for kind, _ in spoken], autojunk=False)
+    for block in matcher.get_matching_blocks():
+        for offset in range(block.size):
+            place_of_segment[spoken[block.b + offset][1]] = text[block.a + offset][1]
+    places: list[int] = []
+    before = -1
+    for index, name in enumerate(alignment.phones):
+        if names[name] == SILENCE:
+            following = before + 1
+            marked = following < len(kinds) and kinds[following] == SILENCE
+            places.append(following if marked else max(before, 0) if index == 0 or before >= 0 else -1)
+        else:
+            before = place_of_segment.get(index, -1)
+            places.append(before)
+    places.append(len(phones) - 1)
+    centres = CODE_S * (np.arange(count) + 0.5)
+    return np.array(places, dtype=np.int16)[np.searchsorted(np.asarray(alignment.ends_s), centres, side="right")]
+
+
+def corpus_examples(
+    clips: Iterable[Clip], phones: Mapping[str, Ids], codes: Mapping[str, Ids],
+    alignments: Mapping[str, Alignment] | None = None,
+) -> list[Example]:
+    """Examples of the training clips that have both phones and codes, at a speaking rate that a text can have.
+
+    alignments: where they are known, examples carry places.
+    """
     examples = []
     for clip in clips:
         if clip.split != "train" or clip.id not in codes or clip.id not in phones:
@@ -65,7 +101,9 @@ def corpus_examples(clips: Iterable[Clip], phones: Mapping[str, Ids], codes: Map
         ratio = len(codes[clip.id]) / max(1, len(phones[clip.id]))
         # 25 codes a second: below 1 a phone or above 8 means that text and speech do not belong together.
         if len(codes[clip.id]) >= 5 and 1.0 <= ratio <= 8.0:
-            examples.append(Example(clip.id, clip.speaker, phones[clip.id], codes[clip.id]))
+            alignment = (alignments or {}).get(clip.id)
+            places = None if alignment is None else places_of(alignment, phones[clip.id], len(codes[clip.id]))
+            examples.append(Example(clip.id, clip.speaker, phones[clip.id], codes[clip.id], places))
     return examples
 
 
@@ -127,6 +165,16 @@ def made_up_examples(
             np.array(classes, dtype=np.int16)[items], np.array(sources, dtype=np.int16)[items],
         ))  # fmt: skip
     return examples
+
+
+def short_sentences(sentences: Iterator[str], seed: int, longest: int = 4) -> Iterator[str]:
+    """One to ``longest`` words out of each sentence: alignment is found first where there is little to get lost in."""
+    random = np.random.default_rng(seed)
+    for sentence in sentences:
+        words = sentence.rstrip(".?!").replace(",", "").split()
+        count = int(random.integers(1, longest + 1))
+        first = int(random.integers(max(1, len(words) - count)))
+        yield " ".join(words[first : first + count]) + "."
 
 
 class ExampleSampler:

@@ -5,7 +5,8 @@ a stage does its first half and says so. All paths below the work folder::
 
     acoustic/autoencoder.pt, .jsonl    first half: posterior and generator
     acoustic/joint.pt, .jsonl          second half: prior, flow, style, generator on the prior's latents
-    semantic/follower.pt, .jsonl       first half: classes as stand-ins for codes
+    semantic/phrases.pt, .jsonl        first half: classes as stand-ins for codes, one to four words
+    semantic/follower.pt, .jsonl       first half: whole sentences
     semantic/t2s.pt, .jsonl            second half: the codes
 """
 
@@ -23,6 +24,8 @@ from gptsovits.configuration_t2s import T2S_NANO
 from gptsovits.synthesizer import Synthesizer
 from gptsovits.text_to_semantic import TextToSemantic
 from training.pretrain.acoustic import AcousticSettings, train_autoencoder
+from training.pretrain.alignment import Alignment
+from training.pretrain.checkpointing import averaged
 from training.pretrain.corpus import Corpus, unseen_speakers
 from training.pretrain.joint import JointSettings, start_from_autoencoder, train_joint
 from training.pretrain.joint_data import SentenceSampler
@@ -44,6 +47,7 @@ from training.pretrain.semantic_data import (
     corpus_examples,
     made_up_examples,
     phone_ids,
+    short_sentences,
 )
 from training.pretrain.sentences import SentenceSource
 from training.pretrain.speaker_vectors import SpeakerVectors
@@ -121,37 +125,46 @@ def load_quantizer(model: Synthesizer, work: Path) -> None:
 
 
 def semantic_examples(
-    corpus: Corpus, codes: Mapping[str, Ids], phones: Mapping[str, Ids]
+    corpus: Corpus, codes: Mapping[str, Ids], phones: Mapping[str, Ids], alignments: Mapping[str, Alignment]
 ) -> tuple[list[Example], list[Example]]:
     """(training, development) examples."""
     development = [
         Example(clip.id, clip.speaker, phones[clip.id], codes[clip.id])
-        for clip in corpus.select(split="dev") if clip.id in phones and clip.id in codes and clip.part == "real"
+        for clip in corpus.select(split="dev")
+        if clip.id in phones and clip.id in codes and clip.part == "real"
     ]
-    return corpus_examples(corpus.clips, phones, codes), development
+    return corpus_examples(corpus.clips, phones, codes, alignments), development
 
 
 def semantic(recipe: SemanticRecipe, speech: Path, work: Path, device: torch.device, report: Report) -> None:
-    """Stage t2s: the follower, then, when there are codes, the network that is shipped."""
+    """Stage t2s: phrases, then sentences of stand-ins; then, when there are codes, the network that is shipped."""
     folder = work / "semantic"
     corpus = open_parts(work, speech, recipe.parts.split())
-    phones = corpus_phones(corpus)
-    alignments = load_alignments(corpus)
+    phones, alignments = corpus_phones(corpus), load_alignments(corpus)
     classes = {
         identity: labels for identity, alignment in alignments.items() if (labels := class_codes(alignment)) is not None
     }
-    follower = TextToSemantic(with_vocabulary(T2S_NANO, CLASS_COUNT))
-    training, development = semantic_examples(corpus, classes, phones)
-    training += made_up_examples(
-        SentenceSource(speech, recipe.seed).sentences(), recipe.made_up_sentences, DurationModel(alignments.values()),
-        recipe.seed,
-    )  # fmt: skip
-    first = SemanticSettings(
-        max_positions=recipe.max_positions, learning_rate=recipe.learning_rate, minutes=recipe.follower_minutes,
-        seed=recipe.seed,
-    )  # fmt: skip
     torch.manual_seed(recipe.seed)
-    train(follower, training, development, folder, "follower", first, device, report)
+    follower = TextToSemantic(with_vocabulary(T2S_NANO, CLASS_COUNT))
+    if not finished(folder / "follower.pt", recipe.follower_minutes):
+        sentences = SentenceSource(speech, recipe.seed).sentences()
+        durations = DurationModel(alignments.values())
+        phrases = made_up_examples(
+            short_sentences(sentences, recipe.seed), 2 * recipe.made_up_sentences, durations, recipe.seed
+        )
+        begin = SemanticSettings(
+            max_positions=recipe.max_positions // 2, learning_rate=1.25 * recipe.learning_rate, final_share=0.5,
+            minutes=recipe.phrase_minutes, join_share=0.15, average_decay=0.99, guide=2 * recipe.guide, seed=recipe.seed,
+        )  # fmt: skip
+        train(follower, phrases, phrases[:64], folder, "phrases", begin, device, report)
+        training, development = semantic_examples(corpus, classes, phones, alignments)
+        training += made_up_examples(sentences, recipe.made_up_sentences, durations, recipe.seed)
+        training += phrases[: recipe.made_up_sentences // 2]
+        train(
+            follower, training, development, folder, "follower", settings_of(recipe, recipe.follower_minutes), device, report
+        )
+    else:
+        averaged(follower, folder / "follower.pt")
     codes = stored_codes(corpus)
     if not codes:
         report("no codes yet: the second half waits for stage quantizer")
@@ -159,10 +172,21 @@ def semantic(recipe: SemanticRecipe, speech: Path, work: Path, device: torch.dev
     rows = T2S_NANO.vocabulary - 1
     model = TextToSemantic(with_vocabulary(T2S_NANO, rows))
     pairs = [(codes[identity], labels) for identity, labels in classes.items() if identity in codes]
-    torch.manual_seed(recipe.seed)
     start_from_follower(model, follower, class_shares(pairs, rows))
-    training, development = semantic_examples(corpus, codes, phones)
-    second = SemanticSettings(
-        max_positions=recipe.max_positions, learning_rate=recipe.learning_rate, minutes=recipe.minutes, seed=recipe.seed
-    )
-    train(model, training, development, folder, "t2s", second, device, report)
+    training, development = semantic_examples(corpus, codes, phones, alignments)
+    train(model, training, development, folder, "t2s", settings_of(recipe, recipe.minutes), device, report)
+
+
+def settings_of(recipe: SemanticRecipe, minutes: float) -> SemanticSettings:
+    """Settings of a run over whole sentences."""
+    return SemanticSettings(
+        max_positions=recipe.max_positions, learning_rate=recipe.learning_rate, minutes=minutes, guide=recipe.guide,
+        seed=recipe.seed,
+    )  # fmt: skip
+
+
+def finished(path: Path, minutes: float) -> bool:
+    """Whether a checkpoint has used up its minutes."""
+    if not path.is_file():
+        return False
+    return bool(torch.load(path, map_location="cpu", weights_only=True)["clock"]["minutes"] >= minutes)

@@ -34,6 +34,7 @@ from training.pretrain.semantic_data import (
     corpus_examples,
     made_up_examples,
     phone_ids,
+    places_of,
 )
 
 CPU = torch.device("cpu")
@@ -200,3 +201,13 @@ def test_the_guide_wants_the_next_phone_and_its_gradient_reaches_the_head() -> N
     assert float(loss.detach()) < 0.3
     guide.remove()
     assert not model.h.layers[0].self_attn.in_proj._forward_hooks
+
+
+def test_places_of_a_recording_come_from_its_alignment() -> None:
+    phones = phone_ids("A bun, no.", "en")
+    assert phones is not None
+    assert [symbols()[phone] for phone in phones] == ["AH0", "B", "AH1", "N", ",", "N", "OW1", "."]
+    names = ("<silence>", "AH", "B", "AH", "N", "<silence>", "M", "OW")
+    alignment = Alignment("a", names, tuple(0.04 * (index + 1) for index in range(len(names))))
+    # M was not written: its place is not known. Two codes after the end belong to the last symbol.
+    assert places_of(alignment, phones, 10).tolist() == [0, 0, 1, 2, 3, 4, -1, 6, 7, 7]
