@@ -1,6 +1,6 @@
 """Is it one person, and is it the person who agreed? By GE2E embeddings of slices and of the statement.
 
-Limits were calibrated on 46 speakers of four corpora, 12 to 20 sentences each: see docs/validate.md.
+Limits were calibrated on 34 speakers of four corpora, 12 to 20 sentences each: see docs/validate.md.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ def report(outcome: Outcome) -> dict:
     return json.loads((outcome.report / "validation.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in CASES if case.listen], ids=lambda case: case.name)
 def test_a_fault_of_the_sound_is_named(case: Case, tmp_path: Path) -> None:
     said = answers(case, tmp_path)
