@@ -22,14 +22,17 @@ from core.errors import ConfigurationError
 from core.weights import BaseFile, Licence
 from gptsovits.base_networks import checkpoint_of, half_precision
 from gptsovits.checkpoints import ACOUSTIC, DISCRIMINATOR, TEXT_TO_SEMANTIC, Checkpoint, save_safetensors
-from gptsovits.configuration import DiscriminatorConfig, SynthesizerConfig
+from gptsovits.configuration import DiscriminatorConfig, HifiGanConfig, SynthesizerConfig
 from gptsovits.configuration_t2s import T2S_PICO
 from gptsovits.discriminators import Discriminators
+from gptsovits.eres2net import ERes2NetConfig, ERes2NetV2
 from gptsovits.synthesizer import Synthesizer
 from gptsovits.text_to_semantic import TextToSemantic
 
 ARCHITECTURE = "pico"
 DEFAULT_SEED = 20240117
+LIKES = ("nano", "v2Pro")
+_BERT_WIDTH = 32
 
 # What a healthy run of random networks meets and a broken one (silence, NaN, clipping, a lost band) misses.
 GATES = """\
@@ -63,41 +66,48 @@ def hubert_sizes(width: int) -> dict[str, Any]:
     }
 
 
-def make_pico(folder: Path, name: str = "pico", seed: int = DEFAULT_SEED) -> Base:
+def official_acoustic(speaker_width: int) -> SynthesizerConfig:
+    """Tiny acoustic sizes in the form of v2Pro: 32 kHz, HiFi-GAN with weight norm, ERes2NetV2 vectors."""
+    return dataclasses.replace(
+        SynthesizerConfig.pico(),
+        rate_hz=32000, hop=640, fft_size=2048, speaker_width=speaker_width,
+        generator=HifiGanConfig(
+            initial_channels=16, upsample_rates=(10, 8, 8), upsample_kernels=(16, 16, 16), resblock_kernels=(3,),
+            resblock_dilations=((1, 3),),
+        ),
+    )
+
+
+def make_pico(folder: Path, name: str = "pico", seed: int = DEFAULT_SEED, like: str = "nano") -> Base:
     """Writes a base into folder and returns it. The same seed gives the same weights on one version of torch.
 
+    like: "nano" (16 kHz, inverse STFT, GE2E) or "v2Pro" (32 kHz, HiFi-GAN, ERes2NetV2, Mandarin BERT).
     Raises ConfigurationError when folder holds something else.
     """
-    from transformers import HubertConfig, HubertModel
-
+    if like not in LIKES:
+        raise ConfigurationError(f"like {like!r}: is none of {', '.join(LIKES)}", "choose one of them")
     if folder.exists() and any(folder.iterdir()) and not (folder / base_module.BASE_FILE).is_file():
         raise ConfigurationError(f"{folder}: not empty and not a base", "name a new folder")
     folder.mkdir(parents=True, exist_ok=True)
-    synthesizer = SynthesizerConfig.pico()
-    sizes = hubert_sizes(synthesizer.ssl_width)
-    text = dataclasses.replace(T2S_PICO, vocabulary=synthesizer.codebook_size + 1, end_token=synthesizer.codebook_size)
-    parts: tuple[tuple[str, Any, Any], ...] = (
-        (TEXT_TO_SEMANTIC, TextToSemantic, text),
-        (ACOUSTIC, Synthesizer, synthesizer),
-        (DISCRIMINATOR, Discriminators, DiscriminatorConfig.pico()),
+    official, speaker = like == "v2Pro", ERes2NetConfig(8, (1, 1, 1, 1), 24, 2, 2, embedding=16)
+    synthesizer = official_acoustic(speaker.pooled) if official else SynthesizerConfig.pico()
+    text = dataclasses.replace(
+        T2S_PICO, vocabulary=synthesizer.codebook_size + 1, end_token=synthesizer.codebook_size,
+        bert_width=_BERT_WIDTH if official else 0,
     )
-    for kind, network, config in parts:
-        checkpoint = checkpoint_of(_seeded(lambda n=network, c=config: n(c), seed), kind, ARCHITECTURE, config)
-        save_safetensors(half_precision(checkpoint), folder / f"{kind}.safetensors")
-    encoder = _seeded(lambda: HubertModel(HubertConfig(**sizes)), seed)
-    save_safetensors(
-        half_precision(Checkpoint("content_encoder", ARCHITECTURE, dict(encoder.state_dict()))),
-        folder / "content_encoder.safetensors",
-    )
-    (folder / "content_encoder.json").write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
-    files = [(kind, f"{kind}.safetensors") for kind, _, _ in parts]
-    files += [(base_module.CONTENT_ENCODER, "content_encoder.safetensors")]
-    files += [(base_module.CONTENT_ENCODER_CONFIG, "content_encoder.json")]
+    put = _Writer(folder, seed)
+    put.network(TEXT_TO_SEMANTIC, TextToSemantic, text)
+    put.network(ACOUSTIC, Synthesizer, synthesizer)
+    put.network(DISCRIMINATOR, Discriminators, DiscriminatorConfig.pico())
+    put.hubert(synthesizer.ssl_width)
+    if official:
+        put.plain(base_module.SPEAKER_ENCODER, lambda: ERes2NetV2(speaker))
+        put.bert()
     base = Base(
         folder=folder,
         name=name,
         description="Tiny random networks for tests; it makes noise, not speech",
-        files=tuple(BaseFile(role, path, digest_file(folder / path)) for role, path in files),
+        files=tuple(put.files),
         weights="here",
         licences=(Licence("everything", "CC0-1.0", "generated"),),
         architecture=ARCHITECTURE,
@@ -105,11 +115,70 @@ def make_pico(folder: Path, name: str = "pico", seed: int = DEFAULT_SEED) -> Bas
         hop=synthesizer.hop,
         fft=synthesizer.fft_size,
         languages=("zh", "en", "ja", "ko", "yue"),
-        speaker_encoder="ge2e",
+        speaker_encoder="eres2netv2" if official else "ge2e",
+        bert=official,
     )
-    (folder / "gates.yaml").write_text(GATES, encoding="utf-8")
     write_base(base)
     return base
+
+
+class _Writer:
+    """Writes one file after the other, and remembers them with their digests."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._folder = folder
+        self._seed = seed
+        self.files: list[BaseFile] = []
+
+    def network(self, kind: str, network: Any, config: Any) -> None:
+        """A network of ours, with its sizes in the file."""
+        made = _seeded(lambda: network(config), self._seed)
+        self._save(kind, checkpoint_of(made, kind, ARCHITECTURE, config))
+
+    def plain(self, role: str, make: Any) -> None:
+        """A network whose sizes are told by its shapes or by a file beside it."""
+        self._save(role, Checkpoint(role, ARCHITECTURE, dict(_seeded(make, self._seed).state_dict())))
+
+    def hubert(self, width: int) -> None:
+        from transformers import HubertConfig, HubertModel
+
+        sizes = hubert_sizes(width)
+        self.plain(base_module.CONTENT_ENCODER, lambda: HubertModel(HubertConfig(**sizes)))
+        self._json(base_module.CONTENT_ENCODER_CONFIG, "content_encoder.json", sizes)
+
+    def bert(self) -> None:
+        """BERT and a tokenizer that knows the 3755 characters of GB 2312's first level."""
+        from transformers import BertConfig, BertModel
+
+        rows = (bytes((high, low)) for high in range(0xB0, 0xD8) for low in range(0xA1, 0xFF))
+        characters = [decoded for row in rows if (decoded := row.decode("gb2312", "ignore"))]
+        words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters]
+        sizes: dict[str, Any] = {
+            "hidden_size": _BERT_WIDTH, "num_hidden_layers": 3, "num_attention_heads": 2, "vocab_size": len(words),
+            "intermediate_size": 2 * _BERT_WIDTH, "max_position_embeddings": 512,
+        }
+        self.plain(base_module.BERT, lambda: BertModel(BertConfig(**sizes), add_pooling_layer=False))
+        self._json(base_module.BERT_CONFIG, "bert.json", sizes)
+        model = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                 "max_input_chars_per_word": 100, "vocab": {word: index for index, word in enumerate(words)}}
+        tokenizer: dict[str, Any] = {
+            "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+            "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": None, "decoder": None, "model": model,
+        }
+        self._json(base_module.BERT_TOKENIZER, "tokenizer.json", tokenizer)
+
+    def _save(self, role: str, checkpoint: Checkpoint) -> None:
+        path = f"{role}.safetensors"
+        save_safetensors(half_precision(checkpoint), self._folder / path)
+        self._list(role, path)
+
+    def _json(self, role: str, path: str, value: Any) -> None:
+        text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+        (self._folder / path).write_text(text, encoding="utf-8")
+        self._list(role, path)
+
+    def _list(self, role: str, path: str) -> None:
+        self.files.append(BaseFile(role, path, digest_file(self._folder / path)))
 
 
 def _seeded(make: Any, seed: int) -> nn.Module:

@@ -169,13 +169,15 @@ def convert(source: Path, target: Path) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--name", default="pico", show_default=True, help="Name of the base.")
 @click.option("--seed", type=int, default=None, help="Seed of the random weights.")
+@click.option("--like", default="nano", show_default=True,
+              help="nano (16 kHz, GE2E), or v2Pro (32 kHz, ERes2NetV2, BERT).")
 @_JSON
-def make_pico(folder: Path, name: str, seed: int | None, as_json: bool) -> None:
+def make_pico(folder: Path, name: str, seed: int | None, like: str, as_json: bool) -> None:
     """Make a tiny base with random weights in FOLDER, for tests: shape and plumbing, no sound."""
     from gptsovits.pico import DEFAULT_SEED
     from gptsovits.pico import make_pico as make
 
-    made = make(folder, name, DEFAULT_SEED if seed is None else seed)
+    made = make(folder, name, DEFAULT_SEED if seed is None else seed, like)
     if as_json:
         click.echo(json.dumps({"name": made.name, "folder": str(made.folder), "digest": made.digest}))
     else:

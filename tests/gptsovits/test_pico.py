@@ -30,7 +30,10 @@ from gptsovits.checkpoints import Checkpoint, read_checkpoint, save_safetensors
 from gptsovits.config_plain import config_from_plain, config_to_plain
 from gptsovits.configuration import DiscriminatorConfig, SynthesizerConfig
 from gptsovits.configuration_t2s import T2S_NANO
+from gptsovits.eres2net import ERes2NetV2
 from gptsovits.pico import make_pico
+from gptsovits.synthesizer import Reference
+from pipeline.base_check import check_base, check_file
 from pipeline.commands.base import base
 
 
@@ -53,6 +56,31 @@ def test_every_part_fits_the_next(pico: Base) -> None:
     assert speaker is not None
     assert speaker.embed(np.random.default_rng(0).standard_normal(32000).astype(np.float32)).shape == (256,)
     assert len(load_discriminators(pico)(torch.randn(1, 1, 4096))) >= 2
+
+
+def test_pico_in_the_form_of_the_official_bases(tmp_path: Path) -> None:
+    """32 kHz, HiFi-GAN, ERes2NetV2 and BERT with a tokenizer: the parts that nano does not have."""
+    from transformers import BertTokenizerFast
+
+    made = read_base(make_pico(tmp_path / "pro", like="v2Pro").folder)
+    assert (made.rate_hz, made.frames_hz, made.speaker_encoder, made.bert) == (32000, 50.0, "eres2netv2", True)
+    synthesizer, text, encoder = load_synthesizer(made), load_text_to_semantic(made), load_speaker_encoder(made)
+    assert isinstance(encoder, ERes2NetV2)
+    with torch.inference_mode():
+        vector = encoder(torch.randn(1, 120, 80))
+        assert vector.shape == (1, synthesizer.config.speaker_width)
+        condition = synthesizer.condition(Reference(torch.rand(1, 1025, 20), vector))
+        wave = synthesizer.decode(torch.randint(0, 64, (1, 1, 6)), torch.randint(0, 700, (1, 5)), condition)
+    assert wave.shape == (1, 1, 6 * 1280)
+    tokenizer = BertTokenizerFast(tokenizer_file=str(made.file_path("bert_tokenizer")))
+    ids = tokenizer.convert_tokens_to_ids(["[CLS]", "你", "好", "龘", "[SEP]"])
+    assert len(set(ids)) == 5
+    assert ids[3] == tokenizer.convert_tokens_to_ids("[UNK]")
+    states = load_bert(made)(torch.tensor([ids])).hidden_states[-3]
+    assert states.shape == (1, 5, text.config.bert_width)
+    assert not any(item.failed for item in check_base(made))
+    with pytest.raises(ConfigurationError, match="like 'v3'"):
+        make_pico(tmp_path / "x", like="v3")
 
 
 def test_the_seed_decides_and_the_callers_stays(tmp_path: Path, pico: Base) -> None:
@@ -198,7 +226,6 @@ def test_commands_on_a_made_base(tmp_path: Path) -> None:
 
 
 def test_check_of_files(tmp_path: Path) -> None:
-    from pipeline.base_check import check_base, check_file
     from tests.gptsovits.archive_samples import put_program, put_voice
 
     facts = check_file(put_voice(tmp_path / "v.pth", "v2Pro", b"05"))
