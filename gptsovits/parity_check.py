@@ -28,8 +28,8 @@ FINGERPRINT_LIMIT = 1e-6
 class Check:
     """One verdict. `kind` names the unit of error and limit; a check that could not be made has an infinite error.
 
-    kind: absolute (largest |ours - reference|), scaled (the same over the reference's standard deviation), relative
-    (over the largest |reference|), integer (number of entries that differ), weights (deviation from the fingerprint).
+    kind: absolute (largest |ours - reference|), relative (the same over the largest |reference|), integer (number of
+    entries that differ), weights (deviation from the fingerprint).
     """
 
     set_name: str
@@ -111,10 +111,6 @@ class VectorSet:
         """Largest |ours - reference| over the largest |reference|: for losses, gradients and their norms."""
         return self._compare(tensor, ours, "relative", limit)
 
-    def scaled(self, tensor: str, ours: Tensor, limit: float = ABSOLUTE_LIMIT) -> Check:
-        """Largest |ours - reference| over the reference's standard deviation: for values far from unit size."""
-        return self._compare(tensor, ours, "scaled", limit)
-
     def equal(self, tensor: str, ours: Tensor) -> Check:
         """Number of integer entries that differ; none may."""
         return self._compare(tensor, ours, "integer", 0.0)
@@ -143,8 +139,8 @@ class VectorSet:
             return Check(self.name, tensor, kind, float((ours.cpu() != reference).sum()), limit)
         mine, theirs = ours.detach().cpu().double(), reference.double()
         error = float((mine - theirs).abs().max())
-        if kind in ("relative", "scaled"):
-            scale = float(theirs.abs().max() if kind == "relative" else theirs.std(correction=0))
+        if kind == "relative":
+            scale = float(theirs.abs().max())
             error = error / scale if scale > 0 else (0.0 if error == 0 else math.inf)
         return Check(self.name, tensor, kind, error, limit)
 
