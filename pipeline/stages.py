@@ -185,6 +185,7 @@ STAGES: tuple[StageRow, ...] = (
         writes="`features/*.safetensors`, `extract.json`",
         inputs=("validate", BASE),
         sections=("extract",),
+        target="pipeline.extract_stage:ExtractStage",
     ),
     StageRow(
         3,
@@ -194,6 +195,7 @@ STAGES: tuple[StageRow, ...] = (
         writes="`t2s/`, `sovits/` (PEFT folders), `training.json`",
         inputs=("extract", BASE),
         sections=("finetune",),
+        target="pipeline.finetune_stage:FinetuneStage",
     ),
     StageRow(
         4,

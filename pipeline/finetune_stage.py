@@ -1,0 +1,45 @@
+"""Stage 3: features of stage 2 -> adapters, prompt, record of the training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from core.recipe import FinetuneRecipe
+from pipeline.stages import StageContext
+
+
+class FinetuneStage:
+    """Stage 3 of the table in pipeline/stages.py."""
+
+    version = 1
+
+    def run(self, context: StageContext) -> Mapping[str, Any]:
+        """Writes t2s/, sovits/, prompt.safetensors, prompt.json and training.json.
+
+        Goes on from the checkpoints in context.resume. Raises what training.finetune.voice.Finetuning.run raises.
+        """
+        from training.finetune.parallel import launch
+        from training.finetune.report import CURVES, TRAINING_FILE
+        from training.finetune.voice import Finetuning
+
+        work = Finetuning(
+            context.base, context.inputs["extract"], context.output, context.resume, context.section(FinetuneRecipe),
+            progress=context.progress, cancel=context.cancel, log=context.log,
+        )  # fmt: skip
+        launch(work.run)
+        for name in (TRAINING_FILE, *CURVES):
+            shutil.copyfile(context.output / name, context.report / name)
+        return facts_of(json.loads((context.output / TRAINING_FILE).read_text(encoding="utf-8")))
+
+
+def facts_of(training: Mapping[str, Any]) -> dict[str, Any]:
+    """The few figures of training.json for stage.json and the run's summary."""
+    facts: dict[str, Any] = {"device": training["device"], "precision": training["precision"]}
+    for name, run in training["networks"].items():
+        keys = ("steps", "best_step", "ended_by", "held_out_before", "held_out_best", "memory_fallbacks")
+        facts |= {f"{name}_{key}": run[key] for key in keys}
+    facts["adapter_bytes"] = sum(run["adapter_bytes"] for run in training["networks"].values())
+    return facts

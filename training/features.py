@@ -1,0 +1,307 @@
+"""Stage 2: slices -> phones, semantic codes, speaker vectors, pitch; and the slice that will be the prompt.
+
+slices (waves and texts) -> features/*.safetensors, extract.json
+
+Waves are kept as they are (16-bit); spectra cost less to compute than to read. Every tensor depends on its slice alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audio.mos import Dnsmos
+from audio.noise import AmplitudeStream, signal_to_noise_db
+from audio.reader import read
+from audio.vad import detect
+from core.atomic import write_json
+from core.base import Base
+from core.cancellation import Cancellation
+from core.errors import ConfigurationError, InputError
+from core.progress import Progress, SilentProgress
+from core.recipe import ExtractRecipe
+from core.settings import Problem, problems_error
+from gptsovits.base_networks import load_content_encoder, load_speaker_encoder, load_synthesizer
+from gptsovits.configuration import SourceIstftConfig
+from gptsovits.eres2net import ERes2NetV2
+from gptsovits.ge2e import load_ge2e
+from gptsovits.kaldi_fbank import kaldi_fbank
+from gptsovits.synthesizer import Synthesizer
+from text.frontend import phonemize
+from text.lexicon import Lexicon
+from text.phonemes import Phonemes
+from text.symbols import is_speech
+from training.bert_features import BertFeatures
+from training.prompt_choice import Candidate, PromptChoice, choose_prompt
+from training.shards import FOLDER, ShardWriter, Tensors
+
+SCHEMA = 1
+EXTRACT_FILE = "extract.json"
+_FRAME = 320
+_RECEPTIVE = 400
+_MAX_BATCH = 16
+_LONGEST_S = 60.0
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SliceSource:
+    """One slice of stage 1. path: at the base's rate; path_16k: at 16 kHz (may be the same). speech_s: of speech."""
+
+    id: str
+    path: Path
+    path_16k: Path
+    text: str
+    language: str
+    duration_s: float
+    speech_s: float
+    prompt: bool
+    held_out: bool
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What became of a voice. rows: one a slice, as extract.json has them; rate: seconds per sounding phone."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    prompt: PromptChoice
+    rate: float
+    shards: int
+    unknown: tuple[str, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """A few figures for the run's summary."""
+        return {
+            "slices": len(self.rows),
+            "held_out": sum(bool(row["held_out"]) for row in self.rows),
+            "codes": sum(row["codes"] for row in self.rows),
+            "seconds_per_phone": round(self.rate, 4),
+            "prompt": self.prompt.id,
+            "shards": self.shards,
+        }
+
+
+@dataclass
+class _Networks:
+    """Everything that hears, loaded once."""
+
+    base: Base
+    device: torch.device
+    weights_root: Path | None
+    content: Any = field(init=False)
+    synthesizer: Synthesizer = field(init=False)
+    speaker: ERes2NetV2 | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.content = load_content_encoder(self.base, self.weights_root).to(self.device)  # type: ignore[arg-type]
+        self.synthesizer = load_synthesizer(self.base, self.weights_root, with_posterior=False).to(self.device)
+        self.ge2e = load_ge2e(device=str(self.device))
+        other = None
+        if self.base.speaker_encoder == "eres2netv2":
+            other = load_speaker_encoder(self.base, self.weights_root)
+        self.speaker = other.to(self.device) if isinstance(other, ERes2NetV2) else None
+
+    @property
+    def padding_changes_nothing(self) -> bool:
+        """Group normalisation of the front end runs over time, so padded rows would come out differently."""
+        return bool(self.content.config.feat_extract_norm == "layer")
+
+
+def extract_features(
+    base: Base, slices: Sequence[SliceSource], output: Path, recipe: ExtractRecipe, *, lexicon: Lexicon | None = None,
+    progress: Progress | None = None, cancel: Cancellation | None = None, weights_root: Path | None = None,
+    device: torch.device | None = None,
+) -> Extraction:
+    """Writes features/ and extract.json into `output`.
+
+    Raises InputError with every slice whose text cannot be spoken, or when there is nothing to train on; and what
+    loading the base's networks raises.
+    """
+    progress, cancel = progress or SilentProgress(), cancel or Cancellation()
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    spoken = _phonemes(slices, lexicon)
+    networks = _Networks(base, device, weights_root)
+    bert = BertFeatures(base, device, weights_root) if base.bert and _has_mandarin(spoken.values()) else None
+    writer = ShardWriter(output / FOLDER, recipe.shard_mib)
+    rows: list[dict[str, Any]] = []
+    vectors: dict[str, Floats] = {}
+    with progress.task("extract", total=len(slices), unit="slices") as task:
+        for batch in _batches(slices, recipe.batch_s, networks.padding_changes_nothing):
+            cancel.check()
+            task.note(batch[0].text[:40])
+            for piece, tensors in zip(batch, _hear(batch, networks), strict=True):
+                phonemes = spoken[piece.id]
+                tensors["phones"] = np.array(phonemes.ids, np.int64)
+                if bert is not None:
+                    tensors["bert"] = bert.of(phonemes)
+                writer.add(piece.id, tensors)
+                vectors[piece.id] = tensors["ge2e"]
+                rows.append(_row(piece, phonemes, tensors))
+            task.advance(len(batch))
+    writer.flush()
+    rows.sort(key=lambda row: row["id"])
+    rate = speaking_rate(rows)
+    prompt = _choose(slices, vectors, {row["id"]: row for row in rows}, recipe, cancel)
+    unknown = tuple(dict.fromkeys(mark for item in spoken.values() for mark in item.unknown))
+    found = Extraction(tuple(rows), prompt, rate, writer.files, unknown)
+    write_json(output / EXTRACT_FILE, _plain(base, found))
+    return found
+
+
+def speaking_rate(rows: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds of speech per sounding phone over the slices that are trained on. Raises InputError without any."""
+    training = [row for row in rows if not row["held_out"]]
+    phones = sum(row["sounding_phones"] for row in training)
+    if not phones:
+        raise InputError(f"{len(rows)} slices, none of them to train on", "record more sentences")
+    return float(sum(row["speech_s"] for row in training) / phones)
+
+
+def _phonemes(slices: Sequence[SliceSource], lexicon: Lexicon | None) -> dict[str, Phonemes]:
+    found: dict[str, Phonemes] = {}
+    problems: list[Problem] = []
+    for piece in slices:
+        try:
+            found[piece.id] = phonemize(piece.text, piece.language, lexicon)
+        except InputError as error:
+            problems.append(Problem(f"slice {piece.id}", error.message, "text with a front end", error.remedy))
+    if problems:
+        raise problems_error(problems, "texts that cannot be spoken")
+    return found
+
+
+def _has_mandarin(all_phonemes: Any) -> bool:
+    return any(segment.language == "zh" for phonemes in all_phonemes for segment in phonemes.segments)
+
+
+def _batches(slices: Sequence[SliceSource], batch_s: float, padded: bool) -> Iterator[list[SliceSource]]:
+    """Slices of like length together, under a budget of seconds; of equal length where padding would change them."""
+    ordered = sorted(slices, key=lambda piece: (piece.duration_s, piece.id))
+    batch: list[SliceSource] = []
+    for piece in ordered:
+        same = padded or not batch or round(piece.duration_s, 4) == round(batch[0].duration_s, 4)
+        full = len(batch) == _MAX_BATCH or (len(batch) + 1) * piece.duration_s > batch_s
+        if batch and (full or not same):
+            yield batch
+            batch = []
+        batch.append(piece)
+    if batch:
+        yield batch
+
+
+@torch.inference_mode()
+def _hear(batch: Sequence[SliceSource], networks: _Networks) -> list[Tensors]:
+    """Everything of the slices that comes from their sound."""
+    base = networks.base
+    heard = [read(piece.path_16k, _LONGEST_S).samples for piece in batch]
+    # As many samples of silence as make one frame for every 320 samples of sound.
+    lengths = [len(wave) + _RECEPTIVE - _FRAME for wave in heard]
+    inputs = torch.zeros(len(batch), max(lengths))
+    for row, wave in enumerate(heard):
+        inputs[row, : len(wave)] = torch.from_numpy(wave)
+    mask = None
+    if len(set(lengths)) > 1:
+        mask = (torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]).long().to(networks.device)
+    hidden = networks.content(inputs.to(networks.device), attention_mask=mask).last_hidden_state.float()
+    ge2e = networks.ge2e.embed_many(heard)
+    results: list[Tensors] = []
+    for row, (piece, wave) in enumerate(zip(batch, heard, strict=True)):
+        frames = min(hidden.shape[1], len(wave) // _FRAME)
+        codes = networks.synthesizer.extract_codes(hidden[row : row + 1, :frames].transpose(1, 2))
+        sound = read(piece.path, _LONGEST_S).samples if piece.path != piece.path_16k else wave
+        tensors: Tensors = {
+            "codes": codes[0, 0].cpu().numpy().astype(np.int64),
+            "wave": np.clip(np.round(sound * 32768.0), -32768, 32767).astype(np.int16),
+            "ge2e": ge2e[row],
+        }
+        if networks.speaker is not None:
+            filters = kaldi_fbank(torch.from_numpy(wave)[None].to(networks.device))
+            tensors["sv"] = networks.speaker(filters)[0].float().cpu().numpy()
+        if isinstance(networks.synthesizer.config.generator, SourceIstftConfig):
+            tensors["pitch"] = _pitch(sound, base)
+        results.append(tensors)
+    return results
+
+
+def _pitch(wave: Floats, base: Base) -> Floats:
+    """F0 of every frame in Hz, 0 where unvoiced: the latent of these bases carries it in two channels."""
+    from training.pretrain.pitch import HOP, RATE_HZ, track
+
+    if (base.rate_hz, base.hop) != (RATE_HZ, HOP):
+        raise ConfigurationError(
+            f"{base.spec_path}: rate {base.rate_hz} Hz and hop {base.hop}: pitch is tracked at {RATE_HZ} and {HOP}",
+            "use a base of that rate and hop",
+        )
+    return track(wave)
+
+
+def _row(piece: SliceSource, phonemes: Phonemes, tensors: Tensors) -> dict[str, Any]:
+    return {
+        "id": piece.id,
+        "text": piece.text,
+        "normalized": phonemes.normalized,
+        "language": piece.language,
+        "held_out": piece.held_out,
+        "duration_s": round(piece.duration_s, 4),
+        "speech_s": round(piece.speech_s, 4),
+        "codes": len(tensors["codes"]),
+        "phones": len(phonemes.ids),
+        "sounding_phones": sum(map(is_speech, phonemes.phones)),
+        "unknown": list(phonemes.unknown),
+    }
+
+
+def _choose(
+    slices: Sequence[SliceSource], vectors: Mapping[str, Floats], rows: Mapping[str, Mapping[str, Any]],
+    recipe: ExtractRecipe, cancel: Cancellation,
+) -> PromptChoice:
+    training = [piece for piece in slices if not piece.held_out]
+    mean = np.mean([vectors[piece.id] for piece in training], axis=0)
+    mean /= max(float(np.linalg.norm(mean)), 1e-9)
+    judge = Dnsmos()
+    candidates = []
+    for piece in training:
+        # A prompt has to fit anyway: only those are listened to, where there are any.
+        if not piece.prompt and any(other.prompt for other in training):
+            continue
+        cancel.check()
+        wave = read(piece.path_16k, _LONGEST_S)
+        amplitudes = AmplitudeStream()
+        amplitudes.push(wave.samples)
+        pace = piece.speech_s / max(1, rows[piece.id]["sounding_phones"])
+        candidates.append(
+            Candidate(
+                piece.id, piece.text, piece.duration_s, round(float(vectors[piece.id] @ mean), 4),
+                round(signal_to_noise_db(detect(wave.samples), amplitudes.finish()), 2),
+                round(judge.score(wave).overall, 3), round(pace, 5), piece.prompt,
+            )
+        )  # fmt: skip
+    return choose_prompt(candidates, recipe.prompt_min_s, recipe.prompt_max_s)
+
+
+def _plain(base: Base, found: Extraction) -> dict[str, Any]:
+    chosen = next(row for row in found.rows if row["id"] == found.prompt.id)
+    return {
+        "schema": SCHEMA,
+        "base": base.name,
+        "base_digest": base.digest,
+        "rate_hz": base.rate_hz,
+        **found.facts(),
+        "unknown_characters": list(found.unknown),
+        "prompt": {
+            "id": found.prompt.id,
+            "text": chosen["text"],
+            "language": chosen["language"],
+            "reason": found.prompt.reason,
+            "relaxed": list(found.prompt.relaxed),
+            "candidates": list(found.prompt.scores),
+        },
+        "slices": list(found.rows),
+    }

@@ -1,0 +1,63 @@
+"""Everything that the next step depends on, in one file that is replaced atomically."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.atomic import write_bytes
+
+
+@dataclass
+class State:
+    """Where a run is. step: updates done; adapter, best: values by name; best_step: -1 before the first look.
+
+    optimizer, scaler: their own state dicts; sums, counted: training losses since the last look; history: one entry a
+    look; bad_looks: looks since the best; seconds: trained so far over all restarts; fallbacks, rows, checkpointing: of
+    the memory plan; ended: why the run is over, "" while it is not.
+    """
+
+    step: int = 0
+    adapter: dict[str, Tensor] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    scaler: dict[str, Any] = field(default_factory=dict)
+    sums: dict[str, float] = field(default_factory=dict)
+    counted: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_step: int = -1
+    best_loss: float = float("inf")
+    bad_looks: int = 0
+    seconds: float = 0.0
+    fallbacks: int = 0
+    rows: int = 0
+    checkpointing: bool = False
+    ended: str = ""
+
+
+def save_state(path: Path, state: State) -> None:
+    """Replaces the file. Readers, and a process that is killed meanwhile, see the old or the new one."""
+    buffer = io.BytesIO()
+    torch.save(vars(state), buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def load_state(path: Path) -> State | None:
+    """The state in the file; None when there is none or it is not one of ours (then training begins anew)."""
+    if not path.is_file():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return State(**content)
+    except (RuntimeError, TypeError, EOFError, ValueError, KeyError, OSError, AttributeError):
+        return None
+    except Exception as error:
+        # The restricted unpickler has a class of its own for what it refuses.
+        if type(error).__name__ == "UnpicklingError":
+            return None
+        raise

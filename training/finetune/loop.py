@@ -1,0 +1,303 @@
+"""The training loop of one network: steps, looks at the held-out loss, early stopping, checkpoints, memory fallbacks.
+
+task + limits -> best adapter, history
+
+Every step draws from generators of its own, so that a run that was killed and started again ends in the same bits.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from core.cancellation import Cancellation
+from core.errors import InfrastructureError, InputError
+from core.progress import Task as ProgressTask
+from core.recipe import FinetuneRecipe
+from training.finetune.checkpoint import State, load_state, save_state
+from training.finetune.data import Draws
+from training.finetune.memory import MemoryPlan, is_out_of_memory, release
+from training.finetune.parallel import Group
+from training.finetune.precision import Precision
+
+BETAS = (0.9, 0.98)
+FINAL_SHARE = 0.1
+JUDGES = "discriminator."
+"""Prefix of parameters that are trained along but are no part of the result."""
+
+_MOST_PROCESSES = 4096
+
+EARLY, MOST_STEPS, TIME = "early stopping", "max_steps", "max_minutes"
+
+
+class Task(Protocol):
+    """A network that learns. name: of files and figures. draws: which rows a step takes."""
+
+    name: str
+    draws: Draws
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """What is trained, by name."""
+        ...
+
+    def loss(self, step: int, rows: Sequence[int]) -> dict[str, Tensor]:
+        """Mean terms of some rows of a step; "total" is the one that is minimised."""
+        ...
+
+    def validate(self) -> dict[str, float]:
+        """Terms over the held-out slices, the same draws every time; {} without any. "total" decides."""
+        ...
+
+    def use_checkpointing(self, enabled: bool) -> None:
+        """Recompute activations in the backward pass."""
+        ...
+
+    def train(self, mode: bool) -> None:
+        """Dropout on or off."""
+        ...
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a run works with. seconds: wall-clock limit of this network, restarts included."""
+
+    group: Group
+    precision: Precision
+    checkpoint: Path
+    checkpointing: bool
+    seconds: float
+    progress: ProgressTask
+    cancel: Cancellation
+    log: logging.Logger
+    clock: Callable[[], float] = time.monotonic
+
+
+def learning_rate_at(recipe: FinetuneRecipe, step: int) -> float:
+    """Linear warm-up, then a cosine down to a tenth at max_steps."""
+    warm = min(1.0, (step + 1) / max(1, recipe.warmup_steps))
+    done = min(1.0, step / recipe.max_steps)
+    return recipe.learning_rate * warm * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1.0 + math.cos(math.pi * done)))
+
+
+class Loop:
+    """One run of one task. `run` may be called again after an interruption, in another process too."""
+
+    def __init__(self, task: Task, recipe: FinetuneRecipe, environment: Environment) -> None:
+        self.task, self.recipe, self.environment = task, recipe, environment
+        self.parameters = task.parameters()
+        self.optimizer = torch.optim.AdamW(
+            self.parameters.values(), recipe.learning_rate, betas=BETAS, weight_decay=recipe.weight_decay
+        )
+        self.scaler = environment.precision.scaler()
+        self.plan = MemoryPlan(recipe.batch, environment.checkpointing)
+        self.state = State(rows=recipe.batch, checkpointing=environment.checkpointing)
+        self._shown = 0
+        self._rank = environment.group.rank
+
+    def run(self) -> State:
+        """Train to the end; the network then carries the best adapter. Raises InfrastructureError when memory runs out
+        for good, Interrupted when asked to stop (after a checkpoint), InputError when the loss is not finite.
+        """
+        self._restore()
+        while not self.state.ended:
+            began = self.environment.clock()
+            try:
+                self._one_step()
+            except (RuntimeError, MemoryError) as error:
+                failed = is_out_of_memory(error)
+                if not failed:
+                    raise
+                reason = str(error) or type(error).__name__
+            else:
+                failed, reason = False, ""
+            if self.environment.group.any(failed):
+                self._fall_back(reason)
+                continue
+            self.state.seconds += self.environment.clock() - began
+            self._decide()
+        self._load(self.state.best or self.state.adapter)
+        return self.state
+
+    def _one_step(self) -> None:
+        state, recipe, group = self.state, self.recipe, self.environment.group
+        if state.step == 0 and not state.history:
+            self._look()
+        for settings in self.optimizer.param_groups:
+            settings["lr"] = learning_rate_at(recipe, state.step)
+        rows = group.share(self.task.draws.rows(state.step, recipe.batch * recipe.accumulate))
+        terms = self._backward(rows)
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters.values()]
+        for parameter, gradient in zip(self.parameters.values(), gradients, strict=True):
+            parameter.grad = gradient
+        group.average(gradients)
+        self.scaler.unscale_(self.optimizer)
+        norm = self._clip()
+        if not self.scaler.is_enabled() and not bool(torch.isfinite(norm)):
+            raise InputError(
+                f"{self.task.name}: step {state.step}: the gradient is {norm.item():g}",
+                "lower finetune.learning_rate, or set finetune.precision to fp32",
+            )
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        state.step += 1
+        state.counted += 1
+        for name, value in terms.items():
+            state.sums[name] = state.sums.get(name, 0.0) + value
+        if state.step % recipe.validate_every_steps == 0 or state.step == recipe.max_steps:
+            self._look()
+
+    def _clip(self) -> Tensor:
+        """Clips the adapter and, apart from it, the discriminators; returns the adapter's norm."""
+        own = [p for name, p in self.parameters.items() if not name.startswith(JUDGES)]
+        others = [p for name, p in self.parameters.items() if name.startswith(JUDGES)]
+        if others:
+            torch.nn.utils.clip_grad_norm_(others, self.recipe.gradient_clip)
+        return torch.nn.utils.clip_grad_norm_(own, self.recipe.gradient_clip)
+
+    def _backward(self, rows: Sequence[int]) -> dict[str, float]:
+        """Gradients of the mean over the rows, a few rows at a time; returns the mean terms."""
+        sums: dict[str, float] = {}
+        for place in range(0, len(rows), self.plan.rows):
+            part = rows[place : place + self.plan.rows]
+            share = len(part) / len(rows)
+            with torch.random.fork_rng(devices=self._devices()):
+                torch.manual_seed(self.task.draws.torch_seed(self.state.step, place * _MOST_PROCESSES + self._rank))
+                with self.environment.precision.autocast():
+                    terms = self.task.loss(self.state.step, part)
+                self.scaler.scale(terms["total"] * share).backward()
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + share * float(value.detach())
+        return sums
+
+    def _look(self) -> None:
+        """The held-out loss; remembers the adapter when it is the best so far."""
+        state = self.state
+        self.task.train(False)
+        with torch.no_grad(), self.environment.precision.autocast():
+            found = self.environment.group.agree(self.task.validate())
+        self.task.train(True)
+        entry: dict[str, Any] = {"step": state.step, "learning_rate": learning_rate_at(self.recipe, state.step)}
+        if state.counted:
+            entry["training"] = {name: value / state.counted for name, value in state.sums.items()}
+        if found:
+            entry["held_out"] = found
+        state.history.append(entry)
+        state.sums, state.counted = {}, 0
+        loss = found.get("total")
+        if loss is None:
+            state.best, state.best_step = self._adapter(best=True), state.step
+        elif loss < state.best_loss:
+            state.best, state.best_step, state.best_loss, state.bad_looks = self._adapter(best=True), state.step, loss, 0
+        else:
+            state.bad_looks += 1
+        self._tell(entry)
+
+    def _decide(self) -> None:
+        """After a step: stop, save, go on."""
+        state, recipe, group = self.state, self.recipe, self.environment.group
+        stopping = state.bad_looks >= recipe.patience and state.step >= recipe.min_steps
+        # Processes have clocks of their own: the first one's counts.
+        late = bool(group.agree(state.seconds >= self.environment.seconds))
+        if state.step >= recipe.max_steps:
+            state.ended = MOST_STEPS
+        elif stopping:
+            state.ended = EARLY
+        elif late:
+            state.ended = TIME
+        if state.ended and state.counted:
+            self._look()
+        cancelled = group.any(self.environment.cancel.cancelled)
+        if state.ended or cancelled or state.step % recipe.checkpoint_every_steps == 0:
+            self._save()
+        self.environment.progress.advance(state.step - self._shown)
+        self._shown = state.step
+        if cancelled:
+            group.wait()
+            self.environment.cancel.cancel("another process was asked to stop")
+            self.environment.cancel.check()
+
+    def _fall_back(self, reason: str) -> None:
+        """Half the rows at once and gradient checkpointing, from the last checkpoint."""
+        self.optimizer.zero_grad(set_to_none=True)
+        release()
+        if self.plan.exhausted:
+            plan = f"{self.plan.rows} rows at once after {self.plan.level} fallbacks"
+            raise InfrastructureError(
+                f"{self.task.name}: out of memory with {plan}: {reason[:200]}",
+                "lower finetune.batch, or use a machine with more memory",
+            )
+        plan = self.plan.smaller()
+        self.environment.log.warning(
+            "out of memory: going on with less at once",
+            extra={"network": self.task.name, "rows": plan.rows, "step": self.state.step, "fallback": plan.level},
+        )
+        self._restore()
+        self._adopt(plan)
+        self._save()
+
+    def _adopt(self, plan: MemoryPlan) -> None:
+        self.plan = plan
+        self.state.fallbacks, self.state.rows, self.state.checkpointing = plan.level, plan.rows, plan.checkpointing
+        self.task.use_checkpointing(plan.checkpointing)
+
+    def _restore(self) -> None:
+        """From the checkpoint, or to the start where there is none."""
+        state = load_state(self.environment.checkpoint)
+        if state is not None and state.adapter.keys() != self.parameters.keys():
+            self.environment.log.warning("checkpoint of another network ignored", extra={"network": self.task.name})
+            state = None
+        if state is None:
+            start = self.state.adapter or self._adapter()
+            self.state.adapter = start
+            plan = MemoryPlan(self.recipe.batch, self.environment.checkpointing)
+            state = State(adapter=dict(start), rows=plan.rows, checkpointing=plan.checkpointing)
+        self.state = state
+        self._load(state.adapter)
+        if state.optimizer:
+            self.optimizer.load_state_dict(state.optimizer)
+        else:
+            self.optimizer.state.clear()
+        if state.scaler:
+            self.scaler.load_state_dict(state.scaler)
+        self._adopt(MemoryPlan(state.rows, state.checkpointing, state.fallbacks))
+        self.task.train(True)
+        self.environment.progress.advance(state.step - self._shown)
+        self._shown = state.step
+
+    def _save(self) -> None:
+        self.state.adapter = self._adapter()
+        self.state.optimizer = self.optimizer.state_dict()
+        self.state.scaler = self.scaler.state_dict() if self.scaler.is_enabled() else {}
+        if self.environment.group.first:
+            save_state(self.environment.checkpoint, self.state)
+
+    def _adapter(self, best: bool = False) -> dict[str, Tensor]:
+        return {
+            name: parameter.detach().cpu().clone()
+            for name, parameter in self.parameters.items()
+            if not (best and name.startswith(JUDGES))
+        }
+
+    @torch.no_grad()
+    def _load(self, adapter: Mapping[str, Tensor]) -> None:
+        for name, value in adapter.items():
+            self.parameters[name].copy_(value)
+
+    def _devices(self) -> list[torch.device]:
+        device = self.environment.group.device
+        return [device] if device.type == "cuda" else []
+
+    def _tell(self, entry: Mapping[str, Any]) -> None:
+        parts = [f"step {entry['step']}"]
+        parts += [f"{kind} {entry[kind]['total']:.3f}" for kind in ("training", "held_out") if kind in entry]
+        self.environment.progress.note(", ".join(parts))
+        self.environment.log.info("look", extra={"network": self.task.name, **entry})

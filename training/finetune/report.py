@@ -1,0 +1,121 @@
+"""What a person looks at after training: training.json, a plot of the curves, event files for TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.atomic import write_json
+
+SCHEMA = 1
+TRAINING_FILE = "training.json"
+CURVES = ("training.png", "training.svg")
+EVENTS = "tensorboard"
+_TITLES = {"sovits": "acoustic model", "t2s": "text to semantic"}
+
+
+@dataclass(frozen=True)
+class NetworkReport:
+    """One network's run. parameters: values of the adapter by group; seconds: of training, over all restarts.
+
+    peak_mib: of memory (the GPU's where there is one). rows, checkpointing, fallbacks: the memory plan at the end.
+    """
+
+    name: str
+    steps: int
+    best_step: int
+    ended: str
+    history: Sequence[Mapping[str, Any]]
+    seconds: float
+    rows_per_step: int
+    rows: int
+    checkpointing: bool
+    fallbacks: int
+    parameters: Mapping[str, int]
+    adapter_bytes: int
+    peak_mib: float
+
+    def held_out(self, step: int) -> float | None:
+        """Held-out loss at the look of that step."""
+        for entry in self.history:
+            if entry["step"] == step and "held_out" in entry:
+                return float(entry["held_out"]["total"])
+        return None
+
+    def plain(self) -> dict[str, Any]:
+        """Its part of training.json."""
+        first, best = self.held_out(self.history[0]["step"]), self.held_out(self.best_step)
+        return {
+            "steps": self.steps,
+            "best_step": self.best_step,
+            "ended_by": self.ended,
+            "held_out_before": first,
+            "held_out_best": best,
+            "seconds": round(self.seconds, 3),
+            "seconds_per_step": round(self.seconds / max(1, self.steps), 4),
+            "slices_per_second": round(self.rows_per_step * self.steps / max(1e-9, self.seconds), 3),
+            "rows_at_once": self.rows,
+            "gradient_checkpointing": self.checkpointing,
+            "memory_fallbacks": self.fallbacks,
+            "trainable_parameters": {**self.parameters, "total": sum(self.parameters.values())},
+            "adapter_bytes": self.adapter_bytes,
+            "peak_memory_mib": round(self.peak_mib, 1),
+            "history": list(self.history),
+        }
+
+
+def write_training(
+    folder: Path, voice: Mapping[str, Any], reports: Sequence[NetworkReport], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Writes all three; returns the content of training.json. voice: what is said about the voice and the machine."""
+    content = {
+        "schema": SCHEMA,
+        **voice,
+        "recipe": dict(settings),
+        "networks": {report.name: report.plain() for report in reports},
+    }
+    write_json(folder / TRAINING_FILE, content)
+    draw_curves(folder, reports)
+    write_events(folder / EVENTS, reports)
+    return content
+
+
+def draw_curves(folder: Path, reports: Sequence[NetworkReport]) -> None:
+    """Training and held-out loss against steps, the kept step marked; one panel a network, PNG and SVG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.0 * len(reports), 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    for place, report in enumerate(reports, 1):
+        axes = figure.add_subplot(1, len(reports), place)
+        for kind, label in (("training", "training"), ("held_out", "held out")):
+            points = [(entry["step"], entry[kind]["total"]) for entry in report.history if kind in entry]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
+        axes.axvline(report.best_step, color="grey", linestyle=":", label=f"kept: step {report.best_step}")
+        axes.set_title(f"{_TITLES.get(report.name, report.name)}: {report.steps} steps, {report.ended}")
+        axes.set_xlabel("step")
+        axes.set_ylabel("loss")
+        axes.legend()
+    for name in CURVES:
+        figure.savefig(folder / name, dpi=110, metadata={"Date": None} if name.endswith("svg") else None)
+
+
+def write_events(folder: Path, reports: Sequence[NetworkReport]) -> None:
+    """The same figures as TensorBoard reads them: <network>/<training or held_out>/<term>."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    try:
+        for report in reports:
+            for entry in report.history:
+                values = {f"{report.name}/learning_rate": entry["learning_rate"]}
+                for kind in ("training", "held_out"):
+                    values |= {f"{report.name}/{kind}/{term}": value for term, value in entry.get(kind, {}).items()}
+                for name, value in values.items():
+                    writer.add_scalar(name, value, entry["step"])  # type: ignore[no-untyped-call]
+    finally:
+        writer.close()  # type: ignore[no-untyped-call]

@@ -1,0 +1,185 @@
+"""The acoustic network as a task of the loop: prior and flow towards the posterior, decoder towards the recording.
+
+Whole slices for the KL divergence, a piece of each for the waveform. Posterior and condition are known beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+
+from gptsovits.adversarial import adversarial_pass
+from gptsovits.configuration import SourceIstftConfig
+from gptsovits.discriminators import Discriminators
+from gptsovits.generator_source_istft import PITCH_CHANNELS
+from gptsovits.losses import kl_loss
+from gptsovits.masking import random_starts, sequence_mask, slice_rows
+from gptsovits.synthesizer import Synthesizer
+from training.finetune.acoustic_losses import reconstruction_for
+from training.finetune.data import Draws, VoiceData, pad_rows
+from training.finetune.voice_condition import Known, posterior_of
+from training.lora import network_of, trainable
+
+PURPOSE = 2
+_VALIDATION_ROWS = 16
+_VALIDATION_PIECES = 2
+_SPOKEN_SPREAD = 0.6
+_PRIOR_FLOOR = -2.3
+"""Least log standard deviation of the prior of bases with a harmonic source, as in their own training."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of the recipe. segment_s: of the waveform piece."""
+
+    kl: float
+    mel: float
+    segment_s: float
+
+
+@dataclass(frozen=True)
+class KnownBatch:
+    """Rows padded on the right: mean, log_std [B,C,T]; lengths [B]; wave [B,1,T*hop]; codes [B,1,T/2]; phones [B,P]."""
+
+    mean: Tensor
+    log_std: Tensor
+    lengths: Tensor
+    wave: Tensor
+    codes: Tensor
+    phones: Tensor
+    phone_lengths: Tensor
+
+
+def collate(rows: Sequence[Known], device: torch.device) -> KnownBatch:
+    """Rows padded on the right, on the device."""
+    return KnownBatch(
+        pad_rows([row.mean for row in rows]).to(device),
+        pad_rows([row.log_std for row in rows]).to(device),
+        torch.tensor([row.frames for row in rows], device=device),
+        pad_rows([row.wave for row in rows]).unsqueeze(1).to(device),
+        pad_rows([row.codes for row in rows]).unsqueeze(1).to(device),
+        pad_rows([row.phones for row in rows]).to(device),
+        torch.tensor([len(row.phones) for row in rows], device=device),
+    )
+
+
+class AcousticTask:
+    """model: the wrapped network, on `device`. condition [1,G,1]: the voice's own. judges: trained along when given."""
+
+    name = "sovits"
+
+    def __init__(
+        self, model: PeftModel, data: VoiceData, condition: Tensor, weights: Weights, seed: int, device: torch.device,
+        judges: Discriminators | None = None,
+    ) -> None:
+        network = network_of(model)
+        assert isinstance(network, Synthesizer)
+        self.model, self.network, self.weights, self.device = model, network, weights, device
+        self.condition = condition.to(device)
+        stride = max(1, len(data.held_out) // _VALIDATION_ROWS)
+        network.eval()
+        self._training = [posterior_of(network, row, condition, device) for row in data.training]
+        self._held_out = [posterior_of(network, row, condition, device) for row in data.held_out[::stride]]
+        self._held_out = self._held_out[:_VALIDATION_ROWS]
+        self.draws = Draws(len(self._training), seed, PURPOSE)
+        config = network.config
+        self.reconstruction = reconstruction_for(config, weights.mel).to(device)
+        self.segment = max(1, round(weights.segment_s * config.rate_hz / config.hop))
+        self._source = isinstance(config.generator, SourceIstftConfig)
+        self.judges = judges
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """What is trained, by name; the discriminators too, where there are any."""
+        found = trainable(self.model)
+        if self.judges is not None:
+            found |= {f"discriminator.{name}": parameter for name, parameter in self.judges.named_parameters()}
+        return found
+
+    def train(self, mode: bool) -> None:
+        """Dropout on or off."""
+        self.model.train(mode)
+
+    def use_checkpointing(self, enabled: bool) -> None:
+        """Recompute the activations of encoders and generator in the backward pass."""
+        self.network.use_gradient_checkpointing(enabled)
+
+    def loss(self, step: int, rows: Sequence[int]) -> dict[str, Tensor]:
+        """Weighted terms of some slices."""
+        batch = collate([self._training[index] for index in rows], self.device)
+        starts = random_starts(batch.lengths, min(self.segment, batch.mean.shape[2]))
+        return self._terms(batch, starts, torch.randn_like(batch.mean), spoken=self._source, judged=self.judges)
+
+    def validate(self) -> dict[str, float]:
+        """The same terms over the held-out slices: fixed noise, pieces at fixed places."""
+        sums: dict[str, float] = {}
+        for number, row in enumerate(self._held_out):
+            batch = collate([row], self.device)
+            generator = torch.Generator().manual_seed(number)
+            noise = torch.randn(batch.mean.shape, generator=generator).to(self.device)
+            span = max(0, row.frames - self.segment)
+            for piece in range(_VALIDATION_PIECES):
+                starts = torch.tensor([span * (2 * piece + 1) // (2 * _VALIDATION_PIECES)], device=self.device)
+                for name, value in self._terms(batch, starts, noise, spoken=False, judged=None).items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
+        count = len(self._held_out) * _VALIDATION_PIECES
+        return {name: value / count for name, value in sums.items()}
+
+    def _terms(
+        self, batch: KnownBatch, starts: Tensor, noise: Tensor, spoken: bool, judged: Discriminators | None
+    ) -> dict[str, Tensor]:
+        network, frames = self.network, batch.mean.shape[2]
+        mask = sequence_mask(batch.lengths, frames)
+        phone_mask = sequence_mask(batch.phone_lengths, batch.phones.shape[1])
+        condition = self.condition.expand(len(batch.lengths), -1, -1)
+        z = (batch.mean + noise * torch.exp(batch.log_std)) * mask
+        features = network.features_of(batch.codes, frames)
+        prior = network.enc_p(features, mask, batch.phones, phone_mask, network.text_condition(condition))
+        z_p = network.flow(z, mask, condition)
+        log_std = prior.log_std.float()
+        if self._source:
+            log_std = log_std.clamp(min=_PRIOR_FLOOR)
+        kl = kl_loss(z_p, batch.log_std, prior.mean, log_std, mask)
+        terms = {"kl": self.weights.kl * self.reconstruction.kl_scale * kl}
+        size = min(self.segment, frames)
+        decoded = slice_rows(z, starts, size)
+        if spoken:
+            decoded = self._some_spoken(decoded, batch, prior.mean, log_std, mask, condition, starts, size)
+        hop = network.config.hop
+        target = slice_rows(batch.wave, starts * hop, size * hop)
+        found, wave = self.reconstruction(network, decoded, condition, target)
+        terms |= found
+        terms["total"] = torch.stack(list(terms.values())).sum()
+        if judged is not None and torch.is_grad_enabled():
+            terms |= self._judge(judged, wave, target, terms["total"])
+        return terms
+
+    @torch.no_grad()
+    def _some_spoken(
+        self, copied: Tensor, batch: KnownBatch, mean: Tensor, log_std: Tensor, mask: Tensor, condition: Tensor,
+        starts: Tensor, size: int,
+    ) -> Tensor:
+        """Half of the rows from codes, prior and flow instead of the posterior, as in synthesis; pitch as recorded."""
+        rows = len(batch.lengths)
+        spread = torch.rand(rows, 1, 1, device=self.device) * _SPOKEN_SPREAD
+        drawn = mean.float() + torch.randn_like(mean, dtype=torch.float32) * torch.exp(log_std) * spread
+        spoken = slice_rows(self.network.flow.inverse(drawn, mask, condition).float(), starts, size)
+        pitch = slice_rows(batch.mean, starts, size)[:, :PITCH_CHANNELS]
+        spoken = torch.cat([pitch, spoken[:, PITCH_CHANNELS:]], dim=1)
+        half = torch.rand(rows, 1, 1, device=self.device) < 0.5
+        return torch.where(half, copied, spoken)
+
+    def _judge(self, judges: Discriminators, wave: Tensor, target: Tensor, total: Tensor) -> dict[str, Tensor]:
+        """Adversarial and feature-matching gradients through the wave, and the judges' own."""
+        for parameter in judges.parameters():
+            parameter.requires_grad_(True)
+        found = adversarial_pass(judges, target, wave.float())
+        push = (wave.float() * found.wave_gradient).sum()
+        # Its value says nothing, only its gradient is wanted: the reported total stays the sum of the losses.
+        return {
+            "discriminator": found.discriminator, "generator": found.generator, "features": found.feature_matching,
+            "total": total + push - push.detach(),
+        }

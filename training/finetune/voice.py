@@ -1,0 +1,181 @@
+"""Stage 3: features of a voice + frozen base -> adapters of both networks, prompt, and the record of the training.
+
+extract.json, features/ -> sovits/, t2s/ (PEFT), prompt.safetensors, prompt.json, training.json, curves
+
+The acoustic network is trained first, then the text-to-semantic one; only one of them is in memory at a time. Each has
+its own steps, looks and early stopping; of the wall-clock limit the first may use half, the second what is left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import PeftModel
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from core.atomic import write_json
+from core.base import DISCRIMINATOR, Base
+from core.cancellation import Cancellation
+from core.errors import ConfigurationError
+from core.memory import peak_mib, restart_peak
+from core.progress import Progress, SilentProgress
+from core.recipe import FinetuneRecipe
+from gptsovits.base_networks import load_discriminators, load_synthesizer, load_text_to_semantic
+from training.finetune.checkpoint import State
+from training.finetune.data import VoiceData, load_voice_data
+from training.finetune.loop import Environment, Loop, Task
+from training.finetune.parallel import Group
+from training.finetune.precision import Precision, choose_checkpointing, choose_precision
+from training.finetune.report import NetworkReport, write_training
+from training.finetune.sovits_trainer import AcousticTask, Weights
+from training.finetune.t2s_trainer import TextToSemanticTask
+from training.finetune.voice_condition import voice_condition
+from training.lora import LoraSettings, base_label, parameter_counts, save_adapter, wrap
+
+ACOUSTIC_FOLDER, T2S_FOLDER = "sovits", "t2s"
+PROMPT_TENSORS, PROMPT_FILE = "prompt.safetensors", "prompt.json"
+ACOUSTIC_TIME_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """One job. features: output of stage 2; output: an empty folder; resume: a folder that survives interruptions."""
+
+    base: Base
+    features: Path
+    output: Path
+    resume: Path
+    recipe: FinetuneRecipe
+    weights_root: Path | None = None
+    cpu: bool = False
+    progress: Progress = field(default_factory=SilentProgress)
+    cancel: Cancellation = field(default_factory=Cancellation)
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("timbre.finetune"))
+
+    def run(self) -> None:
+        """Do it, in this process. Started again with the same `resume` after an interruption, it goes on, and ends in
+        the same adapters.
+
+        Raises what loading raises, InfrastructureError when memory runs out for good, Interrupted when asked to stop.
+        """
+        group = Group(cpu=self.cpu)
+        data = load_voice_data(self.features, self.base)
+        precision = choose_precision(self.recipe.precision, group.device)
+        if self.recipe.adversarial and precision.name == "fp16":
+            raise ConfigurationError(
+                "finetune.adversarial: not with fp16, whose gradients are scaled",
+                "set finetune.precision to fp32 or bf16",
+            )
+        job = _Job(self, group, data, precision)
+        condition, acoustic = job.acoustic()
+        semantic = job.semantic(max(1.0, 60.0 * self.recipe.max_minutes - acoustic.seconds))
+        if group.first:
+            self._write_prompt(data, condition)
+            write_training(self.output, job.about(), (acoustic, semantic), dataclasses.asdict(self.recipe))
+        group.wait()
+
+    def _write_prompt(self, data: VoiceData, condition: Tensor) -> None:
+        prompt = data.prompt
+        mean = torch.stack([row.ge2e for row in data.training]).mean(0)
+        tensors = {
+            "codes": prompt.codes.numpy().astype(np.int64),
+            "phones": prompt.phones.numpy().astype(np.int64),
+            "condition": condition.reshape(-1).numpy().astype(np.float32),
+            "speaker": (mean / mean.norm().clamp(min=1e-9)).numpy().astype(np.float32),
+            "rate": np.array(data.rate, np.float32),
+        }
+        save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, self.output / PROMPT_TENSORS)
+        about = {"slice": prompt.id, **{key: data.about[key] for key in ("text", "language", "reason")}}
+        write_json(self.output / PROMPT_FILE, about)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Both networks, one after the other."""
+
+    finetuning: Finetuning
+    group: Group
+    data: VoiceData
+    precision: Precision
+
+    def acoustic(self) -> tuple[Tensor, NetworkReport]:
+        """Trains the acoustic network; returns the voice's condition [1, G, 1] too."""
+        job, recipe = self.finetuning, self.finetuning.recipe
+        network = load_synthesizer(job.base, job.weights_root).to(self.group.device)
+        # Style encoder and speaker projection carry no adapter: the base's answer is the adapted network's.
+        condition = voice_condition(network, self.data.training, self.group.device)
+        judges = None
+        if recipe.adversarial and any(item.role == DISCRIMINATOR for item in job.base.files):
+            judges = load_discriminators(job.base, job.weights_root).to(self.group.device).train()
+        model = self._wrapped(network)
+        weights = Weights(recipe.kl_weight, recipe.mel_weight, recipe.segment_s)
+        task = AcousticTask(model, self.data, condition, weights, recipe.seed, self.group.device, judges)
+        limit = 60.0 * recipe.max_minutes * ACOUSTIC_TIME_SHARE
+        return condition, self._train(task, model, limit, ACOUSTIC_FOLDER)
+
+    def semantic(self, limit_s: float) -> NetworkReport:
+        """Trains the text-to-semantic network."""
+        job = self.finetuning
+        network = load_text_to_semantic(job.base, job.weights_root).to(self.group.device)
+        model = self._wrapped(network)
+        task = TextToSemanticTask(model, self.data, job.recipe.seed, self.group.device)
+        return self._train(task, model, limit_s, T2S_FOLDER)
+
+    def about(self) -> dict[str, Any]:
+        """What training.json says besides the networks."""
+        return {
+            "base": self.finetuning.base.name,
+            "base_digest": self.finetuning.base.digest,
+            "device": str(self.group.device),
+            "processes": self.group.size,
+            "precision": self.precision.name,
+            "training_slices": len(self.data.training),
+            "held_out_slices": len(self.data.held_out),
+            "training_s": round(sum(len(row.wave) for row in self.data.training) / self.finetuning.base.rate_hz, 2),
+        }
+
+    def _wrapped(self, network: torch.nn.Module) -> PeftModel:
+        recipe = self.finetuning.recipe
+        settings = LoraSettings(recipe.rank, recipe.alpha, recipe.dropout, recipe.seed)
+        return wrap(network, settings, base_label(self.finetuning.base)).to(self.group.device)
+
+    def _train(self, task: Task, model: PeftModel, limit_s: float, folder: str) -> NetworkReport:
+        job, recipe = self.finetuning, self.finetuning.recipe
+        _restart_peak(self.group.device)
+        with job.progress.task(f"finetune {task.name}", total=recipe.max_steps, unit="steps") as shown:
+            checkpoint = job.resume / f"{task.name}.ckpt"
+            recompute = choose_checkpointing(recipe.gradient_checkpointing, self.group.device)
+            environment = Environment(
+                self.group, self.precision, checkpoint, recompute, limit_s, shown, job.cancel, job.log
+            )
+            state = Loop(task, recipe, environment).run()
+        size = save_adapter(model, job.output / folder) if self.group.first else 0
+        return _report(task.name, state, recipe, parameter_counts(model), size, _peak(self.group.device))
+
+
+def _report(
+    name: str, state: State, recipe: FinetuneRecipe, parameters: Mapping[str, int], size: int, peak: float
+) -> NetworkReport:
+    return NetworkReport(
+        name, state.step, state.best_step, state.ended, state.history, state.seconds, recipe.batch * recipe.accumulate,
+        state.rows, state.checkpointing, state.fallbacks, parameters, size, peak,
+    )  # fmt: skip
+
+
+def _restart_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        restart_peak()
+
+
+def _peak(device: torch.device) -> float:
+    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else peak_mib()

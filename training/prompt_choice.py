@@ -1,0 +1,96 @@
+"""Which slice conditions synthesis: a whole sentence of 3 to 10 s, clean, and typical of the speaker.
+
+candidates with their measures -> the best one, with the measures of all of them and the reason in words
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from core.errors import InputError
+
+SENTENCE_ENDS = tuple(".?!…。？！")
+_CLOSERS = "\"'”’)]」』）】»"
+_BEST_S = (4.0, 8.0)
+_FULL_SNR_DB = 40.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A training slice. similarity: cosine of its GE2E vector with the voice's mean; snr_db; mos: DNSMOS overall.
+
+    seconds_per_phone: speech over its sounding phones. prompt: stage 1 allows it (its length fits).
+    """
+
+    id: str
+    text: str
+    duration_s: float
+    similarity: float
+    snr_db: float
+    mos: float
+    seconds_per_phone: float
+    prompt: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether the text ends as a sentence does."""
+        return self.text.rstrip().rstrip(_CLOSERS).endswith(SENTENCE_ENDS)
+
+
+@dataclass(frozen=True)
+class PromptChoice:
+    """id of the chosen slice, why in words, and the score of every candidate (best first) for the report."""
+
+    id: str
+    reason: str
+    relaxed: tuple[str, ...]
+    scores: tuple[dict[str, Any], ...]
+
+
+def score(candidate: Candidate, pace: float) -> float:
+    """Higher is better; about 0 to 3. pace: the voice's own seconds per sounding phone.
+
+    Likeness and cleanness count about alike; a pace unlike the voice's own costs, since the prompt sets the pace of
+    what is spoken after it; lengths of 4 to 8 s are preferred, which leave room in the context.
+    """
+    clean = 0.5 * (candidate.mos - 1.0) / 4.0 + 0.5 * min(max(candidate.snr_db, 0.0), _FULL_SNR_DB) / _FULL_SNR_DB
+    unlike = abs(math.log(candidate.seconds_per_phone / pace)) if candidate.seconds_per_phone > 0 else 1.0
+    short, long = _BEST_S
+    outside = max(0.0, short - candidate.duration_s, candidate.duration_s - long)
+    return 2.0 * candidate.similarity + clean - unlike - 0.1 * outside
+
+
+def choose_prompt(candidates: Sequence[Candidate], min_s: float, max_s: float) -> PromptChoice:
+    """The best of the training slices. Wishes that no slice meets are dropped one by one, and named in `relaxed`.
+
+    Equal scores: the smaller id, so that the choice is the same on every machine. Raises InputError without candidates.
+    """
+    if not candidates:
+        raise InputError("no slice to train on, so no prompt either", "record more sentences of 3 to 10 s")
+    fitting = [item for item in candidates if item.prompt and min_s <= item.duration_s <= max_s]
+    relaxed: list[str] = []
+    if not fitting:
+        relaxed.append(f"no slice of {min_s:g} to {max_s:g} s")
+        longest = max(item.duration_s for item in candidates if item.duration_s <= max_s or len(candidates) == 1)
+        fitting = [item for item in candidates if item.duration_s >= 0.5 * longest]
+    sentences = [item for item in fitting if item.complete]
+    if not sentences:
+        relaxed.append("no slice ends as a sentence does")
+    pool = sentences or fitting
+    pace = median(item.seconds_per_phone for item in candidates)
+    ranked = sorted(pool, key=lambda item: (-round(score(item, pace), 6), item.id))
+    best = ranked[0]
+    reason = (
+        f"best of {len(pool)} of {len(candidates)} training slices: {best.duration_s:.1f} s, "
+        f"{'a complete sentence' if best.complete else 'not a complete sentence'}, DNSMOS {best.mos:.2f}, "
+        f"SNR {best.snr_db:.0f} dB, likeness to the voice's mean {best.similarity:.3f} (GE2E), "
+        f"pace {best.seconds_per_phone / pace:.2f} of the voice's own"
+    )
+    if relaxed:
+        reason += f"; relaxed: {', '.join(relaxed)}"
+    scores = tuple({**asdict(item), "complete": item.complete, "score": round(score(item, pace), 4)} for item in ranked)
+    return PromptChoice(best.id, reason, tuple(relaxed), scores)
