@@ -1,0 +1,99 @@
+"""Exported bases: made once, taken from the registry, checked, never half there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from core.base import read_base
+from core.errors import ConfigurationError
+from core.progress import SilentProgress
+from inference.exported_base import read_export
+from pipeline import exported
+from pipeline.exported import exported_base, exported_for, exports_folder, publish_exported
+from registry.bases import list_bases
+from registry.open import open_registry, open_store
+from registry.verification import verify
+
+QUIET = SilentProgress()
+
+
+@pytest.fixture
+def exports(monkeypatch: pytest.MonkeyPatch, pico_export: Path) -> list[Path]:
+    """Where the exporter was asked to write; it copies an export that was made before."""
+    asked: list[Path] = []
+
+    def make(base: object, target: Path, progress: object) -> None:
+        asked.append(target)
+        shutil.copytree(pico_export, target)
+
+    monkeypatch.setattr(exported, "_export", make)
+    return asked
+
+
+def test_made_once_and_kept(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
+    base, registry = read_base(pico_base), str(tmp_path / "registry")
+    first = exported_base(base, tmp_path, registry, progress=QUIET)
+    again = exported_base(base, tmp_path, registry, progress=QUIET)
+    assert exports == [exports_folder(tmp_path) / base.digest]
+    assert first.folder == again.folder
+    assert first.digest == base.digest
+
+
+def test_a_damaged_one_is_made_again(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
+    base, registry = read_base(pico_base), str(tmp_path / "registry")
+    found = exported_base(base, tmp_path, registry, progress=QUIET)
+    graph = found.graph("prior")
+    graph.write_bytes(graph.read_bytes()[:-1])
+    left = exports_folder(tmp_path) / ".export-killed"
+    left.mkdir()
+    exported_base(base, tmp_path, registry, progress=QUIET).verify()
+    assert len(exports) == 2
+    assert not left.exists()
+
+
+def test_taken_from_the_registry_without_torch(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
+    base, registry = read_base(pico_base), str(tmp_path / "registry")
+    assert publish_exported(base, tmp_path, registry, progress=QUIET)
+    assert not publish_exported(base, tmp_path, registry, progress=QUIET)
+    assert list_bases(open_store(registry))[base.digest]["name"] == base.name
+    other = tmp_path / "server"
+    found = exported_for(base.name, base.digest, other, registry, progress=QUIET)
+    found.verify()
+    assert found.folder == exports_folder(other) / base.digest
+    assert len(exports) == 1, "only the first machine exports"
+
+
+def test_a_damaged_registry_copy_is_named_and_not_used(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
+    base, registry = read_base(pico_base), str(tmp_path / "registry")
+    publish_exported(base, tmp_path, registry, progress=QUIET)
+    blob = max((tmp_path / "registry" / "blobs").rglob("*"), key=lambda path: path.stat().st_size)
+    blob.write_bytes(blob.read_bytes()[:-3])
+    assert [finding.affects for finding in verify(open_registry(registry))] == [(f"bases/{base.digest}",)]
+    exported_for(base.name, base.digest, tmp_path / "server", registry, progress=QUIET, bases=pico_base.parent).verify()
+    assert len(exports) == 2
+
+
+def test_says_what_to_do_when_it_cannot_be_had(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
+    registry = str(tmp_path / "registry")
+    with pytest.raises(ConfigurationError, match="no exported base 'piko'") as caught:
+        exported_for("piko", "0" * 64, tmp_path, registry, progress=QUIET, bases=pico_base.parent)
+    assert "timbre base publish piko" in caught.value.remedy
+    with pytest.raises(ConfigurationError, match="the voice was made for 000000000000"):
+        exported_for("pico", "0" * 64, tmp_path, registry, progress=QUIET, bases=pico_base.parent)
+    assert exports == []
+
+
+def test_the_real_exporter_is_called(pico_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.export import base_export
+
+    def fail(base: object, target: Path, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(base_export, "export_base", fail)
+    with pytest.raises(OSError, match="No space left"):
+        exported_base(read_base(pico_base), tmp_path, str(tmp_path / "registry"), progress=QUIET)
+    with pytest.raises(Exception, match="does not exist"):
+        read_export(exports_folder(tmp_path) / read_base(pico_base).digest)
