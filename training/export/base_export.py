@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from safetensors.numpy import save_file
@@ -35,6 +36,7 @@ from training.export.context import context_frames
 from training.export.parity import ExportParity, compare_export
 from training.export.quantise import quantise_t2s
 from training.export.t2s_graph import build_t2s_graph, lora_names
+from training.export.two_dimensional import to_two_dimensional
 
 MAX_POSITIONS = 2048
 RECOGNISER = "recogniser"
@@ -114,7 +116,10 @@ def _write(base: Base, networks: Networks, folder: Path, int8: bool, report: Rep
     adaptable: dict[str, Any] = {}
     weights = {name: tensor.detach().numpy() for name, tensor in synthesizer.named_parameters() if tensor.ndim >= 2}
     for name, model in _acoustic_models(synthesizer, report):
-        adaptable |= graphs.name_weights(model, weights)
+        found = graphs.name_weights(model, weights)
+        if name == "generator" and to_two_dimensional(model):
+            found = {key: np.expand_dims(array, 2) for key, array in found.items()}
+        adaptable |= found
         keep(name, model)
     _require_adaptable(weights, adaptable)
     report("content encoder")
