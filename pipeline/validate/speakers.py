@@ -67,7 +67,8 @@ def compare(vectors: Vectors, min_group_similarity: float) -> Speakers:
     """Splits embeddings (n, d) in two groups; compares slices with the larger one, or with all if they are alike."""
     labels, groups = _two_groups(vectors)
     minority = labels if np.count_nonzero(labels) <= len(labels) / 2 else ~labels
-    apart = groups < min_group_similarity
+    # One odd slice is no group: noise and a cold move single sentences more than that. It is judged on its own.
+    apart = groups < min_group_similarity and np.count_nonzero(minority) >= 2
     core = ~minority if apart else np.ones(len(vectors), dtype=bool)
     total = vectors[core].sum(axis=0, dtype=np.float64)
     # A slice is compared with the others, not with itself.
