@@ -134,7 +134,7 @@ def _write(base: Base, networks: Networks, folder: Path, int8: bool, report: Rep
     exported = ExportedBase(
         folder=folder, name=base.name, digest=base.digest, rate_hz=base.rate_hz, hop=base.hop, fft_size=base.fft,
         codes_hz=base.codes_hz, languages=base.languages, speaker_encoder=base.speaker_encoder, bert=base.bert,
-        t2s=_t2s_shape(networks.t2s),
+        t2s=t2s_shape(networks.t2s),
         acoustic=AcousticShape(
             latent=config.latent_channels, condition=config.condition_channels, speaker_width=config.speaker_width,
             spectrum_bins=config.spectrum_bins, generator_context_frames=context_frames(synthesizer),
@@ -194,7 +194,8 @@ def _content(networks: Networks) -> onnx.ModelProto:
     )
 
 
-def _t2s_shape(network: TextToSemantic) -> T2SShape:
+def t2s_shape(network: TextToSemantic) -> T2SShape:
+    """The sizes that the engine's slots need of a network."""
     config = network.config
     sizes: Mapping[str, tuple[int, int]] = {
         "in_proj": (config.hidden, 3 * config.hidden), "out_proj": (config.hidden, config.hidden),
