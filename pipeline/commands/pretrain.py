@@ -1,4 +1,4 @@
-"""`timbre pretrain`: the nano base from speech to a folder of weights, a stage at a time. Every stage can be run again."""
+"""`timbre pretrain`: the nano base from speech to a folder of weights, a stage at a time."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def paths(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that all stages share: --recipe, --speech, --work."""
     folder = click.Path(path_type=Path, file_okay=False)
     for option in (
-        click.option("--work", type=folder, default=DEFAULT_WORK, show_default=True, help="Corpus cache and checkpoints."),
+        click.option("--work", type=folder, default=DEFAULT_WORK, show_default=True, help="Corpus and checkpoints."),
         click.option(
-            "--speech", type=folder, default=DEFAULT_SPEECH, show_default=True, envvar="TIMBRE_SPEECH", help="The corpora."
+            "--speech", type=folder, default=DEFAULT_SPEECH, show_default=True, envvar="TIMBRE_SPEECH", help="Corpora."
         ),
         click.option(
             "--recipe", "recipe_file", type=click.Path(path_type=Path), default=DEFAULT_RECIPE, show_default=True,
@@ -178,3 +178,22 @@ def measure(
         met = {True: "yes", False: "no", None: ""}[row.met]
         cells = (row.measure, f"{row.value:.3f}", limit, met, str(row.count))
         click.echo("| " + " | ".join(cells) + " |" if as_markdown else "  ".join(cell for cell in cells if cell))
+
+
+@pretrain.command("samples")
+@paths
+@click.option("--base", "base_name", default="", help="Speak with this base (a name or folder) instead of the checkpoints.")
+@click.option("--to", "target", type=click.Path(path_type=Path, file_okay=False), default=Path("bases/nano/samples"))
+def samples(recipe_file: Path, speech: Path, work: Path, base_name: str, target: Path) -> None:
+    """Six sound samples with their spectrograms, and the training curves."""
+    import torch
+
+    from pipeline.nano_measure import speaker_of_base, speaker_of_work
+    from pipeline.nano_samples import write_samples
+    from training.pretrain.curves import plot_curves
+
+    torch.set_num_threads(1)
+    speaker, _ = speaker_of_base(base_name) if base_name else speaker_of_work(work)
+    for line in write_samples(speaker, speech, target):
+        click.echo(line)
+    click.echo(f"{plot_curves(work, target / 'curves.png')} curves")

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from gptsovits.configuration import SourceIstftConfig, SynthesizerConfig
 from gptsovits.losses import kl_loss
@@ -64,6 +65,26 @@ def start_from_autoencoder(model: Synthesizer, autoencoder: Mapping[str, Tensor]
     model.enc_q.enc.cond_layer.bias.zero_()  # type: ignore[union-attr]
     model.dec.cond.weight.zero_()
     model.dec.cond.bias.zero_()  # type: ignore[union-attr]
+
+
+@torch.no_grad()
+def start_from_classes(model: Synthesizer, of_classes: Synthesizer, shares: Tensor) -> None:
+    """Take over a model that was trained on recogniser classes as stand-ins for codes (rows 0.. of its codebook).
+
+    shares [rows, classes]: how often each class sounds under each code. The prior's first layer is fitted (least squares) so
+    that the row of a code does to the model what the mixture of its classes did.
+    """
+    quantizer = {name: value for name, value in model.state_dict().items() if name.split(".")[0] in ("quantizer", "ssl_proj")}
+    layer = of_classes.enc_p.ssl_proj
+    stand_ins = of_classes.quantizer.codebooks()[0].embed[: shares.shape[1]]
+    wanted = shares.to(stand_ins) @ functional.linear(stand_ins, layer.weight[:, :, 0], layer.bias)
+    model.load_state_dict({**of_classes.state_dict(), **quantizer})
+    rows = model.quantizer.codebooks()[0].embed
+    inputs = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1).double()
+    ridge = 1e-3 * inputs.square().mean() * torch.eye(inputs.shape[1], dtype=torch.float64)
+    solved = torch.linalg.solve(inputs.T @ inputs / len(inputs) + ridge, inputs.T @ wanted.double() / len(inputs))
+    model.enc_p.ssl_proj.weight.copy_(solved[:-1].T.unsqueeze(2))
+    model.enc_p.ssl_proj.bias.copy_(solved[-1])  # type: ignore[union-attr]
 
 
 class JointLoss:
@@ -168,10 +189,11 @@ def share_at(settings: JointSettings, clock: Clock) -> float:
 def train_joint(
     model: Synthesizer, sampler: SentenceSampler, folder: Path, settings: JointSettings, device: torch.device,
     report: Callable[[str], None] = lambda line: None, measure: Callable[[Synthesizer], dict[str, float]] | None = None,
+    name: str = "joint",
 ) -> Path:
-    """Train ``model`` in place until the minutes are used up, resuming from ``folder/joint.pt``; ends with the average."""
+    """Train ``model`` in place until the minutes are used up, resuming from ``folder/name.pt``; ends with the average."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "joint.pt"
+    path = folder / f"{name}.pt"
     model.to(device).train()
     optimizer = torch.optim.AdamW(
         parameter_groups(model, settings), settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
@@ -215,7 +237,7 @@ def train_joint(
                     model.eval()
                     row |= measure(model)
                     model.train()
-            with (folder / "joint.jsonl").open("a") as log:
+            with (folder / f"{name}.jsonl").open("a") as log:
                 log.write(json.dumps(row) + "\n")
             report(json.dumps(row))
             sums, counts, told = {}, {}, clock.minutes

@@ -1,7 +1,7 @@
 """recipes/nano.yaml: every number of the stages that train the nano base, as frozen typed objects.
 
-A stage reads its own section. What a file leaves out takes the value given here; a key that does not exist is an error that
-names the nearest one.
+A stage reads its own section. What a file leaves out takes the value given here; a key that does not exist is an
+error that names the nearest one.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class AcousticRecipe:
     learning_rate: float = setting(4e-4, "highest learning rate of the autoencoder", low=0)
     autoencoder_minutes: float = setting(20.0, "training of the autoencoder", "min", low=0)
     max_frames: int = setting(2400, "frames in a batch of sentences, padding included", low=50)
+    class_minutes: float = setting(20.0, "training of prior, flow, style on classes as stand-ins for codes", "min", low=0)
     joint_minutes: float = setting(45.0, "training of prior, flow, style and generator", "min", low=0)
     joint_parts: str = setting("real flite espeak", "parts of the corpus that the second half reads")
     flite_weight: float = setting(0.5, "how often flite's clips are drawn, against real ones", low=0)

@@ -4,7 +4,8 @@ Both have a first half that needs no codes and a second half that does; without 
 a stage does its first half and says so. All paths below the work folder::
 
     acoustic/autoencoder.pt, .jsonl    first half: posterior and generator
-    acoustic/joint.pt, .jsonl          second half: prior, flow, style, generator on the prior's latents
+    acoustic/classes.pt, .jsonl        first half: prior, flow, style on classes as stand-ins for codes
+    acoustic/joint.pt, .jsonl          second half: the same on the codes, and the generator on the prior's latents
     semantic/phrases.pt, .jsonl        first half: classes as stand-ins for codes, one to four words
     semantic/follower.pt, .jsonl       first half: whole sentences
     semantic/t2s.pt, .jsonl            second half: the codes
@@ -27,7 +28,7 @@ from training.pretrain.acoustic import AcousticSettings, train_autoencoder
 from training.pretrain.alignment import Alignment
 from training.pretrain.checkpointing import averaged
 from training.pretrain.corpus import Corpus, unseen_speakers
-from training.pretrain.joint import JointSettings, start_from_autoencoder, train_joint
+from training.pretrain.joint import JointSettings, start_from_autoencoder, start_from_classes, train_joint
 from training.pretrain.joint_data import SentenceSampler
 from training.pretrain.pitch import PitchTracks
 from training.pretrain.recipe import AcousticRecipe, SemanticRecipe
@@ -93,20 +94,42 @@ def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.dev
     )
     path = train_autoencoder(open_parts(work, speech, ["real"]), speech, folder, config, settings, device, report)
     corpus = open_parts(work, speech, recipe.joint_parts.split())
+    phones, pitch, speakers = corpus_phones(corpus), PitchTracks.of(corpus), SpeakerVectors.of(corpus)
+    classes = {
+        identity: labels
+        for identity, alignment in load_alignments(corpus).items()
+        if (labels := class_codes(alignment)) is not None
+    }
+
+    def sampler(codes: Mapping[str, Ids]) -> SentenceSampler:
+        return SentenceSampler(
+            corpus, codes, phones, pitch, speakers, recipe.max_frames, recipe.seed,
+            part_weights={"flite": recipe.flite_weight, "espeak": recipe.espeak_weight},
+        )  # fmt: skip
+
+    torch.manual_seed(recipe.seed)
+    of_classes = Synthesizer(config)
+    if finished(folder / "classes.pt", recipe.class_minutes):
+        averaged(of_classes, folder / "classes.pt")
+    else:
+        autoencoder = torch.load(path, map_location="cpu", weights_only=True)["average"]["state"]
+        start_from_autoencoder(of_classes, autoencoder)
+        first = JointSettings(
+            max_frames=recipe.max_frames, minutes=recipe.class_minutes, final_share=0.4, seed=recipe.seed
+        )
+        train_joint(of_classes, sampler(classes), folder, first, device, report, name="classes")
     codes = stored_codes(corpus)
     if not codes:
         report("no codes yet: the second half waits for stage quantizer")
         return
-    sampler = SentenceSampler(
-        corpus, codes, corpus_phones(corpus), PitchTracks.of(corpus), SpeakerVectors.of(corpus), recipe.max_frames,
-        recipe.seed, part_weights={"flite": recipe.flite_weight, "espeak": recipe.espeak_weight},
-    )  # fmt: skip
-    torch.manual_seed(recipe.seed)
     model = Synthesizer(config)
-    start_from_autoencoder(model, torch.load(path, map_location="cpu", weights_only=True)["average"]["state"])
     load_quantizer(model, work)
-    joint = JointSettings(max_frames=recipe.max_frames, minutes=recipe.joint_minutes, seed=recipe.seed)
-    train_joint(model, sampler, folder, joint, device, report)
+    pairs = [(codes[identity], labels) for identity, labels in classes.items() if identity in codes]
+    start_from_classes(model, of_classes.cpu(), class_shares(pairs, config.codebook_size))
+    joint = JointSettings(
+        max_frames=recipe.max_frames, minutes=recipe.joint_minutes, generator_from_minute=0.0, seed=recipe.seed
+    )
+    train_joint(model, sampler(codes), folder, joint, device, report)
 
 
 def load_quantizer(model: Synthesizer, work: Path) -> None:
