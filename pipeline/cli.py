@@ -37,6 +37,14 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "pipeline.commands.export_upstream:export_upstream", "Write a trained voice as upstream's .ckpt and .pth."
     ),
     "pretrain": LazyCommand("pipeline.commands.pretrain:pretrain", "Train the nano base, a stage at a time."),
+    "history": LazyCommand("pipeline.commands.history:history", "What happened to a voice, who did it and why."),
+    "promote": LazyCommand("pipeline.commands.moves:promote", "Let a voice speak with a version; give a review."),
+    "rollback": LazyCommand("pipeline.commands.moves:rollback", "Let a voice speak with its earlier version."),
+    "retire": LazyCommand("pipeline.commands.moves:retire", "Take a voice whose folder was deleted out of service."),
+    "revoke": LazyCommand("pipeline.commands.moves:revoke", "Consent was withdrawn: remove a voice for good."),
+    "audit": LazyCommand("pipeline.commands.audit:audit", "Where every published version came from."),
+    "verify": LazyCommand("pipeline.commands.audit:verify", "Read every byte of the registry and check it."),
+    "changed": LazyCommand("pipeline.commands.changed:changed", "Which voices a push concerns."),
     # name: LazyCommand("pipeline.commands.<module>:<attribute>", "one line of help")
 }
 

@@ -34,6 +34,12 @@ class Repository:
         commit, author = found.stdout.splitlines()[:2]
         return Commit(commit, author)
 
+    def user(self) -> tuple[str, str]:
+        """Name and address of Git's settings here; empty where there are none."""
+        found = [self._run("config", "--get", key) for key in ("user.name", "user.email")]
+        name, address = (item.stdout.strip() if item.returncode == 0 else "" for item in found)
+        return name, address
+
     def resolve(self, reference: str) -> str | None:
         """Full hash of the commit that a name means, or None when this clone does not have it."""
         if not reference or set(reference) == {"0"} or reference.startswith("-"):

@@ -52,12 +52,16 @@ class Voice(Protocol):
 
 @dataclass(frozen=True)
 class Origin:
-    """Who asked for this run and why; recorded by publish, part of no key. Empty strings where unknown."""
+    """Who asked for this run and why; recorded by publish, part of no key. Empty strings where unknown.
+
+    merge_request: number of the merge request that this run looks at; such a run publishes nothing.
+    """
 
     commit: str = ""
     author: str = ""
     ref: str = ""
     job_url: str = ""
+    merge_request: str = ""
 
 
 @dataclass(frozen=True)

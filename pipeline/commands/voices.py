@@ -7,7 +7,8 @@ import json
 
 import click
 
-from pipeline.commands.options import output_options
+from pipeline.commands.options import output_options, registry_option
+from pipeline.commands.output import show
 from pipeline.invocation import Invocation
 from pipeline.voice_list import list_voices, voices_markdown
 from pipeline.voice_yaml import DEFAULT_BASE
@@ -33,6 +34,28 @@ def voices(context: click.Context, as_json: bool, as_markdown: bool) -> None:
                 f"{voice.name:<20} {voice.language:<4} {voice.base:<16} {voice.consent:<14} "
                 f"{voice.clips:>4} clips  {state}"
             )
+
+
+@voices.command("list")
+@click.option("--alias", default="production", show_default=True, help="Whose version is shown.")
+@registry_option
+@output_options
+@click.pass_obj
+def list_command(invocation: Invocation, alias: str, registry: str, as_json: bool, as_markdown: bool) -> None:
+    """All voices of this repository and of the registry, and what each of them speaks with."""
+    from core.errors import ConfigurationError
+    from pipeline.registry_view import known_voices, voices_table
+    from registry.open import open_registry
+
+    address = invocation.registry(registry)
+    try:
+        workspace = invocation.workspace()
+    except ConfigurationError:
+        # Outside a repository there is still the registry.
+        workspace = None
+    found = known_voices(workspace, open_registry(address), alias)
+    plain = [dataclasses.asdict(voice) for voice in found]
+    show(invocation, plain, voices_table(found), as_json, as_markdown, empty="no voice here and none published")
 
 
 @voices.command()

@@ -1,0 +1,35 @@
+"""A table of text, for terminals and for Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """head: column titles; rows: as many cells each, already text."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def text(self) -> str:
+        """Columns padded to their widest cell; Chinese characters count as the two columns that they take."""
+        # rich is imported when a table is shown: `timbre --help` must not pay for it.
+        from rich.cells import cell_len
+
+        lines = [self.head, *self.rows]
+        widths = [max(cell_len(line[column]) for line in lines) for column in range(len(self.head))]
+        padded = (
+            [cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)] for line in lines
+        )
+        return "\n".join("  ".join(cells).rstrip() for cells in padded)
+
+    def markdown(self) -> str:
+        """A Markdown table; bars and line ends in cells are escaped."""
+        lines = [self.head, ["---"] * len(self.head), *self.rows]
+        return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
