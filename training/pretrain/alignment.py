@@ -1,7 +1,8 @@
 """Forced alignment of real English speech with its text by pocketsphinx: which recogniser class sounds when.
 
-The acoustic model comes in pocketsphinx's package. Words that its dictionary lacks are added with the pronunciation that
-`text` gives, so that no clip is lost to a name. The result goes to ``<part>.alignment.jsonl`` of the corpus folder.
+The acoustic model comes in pocketsphinx's package. Words that its dictionary lacks are added with the pronunciation
+that `text` gives, so that no clip is lost to a name. The result goes to ``<part>.alignment.jsonl`` of the corpus
+folder.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Alignment:
     def frame_labels(self, frames: int, frame_s: float = 0.02, first_centre_s: float = 0.0125) -> npt.NDArray[np.int16]:
         """Class id at the centre of each frame, int16 [frames]; UNKNOWN past the end.
 
-        The default is the geometry of the content encoder: frames every 20 ms, each seeing 25 ms (its first centre at 12.5).
+        The default is the geometry of the content encoder: frames every 20 ms, each seeing 25 ms (its first centre at
+        12.5).
         """
         names = {name: index for index, name in enumerate(CLASSES)}
         classes = np.array([*(names[phone] for phone in self.phones), UNKNOWN], dtype=np.int16)
@@ -132,9 +134,10 @@ def _align_share(folder: Path, part: str, share: Sequence[Clip]) -> list[Alignme
 
     corpus = Corpus.open(folder, [part])
     english, mandarin = EnglishAligner(), MandarinAligner()
-    found = [
-        (mandarin if clip.language == "zh" else english).align(clip.id, corpus.samples(clip), clip.text) for clip in share
-    ]
+    found = []
+    for clip in share:
+        aligner = mandarin if clip.language == "zh" else english
+        found.append(aligner.align(clip.id, corpus.samples(clip), clip.text))
     return [alignment for alignment in found if alignment is not None]
 
 

@@ -1,7 +1,7 @@
 """Changes of a training clip that leave what is said as it is.
 
-They teach the content encoder to hear phones and not the speaker, the room or the microphone. All are numpy on one clip,
-cost under a tenth of a training step, and draw from the given generator only, so that a run can be repeated.
+They teach the content encoder to hear phones and not the speaker, the room or the microphone. All are numpy on one
+clip, cost under a tenth of a training step, and draw from the given generator only, so that a run can be repeated.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ Audio = npt.NDArray[np.float32]
 class AugmentationConfig:
     """Chances (0..1) and ranges of each change. speed scales pitch, formants and tempo together.
 
-    Mild on purpose: a network that sees its hours of speech fewer than ten times underfits, and learns faster from clean ones.
+    Mild on purpose: a network that sees its hours of speech fewer than ten times underfits, and learns faster from
+    clean ones.
     """
 
     speed_chance: float = 0.35
@@ -49,10 +50,13 @@ class Augmenter:
     @classmethod
     def load(cls, speech: Path, config: AugmentationConfig) -> Augmenter:
         """Read ``noise/`` and ``rir/`` of the speech folder. ConfigurationError when there is none."""
-        noises = [read_audio(path) for path in sorted((speech / "noise").rglob("*.*")) if path.suffix in (".ogg", ".flac")]
+        sounds = sorted(path for path in (speech / "noise").rglob("*.*") if path.suffix in (".ogg", ".flac"))
+        noises = [read_audio(path) for path in sounds]
         rooms = [_direct_first(read_audio(path)) for path in sorted((speech / "rir").glob("*.flac"))]
         if not noises or not rooms:
-            raise ConfigurationError(f"{speech}: {len(noises)} noises and {len(rooms)} rooms", remedy="restore noise/ and rir/")
+            raise ConfigurationError(
+                f"{speech}: {len(noises)} noises and {len(rooms)} rooms", remedy="restore noise/ and rir/"
+            )
         return cls(config, tuple(noises), tuple(rooms))
 
     def speed(self, random: np.random.Generator) -> float:
@@ -96,7 +100,10 @@ def tilt(audio: Audio, slope_db: float) -> Audio:
 
 
 def reverberate(audio: Audio, room: Audio) -> Audio:
-    """Convolve with a room response whose direct sound is at 0, keeping length and level. float32 [T] -> float32 [T]."""
+    """Convolve with a room response whose direct sound is at 0, keeping length and level.
+
+    float32 [T] -> float32 [T].
+    """
     from scipy.signal import oaconvolve
 
     wet = oaconvolve(audio, room)[: audio.size].astype(np.float32)

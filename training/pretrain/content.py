@@ -1,9 +1,9 @@
-"""Training of the content encoder: frames of speech to phones, first with the front end alone, then all of it.
+"""Training of the content encoder: frames of speech to phones.
 
 corpus + alignments -> batches -> ContentEncoder -> checkpoint folder with weights, optimiser and a log of metrics
 
-Frame cross entropy leads, because frame labels are known for nearly all data and CTC alone stays on its plateau for hours;
-a CTC head learns beside it, and a prosody head keeps voicing and relative pitch in the features.
+Frame cross entropy leads, because frame labels are known for nearly all data and CTC alone stays on its plateau for
+hours; a CTC head learns beside it, and a prosody head keeps voicing and relative pitch in the features.
 """
 
 from __future__ import annotations
@@ -24,22 +24,20 @@ from core.errors import ConfigurationError
 from text.recognition import BLANK
 from training.pretrain.alignment import UNKNOWN
 from training.pretrain.content_batches import Batch, BatchSource
-from training.pretrain.content_network import HOP, WINDOW, ContentConfig, ContentEncoder
+from training.pretrain.content_network import ContentConfig, ContentEncoder
 
-MEL_BANDS = 64
 CHECKPOINT = "content.ckpt"
 LOG = "content.log.jsonl"
 
 
 @dataclass(frozen=True)
 class ContentTraining:
-    """steps: in all; the rate falls to 0 over the last decay_share of them. warm_steps: front end alone on log mels; its
-    first frozen_convolutions stay as they are from then on."""
+    """steps: in all; the rate falls to 0 over the last decay_share of them. The first frozen_convolutions keep their
+    analytic weights."""
 
     network: ContentConfig = field(default_factory=ContentConfig)
     steps: int = 5000
-    warm_steps: int = 250
-    frozen_convolutions: int = 2
+    frozen_convolutions: int = 1
     rise_steps: int = 200
     decay_share: float = 0.35
     learning_rate: float = 1e-3
@@ -69,10 +67,10 @@ class ContentTrainer:
     def __init__(self, config: ContentTraining, source: BatchSource, folder: Path) -> None:
         torch.manual_seed(config.seed)
         self.config, self.source, self.folder = config, source, folder
-        self.encoder = ContentEncoder(config.network, MEL_BANDS).to(config.device)
-        self.optimizer = torch.optim.AdamW(_groups(self.encoder, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98))
+        self.encoder = ContentEncoder(config.network).to(config.device)
+        groups = _groups(self.encoder, config.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
         self.average = {name: value.detach().clone() for name, value in self.encoder.state_dict().items()}
-        self.warm_step = 0
         self.step = 0
         self.seconds = 0.0
         self.stop = False  # set by a signal handler: finish the step, save, return
@@ -87,7 +85,7 @@ class ContentTrainer:
         self.encoder.load_state_dict(state["encoder"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.average = state["average"]
-        self.step, self.warm_step, self.seconds = state["step"], state["warm_step"], state["seconds"]
+        self.step, self.seconds = state["step"], state["seconds"]
         return True
 
     def save(self) -> None:
@@ -99,31 +97,31 @@ class ContentTrainer:
                 "optimizer": self.optimizer.state_dict(),
                 "average": self.average,
                 "step": self.step,
-                "warm_step": self.warm_step,
                 "seconds": self.seconds,
             },
             partial,
         )
         partial.replace(self.folder / CHECKPOINT)
 
-    def train(self, until: int | None = None, minutes: float = math.inf, report: Callable[[str], None] | None = None) -> None:
-        """Train to step ``until`` (default: all steps), or for so many minutes; checkpoints on the way and at the end."""
+    def train(
+        self, until: int | None = None, minutes: float = math.inf, report: Callable[[str], None] | None = None
+    ) -> None:
+        """Train to step ``until`` (default: all steps), or for so many minutes; checkpoints on the way and at
+        the end."""
         begun = saved = time.monotonic()
         last = self.config.steps if until is None else min(until, self.config.steps)
         sums: dict[str, float] = {}
         count = 0
         while self.step < last and not self.stop and time.monotonic() - begun < minutes * 60:
             started = time.monotonic()
-            warm = self.warm_step < self.config.warm_steps
-            values = self._warm_step() if warm else self._step()
+            values = self._step()
             self.seconds += time.monotonic() - started
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
-            done = self.warm_step if warm else self.step
-            if done % self.config.log_steps == 0:
+            if self.step % self.config.log_steps == 0:
                 row = {name: round(value / count, 4) for name, value in sums.items()}
-                row |= {"warm_step" if warm else "step": done, "minutes": round(self.seconds / 60, 2)}
+                row |= {"step": self.step, "minutes": round(self.seconds / 60, 2)}
                 line = json.dumps(row)
                 with (self.folder / LOG).open("a", encoding="utf-8") as log:
                     log.write(line + "\n")
@@ -137,25 +135,12 @@ class ContentTrainer:
 
     def averaged(self) -> ContentEncoder:
         """The encoder with the running average of its weights, in evaluation mode."""
-        encoder = ContentEncoder(self.config.network, MEL_BANDS)
+        encoder = ContentEncoder(self.config.network)
         encoder.load_state_dict(self.average)
         return encoder.eval()
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.config.device.split(":")[0], torch.bfloat16, enabled=self.config.bf16)
-
-    def _warm_step(self) -> dict[str, float]:
-        """One step of log-mel regression; only the front end and the mel head move."""
-        batch = self.source.batch(10_000_000 + self.warm_step)
-        waveform = torch.from_numpy(batch.waveform).to(self.config.device)
-        self.encoder.train()
-        wanted = log_mels(waveform)
-        with self._autocast():
-            found = self.encoder.front_mels(waveform)
-        loss = functional.smooth_l1_loss(found.float(), wanted)
-        self._update(loss, self.config.learning_rate * min(1.0, (self.warm_step + 1) / 30))
-        self.warm_step += 1
-        return {"mel_loss": loss.item()}
 
     def _step(self) -> dict[str, float]:
         self.encoder.freeze_front(self.config.frozen_convolutions)
@@ -171,7 +156,10 @@ class ContentTrainer:
         weight = min(self.config.average, self.step / (self.step + 20))
         with torch.no_grad():
             for name, value in self.encoder.state_dict().items():
-                self.average[name].lerp_(value, 1 - weight) if value.is_floating_point() else self.average[name].copy_(value)
+                if value.is_floating_point():
+                    self.average[name].lerp_(value, 1 - weight)
+                else:
+                    self.average[name].copy_(value)
         return {name: value.item() for name, value in losses.items()} | {"norm": norm}
 
     def _update(self, loss: Tensor, rate: float) -> float:
@@ -185,17 +173,21 @@ class ContentTrainer:
 
 
 def load_averaged(folder: Path, config: ContentConfig | None = None) -> ContentEncoder:
-    """The encoder of a training folder with averaged weights, in evaluation mode. ConfigurationError without a checkpoint."""
+    """The encoder of a training folder with averaged weights, in evaluation mode.
+
+    ConfigurationError without a checkpoint.
+    """
     path = folder / CHECKPOINT
     if not path.is_file():
         raise ConfigurationError(f"{path}: not found", remedy="timbre pretrain content")
-    encoder = ContentEncoder(config or ContentConfig(), MEL_BANDS)
+    encoder = ContentEncoder(config or ContentConfig())
     encoder.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["average"])
     return encoder.eval()
 
 
 def content_losses(outputs: tuple[Tensor, Tensor, Tensor], batch: Batch, config: ContentTraining) -> dict[str, Tensor]:
-    """Frame cross entropy, CTC a target phone, prosody; and the share of labelled frames that are right ("accuracy")."""
+    """Frame cross entropy, CTC a target phone, prosody; and the share of labelled frames that are right
+    ("accuracy")."""
     frame, ctc, prosody = (output.float() for output in outputs)
     device = frame.device
     labels = torch.from_numpy(batch.labels).to(device)[:, : frame.shape[1]]
@@ -231,23 +223,6 @@ def _prosody_loss(found: Tensor, wanted: Tensor) -> Tensor:
     if not bool(voiced.any()):
         return voicing
     return voicing + 4.0 * functional.smooth_l1_loss(found[..., 1][voiced], wanted[..., 1][voiced], beta=0.1)
-
-
-def log_mels(waveform: Tensor, bands: int = MEL_BANDS) -> Tensor:
-    """Natural log of mel energies at the encoder's own frames: [B, T] -> [B, F, bands], floored at 1e-5."""
-    frames = waveform.unfold(1, WINDOW, HOP) * torch.hann_window(WINDOW, device=waveform.device)
-    power = torch.fft.rfft(frames, n=512).abs().square()
-    energies: Tensor = power @ _mel_filters(bands).to(waveform.device)
-    return (energies + 1e-5).log() * 0.25
-
-
-def _mel_filters(bands: int, bins: int = 257, rate_hz: int = 16_000) -> Tensor:
-    """Triangular mel filters, [bins, bands]."""
-    top = 2595 * math.log10(1 + rate_hz / 2 / 700)
-    centres = 700 * (10 ** (torch.linspace(0, top, bands + 2) / 2595) - 1)
-    frequency = torch.linspace(0, rate_hz / 2, bins)[:, None]
-    low, middle, high = centres[:-2], centres[1:-1], centres[2:]
-    return torch.minimum((frequency - low) / (middle - low), (high - frequency) / (high - middle)).clamp(min=0)
 
 
 def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:

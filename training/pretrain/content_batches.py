@@ -1,7 +1,7 @@
 """Batches for the content encoder: augmented audio with a class for every frame and a phone sequence for CTC.
 
-Clips are drawn a window at a time: every batch has one window length, drawn from the clips' own lengths, so that little is
-padded. What is padded is silence, and is labelled so.
+Clips are drawn a window at a time: every batch has one window length, drawn from the clips' own lengths, so that
+little is padded. What is padded is silence, and is labelled so.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ class Batch:
 
 
 class BatchSource:
-    """Draws batches. Batch ``step`` depends on the seed and the step alone, so that a resumed run sees the same ones."""
+    """Draws batches.
+
+    Batch ``step`` depends on the seed and the step alone, so that a resumed run sees the same ones.
+    """
 
     def __init__(
         self,

@@ -2,9 +2,10 @@
 
 waveform [B, T] at 16 kHz -> hidden [B, F, H] at 50 frames a second -> class scores [B, F, C]
 
-The convolutional front end differs from HuBERT's only in its numbers. Its first layer is as long as one analysis window and
-starts as a bank of mel-spaced Gabor filters; the later layers halve the rate until 50 Hz. All of them together see 400
-samples every 320, the geometry of HuBERT, so that F = (T - 400) // 320 + 1 holds here too.
+The convolutional front end differs from HuBERT's only in its numbers, but it does not start at random: its weights are
+set so that it computes something close to log mel energies (see `set_front_end`). Learning that from speech alone would
+take a hundred hours of it. All convolutions together see 400 samples every 320, the geometry of HuBERT, so that
+F = (T - 400) // 320 + 1 holds here too.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ class ContentConfig:
     layers: int = 6
     heads: int = 4
     feed_forward: int = 640
-    conv_channels: tuple[int, ...] = (128, 160, 192, 224, 256)
-    conv_kernels: tuple[int, ...] = (100, 2, 2, 2, 2)
-    conv_strides: tuple[int, ...] = (20, 2, 2, 2, 2)
+    bands: int = 112
+    conv_channels: tuple[int, ...] = (336, 128, 384, 256)
+    conv_kernels: tuple[int, ...] = (240, 2, 1, 1)
+    conv_strides: tuple[int, ...] = (160, 2, 1, 1)
     position_kernel: int = 32
     position_groups: int = 16
     classes: int = len(CLASSES)
@@ -57,7 +59,7 @@ class ContentConfig:
             conv_stride=self.conv_strides,
             num_feat_extract_layers=len(self.conv_channels),
             conv_bias=True,
-            feat_extract_norm="layer",
+            feat_extract_norm="group",  # a layer norm of every frame would remove how loud it is
             do_stable_layer_norm=True,
             num_conv_pos_embeddings=self.position_kernel,
             num_conv_pos_embedding_groups=self.position_groups,
@@ -78,23 +80,16 @@ class ContentConfig:
 
 
 class ContentEncoder(nn.Module):
-    """HubertModel with a frame head (one class a frame), a CTC head, a prosody head and a log-mel head for the warm start.
+    """HubertModel with a frame head (one class a frame), a CTC head and a prosody head (voicing, relative pitch)."""
 
-    The log-mel head is dropped when weights are packed.
-    """
-
-    def __init__(self, config: ContentConfig, mel_bands: int = 0) -> None:
+    def __init__(self, config: ContentConfig) -> None:
         super().__init__()
         self.config = config
         self.hubert = HubertModel(config.hubert())
         self.frame_head = nn.Linear(config.hidden, config.classes)
         self.ctc_head = nn.Linear(config.hidden, config.classes)
         self.prosody_head = nn.Linear(config.hidden, PROSODY_OUTPUTS)
-        self.mel_head = nn.Linear(config.conv_channels[-1], mel_bands) if mel_bands else None
-        first = self.hubert.feature_extractor.conv_layers[0].conv
-        with torch.no_grad():
-            first.weight.copy_(gabor_bank(config.conv_channels[0], config.conv_kernels[0])[:, None])
-            first.bias.zero_()
+        set_front_end(self.hubert, config)
 
     def freeze_front(self, layers: int) -> None:
         """Stop training the first convolutions, which see most samples: with 2 of 5, a step takes a third less time."""
@@ -113,33 +108,70 @@ class ContentEncoder(nn.Module):
         hidden = self.hidden(waveform)
         return self.frame_head(hidden), self.ctc_head(hidden), self.prosody_head(hidden)
 
-    def front_mels(self, waveform: Tensor) -> Tensor:
-        """waveform [B, T] -> log mels read off the front end [B, F, M]; only for the warm start."""
-        if self.mel_head is None:
-            raise ValueError("built without a mel head")
-        features: Tensor = self.hubert.feature_extractor(waveform).transpose(1, 2)
-        return self.mel_head(features)
-
 
 def frames_of(samples: int) -> int:
     """Number of frames F for T samples."""
     return max(0, (samples - WINDOW) // HOP + 1)
 
 
-def gabor_bank(channels: int, length: int, rate_hz: int = 16_000) -> Tensor:
-    """Windowed cosines and sines at mel-spaced frequencies, float32 [channels, length], unit energy times 4.
+def set_front_end(hubert: HubertModel, config: ContentConfig) -> None:
+    """Give the four convolutions weights that make them compute log band energies.
 
-    Neighbouring channels are the cosine and the sine of one frequency: rectified, they tell the band's energy whatever its
-    phase. Factor 4: speech at -25 dBFS then leaves the layer at about unit variance.
+    1. Windowed sinusoids at mel-spaced frequencies, each in three phases a third of a turn apart; the group norm
+    divides
+       every channel by its level over the clip. 2. The sum of the three rectified phases is the band's envelope to 7 %;
+       two frames are averaged. 3. The envelope less a few thresholds, rectified. 4. The weighted sum of these is
+       a piecewise linear logarithm, kept above 0. Channels that are left over start at random.
     """
-    pairs = (channels + 1) // 2
-    mels = np.linspace(_mel(60.0), _mel(rate_hz / 2 - 200.0), pairs)
+    first, second, third, fourth = (layer.conv for layer in hubert.feature_extractor.conv_layers)
+    bands = config.bands
+    slopes, offset = _logarithm()
+    with torch.no_grad():
+        for layer in (first, second, third, fourth):
+            layer.bias.zero_()
+        first.weight.copy_(sinusoid_bank(bands, config.conv_kernels[0])[:, None])
+        second.weight[:bands] = 0.0
+        third.weight[: PHASES * bands] = 0.0
+        fourth.weight[:bands] = 0.0
+        for band in range(bands):
+            second.weight[band, PHASES * band : PHASES * band + PHASES] = 1.0 / config.conv_kernels[1]
+            for knot, threshold in enumerate(KNOTS):
+                row = len(KNOTS) * band + knot
+                third.weight[row, band] = 1.0
+                third.bias[row] = -threshold
+                fourth.weight[band, row] = slopes[knot]
+            fourth.bias[band] = offset
+
+
+PHASES = 3
+KNOTS = (0.0, 0.12, 0.5)
+"""Thresholds on an envelope whose level over the clip is about 1.3."""
+
+FLOOR = 0.04
+"""Added to an envelope before its logarithm: 30 dB below the level of the clip."""
+
+
+def _logarithm() -> tuple[list[float], float]:
+    """Slopes at KNOTS and offset of the piecewise linear function nearest to log(x + FLOOR) - log(FLOOR) on 0..4."""
+    x = np.concatenate([np.geomspace(0.005, 4.0, 200), [0.0]])
+    columns = np.stack([np.maximum(x - knot, 0.0) for knot in KNOTS] + [np.ones_like(x)], axis=1)
+    fitted, *_ = np.linalg.lstsq(columns, np.log(x + FLOOR) - math.log(FLOOR), rcond=None)
+    return [float(slope) for slope in fitted[:-1]], float(max(fitted[-1], 0.0))
+
+
+def sinusoid_bank(bands: int, length: int, rate_hz: int = 16_000) -> Tensor:
+    """Windowed sinusoids at mel-spaced frequencies in three phases, float32 [3 * bands, length].
+
+    Their energy is 1600: speech at -40 dBFS then lies well above the epsilon of the group norm, digital noise below.
+    """
+    mels = np.linspace(_mel(80.0), _mel(rate_hz / 2 - 200.0), bands)
     frequencies = 700.0 * (np.power(10.0, mels / 2595.0) - 1.0)
     time = (np.arange(length) - (length - 1) / 2) / rate_hz
     window = np.hanning(length + 2)[1:-1]
-    phase = 2 * math.pi * frequencies[:, None] * time
-    bank = np.stack([np.cos(phase) * window, np.sin(phase) * window], axis=1).reshape(-1, length)[:channels]
-    bank *= 4.0 / np.linalg.norm(bank, axis=1, keepdims=True)
+    turns = np.arange(PHASES) / PHASES
+    phase = 2 * math.pi * (frequencies[:, None, None] * time + turns[:, None])
+    bank = (np.cos(phase) * window).reshape(-1, length)
+    bank *= 40.0 / np.linalg.norm(bank, axis=1, keepdims=True)
     return torch.from_numpy(bank.astype(np.float32))
 
 

@@ -1,7 +1,7 @@
 """The corpus cache: every training clip at 16 kHz in a few memory-mapped files.
 
-Layout of a corpus folder (default ``.timbre/pretrain/corpus``). It is made of *parts* (``real``, ``flite``, ``espeak``),
-each of which is complete or absent, and can be added later without touching the others::
+Layout of a corpus folder (default ``.timbre/pretrain/corpus``). It is made of *parts* (``real``, ``flite``,
+``espeak``), each of which is complete or absent, and can be added later without touching the others::
 
     real.i16              all clips of the part one behind the other, int16 little endian, 16 kHz mono
     real.jsonl            one JSON object a clip: {"id", "path", "speaker", "language", "text", "seconds", "split",
@@ -10,14 +10,14 @@ each of which is complete or absent, and can be added later without touching the
                           and the time at which each ends; the first begins at 0
     real.codes.npz        (optional, see quantizer.py) semantic codes, 25 a second, int16; one array a clip id
 
-``split`` is ``train`` or ``dev`` (about 2 % of the training clips, for curves only). Clips of an ``eval/`` folder and of
-the speakers in ``unseen-speakers.txt`` are refused, by `check_allowed`, when a part is written *and* when it is read.
+``split`` is ``train`` or ``dev`` (about 2 % of the training clips, for curves only). Clips of an ``eval/`` folder and
+of the speakers in ``unseen-speakers.txt`` are refused, by `check_allowed`, when a part is written *and* when it is
+read.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,13 +72,18 @@ def read_metadata(speech: Path, corpus: str) -> list[SpeechFile]:
     for number, line in enumerate(lines[1:], start=2):
         fields = line.split("|")
         if len(fields) != 5:
-            raise InputError(f"{path}:{number}: {len(fields)} fields, 5 wanted", remedy="write file|speaker|language|text|seconds")
+            raise InputError(
+                f"{path}:{number}: {len(fields)} fields, 5 wanted", remedy="write file|speaker|language|text|seconds"
+            )
         files.append(SpeechFile(f"{corpus}/{fields[0]}", fields[1], fields[2], fields[3], float(fields[4])))
     return files
 
 
 def unseen_speakers(speech: Path) -> frozenset[str]:
-    """Speakers that no base may be trained on. ConfigurationError when the list is absent: better stop than train on them."""
+    """Speakers that no base may be trained on.
+
+    ConfigurationError when the list is absent: better stop than train on them.
+    """
     path = speech / "unseen-speakers.txt"
     if not path.is_file():
         raise ConfigurationError(f"{path}: not found", remedy="restore the list of held-out speakers")
@@ -87,15 +92,20 @@ def unseen_speakers(speech: Path) -> frozenset[str]:
 
 
 def check_allowed(path: str, speaker: str, unseen: frozenset[str]) -> None:
-    """ConfigurationError if a clip may not be trained on: an eval clip, an unseen speaker, a held-out synthetic voice."""
+    """ConfigurationError if a clip may not be trained on: an eval clip, an unseen speaker, a held-out synthetic
+    voice."""
     if "eval" in Path(path).parts:
-        raise ConfigurationError(f"{path}: an eval clip in the training corpus", remedy="delete the corpus cache and build it again")
+        raise ConfigurationError(
+            f"{path}: an eval clip in the training corpus", remedy="delete the corpus cache and build it again"
+        )
     if speaker in unseen:
         raise ConfigurationError(
             f"{path}: speaker {speaker} is held out for tests", remedy="delete the corpus cache and build it again"
         )
     if speaker.removeprefix("flite_") in HELD_OUT_SYNTHETIC:
-        raise ConfigurationError(f"{path}: voice {speaker} is held out for tests", remedy="generate with slt, rms or kal16")
+        raise ConfigurationError(
+            f"{path}: voice {speaker} is held out for tests", remedy="generate with slt, rms or kal16"
+        )
 
 
 def training_files(speech: Path) -> list[SpeechFile]:
@@ -157,7 +167,7 @@ class PartWriter:
     def close(self) -> int:
         """Make the part visible. Returns its number of clips."""
         self._audio.close()
-        os.replace(self._partial, self._folder / f"{self._part}.i16")
+        self._partial.replace(self._folder / f"{self._part}.i16")
         replace_text(self._folder / f"{self._part}.jsonl", "\n".join(self._rows) + "\n")
         return len(self._rows)
 
@@ -166,7 +176,7 @@ def replace_text(path: Path, text: str) -> None:
     """Write beside, then rename: a reader sees the old file or the new one."""
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def build_real(speech: Path, folder: Path) -> int:
@@ -174,7 +184,8 @@ def build_real(speech: Path, folder: Path) -> int:
     writer = PartWriter(folder, "real", unseen_speakers(speech))
     for file in training_files(speech):
         identity = file.path.rsplit(".", 1)[0]
-        writer.add(identity, file.path, file.speaker, file.language, file.text, to_int16(read_audio(speech / file.path)))
+        audio = to_int16(read_audio(speech / file.path))
+        writer.add(identity, file.path, file.speaker, file.language, file.text, audio)
     return writer.close()
 
 

@@ -2,8 +2,8 @@
 
 text -> callback of the library with audio and phone events -> Utterance
 
-Its voices are formant synthesis; some sixty variants change formants, pitch and breath, which is what makes them useful: one
-sentence from many throats. Only rhotic accents of English are used, so that phones and spelling agree.
+Its voices are formant synthesis; some sixty variants change formants, pitch and breath, which is what makes them
+useful: one sentence from many throats. Only rhotic accents of English are used, so that phones and spelling agree.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ SILENCE_NAME = CLASSES[SILENCE]
 ENGLISH_VOICES = ("en-us", "en-us", "en-gb-scotland")
 MANDARIN_VOICE = "cmn-latn-pinyin"
 VARIANTS = (
-    "", "f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "Alex", "Alicia", "Andrea", "Andy",
-    "Annie", "Denis", "Diogo", "Gene", "Hugo", "Jacky", "Lee", "Marco", "Mario", "Michael", "Mike", "adam", "anika",
-    "antonio", "belinda", "benjamin", "boris", "david", "ed", "edward", "grandma", "grandpa", "gustave", "iven", "john",
-    "linda", "marcelo", "max", "michel", "miguel", "pablo", "paul", "pedro", "quincy", "rob", "robert", "sandro", "shelby",
-    "steph", "travis", "victor", "zac",
+    "", "f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "Alex", "Alicia", "Andrea",
+    "Andy", "Annie", "Denis", "Diogo", "Gene", "Hugo", "Jacky", "Lee", "Marco", "Mario", "Michael", "Mike", "adam",
+    "anika", "antonio", "belinda", "benjamin", "boris", "david", "ed", "edward", "grandma", "grandpa", "gustave",
+    "iven", "john", "linda", "marcelo", "max", "michel", "miguel", "pablo", "paul", "pedro", "quincy", "rob",
+    "robert", "sandro", "shelby", "steph", "travis", "victor", "zac",
 )  # fmt: skip
 
 ENGLISH_PHONES = {
     "a": "AE", "aa": "AE", "a#": "AH", "A:": "AA", "A@": "AA R", "0": "AA", "O:": "AO", "O2": "AO", "O@": "AO R",
-    "o@": "AO R", "E": "EH", "e@": "EH R", "@": "AH", "@2": "AH", "@5": "AH", "@-": "AH", "@L": "AH L", "V": "AH", "VR": "ER",
-    "3": "ER", "3:": "ER", "IR": "ER", "I": "IH", "I2": "IH", "I#": "IH", "i": "IY", "i:": "IY", "i@": "IY AH",
-    "i@3": "IH R", "U": "UH", "U@": "UH R", "u:": "UW", "eI": "EY", "aI": "AY", "aI2": "AY", "aI@": "AY ER", "aI3": "AY ER",
-    "aU": "AW", "oU": "OW", "OI": "OY", "p": "P", "b": "B", "t": "T", "t2": "T", "t#": "T", "?": "T", "d": "D", "k": "K",
-    "g": "G", "tS": "CH", "dZ": "JH", "f": "F", "v": "V", "T": "TH", "D": "DH", "s": "S", "z": "Z", "S": "SH", "Z": "ZH",
-    "h": "HH", "m": "M", "n": "N", "n-": "N", "N": "NG", "l": "L", "r": "R", "r-": "R", "j": "Y", "w": "W", "w#": "W",
+    "o@": "AO R", "E": "EH", "e@": "EH R", "@": "AH", "@2": "AH", "@5": "AH", "@-": "AH", "@L": "AH L", "V": "AH",
+    "VR": "ER", "3": "ER", "3:": "ER", "IR": "ER", "I": "IH", "I2": "IH", "I#": "IH", "i": "IY", "i:": "IY",
+    "i@": "IY AH", "i@3": "IH R", "U": "UH", "U@": "UH R", "u:": "UW", "eI": "EY", "aI": "AY", "aI2": "AY",
+    "aI@": "AY ER", "aI3": "AY ER", "aU": "AW", "oU": "OW", "OI": "OY", "p": "P", "b": "B", "t": "T", "t2": "T",
+    "t#": "T", "?": "T", "d": "D", "k": "K", "g": "G", "tS": "CH", "dZ": "JH", "f": "F", "v": "V", "T": "TH",
+    "D": "DH", "s": "S", "z": "Z", "S": "SH", "Z": "ZH", "h": "HH", "m": "M", "n": "N", "n-": "N", "N": "NG",
+    "l": "L", "r": "R", "r-": "R", "j": "Y", "w": "W", "w#": "W",
 }  # fmt: skip
 
 PAUSES = frozenset({"_", "_:", "_!", "_|"})
@@ -140,7 +141,9 @@ def english_alignment(id: str, events: list[tuple[float, str]], length_s: float)
     return Alignment(id, tuple(phones), tuple(ends)) if phones else None
 
 
-def mandarin_alignment(id: str, groups: list[tuple[str, ...]], events: list[tuple[float, str]], length_s: float) -> Alignment | None:
+def mandarin_alignment(
+    id: str, groups: list[tuple[str, ...]], events: list[tuple[float, str]], length_s: float
+) -> Alignment | None:
     """Alignment of syllables, which espeak parts with a mark; None when the counts differ.
 
     The first sound of a syllable that has several is its initial; a syllable of one sound is cut after a third.

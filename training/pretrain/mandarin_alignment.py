@@ -1,7 +1,7 @@
 """Forced alignment of Mandarin with an English acoustic model: every syllable is spelt in the nearest ARPAbet phones.
 
-The times of the borrowed phones are those of the initial or final that they stand for. Good to some 30 ms, which is enough
-to begin with; a trained content encoder can then align anew (realignment.py).
+The times of the borrowed phones are those of the initial or final that they stand for. Good to some 30 ms, which is
+enough to begin with; a trained content encoder can then align anew (realignment.py).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ FINALS = {
     "E": "EH", "En": "EH N", "a": "AA", "ai": "AY", "an": "AE N", "ang": "AA NG", "ao": "AW", "e": "AH", "ei": "EY",
     "en": "AH N", "eng": "AH NG", "er": "AA R", "i0": "Z", "i": "IY", "ia": "Y AA", "ian": "Y EH N", "iang": "Y AA NG",
     "iao": "Y AW", "ie": "Y EH", "in": "IY N", "ing": "IY NG", "iong": "Y UH NG", "ir": "ER", "iu": "Y OW", "o": "AO",
-    "ong": "UH NG", "ou": "OW", "u": "UW", "ua": "W AA", "uai": "W AY", "uan": "W AE N", "uang": "W AA NG", "ui": "W EY",
-    "un": "W AH N", "uo": "W AO", "v": "Y UW", "van": "Y EH N", "ve": "Y EH", "vn": "Y IY N",
+    "ong": "UH NG", "ou": "OW", "u": "UW", "ua": "W AA", "uai": "W AY", "uan": "W AE N", "uang": "W AA NG",
+    "ui": "W EY", "un": "W AH N", "uo": "W AO", "v": "Y UW", "van": "Y EH N", "ve": "Y EH", "vn": "Y IY N",
 }  # fmt: skip
 
 
@@ -71,7 +71,9 @@ class MandarinAligner:
         except ValueError:
             return None  # a foreign word in the sentence
         words = ["zh" + "".join(group) for group in groups]
-        spelling = {word: " ".join(phone for _, phone in borrowed(group)) for word, group in zip(words, groups, strict=True)}
+        spelling = {
+            word: " ".join(phone for _, phone in borrowed(group)) for word, group in zip(words, groups, strict=True)
+        }
         entries = self._english.phone_ends(samples, words, spelling)
         if entries is None:
             return None
@@ -80,7 +82,8 @@ class MandarinAligner:
 
 
 def _renamed(id: str, entries: list[tuple[str, float]], wanted: list[tuple[str, str]]) -> Alignment | None:
-    """Put the classes that were meant in place of the borrowed phones; None if the sequences differ or one is too long."""
+    """Put the classes that were meant in place of the borrowed phones; None if the sequences differ or one is
+    too long."""
     phones: list[str] = []
     ends: list[float] = []
     position = 0
@@ -89,8 +92,8 @@ def _renamed(id: str, entries: list[tuple[str, float]], wanted: list[tuple[str, 
         if not silent and (position >= len(wanted) or wanted[position][1] != name):
             return None
         phone = CLASSES[SILENCE] if silent else wanted[position][0]
-        # Two borrowed phones of one final are one; two equal finals in a row cannot be, an initial or a pause is between
-        # them, but for zero initials, where one boundary is lost.
+        # Two borrowed phones of one final are one; two equal finals in a row cannot be, an initial or a pause is
+        # between them, but for zero initials, where one boundary is lost.
         if phones and phones[-1] == phone:
             ends[-1] = end_s
         else:

@@ -2,8 +2,8 @@
 
 eval clip -> hidden -> head -> collapsed classes -> edit distance to the phones of its transcript
 
-The CTC head is the recogniser that is shipped, decoded greedily, as inference does. The frame head is reported beside it,
-decoded by a Viterbi search over its own frame scores in which every change of class costs something.
+The CTC head is the recogniser that is shipped, decoded greedily, as inference does. The frame head is reported beside
+it, decoded by a Viterbi search over its own frame scores in which every change of class costs something.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from text.recognition import spoken_class_ids
 from training.pretrain.content_network import ContentEncoder
 from training.pretrain.corpus import SpeechFile, evaluation_files, read_audio
 
+Scores = npt.NDArray[np.float32]
 CHANGE_COST = 4.0
 """Nats that a change of class costs in the search over frame scores; tuned on dev clips."""
 
@@ -68,7 +69,7 @@ def smooth_path(log_probabilities: npt.NDArray[np.float32], change_cost: float =
     return path
 
 
-def heads(encoder: ContentEncoder, audio: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def heads(encoder: ContentEncoder, audio: Scores) -> tuple[Scores, Scores]:
     """Frame log probabilities and CTC scores of one clip: float32 [T] at 16 kHz -> [F, K] twice."""
     with torch.inference_mode():
         frame, ctc, _ = encoder(torch.from_numpy(audio)[None])

@@ -2,10 +2,11 @@
 
 hidden [F, H] at 50 Hz -> ssl_proj: two frames to one vector -> nearest row of the codebook -> codes [F // 2]
 
-The projection is linear discriminant analysis over pairs of frames (Fisher; the classes are the aligned phones), so that
-distance means difference of phone in units of the spread inside a phone. One more direction, found by least squares, carries
-relative pitch. Rows that are left are zero: ssl_proj keeps the width that the acoustic model expects. The rows of the
-codebook are k-means centres. Projection and codebook go into the acoustic model under upstream's names.
+The projection is linear discriminant analysis over pairs of frames (Fisher; the classes are the aligned phones), so
+that distance means difference of phone in units of the spread inside a phone. One more direction, found by least
+squares, carries relative pitch. Rows that are left are zero: ssl_proj keeps the width that the acoustic model
+expects. The rows of the codebook are k-means centres. Projection and codebook go into the acoustic model under
+upstream's names.
 """
 
 from __future__ import annotations
@@ -28,17 +29,21 @@ from text.edit_distance import EditCounts, edit_counts, total
 from text.recognition import BLANK, CLASSES, SILENCE
 from training.pretrain.alignment import UNKNOWN, Alignment
 from training.pretrain.content_network import HOP, WINDOW, ContentEncoder
-from training.pretrain.corpus import Clip, Corpus
+from training.pretrain.corpus import RATE_HZ, Clip, Corpus
+from training.pretrain.phone_error import smooth_path
 
 CODE_FRAMES = 2
+CODE_CHANGE_COST = 1.0
+"""Nats that a change of phone costs when phones are read off codes."""
+
 QUANTIZER_FILE = "quantizer.safetensors"
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of frames: features float32 [N, 2H]; label int64 [N] (UNKNOWN where not known); pitch float32 [N]: octaves from
-    the clip's median, 0 where unvoiced, nan where not known."""
+    """Pairs of frames: features float32 [N, 2H]; label int64 [N] (UNKNOWN where not known); pitch float32 [N]:
+    octaves from the clip's median, 0 where unvoiced, nan where not known."""
 
     features: Floats
     labels: npt.NDArray[np.int64]
@@ -47,9 +52,10 @@ class Pairs:
 
 @dataclass(frozen=True)
 class CodeQuality:
-    """What the codes tell. purity: share of frames whose code's commonest phone is theirs; mutual: mutual information of
-    codes and phones over the entropy of phones (0..1); phone_error: of the phones read off the codes, merged; pitch: share of
-    the variance of relative pitch that the codes explain; used: share of rows in use; perplexity of the codes."""
+    """What the codes tell. purity: share of frames whose code's commonest phone is theirs; mutual: mutual information
+    of codes and phones over the entropy of phones (0..1); phone_error: of the phones read off the codes by a smooth
+    path; pitch: share of the variance of relative pitch that the codes explain; used: share of rows in use;
+    perplexity of the codes."""
 
     purity: float
     mutual: float
@@ -86,15 +92,14 @@ def collect_pairs(
     frames: int,
 ) -> Pairs:
     """Pairs of aligned clips, until there are so many."""
-    names = {name: index for index, name in enumerate(CLASSES)}
     features, labels, octaves, count = [], [], [], 0
     for clip in clips:
         if clip.id not in alignments:
             continue
         pairs = as_pairs(content_features(encoder, corpus.waveform(clip)))
         features.append(pairs.astype(np.float32))
-        labels.append(pair_labels(alignments[clip.id], len(pairs), names))
-        octaves.append(_pair_pitch(pitch.get(clip.id), len(pairs)))
+        labels.append(pair_labels(alignments[clip.id], len(pairs)))
+        octaves.append(pair_pitch(pitch.get(clip.id), len(pairs)))
         count += len(pairs)
         if count >= frames:
             break
@@ -109,14 +114,14 @@ def as_pairs(hidden: Floats) -> Floats:
     return hidden[: count * CODE_FRAMES].reshape(count, -1)
 
 
-def pair_labels(alignment: Alignment, count: int, names: Mapping[str, int]) -> npt.NDArray[np.int64]:
+def pair_labels(alignment: Alignment, count: int) -> npt.NDArray[np.int64]:
     """The class in the middle of each pair (20 + 12.5 - 10 ms into it), UNKNOWN past the end. int64 [count]."""
-    centres = (2 * HOP * np.arange(count) + (WINDOW + HOP) / 2) / 16_000
-    classes = np.array([*(names[phone] for phone in alignment.phones), UNKNOWN], dtype=np.int64)
-    return classes[np.searchsorted(np.asarray(alignment.ends_s), centres, side="right")]
+    first_s = (WINDOW + HOP) / 2 / RATE_HZ
+    return alignment.frame_labels(count, CODE_FRAMES * HOP / RATE_HZ, first_s).astype(np.int64)
 
 
-def _pair_pitch(track: Floats | None, count: int) -> Floats:
+def pair_pitch(track: Floats | None, count: int) -> Floats:
+    """Relative pitch of pairs from a track of F0 in Hz (see Pairs.pitch), nan without one. float32 [count]."""
     if track is None or not (track > 0).any():
         return np.full(count, np.nan, dtype=np.float32)
     relative = np.where(track > 0, np.log2(np.maximum(track, 1.0) / np.median(track[track > 0])), 0.0)
@@ -128,7 +133,8 @@ def _pair_pitch(track: Floats | None, count: int) -> Floats:
 def discriminants(pairs: Pairs, width: int, pitch_scale: float) -> tuple[Floats, Floats]:
     """Projection [width + 1, 2H] and mean [2H]: ``width`` discriminant directions, then pitch times pitch_scale.
 
-    Within-class scatter becomes the unit matrix. Directions with little between-class scatter against it are left out by
+    Within-class scatter becomes the unit matrix. Directions with little between-class scatter against it are left out
+    by
     ``width``.
     """
     known = pairs.labels != UNKNOWN
@@ -169,7 +175,9 @@ class Quantizer:
         self.weight, self.bias, self.quantizer = weight, bias, quantizer
 
     @classmethod
-    def fit(cls, pairs: Pairs, hidden: int, rows: int, rounds: int, width: int, pitch_scale: float, seed: int) -> Quantizer:
+    def fit(
+        cls, pairs: Pairs, hidden: int, rows: int, rounds: int, width: int, pitch_scale: float, seed: int
+    ) -> Quantizer:
         """Projection by discriminants, then k-means over the projected pairs."""
         projection, mean = discriminants(pairs, min(width, hidden - 1), pitch_scale)
         weight = torch.zeros(hidden, hidden, CODE_FRAMES)
@@ -186,6 +194,11 @@ class Quantizer:
             # Decay 0 makes the moving average the mean: one round of Lloyd's algorithm. The last rounds reseed nothing.
             book.observe(points, decay=0.0, dead_below=3.0 if number < rounds - 3 else 0.5, generator=generator)
         return cls(weight, bias, quantizer)
+
+    @property
+    def rows(self) -> int:
+        """Size of the codebook."""
+        return int(self.quantizer.codebooks()[0].embed.shape[0])
 
     def codes(self, hidden: Floats) -> npt.NDArray[np.int16]:
         """hidden [F, H] -> int16 [F // 2]."""
@@ -228,8 +241,13 @@ class Quantizer:
         return cls(state["ssl_proj.weight"], state["ssl_proj.bias"], quantizer)
 
 
-def code_quality(codes: list[npt.NDArray[np.int16]], labels: list[npt.NDArray[np.int64]], pitch: list[Floats], rows: int) -> CodeQuality:
-    """Quality of codes against the labels of the same pairs, clip by clip. The table code -> phone is that of these clips."""
+def code_quality(
+    codes: list[npt.NDArray[np.int16]], labels: list[npt.NDArray[np.int64]], pitch: list[Floats], rows: int
+) -> CodeQuality:
+    """Quality of codes against the labels of the same pairs, clip by clip.
+
+    The table code -> phone is that of these clips.
+    """
     joint = np.zeros((rows, len(CLASSES)))
     for one, label in zip(codes, labels, strict=True):
         known = label != UNKNOWN
@@ -239,11 +257,13 @@ def code_quality(codes: list[npt.NDArray[np.int16]], labels: list[npt.NDArray[np
     inside = share > 0
     information = float((share[inside] * np.log(share[inside] / (row @ column)[inside])).sum())
     entropy = -float((column[column > 0] * np.log(column[column > 0])).sum())
-    best = joint.argmax(1)
-    errors = [
-        edit_counts(_merged(label[label != UNKNOWN]), _merged(best[one[label != UNKNOWN]]))
-        for one, label in zip(codes, labels, strict=True)
-    ]
+    given = np.log((joint + 0.1) / (joint + 0.1).sum(1, keepdims=True)).astype(np.float32)
+    errors = []
+    for one, label in zip(codes, labels, strict=True):
+        known = label != UNKNOWN
+        if known.any():
+            path = smooth_path(given[one[known]], CODE_CHANGE_COST)
+            errors.append(edit_counts(_merged(label[known]), _merged(path)))
     used = row[:, 0]
     return CodeQuality(
         purity=float(joint.max(1).sum() / joint.sum()),
@@ -270,38 +290,22 @@ def _explained(codes: npt.NDArray[np.int16], pitch: Floats, rows: int) -> float:
     return float(1 - np.mean((pitch - means[codes]) ** 2) / np.var(pitch))
 
 
-def write_codes(encoder: ContentEncoder, quantizer: Quantizer, corpus: Corpus, part: str, report: Callable[[str], None]) -> Path:
-    """Codes of every clip of a part to ``<part>.codes.npz``: codes int16 [sum], lengths [clips], in manifest order."""
+def write_codes(
+    encoder: ContentEncoder, quantizer: Quantizer, corpus: Corpus, part: str, report: Callable[[str], None]
+) -> Path:
+    """Codes of every clip of a part to ``<part>.codes.npz``: one int16 array [T // 640] a clip id, 25 codes a
+    second."""
     clips = [clip for clip in corpus.clips if clip.part == part]
-    rows = []
+    rows = {}
     for number, clip in enumerate(clips, start=1):
-        rows.append(quantizer.codes(content_features(encoder, corpus.waveform(clip))))
+        rows[clip.id] = quantizer.codes(content_features(encoder, corpus.waveform(clip)))
         if number % 500 == 0:
             report(f"{part}: codes of {number} of {len(clips)} clips")
     buffer = io.BytesIO()
-    np.savez(buffer, codes=np.concatenate(rows), lengths=np.array([len(row) for row in rows]))
+    np.savez(buffer, **rows)
     path = corpus.folder / f"{part}.codes.npz"
     write_bytes(path, buffer.getvalue())
     return path
-
-
-def read_codes(corpus: Corpus) -> dict[str, npt.NDArray[np.int16]]:
-    """Codes by clip id, 25 a second, of every part of the corpus that has them. N = T // 640 (or one less)."""
-    found: dict[str, npt.NDArray[np.int16]] = {}
-    for part in sorted({clip.part for clip in corpus.clips}):
-        path = corpus.folder / f"{part}.codes.npz"
-        if not path.is_file():
-            continue
-        with np.load(path) as stored:
-            codes, lengths = stored["codes"], stored["lengths"]
-        clips = [clip for clip in corpus.clips if clip.part == part]
-        if len(clips) != len(lengths):
-            raise ConfigurationError(
-                f"{path}: {len(lengths)} rows for {len(clips)} clips", remedy="timbre pretrain quantizer --again"
-            )
-        ends = np.cumsum(lengths)
-        found |= {clip.id: codes[end - length : end] for clip, end, length in zip(clips, ends, lengths, strict=True)}
-    return found
 
 
 def announce(work: Path, paths: Mapping[str, str]) -> None:

@@ -1,7 +1,8 @@
 """Unlimited text for synthetic speech: sentences of the training corpora, and English and Mandarin words in a row.
 
-English words follow a random walk over word pairs: the pairs and their counts come with the wordsegment package (from a web
-corpus); only words of the pronouncing dictionary are used. Mandarin words come with their counts from jieba's dictionary. A sentence that is in an eval folder never comes out.
+English words follow a random walk over word pairs: the pairs and their counts come with the wordsegment package (from
+a web corpus); only words of the pronouncing dictionary are used. Mandarin words come with their counts from jieba's
+dictionary. A sentence that is in an eval folder never comes out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The stages corpus, content and quantizer as functions of a recipe, a speech folder and a work folder.
 
-Each is resumable: what is complete is not done again, and training continues from its checkpoint. All paths below the work
-folder are fixed here::
+Each is resumable: what is complete is not done again, and training continues from its checkpoint. All paths below the
+work folder are fixed here::
 
     corpus/               see corpus.py
     content/              content.ckpt, content.log.jsonl
@@ -11,19 +11,32 @@ folder are fixed here::
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from training.pretrain.alignment import Alignment, align_part, read_alignments
 from training.pretrain.augmentation import AugmentationConfig, Augmenter
-from training.pretrain.content import ContentTrainer, ContentTraining
+from training.pretrain.content import CHECKPOINT, ContentTrainer, ContentTraining, load_averaged
 from training.pretrain.content_batches import BatchConfig, BatchSource
-from training.pretrain.corpus import Corpus, build_real, unseen_speakers
+from training.pretrain.content_network import ContentEncoder
+from training.pretrain.corpus import Corpus, build_real, replace_text, unseen_speakers
 from training.pretrain.pitch import PitchTracks
-from training.pretrain.recipe import ContentRecipe, CorpusRecipe
+from training.pretrain.quantizer import (
+    Quantizer,
+    announce,
+    code_quality,
+    collect_pairs,
+    content_features,
+    pair_labels,
+    pair_pitch,
+    write_codes,
+)
+from training.pretrain.recipe import ContentRecipe, CorpusRecipe, QuantizerRecipe
 from training.pretrain.sentences import MandarinSentences, SentenceSource
 from training.pretrain.synthetic import build_espeak, build_flite
 
@@ -46,13 +59,59 @@ def make_corpus(recipe: CorpusRecipe, speech: Path, work: Path, report: Report) 
     if recipe.espeak_hours > 0 and not (folder / "espeak.jsonl").is_file():
         english = SentenceSource(speech, recipe.seed + 1).sentences()
         mandarin = MandarinSentences(speech, recipe.seed + 2).sentences()
-        count = build_espeak(
-            speech, folder, english, mandarin, recipe.espeak_hours, recipe.espeak_mandarin_share, recipe.seed, recipe.workers
-        )
+        hours, share = recipe.espeak_hours, recipe.espeak_mandarin_share
+        count = build_espeak(speech, folder, english, mandarin, hours, share, recipe.seed, recipe.workers)
         report(f"espeak: {count} clips")
     corpus = Corpus.open(folder, unseen=unseen_speakers(speech))
     PitchTracks.of(corpus)
     report(", ".join(f"{part} {hours:.2f} h" for part, hours in sorted(corpus.hours().items())))
+
+
+def make_codes(recipe: QuantizerRecipe, speech: Path, work: Path, report: Report) -> dict[str, object]:
+    """Stage quantizer: fit projection and codebook on real and flite speech, write the codes of all parts, announce
+    them.
+
+    Returns the quality of the codes on dev clips of the real speech. From here on the content encoder must not change.
+    """
+    torch.manual_seed(recipe.seed)
+    corpus = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
+    alignments, pitch = load_alignments(corpus), stored_pitch(corpus)
+    encoder = load_averaged(work / "content")
+    clips = [clip for clip in corpus.select("train") if clip.part in ("real", "flite")]
+    order = np.random.default_rng(recipe.seed).permutation(len(clips))
+    drawn = (clips[index] for index in order)
+    pairs = collect_pairs(encoder, corpus, drawn, alignments, pitch, recipe.frames)
+    report(f"clustering {len(pairs.features)} pairs of frames")
+    quantizer = Quantizer.fit(
+        pairs, encoder.config.hidden, recipe.rows, recipe.rounds, recipe.directions, recipe.pitch_scale, recipe.seed
+    )
+    path = quantizer.save(work / "quantizer")
+    quality = dev_quality(encoder, quantizer, corpus, alignments, pitch)
+    replace_text(work / "quantizer" / "quality.json", json.dumps(quality, indent=1) + "\n")
+    report(json.dumps(quality))
+    written = {}
+    for part in sorted({clip.part for clip in corpus.clips}, key=("real", "flite", "espeak").index):
+        written[f"codes of {part}"] = str(write_codes(encoder, quantizer, corpus, part, report))
+    announce(work, {"quantizer": str(path), "content": str(work / "content" / CHECKPOINT), **written})
+    return dict(quality)
+
+
+def dev_quality(
+    encoder: ContentEncoder,
+    quantizer: Quantizer,
+    corpus: Corpus,
+    alignments: Mapping[str, Alignment],
+    pitch: Mapping[str, npt.NDArray[np.float32]],
+) -> dict[str, float]:
+    """Quality of the codes on the dev clips of the real speech."""
+    codes, labels, octaves = [], [], []
+    for clip in corpus.select("dev"):
+        if clip.part != "real" or clip.id not in alignments:
+            continue
+        codes.append(quantizer.codes(content_features(encoder, corpus.waveform(clip))))
+        labels.append(pair_labels(alignments[clip.id], len(codes[-1])))
+        octaves.append(pair_pitch(pitch.get(clip.id), len(codes[-1])))
+    return code_quality(codes, labels, octaves, quantizer.rows).row()
 
 
 def load_alignments(corpus: Corpus) -> dict[str, Alignment]:
@@ -98,7 +157,6 @@ def training_of(recipe: ContentRecipe, device: str) -> ContentTraining:
     """The settings of the trainer from the recipe's section."""
     return ContentTraining(
         steps=recipe.steps,
-        warm_steps=recipe.warm_steps,
         frozen_convolutions=recipe.frozen_convolutions,
         decay_share=recipe.decay_share,
         learning_rate=recipe.learning_rate,

@@ -1,7 +1,7 @@
 """Synthetic speech with exact times of every phone: flite for English, espeak-ng for English and Mandarin.
 
-text -> audio at 16 kHz + Alignment. Debian's packages ``flite`` and ``espeak-ng`` must be installed; they are needed for
-pretraining only.
+text -> audio at 16 kHz + Alignment. Debian's packages ``flite`` and ``espeak-ng`` must be installed; they are needed
+for pretraining only.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def speak_flite(id: str, voice: str, text: str, stretch: float = 1.0) -> Utteran
     """One sentence by flite. stretch: durations times this. InfrastructureError when flite fails."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
-        command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch:.3f}", "-psdur", "-t", text, "-o", str(path)]
+        command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch:.3f}", "-psdur"]
+        command += ["-t", text, "-o", str(path)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         except FileNotFoundError:
@@ -104,9 +105,9 @@ def build_flite(
 def _espeak_share(job: tuple[int, str, Sequence[str], int]) -> list[Utterance]:
     first, language, texts, seed = job
     random = np.random.default_rng((seed, first))
-    spoken = [
-        speak_espeak(f"espeak_{language}/{first + offset:05d}", language, text, random) for offset, text in enumerate(texts)
-    ]
+    spoken = []
+    for number, text in enumerate(texts, start=first):
+        spoken.append(speak_espeak(f"espeak_{language}/{number:05d}", language, text, random))
     return [item for item in spoken if item is not None]
 
 
@@ -119,7 +120,8 @@ def speak_espeak(id: str, language: str, text: str, random: np.random.Generator)
     if read is None:
         return None
     voice = f"{base}+{variant}" if variant else base
-    audio, events, length_s = espeak().speak(read[0], voice, int(random.integers(130, 210)), int(random.integers(25, 76)))
+    pace, pitch = int(random.integers(130, 210)), int(random.integers(25, 76))
+    audio, events, length_s = espeak().speak(read[0], voice, pace, pitch)
     alignment = (
         english_alignment(id, events, length_s) if english else mandarin_alignment(id, read[1], events, length_s)
     )
@@ -136,7 +138,10 @@ def build_espeak(
     seed: int = 0,
     workers: int = 1,
 ) -> int:
-    """Write the part ``espeak``: so many hours, mandarin_share of the sentences in Mandarin. Returns its number of clips."""
+    """Write the part ``espeak``: so many hours, mandarin_share of the sentences in Mandarin.
+
+    Returns its number of clips.
+    """
     share = 20
     random = np.random.default_rng(seed)
     languages = ("zh" if random.random() < mandarin_share else "en" for _ in range(1_000_000))
