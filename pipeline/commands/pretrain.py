@@ -66,6 +66,19 @@ def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: i
     click.echo(f"step {trainer.step} of {trainer.config.steps}")
 
 
+@pretrain.command("quantizer")
+@paths
+def quantizer(recipe_file: Path, speech: Path, work: Path) -> None:
+    """Fit projection and codebook, and write the codes of the corpus. The content encoder is final from here on."""
+    import torch
+
+    from training.pretrain.recipe import load_nano_recipe
+    from training.pretrain.stages import make_codes
+
+    torch.set_num_threads(1)
+    make_codes(load_nano_recipe(recipe_file).quantizer, speech, work, click.echo)
+
+
 @pretrain.command("phone-error")
 @paths
 @click.option("--corpus", "corpora", multiple=True, default=("ljspeech", "vctk", "aishell"), show_default=True)

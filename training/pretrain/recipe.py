@@ -32,11 +32,10 @@ class ContentRecipe:
     """Stage content: the content encoder with its phone heads."""
 
     seed: int = setting(0, "seed of weights and batches", low=0)
-    steps: int = setting(3200, "optimizer steps; the learning rate reaches 0 at the last", low=1)
-    warm_steps: int = setting(250, "steps of log-mel regression of the front end before them", low=0)
-    frozen_convolutions: int = setting(2, "convolutions that stay as the warm start left them", low=0, high=5)
-    batch_s: float = setting(24.0, "audio in a batch", "s", low=1)
-    longest_s: float = setting(6.0, "longest window", "s", low=1)
+    steps: int = setting(4000, "optimizer steps; the learning rate reaches 0 at the last", low=1)
+    frozen_convolutions: int = setting(1, "first convolutions that keep their analytic weights", low=0, high=5)
+    batch_s: float = setting(16.0, "audio in a batch", "s", low=1)
+    longest_s: float = setting(4.0, "longest window", "s", low=1)
     learning_rate: float = setting(1e-3, "highest learning rate", low=0)
     decay_share: float = setting(0.4, "last share of the steps, in which the learning rate falls", low=0, high=1)
     ctc_weight: float = setting(0.5, "weight of the CTC loss against the frame loss", low=0)
@@ -57,7 +56,9 @@ class QuantizerRecipe:
     seed: int = setting(0, "seed of the initial rows", low=0)
     rows: int = setting(512, "rows of the codebook", low=2, high=4096)
     rounds: int = setting(25, "k-means rounds", low=1)
-    frames: int = setting(250_000, "frames at 25 Hz that are clustered", low=100)
+    frames: int = setting(120_000, "frames at 25 Hz that are clustered", low=100)
+    directions: int = setting(32, "discriminant directions in which distance is measured", low=1)
+    pitch_scale: float = setting(8.0, "length of an octave of relative pitch beside them", low=0)
 
 
 @dataclass(frozen=True)
