@@ -28,6 +28,8 @@ class LazyCommand:
 COMMANDS: Mapping[str, LazyCommand] = {
     "run": LazyCommand("pipeline.commands.run:run", "Run the stages of some or all voices."),
     "validate": LazyCommand("pipeline.commands.validate:validate", "Check the recordings of voices, cut, clean."),
+    "extract": LazyCommand("pipeline.commands.extract:extract", "Phones, codes and speaker vectors of voices."),
+    "finetune": LazyCommand("pipeline.commands.finetune:finetune", "Train the adapters of voices."),
     "voices": LazyCommand("pipeline.commands.voices:voices", "List the voices, or start a new one."),
     "status": LazyCommand("pipeline.commands.status:status", "Which stages of which voices are done."),
     "doctor": LazyCommand("pipeline.commands.doctor:doctor", "Is everything there that a run needs?"),
@@ -37,6 +39,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "pipeline.commands.export_upstream:export_upstream", "Write a trained voice as upstream's .ckpt and .pth."
     ),
     "pretrain": LazyCommand("pipeline.commands.pretrain:pretrain", "Train the nano base, a stage at a time."),
+    "evaluate": LazyCommand("pipeline.commands.evaluate:evaluate", "Speak, measure, decide every gate."),
+    "publish": LazyCommand("pipeline.commands.publish:publish", "All stages, then a version in the registry."),
+    "say": LazyCommand("pipeline.commands.say:say", "A published voice says a text."),
     "history": LazyCommand("pipeline.commands.history:history", "What happened to a voice, who did it and why."),
     "promote": LazyCommand("pipeline.commands.moves:promote", "Let a voice speak with a version; give a review."),
     "rollback": LazyCommand("pipeline.commands.moves:rollback", "Let a voice speak with its earlier version."),

@@ -6,7 +6,6 @@ Phonemes -> [width, P]; zeros where the language has no such vectors
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +13,11 @@ from numpy.typing import NDArray
 
 from core import base as roles
 from core.base import Base
+from core.errors import ConfigurationError
 from gptsovits.base_networks import load_bert
 from text.phonemes import Phonemes
 
+_FIRST, _LAST, _UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
 _LAYER = -3
 """Third layer from the end, as the official weights were trained with."""
 
@@ -25,11 +26,15 @@ class BertFeatures:
     """BERT of a base with its tokenizer. Raises ConfigurationError when its files are not there."""
 
     def __init__(self, base: Base, device: torch.device, weights_root: Path | None = None) -> None:
-        from transformers import BertTokenizerFast
+        from tokenizers import Tokenizer
 
         self._network = load_bert(base, weights_root).to(device)  # type: ignore[arg-type]
         path = base.file_path(roles.BERT_TOKENIZER, weights_root)
-        self._tokenizer: Any = BertTokenizerFast(tokenizer_file=str(path))
+        tokenizer = Tokenizer.from_file(str(path))
+        self._ids: dict[str, int] = tokenizer.get_vocab()
+        for mark in (_FIRST, _LAST, _UNKNOWN):
+            if mark not in self._ids:
+                raise ConfigurationError(f"{path}: no token {mark}", "pull the base again")
         self._device = device
 
     @torch.inference_mode()
@@ -41,7 +46,8 @@ class BertFeatures:
             part = np.zeros((width, len(segment.phones)), np.float32)
             if segment.language == "zh" and segment.word2ph is not None:
                 # One token a character, so that nothing is merged into words or dropped.
-                ids = self._tokenizer.convert_tokens_to_ids(["[CLS]", *segment.normalized, "[SEP]"])
+                tokens = (_FIRST, *segment.normalized, _LAST)
+                ids = [self._ids.get(token, self._ids[_UNKNOWN]) for token in tokens]
                 states = self._network(torch.tensor([ids], device=self._device)).hidden_states[_LAYER]
                 characters = states[0, 1:-1].float().cpu().numpy()
                 part = np.repeat(characters, segment.word2ph, axis=0).T

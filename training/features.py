@@ -109,8 +109,16 @@ class _Networks:
         self.speaker = other.to(self.device) if isinstance(other, ERes2NetV2) else None
 
     @property
-    def padding_changes_nothing(self) -> bool:
-        """Group normalisation of the front end runs over time, so padded rows would come out differently."""
+    def gains_by_batches(self) -> bool:
+        """A processor is as fast slice by slice, and then no slice's bits depend on its company."""
+        return self.device.type != "cpu"
+
+    @property
+    def pads(self) -> bool:
+        """Whether rows of unequal length may share a batch.
+
+        Group normalisation of the front end runs over time, so padded rows would come out differently.
+        """
         return bool(self.content.config.feat_extract_norm == "layer")
 
 
@@ -133,7 +141,7 @@ def extract_features(
     rows: list[dict[str, Any]] = []
     vectors: dict[str, Floats] = {}
     with progress.task("extract", total=len(slices), unit="slices") as task:
-        for batch in _batches(slices, recipe.batch_s, networks.padding_changes_nothing):
+        for batch in _batches(slices, recipe.batch_s if networks.gains_by_batches else 0.0, networks.pads):
             cancel.check()
             task.note(batch[0].text[:40])
             for piece, tensors in zip(batch, _hear(batch, networks), strict=True):
@@ -210,7 +218,7 @@ def _hear(batch: Sequence[SliceSource], networks: _Networks) -> list[Tensors]:
     if len(set(lengths)) > 1:
         mask = (torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]).long().to(networks.device)
     hidden = networks.content(inputs.to(networks.device), attention_mask=mask).last_hidden_state.float()
-    ge2e = networks.ge2e.embed_many(heard)
+    ge2e = [networks.ge2e.embed(wave) for wave in heard]
     results: list[Tensors] = []
     for row, (piece, wave) in enumerate(zip(batch, heard, strict=True)):
         frames = min(hidden.shape[1], len(wave) // _FRAME)
@@ -232,7 +240,8 @@ def _hear(batch: Sequence[SliceSource], networks: _Networks) -> list[Tensors]:
 
 def _pitch(wave: Floats, base: Base) -> Floats:
     """F0 of every frame in Hz, 0 where unvoiced: the latent of these bases carries it in two channels."""
-    from training.pretrain.pitch import HOP, RATE_HZ, track
+    from training.pretrain.corpus import RATE_HZ
+    from training.pretrain.pitch import HOP, track
 
     if (base.rate_hz, base.hop) != (RATE_HZ, HOP):
         raise ConfigurationError(

@@ -112,13 +112,13 @@ class Loop:
             try:
                 self._one_step()
             except (RuntimeError, MemoryError) as error:
-                failed = is_out_of_memory(error)
-                if not failed:
+                if not is_out_of_memory(error):
                     raise
                 reason = str(error) or type(error).__name__
             else:
-                failed, reason = False, ""
-            if self.environment.group.any(failed):
+                reason = ""
+            if reason:
+                # Outside of the handler: the error's traceback holds the tensors that have to go.
                 self._fall_back(reason)
                 continue
             self.state.seconds += self.environment.clock() - began
@@ -133,7 +133,7 @@ class Loop:
         for settings in self.optimizer.param_groups:
             settings["lr"] = learning_rate_at(recipe, state.step)
         rows = group.share(self.task.draws.rows(state.step, recipe.batch * recipe.accumulate))
-        terms = self._backward(rows)
+        terms = self._backward_everywhere(rows)
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters.values()]
         for parameter, gradient in zip(self.parameters.values(), gradients, strict=True):
             parameter.grad = gradient
@@ -163,6 +163,18 @@ class Loop:
             torch.nn.utils.clip_grad_norm_(others, self.recipe.gradient_clip)
         return torch.nn.utils.clip_grad_norm_(own, self.recipe.gradient_clip)
 
+    def _backward_everywhere(self, rows: Sequence[int]) -> dict[str, float]:
+        """_backward, and MemoryError in every process when it fails in one, so that all fall back together."""
+        try:
+            terms, reason = self._backward(rows), ""
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            terms, reason = {}, str(error) or type(error).__name__
+        if self.environment.group.any(bool(reason)):
+            raise MemoryError(reason or "in another process")
+        return terms
+
     def _backward(self, rows: Sequence[int]) -> dict[str, float]:
         """Gradients of the mean over the rows, a few rows at a time; returns the mean terms."""
         sums: dict[str, float] = {}
@@ -173,7 +185,7 @@ class Loop:
                 torch.manual_seed(self.task.draws.torch_seed(self.state.step, place * _MOST_PROCESSES + self._rank))
                 with self.environment.precision.autocast():
                     terms = self.task.loss(self.state.step, part)
-                self.scaler.scale(terms["total"] * share).backward()
+                torch.autograd.backward(self.scaler.scale(terms["total"] * share))
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + share * float(value.detach())
         return sums
@@ -196,7 +208,8 @@ class Loop:
         if loss is None:
             state.best, state.best_step = self._adapter(best=True), state.step
         elif loss < state.best_loss:
-            state.best, state.best_step, state.best_loss, state.bad_looks = self._adapter(best=True), state.step, loss, 0
+            state.best, state.best_step = self._adapter(best=True), state.step
+            state.best_loss, state.bad_looks = loss, 0
         else:
             state.bad_looks += 1
         self._tell(entry)
@@ -230,9 +243,9 @@ class Loop:
         self.optimizer.zero_grad(set_to_none=True)
         release()
         if self.plan.exhausted:
-            plan = f"{self.plan.rows} rows at once after {self.plan.level} fallbacks"
+            tried = f"{self.plan.rows} rows at once after {self.plan.level} fallbacks"
             raise InfrastructureError(
-                f"{self.task.name}: out of memory with {plan}: {reason[:200]}",
+                f"{self.task.name}: out of memory with {tried}: {reason[:200]}",
                 "lower finetune.batch, or use a machine with more memory",
             )
         plan = self.plan.smaller()

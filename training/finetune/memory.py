@@ -1,6 +1,7 @@
 """What to do when memory runs out: half the rows at once, gradient checkpointing on, from the last checkpoint.
 
-Smaller pieces of the same step give the same gradients up to rounding, so training goes on as it would have.
+A step still takes the same slices, in smaller pieces whose gradients are added, so training goes on as it would have
+but for the noise drawn for each piece.
 """
 
 from __future__ import annotations

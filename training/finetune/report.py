@@ -108,7 +108,7 @@ def write_events(folder: Path, reports: Sequence[NetworkReport]) -> None:
     """The same figures as TensorBoard reads them: <network>/<training or held_out>/<term>."""
     from torch.utils.tensorboard import SummaryWriter
 
-    writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    writer = SummaryWriter(str(folder))
     try:
         for report in reports:
             for entry in report.history:
@@ -116,6 +116,6 @@ def write_events(folder: Path, reports: Sequence[NetworkReport]) -> None:
                 for kind in ("training", "held_out"):
                     values |= {f"{report.name}/{kind}/{term}": value for term, value in entry.get(kind, {}).items()}
                 for name, value in values.items():
-                    writer.add_scalar(name, value, entry["step"])  # type: ignore[no-untyped-call]
+                    writer.add_scalar(name, value, entry["step"])
     finally:
-        writer.close()  # type: ignore[no-untyped-call]
+        writer.close()
