@@ -209,6 +209,7 @@ STAGES: tuple[StageRow, ...] = (
         writes="`samples/*.wav`, `measurements.json`; report: `gates.json`, `junit.xml`, `report.html`",
         inputs=("validate", "extract", "finetune", BASE),
         sections=("evaluate",),
+        target="pipeline.evaluate_stage:EvaluateStage",
     ),
     StageRow(
         5,
@@ -218,6 +219,7 @@ STAGES: tuple[StageRow, ...] = (
         writes="a version in the registry",
         inputs=(FOLDER, BASE, "validate", "extract", "finetune", "evaluate"),
         sections=("publish",),
+        target="pipeline.publish_stage:PublishStage",
         cached=False,
     ),
 )

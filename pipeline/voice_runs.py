@@ -1,16 +1,24 @@
-"""One voice through the engine: open its folder and base, run, and tell the webhook when it failed."""
+"""One voice through the engine: open its folder and base, run, and tell the webhook what came of it.
+
+A voice whose source was published before is promoted and runs no stage (pipeline/known_source.py).
+"""
 
 from __future__ import annotations
 
 import dataclasses
 
 from core.base import Base, load_base
-from core.errors import TimbreError
+from core.errors import ConfigurationError, TimbreError
+from pipeline.absent_base import refuse_without_base
 from pipeline.alerts import Alert, Webhook
 from pipeline.engine import Engine, StageOutcome
 from pipeline.failures import explain
+from pipeline.known_source import publish_known
+from pipeline.promotion import promotion_alert
 from pipeline.run_report import VoiceRun
+from pipeline.stages import STAGES
 from pipeline.voice_folder import VoiceFolder, open_voice
+from registry.open import open_registry
 
 
 def open_named(engine: Engine, name: str) -> tuple[VoiceFolder, Base]:
@@ -29,9 +37,18 @@ def run_voice(engine: Engine, name: str, until: str, rebuild: bool, webhook: Web
 
     base_name = ""
     try:
-        voice, base = open_named(engine, name)
+        voice = open_voice(engine.workspace.voice_path(name), engine.recipe)
         base_name = voice.base
-        dataclasses.replace(engine, on_stage=collect).run(voice, base, until, rebuild)
+        try:
+            base = load_base(voice.base, engine.workspace.bases)
+        except ConfigurationError as absent:
+            refuse_without_base(dataclasses.replace(engine, on_stage=collect), voice, absent)
+        whole = until in ("", STAGES[-1].name)
+        known = publish_known(engine, voice) if whole and not rebuild else None
+        if known is not None:
+            collect(known)
+        else:
+            dataclasses.replace(engine, on_stage=collect).run(voice, base, until, rebuild)
     except Exception as error:
         explained = explain(error)
         if not isinstance(explained, TimbreError):
@@ -40,7 +57,10 @@ def run_voice(engine: Engine, name: str, until: str, rebuild: bool, webhook: Web
         if webhook is not None:
             webhook.send(failure_alert(engine, run), engine.log)
         return run
-    return VoiceRun(name, base_name, outcomes)
+    run = VoiceRun(name, base_name, outcomes)
+    if webhook is not None:
+        _tell_promotion(engine, run, webhook)
+    return run
 
 
 def status_of(engine: Engine, name: str) -> VoiceRun:
@@ -50,6 +70,19 @@ def status_of(engine: Engine, name: str) -> VoiceRun:
         return VoiceRun(name, voice.base, engine.status(voice, base))
     except TimbreError as error:
         return VoiceRun(name, "", [], error)
+
+
+def _tell_promotion(engine: Engine, run: VoiceRun, webhook: Webhook) -> None:
+    facts = run.outcomes[-1].facts if run.outcomes else {}
+    if not facts.get("promoted"):
+        return
+    try:
+        state = open_registry(engine.registry).alias(run.voice, str(facts["alias"]))
+    except TimbreError as error:
+        engine.log.warning("no alert of a promotion", extra={"voice": run.voice, "reason": str(error)})
+        return
+    if state is not None:
+        webhook.send(promotion_alert(state, engine.origin.job_url), engine.log)
 
 
 def failure_alert(engine: Engine, run: VoiceRun) -> Alert:

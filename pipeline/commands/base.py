@@ -12,6 +12,8 @@ import click
 from core.base import Base, list_bases, load_base, load_weights
 from core.errors import CheckFailedError, ConfigurationError, TimbreError
 from core.weights import Tool, list_tools, read_tool
+from pipeline.commands.options import registry_option
+from pipeline.invocation import Invocation
 
 _BASES_DIR = click.option(
     "--bases-dir", type=click.Path(path_type=Path, file_okay=False), default=Path("bases"), show_default=True,
@@ -182,6 +184,67 @@ def make_pico(folder: Path, name: str, seed: int | None, like: str, as_json: boo
         click.echo(json.dumps({"name": made.name, "folder": str(made.folder), "digest": made.digest}))
     else:
         click.echo(f"{made.name}: made in {made.folder}, digest {made.digest[:12]}")
+
+
+@base.command()
+@click.argument("name")
+@click.option("--to", "target", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR",
+              help="A folder to write it to. [default: .timbre/exports/DIGEST, where a sound one is kept]")
+@click.option("--int8/--no-int8", default=True, show_default=True, help="With --to: the smaller profile too.")
+@registry_option
+@_JSON
+@_MARKDOWN
+@click.pass_obj
+def export(
+    invocation: Invocation, name: str, target: Path | None, int8: bool, registry: str, as_json: bool, markdown: bool
+) -> None:
+    """Write base NAME as ONNX graphs, which programs without torch speak with, and compare them with the networks.
+
+    Exit code 20 when a graph is further from its network than 1e-4.
+    """
+    from inference.exported_base import read_export
+    from pipeline.exported import exported_base
+
+    workspace = invocation.workspace()
+    found = load_base(name, workspace.bases)
+    if target is None:
+        address = invocation.registry(registry)
+        exported = exported_base(found, workspace.root, address, progress=invocation.progress())
+    else:
+        from training.export.base_export import export_base
+
+        export_base(found, target, int8=int8, report=lambda line: None if as_json else click.echo(line, err=True))
+        exported = read_export(target)
+    files = sorted(path for path in exported.folder.iterdir() if path.is_file())
+    parity = json.loads((exported.folder / "parity.json").read_text(encoding="utf-8"))
+    if as_json:
+        sizes = {path.name: path.stat().st_size for path in files}
+        plain = {"name": exported.name, "digest": exported.digest, "folder": str(exported.folder)}
+        click.echo(json.dumps({**plain, "files": sizes, "parity": parity}, indent=1))
+        return
+    _table(["file", "MB"], [[path.name, f"{path.stat().st_size / 1e6:.2f}"] for path in files], markdown)
+    click.echo(f"{exported.name} {exported.digest[:12]}: {exported.folder}")
+
+
+@base.command()
+@click.argument("name")
+@registry_option
+@_JSON
+@_MARKDOWN
+@click.pass_obj
+def publish(invocation: Invocation, name: str, registry: str, as_json: bool, markdown: bool) -> None:
+    """Put the exported graphs of base NAME into the registry, from where servers without torch take them."""
+    from pipeline.exported import publish_exported
+
+    workspace, address = invocation.workspace(), invocation.registry(registry)
+    found = load_base(name, workspace.bases)
+    new = publish_exported(found, workspace.root, address, progress=invocation.progress())
+    if as_json:
+        click.echo(json.dumps({"name": found.name, "digest": found.digest, "registry": address, "new": new}))
+        return
+    words = "published" if new else "was there already"
+    digest = found.digest[:12]
+    click.echo(f"| {found.name} | {digest} | {words} |" if markdown else f"{found.name} {digest}: {words} ({address})")
 
 
 def _is_base(name: str, bases_dir: Path) -> bool:

@@ -13,6 +13,7 @@ from pipeline.alerts import Webhook
 from pipeline.commands.options import output_options, recipe_option, registry_option
 from pipeline.engine import Engine, StageOutcome
 from pipeline.invocation import Invocation, cancel_on_signals
+from pipeline.run_gates import after_run
 from pipeline.run_report import VoiceRun
 from pipeline.stages import STAGES
 from pipeline.voice_runs import run_voice
@@ -77,6 +78,9 @@ def _run_one(
     if not quiet:
         click.echo(name)
     found = run_voice(engine, name, until, rebuild, webhook)
+    if not quiet:
+        for line in after_run(engine.workspace, found):
+            click.echo(invocation.redactor.clean(line))
     if found.error is not None:
         click.echo(f"timbre: {name}: {invocation.redactor.clean(str(found.error))}", err=True)
     return found
