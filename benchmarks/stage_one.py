@@ -11,6 +11,7 @@ from typing import Any
 
 from audio.reader import write
 from audio.waveform import Waveform
+from core.base import LANGUAGES
 from core.cancellation import Cancellation
 from core.errors import InputError
 from core.progress import SilentProgress
@@ -29,6 +30,7 @@ class Rate:
     rate_hz: int
     path: Path = Path()
     digest: str = ""
+    languages: tuple[str, ...] = LANGUAGES
 
 
 @dataclass(frozen=True)

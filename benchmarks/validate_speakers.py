@@ -21,7 +21,6 @@ from audio.waveform import Samples, Waveform
 from benchmarks.stage_one import run_stage_one, write_voice
 
 _CLIPS = 20
-_SECONDS = 110.0
 _SNRS_DB = (20, 10, 5, 0)
 Spoken = list[tuple[Waveform, str]]
 
@@ -38,24 +37,24 @@ def corpus_rows(folder: Path) -> list[tuple[Path, str, str, str]]:
     return [(folder / p[0], p[1], p[2], p[3]) for p in parts]
 
 
-def speakers(speech: Path, most: int) -> Iterator[tuple[str, str, Spoken]]:
+def speakers(speech: Path, most: int, seconds: float) -> Iterator[tuple[str, str, Spoken]]:
     """(name, language, clips): LJSpeech, VCTK, AISHELL, then speakers of speechocean762 evenly spread."""
     for corpus in ("ljspeech", "vctk", "aishell"):
         rows = corpus_rows(speech / corpus)
-        yield corpus, rows[0][2], _pick(rows)
+        yield corpus, rows[0][2], _pick(rows, seconds)
     learners = speech / "speechocean762"
     tables = sorted(learners.glob("**/metadata.csv"))
     rows = [row for table in tables for row in corpus_rows(table.parent)]
     names = sorted({row[1] for row in rows})
     for name in names[:: max(1, len(names) // max(1, most - 3))][: most - 3]:
-        yield name, "en", _pick([row for row in rows if row[1] == name])
+        yield name, "en", _pick([row for row in rows if row[1] == name], seconds)
 
 
-def _pick(rows: list[tuple[Path, str, str, str]]) -> Spoken:
+def _pick(rows: list[tuple[Path, str, str, str]], seconds: float) -> Spoken:
     random.Random(1).shuffle(rows)
     clips: Spoken = []
     for file, _, _, text in rows:
-        if sum(wave.duration_s for wave, _ in clips) > _SECONDS or len(clips) >= 3 * _CLIPS:
+        if sum(wave.duration_s for wave, _ in clips) > seconds or len(clips) >= 3 * _CLIPS:
             break
         if file.is_file():
             wave = read(file)
@@ -130,13 +129,14 @@ def table_row(speaker: str, condition: str, language: str, clips: Spoken, work: 
 @click.command()
 @click.option("--speakers", "most", default=8, show_default=True, help="Speakers, three of them of the large corpora.")
 @click.option("--spoil", is_flag=True, help="Each also with noises at 20, 10, 5, 0 dB and in rooms.")
-def main(most: int, spoil: bool) -> None:
+@click.option("--seconds", default=110.0, show_default=True, help="Recordings of each, in seconds.")
+def main(most: int, spoil: bool, seconds: float) -> None:
     """Validate speakers and print what was said to each."""
     speech = shared_speech()
     click.echo("| speaker | condition | speech s | SNR dB | room s | denoised | DNSMOS tried | verdict |")
     click.echo("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as work:
-        for name, language, clips in speakers(speech, most):
+        for name, language, clips in speakers(speech, most, seconds):
             variants: Sequence[tuple[str, Spoken]] = [("clean", clips)]
             for condition, spoken in conditions(speech, clips) if spoil else variants:
                 click.echo(table_row(name, condition, language, spoken, Path(work)))

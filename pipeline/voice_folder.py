@@ -23,9 +23,11 @@ from pipeline.voice_yaml import FILE as VOICE_YAML
 from pipeline.voice_yaml import Consent, VoiceSettings, read_voice_yaml
 
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+LEXICON = "lexicon.txt"
 OTHER_SOUND_SUFFIXES = (".m4a", ".aac", ".wma", ".opus", ".aiff", ".aif", ".amr", ".mp4", ".webm", ".caf")
 _LFS_MARK = b"version https://git-lfs"
 _MAX_ENTRIES = 200_000
+_MAX_LEXICON_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,15 @@ class VoiceFolder:
         return self.path / self.consent.statement if self.consent.statement else None
 
     def digest(self) -> str:
-        """SHA-256 of what the voice is made of: voice.yaml normalised; bytes of metadata.csv, clips and consent.
+        """SHA-256 of what the voice is made of: voice.yaml normalised; bytes of metadata.csv, clips, consent, lexicon.
 
         Files that cannot be read count as absent, so that a folder with problems has a digest too.
         """
         files = {METADATA, *(clip.file for clip in self.clips)}
         if self.consent.statement:
             files.add(self.consent.statement)
+        if os.path.lexists(self.path / LEXICON):
+            files.add(LEXICON)
         content = {file: _digest_or_none(self.path / file) for file in sorted(files)}
         problems = [str(problem) for problem in self.problems]
         return digest_value({"voice": self.settings.normalised(), "files": content, "problems": problems})
@@ -129,6 +133,7 @@ def open_voice(path: Path, recipe: Recipe | None = None) -> VoiceFolder:
     statement = settings.consent.statement
     if statement and (problem := _clip_problem(path, f"{VOICE_YAML}: consent.statement", statement)):
         problems.append(problem)
+    problems += _lexicon_problems(path)
     problems += shortened(list(_stray_files(path, listed, statement)))
     return VoiceFolder(name, path, settings, tuple(clips), tuple(problems))
 
@@ -151,6 +156,29 @@ def _small_file(folder: Path, name: str, problems: list[Problem], remedy: str) -
         problems.append(Problem(name, "a Git LFS pointer", "the file itself", "run `git lfs pull`"))
         return None
     return data
+
+
+def _lexicon_problems(folder: Path) -> list[Problem]:
+    """Every line of the voice's own readings that cannot be used; it has none where there is no lexicon.txt."""
+    problems: list[Problem] = []
+    if not os.path.lexists(folder / LEXICON):
+        return problems
+    data = _small_file(folder, LEXICON, problems, "")
+    if data is None:
+        return problems
+    if len(data) > _MAX_LEXICON_BYTES:
+        limit = f"at most {_MAX_LEXICON_BYTES}"
+        return [Problem(LEXICON, f"{len(data)} bytes", limit, "keep the words that are read wrongly without it")]
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return [Problem(f"{LEXICON}, line {line}", "not UTF-8", "UTF-8 text", "save the file as UTF-8")]
+    # Most folders have no lexicon, and the tables behind it take their time to load.
+    from text import lexicon
+
+    limit = "a word and its phones"
+    return [Problem(f"{LEXICON}, line {line}", what, limit, lexicon.REMEDY) for line, what in lexicon.read(text)[1]]
 
 
 def _clip_problem(folder: Path, where: str, file: str) -> Problem | None:
@@ -190,7 +218,8 @@ def _stray_files(folder: Path, listed: frozenset[str] | None, statement: str | N
             mode = path.lstat().st_mode
             if stat.S_ISLNK(mode):
                 # Links that a row names are reported with their row.
-                if listed is None or (relative not in listed and relative not in (VOICE_YAML, METADATA, statement)):
+                named = (VOICE_YAML, METADATA, LEXICON, statement)
+                if listed is None or (relative not in listed and relative not in named):
                     yield Problem(_printable(relative), "a symbolic link", "files only", "put the file itself there")
                 continue
             suffix = Path(name).suffix.lower()

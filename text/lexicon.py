@@ -18,46 +18,54 @@ from text.mandarin_normalize import HAN
 from text.mandarin_pinyin import syllable
 from text.symbols import is_speech, is_symbol
 
+FILE = "lexicon.txt"
+
 Lexicon = Mapping[str, tuple[str, ...]]
 """Lower-case English word or Mandarin word -> phones of the v2 table."""
 
 _LINE = re.compile(r"([^\s=]+)\s*[\s=]\s*(\S.*)")
 _ENGLISH = re.compile(r"[a-z]+(?:['-][a-z]+)*")
-_REMEDY = "write e.g. `Nguyen W IH1 N` (ARPAbet with stress) or `重庆 chong2 qing4` (pinyin with tone digits)"
+REMEDY = "write e.g. `Nguyen W IH1 N` (ARPAbet with stress) or `重庆 chong2 qing4` (pinyin with tone digits)"
 
 
-def parse(text: str, name: str = "lexicon.txt") -> dict[str, tuple[str, ...]]:
-    """Entries of a lexicon; a word that comes twice keeps its last reading.
+def read(text: str) -> tuple[dict[str, tuple[str, ...]], list[tuple[int, str]]]:
+    """(entries, problems) of the text of a lexicon; a word that comes twice keeps its last reading.
 
-    Raises InputError that names every wrong line of `name`.
+    problems: (line from 1, what is wrong in it) of every line that cannot be used.
     """
     entries: dict[str, tuple[str, ...]] = {}
-    problems: list[str] = []
+    problems: list[tuple[int, str]] = []
     for number, line in enumerate(text.lstrip("\ufeff").splitlines(), start=1):
         content = line.split("#", 1)[0].strip()
         if not content:
             continue
         match = _LINE.fullmatch(content)
         if match is None:
-            problems.append(f"line {number}: {content!r} has no phones")
+            problems.append((number, f"{content!r} has no phones"))
             continue
         word, phones = match[1].lower(), match[2].split()
         if _ENGLISH.fullmatch(word):
             wrong = [p for p in phones if not (is_symbol(p) and is_speech(p) and p[0].isupper() and p.isascii())]
             if wrong:
-                problems.append(f"line {number}: {wrong[0]!r} in {word!r} is no ARPAbet phone")
+                problems.append((number, f"{wrong[0]!r} in {word!r} is no ARPAbet phone"))
             else:
                 entries[word] = tuple(phones)
         elif re.fullmatch(f"[{HAN}]+", word):
             problem, reading = _mandarin(word, phones)
             if problem:
-                problems.append(f"line {number}: {problem}")
+                problems.append((number, problem))
             else:
                 entries[word] = reading
         else:
-            problems.append(f"line {number}: {word!r} is neither an English word nor Han characters")
+            problems.append((number, f"{word!r} is neither an English word nor Han characters"))
+    return entries, problems
+
+
+def parse(text: str, name: str = FILE) -> dict[str, tuple[str, ...]]:
+    """Entries of a lexicon, as `read`. Raises InputError that names every wrong line of `name`."""
+    entries, problems = read(text)
     if problems:
-        raise InputError(f"{name}: " + "; ".join(problems), remedy=_REMEDY)
+        raise InputError(f"{name}: " + "; ".join(f"line {number}: {what}" for number, what in problems), REMEDY)
     return entries
 
 
@@ -76,7 +84,7 @@ def _mandarin(word: str, syllables: list[str]) -> tuple[str, tuple[str, ...]]:
 
 def load(folder: Path) -> dict[str, tuple[str, ...]]:
     """Entries of `folder`/lexicon.txt, empty if there is none. Raises InputError as `parse`, and if it is not UTF-8."""
-    path = folder / "lexicon.txt"
+    path = folder / FILE
     if not path.is_file():
         return {}
     try:

@@ -39,6 +39,23 @@ class Findings:
         self.remarks.append(Problem(where, value, limit, remedy))
 
 
+def check_languages(
+    base: str, spoken: Sequence[str], voice_language: str, languages: Sequence[str], found: Findings
+) -> None:
+    """Can the base speak what the recordings say? spoken: language of every clip, "" where it is not known.
+
+    languages: those of the base; none where nobody knows them.
+    """
+    missing = sorted({language for language in (voice_language, *spoken) if language} - set(languages))
+    if languages and missing:
+        found.refuse(
+            "voice.yaml: language" if voice_language in missing else "metadata.csv: language",
+            ", ".join(missing),
+            f"{', '.join(languages)}, what the base {base} speaks",
+            "choose a base that speaks it (timbre base list), or remove these recordings",
+        )
+
+
 def check_sound(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_rate_hz: int, found: Findings) -> None:
     """Level, clipping, offset, bandwidth and music of one clip."""
     if clip.clipped_share > recipe.max_clipped_share:

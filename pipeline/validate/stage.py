@@ -27,6 +27,7 @@ from pipeline.stages import StageContext
 from pipeline.validate.checks import (
     Findings,
     check_amount,
+    check_languages,
     check_noise,
     check_pace,
     check_room,
@@ -97,6 +98,8 @@ class _Run:
 
     def validate(self) -> Validation:
         self.found.problems += self.folder.problems
+        spoken, base = [clip.language for clip in self.folder.clips], self.context.base
+        check_languages(base.name, spoken, self.folder.language, base.languages, self.found)
         cleaner = Cleaner(
             DenoisePolicy(
                 self.recipe.denoise,

@@ -296,6 +296,10 @@ CASES = (
     Case(
         "unknown language in a row", _table(b"file|text|language\nwavs/0001.wav|Hi there.|eng\n"), "did you mean `en`?"
     ),
+    Case("lexicon with wrong lines", _bytes(b"Nguyen W IH9\nTimbre\nTimbre T AE1 M B ER0\n", "lexicon.txt"), "line 2"),
+    Case("lexicon in GBK", _bytes("重庆 chong2 qing4\n".encode("gbk"), "lexicon.txt"), "line 1: not UTF-8"),
+    Case("lexicon a symbolic link", _link("lexicon.txt", "/etc/hostname"), "lexicon.txt: 'lexicon.txt' is a symbolic"),
+    Case("lexicon of 2 MB", _bytes(b"# x\n" * 500_000, "lexicon.txt"), "lexicon.txt: 2000000 bytes"),
     Case("path out of the folder", _row("../../secret.wav|Hello there."), "a path inside the voice folder"),
     Case("absolute path", _row("/etc/passwd|Hello there."), "a relative path"),
     Case("Windows path", _row("wavs\\0001.wav|Hello there."), "forward slashes"),

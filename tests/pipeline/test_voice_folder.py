@@ -95,6 +95,18 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
         assert part in said
 
 
+def test_every_wrong_line_of_the_lexicon_is_named_and_its_readings_are_part_of_the_voice(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path / "ada")
+    without = open_voice(folder).digest()
+    (folder / "lexicon.txt").write_text("# readings\nTimbre T AE1 M B ER0\n重庆 chong2 qing4\n", encoding="utf-8")
+    voice = open_voice(folder)
+    assert voice.problems == ()
+    assert voice.digest() != without
+    (folder / "lexicon.txt").write_text("Timbre\nok OW1 K EY1\nok OW7\n重庆 chong2\nété T\n", encoding="utf-8")
+    said = [problem.where for problem in open_voice(folder).problems]
+    assert said == [f"lexicon.txt, line {number}" for number in (1, 3, 4, 5)]
+
+
 def test_yaml_never_builds_objects(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     settings, problems = read_voice_yaml(f"language: !!python/object/apply:os.mkdir ['{mark}']\n".encode())
