@@ -162,6 +162,7 @@ class SynthesizerConfig:
     Rates: ``rate_hz`` of the wave; one spectrum frame every ``hop`` samples; ``code_frames`` frames a code.
     ``speaker_width``: width of the speaker-verification vector (0: none, as v2). ``segment_frames``: training slice.
     ``compressed_spectrum``: posterior and style encoder see log magnitudes; the posterior has a direct path.
+    ``noise_share``: how much of the prior's spread synthesis draws at noise scale 1 (upstream: all of it).
     """
 
     name: str = "v2"
@@ -183,6 +184,7 @@ class SynthesizerConfig:
     flow: FlowConfig = field(default_factory=FlowConfig)
     generator: HifiGanConfig | IstftConfig = field(default_factory=HifiGanConfig)
     compressed_spectrum: bool = False
+    noise_share: float = 1.0
 
     def __post_init__(self) -> None:
         if self.generator.hop != self.hop:
@@ -243,6 +245,7 @@ class SynthesizerConfig:
             flow=FlowConfig(couplings=3, wavenet=WaveNetConfig(layers=2, kernel=3)),
             generator=SourceIstftConfig(inner_width=512, blocks=5),
             compressed_spectrum=True,
+            noise_share=0.2,
         )
 
     @classmethod

@@ -168,7 +168,8 @@ class Synthesizer(nn.Module):
         """A latent from the prior through the inverse flow: [B,latent,T]. noise_scale 0 takes the mean."""
         z_p = prior.mean
         if noise_scale:
-            z_p = z_p + torch.randn_like(z_p) * torch.exp(prior.log_std) * noise_scale
+            spread = torch.exp(prior.log_std) * self.config.noise_share
+            z_p = z_p + torch.randn_like(z_p) * spread * noise_scale
         z: Tensor = self.flow.inverse(z_p, prior.mask, condition) * prior.mask
         return z
 

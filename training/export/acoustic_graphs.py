@@ -44,7 +44,7 @@ class PriorGraph(nn.Module):
         hidden = hidden.index_select(2, left) * (1 - blend) + hidden.index_select(2, right) * blend
         mask = torch.ones_like(hidden[:, :1])
         prior = network.enc_p.project(hidden, mask)
-        z_p = prior.mean + noise * torch.exp(prior.log_std)
+        z_p = prior.mean + noise * torch.exp(prior.log_std) * network.config.noise_share
         z: Tensor = network.flow.inverse(z_p, mask, condition)
         return z
 

@@ -22,6 +22,7 @@ from torch.nn import functional
 from gptsovits.configuration import SourceIstftConfig, SynthesizerConfig
 from gptsovits.losses import kl_loss
 from gptsovits.masking import random_starts, sequence_mask, slice_rows
+from gptsovits.posterior_encoder import LOG_FLOOR
 from gptsovits.spectrogram import Spectrogram, SpectrogramConfig
 from gptsovits.synthesizer import Reference, Synthesizer
 from training.pretrain.autoencoder import PITCH_NOISE, noisy
@@ -33,7 +34,11 @@ from training.pretrain.spectral_losses import MultiResolutionMel, log_magnitude_
 
 @dataclass(frozen=True)
 class JointSettings:
-    """Settings of the second half. Minutes count training over all restarts, without measuring."""
+    """Settings of the second half. Minutes count training over all restarts, without measuring.
+
+    spoken_weight: of `JointLoss.spoken_term`. widest_spread: the generator hears latents drawn with up to this share of the
+    prior's spread.
+    """
 
     max_frames: int = 2400
     learning_rate: float = 1e-3
@@ -44,6 +49,8 @@ class JointSettings:
     generator_from_minute: float = 5.0
     generator_every: int = 2
     segment_frames: int = 32
+    spoken_weight: float = 1.0
+    widest_spread: float = 0.3
     clip_norm: float = 2.0
     average_decay: float = 0.998
     seed: int = 6
@@ -132,17 +139,31 @@ class JointLoss:
         # A floor on the prior's spread: nothing is gained by knowing silence better than the posterior's own noise.
         prior_log_std = prior.log_std.clamp(min=POSTERIOR_LOG_STD)
         terms = {"kl": kl_loss(z_p, log_std.expand_as(z_p), prior.mean, prior_log_std, mask) / channels}
-        terms["total"] = terms["kl"]
+        with torch.autocast(device.type, torch.bfloat16):
+            expected = model.flow.inverse(prior.mean, mask, condition).float()
+        terms["spoken"] = self.spoken_term(model, expected, spectrum, mask)
+        terms["total"] = terms["kl"] + self.settings.spoken_weight * terms["spoken"]
         if with_generator:
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
-                spread = torch.rand(len(frames_of(mask)), 1, 1, device=device) * 0.6
+                spread = torch.rand(len(mask), 1, 1, device=device) * self.settings.widest_spread
                 drawn = prior.mean + torch.randn_like(prior.mean) * torch.exp(prior_log_std) * spread
                 spoken = model.flow.inverse(drawn, mask, condition).float()
                 # Pitch as recorded: the wave to compare with has it.
                 spoken = torch.cat([mean[:, :PITCH_CHANNELS], spoken[:, PITCH_CHANNELS:]], dim=1)
             terms |= self.generator_terms(model, batch, z.detach(), spoken, condition.detach())
-            terms["total"] = terms["kl"] + terms["magnitude"] + terms["wave"]
+            terms["total"] = terms["total"] + terms["magnitude"] + terms["wave"]
         return terms
+
+    def spoken_term(self, model: Synthesizer, latent: Tensor, spectrum: Tensor, mask: Tensor) -> Tensor:
+        """L1 distance of the log magnitudes that the prior's mean stands for (the direct path) from the recorded ones.
+
+        The KL divergence treats all channels alike, loud formants and the last principal component; this does not.
+        latent [B,C,T], spectrum [B,F,T], mask [B,1,T].
+        """
+        weight, bias = model.dec.direct.weight.detach(), model.dec.direct.bias.detach()  # type: ignore[union-attr]
+        found = functional.conv1d(latent, weight, bias)
+        error = (found - torch.log(spectrum + LOG_FLOOR)).abs() * self.importance.view(1, -1, 1) * mask
+        return error.sum() / (mask.sum() * spectrum.shape[1]).clamp(min=1.0)
 
     def generator_terms(
         self, model: Synthesizer, batch: SentenceBatch, copied: Tensor, spoken: Tensor, condition: Tensor
@@ -160,11 +181,6 @@ class JointLoss:
             "magnitude": log_magnitude_loss(log_magnitude, self.spectrogram(target), self.importance),
             "wave": self.mels(wave, target),
         }
-
-
-def frames_of(mask: Tensor) -> Tensor:
-    """mask [B,1,T] -> frames kept [B]."""
-    return mask.sum(dim=(1, 2))
 
 
 def parameter_groups(model: Synthesizer, settings: JointSettings) -> list[dict[str, Any]]:

@@ -44,13 +44,21 @@ class SentenceBatch:
         return SentenceBatch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
+def source_of(clip: Clip) -> str:
+    """The corpus of a real clip, the part of a synthetic one: what weights are given for."""
+    return clip.id.split("/")[0] if clip.part == "real" else clip.part
+
+
 class SentenceSampler:
-    """Batches of sentences of similar length, under a budget of frames. A batch depends on seed and step only."""
+    """Batches of sentences of similar length, under a budget of frames. A batch depends on seed and step only.
+
+    weights: how often a source's clips are drawn (see source_of); 1 where nothing is said.
+    """
 
     def __init__(
         self, corpus: Corpus, codes: Mapping[str, Ids], phones: Mapping[str, Ids], pitch: PitchTracks,
         speakers: SpeakerVectors, max_frames: int, seed: int, longest_s: float = 10.0,
-        part_weights: Mapping[str, float] | None = None, split: str = "train",
+        weights: Mapping[str, float] | None = None, split: str = "train",
     ) -> None:
         self.clips = [
             clip for clip in corpus.select(split=split)
@@ -60,8 +68,8 @@ class SentenceSampler:
             raise ConfigurationError("no training clip has codes and phones", remedy="timbre pretrain quantizer")
         self.corpus, self.codes, self.phones, self.pitch, self.speakers = corpus, codes, phones, pitch, speakers
         self.max_frames, self.seed = max_frames, seed
-        weights = np.array([(part_weights or {}).get(clip.part, 1.0) for clip in self.clips])
-        self._chances = weights / weights.sum()
+        shares = np.array([(weights or {}).get(source_of(clip), 1.0) for clip in self.clips])
+        self._chances = shares / shares.sum()
         self._by_speaker: dict[str, list[Clip]] = {}
         for clip in self.clips:
             self._by_speaker.setdefault(clip.speaker, []).append(clip)

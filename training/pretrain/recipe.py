@@ -72,9 +72,10 @@ class AcousticRecipe:
     max_frames: int = setting(2400, "frames in a batch of sentences, padding included", low=50)
     class_minutes: float = setting(20.0, "training of prior, flow, style on classes as stand-ins for codes", "min", low=0)
     joint_minutes: float = setting(45.0, "training of prior, flow, style and generator", "min", low=0)
-    joint_parts: str = setting("real flite espeak", "parts of the corpus that the second half reads")
-    flite_weight: float = setting(0.5, "how often flite's clips are drawn, against real ones", low=0)
-    espeak_weight: float = setting(0.3, "the same of espeak-ng's", low=0)
+    joint_parts: str = setting("real flite", "parts of the corpus that the second half reads")
+    flite_weight: float = setting(0.3, "how often flite's clips are drawn, against LJSpeech's and VCTK's", low=0)
+    espeak_weight: float = setting(0.1, "the same of espeak-ng's", low=0)
+    nonnative_weight: float = setting(0.5, "the same of speechocean762's and AISHELL's", low=0)
 
 
 @dataclass(frozen=True)

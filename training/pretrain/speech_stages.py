@@ -104,7 +104,10 @@ def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.dev
     def sampler(codes: Mapping[str, Ids]) -> SentenceSampler:
         return SentenceSampler(
             corpus, codes, phones, pitch, speakers, recipe.max_frames, recipe.seed,
-            part_weights={"flite": recipe.flite_weight, "espeak": recipe.espeak_weight},
+            weights={
+                "flite": recipe.flite_weight, "espeak": recipe.espeak_weight,
+                "speechocean762": recipe.nonnative_weight, "aishell": recipe.nonnative_weight,
+            },
         )  # fmt: skip
 
     torch.manual_seed(recipe.seed)
@@ -197,6 +200,8 @@ def semantic(recipe: SemanticRecipe, speech: Path, work: Path, device: torch.dev
     pairs = [(codes[identity], labels) for identity, labels in classes.items() if identity in codes]
     start_from_follower(model, follower, class_shares(pairs, rows))
     training, development = semantic_examples(corpus, codes, phones, alignments)
+    # The two native readers count three times: the many others read haltingly.
+    training += 2 * [example for example in training if example.id.startswith(("ljspeech/", "vctk/"))]
     train(model, training, development, folder, "t2s", settings_of(recipe, recipe.minutes), device, report)
 
 
