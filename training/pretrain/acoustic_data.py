@@ -17,7 +17,8 @@ from training.pretrain.pitch import HOP, PitchTracks, continuous
 
 @dataclass(frozen=True)
 class SegmentBatch:
-    """wave [B,1,T*hop]; voiced [B,T] 0 or 1; log_f0 [B,T], natural log of Hz, filled where unvoiced; pitched [B] bool."""
+    """wave [B,1,T*hop]; voiced [B,T] 0 or 1; log_f0 [B,T], natural log of Hz, filled where unvoiced; pitched [B]
+    bool."""
 
     wave: Tensor
     voiced: Tensor

@@ -36,8 +36,8 @@ from training.pretrain.spectral_losses import MultiResolutionMel, log_magnitude_
 class JointSettings:
     """Settings of the second half. Minutes count training over all restarts, without measuring.
 
-    spoken_weight: of `JointLoss.spoken_term`. widest_spread: the generator hears latents drawn with up to this share of the
-    prior's spread.
+    spoken_weight: of `JointLoss.spoken_term`. widest_spread: the generator hears latents drawn with up to this share
+    of the prior's spread.
     """
 
     max_frames: int = 2400
@@ -60,7 +60,8 @@ class JointSettings:
 
 @torch.no_grad()
 def start_from_autoencoder(model: Synthesizer, autoencoder: Mapping[str, Tensor]) -> None:
-    """Take ``enc_q`` and ``dec`` from the first half; their conditions, which it did not train, start without effect."""
+    """Take ``enc_q`` and ``dec`` from the first half; their conditions, which it did not train, start without
+    effect."""
     own = model.state_dict()
     taken = {name: value for name, value in autoencoder.items() if name in own}
     missing = {name for name in own if name.split(".")[0] in ("enc_q", "dec")} - taken.keys()
@@ -78,8 +79,8 @@ def start_from_autoencoder(model: Synthesizer, autoencoder: Mapping[str, Tensor]
 def start_from_classes(model: Synthesizer, of_classes: Synthesizer, shares: Tensor) -> None:
     """Take over a model that was trained on recogniser classes as stand-ins for codes (rows 0.. of its codebook).
 
-    shares [rows, classes]: how often each class sounds under each code. The prior's first layer is fitted (least squares) so
-    that the row of a code does to the model what the mixture of its classes did.
+    shares [rows, classes]: how often each class sounds under each code. The prior's first layer is fitted (least
+    squares) so that the row of a code does to the model what the mixture of its classes did.
     """
     quantizer = {name: value for name, value in model.state_dict().items() if name.split(".")[0] in ("quantizer", "ssl_proj")}
     layer = of_classes.enc_p.ssl_proj
@@ -207,7 +208,8 @@ def train_joint(
     report: Callable[[str], None] = lambda line: None, measure: Callable[[Synthesizer], dict[str, float]] | None = None,
     name: str = "joint",
 ) -> Path:
-    """Train ``model`` in place until the minutes are used up, resuming from ``folder/name.pt``; ends with the average."""
+    """Train ``model`` in place until the minutes are used up, resuming from ``folder/name.pt``; ends with the
+    average."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.pt"
     model.to(device).train()

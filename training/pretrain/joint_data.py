@@ -1,4 +1,5 @@
-"""Whole sentences for the second half of the acoustic stage: codes, phones, wave, pitch and a reference of the speaker."""
+"""Whole sentences for the second half of the acoustic stage: codes, phones, wave, pitch and a reference of the
+speaker."""
 
 from __future__ import annotations
 
@@ -23,8 +24,9 @@ REFERENCE_FRAMES = 150
 class SentenceBatch:
     """Rows padded on the right; T frames, a multiple of two.
 
-    wave [B,1,T*hop]; lengths [B] frames; codes [B,1,T/2]; phones [B,P]; phone_lengths [B]; voiced, log_f0 [B,T]; pitched [B];
-    reference [B,1,R*hop] of the same speaker, mostly another clip; reference_lengths [B] frames; speaker [B,256] of it.
+    wave [B,1,T*hop]; lengths [B] frames; codes [B,1,T/2]; phones [B,P]; phone_lengths [B]; voiced, log_f0 [B,T];
+    pitched [B]; reference [B,1,R*hop] of the same speaker, mostly another clip; reference_lengths [B] frames;
+    speaker [B,256] of it.
     """
 
     wave: Tensor

@@ -56,7 +56,8 @@ def fit_basis(magnitudes: Tensor, components: int, rate_hz: int) -> LatentBasis:
 
 @torch.no_grad()
 def start_from_basis(posterior: PosteriorEncoder, generator: SourceIstftGenerator, basis: LatentBasis) -> None:
-    """Set both direct paths; the WaveNet's share of the mean starts at nothing, the posterior's spread at a constant."""
+    """Set both direct paths; the WaveNet's share of the mean starts at nothing, the posterior's spread at a
+    constant."""
     latent = posterior.direct.out_channels
     posterior.direct.weight.zero_()
     posterior.direct.bias.zero_()

@@ -1,4 +1,5 @@
-"""bases/nano from the checkpoints: averaged weights in half precision, base.yaml with digests, training curves as a plot."""
+"""bases/nano from the checkpoints: averaged weights in half precision, base.yaml with digests, training curves as a
+plot."""
 
 from __future__ import annotations
 

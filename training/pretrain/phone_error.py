@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from inference.recogniser import collapse
 from text.edit_distance import EditCounts, edit_counts, total
 from text.frontend import phonemize
-from text.recognition import spoken_class_ids
+from text.recognition import BLANK, SILENCE, spoken_class_ids
 from training.pretrain.content_network import ContentEncoder
 from training.pretrain.corpus import SpeechFile, evaluation_files, read_audio
 
@@ -46,6 +45,13 @@ class PhoneError:
             "ctc_percent": round(100 * self.ctc.rate, 2),
             "frame_percent": round(100 * self.frame.rate, 2),
         }
+
+
+def collapse(scores: Scores) -> list[int]:
+    """Likeliest class a frame of scores [F, K], repeats merged, blank and silence removed: as inference decodes."""
+    best = np.argmax(scores, axis=1)
+    change = np.flatnonzero(np.diff(best, prepend=-1))
+    return [int(item) for item in best[change] if item not in (BLANK, SILENCE)]
 
 
 def smooth_path(log_probabilities: npt.NDArray[np.float32], change_cost: float = CHANGE_COST) -> npt.NDArray[np.int64]:

@@ -1,7 +1,8 @@
 """Text-to-semantic stage: phones -> codes, in two steps with one network shape.
 
 1. ``train_follower``: recogniser classes as stand-ins for codes (semantic_data.py). Teaches to follow a text in time.
-2. ``train_semantic``: the real codes. Starts from the follower: the row of a code is the mixture of the rows of the classes
+2. ``train_semantic``: the real codes. Starts from the follower: the row of a code is the mixture of the rows of the
+classes
    that sound when the code is heard.
 """
 
@@ -29,7 +30,8 @@ CLASS_COUNT = len(CLASSES)
 
 @dataclass(frozen=True)
 class SemanticSettings:
-    """Settings of both steps. max_positions: phones and codes of a batch, padding included. guide: weight of AttentionGuide."""
+    """Settings of both steps. max_positions: phones and codes of a batch, padding included. guide: weight of
+    AttentionGuide."""
 
     max_positions: int = 3000
     learning_rate: float = 8e-4
@@ -80,8 +82,8 @@ def start_from_follower(model: TextToSemantic, follower: TextToSemantic, shares:
 class AttentionGuide:
     """Teaches one attention head of some layers to look at the phone that comes next, where it is known.
 
-    Left alone, attention finds the text after thousands of steps; with this it does within hundreds. The idea is that of
-    guided attention (Tachibana et al. 2018), with the true places instead of a diagonal.
+    Left alone, attention finds the text after thousands of steps; with this it does within hundreds. The idea is
+    that of guided attention (Tachibana et al. 2018), with the true places instead of a diagonal.
     """
 
     def __init__(self, model: TextToSemantic, layers: tuple[int, ...] = (1, 3), head: int = 0) -> None:
@@ -100,7 +102,8 @@ class AttentionGuide:
         return keep
 
     def loss(self, batch: T2SBatch, places: torch.Tensor) -> torch.Tensor:
-        """Mean cross entropy of the attention over text after the forward pass of ``batch``. places int64 [B, T], -1 unknown.
+        """Mean cross entropy of the attention over text after the forward pass of ``batch``. places int64 [B, T], -1
+        unknown.
 
         The position of code j looks for the phone of code j + 1, that of the last code for its own.
         """

@@ -1,7 +1,8 @@
 """Examples for the text-to-semantic network: phones and codes of the corpus, and classes as stand-ins for codes.
 
-A stand-in sequence has one recogniser class every 40 ms instead of a code. It needs no codebook, only an alignment (or, for
-made-up sentences, durations drawn from alignments), so the network can learn to follow a text before codes exist.
+A stand-in sequence has one recogniser class every 40 ms instead of a code. It needs no codebook, only an alignment
+(or, for made-up sentences, durations drawn from alignments), so the network can learn to follow a text before codes
+exist.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def class_codes(alignment: Alignment) -> Ids | None:
 def places_of(alignment: Alignment, phones: Ids, count: int) -> Ids:
     """For each of ``count`` codes the index of its phone in the text [P], -1 where alignment and text disagree.
 
-    A pause belongs to the mark that stands there, else to the phone before it; what follows the alignment's end, to the last.
+    A pause belongs to the mark that stands there, else to the phone before it; what follows the alignment's end, to
+    the last.
     """
     kinds = [class_of(symbol) for symbol in phones_of(int(phone) for phone in phones)]
     text = [(kind, index) for index, kind in enumerate(kinds) if kind is not None and kind != SILENCE]

@@ -93,13 +93,14 @@ class TorchSpeaker:
         limit = CODES_PER_PHONE * max(len(phones) for phones in wanted) + 25
         results = generate(self.t2s, requests, self.sampling, max_codes=limit, min_codes=4)
         return [
-            Spoken(self.render(result.codes, phones, prompt.condition, seed), tuple(result.codes.tolist()), result.ended)
-            for result, phones in zip(results, wanted, strict=True)
+            Spoken(self.render(result.codes, phones, prompt.condition, seed), tuple(result.codes.tolist()),
+            result.ended) for result, phones in zip(results, wanted, strict=True)
         ]
 
     @torch.inference_mode()
     def render(self, codes: Tensor, phones: Tensor, condition: Tensor, seed: int = 0) -> Floats:
-        """codes [N], phones [P] -> wave [S], held within -1..1. A row without codes gives a tenth of a second of nothing."""
+        """codes [N], phones [P] -> wave [S], held within -1..1. A row without codes gives a tenth of a second of
+        nothing."""
         if codes.numel() < 2:
             return np.zeros(self.synthesizer.config.rate_hz // 10, np.float32)
         with torch.random.fork_rng(devices=[]):

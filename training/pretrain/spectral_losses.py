@@ -37,7 +37,8 @@ def soft_floor(log_mel: Tensor, floor: float = -7.0) -> Tensor:
 
 
 def log_magnitude_loss(log_magnitude: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """L1 distance of log magnitudes. log_magnitude [B,F,T] predicted, target [B,F,T] magnitudes, weights [F] of mean 1."""
+    """L1 distance of log magnitudes. log_magnitude [B,F,T] predicted, target [B,F,T] magnitudes, weights [F] of mean
+    1."""
     floor = torch.full_like(log_magnitude, LOG_FLOOR).log()
     predicted = torch.logaddexp(log_magnitude, floor)
     return ((predicted - torch.log(target + LOG_FLOOR)).abs() * weights.view(1, -1, 1)).mean()

@@ -1,7 +1,7 @@
 """The stages acoustic and t2s as functions of a recipe, a speech folder and a work folder.
 
-Both have a first half that needs no codes and a second half that does; without codes (``<part>.codes.npz``, stage quantizer)
-a stage does its first half and says so. All paths below the work folder::
+Both have a first half that needs no codes and a second half that does; without codes (``<part>.codes.npz``, stage
+quantizer) a stage does its first half and says so. All paths below the work folder::
 
     acoustic/autoencoder.pt, .jsonl    first half: posterior and generator
     acoustic/classes.pt, .jsonl        first half: prior, flow, style on classes as stand-ins for codes
