@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 from core import errors
-from pipeline.cli import COMMANDS
+from pipeline.cli import COMMANDS, timbre
 from pipeline.stages import STAGES, StageContext
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,7 +25,27 @@ def broken_links(page: Path, text: str) -> list[str]:
 
 def unknown_commands(text: str) -> list[str]:
     """Commands in lines of console examples (`$ timbre x`) and at the start of code spans."""
-    return [name for name in re.findall(r"(?:\$ |`)timbre ([a-z]+)", text) if name not in COMMANDS]
+    return [name for name in re.findall(r"(?:\$ |`)timbre ([a-z][a-z-]*)", text) if name not in COMMANDS]
+
+
+def unknown_options(text: str) -> list[str]:
+    """Subcommands and options of examples (`$ timbre x y --z`, or `timbre x y --z` as a line) that do not exist."""
+    found = []
+    for line in re.findall(r"^(?:\$ )?timbre ([a-z][a-z-]*(?: .*)?)$", text, re.M):
+        words = [word for word in re.sub(r'"[^"]*"', "TEXT", line.partition("#")[0]).split() if word]
+        command: click.Command = timbre
+        context = click.Context(timbre)
+        while isinstance(command, click.Group) and words:
+            following = command.get_command(context, words[0])
+            if following is None and not command.invoke_without_command:
+                found.append(f"{command.name} {words[0]}")
+            if following is None:
+                break
+            command, words = following, words[1:]
+        known = {name for option in command.params for name in [*option.opts, *option.secondary_opts]}
+        options = (word.partition("=")[0] for word in words if word.startswith("-") and len(word) > 1)
+        found += [f"{command.name} {option}" for option in options if option not in known | {"--help"}]
+    return found
 
 
 def unknown_targets(text: str, makefile: str) -> list[str]:
@@ -35,6 +56,8 @@ def unknown_targets(text: str, makefile: str) -> list[str]:
 def test_the_checks_can_fail() -> None:
     assert broken_links(ROOT / "README.md", "[x](no/such.md) [y](https://example.com)") == ["no/such.md"]
     assert unknown_commands("`timbre dance` and\n$ timbre run ada") == ["dance"]
+    examples = "$ timbre run ada --fast\ntimbre base brew x  # no\n$ timbre say ada \"a --b\" -o x.wav"
+    assert unknown_options(examples) == ["run --fast", "base brew"]
     assert unknown_targets("`make coffee`, `make test`", "test: x\n") == ["coffee"]
 
 
@@ -43,6 +66,7 @@ def test_links_commands_and_targets_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert broken_links(page, text) == []
     assert unknown_commands(text) == []
+    assert unknown_options(text) == []
     assert unknown_targets(text, (ROOT / "Makefile").read_text(encoding="utf-8")) == []
 
 
