@@ -1,9 +1,10 @@
 """Inverse-STFT generator with a harmonic source and phase refinement: latent -> wave.
 
 Three things are given to the network instead of being learned, because a base trained for hours on a processor has no
-time to learn them: the phases of harmonics come from a pulse train at the F0 that latent channel 1 carries; the latent has a
-linear path to the log magnitude (training starts it as the inverse of the posterior's principal components); and the phase
-is refined against the predicted magnitude by a few Griffin-Lim iterations. Interface as ``IstftGenerator``.
+time to learn them: the phases of harmonics come from a pulse train at the F0 that latent channel 1 carries; the
+latent has a linear path to the log magnitude (training starts it as the inverse of the posterior's principal
+components); and the phase is refined against the predicted magnitude by a few Griffin-Lim iterations. Interface as
+``IstftGenerator``.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class SourceIstftGenerator(nn.Module):
         return voicing, self.config.pitch_center_hz * torch.exp(self.config.pitch_log_scale * log_f0.clamp(-3.0, 3.5))
 
     def polar(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """z [B,latent,T] -> log magnitude, and unit phasor before refinement (real, imaginary): each [B,F,T], float32."""
+        """z [B,latent,T] -> log magnitude, and unit phasor before refinement (real, imaginary): each [B,F,T],
+        float32."""
         x = self.conv_pre(z)
         if condition is not None:
             x = x + self.cond(condition)

@@ -1,8 +1,8 @@
 """Voicing and F0 a frame -> excitation wave: a train of pulses where voiced, fixed noise elsewhere.
 
-The idea of a harmonic source beside the network is that of neural source-filter models (Wang, Takaki & Yamagishi 2019): a
-network that works at 50 frames a second cannot keep the phases of harmonics in step by itself, since the same frame
-content must give another phase in every frame.
+The idea of a harmonic source beside the network is that of neural source-filter models (Wang, Takaki & Yamagishi
+2019): a network that works at 50 frames a second cannot keep the phases of harmonics in step by itself, since the
+same frame content must give another phase in every frame.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Short-time Fourier transform on the generator's own grid, and the refinement of a phase for a given magnitude.
 
-Refinement is fast Griffin-Lim (Perraudin, Balazs & Sondergaard 2013): transform back and forth, keep the given magnitude,
-take the phase of the result pushed on by the momentum. Complex numbers are kept as two real tensors, and with
-``StftByMatrix`` the transform is a matrix product, so the whole loop can be exported.
+Refinement is fast Griffin-Lim (Perraudin, Balazs & Sondergaard 2013): transform back and forth, keep the given
+magnitude, take the phase of the result pushed on by the momentum. Complex numbers are kept as two real tensors, and
+with ``StftByMatrix`` the transform is a matrix product, so the whole loop can be exported.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ MOMENTUM = 0.99
 
 
 class Stft(nn.Module):
-    """Wave [B,T*hop] -> real, imaginary [B,F,T]; reflection of (fft_size - hop) / 2 samples at the ends, Hann window."""
+    """Wave [B,T*hop] -> real, imaginary [B,F,T]; reflection of (fft_size - hop) / 2 samples at the ends, Hann
+    window."""
 
     window: Tensor
 

@@ -1,6 +1,7 @@
 """What the nano base reaches, measured in torch on speech it was not trained on: the table of its model card.
 
-Eval clips (unseen sentences of known speakers) and unseen speakers -> copy synthesis, intelligibility, failures, likeness.
+Eval clips (unseen sentences of known speakers) and unseen speakers -> copy synthesis, intelligibility, failures,
+likeness.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what was measured, its value, the limit (None: report only), how many clips or sentences."""
+    """One line of the table: what was measured, its value, the limit (None: report only), how many clips or
+    sentences."""
 
     measure: str
     value: float
@@ -139,7 +141,8 @@ def spoken_by(
     found: dict[int, Spoken] = {}
     for begin in range(0, len(order), BATCH):
         some = order[begin : begin + BATCH]
-        for index, one in zip(some, speaker.speak([texts[i] for i in some], language, prompt, seed + begin), strict=True):
+        batch = speaker.speak([texts[index] for index in some], language, prompt, seed + begin)
+        for index, one in zip(some, batch, strict=True):
             found[index] = one
     return [found[index] for index in range(len(texts))]
 
@@ -250,7 +253,8 @@ def parameter_rows(speaker: TorchSpeaker, encoder: ContentEncoder) -> list[Row]:
     acoustic = sum(p.numel() for n, p in speaker.synthesizer.named_parameters() if not n.startswith("enc_q."))
     posterior = sum(p.numel() for n, p in speaker.synthesizer.named_parameters() if n.startswith("enc_q."))
     t2s = sum(p.numel() for p in speaker.t2s.parameters())
-    content = sum(p.numel() for p in encoder.hubert.parameters()) + sum(p.numel() for p in encoder.ctc_head.parameters())
+    heard = (encoder.hubert, encoder.ctc_head)
+    content = sum(p.numel() for network in heard for p in network.parameters())
     return [
         Row("parameters, synthesis (text to semantic + acoustic without posterior), M", (acoustic + t2s) / 1e6, 12.0,
             False, 1),
@@ -300,7 +304,8 @@ def codes_with(encoder: ContentEncoder, synthesizer: Synthesizer) -> Callable[[F
 
 
 def measure(
-    speaker: TorchSpeaker, encoder: ContentEncoder, speech: Path, sentences: int = 200, report: Report = lambda line: None
+    speaker: TorchSpeaker, encoder: ContentEncoder, speech: Path, sentences: int = 200, report: Report = lambda line:
+    None
 ) -> list[Row]:
     """Every row of the table. sentences: how many to count failures over; 0 leaves them out."""
     files = evaluation_files(speech)

@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.nano_measure import Floats, prompt_of
-from training.pretrain.corpus import CORPORA, evaluation_files, read_audio, read_metadata, training_files, unseen_speakers
+from training.pretrain.corpus import (
+    CORPORA,
+    evaluation_files,
+    read_audio,
+    read_metadata,
+    training_files,
+    unseen_speakers,
+)
 from training.pretrain.curves import plot_spectrograms
 from training.pretrain.speaking import TorchSpeaker
 
@@ -18,7 +25,8 @@ RATE_HZ = 16_000
 def write_samples(speaker: TorchSpeaker, speech: Path, folder: Path) -> list[str]:
     """Writes ``folder/*.ogg`` and ``folder/spectrograms.png``; returns a line of description for each sample.
 
-    Two known speakers and one unseen one, each speaking; one copy synthesis. Recordings stand beside them in the picture only.
+    Two known speakers and one unseen one, each speaking; one copy synthesis. Recordings stand beside them in the
+    picture only.
     """
     import soundfile
 
@@ -46,6 +54,7 @@ def write_samples(speaker: TorchSpeaker, speech: Path, folder: Path) -> list[str
         if corpus == "ljspeech":
             keep("ljspeech_fresh", f"{file.speaker}: {FRESH}", speaker.speak([FRESH], "en", prompt)[0].wave)
     prompt = prompt_of(speaker, speech, strangers)
-    keep("unseen_fresh", f"unseen speaker {strangers[0].speaker}: {FRESH}", speaker.speak([FRESH], "en", prompt)[0].wave)
+    wave = speaker.speak([FRESH], "en", prompt)[0].wave
+    keep("unseen_fresh", f"unseen speaker {strangers[0].speaker}: {FRESH}", wave)
     plot_spectrograms(shown, folder / "spectrograms.png")
     return lines

@@ -44,7 +44,7 @@ class AcousticSettings:
     measure_minutes: float = 10.0
     eval_clips_per_corpus: int = 4
     part_weights: dict[str, float] = field(default_factory=dict)
-    weights: LossWeights = LossWeights()
+    weights: LossWeights = field(default_factory=LossWeights)
 
 
 def learning_rate_at(settings: AcousticSettings, clock: Clock) -> float:
@@ -96,7 +96,8 @@ def train_autoencoder(
         clock, _ = load_checkpoint(path, model, {"autoencoder": optimizer}, average)
     sampler = SegmentSampler(corpus, PitchTracks.of(corpus), settings.frames, settings.seed, settings.part_weights)
     loss_of = AutoencoderLoss(config, settings.weights, device)
-    waves = evaluation_waves(speech, settings.eval_clips_per_corpus, config.hop) if settings.eval_clips_per_corpus else []
+    count = settings.eval_clips_per_corpus
+    waves = evaluation_waves(speech, count, config.hop) if count else []
     sums: dict[str, float] = {}
     counted = 0
 

@@ -15,7 +15,9 @@ RATE_HZ = 16_000
 Floats = npt.NDArray[np.float32]
 
 
-def evaluation_waves(speech: Path, per_corpus: int, hop: int, corpora: Sequence[str] = ("ljspeech", "vctk")) -> list[Floats]:
+def evaluation_waves(
+    speech: Path, per_corpus: int, hop: int, corpora: Sequence[str] = ("ljspeech", "vctk")
+) -> list[Floats]:
     """The first eval clips of each corpus, cut to whole frames."""
     waves = []
     for corpus in corpora:
@@ -36,5 +38,5 @@ def copy_quality(copy: Callable[[Floats], Floats], waves: Sequence[Floats]) -> d
     for wave in waves:
         made = copy(wave)
         rows.append((pesq(RATE_HZ, wave, made, "nb"), pesq(RATE_HZ, wave, made, "wb"), stoi(wave, made, RATE_HZ)))
-    narrow, wide, intelligibility = np.mean(rows, axis=0)
-    return {"pesq_nb": round(float(narrow), 3), "pesq_wb": round(float(wide), 3), "stoi": round(float(intelligibility), 4)}
+    means = np.mean(rows, axis=0)
+    return {name: round(float(mean), 4) for name, mean in zip(("pesq_nb", "pesq_wb", "stoi"), means, strict=True)}

@@ -82,7 +82,8 @@ def start_from_classes(model: Synthesizer, of_classes: Synthesizer, shares: Tens
     shares [rows, classes]: how often each class sounds under each code. The prior's first layer is fitted (least
     squares) so that the row of a code does to the model what the mixture of its classes did.
     """
-    quantizer = {name: value for name, value in model.state_dict().items() if name.split(".")[0] in ("quantizer", "ssl_proj")}
+    own = ("quantizer.", "ssl_proj.")
+    quantizer = {name: value for name, value in model.state_dict().items() if name.startswith(own)}
     layer = of_classes.enc_p.ssl_proj
     stand_ins = of_classes.quantizer.codebooks()[0].embed[: shares.shape[1]]
     wanted = shares.to(stand_ins) @ functional.linear(stand_ins, layer.weight[:, :, 0], layer.bias)

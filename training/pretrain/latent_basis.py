@@ -49,9 +49,8 @@ def fit_basis(magnitudes: Tensor, components: int, rate_hz: int) -> LatentBasis:
     order = values.argsort(descending=True)[:components]
     spread = values[order].clamp(min=1e-8).sqrt()
     directions = vectors[:, order]
-    return LatentBasis(
-        mean.float(), ((directions * weights[:, None]) / spread).T.float(), (directions * spread / weights[:, None]).float()
-    )
+    analysis = (directions * weights[:, None] / spread).T
+    return LatentBasis(mean.float(), analysis.float(), (directions * spread / weights[:, None]).float())
 
 
 @torch.no_grad()

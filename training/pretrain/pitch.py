@@ -7,8 +7,6 @@ wave [T] -> voicing and F0 [T // hop]; frame t is centred on sample t*hop + hop/
 from __future__ import annotations
 
 import io
-import os
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +70,7 @@ class PitchTracks:
             clips = [clip for clip in corpus.clips if clip.part == part]
             path = corpus.folder / f"{part}.f0.npz"
             # A part that was written again makes its tracks stale.
-            if not path.is_file() or os.path.getmtime(path) < os.path.getmtime(corpus.folder / f"{part}.jsonl"):
+            if not path.is_file() or path.stat().st_mtime < (corpus.folder / f"{part}.jsonl").stat().st_mtime:
                 rows = [track(corpus.waveform(clip)) for clip in clips]
                 buffer = io.BytesIO()
                 np.savez(buffer, f0=np.concatenate(rows).astype(np.float16), lengths=np.array([len(r) for r in rows]))

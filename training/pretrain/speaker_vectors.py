@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +35,7 @@ class SpeakerVectors:
             clips = [clip for clip in corpus.clips if clip.part == part]
             path = corpus.folder / f"{part}.ge2e.npz"
             # A part that was written again makes its vectors stale.
-            if not path.is_file() or os.path.getmtime(path) < os.path.getmtime(corpus.folder / f"{part}.jsonl"):
+            if not path.is_file() or path.stat().st_mtime < (corpus.folder / f"{part}.jsonl").stat().st_mtime:
                 encoder = load_ge2e()
                 rows = np.zeros((len(clips), EMBEDDING_SIZE), np.float16)
                 for begin in range(0, len(clips), batch):

@@ -180,15 +180,15 @@ def semantic(recipe: SemanticRecipe, speech: Path, work: Path, device: torch.dev
         )
         begin = SemanticSettings(
             max_positions=recipe.max_positions // 2, learning_rate=1.25 * recipe.learning_rate, final_share=0.5,
-            minutes=recipe.phrase_minutes, join_share=0.15, average_decay=0.99, guide=2 * recipe.guide, seed=recipe.seed,
+            minutes=recipe.phrase_minutes, join_share=0.15, average_decay=0.99, guide=2 * recipe.guide,
+            seed=recipe.seed,
         )  # fmt: skip
         train(follower, phrases, phrases[:64], folder, "phrases", begin, device, report)
         training, development = semantic_examples(corpus, classes, phones, alignments)
         training += made_up_examples(sentences, recipe.made_up_sentences, durations, recipe.seed)
         training += phrases[: recipe.made_up_sentences // 2]
-        train(
-            follower, training, development, folder, "follower", settings_of(recipe, recipe.follower_minutes), device, report
-        )
+        then = settings_of(recipe, recipe.follower_minutes)
+        train(follower, training, development, folder, "follower", then, device, report)
     else:
         averaged(follower, folder / "follower.pt")
     codes = stored_codes(corpus)

@@ -95,7 +95,9 @@ def test_every_parameter_that_shall_learn_gets_a_gradient(corpus: Corpus) -> Non
 
 
 def test_batches_come_from_training_clips_only_and_depend_on_the_step_alone(corpus: Corpus) -> None:
-    clips = [dataclasses.replace(clip, split="dev" if index % 3 == 0 else "train") for index, clip in enumerate(corpus.clips)]
+    clips = [
+        dataclasses.replace(clip, split="dev" if index % 3 == 0 else "train") for index, clip in enumerate(corpus.clips)
+    ]
     some = Corpus(corpus.folder, clips)
     pitch = PitchTracks.of(corpus)
     sampler = SegmentSampler(some, pitch, 16, seed=3)

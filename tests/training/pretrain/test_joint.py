@@ -50,7 +50,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 def sampler_of(corpus: Corpus, max_frames: int = 450) -> SentenceSampler:
     random = np.random.default_rng(0)
-    codes = {clip.id: random.integers(0, 16, 50 if i % 2 else 44).astype(np.int16) for i, clip in enumerate(corpus.clips)}
+    codes = {
+        clip.id: random.integers(0, 16, 50 if index % 2 else 44).astype(np.int16)
+        for index, clip in enumerate(corpus.clips)
+    }
     phones = {clip.id: phone_ids(clip.text, clip.language) for clip in corpus.clips}
     vectors = SpeakerVectors({clip.id: np.full(256, 1 / 16, np.float32) for clip in corpus.clips})
     return SentenceSampler(corpus, codes, phones, PitchTracks.of(corpus), vectors, max_frames, seed=1)

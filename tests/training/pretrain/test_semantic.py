@@ -88,7 +88,8 @@ def test_made_up_sentences_say_their_phones_in_order() -> None:
     assert set(order) <= set(wanted)
     assert example.places is not None
     # A code belongs to the phone that it stands for.
-    spoken = [(class_of(symbols()[example.phones[place]]), code) for place, code in zip(example.places, example.codes)]
+    pairs = zip(example.places, example.codes, strict=True)
+    spoken = [(class_of(symbols()[example.phones[place]]), code) for place, code in pairs]
     assert all(kind == code for kind, code in spoken if code != SILENCE)
     assert (np.diff(example.places) >= 0).all()
     with pytest.raises(ConfigurationError, match="durations"):
