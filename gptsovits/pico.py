@@ -118,6 +118,7 @@ def make_pico(folder: Path, name: str = "pico", seed: int = DEFAULT_SEED, like: 
         speaker_encoder="eres2netv2" if official else "ge2e",
         bert=official,
     )
+    (folder / "gates.yaml").write_text(GATES, encoding="utf-8")
     write_base(base)
     return base
 
