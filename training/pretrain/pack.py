@@ -66,10 +66,12 @@ def pack(work: Path, folder: Path, steps: str = "") -> Base:
     folder.mkdir(parents=True, exist_ok=True)
     encoder = load_averaged(work / "content")
     acoustic, semantic = load_acoustic(work), load_semantic(work)
+    # The vector that masks frames is for training only, and a network built without masking does not have it.
+    hubert = {name: value for name, value in encoder.hubert.state_dict().items() if name != "masked_spec_embed"}
     parts: list[tuple[str, Checkpoint]] = [
         (TEXT_TO_SEMANTIC, checkpoint_of(semantic, TEXT_TO_SEMANTIC, "nano", semantic.config, steps)),
         (ACOUSTIC, checkpoint_of(acoustic, ACOUSTIC, "nano", acoustic.config, steps)),
-        (base_module.CONTENT_ENCODER, Checkpoint("content_encoder", "nano", dict(encoder.hubert.state_dict()))),
+        (base_module.CONTENT_ENCODER, Checkpoint("content_encoder", "nano", hubert)),
         (RECOGNISER, Checkpoint(RECOGNISER, "nano", dict(encoder.ctc_head.state_dict()))),
     ]
     files = []

@@ -88,6 +88,8 @@ class SemanticRecipe:
     max_positions: int = setting(3000, "phones and codes in a batch, padding included", low=100)
     learning_rate: float = setting(8e-4, "highest learning rate", low=0)
     guide: float = setting(0.5, "weight of the loss that shows attention the next phone", low=0)
+    join_share: float = setting(0.15, "rows that are two examples of a speaker, as with a prompt", low=0, high=1)
+    span_share: float = setting(0.45, "of the others, rows that are a part of an example", low=0, high=1)
     phrase_minutes: float = setting(8.0, "training on stand-ins of one to four words", "min", low=0)
     follower_minutes: float = setting(12.0, "training on stand-ins of whole sentences", "min", low=0)
     minutes: float = setting(45.0, "training on codes", "min", low=0)

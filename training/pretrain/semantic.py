@@ -42,6 +42,7 @@ class SemanticSettings:
     average_decay: float = 0.998
     seed: int = 5
     join_share: float = 0.3
+    span_share: float = 0.0
     guide: float = 0.0
     checkpoint_minutes: float = 5.0
     report_minutes: float = 2.0
@@ -176,7 +177,9 @@ def train(
     average, clock = WeightAverage(model, settings.average_decay), Clock()
     if path.is_file():
         clock, _ = load_checkpoint(path, model, {"t2s": optimizer}, average)
-    sampler = ExampleSampler(examples, settings.max_positions, settings.seed, settings.join_share)
+    sampler = ExampleSampler(
+        examples, settings.max_positions, settings.seed, settings.join_share, span_share=settings.span_share
+    )
     guide = AttentionGuide(model) if settings.guide > 0 else None
     nats = correct = targets = strayed = 0.0
     began_at, saved, told = clock.step, clock.minutes, clock.minutes

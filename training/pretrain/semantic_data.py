@@ -183,15 +183,18 @@ class ExampleSampler:
     """Batches of similar length under a budget of positions. A batch depends on seed and step only.
 
     join_share: how many rows are two examples of one speaker behind each other, the form that a prompt has.
+    span_share: how many of the others, where places are known, are a part of an example only, from some phone to some other,
+    so that nothing depends on where in a sentence a phone stands.
     """
 
     def __init__(
-        self, examples: Sequence[Example], max_positions: int, seed: int, join_share: float = 0.3, longest: int = 600
+        self, examples: Sequence[Example], max_positions: int, seed: int, join_share: float = 0.3, longest: int = 600,
+        span_share: float = 0.0,
     ) -> None:
         if not examples:
             raise ConfigurationError("no examples with phones and codes", remedy="timbre pretrain quantizer")
         self.examples, self.max_positions, self.seed = list(examples), max_positions, seed
-        self.join_share, self.longest = join_share, longest
+        self.join_share, self.span_share, self.longest = join_share, span_share, longest
         self._by_speaker: dict[str, list[int]] = {}
         for index, example in enumerate(self.examples):
             self._by_speaker.setdefault(example.speaker, []).append(index)
@@ -211,6 +214,8 @@ class ExampleSampler:
                         np.concatenate([row[0], second[0]]), np.concatenate([row[1], second[1]]),
                         np.concatenate([row[2], later]),
                     )  # fmt: skip
+            elif random.random() < self.span_share:
+                row = _span(row, random)
             if len(row[0]) + len(row[1]) <= self.longest:
                 drawn.append(row)
         drawn.sort(key=lambda row: len(row[0]) + len(row[1]))
@@ -237,6 +242,19 @@ class ExampleSampler:
 def _row(example: Example) -> tuple[Ids, Ids, Ids]:
     places = np.full(len(example.codes), -1, np.int16) if example.places is None else example.places
     return example.phones, example.codes, places
+
+
+def _span(row: tuple[Ids, Ids, Ids], random: np.random.Generator, longest: int = 30) -> tuple[Ids, Ids, Ids]:
+    """Some phones of a row and the codes that belong to them; the row itself where that is not possible."""
+    phones, codes, places = row
+    if len(phones) < 8 or (places < 0).any() or (np.diff(places) < 0).any():
+        return row
+    count = int(random.integers(5, min(longest, len(phones) - 1) + 1))
+    first = int(random.integers(len(phones) - count + 1))
+    inside = (places >= first) & (places < first + count)
+    if inside.sum() < 5:
+        return row
+    return phones[first : first + count], codes[inside], places[inside] - np.int16(first)
 
 
 def _padded(rows: Sequence[Ids], filler: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -209,7 +209,7 @@ def settings_of(recipe: SemanticRecipe, minutes: float) -> SemanticSettings:
     """Settings of a run over whole sentences."""
     return SemanticSettings(
         max_positions=recipe.max_positions, learning_rate=recipe.learning_rate, minutes=minutes, guide=recipe.guide,
-        seed=recipe.seed,
+        seed=recipe.seed, join_share=recipe.join_share, span_share=recipe.span_share,
     )  # fmt: skip
 
 

@@ -212,3 +212,17 @@ def test_places_of_a_recording_come_from_its_alignment() -> None:
     alignment = Alignment("a", names, tuple(0.04 * (index + 1) for index in range(len(names))))
     # M was not written: its place is not known. Two codes after the end belong to the last symbol.
     assert places_of(alignment, phones, 10).tolist() == [0, 0, 1, 2, 3, 4, -1, 6, 7, 7]
+
+
+def test_a_span_is_a_part_of_the_text_with_its_own_codes() -> None:
+    phones = np.arange(100, 120, dtype=np.int16)
+    example = Example("a", "S", phones, np.repeat(phones, 3), np.repeat(np.arange(20, dtype=np.int16), 3))
+    sampler = ExampleSampler([example], 4000, seed=0, join_share=0.0, span_share=1.0)
+    rows = sampler.rows(0)
+    assert len({len(part) for part, _, _ in rows}) > 3
+    for part, codes, places in rows:
+        assert codes.tolist() == np.repeat(part, 3).tolist()
+        assert part[places].tolist() == codes.tolist()
+    unknown = Example("b", "S", phones, np.repeat(phones, 3))
+    whole = ExampleSampler([unknown], 4000, seed=0, join_share=0.0, span_share=1.0).rows(0)
+    assert all(len(part) == 20 for part, _, _ in whole)
