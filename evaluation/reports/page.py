@@ -27,6 +27,7 @@ _MAX_PAIRS = 6
 
 _STYLE = """
 :root{color-scheme:light dark;--ok:#137a3f;--bad:#b3261e;--soft:#667085;--line:#d0d5dd55;--card:#80808012}
+*{box-sizing:border-box}
 body{font:15px/1.55 system-ui,'Noto Sans CJK SC',sans-serif;max-width:62rem;margin:0 auto;padding:1.5rem}
 h1{margin:.2rem 0}h2{margin:2.2rem 0 .6rem;font-size:1.15rem}.soft{color:var(--soft)}
 .verdict{border-radius:12px;padding:1rem 1.3rem;color:#fff;font-size:1.25rem;margin:1rem 0}
@@ -38,7 +39,7 @@ th{font-weight:600;font-size:.85rem;color:var(--soft)}td.n{font-variant-numeric:
 .bar i{position:absolute;top:0;bottom:0;left:0;border-radius:4px}.bar
 b{position:absolute;top:-4px;width:2px;height:16px;background:currentColor}
 .card{background:var(--card);border-radius:12px;padding:.9rem 1.1rem;margin:.7rem 0}audio{width:100%;height:34px}
-.pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}.pair img{width:100%;border-radius:6px}
+.pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}.pair>div{min-width:0}.pair img{width:100%;border-radius:6px}
 @media(max-width:640px){.pair{grid-template-columns:1fr}td.wide,th.wide{display:none}}
 button{font:inherit;border:1px solid var(--line);background:none;border-radius:8px;padding:.2rem
 .8rem;cursor:pointer;float:right} body:not(.zh) [lang=zh],body.zh [lang=en]{display:none}details{margin:.3rem 0}
