@@ -274,14 +274,14 @@ def _choose(
     training = [piece for piece in slices if not piece.held_out]
     mean = np.mean([vectors[piece.id] for piece in training], axis=0)
     mean /= max(float(np.linalg.norm(mean)), 1e-9)
-    judge = Dnsmos()
-    candidates = []
+    judge, waves, candidates = Dnsmos(), {}, []
     for piece in training:
-        # A prompt has to fit anyway: only those are listened to, where there are any.
+        # A prompt has to fit anyway: only those compete, where there are any.
         if not piece.prompt and any(other.prompt for other in training):
             continue
         cancel.check()
         wave = read(piece.path_16k, _LONGEST_S)
+        waves[piece.id] = piece.path_16k
         amplitudes = AmplitudeStream()
         amplitudes.push(wave.samples)
         pace = piece.speech_s / max(1, rows[piece.id]["sounding_phones"])
@@ -289,10 +289,15 @@ def _choose(
             Candidate(
                 piece.id, piece.text, piece.duration_s, round(float(vectors[piece.id] @ mean), 4),
                 round(signal_to_noise_db(detect(wave.samples), amplitudes.finish()), 2),
-                round(judge.score(wave).overall, 3), round(pace, 5), piece.prompt,
+                None, round(pace, 5), piece.prompt,
             )
         )  # fmt: skip
-    return choose_prompt(candidates, recipe.prompt_min_s, recipe.prompt_max_s)
+
+    def listen(candidate: Candidate) -> float:
+        cancel.check()
+        return round(judge.score(read(waves[candidate.id], _LONGEST_S)).overall, 3)
+
+    return choose_prompt(candidates, recipe.prompt_min_s, recipe.prompt_max_s, listen)
 
 
 def _plain(base: Base, found: Extraction) -> dict[str, Any]:

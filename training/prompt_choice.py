@@ -6,8 +6,8 @@ candidates with their measures -> the best one, with the measures of all of them
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -17,11 +17,14 @@ SENTENCE_ENDS = tuple(".?!…。？！")
 _CLOSERS = "\"'”’)]」』）】»"
 _BEST_S = (4.0, 8.0)
 _FULL_SNR_DB = 40.0
+SHORTLIST = 6
+"""Slices that are listened to: DNSMOS takes longer than everything else about a slice."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A training slice. similarity: cosine of its GE2E vector with the voice's mean; snr_db; mos: DNSMOS overall.
+    """A training slice. similarity: cosine of its GE2E vector with the voice's mean; snr_db; mos: DNSMOS overall,
+    None where nobody listened yet.
 
     seconds_per_phone: speech over its sounding phones. prompt: stage 1 allows it (its length fits).
     """
@@ -31,7 +34,7 @@ class Candidate:
     duration_s: float
     similarity: float
     snr_db: float
-    mos: float
+    mos: float | None
     seconds_per_phone: float
     prompt: bool
 
@@ -57,15 +60,21 @@ def score(candidate: Candidate, pace: float) -> float:
     Likeness and cleanness count about alike; a pace unlike the voice's own costs, since the prompt sets the pace of
     what is spoken after it; lengths of 4 to 8 s are preferred, which leave room in the context.
     """
-    clean = 0.5 * (candidate.mos - 1.0) / 4.0 + 0.5 * min(max(candidate.snr_db, 0.0), _FULL_SNR_DB) / _FULL_SNR_DB
+    clean = min(max(candidate.snr_db, 0.0), _FULL_SNR_DB) / _FULL_SNR_DB
+    if candidate.mos is not None:
+        clean = 0.5 * clean + 0.5 * (candidate.mos - 1.0) / 4.0
     unlike = abs(math.log(candidate.seconds_per_phone / pace)) if candidate.seconds_per_phone > 0 else 1.0
     short, long = _BEST_S
     outside = max(0.0, short - candidate.duration_s, candidate.duration_s - long)
     return 2.0 * candidate.similarity + clean - unlike - 0.1 * outside
 
 
-def choose_prompt(candidates: Sequence[Candidate], min_s: float, max_s: float) -> PromptChoice:
+def choose_prompt(
+    candidates: Sequence[Candidate], min_s: float, max_s: float, listen: Callable[[Candidate], float] | None = None
+) -> PromptChoice:
     """The best of the training slices. Wishes that no slice meets are dropped one by one, and named in `relaxed`.
+
+    listen: gives DNSMOS of a slice; asked about the SHORTLIST best by everything else, which then compete anew.
 
     Equal scores: the smaller id, so that the choice is the same on every machine. Raises InputError without candidates.
     """
@@ -82,11 +91,14 @@ def choose_prompt(candidates: Sequence[Candidate], min_s: float, max_s: float) -
         relaxed.append("no slice ends as a sentence does")
     pool = sentences or fitting
     pace = median(item.seconds_per_phone for item in candidates)
-    ranked = sorted(pool, key=lambda item: (-round(score(item, pace), 6), item.id))
+    ranked = _ranked(pool, pace)
+    if listen is not None:
+        ranked = _ranked([replace(item, mos=listen(item)) for item in ranked[:SHORTLIST]], pace)
     best = ranked[0]
+    heard = "" if best.mos is None else f"DNSMOS {best.mos:.2f}, "
     reason = (
         f"best of {len(pool)} of {len(candidates)} training slices: {best.duration_s:.1f} s, "
-        f"{'a complete sentence' if best.complete else 'not a complete sentence'}, DNSMOS {best.mos:.2f}, "
+        f"{'a complete sentence' if best.complete else 'not a complete sentence'}, {heard}"
         f"SNR {best.snr_db:.0f} dB, likeness to the voice's mean {best.similarity:.3f} (GE2E), "
         f"pace {best.seconds_per_phone / pace:.2f} of the voice's own"
     )
@@ -94,3 +106,7 @@ def choose_prompt(candidates: Sequence[Candidate], min_s: float, max_s: float) -
         reason += f"; relaxed: {', '.join(relaxed)}"
     scores = tuple({**asdict(item), "complete": item.complete, "score": round(score(item, pace), 4)} for item in ranked)
     return PromptChoice(best.id, reason, tuple(relaxed), scores)
+
+
+def _ranked(pool: Sequence[Candidate], pace: float) -> list[Candidate]:
+    return sorted(pool, key=lambda item: (-round(score(item, pace), 6), item.id))

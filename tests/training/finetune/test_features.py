@@ -20,7 +20,7 @@ from text.frontend import phonemize
 from text.symbols import is_speech
 from training.features import SliceSource, extract_features, speaking_rate
 from training.finetune.data import load_voice_data
-from training.prompt_choice import Candidate, choose_prompt
+from training.prompt_choice import SHORTLIST, Candidate, choose_prompt
 from training.shards import ShardWriter, read_shards
 
 
@@ -128,6 +128,19 @@ def candidate(identity: str, **changes: object) -> Candidate:
 def test_every_wish_decides_the_prompt(worse: dict[str, object]) -> None:
     pool = [candidate("1", **worse), candidate("2"), candidate("3", similarity=0.89)]
     assert choose_prompt(pool, 3.0, 10.0).id == "2"
+
+
+def test_only_the_most_promising_are_listened_to_and_then_decide() -> None:
+    pool = [candidate(f"{number:02d}", similarity=0.9 - 0.01 * number, mos=None) for number in range(12)]
+    asked = []
+
+    def listen(item: Candidate) -> float:
+        asked.append(item.id)
+        return 4.5 if item.id == "03" else 1.5
+
+    assert choose_prompt(pool, 3.0, 10.0, listen).id == "03"
+    assert asked == [f"{number:02d}" for number in range(SHORTLIST)]
+    assert choose_prompt(pool, 3.0, 10.0).id == "00"
 
 
 def test_wishes_that_no_slice_meets_are_dropped_and_named() -> None:
