@@ -57,8 +57,8 @@ class QuantizerRecipe:
     rows: int = setting(512, "rows of the codebook", low=2, high=4096)
     rounds: int = setting(25, "k-means rounds", low=1)
     frames: int = setting(120_000, "frames at 25 Hz that are clustered", low=100)
-    directions: int = setting(32, "discriminant directions in which distance is measured", low=1)
-    pitch_scale: float = setting(8.0, "length of an octave of relative pitch beside them", low=0)
+    directions: int = setting(48, "discriminant directions in which distance is measured", low=1)
+    pitch_scale: float = setting(14.0, "length of an octave of relative pitch beside them", low=0)
 
 
 @dataclass(frozen=True)
