@@ -29,9 +29,11 @@ lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-# make run VOICE=ada; without VOICE every voice of the repository.
+# A voice through all five stages, its gates, a version in the local registry, and a sentence in out/VOICE.wav.
+# make run VOICE=wren TEXT="Good morning."
+VOICE ?= awb
 run: $(STAMP)
-	$(BIN)/timbre run $(VOICE)
+	$(BIN)/python -m pipeline.sample_run $(VOICE) $(if $(TEXT),--text "$(TEXT)")
 
 serve: $(STAMP)
 	$(BIN)/timbre serve

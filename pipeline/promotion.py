@@ -22,7 +22,10 @@ UNKNOWN_PERSON = "unknown"
 
 @dataclass(frozen=True)
 class Told:
-    """What became of a promotion: whether the alias moved, its state now (None: never set), and that in words."""
+    """What became of a promotion: whether another version speaks now, the alias's state (None: never set), in words.
+
+    An alias that only learns that it stands for a later commit too has not moved in this sense.
+    """
 
     moved: bool
     alias: Alias | None
@@ -132,11 +135,9 @@ def promotion_alert(state: Alias, job_url: str = "") -> Alert:
 
 
 def _told(found: Promotion, alias: str, version: str) -> Told:
-    if found.moved:
-        before = found.alias.previous if found.alias else None
-        words = f"{alias} now points to {version}" + (f" (before: {before})" if before else "")
-    elif found.alias is not None and found.alias.version == version:
-        words = f"{alias} points to {version} already"
-    else:
-        words = f"{alias} stays: {found.reason}"
-    return Told(found.moved, found.alias, words)
+    before = found.alias.previous if found.alias is not None and found.moved else None
+    if found.moved and before != version:
+        return Told(True, found.alias, f"{alias} now points to {version}" + (f" (before: {before})" if before else ""))
+    if found.alias is not None and found.alias.version == version:
+        return Told(False, found.alias, f"{alias} points to {version} already")
+    return Told(False, found.alias, f"{alias} stays: {found.reason}")

@@ -152,18 +152,7 @@ class Registry:
         full = replace(manifest, files=entries)
         if not self.store.put_if_absent(full.key, seal(full.key, full.to_body())):
             full = self.manifest(manifest.voice, manifest.version)
-        events.append(
-            self.store,
-            Event(
-                voice=full.voice,
-                act=Act.PUBLISHED,
-                time=full.created,
-                actor=full.provenance.actor,
-                reason=reason,
-                commit=full.provenance.commit,
-                version=full.version,
-            ),
-        )
+        events.append(self.store, self._published(full, reason))
         self._refuse_revoked(manifest.voice)
         return full
 
@@ -200,6 +189,8 @@ class Registry:
                 False, self.alias(voice, alias), f"waits for a review: timbre promote {voice} {version} --approve"
             )
         self._check_files(manifest)
+        # Whoever published it may have died between the manifest and its event.
+        events.append(self.store, self._published(manifest, ""))
         declined = ""
 
         def decide(current: Alias | None) -> Alias | None:
@@ -270,6 +261,18 @@ class Registry:
     def now(self) -> str:
         """The registry's clock."""
         return self._clock()
+
+    @staticmethod
+    def _published(manifest: Manifest, reason: str) -> Event:
+        return Event(
+            voice=manifest.voice,
+            act=Act.PUBLISHED,
+            time=manifest.created,
+            actor=manifest.provenance.actor,
+            reason=reason,
+            commit=manifest.provenance.commit,
+            version=manifest.version,
+        )
 
     @staticmethod
     def _objection(current: Alias | None, version: str | None, actor: Actor, is_ancestor: IsAncestor | None) -> str:
