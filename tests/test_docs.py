@@ -48,6 +48,14 @@ def unknown_options(text: str) -> list[str]:
     return found
 
 
+def unknown_sources(text: str, names: set[str], files: list[str]) -> list[str]:
+    """Tests and modules that a page names and that are not there. files: paths of modules, each with a slash in front."""
+    spans = " ".join(re.findall(r"`([^`\n]+)`", text))
+    wrong = [name for name in re.findall(r"\btest_[a-z0-9_]+\b(?!\.py)", spans) if name not in names]
+    paths = re.findall(r"(?<![\w*{])[\w/]+\.py\b", spans)
+    return wrong + [path for path in paths if not any(file.endswith(f"/{path}") for file in files)]
+
+
 def unknown_targets(text: str, makefile: str) -> list[str]:
     targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
     return [name for name in re.findall(r"(?:\$ |`)make ([a-z]+)", text) if name not in targets]
@@ -58,6 +66,8 @@ def test_the_checks_can_fail() -> None:
     assert unknown_commands("`timbre dance` and\n$ timbre run ada") == ["dance"]
     examples = "$ timbre run ada --fast\ntimbre base brew x  # no\n$ timbre say ada \"a --b\" -o x.wav"
     assert unknown_options(examples) == ["run --fast", "base brew"]
+    spans = "`a/b.py::test_x` `test_y`, `c.py`"
+    assert unknown_sources(spans, {"test_x"}, ["/a/b.py", "/a/bc.py"]) == ["test_y", "c.py"]
     assert unknown_targets("`make coffee`, `make test`", "test: x\n") == ["coffee"]
 
 
@@ -68,6 +78,15 @@ def test_links_commands_and_targets_exist(page: Path) -> None:
     assert unknown_commands(text) == []
     assert unknown_options(text) == []
     assert unknown_targets(text, (ROOT / "Makefile").read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_named_tests_and_modules_exist(page: Path) -> None:
+    tests = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
+    names = {name for text in tests for name in re.findall(r"^ *def (test_\w+)", text, re.M)}
+    sources = [path for room in (*ROOMS, "benchmarks", "tests") for path in (ROOT / room).rglob("*.py")]
+    files = [f"/{path.relative_to(ROOT).as_posix()}" for path in sources]
+    assert unknown_sources(page.read_text(encoding="utf-8"), names, files) == []
 
 
 @pytest.mark.parametrize("page", READMES, ids=lambda page: page.name)
