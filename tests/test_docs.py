@@ -49,7 +49,7 @@ def unknown_options(text: str) -> list[str]:
 
 
 def unknown_sources(text: str, names: set[str], files: list[str]) -> list[str]:
-    """Tests and modules that a page names and that are not there. files: paths of modules, each with a slash in front."""
+    """Tests and modules that a page names and that are not there. files: paths, with a slash in front."""
     spans = " ".join(re.findall(r"`([^`\n]+)`", text))
     wrong = [name for name in re.findall(r"\btest_[a-z0-9_]+\b(?!\.py)", spans) if name not in names]
     paths = re.findall(r"(?<![\w*{])[\w/]+\.py\b", spans)
