@@ -96,6 +96,7 @@ def test_the_end_token_ends_a_row_but_not_too_early(model: TextToSemantic) -> No
         model.ar_predict_layer.weight[1024] = 0
         model.ar_predict_layer.weight[:1024] *= 1e-6
     (result,) = generate(model, [_request(4, 3)], SamplingConfig(top_k=1025), max_codes=4000 // 20, min_codes=11)
+    assert result.ended
     assert len(result.codes) >= 11
     assert 1024 not in result.codes.tolist()
 
