@@ -109,7 +109,7 @@ class Synthesizer(nn.Module):
 
     @torch.no_grad()
     def extract_codes(self, features: Tensor) -> Tensor:
-        """features [B,ssl,T] at the frame rate -> codes [B,1,T // code_frames] int64, in float32 also under autocast."""
+        """features [B,ssl,T] at the frame rate -> codes [B,1,T // code_frames] int64; float32 also under autocast."""
         with torch.autocast(features.device.type, enabled=False):
             return self.quantizer.encode(self.ssl_proj(features.float()))
 
