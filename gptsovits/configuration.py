@@ -52,7 +52,7 @@ class IstftConfig:
 
 @dataclass(frozen=True)
 class SourceIstftConfig(IstftConfig):
-    """Inverse-STFT generator with a harmonic source and a refinement of the phase; latent channels 0 and 1 are the pitch.
+    """Inverse-STFT generator with harmonic source and refinement of the phase; latent channels 0 and 1 are the pitch.
 
     Channel 0: voicing, -1 to 1. Channel 1: natural log of F0 over ``pitch_center_hz``, divided by ``pitch_log_scale``.
     ``refinements``: fast Griffin-Lim iterations on the network's own magnitude, starting from its own phase.
