@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -20,15 +21,18 @@ from torch import Tensor
 from core.base import Base
 from core.cancellation import Cancellation, Interrupted
 from core.errors import InfrastructureError
+from core.progress import SilentProgress
 from core.recipe import ExtractRecipe
 from gptsovits.base_networks import load_synthesizer, load_text_to_semantic
 from gptsovits.pico import make_pico
-from tests.training.finetune.conftest import job_for, slices_of
+from tests.training.finetune.conftest import QUICK, job_for, slices_of
 from training.features import extract_features
-from training.finetune.checkpoint import load_state, save_state
-from training.finetune.data import Draws, load_voice_data
+from training.finetune.checkpoint import State, load_state, save_state
+from training.finetune.data import Draws, VoiceData, load_voice_data
+from training.finetune.loop import Environment, Loop
 from training.finetune.memory import MOST_FALLBACKS, is_out_of_memory
 from training.finetune.parallel import Group
+from training.finetune.precision import Precision
 from training.finetune.t2s_trainer import TextToSemanticTask, collate, joined
 from training.finetune.voice_condition import voice_condition
 from training.lora import LoraSettings, load_adapter, wrap
@@ -61,13 +65,13 @@ def quick(base: Base, features: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_it_learns_and_says_so(finetune: Finetune) -> None:
-    folder = finetune(max_steps=60, min_steps=60, validate_every_steps=20, learning_rate=0.01)
+    folder = finetune(max_steps=30, min_steps=30, validate_every_steps=10, learning_rate=0.01)
     for name in NETWORKS:
         run = training(folder)["networks"][name]
         first, last = run["history"][1]["training"]["total"], run["history"][-1]["training"]["total"]
         assert last < first, name
         assert run["held_out_best"] < run["held_out_before"], name
-        assert run["steps"] == 60 and run["ended_by"] == "max_steps"
+        assert run["steps"] == 30 and run["ended_by"] == "max_steps"
     assert training(folder)["networks"]["t2s"]["trainable_parameters"].keys() == {"attention", "feed_forward", "total"}
     acoustic = training(folder)["networks"]["sovits"]["trainable_parameters"]
     assert acoustic.keys() == {"prior_attention", "flow", "decoder", "total"}
@@ -234,21 +238,37 @@ def test_an_error_that_is_not_memory_is_not_hidden(finetune: Finetune, monkeypat
         finetune()
 
 
-def test_early_stopping_keeps_the_best(finetune: Finetune) -> None:
-    """With stopping off the curve shows the over-training; with it the same best adapter is kept, in fewer steps."""
-    harsh = {"learning_rate": 0.05, "rank": 8, "max_steps": 72, "min_steps": 2, "validate_every_steps": 4}
-    off = finetune("off", patience=1000, **harsh)
-    run = training(off)["networks"]["t2s"]
-    curve = {entry["step"]: entry["held_out"]["total"] for entry in run["history"]}
-    assert run["steps"] == 72
-    assert curve[72] > 1.02 * min(curve.values()), "the run was meant to over-train"
-    assert run["best_step"] == min(curve, key=lambda step: curve[step]) < 72
-    on = finetune("on", patience=3, **harsh)
-    stopped = training(on)["networks"]["t2s"]
-    assert stopped["ended_by"] == "early stopping"
-    assert stopped["steps"] < 72
-    assert stopped["best_step"] == run["best_step"]
-    assert adapters(on)["t2s"] == adapters(off)["t2s"], "the kept adapter is that of the best look, not the last"
+def t2s_run(base: Base, data: VoiceData, checkpoint: Path, **changes: object) -> tuple[State, dict[str, Tensor]]:
+    """The loop of one network alone; its state, and what the network carries afterwards."""
+    model = wrap(load_text_to_semantic(base), LoraSettings(16, 32.0))
+    task = TextToSemanticTask(model, data, 1, torch.device("cpu"))
+    recipe = dataclasses.replace(QUICK, **changes)  # type: ignore[arg-type]
+    with SilentProgress().task("") as shown:
+        group, precision, log = Group(cpu=True), Precision("fp32", "cpu"), logging.getLogger()
+        environment = Environment(group, precision, checkpoint, False, 600.0, shown, Cancellation(), log)
+        state = Loop(task, recipe, environment).run()
+    return state, {name: parameter.detach() for name, parameter in task.parameters().items()}
+
+
+def test_early_stopping_keeps_the_best(base: Base, features: Path, tmp_path: Path) -> None:
+    """Two slices are soon known by heart. With stopping off the curve shows it; the best look is kept all the same."""
+    data = load_voice_data(features, base)
+    tiny = dataclasses.replace(data, training=data.training[:2], prompt=data.training[0])
+    harsh = {"learning_rate": 1e-3, "batch": 2, "max_steps": 240, "min_steps": 20, "validate_every_steps": 20}
+    off, kept = t2s_run(base, tiny, tmp_path / "off.ckpt", patience=1000, **harsh)
+    curve = {entry["step"]: entry["held_out"]["total"] for entry in off.history}
+    learned = [entry["training"]["total"] for entry in off.history if "training" in entry]
+    assert (off.step, off.ended) == (240, "max_steps")
+    assert curve[240] > 1.01 * min(curve.values()), "the run was meant to over-train"
+    assert learned[-1] < learned[3], "and to go on learning what it was shown"
+    assert off.best_step == min(curve, key=lambda step: curve[step]) < 240
+    on, stopped = t2s_run(base, tiny, tmp_path / "on.ckpt", patience=3, **harsh)
+    assert on.ended == "early stopping"
+    assert on.step == on.best_step + 3 * 20 < 240
+    assert on.best_step == off.best_step
+    for name, value in kept.items():
+        assert torch.equal(value, stopped[name]), "the adapter of the best look is kept, not the last one"
+        assert torch.equal(value, off.best[name])
 
 
 def test_min_steps_holds_early_stopping_back(finetune: Finetune) -> None:

@@ -1,0 +1,101 @@
+"""Stages 2 and 3 as the engine runs them: inputs from stage 1's files, outputs that a later stage can read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.base import Base, read_base
+from core.errors import InfrastructureError
+from core.recipe import Recipe
+from pipeline.engine import Engine, StageOutcome
+from pipeline.stages import BASE, STAGES, StageContext, StageRow, stage_row
+from pipeline.workspace import Workspace
+from tests.pipeline.tiny_stages import TinyVoice, tiny_voice
+from tests.training.finetune.conftest import QUICK, slices_of
+
+
+class Sliced:
+    """Stands in for stage 1: slices of the sample voice, and validation.json as stage 1 writes it."""
+
+    version = 1
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        pieces = slices_of("wren", context.output / "slices")
+        rows = [
+            {
+                **dataclasses.asdict(piece),
+                "file": f"slices/{piece.path.name}",
+                "file_16k": f"slices/{piece.path.name}",
+                "path": "",
+                "path_16k": "",
+            }
+            for piece in pieces
+        ]
+        (context.output / "validation.json").write_text(json.dumps({"slices": rows}))
+        return {}
+
+
+FIRST = StageRow(
+    1, "validate", "", "", "", (), ("validate",), "tests.pipeline.test_training_stages:Sliced"
+)
+ROWS = (FIRST, *(row for row in STAGES if row.name in ("extract", "finetune")))
+
+
+def engine_at(root: Path, **changes: object) -> Engine:
+    recipe = dataclasses.replace(QUICK, max_steps=4, **changes)  # type: ignore[arg-type]
+    return Engine(Workspace(root), dataclasses.replace(Recipe(), finetune=recipe), rows=ROWS)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, pico_base: Path) -> tuple[Path, TinyVoice, Base, list[StageOutcome]]:
+    root, base = tmp_path_factory.mktemp("repository"), read_base(pico_base)
+    voice = tiny_voice(root)
+    return root, voice, base, engine_at(root).run(voice, base)
+
+
+def test_both_stages_run_and_say_what_they_did(done: tuple[Path, TinyVoice, Base, list[StageOutcome]]) -> None:
+    root, _, _, outcomes = done
+    assert [outcome.state for outcome in outcomes] == ["done"] * 3
+    extract, finetune = outcomes[1], outcomes[2]
+    assert extract.facts["slices"] == 10 and extract.facts["held_out"] == 3
+    assert finetune.facts["sovits_steps"] == finetune.facts["t2s_steps"] == 4
+    assert finetune.path is not None
+    names = {path.name for path in finetune.path.iterdir()}
+    assert {"t2s", "sovits", "prompt.safetensors", "prompt.json", "training.json", "stage.json", "report"} <= names
+    report = root / ".timbre" / "reports" / "ada" / "finetune"
+    assert {path.name for path in report.iterdir()} == {"training.json", "training.png", "training.svg"}
+    assert not list((root / ".timbre" / "work" / "ada").rglob("*.ckpt")), "checkpoints go when the stage is done"
+
+
+def test_a_second_run_skips_and_another_seed_trains_again(
+    done: tuple[Path, TinyVoice, Base, list[StageOutcome]],
+) -> None:
+    root, voice, base, _ = done
+    assert [outcome.state for outcome in engine_at(root).run(voice, base)] == ["skipped"] * 3
+    # How often a checkpoint is written is no part of the key, the seed is.
+    again = engine_at(root, checkpoint_every_steps=1).run(voice, base)
+    assert [outcome.state for outcome in again] == ["skipped"] * 3
+    other = engine_at(root, seed=5).run(voice, base)
+    assert [outcome.state for outcome in other] == ["skipped", "skipped", "done"]
+
+
+def test_damaged_output_of_stage_one_is_named(
+    done: tuple[Path, TinyVoice, Base, list[StageOutcome]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def run(self: Sliced, context: StageContext) -> dict[str, Any]:
+        (context.output / "validation.json").write_text('{"slices": [{"id": "1"}]}')
+        return {}
+
+    monkeypatch.setattr(Sliced, "run", run)
+    with pytest.raises(InfrastructureError, match=r"validation\.json"):
+        engine_at(tmp_path).run(tiny_voice(tmp_path), done[2])
+
+
+def test_the_table_knows_both_stages() -> None:
+    assert stage_row("extract").inputs == ("validate", BASE)
+    assert type(stage_row("finetune").load()).__name__ == "FinetuneStage"
