@@ -36,7 +36,7 @@ class SemanticSettings:
     max_positions: int = 3000
     learning_rate: float = 8e-4
     final_share: float = 0.1
-    warm_up_steps: int = 200
+    warm_up_steps: int = 80
     minutes: float = 30.0
     clip_norm: float = 1.0
     average_decay: float = 0.998
