@@ -70,7 +70,12 @@ def _whole(denoise: str) -> Callable[[Path, Path], None]:
         from benchmarks.stage_one import run_stage_one
 
         recipe = {"denoise": denoise, "max_effective_s": 1e6, "min_snr_db": 0.0, "min_snr_before_denoise_db": 0.0}
-        run_stage_one(folder, work, recipe=recipe)
+        outcome = run_stage_one(folder, work, recipe=recipe)
+        report = json.loads((outcome.report / "validation.json").read_text(encoding="utf-8"))
+        cut_s = sum(piece["duration_s"] for piece in report["slices"])
+        # A stage that gave up early would look fast.
+        if cut_s < 0.5 * report["effective_s"]:
+            raise click.ClickException(f"only {cut_s:.0f} s of {report['effective_s']:.0f} s were cut into slices")
 
     return validate
 

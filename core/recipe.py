@@ -63,7 +63,7 @@ class ValidateRecipe:
     max_reverberation_s: float = setting(0.8, "longest estimated reverberation time (RT60)", "s", low=0)
     max_music_share: float = setting(0.3, "largest share of a clip that sounds like music", low=0, high=1)
     min_speaker_similarity: float = setting(
-        0.72, "least GE2E similarity of a slice to the voice's other slices", low=-1, high=1
+        0.66, "least GE2E similarity of a slice to the voice's other slices", low=-1, high=1
     )
     min_group_similarity: float = setting(
         0.78, "least GE2E similarity of the two groups into which slices fall, else two speakers", low=-1, high=1
@@ -72,7 +72,7 @@ class ValidateRecipe:
         0.7, "least GE2E similarity of the consent statement to the voice's mean embedding", low=-1, high=1
     )
     min_consent_speech_s: float = setting(2.0, "least speech in the consent statement", "s", low=0)
-    min_characters_per_s: float = setting(3.0, "slowest believable reading of alphabetic text", "1/s", low=0)
+    min_characters_per_s: float = setting(2.0, "slowest believable reading of alphabetic text", "1/s", low=0)
     max_characters_per_s: float = setting(30.0, "fastest believable reading of alphabetic text", "1/s", low=1)
     min_cjk_characters_per_s: float = setting(1.0, "slowest believable reading of Chinese characters", "1/s", low=0)
     max_cjk_characters_per_s: float = setting(10.0, "fastest believable reading of Chinese characters", "1/s", low=1)

@@ -50,7 +50,7 @@ def new_voice(root: Path, name: str, language: str, base: str = DEFAULT_BASE, lf
         path.write_text(text, encoding="utf-8")
     written = [f"voices/{name}/{relative}" for relative in files]
     if lfs:
-        _add_lfs_rule(root / ".gitattributes")
+        _add_lfs_rule(root / ".gitattributes", name)
         written.append(".gitattributes")
     return NewVoice(folder, tuple(written), _steps(name, len(sentences), lfs))
 
@@ -75,7 +75,8 @@ def _settings(language: str, base: str) -> str:
 def _script(language: str, sentences: tuple[str, ...]) -> str:
     lines = [
         "Read one line, make one recording. Quiet room, a hand's width from the microphone, half a second of silence",
-        "before and after. WAV or FLAC, 24 kHz or more. A line that went wrong is simply recorded again.",
+        "before and after. WAV, 24 kHz or more (FLAC too: then correct the names in metadata.csv).",
+        "A line that went wrong is simply recorded again.",
         "",
         f"{STATEMENT}",
         f"    {CONSENT[language]}",
@@ -87,10 +88,13 @@ def _script(language: str, sentences: tuple[str, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _add_lfs_rule(path: Path) -> None:
-    """Adds the lines that are not there yet; a last line without its end is completed first."""
+def _add_lfs_rule(path: Path, name: str) -> None:
+    """Adds the lines that are not there yet; a last line without its end is completed first.
+
+    For this voice only: recordings of other voices may lie in plain Git, and Git would call them all changed.
+    """
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    rules = [f"voices/**/{pattern} filter=lfs diff=lfs merge=lfs -text" for pattern in LFS_RULES]
+    rules = [f"voices/{name}/**/{pattern} filter=lfs diff=lfs merge=lfs -text" for pattern in LFS_RULES]
     missing = [rule for rule in rules if rule not in text.splitlines()]
     if missing:
         start = text if not text or text.endswith("\n") else text + "\n"
@@ -101,10 +105,12 @@ def _steps(name: str, count: int, lfs: bool) -> tuple[str, ...]:
     steps = [
         f"record the {count} lines of voices/{name}/script.txt as wavs/0001.wav to wavs/{count:04d}.wav (about 90 s)",
         f"record the statement of consent as voices/{name}/{STATEMENT}, in your own voice",
-        f"delete rows of voices/{name}/metadata.csv that you did not record, and correct those that you read otherwise",
-        f"check it: timbre validate {name}",
-        f"git add voices/{name} && git commit && git push",
+        f"delete rows of voices/{name}/metadata.csv that you did not record, and correct those that you read otherwise "
+        "or stored under another name (.flac, .mp3, .ogg)",
+        f"write in voices/{name}/voice.yaml under `rights` what the voice may be used for",
+        f"check it: timbre validate {name} (it lists all that is wrong, and what to do about it)",
+        f"git add {'.gitattributes ' if lfs else ''}voices/{name} && git commit -m 'Voice {name}' && git push",
     ]
     if lfs:
-        steps.insert(0, "install Git LFS once on this machine: git lfs install; commit .gitattributes too")
+        steps.insert(0, "once on this machine, before the first git add: install Git LFS and run: git lfs install")
     return tuple(steps)

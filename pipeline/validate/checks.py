@@ -17,6 +17,9 @@ from pipeline.writing import spoken_weight, survey
 _LOUD_RATIO = 1.5
 _ODD_PACE = 2.2
 _MIN_PACE_CLIPS = 5
+# Slices of one speaker that are this unlike the others are rare: worth an ear, not a refusal.
+_ODD_SIMILARITY = 0.74
+_MIN_GROUP_S = 5.0
 _SAME_ENVELOPE = 0.995
 _SAME_LENGTH_S = 0.06
 # A file whose band ends this far below half its rate was made at a lower rate.
@@ -42,17 +45,17 @@ class Findings:
 def check_languages(
     base: str, spoken: Sequence[str], voice_language: str, languages: Sequence[str], found: Findings
 ) -> None:
-    """Can the base speak what the recordings say? spoken: language of every clip, "" where it is not known.
+    """Was the base trained to speak what the recordings say? If not, adapting it may still work, or give gibberish.
 
-    languages: those of the base; none where nobody knows them.
+    spoken: language of every clip, "" where it is not known. languages: those of the base; none where nobody knows.
     """
     missing = sorted({language for language in (voice_language, *spoken) if language} - set(languages))
     if languages and missing:
-        found.refuse(
+        found.remark(
             "voice.yaml: language" if voice_language in missing else "metadata.csv: language",
             ", ".join(missing),
-            f"{', '.join(languages)}, what the base {base} speaks",
-            "choose a base that speaks it (timbre base list), or remove these recordings",
+            f"{', '.join(languages)}, what the base {base} was trained to speak",
+            "a base that speaks it will be better understood: timbre base list",
         )
 
 
@@ -194,7 +197,8 @@ def check_speakers(
 ) -> None:
     """One person? files, speech_s: of each slice that was embedded."""
     remedy = "one folder holds one speaker: remove the recordings of the other person"
-    if speakers.smaller:
+    # So little speech gives embeddings too uncertain to tell a person by; single slices are still looked at below.
+    if speakers.smaller and sum(speech_s[i] for i in speakers.smaller) >= _MIN_GROUP_S:
         names = sorted({files[i] for i in speakers.smaller})
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
         found.refuse(
@@ -211,6 +215,13 @@ def check_speakers(
                 f"another speaker? similarity {similarity:.2f} to the other slices",
                 f"at least {recipe.min_speaker_similarity:g}",
                 remedy,
+            )
+        elif similarity < _ODD_SIMILARITY and seconds >= MIN_SPEECH_S:
+            found.remark(
+                file,
+                f"sounds unlike the other slices: similarity {similarity:.2f}",
+                f"at least {_ODD_SIMILARITY:g}",
+                "listen whether it is the same person, in the same room",
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -129,7 +130,7 @@ def test_a_new_voice_is_ready_to_be_read(tmp_path: Path, language: str) -> None:
     assert CONSENT[language] in (made.folder / "script.txt").read_text()
     # Alphabetic text is read at some 13 letters a second, a syllable in a quarter of one: 60 to 150 s in all.
     assert 60 <= sum(map(spoken_weight, texts)) / 13 <= 150
-    assert "voices/**/*.wav filter=lfs diff=lfs merge=lfs -text" in (tmp_path / ".gitattributes").read_text()
+    assert "voices/ada/**/*.wav filter=lfs diff=lfs merge=lfs -text" in (tmp_path / ".gitattributes").read_text()
     with pytest.raises(InputError, match="exists already"):
         new_voice(tmp_path, "ada", language)
 
@@ -137,10 +138,13 @@ def test_a_new_voice_is_ready_to_be_read(tmp_path: Path, language: str) -> None:
 def test_the_lfs_rule_is_added_once_and_keeps_what_is_there(tmp_path: Path) -> None:
     (tmp_path / ".gitattributes").write_text("*.txt text")
     new_voice(tmp_path, "ada", "en", lfs=True)
-    new_voice(tmp_path, "bob", "en", lfs=True)
+    shutil.rmtree(tmp_path / "voices/ada")
+    new_voice(tmp_path, "ada", "en", lfs=True)
     lines = (tmp_path / ".gitattributes").read_text().splitlines()
     assert lines[0] == "*.txt text"
     assert len(lines) == len(set(lines)) == 5
+    new_voice(tmp_path, "bob", "en", lfs=True)
+    assert "voices/bob/**/*.flac filter=lfs diff=lfs merge=lfs -text" in (tmp_path / ".gitattributes").read_text()
 
 
 def test_the_english_script_holds_every_letter_sound_worth_hearing() -> None:

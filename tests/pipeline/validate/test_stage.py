@@ -17,8 +17,8 @@ from audio.waveform import Waveform
 from benchmarks.stage_one import Outcome, run_stage_one
 from core.errors import ConfigurationError
 from core.recipe import ValidateRecipe
-from pipeline.validate.checks import Findings, check_amount
-from pipeline.validate.speakers import compare
+from pipeline.validate.checks import Findings, check_amount, check_pace, check_speakers
+from pipeline.validate.speakers import Speakers, compare
 from tests.pipeline.bad_inputs import CASES, SMALL, Case, answers, clip, good_folder, noisy, put, texts
 
 
@@ -63,6 +63,7 @@ def test_the_result_is_the_same_every_time(tmp_path: Path) -> None:
             assert (second.output / path.relative_to(first.output)).read_bytes() == path.read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_a_clean_recording_is_not_denoised_and_a_noisy_one_is(tmp_path: Path) -> None:
     folder = good_folder(tmp_path / "ada")
     put(folder, "wavs/0002.wav", noisy(clip("awb", 2).samples, 0.008))
@@ -93,6 +94,7 @@ def test_the_limits_of_effective_speech(seconds: float, passes: bool) -> None:
     assert (not found.problems) is passes
 
 
+@pytest.mark.slow
 def test_a_statement_by_the_speaker_passes(tmp_path: Path) -> None:
     folder = good_folder(tmp_path / "ada")
     (folder / "voice.yaml").write_text("language: en\nconsent:\n  kind: recorded\n  statement: consent.wav\n")
@@ -144,3 +146,28 @@ def test_an_output_is_not_louder_for_a_float_file_beyond_full_scale(tmp_path: Pa
     assert any("times full scale" in remark["value"] for remark in report(outcome)["remarks"])
     heard = detect(Waveform(read(outcome.output / "slices/00001.wav").samples, 16_000).samples)
     assert active_level_dbfs(heard.levels_dbfs, heard.speech) == pytest.approx(-16.0, abs=1.0)
+
+
+@pytest.mark.parametrize(("seconds", "refused"), [(4.0, True), (2.0, False)])
+def test_a_second_group_counts_when_there_is_enough_speech_to_tell_it_by(seconds: float, refused: bool) -> None:
+    speakers = Speakers(np.zeros(4, np.float32), np.array([0.9, 0.9, 0.9, 0.8, 0.8]), 0.7, (3, 4))
+    found = Findings()
+    check_speakers(list("abcde"), [seconds] * 5, speakers, ValidateRecipe(), found)
+    assert bool(found.problems) is refused
+    if refused:
+        assert "two speakers (similarity 0.70)" in found.problems[0].value
+
+
+@pytest.mark.parametrize(("similarity", "problems", "remarks"), [(0.65, 1, 0), (0.67, 0, 1), (0.75, 0, 0)])
+def test_an_odd_slice_is_refused_or_left_to_an_ear(similarity: float, problems: int, remarks: int) -> None:
+    speakers = Speakers(np.zeros(4, np.float32), np.array([0.9, 0.9, similarity]), 0.9, ())
+    found = Findings()
+    check_speakers(list("abc"), [4.0] * 3, speakers, ValidateRecipe(), found)
+    assert (len(found.problems), len(found.remarks)) == (problems, remarks)
+
+
+@pytest.mark.parametrize(("letters", "passes"), [(25, True), (15, False)])
+def test_slow_readers_pass_but_not_texts_that_are_far_too_short(letters: int, passes: bool) -> None:
+    found = Findings()
+    check_pace(["a"], ["x" * letters], [10.0], ValidateRecipe(), found)
+    assert (not found.problems) is passes
