@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 # One thread a library: with two cores, pools that fight each other are slower than no pools.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install test lint run serve bench docs constraints
+.PHONY: install test lint run serve bench docs constraints nano
 
 install: $(STAMP)
 
@@ -45,6 +45,10 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m pipeline.settings_table docs/settings.md
+
+# bases/nano anew from the speech beside the checkout: hours; what is done is not done again.
+nano: $(STAMP)
+	$(BIN)/timbre pretrain all
 
 # After a deliberate upgrade: pin what is installed now.
 constraints: $(STAMP)

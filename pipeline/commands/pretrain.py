@@ -59,6 +59,9 @@ def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: i
     from training.pretrain.recipe import load_nano_recipe
     from training.pretrain.stages import content_trainer
 
+    if (work / "READY_CODES").is_file():
+        click.echo(f"codes were made with this encoder, it stays as it is: remove {work / 'READY_CODES'} to train on")
+        return
     torch.set_num_threads(threads)
     trainer = content_trainer(load_nano_recipe(recipe_file).content, speech, work, device)
     signal.signal(signal.SIGTERM, lambda number, frame: setattr(trainer, "stop", True))
@@ -68,15 +71,59 @@ def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: i
 
 @pretrain.command("quantizer")
 @paths
-def quantizer(recipe_file: Path, speech: Path, work: Path) -> None:
+@click.option("--again", is_flag=True, help="Fit anew although codes are there: later stages must then start anew too.")
+def quantizer(recipe_file: Path, speech: Path, work: Path, again: bool) -> None:
     """Fit projection and codebook, and write the codes of the corpus. The content encoder is final from here on."""
     import torch
 
     from training.pretrain.recipe import load_nano_recipe
     from training.pretrain.stages import make_codes
 
+    if (work / "READY_CODES").is_file() and not again:
+        click.echo(f"codes are there: {work / 'READY_CODES'}")
+        return
     torch.set_num_threads(1)
     make_codes(load_nano_recipe(recipe_file).quantizer, speech, work, click.echo)
+
+
+@pretrain.command("all")
+@paths
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path, file_okay=False), default=Path("bases/nano"), show_default=True
+)
+@click.pass_context
+def everything(
+    context: click.Context, recipe_file: Path, speech: Path, work: Path, device: str, threads: int, target: Path
+) -> None:
+    """Run all stages one after the other, and write the base. What is done is not done again."""
+    common = {"recipe_file": recipe_file, "speech": speech, "work": work}
+    machine = {"device": device, "threads": threads}
+    for command, options in (
+        (corpus, {}),
+        (content, {**machine, "minutes": float("inf")}),
+        (quantizer, {"again": False}),
+        (acoustic, machine),
+        (t2s, machine),
+        (pack, {"target": target}),
+    ):
+        click.echo(f"== {command.name}")
+        context.invoke(command, **common, **options)
+
+
+@pretrain.command("pack-corpus")
+@paths
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+def pack_corpus(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
+    """Write some two hours of the corpus as one small file for a GPU machine (training/pretrain/everything.py)."""
+    from training.pretrain.corpus import Corpus, unseen_speakers
+    from training.pretrain.packed import pack_corpus as write
+    from training.pretrain.packed import write_phones
+
+    corpus = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
+    write_phones(corpus)
+    click.echo(f"{target}  {write(corpus, speech, target) / 1e6:.2f} MB")
 
 
 @pretrain.command("phone-error")

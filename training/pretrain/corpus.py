@@ -128,11 +128,12 @@ def evaluation_files(speech: Path, corpora: Iterable[str] = ("ljspeech", "vctk")
 def read_audio(path: Path, rate_hz: int = RATE_HZ) -> npt.NDArray[np.float32]:
     """Decode, mix to mono, resample. Returns float32 [T] at rate_hz."""
     import soundfile
-    import soxr
 
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples.mean(axis=1)
     if rate != rate_hz:
+        import soxr  # not on every machine that trains; a packed corpus has this rate already
+
         mono = soxr.resample(mono, rate, rate_hz, quality="HQ")
     return np.ascontiguousarray(mono, dtype=np.float32)
 

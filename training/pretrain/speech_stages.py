@@ -69,9 +69,22 @@ def stored_codes(corpus: Corpus) -> dict[str, Ids]:
 
 
 def corpus_phones(corpus: Corpus) -> dict[str, Ids]:
-    """Phones by clip id; clips whose text the front end refuses are left out."""
-    found = {}
+    """Phones by clip id; clips whose text the front end refuses are left out.
+
+    A part of a packed corpus brings its phones along (``<part>.phones.npz``), for machines without the front end's
+    data.
+    """
+    found: dict[str, Ids] = {}
+    carried = set()
+    for part in {clip.part for clip in corpus.clips}:
+        path = corpus.folder / f"{part}.phones.npz"
+        if path.is_file():
+            carried.add(part)
+            with np.load(path) as stored:
+                found |= {identity: stored[identity].astype(np.int16) for identity in stored.files}
     for clip in corpus.clips:
+        if clip.part in carried:
+            continue
         phones = phone_ids(clip.text, clip.language)
         if phones is not None:
             found[clip.id] = phones
@@ -90,8 +103,9 @@ def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.dev
     folder = work / "acoustic"
     config = SynthesizerConfig.nano()
     settings = AcousticSettings(
-        batch=recipe.batch, learning_rate=recipe.learning_rate, minutes=recipe.autoencoder_minutes, seed=recipe.seed
-    )
+        batch=recipe.batch, learning_rate=recipe.learning_rate, minutes=recipe.autoencoder_minutes, seed=recipe.seed,
+        eval_clips_per_corpus=recipe.measured_clips,
+    )  # fmt: skip
     path = train_autoencoder(open_parts(work, speech, ["real"]), speech, folder, config, settings, device, report)
     corpus = open_parts(work, speech, recipe.joint_parts.split())
     phones, pitch, speakers = corpus_phones(corpus), PitchTracks.of(corpus), SpeakerVectors.of(corpus)
@@ -172,7 +186,9 @@ def semantic(recipe: SemanticRecipe, speech: Path, work: Path, device: torch.dev
     }
     torch.manual_seed(recipe.seed)
     follower = TextToSemantic(with_vocabulary(T2S_NANO, CLASS_COUNT))
-    if not finished(folder / "follower.pt", recipe.follower_minutes):
+    if recipe.follower_minutes <= 0:
+        report("no first half: the network for codes starts at random")
+    elif not finished(folder / "follower.pt", recipe.follower_minutes):
         sentences = SentenceSource(speech, recipe.seed).sentences()
         durations = DurationModel(alignments.values())
         phrases = made_up_examples(
