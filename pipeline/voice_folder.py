@@ -109,7 +109,8 @@ def open_voice(path: Path, recipe: Recipe | None = None) -> VoiceFolder:
         others = sorted(entry.name for entry in path.parent.iterdir() if entry.is_dir()) if path.parent.is_dir() else []
         remedy = f"start one with: timbre voices new {name}"
         raise InputError(f"{path}: no such voice folder (there are: {', '.join(others) or 'none'})", remedy)
-    settings, problems = VoiceSettings(), []
+    settings = VoiceSettings()
+    problems: list[Problem] = []
     yaml_data = _small_file(path, VOICE_YAML, problems, "start one with: timbre voices new NAME")
     if yaml_data is not None:
         settings, found = read_voice_yaml(yaml_data)

@@ -88,7 +88,7 @@ def _enhance_module() -> Any:
     if name not in sys.modules:
         fields = "sample_rate num_frames num_channels bits_per_sample encoding"
         module = types.ModuleType(name)
-        module.AudioMetaData = namedtuple("AudioMetaData", fields)  # type: ignore[attr-defined]
+        vars(module)["AudioMetaData"] = namedtuple("AudioMetaData", fields)
         parent = types.ModuleType("torchaudio.backend")
         parent.common = module  # type: ignore[attr-defined]
         sys.modules.setdefault("torchaudio.backend", parent)
