@@ -86,6 +86,18 @@ def quantizer(recipe_file: Path, speech: Path, work: Path, again: bool) -> None:
     make_codes(load_nano_recipe(recipe_file).quantizer, speech, work, click.echo)
 
 
+@pretrain.command("recogniser")
+@paths
+def recogniser(recipe_file: Path, speech: Path, work: Path) -> None:
+    """Fit the recogniser's head anew on the finished encoder; features and codes stay as they are."""
+    import torch
+
+    from training.pretrain.stages import make_recogniser
+
+    torch.set_num_threads(1)
+    make_recogniser(speech, work, click.echo)
+
+
 @pretrain.command("all")
 @paths
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
@@ -104,6 +116,7 @@ def everything(
         (corpus, {}),
         (content, {**machine, "minutes": float("inf")}),
         (quantizer, {"again": False}),
+        (recogniser, {}),
         (acoustic, machine),
         (t2s, machine),
         (pack, {"target": target}),

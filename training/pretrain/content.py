@@ -185,6 +185,18 @@ def load_averaged(folder: Path, config: ContentConfig | None = None) -> ContentE
     return encoder.eval()
 
 
+def replace_ctc_head(folder: Path, head: nn.Linear) -> None:
+    """Put a CTC head into the checkpoint of a training folder, beside weights that stay as they are."""
+    path = folder / CHECKPOINT
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    for weights in (state["average"], state["encoder"]):
+        weights["ctc_head.weight"] = head.weight.detach().clone()
+        weights["ctc_head.bias"] = head.bias.detach().clone()
+    partial = path.with_name(CHECKPOINT + ".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
 def content_losses(outputs: tuple[Tensor, Tensor, Tensor], batch: Batch, config: ContentTraining) -> dict[str, Tensor]:
     """Frame cross entropy, CTC a target phone, prosody; and the share of labelled frames that are right
     ("accuracy")."""

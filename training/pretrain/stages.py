@@ -21,7 +21,7 @@ import torch
 
 from training.pretrain.alignment import Alignment, align_part, read_alignments
 from training.pretrain.augmentation import AugmentationConfig, Augmenter
-from training.pretrain.content import CHECKPOINT, ContentTrainer, ContentTraining, load_averaged
+from training.pretrain.content import CHECKPOINT, ContentTrainer, ContentTraining, load_averaged, replace_ctc_head
 from training.pretrain.content_batches import BatchConfig, BatchSource
 from training.pretrain.content_network import ContentEncoder
 from training.pretrain.corpus import Corpus, build_real, replace_text, unseen_speakers
@@ -37,6 +37,7 @@ from training.pretrain.quantizer import (
     write_codes,
 )
 from training.pretrain.recipe import ContentRecipe, CorpusRecipe, QuantizerRecipe
+from training.pretrain.recogniser_head import HeadTraining, refit_head
 from training.pretrain.sentences import MandarinSentences, SentenceSource
 from training.pretrain.synthetic import build_espeak, build_flite
 
@@ -94,6 +95,16 @@ def make_codes(recipe: QuantizerRecipe, speech: Path, work: Path, report: Report
         written[f"codes of {part}"] = str(write_codes(encoder, quantizer, corpus, part, report))
     announce(work, {"quantizer": str(path), "content": str(work / "content" / CHECKPOINT), **written})
     return dict(quality)
+
+
+def make_recogniser(speech: Path, work: Path, report: Report) -> None:
+    """Stage recogniser: a better CTC head on the finished encoder, written into its checkpoint.
+
+    The codes do not change.
+    """
+    corpus = Corpus.open(work / "corpus", ["real"], unseen_speakers(speech))
+    head = refit_head(load_averaged(work / "content"), corpus, load_alignments(corpus), HeadTraining(), report)
+    replace_ctc_head(work / "content", head)
 
 
 def dev_quality(
