@@ -26,8 +26,9 @@ Floats = npt.NDArray[np.float32]
 CODES_PER_PHONE = 8
 """No speaker takes longer: decoding stops there and counts as cut off."""
 
-NANO_SAMPLING = SamplingConfig(top_k=15, top_p=0.95, temperature=0.8, repetition_penalty=1.0)
-"""Nano's codes follow phones closely, and phones come again: a penalty on codes heard before would forbid them."""
+NANO_SAMPLING = SamplingConfig(top_k=15, top_p=1.0, temperature=1.0, repetition_penalty=1.0)
+"""Nano's codes follow phones closely, and phones come again: a penalty on codes heard before would forbid them. Nothing is
+sharpened either: going on to the next phone is at each code less likely than staying, and would never be drawn."""
 
 
 @dataclass(frozen=True)
