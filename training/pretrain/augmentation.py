@@ -135,7 +135,7 @@ def add_noise(audio: Audio, noise: Audio | None, ratio_db: float, random: np.ran
 
 def _fast_size(size: int) -> int:
     """The next size that a transform does fast: 2^a times 1, 3, 5 or 15."""
-    return min(factor * 2 ** max(0, math.ceil(math.log2(size / factor))) for factor in (1, 3, 5, 15))
+    return min(factor << max(0, math.ceil(math.log2(size / factor))) for factor in (1, 3, 5, 15))
 
 
 def _direct_first(room: Audio) -> Audio:

@@ -147,4 +147,5 @@ class BatchSource:
         voiced = pitch_hz > 0
         median_hz = np.median(track[track > 0]) if voiced.any() else 1.0
         relative = np.clip(np.log2(np.where(voiced, pitch_hz, median_hz) / median_hz), -1.0, 1.0)
-        return np.stack([voiced, relative], axis=1).astype(np.float32)
+        prosody: npt.NDArray[np.float32] = np.stack([voiced, relative], axis=1).astype(np.float32)
+        return prosody

@@ -11,9 +11,7 @@ F = (T - 400) // 320 + 1 holds here too.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,7 +55,6 @@ class ContentConfig:
             conv_dim=self.conv_channels,
             conv_kernel=self.conv_kernels,
             conv_stride=self.conv_strides,
-            num_feat_extract_layers=len(self.conv_channels),
             conv_bias=True,
             feat_extract_norm="group",  # a layer norm of every frame would remove how loud it is
             do_stable_layer_norm=True,
@@ -75,7 +72,6 @@ class ContentConfig:
             mask_time_length=self.mask_frames,
             mask_feature_prob=0.0,
             vocab_size=self.classes,
-            attn_implementation="eager",  # for 100 to 300 frames its backward pass is the faster one on a CPU
         )
 
 
@@ -86,6 +82,8 @@ class ContentEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.hubert = HubertModel(config.hubert())
+        # For 100 to 300 frames the backward pass of plain attention is the faster one on a CPU.
+        self.hubert.set_attn_implementation("eager")
         self.frame_head = nn.Linear(config.hidden, config.classes)
         self.ctc_head = nn.Linear(config.hidden, config.classes)
         self.prosody_head = nn.Linear(config.hidden, PROSODY_OUTPUTS)
@@ -123,7 +121,8 @@ def set_front_end(hubert: HubertModel, config: ContentConfig) -> None:
        two frames are averaged. 3. The envelope less a few thresholds, rectified. 4. The weighted sum of these is
        a piecewise linear logarithm, kept above 0. Channels that are left over start at random.
     """
-    first, second, third, fourth = (layer.conv for layer in hubert.feature_extractor.conv_layers)
+    layers: Any = hubert.feature_extractor.conv_layers  # transformers gives them no type
+    first, second, third, fourth = (layer.conv for layer in layers)
     bands = config.bands
     slopes, offset = _logarithm()
     with torch.no_grad():
@@ -177,14 +176,3 @@ def sinusoid_bank(bands: int, length: int, rate_hz: int = 16_000) -> Tensor:
 
 def _mel(frequency_hz: float) -> float:
     return 2595.0 * math.log10(1.0 + frequency_hz / 700.0)
-
-
-def load_content(folder: Path, config: Mapping[str, Any] | None = None) -> ContentEncoder:
-    """The packed content encoder of a base folder, in float32 and evaluation mode."""
-    from safetensors.torch import load_file
-
-    sizes = {key: tuple(value) if isinstance(value, list) else value for key, value in (config or {}).items()}
-    encoder = ContentEncoder(ContentConfig(**sizes))
-    state = {name: tensor.float() for name, tensor in load_file(folder / "content.safetensors").items()}
-    encoder.load_state_dict(state)
-    return encoder.eval()

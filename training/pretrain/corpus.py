@@ -140,7 +140,8 @@ def read_audio(path: Path, rate_hz: int = RATE_HZ) -> npt.NDArray[np.float32]:
 
 def to_int16(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
     """float32 [T] in -1..1 to int16 [T], clipped."""
-    return np.clip(np.rint(samples * 32767.0), -32768, 32767).astype("<i2")
+    rounded: npt.NDArray[np.int16] = np.clip(np.rint(samples * 32767.0), -32768, 32767).astype("<i2")
+    return rounded
 
 
 class PartWriter:

@@ -51,7 +51,7 @@ def syllables(classes: list[str]) -> list[tuple[str, ...]]:
 
 def borrowed(syllable: tuple[str, ...]) -> list[tuple[str, str]]:
     """(class, ARPAbet phone) of each borrowed phone of a syllable, in order."""
-    pairs = []
+    pairs: list[tuple[str, str]] = []
     for name in syllable:
         table = FINALS if name in MANDARIN_FINALS else INITIALS
         pairs.extend((name, phone) for phone in table[name].split())

@@ -80,7 +80,8 @@ def content_features(encoder: ContentEncoder, audio: Floats) -> Floats:
     """float32 [T] at 16 kHz -> hidden [F, H]; 80 samples of silence follow, so that F = T // 320."""
     padded = np.pad(audio, (0, WINDOW - HOP))
     with torch.inference_mode():
-        return encoder.hidden(torch.from_numpy(padded)[None])[0].float().numpy()
+        hidden: Floats = encoder.hidden(torch.from_numpy(padded)[None])[0].float().numpy()
+    return hidden
 
 
 def collect_pairs(
@@ -127,7 +128,8 @@ def pair_pitch(track: Floats | None, count: int) -> Floats:
     relative = np.where(track > 0, np.log2(np.maximum(track, 1.0) / np.median(track[track > 0])), 0.0)
     padded = np.zeros(2 * count, dtype=np.float32)
     padded[: min(len(relative), 2 * count)] = np.clip(relative, -1, 1)[: 2 * count]
-    return padded.reshape(-1, 2).mean(1)
+    pairs: Floats = padded.reshape(-1, 2).mean(1)
+    return pairs
 
 
 def discriminants(pairs: Pairs, width: int, pitch_scale: float) -> tuple[Floats, Floats]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from text.english_words import listed
 from training.pretrain.corpus import evaluation_files, training_files
@@ -92,7 +93,7 @@ def _plain(text: str) -> str:
     return " ".join(re.findall(r"[a-z']+", text.lower()))
 
 
-def _successors() -> dict[str, tuple[list[str], np.ndarray]]:
+def _successors() -> dict[str, tuple[list[str], npt.NDArray[np.float64]]]:
     """Words -> (words that follow, their chances), flattened (square root of the counts) so that rare words come up."""
     import wordsegment
 
