@@ -40,6 +40,8 @@ def corpus(speech: Path, tmp_path: Path) -> Corpus:
     lengths = np.arange(1, len(clips) + 1)
     np.savez(folder / "real.f0.npz", f0=np.repeat(lengths, lengths).astype(np.float16), lengths=lengths)
     np.savez(folder / "real.ge2e.npz", vectors=np.arange(len(clips))[:, None] * np.ones((1, 4)))
+    (folder.parent / "quantizer").mkdir()
+    (folder.parent / "quantizer" / "quantizer.safetensors").write_bytes(b"weights")
     np.savez(folder / "real.codes.npz", **{clip.id: np.full(3, index) for index, clip in enumerate(clips)})
     return Corpus.open(folder)
 
@@ -72,6 +74,7 @@ def test_what_is_packed_comes_out_again(corpus: Corpus, speech: Path, tmp_path: 
             clip.id: index for clip, index in zip(chosen, positions, strict=True)
         }
     assert len(evaluation_files(tmp_path / "there" / "speech")) == 1
+    assert (tmp_path / "there" / "quantizer" / "quantizer.safetensors").read_bytes() == b"weights"
     assert (tmp_path / "there" / "speech" / "noise" / "a.ogg").is_file()
 
 
