@@ -219,12 +219,13 @@ def pack(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
 @click.option("--base", "base_name", default="", help="Measure this base (a name or folder) instead of the checkpoints.")
 @click.option("--sentences", default=200, show_default=True, help="Sentences over which failures are counted; 0 for none.")
 @click.option("--temperature", default=None, type=float, help="Sampling temperature of the codes.")
+@click.option("--prompt-codes/--no-prompt-codes", default=True, help="Whether speech continues the prompt's codes.")
 @click.option("--noise-scale", default=None, type=float, help="Spread of the acoustic prior.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table.")
 def measure(
     recipe_file: Path, speech: Path, work: Path, base_name: str, sentences: int, temperature: float | None,
-    noise_scale: float | None, as_json: bool, as_markdown: bool,
+    prompt_codes: bool, noise_scale: float | None, as_json: bool, as_markdown: bool,
 ) -> None:
     """The table of the model card: copy synthesis, phone and word errors, failures, likeness, sizes."""
     import dataclasses
@@ -236,6 +237,7 @@ def measure(
 
     torch.set_num_threads(1)
     speaker, encoder = speaker_of_base(base_name) if base_name else speaker_of_work(work)
+    speaker.prompt_codes = prompt_codes
     if temperature is not None:
         speaker.sampling = dataclasses.replace(speaker.sampling, temperature=temperature)
     if noise_scale is not None:
@@ -256,8 +258,11 @@ def measure(
 @pretrain.command("samples")
 @paths
 @click.option("--base", "base_name", default="", help="Speak with this base (a name or folder) instead of the checkpoints.")
+@click.option("--prompt-codes/--no-prompt-codes", default=True, help="Whether speech continues the prompt's codes.")
 @click.option("--to", "target", type=click.Path(path_type=Path, file_okay=False), default=Path("bases/nano/samples"))
-def samples(recipe_file: Path, speech: Path, work: Path, base_name: str, target: Path) -> None:
+def samples(
+    recipe_file: Path, speech: Path, work: Path, base_name: str, prompt_codes: bool, target: Path
+) -> None:
     """Six sound samples with their spectrograms, and the training curves."""
     import torch
 
@@ -267,6 +272,7 @@ def samples(recipe_file: Path, speech: Path, work: Path, base_name: str, target:
 
     torch.set_num_threads(1)
     speaker, _ = speaker_of_base(base_name) if base_name else speaker_of_work(work)
+    speaker.prompt_codes = prompt_codes
     for line in write_samples(speaker, speech, target):
         click.echo(line)
     click.echo(f"{plot_curves(work, target / 'curves.png')} curves")

@@ -50,14 +50,15 @@ class Spoken:
 
 
 class TorchSpeaker:
-    """codes_of: wave [T] at 16 kHz -> codes [N]; ge2e: speaker encoder."""
+    """codes_of: wave [T] at 16 kHz -> codes [N]; ge2e: speaker encoder; prompt_codes: False lets a prompt condition the
+    sound only, its codes and phones are not continued."""
 
     def __init__(
         self, t2s: TextToSemantic, synthesizer: Synthesizer, codes_of: Callable[[Floats], npt.NDArray[np.int64]],
         ge2e: Ge2e, sampling: SamplingConfig = NANO_SAMPLING, noise_scale: float = 0.3,
     ) -> None:
         self.t2s, self.synthesizer, self.codes_of, self.ge2e = t2s.eval(), synthesizer.eval(), codes_of, ge2e
-        self.sampling, self.noise_scale = sampling, noise_scale
+        self.sampling, self.noise_scale, self.prompt_codes = sampling, noise_scale, prompt_codes
         config = synthesizer.config
         self.spectrogram = Spectrogram(
             SpectrogramConfig(config.rate_hz, config.fft_size, config.hop, config.fft_size)
@@ -77,7 +78,7 @@ class TorchSpeaker:
     @torch.inference_mode()
     def prompt(self, wave: Floats, text: str | None, language: str) -> Prompt:
         """A clip [T] at 16 kHz with its text; text None: only its sound conditions the voice."""
-        if text is None:
+        if text is None or not self.prompt_codes:
             empty = torch.zeros(0, dtype=torch.long)
             return Prompt(empty, empty, self.condition([wave]))
         phones = torch.tensor(ids_of(phonemize(text, language).phones))
