@@ -2,10 +2,11 @@
 
     python -m training.pretrain.everything --pack corpus.pack --out OUT [--device cuda] [--stage content]
 
-A packed corpus brings the codes of the content encoder that was trained here: ``--stage autoencoder``, then ``acoustic``
-and ``t2s``, train on those, while ``content`` and ``quantizer`` make new ones. It needs torch, numpy, safetensors,
-transformers and soundfile, nothing else. Without ``--stage`` the first stage that is not done runs. Stages continue from
-their checkpoints in the work folder. What a stage made comes out as fp16 safetensors, each file below 16 MB.
+A packed corpus brings the codes of the content encoder that was trained here: ``--stage autoencoder``, then
+``acoustic`` and ``t2s``, train on those, while ``content`` and ``quantizer`` make new ones. It needs torch, numpy,
+safetensors, transformers and soundfile, nothing else. Without ``--stage`` the first stage that is not done runs. Stages
+continue from their checkpoints in the work folder. What a stage made comes out as fp16 safetensors, each file below
+16 MB.
 """
 
 from __future__ import annotations
