@@ -204,7 +204,7 @@ def t2s(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) 
 
 @pretrain.command("pack")
 @paths
-@click.option("--to", "target", type=click.Path(path_type=Path, file_okay=False), default=Path("bases/nano"), show_default=True)
+@click.option("--to", "target", type=click.Path(path_type=Path), default=Path("bases/nano"), show_default=True)
 def pack(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
     """Write the trained networks as a base: fp16 weights, base.yaml with digests."""
     from training.pretrain.pack import pack as write
@@ -216,8 +216,8 @@ def pack(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
 
 @pretrain.command("measure")
 @paths
-@click.option("--base", "base_name", default="", help="Measure this base (a name or folder) instead of the checkpoints.")
-@click.option("--sentences", default=200, show_default=True, help="Sentences over which failures are counted; 0 for none.")
+@click.option("--base", "base_name", default="", help="Measure this base (name or folder), not the checkpoints.")
+@click.option("--sentences", default=200, show_default=True, help="Sentences to count failures over; 0 for none.")
 @click.option("--temperature", default=None, type=float, help="Sampling temperature of the codes.")
 @click.option("--prompt-codes/--no-prompt-codes", default=True, help="Whether speech continues the prompt's codes.")
 @click.option("--noise-scale", default=None, type=float, help="Spread of the acoustic prior.")
@@ -257,7 +257,7 @@ def measure(
 
 @pretrain.command("samples")
 @paths
-@click.option("--base", "base_name", default="", help="Speak with this base (a name or folder) instead of the checkpoints.")
+@click.option("--base", "base_name", default="", help="Speak with this base (name or folder), not the checkpoints.")
 @click.option("--prompt-codes/--no-prompt-codes", default=True, help="Whether speech continues the prompt's codes.")
 @click.option("--to", "target", type=click.Path(path_type=Path, file_okay=False), default=Path("bases/nano/samples"))
 def samples(
