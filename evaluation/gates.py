@@ -27,9 +27,7 @@ GATES_FILE = "gates.yaml"
 
 
 class Statistic(StrEnum):
-    """What of all samples is compared with the limit. LOW and HIGH are the ends of the bootstrap interval of the
-    mean.
-    """
+    """What of all samples is compared with the limit."""
 
     MEAN = "mean"
     WORST = "worst"
@@ -118,7 +116,8 @@ def read_gates(path: Path) -> GateSet:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(
-            f"{path} does not exist, so nothing says when a voice is good", "write it, or run: timbre gates calibrate"
+            f"{path} does not exist, so nothing says when a voice is good",
+            "write it: docs/gates.md says what may stand in it",
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: not YAML: {error}", "correct the file") from error

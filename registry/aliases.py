@@ -77,8 +77,7 @@ def move_alias(
         raise ConfigurationError(
             f"registry {store.url}: this store cannot compare-and-swap, so two pipelines could overwrite each other's "
             "alias",
-            remedy="use a store with conditional writes, or allow it with --unsafe-aliases when only one pipeline "
-            "ever runs",
+            remedy="use a store with conditional writes for the registry",
         )
     key = alias_key(voice, alias)
     for _ in range(attempts):

@@ -155,7 +155,7 @@ class LocalStore:
 
     def _failure(self, action: str, path: Path, error: OSError) -> InfrastructureError:
         remedy = {
-            errno.ENOSPC: "free disk space (timbre prune removes versions nobody serves), then run the command again",
+            errno.ENOSPC: "free disk space, then run the command again",
             errno.EDQUOT: "raise the disk quota or free space, then run the command again",
             errno.EACCES: "give this user write permission on the registry's directory",
             errno.EROFS: "mount the registry's file system writable",

@@ -28,7 +28,7 @@ def pull_stage(store: Store, stage_key: str, target: Path) -> bool:
 
 
 def delete_stages_of(store: Store, voice: str) -> int:
-    """Removes all cached stages of a voice with the blobs they hold; returns how many stages. Damaged records go too."""
+    """Removes all cached stages of a voice with the blobs they hold; returns how many. Damaged records go too."""
     doomed, kept, keys = set(), set(), []
     for key in store.list("stages/"):
         try:

@@ -43,7 +43,7 @@ class Store(Protocol):
         """The object under key, or None."""
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Writes data when nothing is under key; True when this call wrote it, False when something was there (kept)."""
+        """Writes data when nothing is under key; True when this call wrote it, False when one was there (kept)."""
 
     def replace_if(self, key: str, data: bytes, tag: str) -> str | None:
         """Replaces the object whose tag is `tag`; the new tag, or None when the object has another tag or is gone."""

@@ -58,7 +58,7 @@ def verify(registry: Registry, voice: str | None = None, progress: Progress | No
 
 
 def audit(registry: Registry, voice: str) -> list[Finding]:
-    """What the history of a voice cannot explain: an alias whose last move has no event, a version without its event."""
+    """What a voice's history cannot explain: an alias whose last move has no event, a version without its event."""
     findings = []
     seen = {event.id for event in events.read(registry.store, voice)}
     for key in registry.store.list(f"voices/{voice}/aliases/"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from core.digests import digest_file, digest_value
 
@@ -37,8 +38,10 @@ def pico_export(pico_base: Path) -> Path:
     )
     state = [base.digest, torch.__version__, *(digest_file(path) for path in sources)]
     folder = ROOT / ".timbre" / "test-exports" / digest_value(state)[:16]
-    if not (folder / "export.json").is_file():
-        export_base(base, folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "export.json").is_file():
+            export_base(base, folder)
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from core.errors import InputError
+from inference.acoustic import Utterance
 from inference.engine import Engine, EngineSettings
 from inference.errors import CancelledError, GraphError, TextError, VoiceError
 from inference.exported_base import read_export
@@ -19,7 +21,9 @@ from inference.guards import SentenceLimits
 from inference.request import SpeechRequest
 from inference.sampling import Sampler, Sampling
 from inference.scheduler import Job
-from inference.voice import load_voice
+from inference.session import open_session
+from inference.t2s_slots import NO_LORA
+from inference.voice import Prompt, Voice, load_voice
 
 TEXT = "The quick brown fox jumps over the lazy dog."
 # Random networks fail every rule about sounding like speech; the tests are about everything else.
@@ -253,3 +257,35 @@ def test_a_changed_graph_is_found(pico_export: Path, tmp_path: Path) -> None:
         read_export(copy)
     with pytest.raises(GraphError, match="does not exist"):
         read_export(tmp_path)
+
+
+def test_chunked_decoding_equals_decoding_at_once(engine: Engine) -> None:
+    rng = np.random.default_rng(3)
+    latent = rng.standard_normal((1, engine.base.acoustic.latent, 260)).astype(np.float32)
+    condition = rng.standard_normal((1, engine.base.acoustic.condition, 1)).astype(np.float32)
+    voice = Voice("x", "0", "", Prompt(np.zeros(1), np.zeros(1), "en", condition, np.zeros(1), 0.1), NO_LORA, {})
+    decoder = engine.decoders.get(voice)
+    pieces = list(Utterance(engine.base, decoder, np.zeros(1, np.int64), condition, seed=0).pieces(latent))
+    whole = decoder.generator.run(None, {"z": latent, "condition": condition})[0][0]
+    assert len(pieces) == 3
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-5 * float(np.abs(whole).max()))
+
+
+def test_merged_weights_outlive_their_arrays(engine: Engine) -> None:
+    """ONNX Runtime reads replaced initializers in place: freed arrays would be spoken with, without an error."""
+    rng = np.random.default_rng(4)
+    weights = load_file(engine.base.graph("weights"))
+    name = next(name for name in sorted(weights) if name.startswith("dec.conv_pre.weight"))
+    z = rng.standard_normal((1, engine.base.acoustic.latent, 30)).astype(np.float32)
+    condition = rng.standard_normal((1, engine.base.acoustic.condition, 1)).astype(np.float32)
+
+    def speak(session: object) -> np.ndarray:
+        return session.run(None, {"z": z, "condition": condition})[0]  # type: ignore[attr-defined]
+
+    path = engine.base.graph("generator")
+    session = open_session(path, replaced={name: weights[name] * np.float32(1.5)})
+    before = speak(session)
+    gc.collect()
+    noise = [np.full(weights[name].shape, 1e3, np.float32) for _ in range(200)]
+    np.testing.assert_array_equal(speak(session), before)
+    assert noise and np.abs(before - speak(open_session(path))).max() > 1e-6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,8 @@ def quantise_t2s(fp32: Path) -> onnx.ModelProto:
     lora = [node.name for node in model.graph.node if node.name.endswith((".low_rank", ".update"))]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
+        # It advises a shape inference that cannot see through the contributed attention operator.
+        logging.disable(logging.WARNING)
         quantize_dynamic(
             str(fp32),
             str(path),
@@ -28,4 +31,5 @@ def quantise_t2s(fp32: Path) -> onnx.ModelProto:
             # Without a default type shape inference fails at the contributed attention operator.
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
+        logging.disable(logging.NOTSET)
         return onnx.load(str(path))
