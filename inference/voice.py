@@ -119,7 +119,7 @@ def _read_prompt(folder: Path, base: ExportedBase) -> Prompt:
         raise VoiceError(f"{path}: {error} is missing", "run stage 3 again: timbre finetune VOICE") from None
     if condition.shape[1] != base.acoustic.condition:
         raise VoiceError(
-            f"{path}: condition has {condition.shape[1]} values, the base {base.name!r} takes {base.acoustic.condition}",
+            f"{path}: condition has {condition.shape[1]} values, base {base.name!r} takes {base.acoustic.condition}",
             "load the voice with the base it was made for",
         )
     limits = (("codes", codes, base.t2s.end_token), ("phones", phones, base.t2s.phone_rows))
