@@ -277,7 +277,8 @@ def test_min_steps_holds_early_stopping_back(finetune: Finetune) -> None:
 
 
 def test_the_time_limit_ends_both_networks(finetune: Finetune) -> None:
-    folder = finetune(max_minutes=0.1 / 60, min_steps=1, max_steps=2000)
+    # min_steps as high as max_steps: early stopping has no say here.
+    folder = finetune(max_minutes=0.1 / 60, min_steps=2000, max_steps=2000)
     for name in NETWORKS:
         run = training(folder)["networks"][name]
         assert run["ended_by"] == "max_minutes" and 1 <= run["steps"] < 2000
