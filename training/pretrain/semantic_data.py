@@ -183,7 +183,8 @@ class ExampleSampler:
     """Batches of similar length under a budget of positions. A batch depends on seed and step only.
 
     join_share: how many rows are two examples of one speaker behind each other, the form that a prompt has.
-    span_share: how many of the others, where places are known, are a part of an example only, from some phone to some other,
+    span_share: how many of the others, where places are known, are a part of an example only, from some phone to some
+    other,
     so that nothing depends on where in a sentence a phone stands.
     """
 
