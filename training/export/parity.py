@@ -69,7 +69,8 @@ def compare_export(
         for profile in exported.graphs["t2s"]
     ]
     for graph, error in _acoustic_errors(exported, synthesizer, rng).items():
-        found.append(GraphParity(graph, "fp32", error, LIMIT))
+        limit = max(LIMIT, 2 * rounding_reach(synthesizer)) if graph == "generator" else LIMIT
+        found.append(GraphParity(graph, "fp32", error, limit))
     wave = (rng.standard_normal((1, 23_457)) * 0.1).astype(np.float32)
     hidden = content(torch.from_numpy(wave)).last_hidden_state
     wanted = [hidden.transpose(1, 2)] + ([head(hidden)] if head is not None else [])
@@ -93,6 +94,22 @@ def _t2s_error(exported: ExportedBase, network: TextToSemantic, profile: str, rn
     return _relative(np.array(got), torch.from_numpy(wanted))
 
 
+@torch.no_grad()
+def rounding_reach(network: Synthesizer) -> float:
+    """What one unit in the last place of the latent does to the generator's own wave, relative to its peak.
+
+    About 1e-7 for a generator of convolutions. Iterated phase refinement amplifies rounding (nano: 2e-3), so that two
+    exact implementations differ by this much, and its graph cannot be held to less.
+    """
+    config = network.config
+    draws = torch.Generator().manual_seed(1)
+    z = torch.randn(1, config.latent_channels, 57, generator=draws)
+    condition = torch.randn(1, config.condition_channels, 1, generator=draws)
+    moved = z * (1 + torch.finfo(torch.float32).eps * torch.randn(z.shape, generator=draws))
+    first, second = network.dec(z, condition), network.dec(moved, condition)
+    return float((first - second).abs().max() / first.abs().max().clamp(min=1e-6))
+
+
 def _acoustic_errors(exported: ExportedBase, network: Synthesizer, rng: np.random.Generator) -> dict[str, float]:
     config = network.config
 
@@ -109,7 +126,7 @@ def _acoustic_errors(exported: ExportedBase, network: Synthesizer, rng: np.rando
         feeds = {"codes": codes, "phones": phones, "condition": condition, "left": left, "blend": blend, "noise": noise}
         got = open_session(exported.graph("prior")).run(None, feeds)[0]
         prior = network.prior(torch.from_numpy(codes)[:, None], torch.from_numpy(phones), torch_condition, speed)
-        z_p = prior.mean + torch.from_numpy(noise) * torch.exp(prior.log_std)
+        z_p = prior.mean + torch.from_numpy(noise) * torch.exp(prior.log_std) * config.noise_share
         wanted = network.flow.inverse(z_p, prior.mask, torch_condition)
         errors["prior"] = max(errors.get("prior", 0.0), _relative(got, wanted))
     z = normal(1, config.latent_channels, 57)
