@@ -38,6 +38,7 @@ CHUNK_CODES = 50
 # Codes whose frames still move when more text follows them: they are decoded again with the next chunk.
 HELD_BACK_CODES = 5
 _SPARE_CODES = 12
+_PEAK = 0.99
 _SHORTEST_SHARE = 0.5
 
 
@@ -137,7 +138,8 @@ class Engine:
                 if index and request.pause_s:
                     yield Waveform(np.zeros(round(request.pause_s * self.base.rate_hz), np.float32), self.base.rate_hz)
                 for samples in self._stream_sentence(item, job, request, voice):
-                    yield Waveform(samples, self.base.rate_hz)
+                    # The loudest sample of the sentence is not known yet, so what exceeds full scale is cut.
+                    yield Waveform(np.clip(samples, -_PEAK, _PEAK), self.base.rate_hz)
         finally:
             for job in jobs:
                 job.cancel()
@@ -220,7 +222,7 @@ class Engine:
         codes = np.array(list(job.codes()), np.int64)
         ending = job.ending
         assert ending is not None, "codes() ends with an ending or raises"
-        wave = self._utterance(item, request, voice).wave(codes)
+        wave = _within_full_scale(self._utterance(item, request, voice).wave(codes))
         spoken_s = len(codes) / self.base.codes_hz
         rate = None
         if request.check and self.recogniser is not None:
@@ -281,6 +283,12 @@ class Engine:
 def _has_words(sentence: str) -> bool:
     """False for a piece of marks and symbols alone, which is a pause beside other sentences."""
     return any(character.isalnum() for character in sentence)
+
+
+def _within_full_scale(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A sentence louder than full scale is turned down as a whole; every other one is left alone."""
+    peak = float(np.max(np.abs(wave), initial=0.0))
+    return wave if peak <= _PEAK else np.asarray(wave * (_PEAK / peak), np.float32)
 
 
 def _rms_dbfs(wave: NDArray[np.float32]) -> float:

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from core.errors import InputError
 from inference.acoustic import Utterance
-from inference.engine import Engine, EngineSettings
+from inference.engine import Engine, EngineSettings, _within_full_scale
 from inference.errors import CancelledError, GraphError, TextError, VoiceError
 from inference.exported_base import read_export
 from inference.guards import SentenceLimits
@@ -289,3 +289,10 @@ def test_merged_weights_outlive_their_arrays(engine: Engine) -> None:
     noise = [np.full(weights[name].shape, 1e3, np.float32) for _ in range(200)]
     np.testing.assert_array_equal(speak(session), before)
     assert noise and np.abs(before - speak(open_session(path))).max() > 1e-6
+
+
+def test_sentences_stay_within_full_scale() -> None:
+    loud = np.array([0.5, -2.0, 1.0], np.float32)
+    np.testing.assert_allclose(_within_full_scale(loud), loud * 0.99 / 2.0, rtol=1e-6)
+    quiet = np.array([0.5, -0.9], np.float32)
+    assert _within_full_scale(quiet) is quiet
