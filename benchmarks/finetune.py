@@ -136,6 +136,7 @@ def report(size: str, batch: int, beside: bool, steps: int) -> dict[str, Any]:
         found["networks"][network] = sides
     lora = [sides["lora"] for sides in found["networks"].values()]
     found["step_cpu_s"] = sum(side["cpu_s"] for side in lora)
+    found["minutes_per_1000_steps"] = found["step_cpu_s"] * 1000 / 60
     found["peak_mib"] = max(side["peak_mib"] for side in lora)
     found["package_mb"] = sum(side["adapter_bytes"] for side in lora) / 1e6
     found["passed"] = found["peak_mib"] < MEMORY_LIMIT_MIB and found["package_mb"] < PACKAGE_LIMIT_MB
@@ -162,7 +163,8 @@ def lines(found: dict[str, Any]) -> list[str]:
             rows.append(f"          upstream's own (another machine like this): {UPSTREAM[network]}")
     verdict = "passed" if found["passed"] else "FAILED"
     rows.append(
-        f"  both: {found['step_cpu_s']:.2f} s a step; peak {found['peak_mib']:.0f} MiB (limit {MEMORY_LIMIT_MIB}); "
+        f"  both: {found['step_cpu_s']:.2f} s a step, {found['minutes_per_1000_steps']:.0f} minutes for 1,000 steps of "
+        f"each on this core; peak {found['peak_mib']:.0f} MiB (limit {MEMORY_LIMIT_MIB}); "
         f"adapters {found['package_mb']:.2f} MB (limit {PACKAGE_LIMIT_MB:g} MB): {verdict}"
     )
     return rows

@@ -198,12 +198,12 @@ def naive_step(side: _Trainer) -> None:
     real, mel = side.slices(out)
     loss_d = discriminator_loss(side.discriminators(real), side.discriminators(out.wave.detach()))
     side.optimizer_d.zero_grad()
-    loss_d.backward()  # type: ignore[no-untyped-call]
+    loss_d.backward()
     side.optimizer_d.step()
     on_real, on_fake = side.discriminators(real), side.discriminators(out.wave)
     loss = generator_loss(on_fake) + feature_matching_loss(on_real, on_fake) + side.own_losses(out, mel)
     side.optimizer_g.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     side.optimizer_g.step()
 
 
@@ -216,7 +216,7 @@ def our_step(side: _Trainer) -> None:
     side.optimizer_d.step()
     side.optimizer_d.zero_grad()
     loss = join_losses(out.wave, judged.wave_gradient, side.own_losses(out, mel))
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     side.optimizer_g.step()
     side.optimizer_g.zero_grad()
 

@@ -92,10 +92,13 @@ class InverseStftByMatrix(InverseStft):
         return self.overlap_add(spectrum @ self.basis)
 
 
-class IstftGenerator(nn.Module):
-    """latent: input channels; condition_channels: width of the global condition (0: none)."""
+class ConvNeXtBackbone(nn.Module):
+    """What the inverse-STFT generators share: latent and condition -> ConvNeXt blocks -> ``outputs`` values a frame.
 
-    def __init__(self, latent: int, condition_channels: int, config: IstftConfig) -> None:
+    latent: input channels; condition_channels: width of the global condition (0: none).
+    """
+
+    def __init__(self, latent: int, condition_channels: int, config: IstftConfig, outputs: int) -> None:
         super().__init__()
         self.hop = config.hop
         self.gradient_checkpointing = False
@@ -108,16 +111,19 @@ class IstftGenerator(nn.Module):
             for _ in range(config.blocks)
         )
         self.final_norm = nn.LayerNorm(config.width, eps=1e-6)
-        self.head = nn.Linear(config.width, config.fft_size + 2)
+        self.head = nn.Linear(config.width, outputs)
         self.istft: InverseStft = InverseStft(config.fft_size, config.hop)
+
+    def draw_weights(self) -> None:
+        """Weights of every convolution and projection from a narrow normal distribution, biases zero."""
         for module in self.modules():
             if isinstance(module, nn.Conv1d | nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
-    def spectrum(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """z [B,latent,T] -> real and imaginary part [B,F,T], float32."""
+    def frames(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        """z [B,latent,T], condition [B,condition_channels,1] -> [B,outputs,T], float32."""
         x = self.conv_pre(z)
         if condition is not None:
             x = x + self.cond(condition)
@@ -127,7 +133,24 @@ class IstftGenerator(nn.Module):
                 x = checkpoint(block, x, use_reentrant=False)
             else:
                 x = block(x)
-        h = self.head(self.final_norm(x.transpose(1, 2))).float().transpose(1, 2)
+        out: Tensor = self.head(self.final_norm(x.transpose(1, 2))).float().transpose(1, 2)
+        return out
+
+    def use_matrix_transform(self) -> None:
+        """Swaps the inverse FFT for its matrix (for export)."""
+        self.istft = InverseStftByMatrix(self.istft.fft_size, self.istft.hop).to(self.istft.window.device)
+
+
+class IstftGenerator(ConvNeXtBackbone):
+    """latent: input channels; condition_channels: width of the global condition (0: none)."""
+
+    def __init__(self, latent: int, condition_channels: int, config: IstftConfig) -> None:
+        super().__init__(latent, condition_channels, config, config.fft_size + 2)
+        self.draw_weights()
+
+    def spectrum(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """z [B,latent,T] -> real and imaginary part [B,F,T], float32."""
+        h = self.frames(z, condition)
         log_magnitude, phase = h.chunk(2, dim=1)
         # Vocos clips the magnitude at 100 against a blow-up early in training.
         magnitude = torch.exp(log_magnitude).clamp(max=1e2)
@@ -139,7 +162,3 @@ class IstftGenerator(nn.Module):
         # The transform sums 1280 terms: float32 also under autocast.
         with torch.autocast(z.device.type, enabled=False):
             return self.istft(real, imaginary).unsqueeze(1)
-
-    def use_matrix_transform(self) -> None:
-        """Swaps the inverse FFT for its matrix (for export)."""
-        self.istft = InverseStftByMatrix(self.istft.fft_size, self.istft.hop).to(self.istft.window.device)

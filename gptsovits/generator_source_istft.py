@@ -12,10 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from gptsovits.configuration import SourceIstftConfig
-from gptsovits.generator_istft import ConvNeXtBlock, InverseStft, InverseStftByMatrix
+from gptsovits.generator_istft import ConvNeXtBackbone
 from gptsovits.harmonic_source import HarmonicSource
 from gptsovits.phase_refinement import Stft, StftByMatrix, refine_phase, unit
 
@@ -24,38 +23,21 @@ SMOOTHING = (0.25, 0.5, 0.25)
 """Over F0 frames: noise of the prior would be heard as roughness."""
 
 
-class SourceIstftGenerator(nn.Module):
+class SourceIstftGenerator(ConvNeXtBackbone):
     """latent: input channels (two of them pitch); condition_channels: width of the global condition (0: none)."""
 
     smoothing: Tensor
 
     def __init__(self, latent: int, condition_channels: int, config: SourceIstftConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.hop = config.hop
-        self.refinements = config.refinements
-        self.gradient_checkpointing = False
-        self.conv_pre = nn.Conv1d(latent, config.width, config.kernel, padding=config.kernel // 2)
-        if condition_channels:
-            self.cond = nn.Conv1d(condition_channels, config.width, 1)
-        self.norm = nn.LayerNorm(config.width, eps=1e-6)
-        self.blocks = nn.ModuleList(
-            ConvNeXtBlock(config.width, config.inner_width, config.kernel, 1.0 / config.blocks)
-            for _ in range(config.blocks)
-        )
-        self.final_norm = nn.LayerNorm(config.width, eps=1e-6)
         bins = config.fft_size // 2 + 1
-        self.head = nn.Linear(config.width, 4 * bins)
+        super().__init__(latent, condition_channels, config, 4 * bins)
+        self.config = config
+        self.refinements = config.refinements
         self.direct = nn.Conv1d(latent, bins, 1)
         self.source = HarmonicSource(config.rate_hz, config.hop)
         self.stft: Stft = Stft(config.fft_size, config.hop)
-        self.istft: InverseStft = InverseStft(config.fft_size, config.hop)
         self.register_buffer("smoothing", torch.tensor(SMOOTHING).view(1, 1, -1), persistent=False)
-        for module in self.modules():
-            if isinstance(module, nn.Conv1d | nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        self.draw_weights()
         with torch.no_grad():
             self.head.weight.mul_(0.1)
             # The phase starts as the source's: rotation by 1 + 0j.
@@ -72,16 +54,7 @@ class SourceIstftGenerator(nn.Module):
     def polar(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """z [B,latent,T] -> log magnitude, and unit phasor before refinement (real, imaginary): each [B,F,T],
         float32."""
-        x = self.conv_pre(z)
-        if condition is not None:
-            x = x + self.cond(condition)
-        x = self.norm(x.transpose(1, 2)).transpose(1, 2)
-        for block in self.blocks:
-            if self.gradient_checkpointing and torch.is_grad_enabled():
-                x = checkpoint(block, x, use_reentrant=False)
-            else:
-                x = block(x)
-        h = self.head(self.final_norm(x.transpose(1, 2))).float().transpose(1, 2)
+        h = self.frames(z, condition)
         log_magnitude, comb, turn_real, turn_imaginary = h.chunk(4, dim=1)
         with torch.autocast(z.device.type, enabled=False):
             real, imaginary = self.stft(self.source(*self.pitch(z)))
@@ -109,6 +82,5 @@ class SourceIstftGenerator(nn.Module):
 
     def use_matrix_transform(self) -> None:
         """Swaps the Fourier transforms for their matrices (for export)."""
-        device = self.istft.window.device
-        self.istft = InverseStftByMatrix(self.istft.fft_size, self.istft.hop).to(device)
-        self.stft = StftByMatrix(self.stft.fft_size, self.stft.hop).to(device)
+        super().use_matrix_transform()
+        self.stft = StftByMatrix(self.stft.fft_size, self.stft.hop).to(self.istft.window.device)

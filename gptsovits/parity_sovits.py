@@ -222,14 +222,14 @@ def _training_step(vectors: VectorSet, network: Synthesizer, discriminators: Dis
     mel_wave = to_mel(out.wave)
 
     loss_d = discriminator_loss(*discriminators.compare(real, out.wave.detach()))
-    loss_d.backward()  # type: ignore[no-untyped-call]
+    loss_d.backward()
     norm_d = _gradient_norm(discriminators)
     discriminators.requires_grad_(False)
     on_real, on_fake = discriminators.compare(real, out.wave)
     loss_g, loss_f = generator_loss(on_fake), feature_matching_loss(on_real, on_fake)
     loss_m = mel_loss(mel_target, mel_wave)
     loss_k = kl_loss(out.z_p, out.posterior.log_std, out.prior.mean, out.prior.log_std, out.mask)
-    (loss_g + loss_f + loss_m + loss_k).backward()  # type: ignore[no-untyped-call]
+    (loss_g + loss_f + loss_m + loss_k).backward()
     codebook = torch.zeros(())
     losses = torch.stack([loss_d, loss_g, loss_f, loss_m, codebook, loss_k]).detach()
     return _Step(out.wave.detach(), mel_target, mel_wave.detach(), losses, norm_d, _gradient_norm(network))

@@ -23,8 +23,8 @@ def _split(module: nn.Module) -> None:
     module.weight_v = nn.Parameter(weight.detach().clone())
 
 
-class WeightNormConv1d(nn.Conv1d):
-    """``nn.Conv1d`` with parameters weight_g [out,1,1] and weight_v [out,in/groups,kernel] in place of weight."""
+class _WeightNorm(nn.Module):
+    """What the normed layers share; stands before the plain layer among the bases."""
 
     weight_g: nn.Parameter
     weight_v: nn.Parameter
@@ -32,36 +32,26 @@ class WeightNormConv1d(nn.Conv1d):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         _split(self)
+
+
+class WeightNormConv1d(_WeightNorm, nn.Conv1d):
+    """``nn.Conv1d`` with parameters weight_g [out,1,1] and weight_v [out,in/groups,kernel] in place of weight."""
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B,in,T] -> [B,out,T']."""
         return self._conv_forward(x, torch._weight_norm(self.weight_v, self.weight_g, 0), self.bias)
 
 
-class WeightNormConv2d(nn.Conv2d):
+class WeightNormConv2d(_WeightNorm, nn.Conv2d):
     """``nn.Conv2d`` with parameters weight_g and weight_v in place of weight."""
-
-    weight_g: nn.Parameter
-    weight_v: nn.Parameter
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        _split(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B,in,H,W] -> [B,out,H',W']."""
         return self._conv_forward(x, torch._weight_norm(self.weight_v, self.weight_g, 0), self.bias)
 
 
-class WeightNormConvTranspose1d(nn.ConvTranspose1d):
+class WeightNormConvTranspose1d(_WeightNorm, nn.ConvTranspose1d):
     """``nn.ConvTranspose1d``; weight_g [in,1,1]: the first dimension of a transposed kernel is the input channel."""
-
-    weight_g: nn.Parameter
-    weight_v: nn.Parameter
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        _split(self)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """x [B,in,T] -> [B,out,T*stride] for the paddings used here."""

@@ -18,7 +18,7 @@ from gptsovits.base_networks import load_bert
 from text.phonemes import Phonemes
 
 _FIRST, _LAST, _UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
-_LAYER = -3
+LAYER = -3
 """Third layer from the end, as the official weights were trained with."""
 
 
@@ -48,7 +48,7 @@ class BertFeatures:
                 # One token a character, so that nothing is merged into words or dropped.
                 tokens = (_FIRST, *segment.normalized, _LAST)
                 ids = [self._ids.get(token, self._ids[_UNKNOWN]) for token in tokens]
-                states = self._network(torch.tensor([ids], device=self._device)).hidden_states[_LAYER]
+                states = self._network(torch.tensor([ids], device=self._device)).hidden_states[LAYER]
                 characters = states[0, 1:-1].float().cpu().numpy()
                 part = np.repeat(characters, segment.word2ph, axis=0).T
             parts.append(part)

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -19,28 +19,32 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
-from core.base import Base
+from core.base import BERT, Base
 from core.digests import digest_file
 from core.errors import CheckFailedError
-from gptsovits.base_networks import load_content_encoder, load_synthesizer, load_text_to_semantic
+from gptsovits.base_networks import load_bert, load_content_encoder, load_synthesizer, load_text_to_semantic
 from gptsovits.checkpoints import read_state_dict
 from gptsovits.configuration import SourceIstftConfig
 from gptsovits.ge2e import load_ge2e
 from gptsovits.synthesizer import Synthesizer
 from gptsovits.text_to_semantic import TextToSemantic
-from inference.exported_base import AcousticShape, ExportedBase, write_export
+from inference.characters import PROJECTION
+from inference.exported_base import EXPORT_VERSION, AcousticShape, ExportedBase, write_export
 from inference.t2s_slots import T2SShape
 from text.recognition import CLASSES
 from training.export import acoustic_graphs as graphs
+from training.export.character_graph import character_graph, character_tokens
 from training.export.context import context_frames
 from training.export.parity import ExportParity, compare_export
-from training.export.quantise import quantise_t2s
+from training.export.quantise import quantise
 from training.export.t2s_graph import build_t2s_graph, lora_names
 from training.export.two_dimensional import to_two_dimensional
 
+if TYPE_CHECKING:
+    from transformers import BertModel
+
 MAX_POSITIONS = 2048
 RECOGNISER = "recogniser"
-EXPORT_VERSION = "1"
 
 Report = Callable[[str], None]
 
@@ -53,6 +57,7 @@ class Networks:
     synthesizer: Synthesizer
     content: nn.Module
     recogniser: nn.Linear | None
+    bert: BertModel | None = None
 
 
 def load_networks(base: Base, weights_root: Path | None = None) -> Networks:
@@ -63,10 +68,11 @@ def load_networks(base: Base, weights_root: Path | None = None) -> Networks:
         head = nn.Linear(state["weight"].shape[1], state["weight"].shape[0])
         head.load_state_dict({name: tensor.float() for name, tensor in state.items()})
     return Networks(
-        load_text_to_semantic(base, weights_root).float().eval(),
-        load_synthesizer(base, weights_root).float().eval().fold(),
-        load_content_encoder(base, weights_root).float().eval(),
+        load_text_to_semantic(base, weights_root).eval(),
+        load_synthesizer(base, weights_root).eval().fold(),
+        load_content_encoder(base, weights_root),
         head,
+        load_bert(base, weights_root) if base.has(BERT) else None,
     )
 
 
@@ -81,9 +87,11 @@ def export_base(
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".export-", dir=target.parent))
     try:
-        exported = _write(base, networks, folder, int8, report)
+        exported = _write(base, networks, folder, int8, report, weights_root)
         report("comparing with the torch networks")
-        parity = compare_export(exported, networks.t2s, networks.synthesizer, networks.content, networks.recogniser)
+        parity = compare_export(
+            exported, networks.t2s, networks.synthesizer, networks.content, networks.recogniser, networks.bert
+        )
         (folder / "parity.json").write_text(json.dumps(parity.to_json(), indent=2) + "\n", encoding="utf-8")
         parity.require()
         if target.exists():
@@ -96,7 +104,9 @@ def export_base(
     return parity
 
 
-def _write(base: Base, networks: Networks, folder: Path, int8: bool, report: Report) -> ExportedBase:
+def _write(
+    base: Base, networks: Networks, folder: Path, int8: bool, report: Report, weights_root: Path | None
+) -> ExportedBase:
     synthesizer, config = networks.synthesizer, networks.synthesizer.config
     files: dict[str, dict[str, dict[str, str]]] = {}
     metadata = {"timbre.base": base.name, "timbre.base_digest": base.digest, "timbre.export_version": EXPORT_VERSION}
@@ -112,7 +122,7 @@ def _write(base: Base, networks: Networks, folder: Path, int8: bool, report: Rep
     model = build_t2s_graph(networks.t2s.config, parameters, max_positions=MAX_POSITIONS)
     fp32 = keep("t2s", model)
     if int8:
-        keep("t2s", quantise_t2s(fp32), "int8")
+        keep("t2s", quantise(fp32), "int8")
     adaptable: dict[str, Any] = {}
     weights = {name: tensor.detach().numpy() for name, tensor in synthesizer.named_parameters() if tensor.ndim >= 2}
     for name, model in _acoustic_models(synthesizer, report):
@@ -128,9 +138,19 @@ def _write(base: Base, networks: Networks, folder: Path, int8: bool, report: Rep
     keep("speaker", graphs.trace(
         graphs.SpeakerGraph(load_ge2e()), (torch.rand(3, 160, 40),), ("mels",), ("embedding",), {"mels": {0: "B"}}
     ))  # fmt: skip
-    save_file({name: array for name, array in adaptable.items() if _may_adapt(name)}, folder / "weights.safetensors")
     weights_file = folder / "weights.safetensors"
+    save_file({name: array for name, array in adaptable.items() if _may_adapt(name)}, weights_file)
     files["weights"] = {"fp32": {"file": weights_file.name, "sha256": digest_file(weights_file)}}
+    if networks.bert is not None and networks.t2s.bert_proj is not None:
+        report("character vectors")
+        bert = keep("bert", character_graph(networks.bert))
+        if int8:
+            keep("bert", quantise(bert), "int8")
+        tokens, projection = folder / "bert_tokens.json", folder / "bert_projection.safetensors"
+        tokens.write_text(json.dumps(character_tokens(base, weights_root), ensure_ascii=False), encoding="utf-8")
+        save_file({PROJECTION: parameters[PROJECTION].copy()}, projection)
+        for path in (tokens, projection):
+            files[path.stem] = {"fp32": {"file": path.name, "sha256": digest_file(path)}}
     exported = ExportedBase(
         folder=folder, name=base.name, digest=base.digest, rate_hz=base.rate_hz, hop=base.hop, fft_size=base.fft,
         codes_hz=base.codes_hz, languages=base.languages, speaker_encoder=base.speaker_encoder, bert=base.bert,
@@ -138,10 +158,12 @@ def _write(base: Base, networks: Networks, folder: Path, int8: bool, report: Rep
         acoustic=AcousticShape(
             latent=config.latent_channels, condition=config.condition_channels, speaker_width=config.speaker_width,
             spectrum_bins=config.spectrum_bins, generator_context_frames=context_frames(synthesizer),
-            generator_stateful=isinstance(config.generator, SourceIstftConfig),
+            source_fft_size=config.generator.fft_size if isinstance(config.generator, SourceIstftConfig) else 0,
+            refinements=config.generator.refinements if isinstance(config.generator, SourceIstftConfig) else 0,
         ),
         recogniser_classes=CLASSES if networks.recogniser is not None else (),
-        graphs=files,
+        graphs=files, speaking=base.speaking,
+        bert_width=networks.t2s.config.bert_width,
     )  # fmt: skip
     write_export(exported)
     return exported
@@ -179,9 +201,11 @@ def _acoustic_models(network: Synthesizer, report: Report) -> list[tuple[str, on
         {"features": {2: "T"}},
     )))  # fmt: skip
     report("generator")
+    source = isinstance(config.generator, SourceIstftConfig)
     models.append(("generator", graphs.trace(
-        graphs.GeneratorGraph(network), (torch.randn(1, latent, 30), condition), ("z", "condition"), ("wave",),
-        {"z": {2: "T"}},
+        graphs.SourceGraph(network) if source else graphs.GeneratorGraph(network),
+        (torch.randn(1, latent, 30), condition), ("z", "condition"),
+        ("spectrum", "voicing", "f0_hz") if source else ("wave",), {"z": {2: "T"}},
     )))  # fmt: skip
     return models
 

@@ -1,4 +1,4 @@
-"""int8 weights for the text-to-semantic graph."""
+"""int8 weights for graphs of matrix products."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 
 
-def quantise_t2s(fp32: Path) -> onnx.ModelProto:
+def quantise(fp32: Path) -> onnx.ModelProto:
     """Dynamic int8, per channel, signed: measured 1.8 to 2.5 times faster than per tensor. LoRA products stay
     float32.
     """

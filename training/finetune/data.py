@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from core.errors import InfrastructureError, InputError
 from training.shards import FOLDER, Tensors, read_shards
 
 EXTRACT_FILE = "extract.json"
+Item = TypeVar("Item")
+
 _REMEDY = "run stage 2 again: timbre extract VOICE --rebuild"
 
 
@@ -118,6 +120,13 @@ class Draws:
     def torch_seed(self, step: int, place: int) -> int:
         """Seed of torch's draws (noise, dropout) for the rows from `place` on of a step."""
         return int(np.random.SeedSequence((self.seed, self.purpose, 1 << 21, step, place)).generate_state(1)[0])
+
+
+def evenly(items: Sequence[Item], count: int) -> list[Item]:
+    """`count` items, evenly spread over all of them; all when there are fewer."""
+    if count <= 0:
+        return []
+    return list(items[:: max(1, len(items) // count)])[:count]
 
 
 def pad_rows(rows: Sequence[Tensor]) -> Tensor:

@@ -56,6 +56,10 @@ class Task(Protocol):
         """Terms over the held-out slices, the same draws every time; {} without any. "total" decides."""
         ...
 
+    def recite(self) -> dict[str, float]:
+        """The same terms over slices that were trained on, about as many and looked at in the same way; {} without."""
+        ...
+
     def use_checkpointing(self, enabled: bool) -> None:
         """Recompute activations in the backward pass."""
         ...
@@ -205,8 +209,9 @@ class Loop:
         state.history.append(entry)
         state.sums, state.counted = {}, 0
         loss = found.get("total")
-        if loss is None:
+        if loss is None or not self.recipe.early_stopping:
             state.best, state.best_step = self._adapter(best=True), state.step
+            state.best_loss = float("inf") if loss is None else loss
         elif loss < state.best_loss:
             state.best, state.best_step = self._adapter(best=True), state.step
             state.best_loss, state.bad_looks = loss, 0
@@ -217,7 +222,7 @@ class Loop:
     def _decide(self) -> None:
         """After a step: stop, save, go on."""
         state, recipe, group = self.state, self.recipe, self.environment.group
-        stopping = state.bad_looks >= recipe.patience and state.step >= recipe.min_steps
+        stopping = recipe.early_stopping and state.bad_looks >= recipe.patience and state.step >= recipe.min_steps
         # Processes have clocks of their own: the first one's counts.
         late = bool(group.agree(state.seconds >= self.environment.seconds))
         if state.step >= recipe.max_steps:

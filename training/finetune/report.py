@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.atomic import write_json
+from training.finetune.memorisation import Retained
 
 SCHEMA = 1
 TRAINING_FILE = "training.json"
@@ -21,6 +22,7 @@ class NetworkReport:
     """One network's run. parameters: values of the adapter by group; seconds: of training, over all restarts.
 
     peak_mib: of memory (the GPU's where there is one). rows, checkpointing, fallbacks: the memory plan at the end.
+    retained: what it learnt, None without held-out slices.
     """
 
     name: str
@@ -36,6 +38,7 @@ class NetworkReport:
     parameters: Mapping[str, int]
     adapter_bytes: int
     peak_mib: float
+    retained: Retained | None = None
 
     def held_out(self, step: int) -> float | None:
         """Held-out loss at the look of that step."""
@@ -62,6 +65,7 @@ class NetworkReport:
             "trainable_parameters": {**self.parameters, "total": sum(self.parameters.values())},
             "adapter_bytes": self.adapter_bytes,
             "peak_memory_mib": round(self.peak_mib, 1),
+            "retained": None if self.retained is None else self.retained.plain(),
             "history": list(self.history),
         }
 
@@ -74,12 +78,24 @@ def write_training(
         "schema": SCHEMA,
         **voice,
         "recipe": dict(settings),
+        **learnt(reports),
         "networks": {report.name: report.plain() for report in reports},
     }
     write_json(folder / TRAINING_FILE, content)
     draw_curves(folder, reports)
     write_events(folder / EVENTS, reports)
     return content
+
+
+def learnt(reports: Sequence[NetworkReport]) -> dict[str, float | None]:
+    """The two figures that stage 4 gates: the larger memorisation, and the held-out loss of the network that learnt
+    more (one of the two may rightly stay as the base has it).
+    """
+    known = [report.retained for report in reports if report.retained is not None]
+    return {
+        "memorisation": round(max(item.memorisation for item in known), 6) if known else None,
+        "held_out_loss": round(min(item.held_out_loss for item in known), 6) if known else None,
+    }
 
 
 def draw_curves(folder: Path, reports: Sequence[NetworkReport]) -> None:

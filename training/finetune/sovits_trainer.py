@@ -20,7 +20,7 @@ from gptsovits.losses import kl_loss
 from gptsovits.masking import random_starts, sequence_mask, slice_rows
 from gptsovits.synthesizer import Synthesizer
 from training.finetune.acoustic_losses import reconstruction_for
-from training.finetune.data import Draws, VoiceData, pad_rows
+from training.finetune.data import Draws, VoiceData, evenly, pad_rows
 from training.finetune.voice_condition import Known, posterior_of
 from training.lora import network_of, trainable
 
@@ -85,6 +85,7 @@ class AcousticTask:
         self._training = [posterior_of(network, row, condition, device) for row in data.training]
         self._held_out = [posterior_of(network, row, condition, device) for row in data.held_out[::stride]]
         self._held_out = self._held_out[:_VALIDATION_ROWS]
+        self._trained_on = evenly(self._training, len(self._held_out))
         self.draws = Draws(len(self._training), seed, PURPOSE)
         config = network.config
         self.reconstruction = reconstruction_for(config, weights.mel).to(device)
@@ -115,8 +116,15 @@ class AcousticTask:
 
     def validate(self) -> dict[str, float]:
         """The same terms over the held-out slices: fixed noise, pieces at fixed places."""
+        return self._look_at(self._held_out)
+
+    def recite(self) -> dict[str, float]:
+        """The same over slices that were trained on."""
+        return self._look_at(self._trained_on)
+
+    def _look_at(self, rows: Sequence[Known]) -> dict[str, float]:
         sums: dict[str, float] = {}
-        for number, row in enumerate(self._held_out):
+        for number, row in enumerate(rows):
             batch = collate([row], self.device)
             generator = torch.Generator().manual_seed(number)
             noise = torch.randn(batch.mean.shape, generator=generator).to(self.device)
@@ -125,7 +133,7 @@ class AcousticTask:
                 starts = torch.tensor([span * (2 * piece + 1) // (2 * _VALIDATION_PIECES)], device=self.device)
                 for name, value in self._terms(batch, starts, noise, spoken=False, judged=None).items():
                     sums[name] = sums.get(name, 0.0) + float(value)
-        count = len(self._held_out) * _VALIDATION_PIECES
+        count = len(rows) * _VALIDATION_PIECES
         return {name: value / count for name, value in sums.items()}
 
     def _terms(

@@ -14,7 +14,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 
 from gptsovits.text_to_semantic import T2SBatch, TextToSemantic, code_targets
-from training.finetune.data import Draws, Row, VoiceData, pad_rows
+from training.finetune.data import Draws, Row, VoiceData, evenly, pad_rows
 from training.lora import network_of, trainable
 
 JOIN_SHARE = 0.5
@@ -64,6 +64,8 @@ class TextToSemanticTask:
         self.draws = Draws(len(data.training), seed, PURPOSE)
         stride = max(1, len(data.held_out) // _VALIDATION_ROWS)
         self._held_out = data.held_out[::stride][:_VALIDATION_ROWS]
+        others = [row for row in data.training if row.id != data.prompt.id]
+        self._trained_on = evenly(others, len(self._held_out))
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """What is trained, by name."""
@@ -98,8 +100,15 @@ class TextToSemanticTask:
 
     def validate(self) -> dict[str, float]:
         """Nats per held-out code after the prompt."""
+        return self._terms(self._held_out)
+
+    def recite(self) -> dict[str, float]:
+        """Nats per code of slices that were trained on, after the prompt as well."""
+        return self._terms(self._trained_on)
+
+    def _terms(self, rows: Sequence[Row]) -> dict[str, float]:
         nats = right = count = 0.0
-        for row in self._held_out:
+        for row in rows:
             batch = collate([joined(self.data.prompt, row)], self.device)
             before = len(self.data.prompt.codes)
             logits = self.network(batch)[0, before:].float()

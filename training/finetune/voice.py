@@ -32,6 +32,7 @@ from gptsovits.base_networks import load_discriminators, load_synthesizer, load_
 from training.finetune.checkpoint import State
 from training.finetune.data import VoiceData, load_voice_data
 from training.finetune.loop import Environment, Loop, Task
+from training.finetune.memorisation import Retained, what_was_retained
 from training.finetune.parallel import Group
 from training.finetune.precision import Precision, choose_checkpointing, choose_precision
 from training.finetune.report import NetworkReport, write_training
@@ -92,6 +93,9 @@ class Finetuning:
             "speaker": (mean / mean.norm().clamp(min=1e-9)).numpy().astype(np.float32),
             "rate": np.array(data.rate, np.float32),
         }
+        if prompt.bert is not None:
+            # The engine projects them; half precision is what stage 2 keeps.
+            tensors["bert"] = prompt.bert.numpy().astype(np.float16)
         save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, self.output / PROMPT_TENSORS)
         about = {"slice": prompt.id, **{key: data.about[key] for key in ("text", "language", "reason")}}
         write_json(self.output / PROMPT_FILE, about)
@@ -157,16 +161,18 @@ class _Job:
                 self.group, self.precision, checkpoint, recompute, limit_s, shown, job.cancel, job.log
             )
             state = Loop(task, recipe, environment).run()
+        retained = what_was_retained(task, model, self.precision)
         size = save_adapter(model, job.output / folder) if self.group.first else 0
-        return _report(task.name, state, recipe, parameter_counts(model), size, _peak(self.group.device))
+        return _report(task.name, state, recipe, parameter_counts(model), size, _peak(self.group.device), retained)
 
 
 def _report(
-    name: str, state: State, recipe: FinetuneRecipe, parameters: Mapping[str, int], size: int, peak: float
+    name: str, state: State, recipe: FinetuneRecipe, parameters: Mapping[str, int], size: int, peak: float,
+    retained: Retained | None,
 ) -> NetworkReport:
     return NetworkReport(
         name, state.step, state.best_step, state.ended, state.history, state.seconds, recipe.batch * recipe.accumulate,
-        state.rows, state.checkpointing, state.fallbacks, parameters, size, peak,
+        state.rows, state.checkpointing, state.fallbacks, parameters, size, peak, retained,
     )  # fmt: skip
 
 

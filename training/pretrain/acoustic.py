@@ -17,12 +17,13 @@ import numpy as np
 import torch
 
 from gptsovits.configuration import SynthesizerConfig
+from gptsovits.generator_source_istft import PITCH_CHANNELS
 from training.pretrain.acoustic_data import SegmentSampler, sample_waves
 from training.pretrain.autoencoder import Autoencoder, AutoencoderLoss, LossWeights
 from training.pretrain.checkpointing import AveragedWeights, Clock, WeightAverage, load_checkpoint, save_checkpoint
 from training.pretrain.copy_quality import copy_quality, evaluation_waves
 from training.pretrain.corpus import Corpus
-from training.pretrain.latent_basis import PITCH_CHANNELS, fit_basis, start_from_basis
+from training.pretrain.latent_basis import fit_basis, start_from_basis
 from training.pretrain.pitch import PitchTracks
 
 BASIS_CLIPS = 600

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from gptsovits.configuration import SourceIstftConfig, SynthesizerConfig
-from gptsovits.generator_source_istft import SourceIstftGenerator
+from gptsovits.generator_source_istft import PITCH_CHANNELS, SourceIstftGenerator
 from gptsovits.posterior_encoder import Posterior, PosteriorEncoder
 from gptsovits.spectrogram import Spectrogram, SpectrogramConfig
 from training.pretrain.acoustic_data import SegmentBatch
-from training.pretrain.latent_basis import PITCH_CHANNELS, POSTERIOR_LOG_STD, bin_weights
+from training.pretrain.latent_basis import POSTERIOR_LOG_STD, bin_weights
 from training.pretrain.spectral_losses import MultiResolutionMel, log_magnitude_loss, pitch_loss
 
 PITCH_NOISE = 0.02

@@ -166,7 +166,7 @@ class ContentTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = nn.utils.clip_grad_norm_(self.encoder.parameters(), self.config.clip_norm)
         self.optimizer.step()
         return float(norm)

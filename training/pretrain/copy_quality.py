@@ -33,7 +33,7 @@ def copy_quality(copy: Callable[[Floats], Floats], waves: Sequence[Floats]) -> d
         from pesq import pesq
         from pystoi import stoi
     except ImportError as error:  # pragma: no cover - depends on the installation
-        raise ConfigurationError("pesq or pystoi is not installed", remedy="pip install 'timbre[evaluate]'") from error
+        raise ConfigurationError("pesq or pystoi is not installed", remedy="pip install 'timbre[train]'") from error
     rows = []
     for wave in waves:
         made = copy(wave)

@@ -77,7 +77,7 @@ def _pyplot() -> Any:
     try:
         import matplotlib
     except ImportError as error:  # pragma: no cover - depends on the installation
-        raise ConfigurationError("matplotlib is not installed", remedy="pip install 'timbre[pretrain]'") from error
+        raise ConfigurationError("matplotlib is not installed", remedy="pip install 'timbre[train]'") from error
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

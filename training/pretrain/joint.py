@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gptsovits.configuration import SourceIstftConfig, SynthesizerConfig
+from gptsovits.generator_source_istft import PITCH_CHANNELS
 from gptsovits.losses import kl_loss
 from gptsovits.masking import random_starts, sequence_mask, slice_rows
 from gptsovits.posterior_encoder import LOG_FLOOR
@@ -28,7 +29,8 @@ from gptsovits.synthesizer import Reference, Synthesizer
 from training.pretrain.autoencoder import PITCH_NOISE, noisy
 from training.pretrain.checkpointing import AveragedWeights, Clock, WeightAverage, load_checkpoint, save_checkpoint
 from training.pretrain.joint_data import SentenceBatch, SentenceSampler
-from training.pretrain.latent_basis import PITCH_CHANNELS, POSTERIOR_LOG_STD, bin_weights
+from training.pretrain.joint_guides import Heard, TextGuide
+from training.pretrain.latent_basis import POSTERIOR_LOG_STD, bin_weights
 from training.pretrain.spectral_losses import MultiResolutionMel, log_magnitude_loss
 
 
@@ -36,7 +38,8 @@ from training.pretrain.spectral_losses import MultiResolutionMel, log_magnitude_
 class JointSettings:
     """Settings of the second half. Minutes count training over all restarts, without measuring.
 
-    spoken_weight: of `JointLoss.spoken_term`. widest_spread: the generator hears latents drawn with up to this share
+    spoken_weight: of `JointLoss.spoken_term`. guide_weight, heard_weight: of the teachers in joint_guides.py.
+    widest_spread: the generator hears latents drawn with up to this share
     of the prior's spread.
     """
 
@@ -50,6 +53,8 @@ class JointSettings:
     generator_every: int = 2
     segment_frames: int = 32
     spoken_weight: float = 1.0
+    guide_weight: float = 0.0
+    heard_weight: float = 0.0
     widest_spread: float = 0.3
     clip_norm: float = 2.0
     average_decay: float = 0.998
@@ -99,9 +104,13 @@ def start_from_classes(model: Synthesizer, of_classes: Synthesizer, shares: Tens
 class JointLoss:
     """Terms of the second half; holds what needs no training."""
 
-    def __init__(self, config: SynthesizerConfig, settings: JointSettings, device: torch.device) -> None:
+    def __init__(
+        self, config: SynthesizerConfig, settings: JointSettings, device: torch.device,
+        guide: TextGuide | None = None, heard: Heard | None = None,
+    ) -> None:
         assert isinstance(config.generator, SourceIstftConfig)
         self.settings, self.generator, self.hop = settings, config.generator, config.hop
+        self.guide, self.heard = guide, None if heard is None else heard.to(device)
         self.spectrogram = Spectrogram(
             SpectrogramConfig(config.rate_hz, config.fft_size, config.hop, config.fft_size)
         ).to(device)
@@ -145,15 +154,23 @@ class JointLoss:
             expected = model.flow.inverse(prior.mean, mask, condition).float()
         terms["spoken"] = self.spoken_term(model, expected, spectrum, mask)
         terms["total"] = terms["kl"] + self.settings.spoken_weight * terms["spoken"]
+        if self.guide is not None:
+            terms["guide"] = self.guide.loss(batch.places, phone_mask)
+            terms["total"] = terms["total"] + self.settings.guide_weight * terms["guide"]
         if with_generator:
-            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
-                spread = torch.rand(len(mask), 1, 1, device=device) * self.settings.widest_spread
-                drawn = prior.mean + torch.randn_like(prior.mean) * torch.exp(prior_log_std) * spread
-                spoken = model.flow.inverse(drawn, mask, condition).float()
-                # Pitch as recorded: the wave to compare with has it.
-                spoken = torch.cat([mean[:, :PITCH_CHANNELS], spoken[:, PITCH_CHANNELS:]], dim=1)
+            if self.heard is None:
+                with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+                    spread = torch.rand(len(mask), 1, 1, device=device) * self.settings.widest_spread
+                    drawn = prior.mean + torch.randn_like(prior.mean) * torch.exp(prior_log_std) * spread
+                    spoken = model.flow.inverse(drawn, mask, condition).float()
+            else:
+                spoken = noisy(expected)  # with its gradient: what is heard teaches the prior too
+            # Pitch as recorded: the wave to compare with has it.
+            spoken = torch.cat([mean[:, :PITCH_CHANNELS], spoken[:, PITCH_CHANNELS:]], dim=1)
             terms |= self.generator_terms(model, batch, z.detach(), spoken, condition.detach())
             terms["total"] = terms["total"] + terms["magnitude"] + terms["wave"]
+            if self.heard is not None:
+                terms["total"] = terms["total"] + self.settings.heard_weight * terms["heard"]
         return terms
 
     def spoken_term(self, model: Synthesizer, latent: Tensor, spectrum: Tensor, mask: Tensor) -> Tensor:
@@ -162,7 +179,7 @@ class JointLoss:
         The KL divergence treats all channels alike, loud formants and the last principal component; this does not.
         latent [B,C,T], spectrum [B,F,T], mask [B,1,T].
         """
-        weight, bias = model.dec.direct.weight.detach(), model.dec.direct.bias.detach()  # type: ignore[union-attr]
+        weight, bias = model.dec.direct.weight.detach(), model.dec.direct.bias.detach()  # type: ignore[union-attr,operator]
         found = functional.conv1d(latent, weight, bias)
         error = (found - torch.log(spectrum + LOG_FLOOR)).abs() * self.importance.view(1, -1, 1) * mask
         return error.sum() / (mask.sum() * spectrum.shape[1]).clamp(min=1.0)
@@ -173,16 +190,20 @@ class JointLoss:
         """Spectral losses of a slice of each row, decoded from both kinds of latent [B,C,T]; condition [B,G,1]."""
         size = min(self.settings.segment_frames, copied.shape[2])
         starts = random_starts(batch.lengths, size)
-        half = torch.rand(len(starts), 1, 1, device=copied.device) < 0.5
+        # Copies are learned in the first half; with a teacher of hearing, most rows are spoken ones.
+        half = torch.rand(len(starts), 1, 1, device=copied.device) < (0.5 if self.heard is None else 0.25)
         z = torch.where(half, slice_rows(copied, starts, size), slice_rows(spoken, starts, size))
         target = slice_rows(batch.wave, starts * self.hop, size * self.hop)
         with torch.autocast(z.device.type, torch.bfloat16):
             log_magnitude, real, imaginary = model.dec.polar(z, condition)  # type: ignore[operator]
         wave = model.dec.synthesise(log_magnitude, real, imaginary, 0)  # type: ignore[operator]
-        return {
+        terms = {
             "magnitude": log_magnitude_loss(log_magnitude, self.spectrogram(target), self.importance),
             "wave": self.mels(wave, target),
         }
+        if self.heard is not None:
+            terms["heard"] = self.heard(wave, target)
+        return terms
 
 
 def parameter_groups(model: Synthesizer, settings: JointSettings) -> list[dict[str, Any]]:
@@ -207,7 +228,7 @@ def share_at(settings: JointSettings, clock: Clock) -> float:
 def train_joint(
     model: Synthesizer, sampler: SentenceSampler, folder: Path, settings: JointSettings, device: torch.device,
     report: Callable[[str], None] = lambda line: None, measure: Callable[[Synthesizer], dict[str, float]] | None = None,
-    name: str = "joint",
+    name: str = "joint", heard: Heard | None = None,
 ) -> Path:
     """Train ``model`` in place until the minutes are used up, resuming from ``folder/name.pt``; ends with the
     average."""
@@ -220,7 +241,8 @@ def train_joint(
     average, clock = WeightAverage(model, settings.average_decay), Clock()
     if path.is_file():
         clock, _ = load_checkpoint(path, model, {"joint": optimizer}, average)
-    loss_of = JointLoss(model.config, settings, device)
+    guide = TextGuide(model) if settings.guide_weight > 0 else None
+    loss_of = JointLoss(model.config, settings, device, guide, heard)
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     saved = told = clock.minutes
@@ -239,9 +261,9 @@ def train_joint(
         if torch.isfinite(norm):
             optimizer.step()
         average.update(model)
-        for name, value in terms.items():
-            sums[name] = sums.get(name, 0.0) + float(value.detach())
-            counts[name] = counts.get(name, 0) + 1
+        for term, value in terms.items():
+            sums[term] = sums.get(term, 0.0) + float(value.detach())
+            counts[term] = counts.get(term, 0) + 1
         clock.step += 1
         clock.minutes += (time.monotonic() - began) / 60.0
         finished = clock.minutes >= settings.minutes
@@ -250,7 +272,7 @@ def train_joint(
             saved = clock.minutes
         if finished or clock.minutes - told >= settings.report_minutes:
             row: dict[str, Any] = {"step": clock.step, "minutes": round(clock.minutes, 2)}
-            row |= {name: round(sums[name] / counts[name], 4) for name in sums}
+            row |= {term: round(sums[term] / counts[term], 4) for term in sums}
             if measure is not None:
                 with AveragedWeights(model, average):
                     model.eval()
@@ -260,6 +282,8 @@ def train_joint(
                 log.write(json.dumps(row) + "\n")
             report(json.dumps(row))
             sums, counts, told = {}, {}, clock.minutes
+    if guide is not None:
+        guide.remove()
     model.load_state_dict(average.state)
     model.eval()
     return path

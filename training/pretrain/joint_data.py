@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from core.errors import ConfigurationError
+from training.pretrain.alignment import Alignment
 from training.pretrain.corpus import Clip, Corpus
 from training.pretrain.pitch import HOP, PitchTracks, continuous
-from training.pretrain.semantic_data import Ids
+from training.pretrain.semantic_data import Ids, places_of
 from training.pretrain.speaker_vectors import SpeakerVectors
 
 REFERENCE_FRAMES = 150
@@ -26,7 +27,7 @@ class SentenceBatch:
 
     wave [B,1,T*hop]; lengths [B] frames; codes [B,1,T/2]; phones [B,P]; phone_lengths [B]; voiced, log_f0 [B,T];
     pitched [B]; reference [B,1,R*hop] of the same speaker, mostly another clip; reference_lengths [B] frames;
-    speaker [B,256] of it.
+    speaker [B,256] of it; places int64 [B,T]: index of the phone that sounds, -1 where that is not known.
     """
 
     wave: Tensor
@@ -40,6 +41,7 @@ class SentenceBatch:
     reference: Tensor
     reference_lengths: Tensor
     speaker: Tensor
+    places: Tensor
 
     def to(self, device: torch.device) -> SentenceBatch:
         """The same batch on another device."""
@@ -61,6 +63,7 @@ class SentenceSampler:
         self, corpus: Corpus, codes: Mapping[str, Ids], phones: Mapping[str, Ids], pitch: PitchTracks,
         speakers: SpeakerVectors, max_frames: int, seed: int, longest_s: float = 10.0,
         weights: Mapping[str, float] | None = None, split: str = "train",
+        alignments: Mapping[str, Alignment] | None = None,
     ) -> None:
         self.clips = [
             clip for clip in corpus.select(split=split)
@@ -70,6 +73,7 @@ class SentenceSampler:
             raise ConfigurationError("no training clip has codes and phones", remedy="timbre pretrain quantizer")
         self.corpus, self.codes, self.phones, self.pitch, self.speakers = corpus, codes, phones, pitch, speakers
         self.max_frames, self.seed = max_frames, seed
+        self._alignments, self._places = alignments or {}, dict[str, Ids]()
         shares = np.array([(weights or {}).get(source_of(clip), 1.0) for clip in self.clips])
         self._chances = shares / shares.sum()
         self._by_speaker: dict[str, list[Clip]] = {}
@@ -79,6 +83,14 @@ class SentenceSampler:
     def frames_of(self, clip: Clip) -> int:
         """Frames that both wave and codes cover; even."""
         return min(clip.samples // HOP // 2, len(self.codes[clip.id])) * 2
+
+    def places(self, clip: Clip) -> Ids:
+        """For each code of a clip the index of its phone, -1 where text and alignment disagree or there is none."""
+        if clip.id not in self._places:
+            alignment, count = self._alignments.get(clip.id), len(self.codes[clip.id])
+            found = None if alignment is None else places_of(alignment, self.phones[clip.id], count)
+            self._places[clip.id] = np.full(count, -1, np.int16) if found is None else found
+        return self._places[clip.id]
 
     def draw(self, step: int) -> list[Clip]:
         """Clips of a step."""
@@ -105,12 +117,14 @@ class SentenceSampler:
         wave = np.zeros((count, 1, total * HOP), np.float32)
         codes = np.zeros((count, 1, total // 2), np.int64)
         voiced, log_f0 = np.zeros((count, total), np.float32), np.zeros((count, total), np.float32)
+        places = np.full((count, total), -1, np.int64)
         phones = np.zeros((count, max(len(self.phones[clip.id]) for clip in clips)), np.int64)
         reference = np.zeros((count, 1, REFERENCE_FRAMES * HOP), np.float32)
         reference_lengths, speaker, pitched = [], [], []
         for row, (clip, length) in enumerate(zip(clips, frames, strict=True)):
             wave[row, 0, : length * HOP] = self.corpus.waveform(clip)[: length * HOP]
             codes[row, 0, : length // 2] = self.codes[clip.id][: length // 2]
+            places[row, :length] = np.repeat(self.places(clip)[: length // 2], 2)
             f0 = self.pitch[clip.id][:length]
             voiced[row, : len(f0)] = f0 > 0
             log_f0[row, : len(f0)] = np.log(np.maximum(continuous(self.pitch[clip.id])[:length], 1.0))
@@ -126,7 +140,7 @@ class SentenceSampler:
             torch.from_numpy(wave), torch.tensor(frames), torch.from_numpy(codes), torch.from_numpy(phones),
             torch.tensor([len(self.phones[clip.id]) for clip in clips]), torch.from_numpy(voiced),
             torch.from_numpy(log_f0), torch.tensor(pitched), torch.from_numpy(reference),
-            torch.tensor(reference_lengths), torch.from_numpy(np.stack(speaker)),
+            torch.tensor(reference_lengths), torch.from_numpy(np.stack(speaker)), torch.from_numpy(places),
         )  # fmt: skip
 
     def _reference(self, clip: Clip, random: np.random.Generator) -> npt.NDArray[np.float32]:

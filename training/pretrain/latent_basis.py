@@ -58,13 +58,15 @@ def start_from_basis(posterior: PosteriorEncoder, generator: SourceIstftGenerato
     """Set both direct paths; the WaveNet's share of the mean starts at nothing, the posterior's spread at a
     constant."""
     latent = posterior.direct.out_channels
+    heard, shifts, spoken = posterior.direct.bias, posterior.proj.bias, generator.direct.bias
+    assert heard is not None and shifts is not None and spoken is not None
     posterior.direct.weight.zero_()
-    posterior.direct.bias.zero_()
+    heard.zero_()
     posterior.direct.weight[PITCH_CHANNELS:] = basis.analysis.unsqueeze(2)
-    posterior.direct.bias[PITCH_CHANNELS:] = -basis.analysis @ basis.mean
+    heard[PITCH_CHANNELS:] = -basis.analysis @ basis.mean
     posterior.proj.weight[PITCH_CHANNELS:].zero_()
-    posterior.proj.bias.zero_()
-    posterior.proj.bias[latent:] = POSTERIOR_LOG_STD
+    shifts.zero_()
+    shifts[latent:] = POSTERIOR_LOG_STD
     generator.direct.weight.zero_()
     generator.direct.weight[:, PITCH_CHANNELS:] = basis.synthesis.unsqueeze(2)
-    generator.direct.bias.copy_(basis.mean)
+    spoken.copy_(basis.mean)

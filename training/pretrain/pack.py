@@ -11,6 +11,7 @@ from core import base as base_module
 from core.base import Base, write_base
 from core.digests import digest_file
 from core.errors import ConfigurationError
+from core.speaking_defaults import SpeakingDefaults
 from core.weights import BaseFile, Licence
 from gptsovits.base_networks import checkpoint_of, half_precision
 from gptsovits.checkpoints import ACOUSTIC, TEXT_TO_SEMANTIC, Checkpoint, save_safetensors
@@ -24,6 +25,9 @@ from training.pretrain.content_network import ContentEncoder
 
 RECOGNISER = "recogniser"
 LARGEST_BYTES = 32_000_000
+
+NANO_SPEAKING = SpeakingDefaults(repetition_penalty=1.0, prompt_codes=False, noise_scale=0.3)
+"""As training.pretrain.speaking measures it. Prompt codes stay out until the codes continue a prompt well."""
 
 LICENCES = (
     ("text_to_semantic, acoustic, content_encoder, recogniser", "MIT", "trained by this project"),
@@ -102,6 +106,7 @@ def pack(work: Path, folder: Path, steps: str = "") -> Base:
         fft=config.fft_size,
         languages=("en",),
         speaker_encoder="ge2e",
+        speaking=NANO_SPEAKING,
     )
     write_base(base)
     return base

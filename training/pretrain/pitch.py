@@ -29,7 +29,7 @@ def track(wave: Floats) -> Floats:
         import parselmouth
     except ImportError as error:  # pragma: no cover - depends on the installation
         raise ConfigurationError(
-            "praat-parselmouth is not installed", remedy="pip install 'timbre[pretrain]'"
+            "praat-parselmouth is not installed", remedy="pip install 'timbre[train]'"
         ) from error
     frames = len(wave) // HOP
     if len(wave) < MIN_SECONDS * RATE_HZ:

@@ -117,7 +117,7 @@ def _pass(head: nn.Linear, optimizer: torch.optim.Optimizer, examples: Sequence[
             zero_infinity=True,
         )
         optimizer.zero_grad()
-        (loss / lengths.sum()).backward()  # type: ignore[no-untyped-call]
+        (loss / lengths.sum()).backward()
         optimizer.step()
 
 

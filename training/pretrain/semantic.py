@@ -31,7 +31,7 @@ CLASS_COUNT = len(CLASSES)
 @dataclass(frozen=True)
 class SemanticSettings:
     """Settings of both steps. max_positions: phones and codes of a batch, padding included. guide: weight of
-    AttentionGuide."""
+    AttentionGuide. code_drop: see CodeDrop."""
 
     max_positions: int = 3000
     learning_rate: float = 8e-4
@@ -44,6 +44,7 @@ class SemanticSettings:
     join_share: float = 0.3
     span_share: float = 0.0
     guide: float = 0.0
+    code_drop: float = 0.0
     checkpoint_minutes: float = 5.0
     report_minutes: float = 2.0
 
@@ -67,16 +68,17 @@ def class_shares(pairs: Iterable[tuple[Ids, Ids]], rows: int) -> torch.Tensor:
 
 @torch.no_grad()
 def start_from_follower(model: TextToSemantic, follower: TextToSemantic, shares: torch.Tensor) -> None:
-    """Copy the follower; code rows become mixtures of class rows, [rows,classes]; the end token keeps its row.
+    """Copy a network of K stand-ins; code rows become mixtures of its rows, shares [rows, K]; the end token keeps its
+    row.
 
-    A little noise tells codes of one class apart.
+    A little noise tells codes of one stand-in apart.
     """
-    state = follower.state_dict()
+    state, kinds = follower.state_dict(), shares.shape[1]
     for name in ("ar_audio_embedding.word_embeddings.weight", "ar_predict_layer.weight"):
         table = state[name]
-        mixed = shares.to(table) @ table[:CLASS_COUNT]
-        mixed = mixed + 0.1 * table.std() * torch.randn_like(mixed)
-        state[name] = torch.cat([mixed, table[CLASS_COUNT : CLASS_COUNT + 1]])
+        mixed = shares.to(table) @ table[:kinds]
+        mixed = mixed + 0.1 * table[:kinds].std() * torch.randn_like(mixed)
+        state[name] = torch.cat([mixed, table[kinds : kinds + 1]])
     model.load_state_dict(state)
 
 
@@ -91,7 +93,7 @@ class AttentionGuide:
         self._heads, self._head = model.config.heads, head
         self._seen: dict[int, torch.Tensor] = {}
         self._hooks = [
-            model.h.layers[index].self_attn.in_proj.register_forward_hook(self._keeper(index))  # type: ignore[union-attr,operator]
+            model.h.layers[index].self_attn.in_proj.register_forward_hook(self._keeper(index))  # type: ignore[union-attr]
             for index in layers
             if index < len(model.h.layers)
         ]
@@ -134,6 +136,27 @@ class AttentionGuide:
             hook.remove()
 
 
+class CodeDrop:
+    """Hides codes that were heard before, each with a chance of ``share``, while the network trains.
+
+    A code that cannot be copied from the past must come from the text; and when the network's own codes take the place
+    of the recorded ones, a wrong one weighs less.
+    """
+
+    def __init__(self, model: TextToSemantic, share: float) -> None:
+        self._share = share
+        self._hook = model.ar_audio_embedding.register_forward_hook(self._hide)
+
+    def _hide(self, module: torch.nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+        if not module.training:
+            return output
+        return output * (torch.rand(*output.shape[:-1], 1, device=output.device) >= self._share)
+
+    def remove(self) -> None:
+        """Take the hook off."""
+        self._hook.remove()
+
+
 def learning_rate_at(settings: SemanticSettings, clock: Clock) -> float:
     """Linear warm-up in steps, then a cosine in minutes down to ``final_share``."""
     warm = min(1.0, (clock.step + 1) / settings.warm_up_steps)
@@ -165,10 +188,11 @@ def batch_to(batch: T2SBatch, device: torch.device) -> T2SBatch:
 def train(
     model: TextToSemantic, examples: Sequence[Example], development: Sequence[Example], folder: Path, name: str,
     settings: SemanticSettings, device: torch.device, report: Callable[[str], None] = lambda line: None,
+    now: Callable[[], float] = time.monotonic,
 ) -> Path:
     """Train ``model`` in place until the minutes are used up, resuming from ``folder/name.pt``; ends with the average.
 
-    One line a report in ``folder/name.jsonl``.
+    One line a report in ``folder/name.jsonl``. now: a clock in seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.pt"
@@ -181,10 +205,11 @@ def train(
         examples, settings.max_positions, settings.seed, settings.join_share, span_share=settings.span_share
     )
     guide = AttentionGuide(model) if settings.guide > 0 else None
+    drop = CodeDrop(model, settings.code_drop) if settings.code_drop > 0 else None
     nats = correct = targets = strayed = 0.0
     began_at, saved, told = clock.step, clock.minutes, clock.minutes
     while clock.minutes < settings.minutes:
-        began = time.monotonic()
+        began = now()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(settings, clock)
         batch, places = sampler.guided_batch(clock.step)
@@ -206,7 +231,7 @@ def train(
         correct += float(loss.correct.sum())
         targets += float(loss.targets.sum())
         clock.step += 1
-        clock.minutes += (time.monotonic() - began) / 60.0
+        clock.minutes += (now() - began) / 60.0
         finished = clock.minutes >= settings.minutes
         if finished or clock.minutes - told >= settings.report_minutes:
             row: dict[str, Any] = {
@@ -231,6 +256,8 @@ def train(
             saved = clock.minutes
     if guide is not None:
         guide.remove()
+    if drop is not None:
+        drop.remove()
     model.load_state_dict(average.state)
     model.eval()
     return path

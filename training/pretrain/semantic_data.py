@@ -141,7 +141,7 @@ def made_up_examples(
 ) -> list[Example]:
     """Sentences with drawn durations. Pauses at the ends and, mostly, at marks inside."""
     random = np.random.default_rng(seed)
-    examples = []
+    examples: list[Example] = []
     while len(examples) < count:
         text = next(sentences)
         try:

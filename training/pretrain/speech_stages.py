@@ -14,6 +14,7 @@ quantizer) a stage does its first half and says so. All paths below the work fol
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,11 @@ from gptsovits.text_to_semantic import TextToSemantic
 from training.pretrain.acoustic import AcousticSettings, train_autoencoder
 from training.pretrain.alignment import Alignment
 from training.pretrain.checkpointing import averaged
+from training.pretrain.content import load_averaged
 from training.pretrain.corpus import Corpus, unseen_speakers
 from training.pretrain.joint import JointSettings, start_from_autoencoder, start_from_classes, train_joint
 from training.pretrain.joint_data import SentenceSampler
+from training.pretrain.joint_guides import Heard
 from training.pretrain.pitch import PitchTracks
 from training.pretrain.recipe import AcousticRecipe, SemanticRecipe
 from training.pretrain.semantic import (
@@ -56,12 +59,18 @@ from training.pretrain.stages import load_alignments
 
 Report = Callable[[str], None]
 
+BEFORE = "before"
+"""Marks codes and checkpoints of an earlier codebook (carry_over.py)."""
 
-def stored_codes(corpus: Corpus) -> dict[str, Ids]:
-    """Codes by clip id of all parts that have them; empty before stage quantizer."""
+START = "start.pt"
+"""Weights that a second half starts from in place of the first half's."""
+
+
+def stored_codes(corpus: Corpus, mark: str = "") -> dict[str, Ids]:
+    """Codes by clip id of all parts that have them; empty before stage quantizer. mark: BEFORE for set-aside ones."""
     codes: dict[str, Ids] = {}
     for part in sorted({clip.part for clip in corpus.clips}):
-        path = corpus.folder / f"{part}.codes.npz"
+        path = corpus.folder / (f"{part}.codes.{mark}.npz" if mark else f"{part}.codes.npz")
         if path.is_file():
             with np.load(path) as stored:
                 codes |= {identity: stored[identity].astype(np.int16) for identity in stored.files}
@@ -109,10 +118,9 @@ def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.dev
     path = train_autoencoder(open_parts(work, speech, ["real"]), speech, folder, config, settings, device, report)
     corpus = open_parts(work, speech, recipe.joint_parts.split())
     phones, pitch, speakers = corpus_phones(corpus), PitchTracks.of(corpus), SpeakerVectors.of(corpus)
+    alignments = load_alignments(corpus)
     classes = {
-        identity: labels
-        for identity, alignment in load_alignments(corpus).items()
-        if (labels := class_codes(alignment)) is not None
+        identity: labels for identity, alignment in alignments.items() if (labels := class_codes(alignment)) is not None
     }
 
     def sampler(codes: Mapping[str, Ids]) -> SentenceSampler:
@@ -122,6 +130,7 @@ def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.dev
                 "flite": recipe.flite_weight, "espeak": recipe.espeak_weight,
                 "speechocean762": recipe.nonnative_weight, "aishell": recipe.nonnative_weight,
             },
+            alignments=alignments,
         )  # fmt: skip
 
     torch.manual_seed(recipe.seed)
@@ -132,7 +141,8 @@ def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.dev
         autoencoder = torch.load(path, map_location="cpu", weights_only=True)["average"]["state"]
         start_from_autoencoder(of_classes, autoencoder)
         first = JointSettings(
-            max_frames=recipe.max_frames, minutes=recipe.class_minutes, final_share=0.4, seed=recipe.seed
+            max_frames=recipe.max_frames, minutes=recipe.class_minutes, final_share=0.4, seed=recipe.seed,
+            guide_weight=recipe.guide,
         )
         train_joint(of_classes, sampler(classes), folder, first, device, report, name="classes")
     codes = stored_codes(corpus)
@@ -141,12 +151,20 @@ def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.dev
         return
     model = Synthesizer(config)
     load_quantizer(model, work)
-    pairs = [(codes[identity], labels) for identity, labels in classes.items() if identity in codes]
-    start_from_classes(model, of_classes.cpu(), class_shares(pairs, config.codebook_size))
+    if (folder / START).is_file():
+        model.load_state_dict(torch.load(folder / START, map_location="cpu", weights_only=True))
+    else:
+        pairs = [(codes[identity], labels) for identity, labels in classes.items() if identity in codes]
+        start_from_classes(model, of_classes.cpu(), class_shares(pairs, config.codebook_size))
     joint = JointSettings(
-        max_frames=recipe.max_frames, minutes=recipe.joint_minutes, generator_from_minute=0.0, seed=recipe.seed
+        max_frames=recipe.max_frames, minutes=recipe.joint_minutes, generator_from_minute=0.0, seed=recipe.seed,
+        guide_weight=recipe.guide, heard_weight=recipe.heard,
     )
-    train_joint(model, sampler(codes), folder, joint, device, report)
+    heard = None
+    if recipe.heard > 0:
+        encoder, width = load_averaged(work / "content"), model.ssl_proj.weight
+        heard = Heard(encoder, width.detach(), int((width.abs().sum((1, 2)) > 0).sum()) - 1)  # the last one is pitch
+    train_joint(model, sampler(codes), folder, joint, device, report, heard=heard)
 
 
 def load_quantizer(model: Synthesizer, work: Path) -> None:
@@ -213,12 +231,16 @@ def semantic(recipe: SemanticRecipe, speech: Path, work: Path, device: torch.dev
         return
     rows = T2S_NANO.vocabulary - 1
     model = TextToSemantic(with_vocabulary(T2S_NANO, rows))
-    pairs = [(codes[identity], labels) for identity, labels in classes.items() if identity in codes]
-    start_from_follower(model, follower, class_shares(pairs, rows))
+    if (folder / START).is_file():
+        model.load_state_dict(torch.load(folder / START, map_location="cpu", weights_only=True))
+    else:
+        pairs = [(codes[identity], labels) for identity, labels in classes.items() if identity in codes]
+        start_from_follower(model, follower, class_shares(pairs, rows))
     training, development = semantic_examples(corpus, codes, phones, alignments)
     # The two native readers count three times: the many others read haltingly.
     training += 2 * [example for example in training if example.id.startswith(("ljspeech/", "vctk/"))]
-    train(model, training, development, folder, "t2s", settings_of(recipe, recipe.minutes), device, report)
+    settings = replace(settings_of(recipe, recipe.minutes), code_drop=recipe.code_drop)
+    train(model, training, development, folder, "t2s", settings, device, report)
 
 
 def settings_of(recipe: SemanticRecipe, minutes: float) -> SemanticSettings:

@@ -30,6 +30,7 @@ from training.features import extract_features
 from training.finetune.checkpoint import State, load_state, save_state
 from training.finetune.data import Draws, VoiceData, load_voice_data
 from training.finetune.loop import Environment, Loop
+from training.finetune.memorisation import what_was_retained
 from training.finetune.memory import MOST_FALLBACKS, is_out_of_memory
 from training.finetune.parallel import Group
 from training.finetune.precision import Precision
@@ -85,6 +86,7 @@ def test_everything_is_written(quick: Path, features: Path) -> None:
     prompt = json.loads((quick / "prompt.json").read_text())
     assert prompt["slice"] == json.loads((features / "extract.json").read_text())["prompt"]["id"]
     assert prompt["language"] == "en" and prompt["reason"]
+    assert "bert" not in load_file(quick / "prompt.safetensors"), "this base reads none"
     for name in NETWORKS:
         run = training(quick)["networks"][name]
         assert {"seconds", "peak_memory_mib", "slices_per_second", "adapter_bytes"} <= run.keys()
@@ -271,6 +273,30 @@ def test_early_stopping_keeps_the_best(base: Base, features: Path, tmp_path: Pat
         assert torch.equal(value, off.best[name])
 
 
+def test_what_was_learnt_by_heart_is_told_from_what_was_learnt(finetune: Finetune, quick: Path) -> None:
+    """Trained on and on without a look at the held-out slices, known sentences gain and unknown ones do not."""
+    folder = finetune("heart", early_stopping=False, learning_rate=3e-3, max_steps=120, min_steps=0, patience=1)
+    content = training(folder)
+    for name in NETWORKS:
+        run = content["networks"][name]
+        assert (run["best_step"], run["steps"], run["ended_by"]) == (120, 120, "max_steps")
+        found = run["retained"]
+        assert found["held_out"] == pytest.approx(run["history"][-1]["held_out"]["total"], rel=1e-4)
+        assert found["held_out_before"] == pytest.approx(run["held_out_before"], rel=1e-4)
+        assert found["training"] < found["training_before"]
+    assert content["memorisation"] > 1.02 > training(quick)["memorisation"]
+    assert content["memorisation"] == max(content["networks"][name]["retained"]["memorisation"] for name in NETWORKS)
+
+
+def test_an_adapter_that_does_nothing_has_learnt_nothing(base: Base, features: Path) -> None:
+    data, cpu = load_voice_data(features, base), torch.device("cpu")
+    model = wrap(load_text_to_semantic(base), LoraSettings())
+    found = what_was_retained(TextToSemanticTask(model, data, 1, cpu), model, Precision("fp32", "cpu"))
+    assert found is not None and found.held_out_loss == found.memorisation == 1.0
+    alone = dataclasses.replace(data, held_out=())
+    assert what_was_retained(TextToSemanticTask(model, alone, 1, cpu), model, Precision("fp32", "cpu")) is None
+
+
 def test_min_steps_holds_early_stopping_back(finetune: Finetune) -> None:
     folder = finetune(learning_rate=0.2, patience=1, min_steps=20, max_steps=24, validate_every_steps=2)
     assert all(training(folder)["networks"][name]["steps"] >= 20 for name in NETWORKS)
@@ -363,6 +389,8 @@ def test_a_base_like_the_official_ones(tmp_path: Path) -> None:
         run = training(job.output)["networks"][name]
         assert run["gradient_checkpointing"] and run["steps"] == 4
         assert run["held_out_best"] < run["held_out_before"]
+    prompt = load_file(job.output / "prompt.safetensors")
+    assert prompt["bert"].shape[1] == len(prompt["phones"]) and prompt["bert"].any(), "the engine reads them"
 
 
 def test_bf16_trains_and_keeps_the_adapter_in_float32(finetune: Finetune, quick: Path) -> None:

@@ -38,6 +38,7 @@ def test_a_packed_base_loads_with_the_weights_that_were_trained(work: Path, tmp_
     packing.pack(work, target)
     base = load_base("nano", tmp_path / "bases")
     assert base.locked
+    assert base.speaking == packing.NANO_SPEAKING and not base.speaking.prompt_codes
     assert (base.architecture, base.rate_hz, base.hop, base.fft, base.speaker_encoder) == (
         "nano", 16000, 320, 1280, "ge2e",
     )  # fmt: skip

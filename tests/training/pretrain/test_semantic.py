@@ -19,6 +19,7 @@ from training.pretrain.corpus import Clip
 from training.pretrain.semantic import (
     CLASS_COUNT,
     AttentionGuide,
+    CodeDrop,
     SemanticSettings,
     class_shares,
     development_loss,
@@ -123,6 +124,17 @@ def test_joined_rows_are_of_one_speaker() -> None:
             assert len(set(phones.tolist()) | set(codes.tolist())) == 1
 
 
+class Ticks:
+    """A clock on which every look takes 40 ms: a step then takes as long on a busy machine as on a quiet one."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        self.seconds += 0.04
+        return self.seconds
+
+
 def test_the_follower_learns_and_resumes(tmp_path: Path) -> None:
     config = with_vocabulary(TINY, CLASS_COUNT)
     torch.manual_seed(0)
@@ -132,13 +144,14 @@ def test_the_follower_learns_and_resumes(tmp_path: Path) -> None:
     settings = SemanticSettings(
         max_positions=400, learning_rate=3e-3, warm_up_steps=5, minutes=0.06, average_decay=0.9, join_share=0.2
     )
-    path = train(model, examples, development, tmp_path, "follower", settings, CPU)
+    path = train(model, examples, development, tmp_path, "follower", settings, CPU, now=Ticks())
     after, correct = development_loss(model, development, 500)
     assert after < 0.75 * before
     assert correct > 0.2
     steps = torch.load(path, weights_only=True)["clock"]["step"]
     again = TextToSemantic(config)
-    train(again, examples, development, tmp_path, "follower", dataclasses.replace(settings, minutes=0.08), CPU)
+    longer = dataclasses.replace(settings, minutes=0.08)
+    train(again, examples, development, tmp_path, "follower", longer, CPU, now=Ticks())
     assert torch.load(path, weights_only=True)["clock"]["step"] > steps
     assert development_loss(again, development, 500)[0] < 0.75 * before
 
@@ -226,3 +239,21 @@ def test_a_span_is_a_part_of_the_text_with_its_own_codes() -> None:
     unknown = Example("b", "S", phones, np.repeat(phones, 3))
     whole = ExampleSampler([unknown], 4000, seed=0, join_share=0.0, span_share=1.0).rows(0)
     assert all(len(part) == 20 for part, _, _ in whole)
+
+
+def test_hidden_codes_are_hidden_in_training_only() -> None:
+    torch.manual_seed(0)
+    model = TextToSemantic(TINY)
+    codes = torch.randint(0, 16, (2, 400))
+    whole = model.ar_audio_embedding(codes)
+    drop = CodeDrop(model, 0.25)
+    model.train()
+    seen = model.ar_audio_embedding(codes)
+    hidden = (seen == 0).all(-1)
+    assert 0.15 < float(hidden.float().mean()) < 0.35
+    assert torch.equal(seen[~hidden], whole[~hidden])
+    model.eval()
+    assert torch.equal(model.ar_audio_embedding(codes), whole)
+    drop.remove()
+    model.train()
+    assert torch.equal(model.ar_audio_embedding(codes), whole)

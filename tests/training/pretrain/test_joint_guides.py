@@ -1,0 +1,147 @@
+"""The teachers of the acoustic model's second half, and codes that are made anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import ConfigurationError
+from gptsovits.mrte import Mrte
+from tests.training.pretrain.test_joint import CPU, corpus, sampler_of, small, started  # noqa: F401
+from text.recognition import CLASSES, class_of
+from text.symbols import phones_of
+from training.pretrain.alignment import Alignment
+from training.pretrain.carry_over import set_aside, shares_of
+from training.pretrain.content_network import ContentConfig, ContentEncoder
+from training.pretrain.corpus import Corpus
+from training.pretrain.joint import JointLoss, JointSettings
+from training.pretrain.joint_data import SentenceSampler
+from training.pretrain.joint_guides import Heard, TextGuide
+from training.pretrain.speech_stages import BEFORE, stored_codes
+
+
+class Holder(torch.nn.Module):
+    """As much of a Synthesizer as TextGuide looks at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enc_p = torch.nn.Module()
+        self.enc_p.mrte = Mrte(16, 16, 2)
+
+
+def test_the_text_guide_brings_attention_to_the_places() -> None:
+    torch.manual_seed(0)
+    holder = Holder()
+    text, mask = torch.randn(2, 16, 5), torch.ones(2, 1, 5)
+    places = torch.tensor([[0, 0, 1, 2, 3, 4], [0, 1, 2, 3, 3, -1]])
+    speech = torch.gather(text, 2, places.clamp(min=0)[:, None].expand(2, 16, 6)) + 0.1 * torch.randn(2, 16, 6)
+    guide = TextGuide(holder)  # type: ignore[arg-type]
+    optimizer = torch.optim.Adam(holder.parameters(), 0.02)
+    values = []
+    for _ in range(60):
+        holder.enc_p.mrte(speech, torch.ones(2, 1, 6), text, mask, torch.zeros(2, 16, 1))
+        loss = guide.loss(places, mask)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        values.append(float(loss.detach()))
+    assert values[0] > 1.0
+    assert values[-1] < 0.1
+    guide.remove()
+    holder.enc_p.mrte(speech, torch.ones(2, 1, 6), text, mask, torch.zeros(2, 16, 1))
+    with pytest.raises(KeyError):
+        guide.loss(places, mask)
+
+
+def test_unknown_places_and_padded_phones_do_not_count() -> None:
+    torch.manual_seed(0)
+    holder = Holder()
+    guide = TextGuide(holder)  # type: ignore[arg-type]
+    mask = torch.tensor([[[1.0, 1.0, 1.0, 0.0, 0.0]]])
+
+    def loss(text: torch.Tensor, places: list[int]) -> float:
+        holder.enc_p.mrte(torch.ones(1, 16, 3), torch.ones(1, 1, 3), text, mask, torch.zeros(1, 16, 1))
+        return float(guide.loss(torch.tensor([places]), mask).detach())
+
+    text = torch.randn(1, 16, 5)
+    other = text.clone()
+    other[:, :, 3:] = 9.0
+    assert loss(text, [0, 1, 2]) == pytest.approx(loss(other, [0, 1, 2]))
+    assert loss(text, [-1, -1, -1]) == 0.0
+    assert loss(text, [0, -1, -1]) != pytest.approx(loss(text, [1, -1, -1]), abs=1e-4)
+
+
+def listener() -> Heard:
+    torch.manual_seed(3)
+    encoder = ContentEncoder(ContentConfig(hidden=16, layers=1, heads=2, feed_forward=16, position_groups=4))
+    return Heard(encoder, torch.randn(16, 16, 2), 6)
+
+
+def test_what_is_heard_is_zero_for_the_recording_and_grows_with_noise() -> None:
+    heard = listener()
+    wave = 0.3 * torch.sin(torch.arange(12_800) * 0.1).view(1, 1, -1)
+    noise = torch.randn(1, 1, 12_800)
+    assert float(heard(wave, wave)) == 0.0
+    little, much = (float(heard(wave + level * noise, wave)) for level in (0.005, 0.2))
+    assert 0.0 < little < much
+    made = (wave + 0.01 * noise).requires_grad_()
+    heard(made, wave).backward()
+    assert made.grad is not None and float(made.grad.abs().sum()) > 0
+    assert all(parameter.grad is None for parameter in heard.encoder.parameters())
+
+
+def test_what_is_heard_teaches_the_prior(corpus: Corpus) -> None:  # noqa: F811
+    model = started(corpus)
+    settings = JointSettings(heard_weight=1.0, guide_weight=0.3)
+    loss_of = JointLoss(small(), settings, CPU, TextGuide(model), listener())
+    terms = loss_of(model, sampler_of(corpus).batch(0), True)
+    assert set(terms) >= {"heard", "guide"}
+    terms["heard"].backward()
+    gradient = model.enc_p.proj.weight.grad
+    assert gradient is not None and float(gradient.abs().sum()) > 0
+
+
+def test_places_of_a_batch_follow_the_alignment(corpus: Corpus) -> None:  # noqa: F811
+    plain = sampler_of(corpus)
+    assert (plain.batch(0).places == -1).all()
+    clip = plain.clips[0]
+    count = len(plain.phones[clip.id])
+    names = [class_of(symbol) for symbol in phones_of(int(phone) for phone in plain.phones[clip.id])]
+    spoken = [(CLASSES[kind], index) for index, kind in enumerate(names) if kind is not None]
+    ends = [clip.seconds * (position + 1) / len(spoken) for position in range(len(spoken))]
+    alignment = Alignment(clip.id, tuple(name for name, _ in spoken), tuple(ends))
+    known = SentenceSampler(
+        corpus, plain.codes, plain.phones, plain.pitch, plain.speakers, 450, 1, alignments={clip.id: alignment}
+    )
+    places = known.places(clip)
+    assert places.min() >= 0 and places.max() < count and (np.diff(places) >= 0).all()
+    batch = known.collate([clip], np.random.default_rng(0))
+    frames = known.frames_of(clip)
+    assert batch.places[0, :frames:2].tolist() == places[: frames // 2].tolist()
+    assert torch.equal(batch.places[0, :frames:2], batch.places[0, 1:frames:2])
+
+
+def test_shares_tell_which_old_code_a_new_one_replaces() -> None:
+    old = {"a": np.array([0, 1, 2, 0], np.int16), "b": np.array([2], np.int16)}
+    new = {"a": np.array([2, 0, 1, 2], np.int16), "b": np.array([1], np.int16), "c": np.array([0], np.int16)}
+    shares = shares_of(old, new, 3)
+    assert shares.argmax(1).tolist() == [1, 2, 0]
+    assert torch.allclose(shares.sum(1), torch.ones(3))
+    with pytest.raises(ConfigurationError, match="both codebooks"):
+        shares_of({"x": old["a"]}, new, 3)
+
+
+def test_old_codes_are_set_aside_not_lost(corpus: Corpus, tmp_path: Path) -> None:  # noqa: F811
+    import shutil
+
+    folder = tmp_path / "corpus"
+    shutil.copytree(corpus.folder, folder)
+    parts = sorted({clip.part for clip in corpus.clips})
+    np.savez(folder / f"{parts[0]}.codes.npz", x=np.arange(4, dtype=np.int16))
+    copy = Corpus.open(folder, parts)
+    set_aside(copy)
+    assert stored_codes(copy) == {}
+    assert stored_codes(copy, BEFORE)["x"].tolist() == [0, 1, 2, 3]
