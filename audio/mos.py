@@ -16,6 +16,7 @@ import numpy as np
 from audio.resample import resample
 from audio.waveform import Waveform
 from core.errors import ConfigurationError
+from core.telemetry import switch_off_telemetry
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -42,6 +43,7 @@ class Dnsmos:
 
     def __init__(self, threads: int = 1) -> None:
         """Raises ConfigurationError when the package that brings the weights is not installed."""
+        switch_off_telemetry()
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -50,7 +52,7 @@ class Dnsmos:
         # Its arena would keep the largest activations for the life of the process.
         options.enable_cpu_mem_arena = False
         self._session: onnxruntime.InferenceSession = onnxruntime.InferenceSession(
-            str(_weights()), options, providers=["CPUExecutionProvider"]
+            str(dnsmos_weights()), options, providers=["CPUExecutionProvider"]
         )
 
     def score(self, wave: Waveform, windows: int = 1) -> Mos:
@@ -78,7 +80,8 @@ class Dnsmos:
         )
 
 
-def _weights() -> Path:
+def dnsmos_weights() -> Path:
+    """The P.835 model file. Raises ConfigurationError when the package that brings it is not installed."""
     spec = importlib.util.find_spec("speechmos")
     for place in (spec.submodule_search_locations or []) if spec else []:
         path = Path(place) / "dnsmos_models" / "sig_bak_ovr.onnx"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
@@ -61,6 +63,6 @@ class BandwidthStream:
         return float(above[-1]) * self._rate_hz / self._fft
 
 
-def to_db(powers: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+def to_db(powers: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
     """10 log10, never below -200 dB."""
     return 10.0 * np.log10(np.maximum(powers, _EMPTY))

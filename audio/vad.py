@@ -53,7 +53,7 @@ class ActivityStream:
         hang_s: gaps between speech that are shorter count as speech (closures of stops are no pauses).
         """
         # The extension itself: its Python wrapper imports pkg_resources only to learn its own version.
-        import _webrtcvad  # type: ignore[import-not-found]
+        import _webrtcvad
 
         self._process = _webrtcvad.process
         self._vad = _webrtcvad.create()

@@ -1,20 +1,27 @@
-"""The torch-free engine beside the plain torch networks, official v2 sizes, random weights, one thread, one run.
+"""The torch-free engine: beside the plain torch networks at official size, and on nano against its limits.
 
-Workload W: 80 phones (40 of the prompt), 100 prompt codes, exactly 100 new codes, 4 s of audio; a rank 8 voice is
-active in the engine. CPU seconds of this process, variants taking turns.
+workload: official v2 sizes, random weights, one thread, both sides in one run. 80 phones (40 of the prompt), 100
+prompt codes, exactly 100 new codes, 4 s of audio; a rank 8 voice is active in the engine. CPU seconds of this process,
+variants taking turns. The other parts: benchmarks/nano_engine.py.
 
-    python -m benchmarks.engine [--rounds N]      text to audio, fp32 and int8, limits 1.35 and 2.2
+    python -m benchmarks.engine --only workload   text to audio, fp32 and int8, at least 1.35 and 2.2 times as fast
+    python -m benchmarks.engine --only nano       20 words: real-time factor <= 0.2, first sound <= 300 ms
+    python -m benchmarks.engine --only together   8 requests, 8 voices: equal audio, >= 1.5 times the throughput
+    python -m benchmarks.engine --only pieces     streamed beside whole audio, by PESQ
 """
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from benchmarks import nano_engine
 from benchmarks.interleaved import Timing, take_turns
 from benchmarks.naive_t2s import generate_naively
 from gptsovits.configuration import SynthesizerConfig
@@ -29,18 +36,34 @@ from inference.session import open_session
 from inference.t2s_slots import Lora, T2SShape, T2SSlots
 from training.export.acoustic_graphs import GeneratorGraph, PriorGraph, save_graph, trace
 from training.export.base_export import MAX_POSITIONS, t2s_shape
-from training.export.quantise import quantise_t2s
+from training.export.quantise import quantise
 from training.export.t2s_graph import build_t2s_graph
 from training.export.two_dimensional import to_two_dimensional
 
+Array = NDArray[Any]
 PHONES, PROMPT, CODES, REFERENCE_FRAMES, RANK = 80, 100, 100, 250, 8
+PARTS = ("workload", "nano", "together", "pieces")
+RECORDING = Path("voices/awb/wavs/0001.flac")
 LIMITS = {"fp32": 1.35, "int8": 2.2}
 
 
 @click.command()
-@click.option("--rounds", default=3, show_default=True)
-def main(rounds: int) -> None:
-    """Prints both sides and the ratio of each profile with its limit."""
+@click.option("--only", type=click.Choice(PARTS), multiple=True, help="Parts to run; all by default.")
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--keep", type=click.Path(path_type=Path), default=Path(".timbre/benchmarks"), show_default=True,
+              help="Where nano's exported graphs are kept between runs.")  # fmt: skip
+@click.option("--recording", type=click.Path(path_type=Path, exists=True), default=RECORDING, show_default=True,
+              help="Speech that nano's voices are conditioned on.")  # fmt: skip
+def main(only: tuple[str, ...], rounds: int, keep: Path, recording: Path) -> None:
+    """Prints measured values beside their limits."""
+    parts = only or PARTS
+    if "workload" in parts:
+        workload(rounds)
+    nano_engine.run(parts, rounds, keep, recording)
+
+
+def workload(rounds: int) -> None:
+    """Both sides and the ratio of each profile with its limit."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
@@ -75,7 +98,7 @@ def export(folder: Path, t2s: TextToSemantic, acoustic: Synthesizer) -> dict[str
     paths = {name: folder / f"{name}.onnx" for name in ("fp32", "int8", "prior", "generator")}
     weights = {name: tensor.detach().numpy() for name, tensor in t2s.named_parameters()}
     save_graph(build_t2s_graph(t2s.config, weights, max_positions=MAX_POSITIONS), paths["fp32"], {})
-    save_graph(quantise_t2s(paths["fp32"]), paths["int8"], {})
+    save_graph(quantise(paths["fp32"]), paths["int8"], {})
     condition = torch.randn(1, config.condition_channels, 1)
     inputs = (
         torch.randint(0, 1024, (1, 7)), torch.randint(0, 732, (1, 11)), condition, torch.arange(14), torch.zeros(14),
@@ -96,12 +119,11 @@ class Spoken:
     """The engine's parts on the workload, with a fixed number of codes."""
 
     def __init__(
-        self, paths: dict[str, Path], profile: str, shape: T2SShape, phones: np.ndarray, prompt: np.ndarray,
-        condition: np.ndarray,
+        self, paths: dict[str, Path], profile: str, shape: T2SShape, phones: Array, prompt: Array, condition: Array,
     ) -> None:  # fmt: skip
         rng = np.random.default_rng(1)
 
-        def normal(*size: int) -> np.ndarray:
+        def normal(*size: int) -> Array:
             return (0.01 * rng.standard_normal(size)).astype(np.float32)
 
         lora = Lora({name: (normal(low, RANK), normal(RANK, high)) for name, (low, high) in shape.projections.items()})
@@ -127,7 +149,7 @@ class Spoken:
         latent = self._prior.run(None, feeds)[0]
         self._generator.run(None, {"z": latent, "condition": self._condition})
 
-    def _draw(self, sampler: Sampler, logits: np.ndarray) -> int:
+    def _draw(self, sampler: Sampler, logits: Array) -> int:
         # The end token is likely to be among the likeliest of random weights; the workload has a fixed length.
         logits = logits.copy()
         logits[self._shape.end_token] = -1e9

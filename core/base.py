@@ -17,6 +17,7 @@ import yaml
 
 from core.digests import digest_value
 from core.errors import ConfigurationError
+from core.speaking_defaults import SpeakingDefaults, speaking_defaults
 from core.weights import TOOL_FILE, Tool, choice, listed, read_common, read_tool, refuse_key, tool_to_plain
 
 BASE_FILE = "base.yaml"
@@ -49,6 +50,7 @@ class Base(Tool):
     speaker_encoder: which embedding conditions the acoustic model ("none": only the reference spectrogram does).
     networks: sizes that differ from the preset, by network ("text_to_semantic", "acoustic", "discriminator",
         "content_encoder"), as plain data.
+    speaking: sampling and prompt where a request says nothing, as far as they differ from the official models'.
     """
 
     architecture: str = "v2"
@@ -61,6 +63,7 @@ class Base(Tool):
     speaker_encoder: str = "none"
     bert: bool = False
     networks: Mapping[str, Any] = field(default_factory=dict)
+    speaking: SpeakingDefaults = field(default_factory=SpeakingDefaults)
 
     @property
     def spec_path(self) -> Path:
@@ -90,7 +93,8 @@ class Base(Tool):
         return digest_value(plain)
 
 
-_BASE_KEYS = tuple(f.name for f in fields(Base) if f.name not in {g.name for g in fields(Tool)} | {"networks"})
+_OWN_SHAPE = ("networks", "speaking")
+_BASE_KEYS = tuple(f.name for f in fields(Base) if f.name not in {g.name for g in fields(Tool)} | set(_OWN_SHAPE))
 
 
 def load_base(name: str, bases_dir: Path = Path("bases")) -> Base:
@@ -123,7 +127,7 @@ def read_base(folder: Path) -> Base:
     path = folder / BASE_FILE
     common, rest = read_common(path, folder)
     for key in rest:
-        if key not in (*_BASE_KEYS, "networks"):
+        if key not in (*_BASE_KEYS, *_OWN_SHAPE):
             refuse_key(path, key, {f.name for f in fields(Base)} - {"folder"})
     for key in ("architecture", "rate_hz", "hop", "fft", "languages", "phones", "speaker_encoder", "bert"):
         if key not in rest:
@@ -144,6 +148,10 @@ def read_base(folder: Path) -> Base:
     if not isinstance(networks, dict):
         raise ConfigurationError(f"{path}: networks: {networks!r} is not a mapping", "give sizes by network")
     rest["networks"] = networks
+    try:
+        rest["speaking"] = speaking_defaults({} if rest.get("speaking") is None else rest["speaking"])
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: speaking: {error}", "correct or remove the value") from None
     base = Base(**common, **rest)
     if base.frames_hz != 2 * base.codes_hz:
         raise ConfigurationError(
@@ -166,6 +174,8 @@ def base_to_plain(base: Tool) -> dict[str, Any]:
         plain["networks"] = dict(base.networks)
         if not base.networks:
             del plain["networks"]
+        if changed := base.speaking.changed():
+            plain["speaking"] = changed
     return plain | tool_to_plain(base)
 
 

@@ -107,6 +107,9 @@ class FinetuneRecipe:
     warmup_steps: int = setting(50, "steps of linear warm-up", "steps", low=0)
     validate_every_steps: int = setting(50, "steps between two looks at the held-out loss", "steps", low=1)
     patience: int = setting(5, "looks without improvement before training stops", low=1)
+    early_stopping: bool = setting(
+        True, "keep the best look and stop after `patience` worse ones; off: train on, keep the last"
+    )
     max_minutes: float = setting(60.0, "wall-clock limit of the stage", "min", low=0.1)
     checkpoint_every_steps: int = setting(100, "steps between two resumable checkpoints", "steps", low=1, keyed=False)
     gradient_clip: float = setting(1.0, "largest gradient norm", low=0.01)
@@ -134,10 +137,9 @@ class EvaluateRecipe:
     """
 
     seeds: tuple[int, ...] = setting((1, 2, 3), "sampling seeds; every sentence is spoken once with each", low=0)
-    min_sentences: int = setting(5, "fewer measured sentences than this decide nothing", low=1)
     fixed_sentences: int = setting(20, "sentences taken from the fixed text set of the language", low=0)
-    bootstrap_samples: int = setting(1000, "resamples for the confidence intervals", low=10)
-    confidence: float = setting(0.95, "level of the confidence intervals", low=0.5, high=0.999)
+    bootstrap_samples: int = setting(1000, "resamples for the confidence intervals", low=10, keyed=False)
+    confidence: float = setting(0.95, "level of the confidence intervals", low=0.5, high=0.999, keyed=False)
     profile: str = setting("fp32", "profile of the exported graphs that is judged", choices=("fp32", "int8"))
 
 

@@ -1,18 +1,16 @@
-"""Codes -> audio with a voice's merged weights: prior and flow over the whole sentence, generator in chunks.
+"""Codes -> audio with a voice's merged weights: prior and flow over the whole sentence, then the generator.
 
-codes, phones, condition -> prior graph -> latent frames -> generator graph in pieces of about two seconds -> samples
+codes, phones, condition -> prior graph -> latent frames -> pieces (inference/pieces.py) -> samples
 
-Prior and flow cost little, so streaming runs them again over all codes so far. The generator's receptive field is
-finite:
-with that many frames of context on each side a chunk equals the same part of a decode at once. Short pieces also keep
-the generator inside the processor's cache.
+Prior and flow cost little, so streaming runs them again over all codes so far.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +20,11 @@ from safetensors.numpy import load_file
 
 from inference.errors import VoiceError
 from inference.exported_base import ExportedBase
+from inference.pieces import pieces_of
 from inference.session import open_session
 from inference.voice import Delta, Voice
 
 Floats = NDArray[np.float32]
-CHUNK_S = 2.0
-NOISE_SCALE = 0.5
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,7 @@ class DecoderCache:
         self._size = size
         self._lock = threading.Lock()
         self._voices: OrderedDict[str, Decoder] = OrderedDict()
+        self._merging: dict[str, Future[Decoder]] = {}
         self._plain = Decoder(self._open("prior", {}), self._open("generator", {}))
         self._weights: Mapping[str, Floats] = load_file(base.graph("weights")) if base.has("weights") else {}
         self.loads = 0
@@ -58,14 +56,30 @@ class DecoderCache:
             return self._plain
         with self._lock:
             found = self._voices.get(voice.key)
-            if found is None:
-                found = self._merge(voice)
-                self._voices[voice.key] = found
-                self.loads += 1
-                while len(self._voices) > self._size:
-                    self._voices.popitem(last=False)
-            self._voices.move_to_end(voice.key)
-            return found
+            if found is not None:
+                self._voices.move_to_end(voice.key)
+                return found
+            merging = self._merging.get(voice.key)
+            if merging is None:
+                promised = self._merging[voice.key] = Future()
+        if merging is not None:
+            return merging.result()
+        # Outside the lock: voices that are merged already never wait for a new one.
+        try:
+            found = self._merge(voice)
+        except BaseException as error:
+            with self._lock:
+                del self._merging[voice.key]
+            promised.set_exception(error)
+            raise
+        with self._lock:
+            del self._merging[voice.key]
+            self._voices[voice.key] = found
+            self.loads += 1
+            while len(self._voices) > self._size:
+                self._voices.popitem(last=False)
+        promised.set_result(found)
+        return found
 
     def forget(self, voice_key: str) -> None:
         """Drops a voice's decoder; requests that hold it finish with it."""
@@ -105,7 +119,8 @@ class DecoderCache:
 class Utterance:
     """The audio of one sentence, as its codes arrive.
 
-    noise is drawn once per frame from the seed, so a frame sounds the same whenever it is decoded.
+    noise is drawn once per frame from the seed, so a frame sounds the same whenever it is decoded. noise_scale: None
+    for the base's own.
     """
 
     def __init__(
@@ -117,14 +132,15 @@ class Utterance:
         *,
         seed: int,
         speed: float = 1.0,
-        noise_scale: float = NOISE_SCALE,
+        noise_scale: float | None = None,
     ) -> None:
         self._base = base
         self._decoder = decoder
         self._phones = phones[None]
         self._condition = condition
         self._speed = speed
-        self._scale = np.float32(noise_scale)
+        self._scale = np.float32(base.speaking.noise_scale if noise_scale is None else noise_scale)
+        self._pieces = pieces_of(base, decoder.generator, condition)
         self._random = np.random.default_rng(seed)
         self._noise = np.zeros((base.acoustic.latent, 0), np.float32)
 
@@ -142,29 +158,13 @@ class Utterance:
         }
         return np.asarray(self._decoder.prior.run(None, feeds)[0], np.float32)
 
-    def pieces(self, latent: Floats, start: int = 0, end: int | None = None) -> Iterator[Floats]:
-        """Audio of the frames from start to end of a latent [1, L, T], in pieces [S] of about two seconds."""
-        end = latent.shape[2] if end is None else end
-        acoustic = self._base.acoustic
-        if acoustic.generator_stateful or not acoustic.generator_context_frames:
-            wave = self._generate(latent)
-            yield wave[start * self._base.hop : end * self._base.hop]
-            return
-        context = acoustic.generator_context_frames
-        size = max(1, round(CHUNK_S * self._base.rate_hz / self._base.hop))
-        for first in range(start, end, size):
-            last = min(first + size, end)
-            low, high = max(0, first - context), min(latent.shape[2], last + context)
-            wave = self._generate(latent[:, :, low:high])
-            yield wave[(first - low) * self._base.hop : (last - low) * self._base.hop]
+    def next_piece(self, latent: Floats, end: int | None = None) -> Floats:
+        """Samples of the frames of a latent up to `end` that were not given yet; see inference.pieces."""
+        return self._pieces.next(latent, end)
 
     def wave(self, codes: NDArray[np.int64]) -> Floats:
         """codes [N] -> all samples [S]."""
-        return np.concatenate(list(self.pieces(self.latent(codes))))
-
-    def _generate(self, latent: Floats) -> Floats:
-        feeds = {"z": np.ascontiguousarray(latent), "condition": self._condition}
-        return np.asarray(self._decoder.generator.run(None, feeds)[0][0], np.float32)
+        return self.next_piece(self.latent(codes))
 
     def _noise_for(self, frames: int) -> Floats:
         while self._noise.shape[1] < frames:

@@ -37,7 +37,7 @@ class CopySynthesis:
         nothing = np.zeros(1, np.int64)
         decoder = self._decoders.get(voice)
         utterance = Utterance(self._base, decoder, nothing, voice.prompt.condition, seed=0)
-        copied = np.concatenate(list(utterance.pieces(latent)))
+        copied = utterance.next_piece(latent)
         length = min(len(copied), len(samples))
         rate = self._base.rate_hz
         return Waveform(samples[:length], rate), Waveform(copied[:length], rate)

@@ -1,10 +1,12 @@
 """An exported base: a folder of ONNX graphs and `export.json`, all that a torch-free program needs to speak with a
 base.
 
-export.json (schema 1):
-    schema_version, name, digest (of the base), rate_hz, hop, fft_size, codes_hz, languages, speaker_encoder, bert
+export.json (schema 2):
+    schema_version, export_version (of the exporter), name, digest (of the base), rate_hz, hop, fft_size, codes_hz,
+    languages, speaker_encoder, bert, bert_width (0 without)
     t2s: {layers, heads, head_width, vocabulary, phone_rows, end_token, max_positions, projections: {name: [in, out]}}
-    acoustic: {latent, condition, speaker_width, spectrum_bins, generator_context_frames, generator_stateful}
+    acoustic: {latent, condition, speaker_width, spectrum_bins, generator_context_frames, source_fft_size, refinements}
+    speaking: sampling and prompt where a request says nothing (core/speaking_defaults.py)
     recogniser_classes: names of the phone recogniser's classes, or [] without one
     graphs: {name: {profile: {file, sha256}}}
 
@@ -15,28 +17,37 @@ Graphs and their tensors (all batches are 1 except t2s and speaker; T frames, N 
                (frame t of the encoder's output becomes (1 - blend[t]) * h[left[t]] + blend[t] * h[left[t] + 1], which
                is resampling for the speed; noise is added as noise * exp(log_std))
     generator  z [1,L,T], condition [1,G,1] -> wave [1,T*hop]
+               or, with a harmonic source (source_fft_size > 0): spectrum [1,T,4*F] (log magnitude, comb, real and
+               imaginary part of the rotation), voicing [1,T], f0_hz [1,T]; inference/pieces.py makes the wave of them
     posterior  spectrum [1,F,T], condition [1,G,1] -> z [1,L,T] (mean)
     style      spectrum [1,F,T], speaker [1,W] (absent when W is 0) -> condition [1,G,1]
     content    wave [1,S] at 16 kHz -> features [1,C,T]; and, with a recogniser, logits [1,T,K] at 50 frames a second
     quantizer  features [1,C,T] -> codes int64 [1,N]
     speaker    mels [B,160,40] -> embedding [B,256] (GE2E partials; see inference/speaker.py)
+    bert       ids int64 [1,L] -> vectors [1,L,W] (see inference/characters.py); beside it bert_tokens (character -> id
+               as JSON) and bert_projection (safetensors, bert_proj.weight [H,W])
 Only fp32 must exist; int8 replaces it for the graphs that have it when the profile is int8.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core.digests import digest_file
+from core.speaking_defaults import SpeakingDefaults, speaking_defaults
 from inference.errors import GraphError
 from inference.t2s_slots import T2SShape
 
 EXPORT_FILE = "export.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+EXPORT_VERSION = "3"
+"""Of the exporter: raised when the same weights give other graphs than before (training/export)."""
+EDITION = f"{SCHEMA_VERSION}.{EXPORT_VERSION}"
+"""Which exports of one base this program makes; several editions of a base may lie side by side in a registry."""
 PROFILES = ("fp32", "int8")
 GRAPHS = ("t2s", "prior", "generator", "posterior", "style", "content", "quantizer", "speaker")
 
@@ -46,9 +57,8 @@ class AcousticShape:
     """Widths of the acoustic graphs.
 
     generator_context_frames: frames of context on each side that make chunked decoding equal to decoding at once (0:
-    the
-    generator must see everything). generator_stateful: its output depends on all earlier frames (a harmonic source), so
-    chunks are cut from a decode that begins at frame 0.
+    the generator must see everything). source_fft_size: window of a generator with harmonic source, whose graph gives
+    spectra (0: the graph gives the wave). refinements: of the phase of such a generator.
     """
 
     latent: int
@@ -56,7 +66,8 @@ class AcousticShape:
     speaker_width: int
     spectrum_bins: int
     generator_context_frames: int
-    generator_stateful: bool = False
+    source_fft_size: int = 0
+    refinements: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,14 @@ class ExportedBase:
     acoustic: AcousticShape
     recogniser_classes: tuple[str, ...]
     graphs: Mapping[str, Mapping[str, Mapping[str, str]]]
+    speaking: SpeakingDefaults = field(default_factory=SpeakingDefaults)
+    bert_width: int = 0
+    export_version: str = EXPORT_VERSION
+
+    @property
+    def edition(self) -> str:
+        """As EDITION; equal to it when this program would export the same."""
+        return f"{SCHEMA_VERSION}.{self.export_version}"
 
     @property
     def samples_per_code(self) -> int:
@@ -114,6 +133,18 @@ class ExportedBase:
                     raise GraphError(f"{path} {state}", f"export it again: timbre base export {self.name}")
 
 
+def usable_edition(editions: Iterable[str]) -> str | None:
+    """The one of these that this program speaks with best: its own, else the latest of its schema, else None."""
+
+    def number(edition: str) -> list[int]:
+        return [int(part) if part.isdigit() else -1 for part in edition.split(".")]
+
+    fitting = [item for item in editions if item.split(".", 1)[0] == str(SCHEMA_VERSION)]
+    if EDITION in fitting:
+        return EDITION
+    return max(fitting, key=number, default=None)
+
+
 def read_export(folder: Path) -> ExportedBase:
     """Reads folder/export.json. Raises GraphError when it is missing, damaged or of a newer schema."""
     path = folder / EXPORT_FILE
@@ -121,8 +152,10 @@ def read_export(folder: Path) -> ExportedBase:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = data.pop("schema_version")
         if version != SCHEMA_VERSION:
+            older = isinstance(version, int) and version < SCHEMA_VERSION
             raise GraphError(
-                f"{path}: schema version {version!r}; this program reads {SCHEMA_VERSION}", "upgrade timbre"
+                f"{path}: schema version {version!r}; this program reads {SCHEMA_VERSION}",
+                f"export the base again: timbre base export {data.get('name', 'NAME')}" if older else "upgrade timbre",
             )
         shape = data.pop("t2s")
         shape["projections"] = {name: (int(low), int(high)) for name, (low, high) in shape["projections"].items()}
@@ -132,6 +165,7 @@ def read_export(folder: Path) -> ExportedBase:
             acoustic=AcousticShape(**data.pop("acoustic")),
             languages=tuple(data.pop("languages")),
             recogniser_classes=tuple(data.pop("recogniser_classes")),
+            speaking=speaking_defaults(data.pop("speaking")),
             **data,
         )
     except FileNotFoundError:
@@ -156,12 +190,15 @@ def write_export(base: ExportedBase) -> None:
                 "codes_hz",
                 "speaker_encoder",
                 "bert",
+                "bert_width",
+                "export_version",
             )
         },
         "languages": list(base.languages),
         "recogniser_classes": list(base.recogniser_classes),
         "t2s": {**vars(shape), "projections": {name: list(size) for name, size in shape.projections.items()}},
         "acoustic": vars(base.acoustic),
+        "speaking": base.speaking.to_plain(),
         "graphs": {
             name: {profile: dict(entry) for profile, entry in files.items()} for name, files in base.graphs.items()
         },

@@ -19,7 +19,9 @@ class SpeechRequest:
     language: code of the text's language, or "auto" for the prompt's language with others detected inside. speed:
     0.25 to 4,
     above 1 is faster. pause_s: silence between sentences. check: recognise each sentence and speak it once more when
-    words are missing (whole-text requests only). lexicon: word -> phones that override the dictionary.
+    words are missing (whole-text requests only). lexicon: word -> phones that override the voice's own and the
+    dictionary. prompt_codes: whether speech continues the voice's prompt, None for what suits the base; without, the
+    prompt conditions the sound only.
     """
 
     text: str
@@ -29,6 +31,7 @@ class SpeechRequest:
     pause_s: float = 0.3
     check: bool = True
     lexicon: Mapping[str, tuple[str, ...]] | None = None
+    prompt_codes: bool | None = None
 
     def __post_init__(self) -> None:
         if len(self.text) > MAX_CHARACTERS:

@@ -4,52 +4,58 @@ order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
+from core.speaking_defaults import LIMITS, SpeakingDefaults
 
 Floats = NDArray[np.float32]
 _COLDEST = 1e-5
+_DRAWN = ("top_k", "top_p", "temperature", "repetition_penalty")
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How codes are drawn; defaults are GPT-SoVITS's.
+    """How codes are drawn; None is what the base's base.yaml says, or else GPT-SoVITS's own value.
 
     top_k: only the k likeliest codes (0: all). top_p: only the likeliest codes that together have this probability.
     temperature: 0 always takes the likeliest. repetition_penalty: codes that were spoken already are made less likely.
     seed: of this request's own random numbers; None draws one.
     """
 
-    top_k: int = 15
-    top_p: float = 1.0
-    temperature: float = 1.0
-    repetition_penalty: float = 1.35
+    top_k: int | None = None
+    top_p: float | None = None
+    temperature: float | None = None
+    repetition_penalty: float | None = None
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        limits = {
-            "top_k": (self.top_k, 0, 1_000_000),
-            "top_p": (self.top_p, 0.01, 1.0),
-            "temperature": (self.temperature, 0.0, 2.0),
-            "repetition_penalty": (self.repetition_penalty, 1.0, 10.0),
-            "seed": (self.seed or 0, 0, 2**63 - 1),
-        }
-        for name, (value, low, high) in limits.items():
-            if not low <= value <= high:  # also refuses NaN
+        for name, (low, high) in {**{name: LIMITS[name] for name in _DRAWN}, "seed": (0, 2**63 - 1)}.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:  # also refuses NaN
                 raise InputError(
                     f"{name}: {value!r} is outside {low:g} to {high:g}", f"choose {name} inside these limits"
                 )
+
+    def filled(self, defaults: SpeakingDefaults) -> Sampling:
+        """The same with what is open taken from a base's defaults."""
+        return replace(self, **{name: getattr(defaults, name) for name in _DRAWN if getattr(self, name) is None})
+
+    def over(self, defaults: SpeakingDefaults) -> SpeakingDefaults:
+        """A base's defaults with what is said here in their place."""
+        return replace(
+            defaults, **{name: getattr(self, name) for name in _DRAWN if getattr(self, name) is not None}
+        )
 
 
 class Sampler:
     """Draws codes for one row. Rows beside it change nothing: it has its own random numbers and its own memory."""
 
     def __init__(self, sampling: Sampling, vocabulary: int, end_token: int, prompt: NDArray[np.int64]) -> None:
-        self._sampling = sampling
+        self._config = sampling.over(SpeakingDefaults())
         self._end = end_token
         self._seen = np.zeros(vocabulary, bool)
         self._seen[prompt] = True
@@ -60,7 +66,7 @@ class Sampler:
 
         It ends when the end token is drawn or is the likeliest id after the penalty; never while may_end is False.
         """
-        config = self._sampling
+        config = self._config
         scores = np.where(
             self._seen,
             np.where(logits < 0, logits * config.repetition_penalty, logits / config.repetition_penalty),
@@ -78,7 +84,7 @@ class Sampler:
         return code
 
     def _race(self, scores: NDArray[np.float64]) -> int:
-        config = self._sampling
+        config = self._config
         if config.top_p < 1.0:
             order = np.argsort(-scores, kind="stable")
             chances = _softmax(scores[order])

@@ -63,7 +63,7 @@ def _partials(samples: Floats) -> Floats:
         starts.pop()
     need = (starts[-1] + _PARTIAL_FRAMES) * _HOP
     mels = _mel_frames(np.pad(samples, (0, max(0, need - len(samples)))))
-    return np.stack([mels[start : start + _PARTIAL_FRAMES] for start in starts]).astype(np.float32)
+    return np.asarray(np.stack([mels[start : start + _PARTIAL_FRAMES] for start in starts]), np.float32)
 
 
 def _mel_frames(samples: Floats) -> Floats:

@@ -5,14 +5,16 @@ Package folder (DESIGN, section 5): package.json, t2s/ and sovits/ in PEFT's lay
     condition f32 [G]                      the vector that conditions flow and generator (style and speaker together)
     speaker f32 [W]                        speaker embedding (GE2E)
     rate f32 []                            the voice's own seconds per sounding phone, measured on its recordings
-and prompt.json beside it (text, language, why the slice was chosen).
+    bert f16 [W, Q]                        character vectors of the prompt's phones, on bases that read them (optional)
+and prompt.json beside it (text, language, why the slice was chosen). lexicon.txt, where the voice has one: its own
+readings, which the engine speaks with (text/lexicon.py has the format).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from core.errors import InputError
 from inference.errors import VoiceError
 from inference.exported_base import ExportedBase
 from inference.t2s_slots import NO_LORA, Lora
+from text.lexicon import Lexicon
+from text.lexicon import load as load_lexicon
 
 Floats = NDArray[np.float32]
 _PREFIX = "base_model.model."
@@ -50,7 +55,7 @@ class Delta:
 @dataclass(frozen=True)
 class Prompt:
     """What conditions synthesis: codes [Y] and phones [Q] of a slice, its language, and the condition vector [1, G,
-    1].
+    1]. bert [W, Q]: character vectors of the phones, None without.
     """
 
     codes: NDArray[np.int64]
@@ -59,11 +64,15 @@ class Prompt:
     condition: Floats
     speaker: Floats
     seconds_per_phone: float
+    bert: Floats | None = None
 
 
 @dataclass(frozen=True)
 class Voice:
-    """A loaded voice. name and version identify it in caches and logs. acoustic: parameter name -> Delta."""
+    """A loaded voice. name and version identify it in caches and logs. acoustic: parameter name -> Delta.
+
+    lexicon: word -> phones, the voice's own readings.
+    """
 
     name: str
     version: str
@@ -71,6 +80,7 @@ class Voice:
     prompt: Prompt
     t2s: Lora
     acoustic: Mapping[str, Delta]
+    lexicon: Lexicon = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -101,7 +111,14 @@ def load_voice(folder: Path, base: ExportedBase, *, name: str, version: str = "l
             )
     prompt = _read_prompt(folder, base)
     t2s = _read_t2s(folder / "t2s", base)
-    return Voice(name, version, digest, prompt, t2s, _read_acoustic(folder / "sovits"))
+    return Voice(name, version, digest, prompt, t2s, _read_acoustic(folder / "sovits"), _read_lexicon(folder))
+
+
+def _read_lexicon(folder: Path) -> Lexicon:
+    try:
+        return load_lexicon(folder)
+    except InputError as error:
+        raise VoiceError(error.message, "correct the voice's lexicon.txt and publish it again") from None
 
 
 def _read_prompt(folder: Path, base: ExportedBase) -> Prompt:
@@ -112,8 +129,9 @@ def _read_prompt(folder: Path, base: ExportedBase) -> Prompt:
         codes, phones = (tensors[name].astype(np.int64) for name in ("codes", "phones"))
         condition = tensors["condition"].astype(np.float32).reshape(1, -1, 1)
         seconds = float(tensors["rate"].reshape(()))
+        bert = tensors["bert"].astype(np.float32) if "bert" in tensors else None
         prompt = Prompt(
-            codes, phones, str(about["language"]), condition, tensors["speaker"].astype(np.float32), seconds
+            codes, phones, str(about["language"]), condition, tensors["speaker"].astype(np.float32), seconds, bert
         )
     except KeyError as error:
         raise VoiceError(f"{path}: {error} is missing", "run stage 3 again: timbre finetune VOICE") from None
@@ -123,9 +141,14 @@ def _read_prompt(folder: Path, base: ExportedBase) -> Prompt:
             "load the voice with the base it was made for",
         )
     limits = (("codes", codes, base.t2s.end_token), ("phones", phones, base.t2s.phone_rows))
-    for field, values, limit in limits:
+    for name, values, limit in limits:
         if values.ndim != 1 or (values.size and not 0 <= values.min() <= values.max() < limit):
-            raise VoiceError(f"{path}: {field}: expected ids from 0 to {limit - 1}", "run stage 3 again")
+            raise VoiceError(f"{path}: {name}: expected ids from 0 to {limit - 1}", "run stage 3 again")
+    if bert is not None and (bert.shape != (base.bert_width, len(phones)) or not np.isfinite(bert).all()):
+        raise VoiceError(
+            f"{path}: bert has shape {bert.shape}, base {base.name!r} takes {(base.bert_width, len(phones))}",
+            "load the voice with the base it was made for",
+        )
     if not (np.isfinite(condition).all() and 0.01 < seconds < 1.0):
         raise VoiceError(f"{path}: condition or rate is out of range (rate {seconds:g} s a phone)", "run stage 3 again")
     return prompt

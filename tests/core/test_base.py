@@ -11,6 +11,7 @@ import yaml
 
 from core.base import Base, list_bases, load_base, load_weights, read_base, write_base
 from core.errors import ConfigurationError
+from core.speaking_defaults import SpeakingDefaults
 from core.weights import BaseFile, Hub, list_tools, read_tool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +43,20 @@ def test_reads_and_writes_back(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "tiny").iterdir()] == ["base.yaml"]
 
 
+def test_how_a_base_speaks_is_part_of_it_where_it_differs(tmp_path: Path) -> None:
+    usual = read_base(put(tmp_path / "usual"))
+    assert usual.speaking == SpeakingDefaults() and usual.speaking.prompt_codes
+    own = read_base(put(tmp_path / "own", speaking={"repetition_penalty": 1, "prompt_codes": False}))
+    assert own.speaking == SpeakingDefaults(repetition_penalty=1.0, prompt_codes=False)
+    assert own.digest != usual.digest, "engines speak otherwise with it"
+    same = read_base(put(tmp_path / "same", speaking={"repetition_penalty": 1.35}))
+    assert same.digest == usual.digest, "what every base does is not said"
+    write_base(own)
+    assert read_base(tmp_path / "own") == own
+    write_base(usual)
+    assert "speaking" not in (tmp_path / "usual" / "base.yaml").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -54,6 +69,12 @@ def test_reads_and_writes_back(tmp_path: Path) -> None:
         ({"languages": ["en", "tlh"]}, "languages: 'tlh'"),
         ({"languages": "en"}, "languages: 'en' is not a list"),
         ({"bert": "no"}, "bert: 'no'"),
+        ({"speaking": []}, "speaking: [] is not a mapping"),
+        ({"speaking": {"temprature": 1.0}}, "speaking: temprature: unknown"),
+        ({"speaking": {"temperature": 9}}, "speaking: temperature: 9 is not a number from 0 to 2"),
+        ({"speaking": {"temperature": float("nan")}}, "speaking: temperature: nan"),
+        ({"speaking": {"top_k": 1.5}}, "speaking: top_k: 1.5 is not a whole number from 0"),
+        ({"speaking": {"prompt_codes": 0}}, "speaking: prompt_codes: 0 is not true or false"),
         ({"name": "Tiny One"}, "name: 'Tiny One'"),
         ({"speaker_encoder": "ecapa"}, "speaker_encoder: 'ecapa'"),
         ({"files": [{"role": "acoustic", "path": "../x"}]}, "leaves the folder"),

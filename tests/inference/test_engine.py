@@ -5,25 +5,30 @@ from __future__ import annotations
 import gc
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from core.cancellation import Cancellation
 from core.errors import InputError
-from inference.acoustic import Utterance
+from inference.acoustic import DecoderCache
 from inference.engine import Engine, EngineSettings, _within_full_scale
 from inference.errors import CancelledError, GraphError, TextError, VoiceError
 from inference.exported_base import read_export
 from inference.guards import SentenceLimits
+from inference.pieces import pieces_of
 from inference.request import SpeechRequest
 from inference.sampling import Sampler, Sampling
 from inference.scheduler import Job
 from inference.session import open_session
 from inference.t2s_slots import NO_LORA
 from inference.voice import Prompt, Voice, load_voice
+from text.symbols import ids_of
 
 TEXT = "The quick brown fox jumps over the lazy dog."
 # Random networks fail every rule about sounding like speech; the tests are about everything else.
@@ -252,9 +257,11 @@ def test_a_changed_graph_is_found(pico_export: Path, tmp_path: Path) -> None:
     (copy / "prior.fp32.onnx").write_bytes((copy / "prior.fp32.onnx").read_bytes()[:-10])
     with pytest.raises(GraphError, match=r"prior\.fp32\.onnx was changed"):
         read_export(copy).verify()
-    (copy / "export.json").write_text('{"schema_version": 2}')
-    with pytest.raises(GraphError, match="schema version 2"):
-        read_export(copy)
+    for version, remedy in ((1, "timbre base export"), (3, "upgrade")):
+        (copy / "export.json").write_text(f'{{"schema_version": {version}}}')
+        with pytest.raises(GraphError, match=f"schema version {version}") as caught:
+            read_export(copy)
+        assert remedy in caught.value.remedy
     with pytest.raises(GraphError, match="does not exist"):
         read_export(tmp_path)
 
@@ -264,15 +271,95 @@ def test_chunked_decoding_equals_decoding_at_once(engine: Engine) -> None:
     latent = rng.standard_normal((1, engine.base.acoustic.latent, 260)).astype(np.float32)
     condition = rng.standard_normal((1, engine.base.acoustic.condition, 1)).astype(np.float32)
     voice = Voice("x", "0", "", Prompt(np.zeros(1), np.zeros(1), "en", condition, np.zeros(1), 0.1), NO_LORA, {})
-    decoder = engine.decoders.get(voice)
-    pieces = list(Utterance(engine.base, decoder, np.zeros(1, np.int64), condition, seed=0).pieces(latent))
-    whole = decoder.generator.run(None, {"z": latent, "condition": condition})[0][0]
-    assert len(pieces) == 3
-    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-5 * float(np.abs(whole).max()))
+    generator = engine.decoders.get(voice).generator
+    whole = generator.run(None, {"z": latent, "condition": condition})[0][0]
+    tolerance = 1e-5 * float(np.abs(whole).max())
+    np.testing.assert_allclose(pieces_of(engine.base, generator, condition).next(latent), whole, atol=tolerance)
+    pieces = pieces_of(engine.base, generator, condition)
+    parts = [pieces.next(latent, end) for end in (30, 31, 140, 260)]
+    assert [len(part) // engine.base.hop for part in parts] == [30, 1, 109, 120]
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=tolerance)
+
+
+def test_the_base_says_how_to_speak_unless_the_request_does(
+    pico_export: Path, make_voice: Callable[..., Path], tmp_path: Path
+) -> None:
+    def exported(**speaking: object) -> Path:
+        folder = tmp_path / f"export-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        for path in pico_export.iterdir():
+            (folder / path.name).symlink_to(path)
+        about = json.loads((pico_export / "export.json").read_text())
+        (folder / "export.json").unlink()
+        (folder / "export.json").write_text(json.dumps({**about, "speaking": {**about["speaking"], **speaking}}))
+        return folder
+
+    def codes(folder: Path, spoken: SpeechRequest) -> tuple[int, ...]:
+        with Engine(folder, EngineSettings(limits=ANYTHING)) as engine:
+            voice = load_voice(make_voice(f"v{len(list(tmp_path.iterdir()))}"), engine.base, name="ada")
+            return engine.speak(spoken, voice).sentences[0].codes
+
+    usual = codes(pico_export, request())
+    assert usual == codes(pico_export, SpeechRequest(TEXT, sampling=Sampling(15, 1.0, 1.0, 1.35, seed=1)))
+    greedy = exported(temperature=0.0)
+    assert codes(greedy, request()) == codes(greedy, request(seed=2)) != usual
+    assert codes(greedy, SpeechRequest(TEXT, sampling=Sampling(temperature=1.0, seed=1))) == usual
+    alone = exported(prompt_codes=False)
+    assert codes(alone, request()) == codes(pico_export, request(prompt_codes=False)) != usual
+    assert codes(alone, request(prompt_codes=True)) == usual
+    with pytest.raises(GraphError, match="temperature: 9 is not"):
+        read_export(exported(temperature=9))
+
+
+def test_a_voice_speaks_with_its_own_lexicon(engine: Engine, make_voice: Callable[..., Path]) -> None:
+    folder = make_voice()
+    (folder / "lexicon.txt").write_text("fox T IH1 M B ER0\n", encoding="utf-8")
+    voice = load_voice(folder, engine.base, name="ada")
+    own, usual = voice.lexicon["fox"], load_voice(make_voice("b"), engine.base, name="b")
+    assert own == ("T", "IH1", "M", "B", "ER0") and usual.lexicon == {}
+    spoken = engine.speak(request("fox"), voice).sentences[0].phones
+    assert spoken[:5] == tuple(ids_of(own))
+    assert spoken != engine.speak(request("fox"), usual).sentences[0].phones
+    asked = engine.speak(request("fox", lexicon={"fox": ("S", "OW1")}), voice).sentences[0].phones
+    assert asked[:2] == tuple(ids_of(("S", "OW1")))
+    (folder / "lexicon.txt").write_text("fox XX\n", encoding="utf-8")
+    with pytest.raises(VoiceError, match=r"lexicon\.txt: line 1: 'XX'"):
+        load_voice(folder, engine.base, name="ada")
+
+
+def test_a_voice_is_merged_once_and_holds_nobody_else_up(
+    pico_export: Path, make_voice: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = read_export(pico_export)
+    decoders = DecoderCache(base, size=4)
+    known, new = (load_voice(make_voice(name, seed), base, name=name) for seed, name in enumerate(("known", "new")))
+    decoders.get(known)
+    merge, started, go_on = DecoderCache._merge, threading.Event(), threading.Event()
+
+    def slowly(self: DecoderCache, voice: Voice) -> object:
+        started.set()
+        assert go_on.wait(30)
+        return merge(self, voice)
+
+    monkeypatch.setattr(DecoderCache, "_merge", slowly)
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(decoders.get(new))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert started.wait(30)
+    assert decoders.get(known) is decoders.get(known), "would hang if it waited for the other voice"
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 2 and found[0] is found[1] and decoders.loads == 2
+    broken = replace(new, name="broken", acoustic={"dec.nothing.weight": next(iter(new.acoustic.values()))})
+    for _ in range(2):
+        with pytest.raises(VoiceError, match="nothing"):
+            decoders.get(broken)
 
 
 def test_merged_weights_outlive_their_arrays(engine: Engine) -> None:
-    """ONNX Runtime reads replaced initializers in place: freed arrays would be spoken with, without an error."""
+    """Where ONNX Runtime reads replaced initializers in place, freed arrays would be spoken with, without an error."""
     rng = np.random.default_rng(4)
     weights = load_file(engine.base.graph("weights"))
     name = next(name for name in sorted(weights) if name.startswith("dec.conv_pre.weight"))
@@ -296,3 +383,18 @@ def test_sentences_stay_within_full_scale() -> None:
     np.testing.assert_allclose(_within_full_scale(loud), loud * 0.99 / 2.0, rtol=1e-6)
     quiet = np.array([0.5, -0.9], np.float32)
     assert _within_full_scale(quiet) is quiet
+
+
+@pytest.mark.parametrize("how", ["speak", "stream"])
+def test_a_cancelled_request_stops_and_frees_its_slots(
+    engine: Engine, make_voice: Callable[..., Path], how: str
+) -> None:
+    voice = load_voice(make_voice(), engine.base, name="ada")
+    cancel = Cancellation()
+    cancel.cancel("the client went away")
+    with pytest.raises(CancelledError, match="went away"):
+        list(getattr(engine, how)(request(TEXT * 20), voice, cancel=cancel))
+    deadline = time.monotonic() + 5
+    while engine.scheduler.depth != (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert engine.scheduler.depth == (0, 0)

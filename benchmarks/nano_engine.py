@@ -1,0 +1,222 @@
+"""The engine on nano: how fast a sentence is spoken and begins to be heard, and eight requests at once.
+
+Wall seconds matter here (two cores share the work), so run it on a machine that is otherwise idle; CPU seconds stand
+beside them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from audio.reader import read
+from audio.resample import resample
+from core.base import load_base
+from inference.copy_synthesis import magnitude_spectrum
+from inference.engine import Engine, EngineSettings
+from inference.exported_base import EDITION, EXPORT_FILE, ExportedBase, read_export
+from inference.request import SpeechRequest
+from inference.sampling import Sampling
+from inference.session import open_session
+from inference.speaker import SpeakerEncoder
+from inference.t2s_slots import Lora
+from inference.voice import Delta, Prompt, Voice
+from training.export.base_export import export_base
+
+SENTENCE = (
+    "The morning train was late again, so we walked along the river and talked about what we would do next."
+)
+"""Twenty words."""
+RTF_LIMIT, FIRST_SOUND_LIMIT_S, TOGETHER_LIMIT = 0.2, 0.3, 1.5
+RANK, VOICES = 8, 8
+_SECONDS_PER_PHONE = 0.085
+_FLOATS = np.float32
+
+
+def exported_nano(keep: Path) -> ExportedBase:
+    """nano's graphs below `keep`, exported there when they are not of the present weights and exporter."""
+    base = load_base("nano")
+    folder = keep / f"{base.digest[:16]}-{EDITION}"
+    if not (folder / EXPORT_FILE).is_file():
+        click.echo(f"exporting nano to {folder} ...")
+        export_base(base, folder)
+    return read_export(folder)
+
+
+def benchmark_voices(base: ExportedBase, count: int, recording: Path) -> list[Voice]:
+    """Voices with rank 8 adapters everywhere, too small to change the speech, conditioned on a real recording."""
+    wave = read(recording)
+    samples = resample(wave, base.rate_hz).samples
+    spectrum = magnitude_spectrum(samples, base.fft_size, base.hop)[None]
+    speaker = SpeakerEncoder(base).embed(wave)
+    condition = open_session(base.graph("style")).run(None, {"spectrum": spectrum, "speaker": speaker[None]})[0]
+    weights = load_file(base.graph("weights"))
+    voices = []
+    for number in range(count):
+        rng = np.random.default_rng(number)
+
+        def small(*size: int, rng: np.random.Generator = rng) -> NDArray[np.float32]:
+            return (1e-3 * rng.standard_normal(size)).astype(_FLOATS)
+
+        lora = Lora({name: (small(low, RANK), small(RANK, high)) for name, (low, high) in base.t2s.projections.items()})
+        acoustic = {}
+        for name, weight in weights.items():
+            if name.endswith((".weight", ".weight.T")) and weight.ndim >= 2:
+                shape = (weight.T if name.endswith(".T") else weight).shape
+                down, up = small(RANK, *shape[1:]), small(shape[0], RANK, *(1 for _ in shape[2:]))
+                acoustic[name.removesuffix(".T")] = Delta(down, up, 1.0)
+        prompt = Prompt(np.arange(50), np.arange(30), "en", condition, speaker, _SECONDS_PER_PHONE)
+        voices.append(Voice(f"voice{number}", "1", base.digest, prompt, lora, acoustic))
+    return voices
+
+
+@dataclass(frozen=True)
+class _Timed:
+    wall_s: float
+    cpu_s: float
+
+
+def _timed(run: Callable[[], object]) -> _Timed:
+    wall, cpu = time.perf_counter(), time.process_time()
+    run()
+    return _Timed(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def speaking(base: ExportedBase, voice: Voice, rounds: int) -> None:
+    """Real-time factor and time to the first sound of the 20-word sentence, each profile and number of threads."""
+    click.echo(f"nano, {len(SENTENCE.split())} words; medians of {rounds} rounds")
+    heads = f"{'audio s':>9}{'RTF':>8}{'checked':>9}{'CPU s/s':>9}{'first ms':>10}{'CPU ms':>8}"
+    click.echo(f"{'profile':<9}{'threads':>8}{heads}  limits")
+    for profile in ("fp32", "int8"):
+        for threads in (1, 2):
+            with Engine(base, EngineSettings(profile=profile, threads=threads)) as engine:
+                _speaking_row(engine, voice, rounds)
+
+
+def _speaking_row(engine: Engine, voice: Voice, rounds: int) -> None:
+    factors, checked, cpu, first, first_cpu, seconds = [], [], [], [], [], []
+    engine.speak(SpeechRequest(SENTENCE, sampling=Sampling(seed=99)), voice)
+    for number in range(rounds):
+        plain = SpeechRequest(SENTENCE, sampling=Sampling(seed=number), check=False)
+        timed, length = _spoken(engine, plain, voice)
+        factors.append(timed.wall_s / length)
+        cpu.append(timed.cpu_s / length)
+        seconds.append(length)
+        timed, length = _spoken(engine, SpeechRequest(SENTENCE, sampling=Sampling(seed=number)), voice)
+        checked.append(timed.wall_s / length)
+        with closing(engine.stream(plain, voice)) as stream:  # type: ignore[type-var]
+            begun = _timed(lambda stream=stream: next(stream))  # type: ignore[misc]
+        first.append(begun.wall_s)
+        first_cpu.append(begun.cpu_s)
+        _wait_until_idle(engine)
+    middle = statistics.median
+    ok = middle(factors) <= RTF_LIMIT and middle(first) <= FIRST_SOUND_LIMIT_S
+    click.echo(
+        f"{engine.settings.profile:<9}{engine.settings.threads:>8}{middle(seconds):>9.2f}{middle(factors):>8.3f}"
+        f"{middle(checked):>9.3f}{middle(cpu):>9.3f}{1e3 * middle(first):>10.0f}{1e3 * middle(first_cpu):>8.0f}"
+        f"  <= {RTF_LIMIT:g}, <= {1e3 * FIRST_SOUND_LIMIT_S:.0f} ms  {'ok' if ok else 'MISS'}"
+        f"{'' if engine.settings.threads == EngineSettings().threads else ' (not the default)'}"
+    )
+
+
+def _spoken(engine: Engine, request: SpeechRequest, voice: Voice) -> tuple[_Timed, float]:
+    lengths = []
+    timed = _timed(lambda: lengths.append(engine.speak(request, voice).wave.duration_s))
+    return timed, lengths[0]
+
+
+def _wait_until_idle(engine: Engine) -> None:
+    while engine.scheduler.depth != (0, 0):
+        time.sleep(0.01)
+
+
+def together(base: ExportedBase, voices: list[Voice], rounds: int, threads: int = 1) -> None:
+    """As many requests as voices, one after the other and at once, in turns; equal audio is required."""
+    requests = [SpeechRequest(SENTENCE, sampling=Sampling(seed=number), check=False) for number in range(len(voices))]
+    rows: dict[str, list[_Timed]] = {"one by one": [], "at once": []}
+    with Engine(base, EngineSettings(slots=len(voices), voices=len(voices), threads=threads)) as engine:
+        found: dict[str, list[NDArray[np.float32]]] = {}
+        for turn in range(rounds + 1):
+            for name, run in (("one by one", _one_by_one), ("at once", _at_once)):
+                waves: list[NDArray[np.float32]] = [np.zeros(0, _FLOATS)] * len(voices)
+                timed = _timed(lambda run=run, waves=waves: run(engine, requests, voices, waves))  # type: ignore[misc]
+                found[name] = waves
+                if turn:
+                    rows[name].append(timed)
+    alone, at_once = found["one by one"], found["at once"]
+    audio_s = sum(len(wave) for wave in alone) / base.rate_hz
+    same = all(one.shape == two.shape and np.array_equal(one, two) for one, two in zip(alone, at_once, strict=True))
+    click.echo(f"{len(voices)} requests with {len(voices)} voices, {audio_s:.1f} s of audio, {threads} thread a graph")
+    click.echo(f"{'variant':<14}{'wall s':>9}{'CPU s':>9}{'audio s/s':>11}")
+    for name, timings in rows.items():
+        wall, cpu = (statistics.median(getattr(item, key) for item in timings) for key in ("wall_s", "cpu_s"))
+        click.echo(f"{name:<14}{wall:>9.3f}{cpu:>9.3f}{audio_s / wall:>11.1f}")
+    one, all_s = (statistics.median(item.wall_s for item in rows[name]) for name in ("one by one", "at once"))
+    ok = one / all_s >= TOGETHER_LIMIT and same
+    click.echo(
+        f"throughput {one / all_s:.2f} times (limit {TOGETHER_LIMIT:g}), audio {'equal' if same else 'DIFFERS'}"
+        f"  {'ok' if ok else 'MISS'}"
+    )
+
+
+def _one_by_one(
+    engine: Engine, requests: list[SpeechRequest], voices: list[Voice], waves: list[NDArray[np.float32]]
+) -> None:
+    for index, (request, voice) in enumerate(zip(requests, voices, strict=True)):
+        waves[index] = engine.speak(request, voice).wave.samples
+
+
+def _at_once(
+    engine: Engine, requests: list[SpeechRequest], voices: list[Voice], waves: list[NDArray[np.float32]]
+) -> None:
+    def speak(index: int) -> None:
+        waves[index] = engine.speak(requests[index], voices[index]).wave.samples
+
+    workers = [threading.Thread(target=speak, args=(index,)) for index in range(len(voices))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def pieces_against_whole(base: ExportedBase, voices: list[Voice]) -> None:
+    """What streaming changes: pieces that go on from the last one beside a decode of the sentence at once."""
+    from evaluation.metrics.perceptual import pesq
+
+    scores, lengths = [], []
+    with Engine(base, EngineSettings()) as engine:
+        for number, voice in enumerate(voices):
+            request = SpeechRequest(SENTENCE, sampling=Sampling(seed=number), check=False)
+            whole = engine.speak(request, voice).wave
+            joined = np.concatenate([piece.samples for piece in engine.stream(request, voice)])
+            lengths.append(len(joined) == len(whole.samples))
+            narrow = [resample(type(whole)(item, base.rate_hz), 16_000).samples for item in (whole.samples, joined)]
+            scores.append(pesq(narrow[0], narrow[1], band="nb"))
+    click.echo(f"streamed beside whole: PESQ nb median {statistics.median(scores):.2f}, worst {min(scores):.2f}; "
+               f"lengths {'equal' if all(lengths) else 'DIFFER'}")  # fmt: skip
+
+
+def run(parts: tuple[str, ...], rounds: int, keep: Path | None, recording: Path) -> None:
+    """Prints the chosen parts: "nano", "together", "pieces"."""
+    if not set(parts) & {"nano", "together", "pieces"}:
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        base = exported_nano(keep or Path(temporary))
+        voices = benchmark_voices(base, VOICES, recording)
+        if "nano" in parts:
+            speaking(base, voices[0], rounds)
+        if "together" in parts:
+            together(base, voices, rounds)
+        if "pieces" in parts:
+            pieces_against_whole(base, voices[:4])

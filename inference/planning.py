@@ -1,0 +1,131 @@
+"""Text and voice -> sentences ready to decode: language, phones, expected seconds, what the scheduler is to do."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.characters import CharacterVectors
+from inference.errors import TextError
+from inference.exported_base import ExportedBase
+from inference.guards import SentenceLimits
+from inference.request import SpeechRequest
+from inference.scheduler import Job
+from inference.voice import Voice
+from text.frontend import phonemize
+from text.phonemes import Phonemes
+from text.sentences import split
+from text.symbols import is_speech
+
+_SPARE_CODES = 12
+_SHORTEST_SHARE = 0.5
+_SEEDS_APART = 1_000_003
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One sentence ready to decode. seconds: expected from its sounding phones at the voice's own pace."""
+
+    text: str
+    phonemes: Phonemes
+    ids: NDArray[np.int64]
+    seconds: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Planner:
+    """capacity: positions of a slot. characters: vectors of Mandarin, None on bases without."""
+
+    base: ExportedBase
+    limits: SentenceLimits
+    capacity: int
+    characters: CharacterVectors | None
+
+    def plan(self, request: SpeechRequest, voice: Voice) -> tuple[list[Planned], tuple[str, ...]]:
+        """The request's sentences, and the characters that cannot be spoken.
+
+        Raises TextError for a text without words and for a language that the base does not have.
+        """
+        language = voice.prompt.language if request.language == "auto" else request.language
+        if language not in self.base.languages:
+            raise TextError(
+                f"language {language!r}: the base {self.base.name!r} speaks {', '.join(self.base.languages)}",
+                "choose one of these, or a voice on a base that has the language",
+            )
+        if not request.text.strip():
+            raise TextError("text: it is empty", "send at least one word")
+        lexicon = {**voice.lexicon, **(request.lexicon or {})}
+        seed = request.sampling.seed if request.sampling.seed is not None else secrets.randbits(31)
+        planned: list[Planned] = []
+        unknown: list[str] = []
+        for sentence in filter(_has_words, split(request.text)):
+            phonemes = phonemize(sentence, language, lexicon)
+            spoken_in = {segment.language for segment in phonemes.segments} - set(self.base.languages)
+            if spoken_in:
+                raise TextError(
+                    f"text {sentence[:40]!r}: {', '.join(sorted(spoken_in))} is not among the languages of the base "
+                    f"{self.base.name!r} ({', '.join(self.base.languages)})",
+                    "leave these words out, or use a voice on a base that has the language",
+                )
+            sounding = sum(is_speech(phone) for phone in phonemes.phones)
+            seconds = max(0.2, sounding * voice.prompt.seconds_per_phone)
+            ids = np.array(phonemes.ids, np.int64)
+            planned.append(Planned(sentence, phonemes, ids, seconds, seed + _SEEDS_APART * len(planned)))
+            unknown += phonemes.unknown
+        if not planned:
+            raise TextError(
+                f"text {request.text[:40]!r} has nothing that can be spoken", "write words, numbers or letters"
+            )
+        return planned, tuple(dict.fromkeys(unknown))
+
+    def job(self, item: Planned, request: SpeechRequest, voice: Voice) -> Job:
+        """What the scheduler is to do; character vectors are added when it is sent. Raises TextError for a sentence
+        that can never fit.
+        """
+        rate = self.base.codes_hz
+        continues = self._continues(request)
+        prompt = voice.prompt.codes if continues else voice.prompt.codes[:0]
+        phones = np.concatenate([voice.prompt.phones, item.ids]) if continues else item.ids
+        room = self.capacity - len(phones) - len(prompt)
+        wanted = int(item.seconds * self.limits.duration_ratio_max * rate) + _SPARE_CODES
+        if room < item.seconds * rate:
+            raise TextError(
+                f"text {item.text[:40]!r}: a sentence of {len(item.ids)} phones does not fit the engine's "
+                f"{self.capacity} positions beside the voice's prompt",
+                "break it up with punctuation",
+            )
+        return Job(
+            phones=phones,
+            prompt=prompt,
+            sampling=replace(request.sampling.filled(self.base.speaking), seed=item.seed),
+            min_codes=max(1, int(_SHORTEST_SHARE * item.seconds * rate)),
+            max_codes=min(wanted, room),
+            lora=voice.t2s,
+            loop_limit=self.limits.loop_run,
+        )
+
+    def features(self, item: Planned, request: SpeechRequest, voice: Voice) -> NDArray[np.float32] | None:
+        """Character vectors [P, H] of the prompt's phones, if they are read too, and the sentence's; None without."""
+        if self.characters is None:
+            return None
+        continues = self._continues(request)
+        prompt, own = voice.prompt.bert if continues else None, self.characters.of(item.phonemes)
+        if prompt is None and own is None:
+            return None
+        width = self.characters.width
+        before = np.zeros((len(voice.prompt.phones) if continues else 0, width), np.float32)
+        if prompt is not None:
+            before = self.characters.projected(prompt.T)
+        return np.concatenate([before, np.zeros((len(item.ids), width), np.float32) if own is None else own])
+
+    def _continues(self, request: SpeechRequest) -> bool:
+        return self.base.speaking.prompt_codes if request.prompt_codes is None else request.prompt_codes
+
+
+def _has_words(sentence: str) -> bool:
+    """False for a piece of marks and symbols alone, which is a pause beside other sentences."""
+    return any(character.isalnum() for character in sentence)
