@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ import yaml
 from core.errors import ConfigurationError
 from evaluation.measurements import Group, Measurements, Sample
 from evaluation.metrics.catalogue import Direction, Metric, Protocol, metric
-from evaluation.metrics.summary import summarise
+from evaluation.metrics.summary import Interval, summarise
 
 GATES_FILE = "gates.yaml"
+OF_TRAINING = ("memorisation", "held_out_loss")
+"""Metrics of stage 3: one value for a voice, none for a sentence."""
 
 
 class Statistic(StrEnum):
@@ -71,8 +73,8 @@ class GateSet:
 class Verdict:
     """What became of one gate.
 
-    value, low, high: of the statistic and the 95 % interval of the mean; None when unmeasurable. worst, worst_file:
-    the worst sample and where it can be heard. base, production: the same statistic there, or None.
+    value, low, high: of the statistic and the bootstrap interval of the mean; None when unmeasurable. worst,
+    worst_file: the worst sample and where it can be heard. base, production: the same statistic there, or None.
     """
 
     gate: Gate
@@ -95,9 +97,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """All verdicts; passed is False when a blocking one is red."""
+    """All verdicts; passed is False when a blocking one is red.
+
+    confidence: level of their intervals. calibration: of the gates, as gates.yaml has it.
+    """
 
     verdicts: tuple[Verdict, ...]
+    confidence: float = Interval.confidence
+    calibration: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -135,29 +142,35 @@ def read_gates(path: Path) -> GateSet:
     return GateSet(int(data.get("version", 1)), minimum, gates, data.get("calibration") or {})
 
 
-def decide(gates: GateSet, measured: Measurements, production: Measurements | None = None) -> Verdicts:
-    """One verdict a gate. Measurements of another base are not compared with."""
+def decide(
+    gates: GateSet, measured: Measurements, production: Measurements | None = None, interval: Interval | None = None
+) -> Verdicts:
+    """One verdict a gate. Measurements of another base are not compared with. interval: of the means, shown only."""
     other = production if production is not None and production.base_digest == measured.base_digest else None
-    return Verdicts(tuple(_decide(gate, gates.min_sentences, measured, other) for gate in gates.gates))
+    how = interval or Interval()
+    found = tuple(_decide(gate, gates.min_sentences, measured, other, how) for gate in gates.gates)
+    return Verdicts(found, how.confidence, gates.calibration)
 
 
-def _decide(gate: Gate, minimum: int, measured: Measurements, production: Measurements | None) -> Verdict:
+def _decide(
+    gate: Gate, minimum: int, measured: Measurements, production: Measurements | None, interval: Interval
+) -> Verdict:
     about = metric(gate.metric)
-    if gate.metric == "memorisation":
-        return _single(gate, about, measured.memorisation)
-    samples = measured.adapted.samples(gate.protocol)
+    if gate.metric in OF_TRAINING:
+        return _single(gate, about, getattr(measured, gate.metric))
+    samples = _asked(measured.adapted.samples(gate.protocol), gate.metric)
     values = [sample.values[gate.metric] for sample in samples if gate.metric in sample.values]
     base = _statistic(gate, about, measured.plain)
     other = _statistic(gate, about, production.adapted) if production else None
     missing = [sample for sample in samples if gate.metric not in sample.values]
     if not values:
         why = (
-            missing[0].unmeasurable.get(gate.metric, "the base has no model for it")
+            missing[0].unmeasurable.get(gate.metric) or missing[0].unmeasurable["speech"]
             if missing
-            else "nothing was spoken"
+            else "nothing was measured: nothing was spoken, or the base has no model for it"
         )
         return Verdict(gate, False, None, None, None, 0, None, _file(missing), base, other, f"no value: {why}")
-    found = summarise(values, about.direction)
+    found = summarise(values, about.direction, interval)
     measurable = [sample for sample in samples if gate.metric in sample.values]
     worst = measurable[found.worst_index]
     value = found.mean if gate.statistic is Statistic.MEAN else found.worst
@@ -204,6 +217,13 @@ def _statistic(gate: Gate, about: Metric, group: Group) -> float | None:
     if gate.statistic is Statistic.MEAN:
         return float(np.mean(values))
     return float(min(values) if about.direction is Direction.HIGHER else max(values))
+
+
+def _asked(samples: Sequence[Sample], name: str) -> list[Sample]:
+    """Samples that the metric was asked about: it has a value there, or a reason why not, or nothing was spoken."""
+    return [
+        item for item in samples if name in item.values or name in item.unmeasurable or "speech" in item.unmeasurable
+    ]
 
 
 def _file(samples: Sequence[Sample]) -> str:

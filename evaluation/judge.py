@@ -1,7 +1,7 @@
 """Measures one voice through the engine that will serve it: copies of held-out recordings, and sentences from text.
 
-held-out recordings, voice -> copy synthesis -> PESQ, STOI, ESTOI, ...
-sentences, voice, seeds -> engine -> phone error rate, failures, similarity, DNSMOS, ...
+renditions of held-out recordings -> PESQ, STOI, ESTOI, ...
+renditions of sentences           -> phone error rate, failures, similarity, DNSMOS, ...
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ from numpy.typing import NDArray
 from audio.reader import write
 from audio.resample import resample
 from audio.waveform import Waveform
+from core.cancellation import Cancellation
 from core.digests import digest_file
-from core.errors import InputError, TimbreError
-from core.progress import Progress
+from core.errors import InputError
+from core.progress import Progress, Task
 from evaluation.measurements import Group, Measurements, Sample
 from evaluation.metrics.alignment import align
 from evaluation.metrics.errors import UnmeasurableError
 from evaluation.metrics.perceptual import RATE_HZ, dnsmos, dnsmos_digest, pesq, stoi
-from evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, peak_dbfs
+from evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs
 from evaluation.metrics.speaker import real_to_real, relative_similarity
-from evaluation.texts import VERSION, fixed_sentences
-from inference.copy_synthesis import CopySynthesis
+from evaluation.rendition import Copied, Recording, Renderer, Sentence, Spoken, sentences_for
+from evaluation.texts import VERSION
 from inference.engine import Engine
 from inference.recogniser import Recogniser
-from inference.request import SpeechRequest
-from inference.sampling import Sampling
 from inference.speaker import SpeakerEncoder
 from inference.t2s_slots import NO_LORA
 from inference.voice import Voice
@@ -38,36 +37,36 @@ from text.frontend import phonemize
 
 Values = dict[str, float]
 Vectors = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A held-out slice: its id, text, language and sound at the base's rate."""
-
-    id: str
-    text: str
-    language: str
-    wave: Waveform
+MIN_RECORDINGS = 2
+_SHORTEST_S = 0.2
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is spoken. seeds: for the adapted voice; the base without adapter speaks once with the first of them."""
+    """How much is spoken. seeds: for the adapted voice; the base without adapter speaks once with the first of them.
+    DNSMOS is asked about the first seed only: it takes longer than all other metrics together.
+    """
 
     seeds: Sequence[int]
     fixed_sentences: int
 
 
+@dataclass(frozen=True)
+class Learnt:
+    """What stage 3 says about a training, see training/finetune/memorisation.py; None where it does not."""
+
+    memorisation: float | None = None
+    held_out_loss: float | None = None
+
+
 class Judge:
-    """Measures voices of one engine. judge_recogniser: the phone recogniser that counts errors (the base's own, or
-    None).
-    """
+    """Measures voices of one engine. recogniser: the phone recogniser that counts errors (the base's own, or None)."""
 
     def __init__(self, engine: Engine, recogniser: Recogniser | None = None) -> None:
         self._engine = engine
         self._recogniser = recogniser or engine.recogniser
         self._speaker = SpeakerEncoder(engine.base, threads=engine.settings.threads)
-        self._copies = CopySynthesis(engine.base, engine.decoders, threads=engine.settings.threads)
+        self._renderer = Renderer(engine)
 
     def measure(
         self,
@@ -77,57 +76,75 @@ class Judge:
         output: Path,
         progress: Progress,
         *,
-        memorisation: float | None = None,
+        learnt: Learnt | None = None,
+        cancel: Cancellation | None = None,
     ) -> Measurements:
-        """All measurements of a voice; kept samples are written below output/samples.
+        """All measurements of a voice; samples are written below output/samples.
 
-        Raises InputError when fewer than two held-out recordings exist: similarity would have nothing to compare with.
+        Raises InputError when fewer than two held-out recordings exist: similarity would have nothing to compare with;
+        Interrupted between two samples when asked to stop.
         """
-        if len(held_out) < 2:
-            raise InputError(
-                f"evaluate: {len(held_out)} held-out recordings, at least 2 are needed",
-                "add recordings to the voice, or lower validate.held_out_min no further than 2",
-            )
+        stop = cancel or Cancellation()
+        embeddings = self.embed(held_out)
         samples = output / "samples"
         samples.mkdir(parents=True, exist_ok=True)
-        plain = replace(voice, name=f"{voice.name}-base", t2s=NO_LORA, acoustic={})
-        embeddings = self._speaker.embed_many([item.wave for item in held_out])
-        sentences = self._sentences(held_out, plan.fixed_sentences)
+        sentences = sentences_for(held_out, plan.fixed_sentences)
+        groups = []
         total = 2 * len(held_out) + len(sentences) * (len(plan.seeds) + 1)
         with progress.task("evaluate", total=total, unit="samples") as task:
-            groups = []
-            for speaker, seeds, keep in ((voice, plan.seeds, True), (plain, plan.seeds[:1], False)):
-                name = "voice" if keep else "base"
-                copies = []
-                for item in held_out:
-                    copies.append(self._copy(item, speaker, samples / f"copy-{name}-{item.id}.wav"))
-                    task.advance()
-                spoken = []
-                for sentence in sentences:
-                    for seed in seeds:
-                        path = samples / f"tts-{name}-{sentence[0]}-{seed}.wav"
-                        spoken.append(self._speak(sentence, seed, speaker, embeddings, path))
-                        task.advance()
+            for name, speaker, seeds in (
+                ("voice", voice, plan.seeds), ("base", without_adapter(voice), plan.seeds[:1]),
+            ):  # fmt: skip
+                copies = [
+                    self._copy(item, speaker, samples / f"copy-{name}-{item.id}.wav", task, stop) for item in held_out
+                ]
+                spoken = [
+                    self._speak(
+                        sentence, seed, speaker, embeddings, samples / f"tts-{name}-{sentence.id}-{seed}.wav", task,
+                        stop, plan.seeds[:1],
+                    )
+                    for sentence in sentences
+                    for seed in seeds
+                ]  # fmt: skip
                 groups.append(Group(tuple(copies), tuple(spoken)))
-        real = self._real(held_out, embeddings)
         for item in held_out:
             write(samples / f"real-{item.id}.wav", item.wave)
+        return self.measurements(voice.name, groups[0], groups[1], held_out, embeddings, learnt)
+
+    def measurements(
+        self, name: str, adapted: Group, plain: Group, held_out: Sequence[Recording], embeddings: Vectors,
+        learnt: Learnt | None = None, facts: Mapping[str, float] | None = None,
+    ) -> Measurements:
+        """Measured groups with all that is said beside them. embeddings: as `embed` gives them. facts: about the
+        recordings, where they are known already.
+        """
+        found = learnt or Learnt()
         return Measurements(
-            voice=voice.name, base=self._engine.base.name, base_digest=self._engine.base.digest,
-            profile=self._engine.settings.profile, texts_version=VERSION, adapted=groups[0], plain=groups[1],
-            real=real, models=self._models(), memorisation=memorisation,
+            voice=name, base=self._engine.base.name, base_digest=self._engine.base.digest,
+            profile=self._engine.settings.profile, texts_version=VERSION, adapted=adapted, plain=plain,
+            real=self._real(held_out, embeddings) if facts is None else facts, models=self._models(),
+            memorisation=found.memorisation, held_out_loss=found.held_out_loss,
         )  # fmt: skip
 
-    # -- one sample ------------------------------------------------------------------------------------------------
+    def embed(self, held_out: Sequence[Recording]) -> Vectors:
+        """Speaker vectors [N, 256] of the recordings. Raises InputError when there are fewer than two."""
+        if len(held_out) < MIN_RECORDINGS:
+            raise InputError(
+                f"evaluate: {len(held_out)} held-out recordings, at least {MIN_RECORDINGS} are needed",
+                f"add recordings to the voice, or lower validate.held_out_min no further than {MIN_RECORDINGS}",
+            )
+        return self._speaker.embed_many([item.wave for item in held_out])
 
-    def _copy(self, item: Recording, voice: Voice, path: Path) -> Sample:
-        original, copied = self._copies.copy(item.wave, voice)
-        write(path, _limited(copied))
-        reference, degraded = resample(original, RATE_HZ).samples, resample(copied, RATE_HZ).samples
-        values, missing, detail = self._sound(copied)
+    # -- one rendition ---------------------------------------------------------------------------------------------
+
+    def judge_copy(self, copied: Copied, file: str = "") -> Sample:
+        """Everything about a copy. file: where it can be heard, below the stage's output."""
+        item = copied.recording
+        values, missing = self._sound(copied.copy, mos=True)
+        detail: Values = {}
         try:
-            aligned = align(reference, degraded, RATE_HZ)
-            detail |= {"delay_s": aligned.delay_s, "gain_db": aligned.gain_db}
+            aligned = align(resample(copied.original, RATE_HZ).samples, resample(copied.copy, RATE_HZ).samples, RATE_HZ)
+            detail = {"delay_s": aligned.delay_s, "gain_db": aligned.gain_db}
             left, right = aligned.reference, aligned.degraded
             measures: Mapping[str, Callable[[], float]] = {
                 "pesq_nb": lambda: pesq(left, right, band="nb"),
@@ -138,47 +155,73 @@ class Judge:
             _collect(measures, values, missing)
         except UnmeasurableError as error:
             missing |= dict.fromkeys(("pesq_nb", "pesq_wb", "stoi", "estoi"), str(error))
-        return Sample(item.id, item.text, "held-out", None, f"samples/{path.name}", values, missing, (), detail)
+        return Sample(item.id, item.text, "held-out", None, file, values, missing, (), detail)
 
-    def _speak(self, sentence: tuple[str, str, str, str], seed: int, voice: Voice, real: Vectors, path: Path) -> Sample:
-        identity, text, source, language = sentence
-        request = SpeechRequest(text, language=language, sampling=Sampling(seed=seed), check=False)
-        try:
-            speech = self._engine.speak(request, voice)
-        except TimbreError as error:
-            reason = f"not spoken: {error.message}"
-            return Sample(identity, text, source, seed, "", {"failed_sentences": 1.0}, {"speech": reason}, (reason,))
-        write(path, _limited(speech.wave))
-        values, missing, detail = self._sound(speech.wave)
-        detail["seconds"] = speech.wave.duration_s
-        failures = [reason for spoken in speech.sentences for reason in spoken.failures]
+    def judge_speech(self, spoken: Spoken, real: Vectors, file: str = "", *, mos: bool = True) -> Sample:
+        """Everything about a spoken sentence. real: speaker vectors of the recordings; mos: with DNSMOS."""
+        sentence, wave = spoken.sentence, spoken.wave
+        about = (sentence.id, sentence.text, sentence.source, spoken.seed)
+        if wave is None:
+            return Sample(*about, "", {"failed_sentences": 1.0}, {"speech": spoken.refusal}, (spoken.refusal,))
+        values, missing = self._sound(wave, mos=mos)
+        detail = {"seconds": wave.duration_s}
+        failures = [*spoken.failures, *self._pace(spoken, wave)]
         measures: dict[str, Callable[[], float]] = {
-            "speaker_similarity": lambda: float(relative_similarity(self._embedding(speech.wave)[None], real)[0])
+            "speaker_similarity": lambda: float(relative_similarity(self._embedding(wave)[None], real)[0])
         }
         if self._recogniser is not None:
-            counts = self._recogniser.errors(speech.wave, phonemize(text, language))
+            counts = self._recogniser.errors(wave, spoken.phones)
             detail |= {"phones": counts.length, "phone_errors": counts.errors}
-            values["phone_error_rate"] = counts.rate
+            measures["phone_error_rate"] = lambda: counts.rate
             limit = self._engine.settings.limits.error_rate_max
             if counts.rate > limit:
                 failures.append(f"words missing: phoneme error rate {counts.rate:.0%} is above {limit:.0%}")
         _collect(measures, values, missing)
         values["failed_sentences"] = float(bool(failures))
-        return Sample(identity, text, source, seed, f"samples/{path.name}", values, missing, tuple(failures), detail)
+        return Sample(*about, file, values, missing, tuple(failures), detail)
 
-    def _sound(self, wave: Waveform) -> tuple[Values, dict[str, str], Values]:
+    def _copy(self, item: Recording, voice: Voice, path: Path, task: Task, cancel: Cancellation) -> Sample:
+        cancel.check()
+        copied = self._renderer.copy(item, voice)
+        write(path, within_full_scale(copied.copy))
+        task.advance()
+        return self.judge_copy(copied, f"samples/{path.name}")
+
+    def _speak(
+        self, sentence: Sentence, seed: int, voice: Voice, real: Vectors, path: Path, task: Task, cancel: Cancellation,
+        rated: Sequence[int],
+    ) -> Sample:
+        cancel.check()
+        spoken = self._renderer.speak(sentence, seed, voice)
+        if spoken.wave is not None:
+            write(path, within_full_scale(spoken.wave))
+        task.advance()
+        return self.judge_speech(spoken, real, f"samples/{path.name}", mos=seed in rated)
+
+    def _pace(self, spoken: Spoken, wave: Waveform) -> list[str]:
+        """Whether what is heard lasts as its phones do; the engine has looked at the codes, not at the sound."""
+        limits = self._engine.settings.limits
+        if any(reason.startswith("duration") for reason in spoken.failures) or spoken.expected_s <= 0:
+            return []
+        ratio = wave.duration_s / max(spoken.expected_s, _SHORTEST_S)
+        if limits.duration_ratio_min <= ratio <= limits.duration_ratio_max:
+            return []
+        return [f"duration {wave.duration_s:.2f} s is {ratio:.2f} of the expected {spoken.expected_s:.2f} s"]
+
+    def _sound(self, wave: Waveform, *, mos: bool) -> tuple[Values, dict[str, str]]:
         """Values that need nothing but the sound."""
         values: Values = {}
         missing: dict[str, str] = {}
-        narrow = resample(wave, RATE_HZ).samples
-        measures: Mapping[str, Callable[[], float]] = {
-            "dnsmos": lambda: dnsmos(narrow).overall,
+        measures: dict[str, Callable[[], float]] = {
             "level_dbfs": lambda: active_level_dbfs(wave.samples, wave.rate_hz),
             "peak_dbfs": lambda: peak_dbfs(wave.samples),
+            "clipped_share": lambda: clipped_share(wave.samples),
             "bandwidth_hz": lambda: bandwidth_hz(wave.samples, wave.rate_hz),
         }
+        if mos:
+            measures["dnsmos"] = lambda: dnsmos(resample(wave, RATE_HZ).samples).overall
         _collect(measures, values, missing)
-        return values, missing, {}
+        return values, missing
 
     def _embedding(self, wave: Waveform) -> Vectors:
         try:
@@ -187,12 +230,6 @@ class Judge:
             raise UnmeasurableError(error.message) from error
 
     # -- the rest --------------------------------------------------------------------------------------------------
-
-    def _sentences(self, held_out: Sequence[Recording], fixed: int) -> list[tuple[str, str, str, str]]:
-        own = [(item.id, item.text, "held-out", item.language) for item in held_out]
-        language = held_out[0].language
-        texts = fixed_sentences(language)[:fixed]
-        return own + [(f"fixed-{index:03d}", text, "fixed", language) for index, text in enumerate(texts, 1)]
 
     def _real(self, held_out: Sequence[Recording], embeddings: Vectors) -> Values:
         real: Values = {"speaker_similarity": real_to_real(embeddings)}
@@ -217,6 +254,11 @@ class Judge:
         return {name: f"sha256:{digest[:12]}" for name, digest in models.items()}
 
 
+def without_adapter(voice: Voice) -> Voice:
+    """The base with the voice's prompt and nothing else."""
+    return replace(voice, name=f"{voice.name}-base", t2s=NO_LORA, acoustic={})
+
+
 def _collect(measures: Mapping[str, Callable[[], float]], values: Values, missing: dict[str, str]) -> None:
     for name, measure in measures.items():
         try:
@@ -228,6 +270,6 @@ def _collect(measures: Mapping[str, Callable[[], float]], values: Values, missin
             missing[name] = str(error)
 
 
-def _limited(wave: Waveform) -> Waveform:
+def within_full_scale(wave: Waveform) -> Waveform:
     """Full scale at most, so that a 16-bit file holds what was measured as nearly as it can; NaN becomes silence."""
     return Waveform(np.clip(np.nan_to_num(wave.samples), -1.0, 1.0), wave.rate_hz)

@@ -52,8 +52,8 @@ class Measurements:
     """Everything that gates decide on.
 
     adapted, base: with the voice's adapter, and without it (same prompt). real: facts about the held-out recordings:
-    phone_error_rate, speaker_similarity (real to real), dnsmos. models: metric -> model and digest. memorisation:
-    held-out over training loss, None when stage 3 did not say.
+    phone_error_rate, speaker_similarity (real to real), dnsmos. models: metric -> model and digest. memorisation,
+    held_out_loss: of the training, None when stage 3 did not say.
     """
 
     voice: str
@@ -66,6 +66,7 @@ class Measurements:
     real: Mapping[str, float]
     models: Mapping[str, str]
     memorisation: float | None = None
+    held_out_loss: float | None = None
 
     def write(self, folder: Path) -> None:
         """Writes measurements.json."""

@@ -176,6 +176,15 @@ METRICS: dict[str, Metric] = {
             "Inter-sample peaks can be higher.",
         ),
         _metric(
+            "clipped_share",
+            "Clipped samples",
+            "1",
+            _DOWN,
+            (Protocol.COPY, Protocol.TTS),
+            "samples in flat extremes of three or more",
+            "Soft limiting leaves no flat tops.",
+        ),
+        _metric(
             "bandwidth_hz",
             "Bandwidth",
             "Hz",
@@ -186,12 +195,21 @@ METRICS: dict[str, Metric] = {
         ),
         _metric(
             "memorisation",
-            "Memorisation gap",
+            "Memorisation",
             "ratio",
             _DOWN,
             _TTS,
-            "validation over training loss",
-            "A large gap says that the adapter repeats its recordings instead of learning the voice.",
+            "held-out over training loss of stage 3, relative to the base",
+            "1 means that unknown sentences gained as much as those trained on; the larger network's ratio counts.",
+        ),
+        _metric(
+            "held_out_loss",
+            "Held-out loss after training",
+            "ratio",
+            _DOWN,
+            _TTS,
+            "held-out loss with the adapter over that of the base, stage 3",
+            "1 means that nothing was learnt; the network that learnt more counts.",
         ),
     )
 }

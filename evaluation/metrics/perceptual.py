@@ -7,14 +7,13 @@ repeats short clips); here such input raises UnmeasurableError, so that no gate 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audio.mos import Dnsmos, Mos, dnsmos_weights
+from audio.waveform import Waveform
 from core.digests import digest_file
 from evaluation.metrics.errors import UnmeasurableError
 
@@ -58,49 +57,24 @@ def stoi(reference: Samples, degraded: Samples, *, extended: bool = False) -> fl
             raise UnmeasurableError(f"STOI: {error}") from error
 
 
-@dataclass(frozen=True)
-class Dnsmos:
-    """DNSMOS P.835 predictions, 1 to 5: overall, signal, background; and the older single score of P.808."""
-
-    overall: float
-    signal: float
-    background: float
-    p808: float
-
-
-def dnsmos(samples: Samples) -> Dnsmos:
+def dnsmos(samples: Samples) -> Mos:
     """Predicted opinion scores of [T] at 16 kHz. Raises UnmeasurableError below one second or for silence.
 
-    Clips under nine seconds are repeated to that length by the reference code, which makes values of very short clips
-    unreliable; hence the limit of one second. Samples beyond +-1 are limited first, as the models never saw them.
+    Clips under nine seconds are repeated to that length, as the reference code does, which makes values of very short
+    clips unreliable; hence the limit of one second.
     """
     _check_sound(samples, "audio", 1.0)
-    result: dict[str, Any] = _dnsmos_model()(np.clip(samples, -1.0, 1.0), RATE_HZ, False)
-    return Dnsmos(
-        overall=float(result["ovrl_mos"]),
-        signal=float(result["sig_mos"]),
-        background=float(result["bak_mos"]),
-        p808=float(result["p808_mos"]),
-    )
+    return _dnsmos_model().score(Waveform(samples, RATE_HZ))
 
 
 def dnsmos_digest() -> str:
     """SHA-256 of the P.835 model file, to be written beside its values."""
-    return digest_file(_dnsmos_folder() / "sig_bak_ovr.onnx")
-
-
-def _dnsmos_folder() -> Path:
-    from speechmos import dnsmos as module
-
-    return Path(module.__file__).parent / "dnsmos_models"
+    return digest_file(dnsmos_weights())
 
 
 @cache
-def _dnsmos_model() -> Any:
-    from speechmos import dnsmos as module
-
-    root = _dnsmos_folder()
-    return module.DNSMOS(str(root / "sig_bak_ovr.onnx"), str(root / "model_v8.onnx"))
+def _dnsmos_model() -> Dnsmos:
+    return Dnsmos()
 
 
 def _check_pair(reference: Samples, degraded: Samples, min_s: float) -> None:

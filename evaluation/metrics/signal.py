@@ -32,6 +32,25 @@ def active_level_dbfs(
     return float(10 * np.log10(max(float(power[power >= threshold].mean()), _FLOOR**2)))
 
 
+def clipped_share(samples: Samples, *, run: int = 3, tolerance: float = 1e-3) -> float:
+    """Share of samples in runs of at least `run` equal extremes: flat tops and bottoms, at whatever level they are.
+
+    A sample counts when it is within `tolerance` of the largest magnitude of its sign. Raises UnmeasurableError on a
+    silent clip.
+    """
+    if not len(samples) or float(np.max(np.abs(samples))) < 1e-5:
+        raise UnmeasurableError("clipping: the clip is silent")
+    found = 0
+    for signed in (samples, -samples):
+        top = float(np.max(signed))
+        if top <= 0:
+            continue
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], signed >= (1 - tolerance) * top, [False])).astype(int)))
+        lengths = edges[1::2] - edges[::2]
+        found += int(lengths[lengths >= run].sum())
+    return found / len(samples)
+
+
 def bandwidth_hz(samples: Samples, rate_hz: int, *, share: float = 0.99) -> float:
     """Frequency below which `share` of the pre-emphasised spectral magnitude of the active frames lies.
 

@@ -12,7 +12,7 @@ from evaluation.metrics.catalogue import Direction
 
 @dataclass(frozen=True)
 class Summary:
-    """A metric over N sentences: mean, worst value and its index, and the bootstrap interval of the mean (95 %)."""
+    """A metric over N sentences: mean, worst value and its index, and the bootstrap interval of the mean."""
 
     count: int
     mean: float
@@ -22,7 +22,17 @@ class Summary:
     high: float
 
 
-def summarise(values: Sequence[float], direction: Direction, *, seed: int = 0, resamples: int = 1000) -> Summary:
+@dataclass(frozen=True)
+class Interval:
+    """How the interval of a mean is found. confidence: its level, 0 to 1."""
+
+    resamples: int = 1000
+    confidence: float = 0.95
+
+
+def summarise(
+    values: Sequence[float], direction: Direction, interval: Interval | None = None, *, seed: int = 0
+) -> Summary:
     """Summary of finite values (at least one). The percentile bootstrap is seeded, so equal values give equal
     intervals.
 
@@ -33,6 +43,8 @@ def summarise(values: Sequence[float], direction: Direction, *, seed: int = 0, r
     if array.size == 0 or not np.isfinite(array).all():
         raise ValueError(f"cannot summarise {array.tolist()!r}: need at least one value, all finite")
     index = int(np.argmin(array) if direction is Direction.HIGHER else np.argmax(array))
-    draws = np.random.default_rng(seed).choice(array, size=(resamples, array.size)).mean(axis=1)
-    low, high = np.percentile(draws, [2.5, 97.5])
+    how = interval or Interval()
+    draws = np.random.default_rng(seed).choice(array, size=(how.resamples, array.size)).mean(axis=1)
+    edge = 50.0 * (1.0 - how.confidence)
+    low, high = np.percentile(draws, [edge, 100.0 - edge])
     return Summary(array.size, float(array.mean()), float(array[index]), index, float(low), float(high))

@@ -42,6 +42,15 @@ ADVICE: dict[str, tuple[str, str]] = {
         "messenger.",
         "声音听起来像电话。请使用至少 16 kHz、没有经过电话或聊天软件压缩的录音。",
     ),
+    "clipped_share": (
+        "The voice has flat tops: something clips. Record at a lower level; stage 1 names the clips that are clipped.",
+        "声音有削平的波峰，说明有削波。请降低录音电平；第一阶段会列出削波的录音。",
+    ),
+    "held_out_loss": (
+        "The training taught the base nothing about this voice. Look at the training curve; check that the texts match "
+        "the recordings, add recordings, or train with more steps.",
+        "训练没有让基座学到这个声音。请查看训练曲线；检查文本与录音是否一致，补充录音，或增加训练步数。",
+    ),
     "memorisation": (
         "The adapter learnt its recordings by heart. Add recordings or train with fewer steps.",
         "适配器只是背下了录音。请补充录音，或减少训练步数。",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
 from evaluation.gates import Verdict, Verdicts
 from evaluation.measurements import Measurements
+from evaluation.reports.calibration_note import HALVES, calibration_sentence
 
 
 def gates_json(verdicts: Verdicts, measured: Measurements) -> str:
@@ -20,6 +22,8 @@ def gates_json(verdicts: Verdicts, measured: Measurements) -> str:
         "profile": measured.profile,
         "texts_version": measured.texts_version,
         "passed": verdicts.passed,
+        "confidence": verdicts.confidence,
+        "calibration": dict(verdicts.calibration),
         "gates": {item.gate.name: gate_fields(item, measured) for item in verdicts.verdicts},
     }
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -48,6 +52,11 @@ def junit_xml(verdicts: Verdicts, measured: Measurements) -> str:
         "testsuite", name=f"timbre gates: {measured.voice}", tests=str(len(verdicts.verdicts)), failures=str(len(red)),
         errors="0", skipped=str(sum(not v.passed and not v.gate.blocks for v in verdicts.verdicts)),
     )  # fmt: skip
+    properties = ElementTree.SubElement(suite, "properties")
+    ElementTree.SubElement(
+        properties, "property", name="calibration",
+        value=calibration_sentence(verdicts.calibration, measured.base_digest)[0],
+    )
     for item in verdicts.verdicts:
         case = ElementTree.SubElement(
             suite, "testcase", classname=f"voices.{measured.voice}", name=item.gate.name, time="0"
@@ -83,4 +92,19 @@ def open_metrics(verdicts: Verdicts, measured: Measurements) -> str:
         "# TYPE voice_quality_gate_passed gauge",
     ]
     lines += [f"voice_quality_gate_passed{labels[item.gate.name]} {int(item.passed)}" for item in verdicts.verdicts]
+    lines += _calibration_metrics(verdicts.calibration, measured.base)
     return "\n".join([*lines, "# EOF"]) + "\n"
+
+
+def _calibration_metrics(calibration: Mapping[str, Any], base: str) -> list[str]:
+    """How the limits did on good and on spoilt voices; nothing when they are not calibrated."""
+    halves = {name: calibration[name] for name in HALVES if isinstance(calibration.get(name), Mapping)}
+    if not halves:
+        return []
+    name = "voice_quality_calibration_voices"
+    lines = [f"# HELP {name} Voices that the limits of the base were calibrated on.", f"# TYPE {name} gauge"]
+    for half, found in halves.items():
+        for kind in ("good", "poisoned"):
+            for result, count in (found.get(kind) or {}).items():
+                lines.append(f'{name}{{base="{base}",half="{half}",kind="{kind}",result="{result}"}} {count}')
+    return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from evaluation.gates import Verdict, Verdicts
 from evaluation.measurements import Measurements
 from evaluation.reports.advice import advice
+from evaluation.reports.calibration_note import calibration_sentence
 
 
 def number(value: float | None) -> str:
@@ -30,7 +31,7 @@ def markdown(verdicts: Verdicts, measured: Measurements) -> str:
         "",
         f"Base `{measured.base}`, graphs `{measured.profile}`, texts version {measured.texts_version}.",
         "",
-        "| gate | mode | value | limit | 95 % interval | base | production | |",
+        f"| gate | mode | value | limit | {100 * verdicts.confidence:g} % interval | base | production | |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for item in verdicts.verdicts:
@@ -42,6 +43,7 @@ def markdown(verdicts: Verdicts, measured: Measurements) -> str:
             number(item.base), number(item.production), state,
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", calibration_sentence(verdicts.calibration, measured.base_digest)[0]]
     for item in red:
         lines += ["", f"**{item.metric.title}**: {item.reason}. {advice(item.gate.metric)[0]}"]
         if item.worst_file:

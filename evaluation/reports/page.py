@@ -20,6 +20,7 @@ from audio.waveform import Waveform
 from evaluation.gates import Verdict, Verdicts
 from evaluation.measurements import Measurements, Sample
 from evaluation.reports.advice import advice
+from evaluation.reports.calibration_note import calibration_sentence
 from evaluation.reports.markdown import limit_text, number
 
 _PLAYER_RATE_HZ = 16_000
@@ -65,6 +66,7 @@ def report_page(
         _verdict(passed, red),
         _both("h2", "Gates", "质量关卡"),
         _table(verdicts),
+        _calibration(verdicts, measured),
     ]
     if red:
         parts += [_both("h2", "What to do", "该怎么办"), *(_advice(item) for item in red)]
@@ -90,11 +92,13 @@ def _verdict(passed: bool, red: Sequence[Verdict]) -> str:
 
 
 def _table(verdicts: Verdicts) -> str:
+    level = f"{100 * verdicts.confidence:g}"
     head = "".join(
         f'<th class="{kind}">{_both("span", english, chinese)}</th>'
         for kind, english, chinese in (
-            ("", "gate", "关卡"), ("", "value", "数值"), ("", "limit", "界限"), ("wide", "95 % interval", "95% 区间"),
-            ("wide", "base alone", "仅基座"), ("wide", "production", "当前线上"), ("", "", ""),
+            ("", "gate", "关卡"), ("", "value", "数值"), ("", "limit", "界限"),
+            ("wide", f"{level} % interval", f"{level}% 区间"), ("wide", "base alone", "仅基座"),
+            ("wide", "production", "当前线上"), ("", "", ""),
         )
     )  # fmt: skip
     rows = []
@@ -113,6 +117,11 @@ def _table(verdicts: Verdicts) -> str:
         ]
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _calibration(verdicts: Verdicts, measured: Measurements) -> str:
+    note = calibration_sentence(verdicts.calibration, measured.base_digest)
+    return f'<p class="soft">{_both("span", *note)}</p>'
 
 
 def _bar(item: Verdict, color: str) -> str:

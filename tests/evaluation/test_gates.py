@@ -12,9 +12,10 @@ import pytest
 import soundfile
 
 from core.errors import ConfigurationError, InputError
-from evaluation.gates import GateSet, decide, read_gates
+from evaluation.gates import OF_TRAINING, GateSet, decide, read_gates
 from evaluation.measurements import Group, Measurements, Sample, read_measurements
 from evaluation.metrics.catalogue import METRICS, Direction, Protocol
+from evaluation.metrics.summary import Interval
 from evaluation.reports.advice import ADVICE, advice
 from evaluation.reports.machine import gates_json, junit_xml, open_metrics
 from evaluation.reports.markdown import markdown
@@ -23,12 +24,14 @@ from evaluation.texts import fixed_sentences
 
 GOOD = {
     "pesq_nb": 3.6, "pesq_wb": 3.2, "stoi": 0.95, "estoi": 0.9, "dnsmos": 3.2, "level_dbfs": -20.0, "peak_dbfs": -2.0,
-    "bandwidth_hz": 7000.0, "phone_error_rate": 0.1, "failed_sentences": 0.0, "speaker_similarity": 0.95,
+    "bandwidth_hz": 7000.0, "clipped_share": 0.0, "phone_error_rate": 0.1, "failed_sentences": 0.0,
+    "speaker_similarity": 0.95,
 }  # fmt: skip
 LIMITS = {
     "pesq_nb": 3.5, "pesq_wb": 3.0, "stoi": 0.85, "estoi": 0.8, "dnsmos": 2.8, "level_dbfs": -35.0, "peak_dbfs": 0.0,
-    "bandwidth_hz": 5000.0, "phone_error_rate": 0.2, "failed_sentences": 0.05, "speaker_similarity": 0.85,
-    "memorisation": 1.5,
+    "bandwidth_hz": 5000.0, "clipped_share": 0.001, "phone_error_rate": 0.2, "failed_sentences": 0.05,
+    "speaker_similarity": 0.85,
+    "memorisation": 1.5, "held_out_loss": 0.95,
 }  # fmt: skip
 
 
@@ -49,6 +52,7 @@ def measured(
         adapted=Group(samples("copy", values, count), samples("tts", values, count)),
         plain=Group(samples("copy", base, count), samples("tts", base, count)),
         real={"speaker_similarity": 0.8}, models={"dnsmos": "sha256:abc"}, memorisation=1.1,
+        held_out_loss=0.8,
     )  # fmt: skip
 
 
@@ -74,8 +78,8 @@ def test_every_gate_turns_red(tmp_path: Path, name: str) -> None:
     """A value just beyond the limit, and no value at all, each turn this gate red and no other."""
     gates = gates_of(tmp_path, gate_lines())
     beyond = LIMITS[name] - 0.01 if METRICS[name].direction is Direction.HIGHER else LIMITS[name] + 0.01
-    if name == "memorisation":
-        poor, absent = replace(measured(), memorisation=beyond), replace(measured(), memorisation=None)
+    if name in OF_TRAINING:
+        poor, absent = (replace(measured(), **{name: value}) for value in (beyond, None))
     else:
         poor = measured({name: beyond})
         absent = measured()
@@ -105,6 +109,56 @@ def test_one_unmeasurable_sample_is_a_miss_and_is_named(tmp_path: Path) -> None:
 def test_too_few_sentences_decide_nothing(tmp_path: Path) -> None:
     verdicts = decide(gates_of(tmp_path, gate_lines()), measured(count=4))
     assert not verdicts.passed and "too few" in verdicts.red[0].reason
+
+
+def test_a_metric_that_was_asked_of_some_samples_decides_on_those(tmp_path: Path) -> None:
+    values = measured({"dnsmos": 3.0}, count=12)
+    unasked = tuple(
+        replace(item, values={name: value for name, value in item.values.items() if name != "dnsmos"})
+        for item in values.adapted.tts[:6]
+    )
+    some = replace(values, adapted=Group(values.adapted.copy, (*unasked, *values.adapted.tts[6:])))
+    gates = gates_of(tmp_path, [{"metric": "dnsmos", "protocol": "tts", "limit": 2.9}])
+    assert decide(gates, some).passed and decide(gates, some).verdicts[0].count == 6
+    few = replace(values, adapted=Group(values.adapted.copy, (*unasked, *values.adapted.tts[6:10])))
+    assert "too few" in decide(gates, few).red[0].reason
+
+
+def test_the_interval_is_as_wide_as_was_asked_for(tmp_path: Path) -> None:
+    values = measured(count=8)
+    tts = tuple(
+        replace(item, values={**item.values, "dnsmos": 2.0 + 0.2 * number})
+        for number, item in enumerate(values.adapted.tts)
+    )
+    values = replace(values, adapted=Group(values.adapted.copy, tts))
+    gates = gates_of(tmp_path, [{"metric": "dnsmos", "protocol": "tts", "limit": 2.0}])
+    wide, narrow = (decide(gates, values, None, Interval(500, level)) for level in (0.99, 0.5))
+    assert wide.verdicts[0].low < narrow.verdicts[0].low < narrow.verdicts[0].high < wide.verdicts[0].high
+    assert "| 99 % interval |" in markdown(wide, values) and json.loads(gates_json(narrow, values))["confidence"] == 0.5
+    assert "50 % interval" in report_page(narrow, values, tmp_path)
+
+
+def test_both_halves_of_the_calibration_are_in_every_report(tmp_path: Path) -> None:
+    def half(passed: int) -> dict[str, object]:
+        return {"good": {"measured": 6, "passed": passed}, "poisoned": {"measured": 40, "passed": 1}}
+
+    block = {"date": "2026-11-21", "speakers": 12, "setting": half(6), "judging": half(5)}
+    values = measured()
+    verdicts = decide(gates_of(tmp_path, gate_lines(), calibration=block), values)
+    for report in (markdown(verdicts, values), report_page(verdicts, values, tmp_path)):
+        assert "setting half: 6 of 6 good voices pass, 1 of 40 spoilt ones pass" in report
+        assert "judging half: 5 of 6 good voices pass" in report
+    assert json.loads(gates_json(verdicts, values))["calibration"] == block
+    assert "judging half: 5 of 6 good voices pass" in junit_xml(verdicts, values)
+    counted = open_metrics(verdicts, values)
+    labels = 'base="pico",half="judging",kind="good"'
+    assert f'voice_quality_calibration_voices{{{labels},result="passed"}} 5' in counted and counted.endswith("# EOF\n")
+    stale = decide(gates_of(tmp_path, gate_lines(), calibration={**block, "base_digest": "c" * 64}), values)
+    assert "for other weights of this base" in markdown(stale, values)
+    assert "权重不同" in report_page(stale, values, tmp_path)
+    assert "other weights" not in markdown(verdicts, values)
+    without = decide(gates_of(tmp_path, gate_lines()), values)
+    assert "not calibrated" in markdown(without, values) and "尚未校准" in report_page(without, values, tmp_path)
 
 
 def test_relative_limits(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from evaluation.metrics.catalogue import METRICS, Direction, metric
 from evaluation.metrics.errors import UnmeasurableError
 from evaluation.metrics.perceptual import dnsmos, pesq, stoi
 from evaluation.metrics.phones import EditCounts, SentenceLimits, edit_counts, longest_loop, sentence_failures, total
-from evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, peak_dbfs, rms_dbfs
+from evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs, rms_dbfs
 from evaluation.metrics.speaker import real_to_real, relative_similarity
 from evaluation.metrics.summary import summarise
 
@@ -122,6 +122,17 @@ def test_noise_lowers_every_perceptual_metric() -> None:
     assert pesq(sound, noisy, band="wb") < pesq(sound, sound, band="wb") - 0.5
     assert stoi(sound, noisy) < stoi(sound, sound) - 0.02
     assert 1.0 <= dnsmos(noisy).background < dnsmos(sound).background
+
+
+def test_flat_tops_are_found_at_any_level() -> None:
+    sound = speechlike(4.0)
+    assert clipped_share(sound) < 1e-4
+    top = float(np.quantile(np.abs(sound), 0.98))
+    clipped = np.clip(sound, -top, top)
+    assert clipped_share(clipped) > 0.005
+    assert clipped_share(0.1 * clipped) == pytest.approx(clipped_share(clipped), rel=0.05)
+    with pytest.raises(UnmeasurableError):
+        clipped_share(np.zeros(100, np.float32))
 
 
 def test_edit_counts_by_kind() -> None:

@@ -1,0 +1,274 @@
+"""Where limits come from: good and spoilt adapters are measured, one half of the speakers sets, the other half judges.
+
+specimens -> halves -> limits of the setting half -> gates -> how many of each half pass, and which gate caught what
+
+The rule, a gate at a time:
+    1. Every kind of spoiling goes to the gate that separates it best from the good adapters of the setting half (its
+       nearest specimen lies beyond the worst good one, measured in spreads of the good ones), and to the figures of the
+       training that separate it, which are witnesses of another kind.
+    2. limit = worst good value + margin spreads towards the bad side, but never further than half way to the nearest
+       specimen of a kind that went to this gate. spread = |median - worst| of the good ones, at least RESOLUTION.
+    3. A gate blocks when it catches a spoilt adapter of the setting half; one that catches none is shown only.
+The judging half has no say in any of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from core.digests import digest_bytes
+from core.errors import InputError
+from evaluation.gates import OF_TRAINING, Gate, GateSet, Statistic, decide
+from evaluation.measurements import Measurements
+from evaluation.metrics.catalogue import METRICS, Direction, metric
+from evaluation.metrics.summary import Interval
+
+GOOD = "good"
+LOADING = "loading"
+"""What is said to have caught an adapter that the engine refused to load."""
+DEFAULT_MARGIN = 2.0
+ENOUGH_GOOD = 0.9
+_MIN_GOOD = 2
+_NO_INTERVAL = Interval(resamples=1)
+"""Nobody looks at intervals here, and they take most of the time."""
+
+RESOLUTION: Mapping[str, float] = {
+    "pesq_nb": 0.1, "pesq_wb": 0.1, "stoi": 0.01, "estoi": 0.02, "dnsmos": 0.1, "level_dbfs": 2.0, "peak_dbfs": 0.05,
+    "bandwidth_hz": 150.0, "clipped_share": 5e-4, "phone_error_rate": 0.02, "failed_sentences": 0.1,
+    "speaker_similarity": 0.02, "memorisation": 0.15, "held_out_loss": 5e-4,
+}  # fmt: skip
+"""Differences below these mean nothing: least spread, in the metric's unit. Memorisation: a voice that is trained for
+real knows its recordings better than the short trainings of a calibration do, and may.
+"""
+
+_WORST = ("level_dbfs", "peak_dbfs", "clipped_share")
+WHY: Mapping[str, str] = {
+    "pesq_nb": "the recordings survive the round trip through the model",
+    "pesq_wb": "as the narrow band, up to 7 kHz",
+    "stoi": "words stay intelligible through the model",
+    "estoi": "as STOI, with the changes between bands",
+    "dnsmos": "it is predicted to sound clean",
+    "level_dbfs": "every sentence is heard",
+    "peak_dbfs": "nothing exceeds full scale",
+    "clipped_share": "nothing has flat tops",
+    "bandwidth_hz": "it does not sound like a telephone",
+    "phone_error_rate": "it says what the text says",
+    "failed_sentences": "no sentence is lost, cut off or repeated",
+    "speaker_similarity": "it sounds like its own recordings",
+    "memorisation": "it learnt the voice, not its recordings",
+    "held_out_loss": "it learnt something at all",
+}
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """One measured adapter. kind: GOOD or how it was spoilt. measured: None when it could not be loaded: `refusal`."""
+
+    speaker: str
+    kind: str
+    measured: Measurements | None
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class Half:
+    """How the gates did on some specimens.
+
+    good, poisoned: (measured, passed). refused: good ones that failed, with their red gates; let_through: spoilt ones
+    that passed. caught: kind -> gate -> how many specimens of that kind it turned red for.
+    """
+
+    speakers: tuple[str, ...]
+    good: tuple[int, int]
+    poisoned: tuple[int, int]
+    refused: Mapping[str, tuple[str, ...]]
+    let_through: tuple[str, ...]
+    caught: Mapping[str, Mapping[str, int]]
+
+    def plain(self) -> dict[str, Any]:
+        """As gates.yaml and the reports have it."""
+        return {
+            "speakers": len(self.speakers),
+            "good": {"measured": self.good[0], "passed": self.good[1]},
+            "poisoned": {"measured": self.poisoned[0], "passed": self.poisoned[1]},
+        }
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Gates with their limits, and both halves. margin: of the rule. separated: kind -> gates that it went to."""
+
+    gates: GateSet
+    setting: Half
+    judging: Half
+    margin: float
+    separated: Mapping[str, tuple[str, ...]]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the judging half agrees: no spoilt adapter passes, and at least nine in ten good ones do."""
+        measured, passed = self.judging.good
+        return self.judging.poisoned[1] == 0 and passed >= ENOUGH_GOOD * measured
+
+
+def candidates() -> list[Gate]:
+    """Every metric under every protocol that it has a meaning under, without limits."""
+    found = []
+    for about in METRICS.values():
+        for protocol in about.protocols:
+            statistic = Statistic.WORST if about.name in _WORST else Statistic.MEAN
+            found.append(Gate(about.name, protocol, statistic=statistic, why=WHY.get(about.name, "")))
+    return found
+
+
+def split_speakers(speakers: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(setting half, judging half): in the order of their names' SHA-256, taken in turn, so that nobody chooses."""
+    order = sorted(set(speakers), key=lambda name: digest_bytes(name.encode()))
+    return tuple(sorted(order[::2])), tuple(sorted(order[1::2]))
+
+
+def calibrate(specimens: Sequence[Specimen], *, margin: float = DEFAULT_MARGIN, min_sentences: int = 5) -> Calibration:
+    """Limits from one half, judged on the other. Raises InputError when a half has fewer than two good adapters."""
+    setting, judging = split_speakers([item.speaker for item in specimens])
+    sets = [item for item in specimens if item.speaker in setting]
+    for name, half in (("setting", sets), ("judging", [item for item in specimens if item.speaker in judging])):
+        count = sum(item.kind == GOOD and item.measured is not None for item in half)
+        if count < _MIN_GOOD:
+            raise InputError(
+                f"calibration: {count} good voices in the {name} half, at least {_MIN_GOOD} are needed",
+                "give more voice folders",
+            )
+    gates, separated = _limits(sets, margin)
+    whole = GateSet(1, min_sentences, tuple(gates), {})
+    first = judge_half(whole, specimens, setting)
+    catching = {name for counts in first.caught.values() for name in counts}
+    final = replace(whole, gates=tuple(replace(gate, blocks=gate.name in catching) for gate in gates))
+    return Calibration(
+        final, judge_half(final, specimens, setting), judge_half(final, specimens, judging), margin, separated
+    )
+
+
+def judge_half(gates: GateSet, specimens: Sequence[Specimen], speakers: Sequence[str]) -> Half:
+    """How many of the specimens of these speakers pass."""
+    good, poisoned = [0, 0], [0, 0]
+    refused: dict[str, tuple[str, ...]] = {}
+    let_through: list[str] = []
+    caught: dict[str, dict[str, int]] = {}
+    for item in specimens:
+        if item.speaker not in speakers:
+            continue
+        red = red_gates(gates, item)
+        counts = good if item.kind == GOOD else poisoned
+        counts[0] += 1
+        counts[1] += not red
+        if item.kind == GOOD:
+            if red:
+                refused[item.speaker] = red
+            continue
+        if not red:
+            let_through.append(f"{item.speaker}: {item.kind}")
+        table = caught.setdefault(item.kind, {})
+        for name in red:
+            table[name] = table.get(name, 0) + 1
+    return Half(
+        tuple(speakers), (good[0], good[1]), (poisoned[0], poisoned[1]), refused, tuple(let_through), caught
+    )
+
+
+def red_gates(gates: GateSet, item: Specimen) -> tuple[str, ...]:
+    """Names of the blocking gates that are red for a specimen; LOADING for one that the engine refused."""
+    if item.measured is None:
+        return (LOADING,)
+    return tuple(verdict.gate.name for verdict in decide(gates, item.measured, interval=_NO_INTERVAL).red)
+
+
+def value_of(gate: Gate, measured: Measurements) -> float | None:
+    """The statistic that the gate compares; None when a sample that was asked has none, which is a miss."""
+    if gate.metric in OF_TRAINING:
+        found: float | None = getattr(measured, gate.metric)
+        return found
+    verdict = decide(GateSet(1, 1, (replace(gate, limit=0.0),), {}), measured, interval=_NO_INTERVAL).verdicts[0]
+    return None if "could not be measured" in verdict.reason else verdict.value
+
+
+# -- the rule --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Values of one gate, turned so that larger is worse. goods: of the good ones; spoilt: kind -> values, inf for
+    what has none.
+    """
+
+    gate: Gate
+    goods: tuple[float, ...]
+    spoilt: Mapping[str, tuple[float, ...]]
+
+    @property
+    def worst(self) -> float:
+        return max(self.goods)
+
+    @property
+    def spread(self) -> float:
+        return max(self.worst - float(np.median(self.goods)), RESOLUTION[self.gate.metric])
+
+    def gap(self, kind: str) -> float:
+        """Distance from the worst good one to the nearest of the kind; zero or less: not separated."""
+        return min(self.spoilt[kind]) - self.worst
+
+
+def _scale(gate: Gate, specimens: Sequence[Specimen]) -> _Scale | None:
+    """None for a gate that has no value for every good specimen: it cannot be calibrated here."""
+    sign = -1.0 if metric(gate.metric).direction is Direction.HIGHER else 1.0
+    goods: list[float] = []
+    spoilt: dict[str, list[float]] = {}
+    for item in specimens:
+        if item.measured is None:
+            continue
+        value = value_of(gate, item.measured)
+        if item.kind == GOOD:
+            if value is None:
+                return None
+            goods.append(sign * value)
+        else:
+            spoilt.setdefault(item.kind, []).append(np.inf if value is None else sign * value)
+    return _Scale(gate, tuple(goods), {kind: tuple(values) for kind, values in spoilt.items()}) if goods else None
+
+
+def _limits(specimens: Sequence[Specimen], margin: float) -> tuple[list[Gate], dict[str, tuple[str, ...]]]:
+    scales = [scale for gate in candidates() if (scale := _scale(gate, specimens)) is not None]
+    kinds = sorted({kind for scale in scales for kind in scale.spoilt})
+    given: dict[str, list[str]] = {scale.gate.name: [] for scale in scales}
+    separated: dict[str, tuple[str, ...]] = {}
+    for kind in kinds:
+        # What is heard and what training says are two witnesses: the best gate of each.
+        heard = [scale for scale in scales if scale.gate.metric not in OF_TRAINING]
+        told = [scale for scale in scales if scale.gate.metric in OF_TRAINING]
+        able = [scale for group in (heard, told) if (scale := _clearest(group, kind)) is not None]
+        separated[kind] = tuple(scale.gate.name for scale in able)
+        for scale in able:
+            given[scale.gate.name].append(kind)
+    gates = []
+    for scale in scales:
+        room = min((scale.gap(kind) for kind in given[scale.gate.name]), default=np.inf)
+        step = min(margin * scale.spread, room / 2)
+        sign = -1.0 if metric(scale.gate.metric).direction is Direction.HIGHER else 1.0
+        gates.append(replace(scale.gate, limit=_rounded(sign * (scale.worst + step), step)))
+    return gates, separated
+
+
+def _clearest(scales: Sequence[_Scale], kind: str) -> _Scale | None:
+    """The gate that keeps a kind furthest from the good ones, in spreads; None where none does."""
+    able = [scale for scale in scales if kind in scale.spoilt and scale.gap(kind) > 0]
+    return max(able, key=lambda scale: scale.gap(kind) / scale.spread, default=None)
+
+
+def _rounded(limit: float, step: float) -> float:
+    """Two digits finer than its distance from the worst good one, so that rounding never crosses that or a spoilt
+    one."""
+    digits = max(0, 2 - int(np.floor(np.log10(step)))) if step > 0 else 12
+    return float(round(limit, digits))

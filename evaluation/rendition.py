@@ -1,0 +1,105 @@
+"""What is listened to: copies of held-out recordings and spoken sentences, before anything is measured.
+
+recording, voice -> Copied; sentence, seed, voice -> Spoken
+
+Apart from the measuring, so that one rendition can be measured twice, and be spoilt on purpose in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audio.waveform import Waveform
+from core.errors import TimbreError
+from evaluation.texts import fixed_sentences
+from inference.copy_synthesis import CopySynthesis
+from inference.engine import Engine
+from inference.request import SpeechRequest
+from inference.sampling import Sampling
+from inference.voice import Voice
+from text.frontend import phonemize
+from text.symbols import is_speech
+
+HELD_OUT, FIXED = "held-out", "fixed"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A held-out slice: its id, text, language and sound at the base's rate."""
+
+    id: str
+    text: str
+    language: str
+    wave: Waveform
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Something to say. source: HELD_OUT or FIXED."""
+
+    id: str
+    text: str
+    source: str
+    language: str
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A recording and its copy: both at the base's rate, of equal length, in step."""
+
+    recording: Recording
+    original: Waveform
+    copy: Waveform
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A sentence from its text. wave: None when it could not be spoken, `refusal` then says why. failures: what the
+    engine found. expected_s: what its phones take at the voice's own pace. phones: what was to be said, with the
+    voice's own readings.
+    """
+
+    sentence: Sentence
+    seed: int
+    wave: Waveform | None
+    failures: tuple[str, ...]
+    expected_s: float
+    phones: tuple[str, ...]
+    refusal: str = ""
+
+
+class Renderer:
+    """Lets voices of one engine copy and speak; first attempts only."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._copies = CopySynthesis(engine.base, engine.decoders, threads=engine.settings.threads)
+
+    def copy(self, item: Recording, voice: Voice) -> Copied:
+        """The recording through posterior encoder and the voice's generator."""
+        original, copied = self._copies.copy(item.wave, voice)
+        return Copied(item, original, copied)
+
+    def speak(self, sentence: Sentence, seed: int, voice: Voice) -> Spoken:
+        """The sentence in this voice. Never raises for a text that cannot be spoken: that is a finding."""
+        request = SpeechRequest(
+            sentence.text, language=sentence.language, sampling=Sampling(seed=seed), check=False
+        )
+        phones = phonemize(sentence.text, sentence.language, voice.lexicon).phones
+        sounding = sum(map(is_speech, phones))
+        expected_s = sounding * voice.prompt.seconds_per_phone
+        try:
+            speech = self._engine.speak(request, voice)
+        except TimbreError as error:
+            return Spoken(sentence, seed, None, (), expected_s, phones, f"not spoken: {error.message}")
+        failures = tuple(reason for spoken in speech.sentences for reason in spoken.failures)
+        return Spoken(sentence, seed, speech.wave, failures, expected_s, phones)
+
+
+def sentences_for(held_out: Sequence[Recording], fixed: int) -> list[Sentence]:
+    """The voice's own held-out sentences, and so many of the fixed ones of its language."""
+    own = [Sentence(item.id, item.text, HELD_OUT, item.language) for item in held_out]
+    language = held_out[0].language
+    texts = fixed_sentences(language)[:fixed] if fixed else []
+    return own + [Sentence(f"fixed-{index:03d}", text, FIXED, language) for index, text in enumerate(texts, 1)]

@@ -1,0 +1,38 @@
+"""One sentence in every report about where the limits come from: both halves of the speakers, or that they are not
+calibrated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+HALVES = ("setting", "judging")
+UNCALIBRATED = (
+    "The limits are not calibrated: which good voices they refuse and which bad ones they let pass was not measured.",
+    "这些界限尚未校准：还没有测量过它们会拒绝哪些好声音、放过哪些坏声音。",
+)
+
+
+def calibration_sentence(calibration: Mapping[str, Any], base_digest: str = "") -> tuple[str, str]:
+    """(English, Chinese) about the calibration block of gates.yaml (evaluation/reports/calibration_report.py writes
+    it). base_digest: of the base that was measured, to say when the limits were found for other weights.
+    """
+    halves = [calibration.get(name) for name in HALVES]
+    if not all(isinstance(half, Mapping) for half in halves):
+        return UNCALIBRATED
+    english, chinese = [], []
+    for name, label, half in zip(HALVES, ("设定组", "检验组"), halves, strict=True):
+        assert isinstance(half, Mapping)
+        good, poisoned = (half.get(kind) or {} for kind in ("good", "poisoned"))
+        numbers = [table.get(key, "?") for table in (good, poisoned) for key in ("passed", "measured")]
+        english.append("{4} half: {0} of {1} good voices pass, {2} of {3} spoilt ones pass".format(*numbers, name))
+        chinese.append("{4}：{1} 个好声音中 {0} 个通过，{3} 个被破坏的声音中 {2} 个通过".format(*numbers, label))
+    speakers, date = calibration.get("speakers", "?"), calibration.get("date", "?")
+    known = calibration.get("base_digest", "")
+    stale = bool(base_digest and known and known != base_digest)
+    return (
+        f"Limits calibrated on {speakers} speakers ({date}){', for other weights of this base' * stale}; "
+        f"{'; '.join(english)}.",
+        f"界限于 {date} 用 {speakers} 位说话人校准{'（当时基座的权重不同）' * stale}；{'；'.join(chinese)}。",
+    )

@@ -1,0 +1,153 @@
+"""What a calibration writes: gates.yaml for the base, and a report with both halves, as Markdown and as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from evaluation.calibration import Calibration, Half
+from evaluation.gates import Gate
+from evaluation.metrics.catalogue import metric
+from evaluation.reports.calibration_note import calibration_sentence
+
+RULE = (
+    "limit = worst good value of the setting half + {margin:g} spreads (|median - worst|) towards the bad side, at "
+    "most half way to the nearest spoilt one that the gate is there for; gates that caught none do not block"
+)
+
+
+@dataclass(frozen=True)
+class About:
+    """What a calibration was done with. date: ISO; left_out: voices without result and why."""
+
+    base: str
+    base_digest: str
+    date: str
+    plan: Mapping[str, Any]
+    left_out: Sequence[str] = ()
+
+
+def calibration_block(found: Calibration, about: About) -> dict[str, Any]:
+    """The `calibration` of gates.yaml: where the limits come from. It decides nothing."""
+    setting, judging = found.setting, found.judging
+    return {
+        "date": about.date,
+        "base_digest": about.base_digest,
+        "speakers": len(setting.speakers) + len(judging.speakers),
+        "setting": setting.plain(),
+        "judging": judging.plain(),
+        "rule": RULE.format(margin=found.margin),
+        "caught": {kind: sorted(counts) for kind, counts in sorted(caught_in_all(found).items())},
+        "let_through": sorted([*setting.let_through, *judging.let_through]),
+        "plan": dict(about.plan),
+    }
+
+
+def gates_yaml(found: Calibration, about: About) -> str:
+    """The file's text; evaluation.gates.read_gates reads it back."""
+    lines = [
+        f"# Limits of the base {about.base}, written by `timbre gates calibrate`; docs/gates.md says how.",
+        "# Written by hand, a limit is still obeyed; the calibration below then no longer describes it.",
+        f"version: {found.gates.version}",
+        f"min_sentences: {found.gates.min_sentences}",
+        "gates:",
+        *(f"  - {_flow(gate)}" for gate in found.gates.gates),
+        yaml.safe_dump(
+            {"calibration": calibration_block(found, about)}, sort_keys=False, allow_unicode=True, width=110
+        ).rstrip(),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def caught_in_all(found: Calibration) -> dict[str, dict[str, int]]:
+    """Kind -> gate -> how many specimens of both halves."""
+    total: dict[str, dict[str, int]] = {}
+    for half in (found.setting, found.judging):
+        for kind, counts in half.caught.items():
+            table = total.setdefault(kind, {})
+            for name, count in counts.items():
+                table[name] = table.get(name, 0) + count
+    return total
+
+
+def plain_report(found: Calibration, about: About) -> dict[str, Any]:
+    """The report as JSON holds it."""
+    return {
+        "schema_version": 1,
+        "base": about.base,
+        **calibration_block(found, about),
+        "gates": [
+            {"gate": gate.name, "limit": gate.limit, "blocks": gate.blocks, "unit": metric(gate.metric).unit}
+            for gate in found.gates.gates
+        ],
+        "separated_by": {kind: list(names) for kind, names in found.separated.items()},
+        "caught_counts": caught_in_all(found),
+        "halves": {
+            name: {
+                "speakers": list(half.speakers), "refused": {key: list(red) for key, red in half.refused.items()},
+                "let_through": list(half.let_through),
+            }
+            for name, half in (("setting", found.setting), ("judging", found.judging))
+        },
+        "left_out": list(about.left_out),
+    }  # fmt: skip
+
+
+def markdown_report(found: Calibration, about: About) -> str:
+    """Both halves first, then the limits, then which gate caught what."""
+    lines = [
+        f"# Calibration of `{about.base}`",
+        "",
+        calibration_sentence(calibration_block(found, about))[0],
+        "",
+        f"Rule: {RULE.format(margin=found.margin)}. Base `{about.base_digest[:12]}`.",
+        "",
+        "| half | speakers | good pass | spoilt pass |",
+        "|---|---|---|---|",
+        *(_half_row(name, half) for name, half in (("setting", found.setting), ("judging", found.judging))),
+        "",
+        "## Limits",
+        "",
+        "| gate | limit | unit | blocks |",
+        "|---|---|---|---|",
+        *(
+            f"| {gate.name} | {'>=' if metric(gate.metric).direction == 'higher' else '<='} {gate.limit:g} "
+            f"| {metric(gate.metric).unit} | {'yes' if gate.blocks else 'no'} |"
+            for gate in found.gates.gates
+        ),
+        "",
+        "## Which gate caught what (specimens of both halves)",
+        "",
+        "| spoilt by | caught by |",
+        "|---|---|",
+    ]
+    for kind, counts in sorted(caught_in_all(found).items()):
+        names = ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
+        lines.append(f"| {kind} | {names or '**nothing**'} |")
+    for title, items in (
+        ("Spoilt and passed", [*found.setting.let_through, *found.judging.let_through]),
+        ("Good and refused", [f"{name}: {', '.join(red)}" for half in (found.setting, found.judging)
+                              for name, red in half.refused.items()]),
+        ("Left out", about.left_out),
+    ):  # fmt: skip
+        if items:
+            lines += ["", f"## {title}", "", *(f"- {item}" for item in items)]
+    return "\n".join(lines) + "\n"
+
+
+def _half_row(name: str, half: Half) -> str:
+    good, poisoned = half.good, half.poisoned
+    return f"| {name} | {len(half.speakers)} | {good[1]} of {good[0]} | {poisoned[1]} of {poisoned[0]} |"
+
+
+def _flow(gate: Gate) -> str:
+    fields: dict[str, Any] = {"metric": gate.metric, "protocol": str(gate.protocol), "limit": gate.limit}
+    if gate.statistic != "mean":
+        fields["statistic"] = str(gate.statistic)
+    if not gate.blocks:
+        fields["blocks"] = False
+    fields["why"] = gate.why
+    return yaml.safe_dump(fields, default_flow_style=True, sort_keys=False, width=1000).strip()

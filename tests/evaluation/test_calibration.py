@@ -1,0 +1,213 @@
+"""The rule that sets limits: worked examples, the half that judges, and the files that come of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from audio.waveform import Waveform
+from core.errors import InputError
+from evaluation.calibration import (
+    GOOD,
+    LOADING,
+    RESOLUTION,
+    Specimen,
+    calibrate,
+    candidates,
+    judge_half,
+    split_speakers,
+    value_of,
+)
+from evaluation.gates import Gate, GateSet, decide, read_gates
+from evaluation.measurements import Group, Measurements, Sample
+from evaluation.metrics.catalogue import METRICS, Protocol
+from evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs
+from evaluation.reports.calibration_report import About, gates_yaml, markdown_report, plain_report
+from evaluation.spoiling import SOUNDS
+from tests.evaluation.test_gates import GOOD as VALUES
+from tests.evaluation.test_gates import samples
+
+SPEAKERS = tuple(f"speaker-{number}" for number in range(12))
+ABOUT = About("pico", "b" * 64, "2026-11-21", {"steps": 60}, ("nobody: no recordings",))
+
+
+def measured(name: str, held_out_loss: float = 0.9, **values: float) -> Measurements:
+    chosen = VALUES | values
+    return Measurements(
+        voice=name, base="pico", base_digest="b" * 64, profile="fp32", texts_version="1",
+        adapted=Group(samples("copy", chosen), samples("tts", chosen)), plain=Group((), ()), real={}, models={},
+        memorisation=1.0, held_out_loss=held_out_loss,
+    )  # fmt: skip
+
+
+def good_and_spoilt(kinds: dict[str, dict[str, float]] | None = None) -> list[Specimen]:
+    """Twelve speakers whose good PESQ goes from 3.0 up in steps of 0.05, each also spoilt in some ways."""
+    spoilt = kinds if kinds is not None else {"noisy": {"pesq_nb": 1.5}, "untrained": {"held_out_loss": 1.0}}
+    found = []
+    for number, name in enumerate(SPEAKERS):
+        own = {"pesq_nb": 3.0 + 0.05 * number}
+        found.append(Specimen(name, GOOD, measured(name, **own)))
+        found += [Specimen(name, kind, measured(name, **{**own, **values})) for kind, values in spoilt.items()]
+    return found
+
+
+def limit_of(gates: GateSet, name: str) -> float:
+    limit = next(gate.limit for gate in gates.gates if gate.name == name)
+    assert limit is not None
+    return limit
+
+
+def test_halves_do_not_share_a_speaker_and_nobody_chooses() -> None:
+    setting, judging = split_speakers(SPEAKERS)
+    assert len(setting) == len(judging) == 6 and not set(setting) & set(judging)
+    assert split_speakers(tuple(reversed(SPEAKERS))) == (setting, judging)
+
+
+def test_the_rule_by_hand() -> None:
+    specimens = good_and_spoilt()
+    setting, _ = split_speakers(SPEAKERS)
+    goods = [3.0 + 0.05 * SPEAKERS.index(name) for name in setting]
+    spread = max(float(np.median(goods)) - min(goods), RESOLUTION["pesq_nb"])
+    found = calibrate(specimens, margin=0.5)
+    assert limit_of(found.gates, "pesq_nb_copy") == pytest.approx(min(goods) - 0.5 * spread, abs=0.01)
+    # All good ones have the same held-out loss, and half way to the untrained 1.0 is farther than its resolution.
+    wanted = 0.9 + 0.5 * RESOLUTION["held_out_loss"]
+    assert limit_of(found.gates, "held_out_loss_tts") == pytest.approx(wanted, abs=1e-4)
+    assert found.separated["noisy"][0] == "pesq_nb_copy" and found.separated["untrained"] == ("held_out_loss_tts",)
+
+
+def test_a_limit_stays_on_this_side_of_what_it_is_there_to_catch() -> None:
+    """However generous the margin, the limit goes half way to the nearest spoilt one at most."""
+    found = calibrate(good_and_spoilt({"dull": {"pesq_nb": 2.8}}), margin=100.0)
+    setting, _ = split_speakers(SPEAKERS)
+    worst = min(3.0 + 0.05 * SPEAKERS.index(name) for name in setting)
+    assert limit_of(found.gates, "pesq_nb_copy") == pytest.approx((worst + 2.8) / 2, abs=0.01)
+    assert found.setting.poisoned == (6, 0) and found.setting.good == (6, 6)
+
+
+def test_rounding_never_crosses_a_good_voice() -> None:
+    """A good voice may lie much nearer to a spoilt one than the metric's resolution."""
+    found = calibrate([
+        Specimen(name, kind, measured(name, held_out_loss=loss))
+        for name in SPEAKERS for kind, loss in ((GOOD, 0.999994), ("untrained", 1.0))
+    ])  # fmt: skip
+    assert found.setting.good == (6, 6) and found.setting.poisoned == (6, 0)
+    assert 0.999994 < limit_of(found.gates, "held_out_loss_tts") < 1.0
+
+
+def test_only_gates_that_catch_something_block() -> None:
+    found = calibrate(good_and_spoilt())
+    assert {gate.name for gate in found.gates.gates if gate.blocks} == {"pesq_nb_copy", "held_out_loss_tts"}
+    assert len(found.gates.gates) == len(candidates())
+    assert found.setting.caught["noisy"] == {"pesq_nb_copy": 6}
+
+
+def test_what_nothing_separates_passes_and_is_said() -> None:
+    found = calibrate(good_and_spoilt({"noisy": {"pesq_nb": 1.5}, "subtle": {"stoi": 0.95}}))
+    assert found.separated["subtle"] == ()
+    assert not found.holds and found.judging.poisoned == (12, 6)
+    assert sorted(found.judging.let_through)[0].endswith("subtle")
+    assert "| subtle | **nothing** |" in markdown_report(found, ABOUT)
+
+
+def test_the_judging_half_has_no_say() -> None:
+    specimens = good_and_spoilt()
+    _, judging = split_speakers(SPEAKERS)
+    worse = [
+        replace(item, measured=measured(item.speaker, pesq_nb=1.0))
+        if item.speaker == judging[0] and item.kind == GOOD else item
+        for item in specimens
+    ]  # fmt: skip
+    before, after = calibrate(specimens), calibrate(worse)
+    assert before.gates == after.gates and before.holds
+    assert after.judging.good == (6, 5) and after.judging.refused == {judging[0]: ("pesq_nb_copy",)}
+    assert not after.holds
+
+
+def test_an_adapter_that_could_not_be_loaded_is_caught() -> None:
+    specimens = good_and_spoilt({"noisy": {"pesq_nb": 1.5}})
+    specimens += [Specimen(name, "truncated", None, "not readable") for name in SPEAKERS]
+    found = calibrate(specimens)
+    assert found.holds and found.judging.caught["truncated"] == {LOADING: 6}
+
+
+def test_a_gate_without_a_value_for_every_good_voice_is_not_calibrated() -> None:
+    specimens = good_and_spoilt()
+    setting, _ = split_speakers(SPEAKERS)
+    place = next(n for n, item in enumerate(specimens) if item.speaker == setting[0] and item.kind == GOOD)
+    found = specimens[place].measured
+    assert found is not None
+    broken = replace(found.adapted.copy[0], values={}, unmeasurable={"stoi": "too short"})
+    adapted = Group((broken, *found.adapted.copy[1:]), found.adapted.tts)
+    specimens[place] = replace(specimens[place], measured=replace(found, adapted=adapted))
+    names = {gate.name for gate in calibrate(specimens).gates.gates}
+    assert "stoi_copy" not in names and "pesq_nb_copy" in names
+
+
+def test_a_spoilt_voice_without_a_value_is_a_miss() -> None:
+    gate = Gate("dnsmos", Protocol.TTS, limit=2.0)
+    silent = Sample("s", "Text.", "fixed", 1, "", {}, {"dnsmos": "is silent"})
+    found = replace(measured("x"), adapted=Group((), (silent, *measured("x").adapted.tts)))
+    assert value_of(gate, found) is None
+    specimens = [Specimen("x", "silence", found)]
+    assert judge_half(GateSet(1, 5, (gate,), {}), specimens, ("x",)).poisoned == (1, 0)
+
+
+def test_too_few_speakers_are_refused() -> None:
+    with pytest.raises(InputError, match="good voices in the"):
+        calibrate([Specimen(name, GOOD, measured(name)) for name in SPEAKERS[:3]])
+
+
+def test_the_files_say_what_was_found(tmp_path: Path) -> None:
+    found = calibrate(good_and_spoilt())
+    path = tmp_path / "gates.yaml"
+    path.write_text(gates_yaml(found, ABOUT), encoding="utf-8")
+    read = read_gates(path)
+    assert read.gates == found.gates.gates and read.min_sentences == 5
+    block = read.calibration
+    assert block["judging"] == {
+        "speakers": 6, "good": {"measured": 6, "passed": 6}, "poisoned": {"measured": 12, "passed": 0}
+    }  # fmt: skip
+    assert block["base_digest"] == "b" * 64 and block["caught"]["noisy"] == ["pesq_nb_copy"]
+    report = markdown_report(found, ABOUT)
+    assert "| setting | 6 | 6 of 6 | 0 of 12 |" in report and "| judging | 6 | 6 of 6 | 0 of 12 |" in report
+    assert "nobody: no recordings" in report
+    assert yaml.safe_load(json.dumps(plain_report(found, ABOUT)))["halves"]["setting"]["speakers"]
+    specimen = good_and_spoilt()[1]
+    assert specimen.measured is not None and not decide(read, specimen.measured).passed
+
+
+def test_every_metric_can_be_calibrated() -> None:
+    assert set(RESOLUTION) == set(METRICS)
+    assert {(gate.metric, gate.protocol) for gate in candidates()} == {
+        (about.name, protocol) for about in METRICS.values() for protocol in about.protocols
+    }
+    assert all(gate.why for gate in candidates())
+
+
+@pytest.mark.parametrize("kind", sorted(SOUNDS))
+def test_every_spoilt_sound_is_another_one_and_repeatable(kind: str) -> None:
+    time = np.arange(32_000) / 16_000
+    tone = sum(np.sin(2 * np.pi * f * time) / n for n, f in enumerate((150, 450, 1900, 3800, 6000), 1))
+    samples_ = (0.2 * tone * (1 + np.sin(2 * np.pi * 3 * time))).astype(np.float32)
+    wave = Waveform(samples_, 16_000)
+    spoilt = SOUNDS[kind](wave, 3)
+    assert spoilt.rate_hz == 16_000 and np.isfinite(spoilt.samples).all()
+    assert np.array_equal(spoilt.samples, SOUNDS[kind](wave, 3).samples)
+    done = {
+        "noisy": lambda s: np.std(s - samples_) > 0.4 * np.std(samples_),
+        "clipped": lambda s: clipped_share(s) > 0.01 and peak_dbfs(s) == pytest.approx(peak_dbfs(samples_), abs=0.01),
+        "silence": lambda s: not s.any(),
+        "loud": lambda s: peak_dbfs(s) == pytest.approx(6.0, abs=0.01),
+        "quiet": lambda s: active_level_dbfs(s, 16_000) < active_level_dbfs(samples_, 16_000) - 40,
+        "band-limited": lambda s: bandwidth_hz(s, 16_000) < 0.6 * bandwidth_hz(samples_, 16_000),
+        "reverberant": lambda s: np.corrcoef(s, samples_)[0, 1] < 0.5,
+        "wrong-rate": lambda s: len(s) == pytest.approx(len(samples_) / 1.3, abs=2),
+        "cut-off": lambda s: len(s) == pytest.approx(0.45 * len(samples_), abs=2),
+    }[kind](spoilt.samples)
+    assert done

@@ -1,0 +1,113 @@
+"""Measuring a voice through the engine: what is spoken, what is kept, and that it can be stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audio.waveform import Waveform
+from core.cancellation import Cancellation, Interrupted
+from core.errors import InputError
+from core.progress import SilentProgress
+from evaluation.judge import Judge, Learnt, Plan, without_adapter
+from evaluation.measurements import Measurements, read_measurements
+from evaluation.rendition import Copied, Recording, Renderer, Spoken, sentences_for
+from inference.engine import Engine
+from inference.exported_base import read_export
+from inference.voice import Voice, load_voice
+from tests.conftest import ROOT
+from text.frontend import phonemize
+
+TEXTS = ("Fresh bread and smoked fish were laid out.", "The harbour was quiet.", "A narrow path leads to the beach.")
+
+
+@pytest.fixture(scope="module")
+def engine(pico_export: Path) -> Iterator[Engine]:
+    with Engine(read_export(pico_export)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def held_out() -> list[Recording]:
+    from audio.reader import read
+    from audio.resample import resample
+
+    files = sorted((ROOT / "voices" / "awb" / "wavs").glob("*.flac"))
+    waves = [resample(read(path), 16_000) for path in files[: len(TEXTS)]]
+    return [
+        Recording(f"{number:05d}", text, "en", Waveform(wave.samples[:32_000], 16_000))
+        for number, (text, wave) in enumerate(zip(TEXTS, waves, strict=True), 1)
+    ]
+
+
+@pytest.fixture
+def voice(make_voice: Callable[..., Path], pico_export: Path) -> Voice:
+    return load_voice(make_voice(), read_export(pico_export), name="ada")
+
+
+@pytest.fixture(scope="module")
+def judge(engine: Engine) -> Judge:
+    return Judge(engine)
+
+
+def test_everything_is_spoken_measured_and_kept(
+    judge: Judge, voice: Voice, held_out: list[Recording], tmp_path: Path
+) -> None:
+    learnt = Learnt(1.1, 0.9)
+    found = judge.measure(voice, held_out, Plan((1, 2), 1), tmp_path, SilentProgress(), learnt=learnt)
+    assert [sample.id for sample in found.adapted.copy] == [item.id for item in held_out]
+    assert len(found.adapted.tts) == (len(held_out) + 1) * 2 and len(found.plain.tts) == len(held_out) + 1
+    assert {sample.source for sample in found.adapted.tts} == {"held-out", "fixed"}
+    assert (found.memorisation, found.held_out_loss) == (1.1, 0.9)
+    for sample in (*found.adapted.copy, *found.adapted.tts):
+        assert (tmp_path / sample.file).is_file()
+        assert {"level_dbfs", "peak_dbfs", "bandwidth_hz", "clipped_share"} <= set(sample.values)
+    rated = [sample.seed for sample in found.adapted.tts if "dnsmos" in {**sample.values, **sample.unmeasurable}]
+    assert set(rated) == {1}, "the predicted opinion is asked once a sentence"
+    found.write(tmp_path)
+    assert isinstance(read_measurements(tmp_path), Measurements)
+
+
+def test_the_base_alone_is_another_voice(engine: Engine, voice: Voice, held_out: list[Recording]) -> None:
+    renderer = Renderer(engine)
+    adapted, plain = (renderer.copy(held_out[0], item).copy.samples for item in (voice, without_adapter(voice)))
+    assert not np.allclose(adapted, plain)
+
+
+def test_it_stops_between_two_samples(judge: Judge, voice: Voice, held_out: list[Recording], tmp_path: Path) -> None:
+    cancel = Cancellation()
+    cancel.cancel("somebody pressed a key")
+    with pytest.raises(Interrupted, match="pressed a key"):
+        judge.measure(voice, held_out, Plan((1,), 0), tmp_path, SilentProgress(), cancel=cancel)
+    assert not list((tmp_path / "samples").iterdir())
+
+
+def test_one_recording_is_too_few(judge: Judge, voice: Voice, held_out: list[Recording], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="at least 2"):
+        judge.measure(voice, held_out[:1], Plan((1,), 0), tmp_path, SilentProgress())
+
+
+def test_what_is_cut_off_or_refused_has_failed(judge: Judge, held_out: list[Recording]) -> None:
+    real = judge.embed(held_out)
+    sentence = sentences_for(held_out, 0)[0]
+    wave = held_out[0].wave
+    phones = phonemize(sentence.text, sentence.language).phones
+    whole = Spoken(sentence, 1, wave, (), wave.duration_s, phones)
+    half = replace(whole, wave=Waveform(wave.samples[: len(wave.samples) // 2], wave.rate_hz))
+    failures = [judge.judge_speech(item, real, mos=False).failures for item in (whole, half)]
+    assert not any("duration" in reason for reason in failures[0])
+    assert any(reason.startswith("duration 1.00 s is 0.50") for reason in failures[1])
+    refused = judge.judge_speech(replace(whole, wave=None, refusal="not spoken: no room"), real)
+    assert refused.values == {"failed_sentences": 1.0} and "no room" in refused.unmeasurable["speech"]
+
+
+def test_a_perfect_copy_and_a_silent_one(judge: Judge, held_out: list[Recording]) -> None:
+    item = held_out[0]
+    perfect = judge.judge_copy(Copied(item, item.wave, item.wave))
+    assert perfect.values["pesq_nb"] > 4.4 and perfect.values["stoi"] > 0.99
+    silent = judge.judge_copy(Copied(item, item.wave, Waveform(np.zeros_like(item.wave.samples), 16_000)))
+    assert {"pesq_nb", "stoi", "dnsmos", "bandwidth_hz", "clipped_share"} <= set(silent.unmeasurable)
