@@ -1,4 +1,7 @@
-"""Exported bases: the ONNX graphs of a base under its digest, from where torch-free servers take them."""
+"""Exported bases: the ONNX graphs of a base under its digest, from where torch-free servers take them.
+
+An edition says which program made them (inference/exported_base.py); those of one base do not replace each other.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,36 @@ from registry.file_set import get_folder, put_folder, read_folder
 from registry.store import Store
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_EDITION = re.compile(r"[0-9]+\.[0-9]+")
+_RECORD = re.compile(r"base-([0-9]+\.[0-9]+)\.json")
 
 
-def publish_base(store: Store, base_digest: str, folder: Path, about: dict[str, Any]) -> bool:
-    """Stores an exported base's folder under its digest; False when it is there already."""
-    return put_folder(store, _record(base_digest), folder, about)
+def publish_base(store: Store, base_digest: str, folder: Path, about: dict[str, Any], edition: str) -> bool:
+    """Stores an exported base's folder under its digest and edition; False when it is there already."""
+    return put_folder(store, _record(base_digest, edition), folder, about)
 
 
-def fetch_base(store: Store, base_digest: str, target: Path) -> dict[str, Any]:
-    """Restores an exported base at target (all digests checked, all at once) and returns what is said about it.
+def base_editions(store: Store, base_digest: str) -> list[str]:
+    """The editions of an exported base that the registry holds, sorted."""
+    names = (key.rsplit("/", 1)[-1] for key in store.list(f"bases/{_checked(base_digest)}/"))
+    return sorted(match[1] for name in names if (match := _RECORD.fullmatch(name)))
+
+
+def fetch_base(store: Store, base_digest: str, target: Path, edition: str) -> dict[str, Any]:
+    """Restores an edition of an exported base at target (all digests checked, all at once) and returns what is said
+    about it.
 
     Raises ConfigurationError when the registry has no such base, CorruptError when it is damaged.
     """
-    found = read_folder(store, _record(base_digest))
+    record = _record(base_digest, edition)
+    found = read_folder(store, record)
     if found is None:
         raise ConfigurationError(
-            f"registry {store.url}: there is no exported base with digest {base_digest[:12]}",
+            f"registry {store.url}: there is no exported base with digest {base_digest[:12]}, edition {edition}",
             remedy="publish it from a machine with torch: timbre base publish NAME",
         )
     if not target.exists():
-        get_folder(store, _record(base_digest), target)
+        get_folder(store, record, target)
     return found[0]
 
 
@@ -44,9 +57,15 @@ def list_bases(store: Store) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _record(base_digest: str) -> str:
+def _record(base_digest: str, edition: str) -> str:
+    if not _EDITION.fullmatch(edition):
+        raise InputError(f"edition {edition[:80]!r}: expected two numbers and a dot", remedy="export the base again")
+    return f"bases/{_checked(base_digest)}/base-{edition}.json"
+
+
+def _checked(base_digest: str) -> str:
     if not _DIGEST.fullmatch(base_digest):
         raise InputError(
             f"base digest {base_digest[:80]!r}: expected 64 hexadecimal digits", remedy="take it from package.json"
         )
-    return f"bases/{base_digest}/base.json"
+    return base_digest

@@ -267,11 +267,11 @@ def test_stages_and_bases_come_back_whole_or_not_at_all(registry: Registry, tmp_
     assert pull_stage(registry.store, "a" * 64, tmp_path / "back") is True
     assert (tmp_path / "back" / "deep" / "a.bin").read_bytes() == b"a" * 1000
     assert pull_stage(registry.store, "b" * 64, tmp_path / "none") is False
-    assert publish_base(registry.store, "d" * 64, folder, {"name": "pico"})
-    assert fetch_base(registry.store, "d" * 64, tmp_path / "base") == {"name": "pico"}
+    assert publish_base(registry.store, "d" * 64, folder, {"name": "pico"}, "2.1")
+    assert fetch_base(registry.store, "d" * 64, tmp_path / "base", "2.1") == {"name": "pico"}
     assert list_bases(registry.store) == {"d" * 64: {"name": "pico"}}
     with pytest.raises(ConfigurationError, match="no exported base"):
-        fetch_base(registry.store, "e" * 64, tmp_path / "x")
+        fetch_base(registry.store, "e" * 64, tmp_path / "x", "2.1")
     for key in list(registry.store.list("blobs/")):
         (Path(registry.store.url) / key).write_bytes(b"damaged")
     with pytest.raises(CorruptError):
