@@ -1,0 +1,123 @@
+"""The ASGI application over one Server."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import ASGIApp
+
+from serving.auth import Guard
+from serving.errors import ApiError
+from serving.gate import Gate, error_response
+from serving.listing_routes import listing_routes
+from serving.page_routes import page_routes
+from serving.server import Server
+from serving.speaking_routes import speaking_routes
+
+_MOST_PROBLEMS = 3
+
+
+def create_app(server: Server) -> ASGIApp:
+    """Starts the server with the application's life and closes it with it."""
+
+    @contextlib.asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        server.start()
+        try:
+            yield
+        finally:
+            server.close()
+
+    # The pages for browsing the document load scripts from elsewhere; the document itself stays.
+    app = FastAPI(title="Timbre", version=server.version, lifespan=life, docs_url=None, redoc_url=None)
+    routers = [speaking_routes(server), listing_routes(server)]
+    if server.settings.page:
+        routers.append(page_routes(server))
+    for router in routers:
+        app.include_router(router)
+    app.state.all_routes = [route for router in routers for route in router.routes]
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _wrong_request)
+    app.openapi = lambda: _openapi(app, closed=server.settings.guarded)  # type: ignore[method-assign]
+    gate: ASGIApp = Gate(app, Guard(server.settings), server.metrics, server.settings, server.log)
+    if server.settings.cors_origins:
+        gate = CORSMiddleware(
+            gate, allow_origins=list(server.settings.cors_origins), allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "x-api-key"], expose_headers=["*"],
+        )  # fmt: skip
+    return gate
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, ApiError):
+        return error_response(error, request.scope)
+    assert isinstance(error, HTTPException)
+    remedy = {404: "GET /openapi.json lists all routes", 405: "see the Allow header"}.get(error.status_code, "")
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
+    told = ApiError(error.status_code, str(error.detail), remedy, headers=headers)
+    return error_response(told, request.scope)
+
+
+def _methods(request: Request) -> list[str]:
+    """All methods of a path: each route knows only its own."""
+    found: set[str] = set()
+    for route in request.app.state.all_routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
+
+
+async def _wrong_request(request: Request, error: Exception) -> Response:
+    """Every wrong field by name, without its value: it may hold anything."""
+    assert isinstance(error, RequestValidationError)
+    kind = request.headers.get("content-type", "")
+    if request.method == "POST" and "json" not in kind.lower():
+        told = ApiError(
+            400, f"the body is not JSON (Content-Type: {_clean(kind) or 'none'})", "send Content-Type: application/json"
+        )
+        return error_response(told, request.scope)
+    problems = error.errors()
+    fields = [".".join(str(part) for part in item["loc"] if part not in ("body", "query")) for item in problems]
+    lines = [
+        f"{_clean(field) or 'body'}: {_clean(item['msg'])}" for field, item in zip(fields, problems, strict=True)
+    ]
+    more = len(lines) - _MOST_PROBLEMS
+    message = "; ".join(lines[:_MOST_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
+    told = ApiError(400, message, "GET /openapi.json tells what each field may be", param=_clean(fields[0]) or None)
+    return error_response(told, request.scope)
+
+
+def _clean(text: str) -> str:
+    return "".join(character for character in text[:200] if character.isprintable())
+
+
+def _openapi(app: FastAPI, *, closed: bool) -> dict[str, Any]:
+    if app.openapi_schema:
+        return app.openapi_schema
+    document = get_openapi(title=app.title, version=app.version, routes=app.routes, description=_DESCRIPTION)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            # A wrong field is answered with 400 here, in the shape of its route.
+            operation.get("responses", {}).pop("422", None)
+    if closed:
+        document.setdefault("components", {})["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"key": []}]
+    app.openapi_schema = document
+    return document
+
+
+_DESCRIPTION = (
+    "Speech in voices that are made by commits. `voice` and `spk` take NAME, NAME@VERSION or NAME@ALIAS; fields that "
+    "are not listed are taken and have no effect."
+)

@@ -1,0 +1,57 @@
+"""Who may speak: API keys and HS256 tokens, compared in constant time; open paths for probes and the page itself."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from serving.errors import ApiError
+from serving.settings import ServeSettings
+from serving.tokens import TokenRules
+
+OPEN_PATHS = frozenset(
+    ("/", "/page.js", "/page.css", "/favicon.ico", "/livez", "/readyz", "/health", "/v2/health/live",
+     "/v2/health/ready")
+)  # fmt: skip
+_KEY_HEADERS = (b"x-api-key", b"xi-api-key")
+
+
+class Guard:
+    """Decides from headers alone. Keys are kept as digests, so that comparing never depends on their length."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._keys = [_digest(key.encode()) for key in settings.api_keys]
+        self._tokens = TokenRules(settings.jwt_secret, settings.jwt_audience, settings.jwt_issuer)
+        self.closed = settings.guarded
+
+    def check(self, path: str, headers: Mapping[bytes, bytes]) -> None:
+        """Raises ApiError 401 unless the path is open, nothing is asked for, or a key or token fits."""
+        if path not in OPEN_PATHS and not self.knows(headers):
+            given = "this API key or token is not valid here" if self._given(headers) else "no API key was sent"
+            raise _unauthorized(given)
+
+    def knows(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether nothing is asked for, or a key or token fits."""
+        if not self.closed:
+            return True
+        given = self._given(headers)
+        if any(hmac.compare_digest(_digest(given), key) for key in self._keys):
+            return True
+        return bool(self._tokens.secret) and self._tokens.accepts(given)
+
+    @staticmethod
+    def _given(headers: Mapping[bytes, bytes]) -> bytes:
+        scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() == b"bearer" and rest.strip():
+            return rest.strip()
+        return next((headers[name].strip() for name in _KEY_HEADERS if headers.get(name, b"").strip()), b"")
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _unauthorized(message: str) -> ApiError:
+    return ApiError(
+        401, message, "send `Authorization: Bearer KEY` or `X-API-Key: KEY`", headers={"WWW-Authenticate": "Bearer"}
+    )

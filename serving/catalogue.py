@@ -1,0 +1,93 @@
+"""What the registry says of each voice, read at every look and never during a request.
+
+store keys below voices/ -> names, versions, tombstones -> alias records -> a Listing a voice
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.errors import ConfigurationError, InfrastructureError, InputError
+from registry.aliases import Alias
+from registry.errors import CorruptError, NewerSchemaError
+from registry.names import PRODUCTION, check_alias, check_version, check_voice
+from registry.registry import Registry
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One voice of the registry.
+
+    versions: ids, unordered. aliases: name -> its record; revoked: the tombstone, or None. problem: why records of
+    this voice could not be read, empty when they could.
+    """
+
+    name: str
+    versions: frozenset[str] = frozenset()
+    aliases: Mapping[str, Alias] = field(default_factory=dict)
+    revoked: Mapping[str, Any] | None = None
+    problem: str = ""
+
+    @property
+    def retired(self) -> Alias | None:
+        """The record that took the voice out of service, or None."""
+        state = self.aliases.get(PRODUCTION)
+        return state if state is not None and state.version is None else None
+
+
+@dataclass
+class _Keys:
+    versions: set[str] = field(default_factory=set)
+    aliases: set[str] = field(default_factory=set)
+    revoked: bool = False
+
+
+def read_catalogue(registry: Registry, before: Mapping[str, Listing]) -> dict[str, Listing]:
+    """All voices of a registry. before: the last result; a voice whose records are damaged now keeps what was known.
+
+    Raises InfrastructureError when the store cannot be read, and when it suddenly holds no voice at all: an empty
+    mount looks like that, and must not silence every voice.
+    """
+    found: dict[str, _Keys] = {}
+    for key in registry.store.list("voices/"):
+        _sort_in(key.split("/")[1:], found)
+    if before and not found:
+        raise InfrastructureError(
+            f"registry {registry.store.url}: it holds no voice any more, {len(before)} before",
+            "look whether it is mounted; the voices in memory keep speaking",
+        )
+    return {name: _listing(registry, name, keys, before.get(name)) for name, keys in sorted(found.items())}
+
+
+def _sort_in(parts: list[str], found: dict[str, _Keys]) -> None:
+    """Files one key under its voice; keys that are no part of the format are left alone."""
+    try:
+        keys = found.setdefault(check_voice(parts[0]), _Keys()) if len(parts) > 1 else _Keys()
+        if parts[1:] == ["revoked.json"]:
+            keys.revoked = True
+        elif len(parts) == 3 and parts[2].endswith(".json"):
+            name = parts[2].removesuffix(".json")
+            if parts[1] == "versions":
+                keys.versions.add(check_version(name))
+            elif parts[1] == "aliases":
+                keys.aliases.add(check_alias(name))
+    except InputError:
+        return
+
+
+def _listing(registry: Registry, name: str, keys: _Keys, before: Listing | None) -> Listing:
+    if keys.revoked:
+        # A tombstone that cannot be read silences the voice all the same.
+        try:
+            mark = registry.tombstone(name)
+        except (CorruptError, NewerSchemaError):
+            mark = None
+        return Listing(name, frozenset(keys.versions), {}, mark or {"time": "", "actor": "", "reason": ""})
+    try:
+        states = {alias: registry.alias(name, alias) for alias in sorted(keys.aliases)}
+    except (CorruptError, ConfigurationError) as error:
+        kept = before.aliases if before is not None else {}
+        return Listing(name, frozenset(keys.versions), kept, None, error.message)
+    return Listing(name, frozenset(keys.versions), {alias: state for alias, state in states.items() if state})

@@ -1,0 +1,145 @@
+"""Engines by base: each base is held once, opened when the first voice needs it and closed when no voice does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from core.atomic import remove_tree
+from inference.engine import Engine, EngineSettings
+from inference.errors import GraphError
+from inference.exported_base import EDITION, ExportedBase, read_export, usable_edition
+from registry.bases import base_editions, fetch_base
+from registry.store import Store
+
+_LOCK_S = 600.0
+_UNUSED_S = 10.0
+
+
+@dataclass
+class _Held:
+    """unused_s: since when no voice needs it, None while one does."""
+
+    engine: Engine
+    unused_s: float | None = None
+
+
+class Engines:
+    """Opens and closes engines. Thread-safe; close() ends all of them.
+
+    exports: folder of exported bases by digest, shared with other programs of this machine; what is not there comes
+    from the store.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        exports: Path,
+        settings: EngineSettings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._exports = exports
+        self._settings = settings
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._opening: dict[str, threading.Lock] = {}
+        self._held: dict[str, _Held] = {}
+        self._closed = False
+
+    def get(self, digest: str) -> Engine:
+        """The engine of a base. Raises ConfigurationError when neither this machine nor the registry has it,
+        GraphError or CorruptError when it is damaged.
+        """
+        with self._lock:
+            if self._closed:
+                raise GraphError("the server is shutting down", "send the request to another server")
+            held = self._held.get(digest)
+            opening = self._opening.setdefault(digest, threading.Lock())
+        if held is not None:
+            return held.engine
+        with opening:
+            with self._lock:
+                held = self._held.get(digest)
+            if held is None:
+                engine = Engine(self._export(digest), self._settings)
+                held = _Held(engine)
+                with self._lock:
+                    self._held[digest] = held
+        return held.engine
+
+    def keep_only(self, digests: Iterable[str]) -> list[str]:
+        """Closes engines whose base has not been among digests for a while; returns the digests of those.
+
+        A while, because a request that took an engine a moment ago has not given it work yet.
+        """
+        wanted, now = set(digests), self._clock()
+        with self._lock:
+            for digest, held in self._held.items():
+                held.unused_s = None if digest in wanted else held.unused_s or now
+            idle = [
+                digest
+                for digest, held in self._held.items()
+                if held.unused_s is not None
+                and now - held.unused_s > _UNUSED_S
+                and held.engine.scheduler.depth == (0, 0)
+            ]
+            closing = [self._held.pop(digest).engine for digest in idle]
+        for engine in closing:
+            engine.close()
+        return idle
+
+    def forget(self, voice_key: str) -> None:
+        """Drops a voice's merged decoder everywhere."""
+        for engine in self.open:
+            engine.decoders.forget(voice_key)
+
+    @property
+    def open(self) -> list[Engine]:
+        """The engines that are open now."""
+        with self._lock:
+            return [held.engine for held in self._held.values()]
+
+    def close(self) -> None:
+        """Ends every engine; requests that still run end with CancelledError."""
+        with self._lock:
+            self._closed = True
+            closing, self._held = list(self._held.values()), {}
+        for held in closing:
+            held.engine.close()
+
+    def _export(self, digest: str) -> ExportedBase:
+        target = self._exports / digest
+        found = _sound(target, digest)
+        if found is not None:
+            return found
+        self._exports.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._exports / f".{digest}.lock", timeout=_LOCK_S):
+            found = _sound(target, digest)
+            if found is not None:
+                return found
+            remove_tree(target)
+            edition = usable_edition(base_editions(self._store, digest)) or EDITION
+            fetch_base(self._store, digest, target, edition)
+        found = _sound(target, digest)
+        if found is None:
+            raise GraphError(
+                f"{target}: what the registry holds under {digest[:12]} is not that base",
+                "publish it again: timbre base publish NAME",
+            )
+        return found
+
+
+def _sound(target: Path, digest: str) -> ExportedBase | None:
+    """What lies there, if it is complete and unchanged."""
+    try:
+        found = read_export(target)
+        found.verify()
+    except GraphError:
+        return None
+    return found if found.digest == digest else None

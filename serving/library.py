@@ -1,0 +1,359 @@
+"""The voices that this server speaks with: what the registry wants, what is loaded, and what speaks in the meantime.
+
+look (every second) -> catalogue -> per alias: load the wanted version -> it speaks from the next request on
+                                     └ cannot be loaded: the version before it keeps speaking, and the page says so
+
+Requests read a snapshot and never wait for a look.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from core.errors import TimbreError
+from registry.manifest import Manifest
+from registry.names import PRODUCTION
+from registry.registry import Registry
+from serving.catalogue import Listing, read_catalogue
+from serving.engines import Engines
+from serving.errors import ApiError, unavailable
+from serving.loader import Loader, Speaker
+from serving.metrics import Metrics
+
+_LOADING_S = 0.3
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A version that could not be loaded; monotonic_s: when it was tried."""
+
+    version: str
+    reason: str
+    monotonic_s: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the server makes of a listing. serving: alias -> version that speaks; failures: alias -> what stands in
+    the way of the version that the registry wants.
+    """
+
+    listing: Listing
+    serving: Mapping[str, str] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """revoked, retired, ready, failed (nothing of it can speak), or unreleased (no production version yet)."""
+        if self.listing.revoked is not None:
+            return "revoked"
+        if self.listing.retired is not None:
+            return "retired"
+        if PRODUCTION in self.serving:
+            return "ready"
+        return "failed" if PRODUCTION in self.failures else "unreleased"
+
+
+class Library:
+    """Thread-safe. look() is called by one thread; everything else by any."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        engines: Engines,
+        metrics: Metrics,
+        log: logging.Logger,
+        *,
+        voices_held: int,
+        retry_s: float,
+        names: Mapping[str, str] | None = None,
+        default_voice: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.registry = registry
+        self.engines = engines
+        self._metrics = metrics
+        self._log = log
+        self.loader = Loader(registry, engines, metrics, voices_held)
+        self._retry_s = retry_s
+        self._names = dict(names or {})
+        self._default = default_voice
+        self._clock = clock
+        self._entries: dict[str, Entry] = {}
+        self._lock = threading.Lock()
+        self._manifests: dict[tuple[str, str], Manifest] = {}
+        self.looked = threading.Event()
+        self.last_problem = ""
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """A snapshot: voice name -> entry."""
+        return self._entries
+
+    def check(self, reference: str) -> tuple[str, str]:
+        """(voice, alias or version) of what a request calls a voice; "" is the default one. Nothing is loaded.
+
+        Raises ApiError: 400 without a default, 404 with near names, 410 for retired and revoked voices, 503 when the
+        registry was not read yet.
+        """
+        if not self.looked.is_set():
+            raise unavailable("the server is starting", retry_after_s=1, code="starting")
+        reference = self._names.get(reference, reference) or self._default_reference()
+        name, _, wanted = reference.partition("@")
+        name, _, more = self._names[name].partition("@") if name in self._names else (name, "", "")
+        entry = self._entries.get(name)
+        if entry is None:
+            raise self._unknown(name)
+        _refuse_gone(entry)
+        wanted = wanted or more or PRODUCTION
+        known = {*entry.listing.versions, *entry.listing.aliases, *entry.serving}
+        if wanted not in known:
+            near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4)
+            have = ", ".join(near or sorted(entry.listing.aliases) or sorted(entry.listing.versions)[:3])
+            what = "production version yet" if wanted == PRODUCTION else f"version or alias {wanted[:40]!r}"
+            raise ApiError(
+                404, f"voice {name!r} has no {what}", f"ask for one of: {have}", code="version_not_found", param="voice"
+            )
+        return name, wanted
+
+    def speaker(self, name: str, wanted: str) -> Speaker:
+        """What `check` found, loaded. Raises ApiError, and what loading raises."""
+        entry = self._entries.get(name)
+        if entry is None:
+            raise self._unknown(name)
+        _refuse_gone(entry)
+        version = entry.serving.get(wanted)
+        if version is None and wanted in entry.listing.aliases:
+            version = self._settle(name, wanted)
+        return self._load(name, version or wanted)
+
+    def manifest(self, name: str, version: str) -> Manifest | None:
+        """What the registry says of a version, if it was read already."""
+        return self._manifests.get((name, version))
+
+    def near(self, name: str) -> list[str]:
+        """Names of voices that look like this one."""
+        return difflib.get_close_matches(name[:63].lower(), [*self._entries, *self._names], n=3, cutoff=0.5)
+
+    def _default_reference(self) -> str:
+        usable = [name for name, entry in self._entries.items() if entry.state == "ready"]
+        if self._default:
+            return self._default
+        if len(usable) == 1:
+            return usable[0]
+        raise ApiError(
+            400, "no voice was named", f"name one of: {', '.join(usable[:8]) or 'none is there yet'}",
+            code="voice_missing", param="voice",
+        )  # fmt: skip
+
+    def _unknown(self, name: str) -> ApiError:
+        near = self.near(name)
+        remedy = f"did you mean {', '.join(near)}?" if near else "GET /v1/audio/voices lists what there is"
+        return ApiError(
+            404, f"there is no voice {name[:63]!r}", remedy, code="voice_not_found", param="voice"
+        )
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def look(self, before_loading: Callable[[], object] | None = None) -> None:
+        """Reads the registry once and brings voices in line with it. Raises nothing that is meant for a person: what
+        goes wrong is logged, counted and kept in last_problem.
+
+        before_loading: called when it is known which voices there are, before any is loaded.
+        """
+        try:
+            found = read_catalogue(self.registry, {name: entry.listing for name, entry in self._entries.items()})
+        except TimbreError as error:
+            self._metrics.polls.labels("failed").inc()
+            if error.message != self.last_problem:
+                self._log.error("registry could not be read", extra={"reason": error.message})
+            self.last_problem = error.message
+            return
+        self._metrics.polls.labels("ok").inc()
+        self._metrics.polled.set(time.time())
+        self.last_problem = ""
+        with self._lock:
+            self._entries = {name: _follow(listing, self._entries.get(name)) for name, listing in found.items()}
+        self._drop_gone()
+        self.looked.set()
+        if before_loading is not None:
+            before_loading()
+        self._settle_some()
+        self._read_manifests()
+        self._close_unused()
+        self._show()
+
+    @property
+    def pending(self) -> bool:
+        """Whether voices wait to be loaded for the first time: look again soon."""
+        entries = self._entries
+        return any(self._unsettled(entry, alias) for entry in entries.values() for alias in entry.listing.aliases)
+
+    def _settle_some(self) -> None:
+        """Moves first, since nobody but a look makes them; then first loads, as many as fit into a short time, so that
+        the next move is noticed soon. A request for a voice that waits loads it at once.
+        """
+        began, entries = self._clock(), self._entries
+        waiting = [
+            (alias not in entry.serving, name, alias)
+            for name, entry in entries.items() for alias in entry.listing.aliases if self._unsettled(entry, alias)
+        ]  # fmt: skip
+        for first_time, name, alias in sorted(waiting):
+            if first_time and self._clock() - began > _LOADING_S:
+                return
+            try:
+                self._settle(name, alias)
+            except (TimbreError, ApiError):
+                continue  # noted in the entry
+
+    def _unsettled(self, entry: Entry, alias: str) -> bool:
+        state, failure = entry.listing.aliases[alias], entry.failures.get(alias)
+        if state.version is None or entry.listing.retired is not None or entry.serving.get(alias) == state.version:
+            return False
+        if failure is not None and failure.version == state.version:
+            return self._clock() - failure.monotonic_s >= self._retry_s
+        return True
+
+    def _settle(self, name: str, alias: str) -> str:
+        """Loads the version that an alias wants and lets it speak; returns the version that speaks.
+
+        Raises what loading raises when there is no older version to keep.
+        """
+        entry = self._entries[name]
+        state = entry.listing.aliases[alias]
+        old = entry.serving.get(alias)
+        if state.version is None:
+            raise ApiError(410, f"voice {name!r} has nothing under {alias!r} any more", code="voice_retired")
+        failure = entry.failures.get(alias)
+        if failure is not None and failure.version == state.version and not self._unsettled(entry, alias):
+            if old is not None:
+                return old
+            raise unavailable(f"voice {name!r} cannot be loaded; the server's log says why", code="voice_failed")
+        try:
+            speaker = self._load(name, state.version)
+            if old is not None:
+                # Merged now, so that the first request after the change does not wait, and a misfit is found here.
+                speaker.engine.decoders.get(speaker.voice)
+        except Exception as error:
+            reason = error.message if isinstance(error, TimbreError | ApiError) else repr(error)
+            self._note(name, alias, None, Failure(state.version, reason, self._clock()))
+            self._log.error(
+                "a version could not be loaded",
+                extra={"voice": name, "alias": alias, "version": state.version, "kept": old, "reason": reason},
+                exc_info=None if isinstance(error, TimbreError | ApiError) else error,
+            )
+            if old is not None:
+                return old
+            if isinstance(error, TimbreError | ApiError):
+                raise
+            raise unavailable(f"voice {name!r} cannot be loaded", code="voice_failed") from error
+        self._note(name, alias, state.version, None)
+        self._log.info("voice speaks", extra={"voice": name, "alias": alias, "version": state.version, "before": old})
+        return state.version
+
+    def _note(self, name: str, alias: str, version: str | None, failure: Failure | None) -> None:
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is None:
+                return
+            serving, failures = dict(entry.serving), dict(entry.failures)
+            if version is not None:
+                serving[alias] = version
+            failures.pop(alias, None)
+            if failure is not None:
+                failures[alias] = failure
+            self._entries = {**self._entries, name: Entry(entry.listing, serving, failures)}
+
+    # -- keeping in line ---------------------------------------------------------------------------------------------
+
+    def _load(self, name: str, version: str) -> Speaker:
+        speaker = self.loader.load((name, version), lambda: self._present(name))
+        self._manifests[name, version] = speaker.manifest
+        return speaker
+
+    def _present(self, name: str) -> bool:
+        entry = self._entries.get(name)
+        return entry is not None and entry.state not in ("revoked", "retired")
+
+    def _drop_gone(self) -> None:
+        """Takes voices out of memory that are revoked, retired or no longer there."""
+        for speaker in self.loader.drop(lambda name: not self._present(name)):
+            self._log.info("voice is gone", extra={"voice": speaker.voice.name, "version": speaker.voice.version})
+        # A request that was under way when its voice went merges it once more.
+        for engine in self.engines.open:
+            for key in engine.decoders.held:
+                if not self._present(key.partition("@")[0]):
+                    engine.decoders.forget(key)
+
+    def _read_manifests(self, most: int = 200) -> None:
+        """Reads manifests that nobody needed yet, a few at every look: the list of versions tells their dates."""
+        wanted = [
+            (name, version)
+            for name, entry in self._entries.items() if entry.listing.revoked is None
+            for version in sorted(entry.listing.versions) if (name, version) not in self._manifests
+        ]  # fmt: skip
+        for key in wanted[:most]:
+            try:
+                self._manifests[key] = self.registry.manifest(*key)
+            except TimbreError:
+                continue
+
+    def _close_unused(self) -> None:
+        used = {speaker.voice.base_digest for speaker in self.loader.held.values()}
+        used |= {
+            manifest.base_digest
+            for name, entry in self._entries.items()
+            for version in entry.serving.values() if (manifest := self._manifests.get((name, version)))
+        }  # fmt: skip
+        for digest in self.engines.keep_only(used):
+            self._log.info("base is not needed any more", extra={"base": digest[:12]})
+
+    def _show(self) -> None:
+        entries = self._entries
+        states: dict[str, int] = {}
+        for entry in entries.values():
+            states[entry.state] = states.get(entry.state, 0) + 1
+        serving = [
+            (name, entry.serving[PRODUCTION]) for name, entry in entries.items() if PRODUCTION in entry.serving
+        ]
+        self._metrics.show_models(serving, [name for name, entry in entries.items() if entry.failures], states)
+        held = self.loader.held
+        self._metrics.loaded.set(len(held))
+        self._metrics.model_bytes.set(sum(speaker.manifest.size_bytes for speaker in held.values()))
+
+
+def _follow(listing: Listing, before: Entry | None) -> Entry:
+    """The entry of a new listing: what spoke goes on speaking unless the voice is gone or the alias is."""
+    if before is None or listing.revoked is not None or listing.retired is not None:
+        return Entry(listing)
+    kept = {alias for alias, state in listing.aliases.items() if state.version is not None}
+    return Entry(
+        listing,
+        {alias: version for alias, version in before.serving.items() if alias in kept},
+        {
+            alias: failure
+            for alias, failure in before.failures.items()
+            if alias in kept and failure.version == listing.aliases[alias].version
+        },
+    )
+
+
+def _refuse_gone(entry: Entry) -> None:
+    name, mark, retired = entry.listing.name, entry.listing.revoked, entry.listing.retired
+    if mark is not None:
+        raise ApiError(
+            410, f"voice {name!r} was revoked: {mark['reason'] or 'its consent was withdrawn'}",
+            "it never comes back; use another voice", code="voice_revoked", param="voice",
+        )  # fmt: skip
+    if retired is not None:
+        raise ApiError(
+            410, f"voice {name!r} was retired: {retired.reason or 'its folder was deleted'}",
+            "use another voice, or revert the commit that deleted its folder", code="voice_retired", param="voice",
+        )  # fmt: skip

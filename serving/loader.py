@@ -1,0 +1,111 @@
+"""Voice packages in memory: fetched, checked and read once, the least recently used dropped first.
+
+manifest -> files by digest -> temporary folder -> inference's reader -> Speaker
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from inference.engine import Engine
+from inference.voice import Voice, load_voice
+from registry.blobs import fetch_files
+from registry.manifest import Manifest
+from registry.records import seal
+from registry.registry import Registry
+from serving.engines import Engines
+from serving.metrics import Metrics
+
+_NOT_SPOKEN_WITH = ("samples/", "README.md", "report.html")
+Key = tuple[str, str]
+"""Voice name and version."""
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A voice ready to speak: what the registry says of it, its tensors, the engine of its base."""
+
+    manifest: Manifest
+    voice: Voice
+    engine: Engine
+
+
+class Loader:
+    """Thread-safe; two requests for one version load it once. held: most packages kept in memory."""
+
+    def __init__(self, registry: Registry, engines: Engines, metrics: Metrics, held: int) -> None:
+        self._registry = registry
+        self._engines = engines
+        self._metrics = metrics
+        self._most = held
+        self._lock = threading.Lock()
+        self._loading: dict[Key, threading.Lock] = {}
+        self._held: OrderedDict[Key, Speaker] = OrderedDict()
+
+    def load(self, key: Key, keep: Callable[[], bool]) -> Speaker:
+        """The package of (voice, version); it stays in memory if keep() says so when it is there.
+
+        Raises what the registry, the engines and load_voice raise.
+        """
+        with self._lock:
+            found = self._held.get(key)
+            if found is not None:
+                self._held.move_to_end(key)
+                return found
+            loading = self._loading.setdefault(key, threading.Lock())
+        with loading:
+            with self._lock:
+                found = self._held.get(key)
+            if found is None:
+                try:
+                    found = self._fetch(*key)
+                finally:
+                    with self._lock:
+                        self._loading.pop(key, None)
+                self._hold(key, found, keep)
+        return found
+
+    def drop(self, gone: Callable[[str], bool]) -> list[Speaker]:
+        """Takes every version of the voices out of memory that gone(name) tells, with their merged decoders."""
+        with self._lock:
+            dropped = [self._held.pop(key) for key in list(self._held) if gone(key[0])]
+        for speaker in dropped:
+            self._engines.forget(speaker.voice.key)
+        return dropped
+
+    @property
+    def held(self) -> dict[Key, Speaker]:
+        """A copy of what is in memory."""
+        with self._lock:
+            return dict(self._held)
+
+    def _fetch(self, name: str, version: str) -> Speaker:
+        started = time.perf_counter()
+        try:
+            manifest = self._registry.manifest(name, version)
+            engine = self._engines.get(manifest.base_digest)
+            spoken_with = [item for item in manifest.files if not item.path.startswith(_NOT_SPOKEN_WITH)]
+            with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
+                fetch_files(self._registry.store, spoken_with, Path(folder), f"{name}@{version}")
+                (Path(folder) / "package.json").write_bytes(seal(manifest.key, manifest.to_body()))
+                voice = load_voice(Path(folder), engine.base, name=name, version=version)
+        except Exception:
+            self._metrics.loads.labels("failed").inc()
+            raise
+        self._metrics.loads.labels("ok").inc()
+        self._metrics.load_seconds.observe(time.perf_counter() - started)
+        return Speaker(manifest, voice, engine)
+
+    def _hold(self, key: Key, speaker: Speaker, keep: Callable[[], bool]) -> None:
+        with self._lock:
+            # Asked under the lock: a voice that was revoked while it loaded must not stay.
+            if keep():
+                self._held[key] = speaker
+                while len(self._held) > self._most:
+                    self._held.popitem(last=False)

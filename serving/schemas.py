@@ -1,0 +1,187 @@
+"""Bodies and parameters of requests, as the OpenAPI document shows them. Unknown fields have no effect."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from serving.encoding import RATES
+
+SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+MediaType = Literal["wav", "raw", "ogg", "aac", "pcm", "mp3", "opus", "flac"]
+Rate = Literal[8000, 12000, 16000, 22050, 24000, 32000, 44100, 48000]
+assert Rate.__args__ == RATES  # type: ignore[attr-defined]
+
+Text = Annotated[str, Field(description="What to speak.", examples=["Good morning."])]
+Name = Annotated[str, Field(max_length=200, examples=["awb", "awb@production"])]
+Language = Annotated[
+    str, Field(pattern="^[a-zA-Z_-]{2,16}$", description="auto: the voice's own, other scripts found by themselves.")
+]
+Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False, description="Above 1 is faster.")]
+TopK = Annotated[int, Field(ge=0, le=1_000_000, description="Draw among so many likeliest codes; 0: all.")]
+TopP = Annotated[float, Field(ge=0.01, le=1.0, allow_inf_nan=False)]
+Temperature = Annotated[float, Field(ge=0.0, le=2.0, allow_inf_nan=False)]
+Penalty = Annotated[float, Field(ge=1.0, le=10.0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=-1, le=2**31 - 1, description="Same seed, same sound; -1: another one each time.")]
+
+
+class VoiceId(BaseModel):
+    """OpenAI's object form of a voice."""
+
+    model_config = ConfigDict(extra="allow")
+    id: Name
+
+
+class SpeechBody(BaseModel):
+    """POST /v1/audio/speech: OpenAI's fields, then those of this server."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    input: Text
+    voice: Name | VoiceId | None = Field(None, description="NAME, NAME@VERSION or NAME@ALIAS.")
+    model: str | None = Field(None, max_length=200, description="Any; the voice decides which base speaks.")
+    instructions: str | None = Field(None, description="Has no effect.")
+    response_format: SpeechFormat = "mp3"
+    speed: Speed = 1.0
+    stream_format: Literal["audio", "sse"] = "audio"
+    stream: bool = Field(
+        True, description="false: speak all of it, check every sentence, speak failed ones again, then answer."
+    )
+    language: Language = "auto"
+    sample_rate: Rate | None = Field(None, description="Hz; pcm has 24000 unless told otherwise, as OpenAI's.")
+    seed: Seed | None = None
+    temperature: Temperature | None = None
+    top_k: TopK | None = None
+    top_p: TopP | None = None
+    repetition_penalty: Penalty | None = None
+
+
+class _TtsFields(BaseModel):
+    """Fields of GPT-SoVITS's api_v2 and the short form {text, spk}."""
+
+    text: Text
+    spk: Name | None = Field(None, description="The voice: NAME, NAME@VERSION or NAME@ALIAS.")
+    voice: Name | None = Field(None, description="The same as spk.")
+    text_lang: Language = "auto"
+    media_type: MediaType = "wav"
+    streaming_mode: bool | Annotated[int, Field(ge=0, le=3)] = Field(
+        False, description="false, 0: checked whole answer; true, 1 to 3: from the first sound on."
+    )
+    speed_factor: Speed = 1.0
+    fragment_interval: Annotated[float, Field(ge=0.0, le=5.0, allow_inf_nan=False)] = Field(
+        0.3, description="Silence between sentences, s."
+    )
+    seed: Seed = -1
+    temperature: Temperature | None = None
+    top_k: TopK | None = None
+    top_p: TopP | None = None
+    repetition_penalty: Penalty | None = None
+    sample_rate: Rate | None = None
+    ref_audio_path: str | None = Field(None, description="A voice's name; file paths are refused.")
+    audio_file: str | None = Field(None, description="A voice's name; file paths are refused.")
+
+
+class TtsBody(_TtsFields):
+    """POST /tts. Fields of api_v2 that are not here (prompt_text, batch_size, ...) are taken and have no effect."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class TtsQuery(_TtsFields):
+    """GET /tts."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def ignored_fields(body: BaseModel, *also: str) -> list[str]:
+    """Names of given fields that have no effect, fit for a header. also: known fields without effect, when given."""
+    extra: dict[str, Any] = body.model_extra or {}
+    given = [name for name in also if getattr(body, name, None) not in (None, "")]
+    clean = [name for name in extra if name.isascii() and name.isprintable() and "," not in name and len(name) <= 40]
+    return sorted({*given, *clean})[:30]
+
+
+class OpenAIErrorDetail(BaseModel):
+    """What went wrong, in OpenAI's words."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIError(BaseModel):
+    """Errors of routes below /v1."""
+
+    error: OpenAIErrorDetail
+
+
+class NativeError(BaseModel):
+    """Errors of every other route. remedy: what to do next."""
+
+    code: str
+    message: str
+    remedy: str
+    request_id: str
+
+
+class VersionInfo(BaseModel):
+    """One version of a voice. Fields are null until the registry's record was read."""
+
+    id: str
+    created: str | None = None
+    commit: str | None = None
+    passed: bool | None = None
+    base: str | None = None
+
+
+class VoiceInfo(BaseModel):
+    """A voice. version: what speaks now, null when nothing does; state: ready, retired, revoked, failed, unreleased."""
+
+    id: str
+    object: Literal["voice"] = "voice"
+    name: str
+    state: str
+    version: str | None
+    aliases: dict[str, str]
+    languages: list[str]
+    base: str | None
+    rights: str | None
+    versions: list[VersionInfo]
+    problem: str | None = Field(None, description="Why the version that the registry wants does not speak.")
+
+
+class VoiceList(BaseModel):
+    """GET /v1/audio/voices. voices: names of those that speak, for clients that want plain names."""
+
+    object: Literal["list"] = "list"
+    data: list[VoiceInfo]
+    voices: list[str]
+
+
+class ModelInfo(BaseModel):
+    """A base, or the name that stands for all of them."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = "timbre"
+
+
+class ModelList(BaseModel):
+    """GET /v1/models."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelInfo]
+
+
+class Health(BaseModel):
+    """GET /livez, /readyz and /health. problems: what the operator should look at."""
+
+    status: str
+    version: str
+    commit: str
+    voices: dict[str, int]
+    bases: list[str]
+    problems: list[str]

@@ -1,0 +1,144 @@
+"""One running server: registry, engines, library, workers and the thread that looks at the registry."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+from core.errors import TimbreError
+from inference.engine import EngineSettings
+from inference.request import SpeechRequest
+from inference.sampling import Sampling
+from registry.names import PRODUCTION
+from registry.registry import Registry
+from serving.engines import Engines
+from serving.errors import ApiError
+from serving.library import Library
+from serving.metrics import Metrics
+from serving.settings import ServeSettings
+from serving.workers import Workers
+from text.frontend import phonemize
+
+_SOON_S = 0.05
+_WARM_UP = {"zh": "你好。", "en": "Hello."}
+
+
+class Server:
+    """Owns every long-lived part. start() once, close() once; exports: folder of exported bases on this machine."""
+
+    def __init__(self, registry: Registry, exports: Path, settings: ServeSettings, log: logging.Logger) -> None:
+        self.settings = settings
+        self.log = log
+        self.version = _program_version()
+        self.metrics = Metrics(self.version, settings.commit)
+        engine_settings = EngineSettings(
+            profile=settings.profile,
+            threads=settings.threads,
+            slots=settings.slots,
+            capacity=settings.capacity,
+            voices=settings.decoders,
+        )
+        self.engines = Engines(registry.store, exports, engine_settings)
+        names = dict(pair.split("=", 1) for pair in settings.voice_names)
+        self.library = Library(
+            registry, self.engines, self.metrics, log, voices_held=settings.voices_held, retry_s=settings.retry_s,
+            names=names, default_voice=settings.default_voice,
+        )  # fmt: skip
+        self.workers = Workers(
+            self.library, self.metrics, log, count=settings.workers, waiting=settings.queue,
+            queue_timeout_s=settings.queue_timeout_s,
+        )  # fmt: skip
+        self.ready = threading.Event()
+        self._read: set[str] = set()
+        self._stop = threading.Event()
+        self._looking = threading.Thread(target=self._look_on, name="registry-poller", daemon=True)
+
+    def start(self) -> None:
+        """Starts looking and speaking; `ready` is set when the first voice has spoken, or there is none to wait for."""
+        self.workers.start()
+        self._looking.start()
+
+    def close(self) -> None:
+        """Stops looking, cancels what runs, closes the engines."""
+        self._stop.set()
+        self.workers.close()
+        self.engines.close()
+        if self._looking.ident is not None:
+            self._looking.join(timeout=10)
+
+    @property
+    def problems(self) -> list[str]:
+        """What the operator should know, one line each."""
+        found = [f"registry: {self.library.last_problem}"] if self.library.last_problem else []
+        for name, entry in self.library.entries.items():
+            if entry.listing.problem:
+                found.append(f"voice {name}: {entry.listing.problem}")
+            for alias, failure in entry.failures.items():
+                kept = entry.serving.get(alias)
+                instead = f"{kept} keeps speaking" if kept else "nothing speaks instead"
+                found.append(f"voice {name}@{alias}: {failure.version} cannot be loaded ({failure.reason}); {instead}")
+        return found
+
+    @property
+    def states(self) -> Mapping[str, int]:
+        """How many voices are in which state."""
+        counted: dict[str, int] = {}
+        for entry in self.library.entries.values():
+            counted[entry.state] = counted.get(entry.state, 0) + 1
+        return counted
+
+    def _look_on(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.library.look(None if self.ready.is_set() else self._begin)
+            except Exception as error:
+                # The poller must outlive everything: without it no new voice would ever speak.
+                self.log.error("bug while looking at the registry", exc_info=error)
+            pending = self.library.pending
+            if not pending and (unread := self._unread()):
+                # In a thread of its own: it is a second of Python at best, and moves must be noticed meanwhile.
+                self._read |= unread
+                threading.Thread(target=_read_dictionaries, args=(unread,), name="dictionaries", daemon=True).start()
+            self._stop.wait(min(_SOON_S, self.settings.poll_s) if pending else self.settings.poll_s)
+
+    def _begin(self) -> None:
+        self._warm_up()
+        self.ready.set()
+
+    def _unread(self) -> set[str]:
+        """Languages of the open bases whose dictionaries were not read yet."""
+        return ({item for engine in self.engines.open for item in engine.base.languages} & _WARM_UP.keys()) - self._read
+
+    def _warm_up(self) -> None:
+        """One word by the first voice that can speak, so that no client pays for first runs."""
+        wanted = self.settings.default_voice.partition("@")[0]
+        names = sorted(self.library.entries, key=lambda name: (name != wanted, name))
+        for name in names:
+            if self._stop.is_set():
+                return
+            entry = self.library.entries[name]
+            if PRODUCTION not in entry.listing.aliases:
+                continue
+            try:
+                speaker = self.library.speaker(name, PRODUCTION)
+                text = _WARM_UP.get(speaker.voice.prompt.language, _WARM_UP["en"])
+                speaker.engine.speak(SpeechRequest(text, check=False, sampling=Sampling(seed=0)), speaker.voice)
+            except (TimbreError, ApiError):
+                continue
+            return
+
+
+def _read_dictionaries(languages: set[str]) -> None:
+    """Those of a language are read at its first sentence, which no client should wait for."""
+    for language in sorted(languages):
+        phonemize(_WARM_UP[language], language)
+
+
+def _program_version() -> str:
+    try:
+        return metadata.version("timbre")
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,161 @@
+"""Settings of the server: one frozen dataclass, filled from a YAML file, the environment and the command line."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from core.errors import ConfigurationError
+from core.settings import read_section, setting
+
+PREFIX = "TIMBRE_SERVE_"
+"""A setting `poll_s` is given in the environment as this prefix and POLL_S."""
+
+_SECRET = ("api_keys", "jwt_secret")
+_SHORTEST_KEY = 16
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """Everything the operator may choose. Lists are separated by commas or line ends in the environment."""
+
+    host: str = setting("127.0.0.1", "address to listen on")
+    port: int = setting(9880, "port to listen on; 0 takes a free one", low=0, high=65535)
+    profile: str = setting("fp32", "graphs to use", choices=("fp32", "int8"))
+    threads: int = setting(1, "threads of each graph", low=1, high=64)
+    slots: int = setting(8, "sentences decoded at once, for each base", low=1, high=256)
+    capacity: int = setting(1280, "positions (phones and codes) of a slot", low=128, high=8192)
+    decoders: int = setting(8, "voices whose merged decoder stays in memory, for each base", low=1, high=1024)
+    voices_held: int = setting(64, "voice packages that stay in memory", low=1, high=100_000)
+    workers: int = setting(4, "requests spoken at once", low=1, high=256)
+    queue: int = setting(32, "requests that may wait; more are refused with 429", low=0, high=100_000)
+    queue_timeout_s: float = setting(60.0, "longest wait in the queue; then 503", "s", low=0.1)
+    stall_timeout_s: float = setting(
+        30.0, "a client that takes no byte for so long while some wait for it is dropped", "s", low=0.1
+    )
+    body_timeout_s: float = setting(10.0, "longest wait for the rest of a request's body; then 408", "s", low=0.1)
+    max_characters: int = setting(4096, "longest text of a request; more is refused with 413", low=1, high=10_000)
+    max_body_kib: int = setting(256, "largest body of a request; more is refused with 413", "KiB", low=1)
+    poll_s: float = setting(1.0, "time between two looks at the registry", "s", low=0.05, high=3600)
+    retry_s: float = setting(30.0, "time until a version that could not be loaded is tried again", "s", low=0.1)
+    default_voice: str = setting("", "voice of requests that name none; empty: the only voice there is, else refused")
+    voice_names: tuple[str, ...] = setting((), "other names for voices, as alloy=ada or nova=ada@production")
+    api_keys: tuple[str, ...] = setting((), "keys that may speak; at least 16 characters each")
+    api_keys_file: str = setting("", "file with one key a line, for mounted secrets")
+    jwt_secret: str = setting("", "secret of HS256 tokens that may speak; at least 32 characters")
+    jwt_audience: str = setting("", "audience that tokens must name; empty: not looked at")
+    jwt_issuer: str = setting("", "issuer that tokens must name; empty: not looked at")
+    open_access: bool = setting(False, "answer everybody although the address is not a loopback one")
+    cors_origins: tuple[str, ...] = setting((), "web origins whose pages may call this server; * for all")
+    page: bool = setting(True, "show the web page at /")
+    commit: str = setting("", "commit of the running program, for /health and voice_build_info")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def guarded(self) -> bool:
+        """Whether requests need a key or a token."""
+        return bool(self.api_keys or self.jwt_secret)
+
+
+def load_settings(
+    file: Path | None, environment: Mapping[str, str], options: Mapping[str, Any]
+) -> ServeSettings:
+    """Defaults, under the file, under the environment, under the options of the command line (None is "not given").
+
+    Raises ConfigurationError that names every wrong setting, and one when the address is reachable from elsewhere and
+    neither key nor token is asked for.
+    """
+    settings = ServeSettings()
+    if file is not None:
+        settings = _overlay(settings, _read_yaml(file), str(file))
+    settings = _overlay(settings, _from_environment(environment), "environment")
+    settings = _overlay(settings, {name: value for name, value in options.items() if value is not None}, "command line")
+    if settings.api_keys_file:
+        keys = (*settings.api_keys, *_read_keys(Path(settings.api_keys_file)))
+        settings = _overlay(settings, {"api_keys": keys}, settings.api_keys_file)
+    _check(settings)
+    return settings
+
+
+def _overlay(settings: ServeSettings, values: Any, where: str) -> ServeSettings:
+    changed, problems = read_section(settings, values, where)
+    if problems:
+        lines = [f"{problem.where}: {problem.limit}; {problem.remedy}" for problem in problems]
+        secret = any(name in line for line in lines for name in _SECRET)
+        shown = lines if secret else [str(problem) for problem in problems]
+        raise ConfigurationError("server settings: " + "; ".join(shown), "correct them; docs/server.md lists all")
+    return typing.cast(ServeSettings, changed)
+
+
+def _read_yaml(file: Path) -> Any:
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{file}: cannot be read as YAML: {error}", "name a YAML file of settings") from error
+
+
+def _read_keys(file: Path) -> list[str]:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"api_keys_file {file}: {error}", "mount a text file with one key a line") from error
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    hints = typing.get_type_hints(ServeSettings)
+    known = {f"{PREFIX}{field.name.upper()}": field.name for field in fields(ServeSettings)}
+    values: dict[str, Any] = {}
+    for variable, text in environment.items():
+        if variable.startswith(PREFIX) and text != "":
+            name = known.get(variable)
+            # An unknown name is handed on as it is: the reader of settings then names the nearest known one.
+            values[name or variable.removeprefix(PREFIX).lower()] = _typed(text, hints[name]) if name else text
+    return values
+
+
+def _typed(text: str, hint: Any) -> Any:
+    """The value that a text stands for, or the text itself where it stands for none, which the reader then refuses."""
+    if typing.get_origin(hint) is tuple:
+        return tuple(part.strip() for part in text.replace("\n", ",").split(",") if part.strip())
+    if hint is bool:
+        return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}.get(text.lower(), text)
+    if hint in (int, float):
+        try:
+            return hint(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _check(settings: ServeSettings) -> None:
+    if any(len(key) < _SHORTEST_KEY for key in settings.api_keys):
+        raise ConfigurationError(
+            f"api_keys: a key has fewer than {_SHORTEST_KEY} characters", "make one with: openssl rand -hex 24"
+        )
+    if settings.jwt_secret and len(settings.jwt_secret) < 32:
+        raise ConfigurationError("jwt_secret: fewer than 32 characters", "make one with: openssl rand -hex 32")
+    for pair in settings.voice_names:
+        name, equals, target = pair.partition("=")
+        if not (name and equals and target):
+            raise ConfigurationError(f"voice_names: {pair!r} is not NAME=VOICE", "write for example alloy=ada")
+    if not (settings.loopback or settings.guarded or settings.open_access):
+        raise ConfigurationError(
+            f"host {settings.host}: other machines reach this address, and neither api_keys nor jwt_secret is set",
+            f"set {PREFIX}API_KEYS (or api_keys_file, jwt_secret), or open_access to answer everybody",
+        )

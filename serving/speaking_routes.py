@@ -1,0 +1,158 @@
+"""Routes that speak: OpenAI's /v1/audio/speech, GPT-SoVITS's /tts, and what of the latter is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from inference.request import SpeechRequest
+from inference.sampling import Sampling
+from serving.delivery import SpokenResponse, take_or_leave
+from serving.encoding import FORMATS
+from serving.errors import ApiError
+from serving.order import Begun, Delivery, Order
+from serving.schemas import NativeError, OpenAIError, SpeechBody, TtsBody, TtsQuery, VoiceId, ignored_fields
+from serving.server import Server
+
+_OPENAI_PCM_HZ = 24_000
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}(@[A-Za-z0-9_-]{1,40})?")
+_LANGUAGES = {"all_zh": "zh", "all_ja": "ja", "all_ko": "ko", "all_yue": "yue", "auto_yue": "auto"}
+_RAW = {"raw": "pcm"}
+
+_AUDIO: dict[str, Any] = {
+    media: {"schema": {"type": "string", "format": "binary"}}
+    for media in sorted({kind.media_type for kind in FORMATS.values()})
+}
+_ERRORS = (400, 401, 403, 404, 408, 410, 413, 429, 503)
+OPENAI_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The spoken text.", "content": {**_AUDIO, "text/event-stream": {}}},
+    **{status: {"model": OpenAIError} for status in _ERRORS},
+}
+NATIVE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The spoken text.", "content": _AUDIO},
+    **{status: {"model": NativeError} for status in _ERRORS},
+}
+_REFUSED: dict[int | str, dict[str, Any]] = {status: {"model": NativeError} for status in (401, 403)}
+
+
+def speaking_routes(server: Server) -> APIRouter:
+    """The routes over one server."""
+    router = APIRouter()
+
+    @router.post("/v1/audio/speech", response_class=Response, responses=OPENAI_RESPONSES, tags=["speech"])
+    async def speech(body: SpeechBody, request: Request) -> Response:
+        """Speak a text, in OpenAI's shape."""
+        rate = body.sample_rate or (_OPENAI_PCM_HZ if body.response_format == "pcm" else None)
+        reference = body.voice.id if isinstance(body.voice, VoiceId) else body.voice or ""
+        spoken = _speech(
+            server, body.input, language=body.language, speed=body.speed, sampling=_sampling(body), field="input"
+        )
+        return await _answer(
+            server, request, reference, spoken, body.response_format, rate, whole=not body.stream,
+            sse=body.stream_format == "sse", ignored=ignored_fields(body, "instructions"),
+        )  # fmt: skip
+
+    @router.post("/tts", response_class=Response, responses=NATIVE_RESPONSES, tags=["speech"])
+    async def tts(body: TtsBody, request: Request) -> Response:
+        """Speak a text, in GPT-SoVITS's shape or the short form {text, spk}."""
+        return await _tts(server, body, request)
+
+    @router.get("/tts", response_class=Response, responses=NATIVE_RESPONSES, tags=["speech"])
+    async def tts_query(query: Annotated[TtsQuery, Query()], request: Request) -> Response:
+        """The same with its fields in the query."""
+        return await _tts(server, query, request)
+
+    def refuse(path: str, why: str, instead: str) -> None:
+        @router.get(path, responses=_REFUSED, tags=["refused"])
+        async def refused() -> None:
+            raise ApiError(403, f"{path} is not offered: {why}", instead)
+
+    by_name = "name the voice in each request (spk); new voices come through Git and the registry"
+    refuse("/set_gpt_weights", "a request must not choose files to load as programs", by_name)
+    refuse("/set_sovits_weights", "a request must not choose files to load as programs", by_name)
+    refuse("/set_refer_audio", "a voice is an argument of a request, never state of the server", by_name)
+    refuse("/control", "clients do not stop or restart the server", "ask its operator")
+    return router
+
+
+async def _tts(server: Server, body: TtsBody | TtsQuery, request: Request) -> Response:
+    reference = body.spk or body.voice or _voice_of_path(body)
+    language = _LANGUAGES.get(body.text_lang.lower(), body.text_lang.lower())
+    spoken = _speech(
+        server, body.text, language=language, speed=body.speed_factor, sampling=_sampling(body),
+        pause_s=body.fragment_interval, field="text",
+    )  # fmt: skip
+    media = _RAW.get(body.media_type, body.media_type)
+    whole = body.streaming_mode in (False, 0)
+    ignored = ignored_fields(body)
+    return await _answer(
+        server, request, reference, spoken, media, body.sample_rate, whole=whole, sse=False, ignored=ignored
+    )
+
+
+def _voice_of_path(body: TtsBody | TtsQuery) -> str:
+    """A voice's name where api_v2 has a path. Raises ApiError 403 for anything that could be a path."""
+    for field in ("ref_audio_path", "audio_file"):
+        value = getattr(body, field)
+        if value and not _NAME.fullmatch(value):
+            raise ApiError(
+                403, f"{field}: file paths are refused, a request cannot make the server read files",
+                "give a voice's name instead; new voices come through Git", code="path_refused", param=field,
+            )  # fmt: skip
+        if value:
+            return str(value)
+    return ""
+
+
+def _sampling(body: SpeechBody | TtsBody | TtsQuery) -> Sampling:
+    names = ("temperature", "top_k", "top_p", "repetition_penalty")
+    given = {name: value for name in names if (value := getattr(body, name)) is not None}
+    seed = body.seed if body.seed is not None and body.seed >= 0 else None
+    return Sampling(seed=seed, **given)
+
+
+def _speech(server: Server, text: str, *, field: str, **options: Any) -> SpeechRequest:
+    most = server.settings.max_characters
+    if len(text) > most:
+        raise ApiError(
+            413, f"{field}: {len(text)} characters, the limit is {most}", "send it in several requests", param=field
+        )
+    if not text.strip():
+        raise ApiError(400, f"{field}: it is empty", "send at least one word", param=field)
+    return SpeechRequest(text, **options)
+
+
+async def _answer(
+    server: Server,
+    request: Request,
+    reference: str,
+    spoken: SpeechRequest,
+    media: str,
+    rate_hz: int | None,
+    *,
+    whole: bool,
+    sse: bool,
+    ignored: list[str],
+) -> Response:
+    voice, wanted = server.library.check(reference)
+    state = request.scope["state"]
+    state["voice"] = voice
+    order = Order(voice, wanted, spoken, media, rate_hz, whole, request.url.path)
+    delivery = Delivery(order, asyncio.get_running_loop())
+    server.workers.submit(delivery)
+    first = await take_or_leave(delivery, request.receive)
+    if first is None:
+        server.metrics.cancelled.labels("disconnected").inc()
+        return Response(status_code=499)
+    if isinstance(first, ApiError):
+        raise first
+    assert isinstance(first, Begun), "nothing comes before Begun but an error"
+    headers = {"x-timbre-ignored": ", ".join(ignored)} if ignored else {}
+    return SpokenResponse(
+        delivery, first, server.metrics, stall_timeout_s=server.settings.stall_timeout_s, sse=sse,
+        characters=len(spoken.text), headers=headers,
+    )  # fmt: skip

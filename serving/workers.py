@@ -1,0 +1,204 @@
+"""Workers: a bounded queue of orders, and threads that speak them through the engines.
+
+submit -> queue (full: 429) -> worker: library -> engine -> encoder -> events of the delivery
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from audio.waveform import Waveform
+from core.errors import TimbreError
+from inference.errors import CancelledError
+from inference.request import SpokenSentence
+from serving.encoding import encode_whole, open_encoder, output_rate
+from serving.errors import ApiError, explain, unavailable
+from serving.library import Library
+from serving.loader import Speaker
+from serving.metrics import Metrics
+from serving.order import Begun, Delivery, Done, Piece
+
+_REASONS = ("silent", "duration", "loops", "cut off", "words missing")
+_LONGEST_RETRY_S = 60
+_SILENCE_DBFS = -70.0
+
+
+class Workers:
+    """Threads over one queue. start() and close() once each; submit() from any thread."""
+
+    def __init__(
+        self,
+        library: Library,
+        metrics: Metrics,
+        log: logging.Logger,
+        *,
+        count: int,
+        waiting: int,
+        queue_timeout_s: float,
+    ) -> None:
+        self._library = library
+        self._metrics = metrics
+        self._log = log
+        self._count = count
+        self._timeout_s = queue_timeout_s
+        # The workers' own orders leave the queue at once, so it holds only what waits.
+        self._queue: queue.Queue[Delivery | None] = queue.Queue()
+        self._most = waiting
+        self._lock = threading.Lock()
+        self._busy: set[Delivery] = set()
+        self._waiting = 0
+        self._closed = False
+        self._mean_s = 2.0
+        self._threads = [
+            threading.Thread(target=self._work, name=f"speaker-{index}", daemon=True) for index in range(count)
+        ]
+
+    def start(self) -> None:
+        """Starts the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, delivery: Delivery) -> None:
+        """Queues an order. Raises ApiError 429 with Retry-After when as many wait as may, 503 after close()."""
+        with self._lock:
+            if self._closed:
+                raise unavailable("the server is shutting down")
+            free = self._count - len(self._busy)
+            if self._waiting - free >= self._most:
+                raise self._full()
+            self._waiting += 1
+            self._queue.put(delivery)
+            self._metrics.queue_depth.set(self._waiting)
+
+    def close(self) -> None:
+        """Cancels what runs and what waits, and ends the threads."""
+        with self._lock:
+            self._closed = True
+            running = list(self._busy)
+        for delivery in running:
+            delivery.cancel.cancel("the server is shutting down")
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(timeout=10)
+
+    def _full(self) -> ApiError:
+        # Who comes back when the queue has moved by its length finds room.
+        seconds = math.ceil(self._mean_s * (self._waiting + 1) / self._count)
+        after = str(min(max(seconds, 1), _LONGEST_RETRY_S))
+        return ApiError(
+            429, f"{self._waiting} requests wait already", f"try again in {after} s", headers={"Retry-After": after}
+        )
+
+    def _work(self) -> None:
+        while (delivery := self._queue.get()) is not None:
+            with self._lock:
+                self._waiting -= 1
+                self._busy.add(delivery)
+                self._metrics.queue_depth.set(self._waiting)
+                closed = self._closed
+            started = time.perf_counter()
+            try:
+                if closed:
+                    delivery.post(unavailable("the server is shutting down"))
+                elif delivery.waited_s > self._timeout_s:
+                    delivery.post(unavailable(f"the request waited longer than {self._timeout_s:g} s", code="queued"))
+                elif not delivery.cancel.cancelled:
+                    self._speak(delivery)
+            except BaseException as error:
+                self._fail(delivery, error)
+            finally:
+                with self._lock:
+                    self._busy.discard(delivery)
+                    self._mean_s += 0.2 * (time.perf_counter() - started - self._mean_s)
+
+    def _fail(self, delivery: Delivery, error: BaseException) -> None:
+        if isinstance(error, CancelledError) and delivery.cancel.cancelled:
+            delivery.post(unavailable(delivery.cancel.reason or "the request was cancelled"))
+            return
+        answer = explain(error)
+        order = delivery.order
+        if answer is None:
+            self._log.error("bug while speaking", extra={"voice": order.voice}, exc_info=error)
+            answer = ApiError(500, "something went wrong inside the server", "its log has the details")
+        elif answer.status_code >= 500 and isinstance(error, TimbreError):
+            extra = {"voice": order.voice, "reference": order.reference, "reason": error.message}
+            self._log.error("could not speak", extra=extra)
+        delivery.post(answer)
+
+    def _speak(self, delivery: Delivery) -> None:
+        order = delivery.order
+        speaker = self._library.speaker(order.voice, order.reference)
+        begun_s = time.perf_counter()
+        speak = self._whole if order.whole else self._stream
+        seconds = speak(delivery, speaker)
+        voice = order.voice
+        self._metrics.audio.labels(voice).inc(seconds)
+        self._metrics.characters.labels(voice).inc(len(order.speech.text))
+        if seconds:
+            self._metrics.real_time.labels(voice).observe((time.perf_counter() - begun_s) / seconds)
+
+    def _begin(self, delivery: Delivery, speaker: Speaker) -> None:
+        manifest, order = speaker.manifest, delivery.order
+        rate = output_rate(order.format, speaker.engine.base.rate_hz, order.rate_hz)
+        delivery.post(Begun(manifest.voice, manifest.version, rate))
+        self._metrics.first_audio.labels(order.voice).observe(delivery.waited_s)
+
+    def _whole(self, delivery: Delivery, speaker: Speaker) -> float:
+        order = delivery.order
+        speech = speaker.engine.speak(order.speech, speaker.voice, cancel=delivery.cancel)
+        for sentence in speech.sentences:
+            if sentence.attempts > 1:
+                self._metrics.regenerations.labels(_reason(sentence)).inc()
+        if _silent(speech.wave):
+            raise unavailable("the voice gave silence, twice", code="silent")
+        data = encode_whole(order.format, speech.wave, order.rate_hz)
+        failed = sum(bool(sentence.failures) for sentence in speech.sentences)
+        self._begin(delivery, speaker)
+        delivery.post(Piece(data))
+        delivery.post(Done(speech.wave.duration_s, failed, speech.unknown))
+        return speech.wave.duration_s
+
+    def _stream(self, delivery: Delivery, speaker: Speaker) -> float:
+        order = delivery.order
+        base = speaker.engine.base
+        encoder = open_encoder(order.format, base.rate_hz, order.rate_hz)
+        waves = speaker.engine.stream(order.speech, speaker.voice, cancel=delivery.cancel)
+        samples, begun = 0, False
+        for wave in waves:
+            head = b"" if begun else encoder.start()
+            data = head + encoder.push(wave.samples)
+            if not begun:
+                self._begin(delivery, speaker)
+                begun = True
+            samples += len(wave.samples)
+            if data:
+                delivery.post(Piece(data))
+        rest = encoder.finish()
+        if rest:
+            delivery.post(Piece(rest))
+        seconds = samples / base.rate_hz
+        delivery.post(Done(seconds))
+        return seconds
+
+
+def _silent(wave: Waveform) -> bool:
+    """Whether nobody could hear it: quieter than any recording. Silence is never answered with 200."""
+    power = float(np.mean(np.square(wave.samples, dtype=np.float64))) if len(wave.samples) else 0.0
+    return power < 10 ** (_SILENCE_DBFS / 10)
+
+
+def _reason(sentence: SpokenSentence) -> str:
+    first = sentence.first_failures[0] if sentence.first_failures else ""
+    return next((name for name in _REASONS if first.startswith(name)), "other").replace(" ", "_")
+
+
+Submit = Callable[[Delivery], None]
