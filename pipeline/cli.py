@@ -40,8 +40,11 @@ COMMANDS: Mapping[str, LazyCommand] = {
     ),
     "pretrain": LazyCommand("pipeline.commands.pretrain:pretrain", "Train the nano base, a stage at a time."),
     "evaluate": LazyCommand("pipeline.commands.evaluate:evaluate", "Speak, measure, decide every gate."),
+    "gates": LazyCommand("pipeline.commands.gates:gates", "The limits of a base: show them, calibrate them."),
     "publish": LazyCommand("pipeline.commands.publish:publish", "All stages, then a version in the registry."),
     "say": LazyCommand("pipeline.commands.say:say", "A published voice says a text."),
+    # serving may be imported by no room, so its command lives there; a string is no import.
+    "serve": LazyCommand("serving.command:serve", "Serve the voices over HTTP."),
     "history": LazyCommand("pipeline.commands.history:history", "What happened to a voice, who did it and why."),
     "promote": LazyCommand("pipeline.commands.moves:promote", "Let a voice speak with a version; give a review."),
     "rollback": LazyCommand("pipeline.commands.moves:rollback", "Let a voice speak with its earlier version."),
@@ -50,6 +53,8 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "audit": LazyCommand("pipeline.commands.audit:audit", "Where every published version came from."),
     "verify": LazyCommand("pipeline.commands.audit:verify", "Read every byte of the registry and check it."),
     "changed": LazyCommand("pipeline.commands.changed:changed", "Which voices a push concerns."),
+    "ci": LazyCommand("pipeline.commands.ci:ci", "The CI jobs of a push, for GitLab and Jenkins."),
+    "dashboard": LazyCommand("pipeline.commands.dashboard:dashboard", "Pages of all voices, gates and history."),
     # name: LazyCommand("pipeline.commands.<module>:<attribute>", "one line of help")
 }
 

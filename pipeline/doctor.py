@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -14,11 +14,17 @@ from pathlib import Path
 from core.base import list_bases, load_base
 from core.errors import TimbreError
 from core.recipe import Recipe, load_recipe
-from pipeline.stages import STAGES, StageRow
+from pipeline.accelerator import Accelerator, find_accelerator
+from pipeline.ci_tools import ci_tools
+from pipeline.finding import FAILURE, NOTE, OK, WARNING, Finding, attempt
+from pipeline.serving_means import serving_means
+from pipeline.stage_means import stage_means
 from pipeline.workspace import Workspace
 
-OK, WARNING, FAILURE = "ok", "warning", "failure"
-
+_NO_REPOSITORY = Finding(
+    "repository", NOTE, "none here: what the stages need is not looked at",
+    "to make voices, change into a voice repository, or: timbre --root DIR doctor",
+)  # fmt: skip
 _LEAST_DISK_GB = 5.0
 _LEAST_MEMORY_GB = 4.0
 # Library -> what does not work without it.
@@ -26,8 +32,9 @@ _PACKAGES = {
     "torch": "stages 2 and 3 (extract, finetune)",
     "transformers": "stages 2 and 3 (extract, finetune)",
     "peft": "stage 3 (finetune)",
-    "onnxruntime": "stage 4 (evaluate) and speaking",
+    "resemblyzer": "comparing speakers in stages 1, 2 and 4",
     "webrtcvad": "stage 1 (validate)",
+    "deepfilternet": "better denoising in stage 1, where its weights are pulled",
     "pyrnnoise": "denoising in stage 1",
     "speechmos": "the report of stage 1 and a gate of stage 4",
     "pesq": "a gate of stage 4",
@@ -35,21 +42,45 @@ _PACKAGES = {
 }
 
 
-@dataclass(frozen=True)
-class Finding:
-    """state: ok, warning (some work is not possible) or failure (nothing will run); remedy: empty when ok."""
+def examine(workspace: Workspace | None, registry: str = "") -> list[Finding]:
+    """Every finding about the machine and the repository; never raises for something that is merely wrong.
 
-    name: str
-    state: str
-    value: str
-    remedy: str = ""
+    workspace: None on a machine that only speaks; stages are then not looked at. registry: address of the registry that
+    would be published to, "" for none.
+    """
+    accelerator = find_accelerator()
+    if workspace is None:
+        machine = (_python(), _memory(), _accelerator(accelerator))
+        return _with_parts(
+            {"machine": machine, "repository": (_NO_REPOSITORY,), "speaking": serving_means(registry)}
+        )
+    recipe = _load(workspace)
+    parts: dict[str, Iterable[Finding]] = {
+        "machine": (_python(), _memory(), _disk(workspace.root), _accelerator(accelerator), _git()),
+        "repository": (_writable(workspace), _recipe(workspace), *_bases(workspace), _voices(workspace)),
+        "packages": _packages(),
+        "stages": stage_means(workspace, recipe, accelerator, registry),
+        "speaking": serving_means(registry),
+        "CI and tests": ci_tools(),
+    }
+    return _with_parts(parts)
 
 
-def examine(workspace: Workspace) -> list[Finding]:
-    """Every finding about the machine and the repository; never raises for something that is merely wrong."""
-    findings = [_python(), *_packages(), _memory(), _disk(workspace.root), _writable(workspace), _git()]
-    findings += [_recipe(workspace), *_bases(workspace), _voices(workspace), *_stages()]
-    return findings
+def _with_parts(parts: Mapping[str, Iterable[Finding]]) -> list[Finding]:
+    return [replace(finding, part=part) for part, findings in parts.items() for finding in findings]
+
+
+def _accelerator(found: Accelerator) -> Finding:
+    name = "accelerator"
+    if found.problem:
+        return Finding(name, WARNING, found.problem, "repair the driver, or train on the CPU")
+    if not found.gpus:
+        return Finding(name, OK, "no GPU (no nvidia-smi): training takes the CPU, enough for the base nano")
+    value = "; ".join(found.gpus)
+    if found.torch_version and not found.torch_cuda:
+        remedy = "install a torch that is built for CUDA, or stages 2 and 3 take the CPU"
+        return Finding(name, WARNING, f"{value}, but torch {found.torch_version} is built without CUDA", remedy)
+    return Finding(name, OK, f"{value}; torch is built for CUDA {found.torch_cuda}" if found.torch_cuda else value)
 
 
 def _python() -> Finding:
@@ -63,7 +94,7 @@ def _packages() -> Iterator[Finding]:
         try:
             yield Finding(name, OK, metadata.version(name))
         except metadata.PackageNotFoundError:
-            yield Finding(name, WARNING, "not installed", f"needed for {use}: pip install 'timbre[train]'")
+            yield Finding(name, WARNING, "not installed", f"needed for {use}; run: make install")
 
 
 def _memory() -> Finding:
@@ -97,8 +128,15 @@ def _recipe(workspace: Workspace) -> Finding:
     path = workspace.default_recipe
     if not path.is_file():
         return Finding("recipe", OK, "built-in values (no recipes/default.yaml)")
-    found = _attempt("recipe", lambda: _differences(load_recipe(path)))
-    return found if isinstance(found, Finding) else Finding("recipe", OK, found)
+    return attempt("recipe", lambda: _differences(load_recipe(path)))
+
+
+def _load(workspace: Workspace) -> Recipe:
+    """The repository's recipe, or the built-in one where that cannot be read: then the finding of it says so."""
+    try:
+        return load_recipe(workspace.default_recipe) if workspace.default_recipe.is_file() else Recipe()
+    except TimbreError:
+        return Recipe()
 
 
 def _differences(recipe: Recipe) -> str:
@@ -110,8 +148,7 @@ def _bases(workspace: Workspace) -> Iterator[Finding]:
     if not names:
         yield Finding("bases", FAILURE, "no folder of bases/ has a base.yaml", "add a base")
     for name in names:
-        found = _attempt(f"base {name}", partial(_weights, workspace, name))
-        yield found if isinstance(found, Finding) else Finding(f"base {name}", OK, found)
+        yield attempt(f"base {name}", partial(_weights, workspace, name))
 
 
 def _weights(workspace: Workspace, name: str) -> str:
@@ -125,27 +162,3 @@ def _voices(workspace: Workspace) -> Finding:
     count = len(workspace.voice_names())
     remedy = "" if count else "start one with: timbre voices new NAME --language en"
     return Finding("voices", OK if count else WARNING, str(count), remedy)
-
-
-def _stages() -> Iterator[Finding]:
-    for row in STAGES:
-        name = f"stage {row.number} {row.name}"
-        if not row.target:
-            yield Finding(name, WARNING, "not part of this version", "runs end before this stage")
-            continue
-        found = _attempt(name, partial(_version, row))
-        yield found if isinstance(found, Finding) else Finding(name, OK, found)
-
-
-def _version(row: StageRow) -> str:
-    return f"version {row.load().version}"
-
-
-def _attempt(name: str, work: Callable[[], str]) -> str | Finding:
-    """The text that work returns, or a finding that says why it could not."""
-    try:
-        return work()
-    except TimbreError as error:
-        return Finding(name, WARNING, error.message, error.remedy)
-    except ImportError as error:
-        return Finding(name, WARNING, f"cannot be imported: {error}", "install what is missing")

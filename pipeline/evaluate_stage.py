@@ -6,6 +6,7 @@ report.html
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +16,10 @@ from audio.reader import read
 from core.errors import CheckFailedError, TimbreError
 from core.recipe import EvaluateRecipe
 from evaluation.gates import GATES_FILE, Verdicts, decide, read_gates
-from evaluation.judge import Judge, Plan, Recording
+from evaluation.judge import Judge, Learnt, Plan
 from evaluation.measurements import Measurements, read_measurements
+from evaluation.metrics.summary import Interval
+from evaluation.rendition import Recording
 from evaluation.reports.machine import gates_json, junit_xml, open_metrics
 from evaluation.reports.markdown import markdown
 from evaluation.reports.page import report_page
@@ -34,7 +37,7 @@ MEASUREMENTS_IN_PACKAGE = "measurements.json"
 class EvaluateStage:
     """Runs the exported graphs through the engine that will serve the voice."""
 
-    version = 2
+    version = 3
 
     def run(self, context: StageContext) -> Mapping[str, Any]:
         """Measures; decides nothing. Raises InputError when too little was held out."""
@@ -48,16 +51,20 @@ class EvaluateStage:
                 Plan(recipe.seeds, recipe.fixed_sentences),
                 context.output,
                 context.progress,
-                memorisation=_memorisation(context.inputs["finetune"]),
+                learnt=learnt_by(context.inputs["finetune"]),
+                cancel=context.cancel,
             )
         measured.write(context.output)
         return {"sentences": len(measured.adapted.tts), "copies": len(measured.adapted.copy)}
 
     def decide(self, context: StageContext, measured: Path) -> Mapping[str, Any]:
         """Writes every report. Raises CheckFailedError naming the red gates."""
-        values = read_measurements(measured)
+        # Equal recordings have one key, so these may have been measured under another name.
+        values = dataclasses.replace(read_measurements(measured), voice=context.voice.name)
         gates = read_gates(context.base.folder / GATES_FILE)
-        verdicts = decide(gates, values, production_measurements(context.registry, context.voice.name))
+        recipe = context.section(EvaluateRecipe)
+        interval = Interval(recipe.bootstrap_samples, recipe.confidence)
+        verdicts = decide(gates, values, production_measurements(context.registry, context.voice.name), interval)
         _write_reports(context, measured, values, verdicts)
         if not verdicts.passed:
             reasons = "; ".join(item.reason for item in verdicts.red)
@@ -97,12 +104,14 @@ def production_measurements(registry: str, voice: str) -> Measurements | None:
         return read_measurements(Path(folder))
 
 
-def _memorisation(finetuned: Path) -> float | None:
+def learnt_by(finetuned: Path) -> Learnt:
+    """What stage 3 wrote about its training; a value that is not there is None, and gates on it are red."""
     path = finetuned / "training.json"
     if not path.is_file():
-        return None
-    value = json.loads(path.read_text(encoding="utf-8")).get("memorisation")
-    return None if value is None else float(value)
+        return Learnt()
+    about = json.loads(path.read_text(encoding="utf-8"))
+    memorised, lost = about.get("memorisation"), about.get("held_out_loss")
+    return Learnt(None if memorised is None else float(memorised), None if lost is None else float(lost))
 
 
 def _write_reports(context: StageContext, measured: Path, values: Measurements, verdicts: Verdicts) -> None:

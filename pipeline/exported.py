@@ -1,8 +1,10 @@
-"""Exported bases on this machine: one folder a digest, taken from the registry or exported here, once.
+"""Exported bases on this machine: one folder a digest, taken from the registry or exported here, once an edition.
 
 base digest -> .timbre/exports/<digest> (there and sound) | registry bases/<digest> | export with torch
 
-What the registry holds comes before a fresh export, so that stage 4 judges the very graphs that servers load.
+What the registry holds comes before a fresh export, so that stage 4 judges the very graphs that servers load. An
+edition is schema and exporter version (inference/exported_base.py): a program that exports otherwise exports anew. Who
+only speaks also takes another edition of the same schema.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ from core.errors import ConfigurationError, TimbreError
 from core.locks import exclusive
 from core.progress import Progress
 from inference.errors import GraphError
-from inference.exported_base import ExportedBase, read_export
+from inference.exported_base import EDITION, ExportedBase, read_export, usable_edition
 from pipeline.workspace import Workspace
-from registry.bases import fetch_base, list_bases, publish_base
+from registry.bases import base_editions, fetch_base, publish_base
 from registry.open import open_store
 from registry.store import Store
 
@@ -40,7 +42,7 @@ def exported_base(base: Base, root: Path, registry: str, *, progress: Progress) 
     def make(target: Path) -> None:
         _export(base, target, progress)
 
-    return _obtain(exports_folder(root), base.digest, registry, progress, make)
+    return _obtain(exports_folder(root), base.digest, registry, progress, make, only=EDITION)
 
 
 def exported_for(
@@ -75,11 +77,11 @@ def publish_exported(base: Base, root: Path, registry: str, *, progress: Progres
     Raises what exported_base and the store raise.
     """
     store = open_store(registry)
-    if base.digest in list_bases(store):
+    if EDITION in base_editions(store, base.digest):
         return False
     exported = exported_base(base, root, registry, progress=progress)
     with progress.task(f"publish base {base.name}"):
-        return publish_base(store, base.digest, exported.folder, about_base(base))
+        return publish_base(store, base.digest, exported.folder, about_base(base), EDITION)
 
 
 def about_base(base: Base) -> dict[str, Any]:
@@ -100,22 +102,23 @@ def exports_folder(root: Path) -> Path:
 
 
 def _obtain(
-    folder: Path, digest: str, registry: str, progress: Progress, make: Callable[[Path], None]
+    folder: Path, digest: str, registry: str, progress: Progress, make: Callable[[Path], None], only: str = ""
 ) -> ExportedBase:
+    """only: the one edition that will do; any of this schema without it."""
     target = folder / digest
-    found = _sound(target, digest)
+    found = _sound(target, digest, only)
     if found is not None:
         return found
     with exclusive(folder / ".lock", f"exported base {digest[:12]}", _WAIT_S):
         # Another process may have made it while this one waited.
-        found = _sound(target, digest)
+        found = _sound(target, digest, only)
         if found is not None:
             return found
         for pattern in _LEFT_BY_KILLED:
             for path in folder.glob(pattern):
                 remove_tree(path)
         remove_tree(target)
-        if not _fetched(open_store(registry), digest, target, progress):
+        if not _fetched(open_store(registry), digest, target, progress, only):
             make(target)
     made = read_export(target)
     if made.digest != digest:
@@ -124,27 +127,29 @@ def _obtain(
     return made
 
 
-def _sound(target: Path, digest: str) -> ExportedBase | None:
-    """What lies there, if it is complete, of this schema and unchanged."""
+def _sound(target: Path, digest: str, only: str) -> ExportedBase | None:
+    """What lies there, if it is complete, of this schema (and of that edition) and unchanged."""
     try:
         found = read_export(target)
         found.verify()
     except GraphError:
         return None
-    return found if found.digest == digest else None
+    return found if found.digest == digest and only in ("", found.edition) else None
 
 
-def _fetched(store: Store, digest: str, target: Path, progress: Progress) -> bool:
+def _fetched(store: Store, digest: str, target: Path, progress: Progress, only: str) -> bool:
     """Whether the registry had it and it is sound; a damaged copy is left for `timbre verify` to name."""
-    if store.get(f"bases/{digest}/base.json") is None:
+    editions = base_editions(store, digest)
+    edition = usable_edition([item for item in editions if only in ("", item)])
+    if edition is None:
         return False
     with progress.task("fetch exported base"):
         try:
-            fetch_base(store, digest, target)
+            fetch_base(store, digest, target, edition)
         except TimbreError:
             remove_tree(target)
             return False
-    if _sound(target, digest) is None:
+    if _sound(target, digest, only) is None:
         remove_tree(target)
         return False
     return True

@@ -9,15 +9,16 @@ from typing import Any
 
 from core.recipe import FinetuneRecipe
 from pipeline.stages import StageContext
+from pipeline.voice_folder import LEXICON
 
 
 class FinetuneStage:
     """Stage 3 of the table in pipeline/stages.py."""
 
-    version = 1
+    version = 2
 
     def run(self, context: StageContext) -> Mapping[str, Any]:
-        """Writes t2s/, sovits/, prompt.safetensors, prompt.json and training.json.
+        """Writes t2s/, sovits/, prompt.safetensors, prompt.json, training.json, and lexicon.txt if the voice has it.
 
         Goes on from the checkpoints in context.resume. Raises what training.finetune.voice.Finetuning.run raises.
         """
@@ -30,6 +31,9 @@ class FinetuneStage:
             progress=context.progress, cancel=context.cancel, log=context.log,
         )  # fmt: skip
         launch(work.run)
+        # What is judged next, and published, speaks with the voice's own readings too.
+        if (context.voice.path / LEXICON).is_file():
+            shutil.copyfile(context.voice.path / LEXICON, context.output / LEXICON)
         for name in (TRAINING_FILE, *CURVES):
             shutil.copyfile(context.output / name, context.report / name)
         return facts_of(json.loads((context.output / TRAINING_FILE).read_text(encoding="utf-8")))
@@ -41,5 +45,6 @@ def facts_of(training: Mapping[str, Any]) -> dict[str, Any]:
     for name, run in training["networks"].items():
         keys = ("steps", "best_step", "ended_by", "held_out_before", "held_out_best", "memory_fallbacks")
         facts |= {f"{name}_{key}": run[key] for key in keys}
+    facts |= {key: training[key] for key in ("memorisation", "held_out_loss")}
     facts["adapter_bytes"] = sum(run["adapter_bytes"] for run in training["networks"].values())
     return facts

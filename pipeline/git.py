@@ -63,6 +63,13 @@ class Repository:
             )
         return False
 
+    def fork_point(self, one: str, other: str) -> str | None:
+        """The newest commit that both descend from, or None when there is none in this clone."""
+        if not one or one.startswith("-") or other.startswith("-"):
+            return None
+        found = self._run("merge-base", one, other)
+        return found.stdout.strip() if found.returncode == 0 else None
+
     @property
     def shallow(self) -> bool:
         """Whether history was cut off when this clone was made."""

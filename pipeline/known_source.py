@@ -14,10 +14,22 @@ from pipeline.package import source_digest
 from pipeline.promotion import promote_for_commit
 from pipeline.stages import stage_row
 from pipeline.voice_folder import VoiceFolder
-from registry.errors import CorruptError, RevokedError
+from registry.errors import CorruptError, NotFoundError, RevokedError
 from registry.open import open_registry
+from registry.registry import Registry
 
 KNOWN = "known"
+
+
+def version_here(registry: Registry, voice: VoiceFolder) -> str:
+    """The newest version that passed and was made of exactly this folder. Raises NotFoundError when there is none."""
+    manifest = registry.find_source(voice.name, source_digest(voice))
+    if manifest is None:
+        raise NotFoundError(
+            f"voices/{voice.name} as it is here was never published",
+            f"publish it first (timbre publish {voice.name}), or name a version (timbre history {voice.name})",
+        )
+    return manifest.version
 
 
 def publish_known(engine: Engine, voice: VoiceFolder) -> StageOutcome | None:

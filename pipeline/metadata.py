@@ -49,8 +49,8 @@ def read_metadata(data: bytes, language: str, max_rows: int) -> Metadata:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        problem = Problem(f"{FILE}, line {line}", "not UTF-8", "UTF-8 text", "save the file as UTF-8 (not ANSI or GBK)")
+        at = data.count(b"\n", 0, error.start) + 1
+        problem = Problem(f"{FILE}, line {at}", "not UTF-8", "UTF-8 text", "save the file as UTF-8 (not ANSI or GBK)")
         return _unusable(problem)
     if "\x00" in text:
         return _unusable(Problem(FILE, "NUL bytes", "UTF-8 text", "save the file as UTF-8 (not UTF-16)"))

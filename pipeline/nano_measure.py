@@ -106,7 +106,7 @@ def griffin_lim(model: Synthesizer, speaker: TorchSpeaker, wave: Floats, iterati
     angle = torch.rand(magnitude.shape, generator=generator) * 2 * torch.pi
     real, imaginary = unit(torch.cos(angle), torch.sin(angle))
     real, imaginary = refine_phase(magnitude, real, imaginary, dec.stft, dec.istft, iterations)  # type: ignore[arg-type]
-    return dec.istft(magnitude * real, magnitude * imaginary).view(-1).numpy()  # type: ignore[operator,no-any-return]
+    return dec.istft(magnitude * real, magnitude * imaginary).view(-1).numpy()  # type: ignore[operator]
 
 
 def copy_rows(speaker: TorchSpeaker, speech: Path, files: Sequence[SpeechFile]) -> list[Row]:
@@ -284,7 +284,7 @@ def speaker_of_base(name: str) -> tuple[TorchSpeaker, ContentEncoder]:
 
     base = load_base(name)
     encoder = ContentEncoder(ContentConfig())
-    encoder.hubert = load_content_encoder(base).float()
+    encoder.hubert = load_content_encoder(base).float()  # type: ignore[no-untyped-call]
     head = read_state_dict(base.file_path(RECOGNISER, None))
     encoder.ctc_head.load_state_dict({key: value.float() for key, value in head.items()})
     synthesizer = load_synthesizer(base).float()

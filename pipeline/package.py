@@ -21,7 +21,7 @@ from pipeline.model_card import CARD, model_card
 from pipeline.outputs import read_record
 from pipeline.promotion import UNKNOWN_PERSON
 from pipeline.stages import Origin
-from pipeline.voice_folder import VoiceFolder
+from pipeline.voice_folder import LEXICON, VoiceFolder
 from registry.manifest import Manifest, Provenance
 
 GATES, MEASUREMENTS, SAMPLES = "gates.json", "measurements.json", "samples/"
@@ -154,6 +154,8 @@ def _files(made: Made, samples: Sequence[Sample]) -> dict[str, bytes]:
     for adapter in _ADAPTERS:
         if (made.finetuned / adapter).is_dir():
             wanted |= {f"{adapter}/{name}": made.finetuned / adapter / name for name in _ADAPTER_FILES}
+    if (made.finetuned / LEXICON).is_file():
+        wanted[LEXICON] = made.finetuned / LEXICON
     wanted |= {MEASUREMENTS: made.measured / MEASUREMENTS, GATES: made.gates}
     wanted |= {item.file: made.measured / item.file for item in samples}
     files = {}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from evaluation.reports.calibration_note import calibration_sentence
 from pipeline.gates_table import gates_table
 from pipeline.run_report import VoiceRun
 from pipeline.workspace import Workspace
@@ -21,6 +22,8 @@ def after_run(workspace: Workspace, run: VoiceRun) -> list[str]:
         lines += ["", gates_table(gates).text(), ""]
     page = workspace.report(run.voice, _STAGE) / _PAGE
     if _decided(run) and page.is_file():
+        written = _written(workspace, run)
+        lines.append(calibration_sentence(written.get("calibration") or {}, written.get("base_digest", ""))[0])
         lines.append(f"report: {page.relative_to(workspace.root)}")
     for outcome in run.outcomes:
         if outcome.facts.get("said"):
@@ -34,11 +37,14 @@ def gates_of(workspace: Workspace, run: VoiceRun) -> Mapping[str, Any]:
         if outcome.facts.get("verdicts"):
             known: Mapping[str, Any] = outcome.facts["verdicts"]
             return known
-    path = workspace.report(run.voice, _STAGE) / _GATES
-    if not _decided(run) or not path.is_file():
-        return {}
-    decided: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["gates"]
+    decided: Mapping[str, Any] = _written(workspace, run).get("gates", {}) if _decided(run) else {}
     return decided
+
+
+def _written(workspace: Workspace, run: VoiceRun) -> Mapping[str, Any]:
+    path = workspace.report(run.voice, _STAGE) / _GATES
+    written: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return written
 
 
 def _decided(run: VoiceRun) -> bool:

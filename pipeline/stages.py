@@ -144,6 +144,8 @@ class StageRow:
     sections: recipe sections that the stage reads; part of the key.
     target: "module:class", imported when the stage runs; empty while the stage is not there.
     cached: False for a stage that acts on the world (publish) and therefore runs every time; it must be idempotent.
+    limit_min: minutes after which CI ends the job, beside what the recipe itself allows a training; gpu: whether CI
+        sends it to a machine with a GPU. junit, metrics: names of such files in the stage's report directory.
     """
 
     number: int
@@ -155,6 +157,10 @@ class StageRow:
     sections: tuple[str, ...]
     target: str = ""
     cached: bool = True
+    limit_min: int = 30
+    gpu: bool = False
+    junit: str = ""
+    metrics: str = ""
 
     @property
     def stage_inputs(self) -> tuple[str, ...]:
@@ -200,6 +206,7 @@ STAGES: tuple[StageRow, ...] = (
         inputs=("extract", BASE),
         sections=("finetune",),
         target="pipeline.finetune_stage:FinetuneStage",
+        gpu=True,
     ),
     StageRow(
         4,
@@ -210,6 +217,9 @@ STAGES: tuple[StageRow, ...] = (
         inputs=("validate", "extract", "finetune", BASE),
         sections=("evaluate",),
         target="pipeline.evaluate_stage:EvaluateStage",
+        limit_min=60,
+        junit="junit.xml",
+        metrics="metrics.txt",
     ),
     StageRow(
         5,
@@ -220,6 +230,7 @@ STAGES: tuple[StageRow, ...] = (
         inputs=(FOLDER, BASE, "validate", "extract", "finetune", "evaluate"),
         sections=("publish",),
         target="pipeline.publish_stage:PublishStage",
+        limit_min=15,
         cached=False,
     ),
 )

@@ -27,8 +27,12 @@ def open_named(engine: Engine, name: str) -> tuple[VoiceFolder, Base]:
     return voice, load_base(voice.base, engine.workspace.bases)
 
 
-def run_voice(engine: Engine, name: str, until: str, rebuild: bool, webhook: Webhook | None) -> VoiceRun:
-    """Never raises but for an interruption by hand: the failure is in the result, so that other voices still run."""
+def run_voice(
+    engine: Engine, name: str, until: str, rebuild: bool, webhook: Webhook | None, retrain: bool = False
+) -> VoiceRun:
+    """retrain: run the stages even for a source that was published before; what they made already is kept.
+
+    Never raises but for an interruption by hand: the failure is in the result, so that other voices still run."""
     outcomes: list[StageOutcome] = []
 
     def collect(outcome: StageOutcome) -> None:
@@ -44,7 +48,7 @@ def run_voice(engine: Engine, name: str, until: str, rebuild: bool, webhook: Web
         except ConfigurationError as absent:
             refuse_without_base(dataclasses.replace(engine, on_stage=collect), voice, absent)
         whole = until in ("", STAGES[-1].name)
-        known = publish_known(engine, voice) if whole and not rebuild else None
+        known = publish_known(engine, voice) if whole and not rebuild and not retrain else None
         if known is not None:
             collect(known)
         else:

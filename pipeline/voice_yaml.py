@@ -106,7 +106,7 @@ def _tricks(text: str) -> list[Problem]:
     """YAML that a settings file has no use for: tags (code), aliases (bombs), keys given twice (hidden values)."""
     problems = []
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = f"{FILE}, line {event.start_mark.line + 1}"
+        line = FILE if event.start_mark is None else f"{FILE}, line {event.start_mark.line + 1}"
         tag = getattr(event, "tag", None)
         if tag is not None:
             problems.append(Problem(line, f"YAML tag {tag!r}", "no tags", "write the plain value"))

@@ -2,62 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import click
-
-from core.cancellation import Cancellation
-from pipeline.commands.options import output_options, recipe_option, registry_option
-from pipeline.invocation import Invocation, cancel_on_signals
+from pipeline.commands.single_stage import View, error_of, stage_command
 from pipeline.run_gates import after_run, gates_of
-from pipeline.run_report import VoiceRun, overall_exit_code
-from pipeline.voice_runs import run_voice
+from pipeline.run_report import VoiceRun
 from pipeline.workspace import Workspace
 
 _STAGE = "evaluate"
-
-
-@click.command()
-@click.argument("voices", nargs=-1, metavar="[VOICE]...")
-@click.option("--rebuild", is_flag=True, help="Make every output again even where it exists.")
-@recipe_option
-@registry_option
-@output_options
-@click.pass_obj
-def evaluate(
-    invocation: Invocation,
-    voices: tuple[str, ...],
-    rebuild: bool,
-    recipe_file: Path | None,
-    registry: str,
-    as_json: bool,
-    as_markdown: bool,
-) -> None:
-    """Speak what was held out of VOICE (default: all voices), measure it, decide every gate; publish nothing.
-
-    Exit code 20 when a gate is red. The report is in .timbre/reports/VOICE/evaluate/.
-    """
-    cancel = Cancellation()
-    engine = invocation.engine(invocation.recipe(recipe_file), registry, cancel=cancel)
-    names = list(voices) or engine.workspace.voice_names()
-    if not names:
-        raise click.UsageError("no voice folder in voices/; start one with: timbre voices new NAME --language en")
-    webhook, clean = invocation.webhook(), invocation.redactor.clean
-    with cancel_on_signals(cancel):
-        runs = [run_voice(engine, name, _STAGE, rebuild, webhook) for name in names]
-    if as_json:
-        plain = {"exit_code": overall_exit_code(runs), "voices": [_plain(engine.workspace, run) for run in runs]}
-        click.echo(clean(json.dumps(plain, indent=2, ensure_ascii=False)))
-    elif as_markdown:
-        click.echo(clean("\n".join(_markdown(engine.workspace, run) for run in runs)))
-    else:
-        for run in runs:
-            click.echo(clean("\n".join([f"{run.voice}: exit code {run.exit_code}", *after_run(engine.workspace, run)])))
-            if run.error is not None:
-                click.echo(f"timbre: {clean(str(run.error))}", err=True)
-    raise click.exceptions.Exit(overall_exit_code(runs))
 
 
 def _plain(workspace: Workspace, run: VoiceRun) -> dict[str, Any]:
@@ -66,12 +19,34 @@ def _plain(workspace: Workspace, run: VoiceRun) -> dict[str, Any]:
         "exit_code": run.exit_code,
         "key": run.outcomes[-1].key if run.outcomes else "",
         "gates": gates_of(workspace, run),
-        "error": None if run.error is None else str(run.error),
+        "error": error_of(run),
     }
 
 
-def _markdown(workspace: Workspace, run: VoiceRun) -> str:
-    path = workspace.report(run.voice, _STAGE) / "report.md"
-    if gates_of(workspace, run) and path.is_file():
-        return path.read_text(encoding="utf-8")
-    return f"## {run.voice}: failed before its gates\n\n```\n{run.error}\n```\n"
+def _markdown(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
+    parts = []
+    for run in runs:
+        path = workspace.report(run.voice, _STAGE) / "report.md"
+        if gates_of(workspace, run) and path.is_file():
+            parts.append(path.read_text(encoding="utf-8"))
+        else:
+            parts.append(f"## {run.voice}: failed before its gates\n\n```\n{run.error}\n```\n")
+    return "\n".join(parts)
+
+
+def _text(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
+    lines: list[str] = []
+    for run in runs:
+        lines += [f"{run.voice}: exit code {run.exit_code}", *after_run(workspace, run)]
+    return "\n".join(lines)
+
+
+_VIEW = View(_plain, _markdown, _text, lambda run: str(run.error))
+
+
+@stage_command(_STAGE, _VIEW, "Make every output again even where it exists.")
+def evaluate() -> None:
+    """Speak what was held out of VOICE (default: all voices), measure it, decide every gate; publish nothing.
+
+    Exit code 20 when a gate is red. The report is in .timbre/reports/VOICE/evaluate/.
+    """

@@ -3,128 +3,143 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from core.errors import CheckFailedError, InputError, TimbreError
-from pipeline.commands.options import registry_option
+from pipeline.commands.options import output_options, registry_option
 from pipeline.invocation import Invocation
 
-_ALIAS = click.option("--alias", default="production", show_default=True, help="The name that moves.")
-_REASON = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the history.")
-_BY = click.option("--by", "who", default="", metavar="NAME", help="Who; default: the CI job's person, or Git's user.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_MARKDOWN = click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")
+if TYPE_CHECKING:
+    from registry.registry import Registry
+
+
+
+@dataclass(frozen=True)
+class Move:
+    """What every command here is told: voice, alias, reason, who, the registry's place, and the form of the answer."""
+
+    invocation: Invocation
+    voice: str
+    reason: str
+    who: str
+    registry: str
+    as_json: bool
+    as_markdown: bool
+    alias: str = "production"
+
+    def open(self) -> Registry:
+        """The registry."""
+        from registry.open import open_registry
+
+        return open_registry(self.invocation.registry(self.registry))
+
+    @property
+    def person(self) -> str:
+        """--by, or whoever CI or Git says it is."""
+        from pipeline.actor import acting_person
+
+        return self.who or acting_person(self.invocation.environment, _folder(self.invocation))
+
+    def show(self, words: str, plain: dict[str, Any]) -> None:
+        """The answer in the form that was asked for."""
+        line = f"**{self.voice}**: {words}" if self.as_markdown else f"{self.voice}: {words}"
+        text = json.dumps({"voice": self.voice, "said": words, **plain}, indent=2, ensure_ascii=False)
+        click.echo(self.invocation.redactor.clean(text if self.as_json else line))
+
+
+def _moving(*, alias: bool, reason: str | None = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Argument VOICE and the options of a Move, which the command gets as its first argument. reason: its default; None
+    makes it required."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        names = [field.name for field in dataclasses.fields(Move) if field.name != "invocation"]
+
+        @functools.wraps(command)
+        def called(invocation: Invocation, /, **options: Any) -> None:
+            shared = {name: options.pop(name) for name in names if name in options}
+            command(Move(invocation, **shared), **options)
+
+        wrapped: Callable[..., None] = click.pass_obj(called)
+        wrapped = registry_option(output_options(wrapped))
+        by = "Who; default: the CI job's person, or Git's user."
+        wrapped = click.option("--by", "who", default="", metavar="NAME", help=by)(wrapped)
+        why = {"required": True} if reason is None else {"default": reason}
+        wrapped = click.option("--reason", metavar="TEXT", help="Why; kept in the history.", **why)(wrapped)
+        if alias:
+            text = "The name that moves."
+            wrapped = click.option("--alias", default="production", show_default=True, help=text)(wrapped)
+        return wrapped
+
+    return decorate
 
 
 @click.command()
 @click.argument("voice")
-@click.argument("version")
+@click.argument("version", required=False, default="")
 @click.option("--approve", is_flag=True, help="Give the review that `review: required` asks for, under your name.")
-@_ALIAS
-@_REASON
-@_BY
-@registry_option
-@_JSON
-@_MARKDOWN
-@click.pass_obj
-def promote(
-    invocation: Invocation,
-    voice: str,
-    version: str,
-    approve: bool,
-    alias: str,
-    reason: str,
-    who: str,
-    registry: str,
-    as_json: bool,
-    as_markdown: bool,
-) -> None:
+@_moving(alias=True)
+def promote(move: Move, version: str, approve: bool) -> None:
     """Let VOICE speak with VERSION (12 digits, see `timbre history`). Only versions that passed their gates can be.
+
+    Without VERSION: the one that was made of the recordings in this checkout.
 
     Exit code 20 when it waits for a review or failed its gates.
     """
     from pipeline.promotion import promote_by_hand
-    from registry.open import open_registry
 
+    store, invocation = move.open(), move.invocation
+    if not version:
+        from pipeline.known_source import version_here
+        from pipeline.voice_folder import open_voice
+
+        version = version_here(store, open_voice(invocation.workspace().voice_path(move.voice)))
     told = promote_by_hand(
-        open_registry(invocation.registry(registry)),
-        voice,
+        store,
+        move.voice,
         version,
-        who or _person(invocation),
-        alias=alias,
+        move.person,
+        alias=move.alias,
         approve=approve,
-        reason=reason,
+        reason=move.reason,
         repository=_repository(invocation),
     )
-    plain = {"voice": voice, "moved": told.moved, "said": told.words, "alias": _plain(told.alias)}
-    _show(invocation, voice, told.words, plain, as_json, as_markdown)
+    move.show(told.words, {"moved": told.moved, "alias": _plain(told.alias)})
     if told.moved:
         _alert(invocation, told.alias)
     elif told.alias is None or told.alias.version != version:
-        raise CheckFailedError(f"{voice}@{version} was not promoted: {told.words}")
+        raise CheckFailedError(f"{move.voice}@{version} was not promoted: {told.words}")
 
 
 @click.command()
 @click.argument("voice")
 @click.option("--to", "version", default=None, metavar="VERSION", help="Default: the version before the current one.")
-@_ALIAS
-@_REASON
-@_BY
-@registry_option
-@_JSON
-@_MARKDOWN
-@click.pass_obj
-def rollback(
-    invocation: Invocation,
-    voice: str,
-    version: str | None,
-    alias: str,
-    reason: str,
-    who: str,
-    registry: str,
-    as_json: bool,
-    as_markdown: bool,
-) -> None:
+@_moving(alias=True)
+def rollback(move: Move, version: str | None) -> None:
     """Let VOICE speak with an earlier version at once. Pipelines leave it there until its recordings change."""
-    from registry.open import open_registry
     from registry.registry import Actor
 
-    state = open_registry(invocation.registry(registry)).rollback(
-        voice, actor=Actor(who or _person(invocation)), alias=alias, to=version, reason=reason
-    )
-    words = f"{alias} points to {state.version} again (before: {state.previous})"
-    _show(invocation, voice, words, {"voice": voice, "said": words, "alias": _plain(state)}, as_json, as_markdown)
-    _alert(invocation, state)
+    actor = Actor(move.person)
+    state = move.open().rollback(move.voice, actor=actor, alias=move.alias, to=version, reason=move.reason)
+    move.show(f"{move.alias} points to {state.version} again (before: {state.previous})", {"alias": _plain(state)})
+    _alert(move.invocation, state)
 
 
 @click.command()
 @click.argument("voice")
-@_ALIAS
-@_REASON
-@_BY
-@registry_option
-@_JSON
-@_MARKDOWN
-@click.pass_obj
-def retire(
-    invocation: Invocation,
-    voice: str,
-    alias: str,
-    reason: str,
-    who: str,
-    registry: str,
-    as_json: bool,
-    as_markdown: bool,
-) -> None:
+@_moving(alias=True)
+def retire(move: Move) -> None:
     """Take VOICE out of service because its folder was deleted; a revert of that commit brings it back."""
     from pipeline.origin import origin_of
-    from registry.open import open_registry
     from registry.registry import Actor
 
+    voice, alias, invocation = move.voice, move.alias, move.invocation
     root = _folder(invocation)
     if (root / "voices" / voice / "voice.yaml").exists():
         raise InputError(
@@ -133,69 +148,45 @@ def retire(
         )
     origin = origin_of(invocation.environment, root)
     repository = _repository(invocation)
-    found = open_registry(invocation.registry(registry)).retire(
+    found = move.open().retire(
         voice,
-        actor=Actor(who or origin.author or _person(invocation), origin.commit or None),
+        actor=Actor(move.who or origin.author or move.person, origin.commit or None),
         alias=alias,
-        reason=reason or f"voices/{voice} was deleted",
+        reason=move.reason or f"voices/{voice} was deleted",
         is_ancestor=repository.is_ancestor if repository else None,
     )
     words = f"{alias} is retired" if found.moved else f"{alias} stays: {found.reason}"
-    plain = {"voice": voice, "moved": found.moved, "said": words, "alias": _plain(found.alias)}
-    _show(invocation, voice, words, plain, as_json, as_markdown)
+    move.show(words, {"moved": found.moved, "alias": _plain(found.alias)})
     if found.moved:
         _alert(invocation, found.alias)
 
 
 @click.command()
 @click.argument("voice")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_BY
-@registry_option
-@_JSON
-@_MARKDOWN
-@click.pass_obj
-def revoke(
-    invocation: Invocation,
-    voice: str,
-    reason: str,
-    yes: bool,
-    who: str,
-    registry: str,
-    as_json: bool,
-    as_markdown: bool,
-) -> None:
+@_moving(alias=False, reason=None)
+def revoke(move: Move, yes: bool) -> None:
     """Consent for VOICE was withdrawn: its stored files are removed and it never comes back. There is no way back.
 
     Removes adapters, samples and cached recordings from the registry and from .timbre here. Recordings in Git's history
     are not touched.
     """
     from pipeline.revocation import remove_local_work
-    from registry.open import open_registry
     from registry.registry import Actor
     from registry.revocation import revoke as revoke_stored
 
+    voice, invocation = move.voice, move.invocation
     if not yes:
         click.confirm(f"Remove everything stored of {voice!r}, for good?", abort=True, err=True)
-    store = open_registry(invocation.registry(registry))
-    removal = revoke_stored(store, voice, actor=Actor(who or _person(invocation)), reason=reason)
+    removal = revoke_stored(move.open(), voice, actor=Actor(move.person), reason=move.reason)
     folders = remove_local_work(invocation.workspace(), voice) if _in_repository(invocation) else []
     words = (
         f"revoked; removed {removal.blobs} stored files, {removal.stages} cached stages and {len(folders)} folders of "
         f"work here ({removal.kept_blobs} files are shared with other voices)"
     )
-    plain = {"voice": voice, "said": words, **dataclasses.asdict(removal), "folders": folders}
-    _show(invocation, voice, words, plain, as_json, as_markdown)
-    if not as_json:
+    move.show(words, {**dataclasses.asdict(removal), "folders": folders})
+    if not move.as_json:
         click.echo(f"next: delete voices/{voice} and commit that; Git's history keeps recordings until it is rewritten")
-
-
-def _show(
-    invocation: Invocation, voice: str, words: str, plain: dict[str, Any], as_json: bool, as_markdown: bool
-) -> None:
-    line = f"**{voice}**: {words}" if as_markdown else f"{voice}: {words}"
-    click.echo(invocation.redactor.clean(json.dumps(plain, indent=2, ensure_ascii=False) if as_json else line))
 
 
 def _plain(state: Any) -> dict[str, Any] | None:
@@ -208,12 +199,6 @@ def _alert(invocation: Invocation, state: Any) -> None:
     webhook = invocation.webhook()
     if webhook is not None and state is not None:
         webhook.send(promotion_alert(state), invocation.logger())
-
-
-def _person(invocation: Invocation) -> str:
-    from pipeline.actor import acting_person
-
-    return acting_person(invocation.environment, _folder(invocation))
 
 
 def _repository(invocation: Invocation) -> Any:

@@ -71,11 +71,16 @@ def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: i
 
 @pretrain.command("quantizer")
 @paths
-@click.option("--again", is_flag=True, help="Fit anew although codes are there: later stages must then start anew too.")
+@click.option("--again", is_flag=True, help="Fit anew although codes are there.")
 def quantizer(recipe_file: Path, speech: Path, work: Path, again: bool) -> None:
-    """Fit projection and codebook, and write the codes of the corpus. The content encoder is final from here on."""
+    """Fit projection and codebook, and write the codes of the corpus. The content encoder is final from here on.
+
+    --again: acoustic model and text to semantic, where they were trained, go on from what they know.
+    """
     import torch
 
+    from training.pretrain.carry_over import carry_over, set_aside
+    from training.pretrain.corpus import Corpus, unseen_speakers
     from training.pretrain.recipe import load_nano_recipe
     from training.pretrain.stages import make_codes
 
@@ -83,7 +88,12 @@ def quantizer(recipe_file: Path, speech: Path, work: Path, again: bool) -> None:
         click.echo(f"codes are there: {work / 'READY_CODES'}")
         return
     torch.set_num_threads(1)
+    known = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
+    if again:
+        set_aside(known)
     make_codes(load_nano_recipe(recipe_file).quantizer, speech, work, click.echo)
+    if again:
+        carry_over(known, work, click.echo)
 
 
 @pretrain.command("recogniser")

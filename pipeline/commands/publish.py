@@ -2,63 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from core.cancellation import Cancellation
-from pipeline.commands.options import output_options, recipe_option, registry_option
-from pipeline.invocation import Invocation, cancel_on_signals
+from pipeline.commands.single_stage import View, error_of, stage_command
 from pipeline.run_gates import after_run, gates_of
-from pipeline.run_report import VoiceRun, overall_exit_code
+from pipeline.run_report import VoiceRun
 from pipeline.table import Table
-from pipeline.voice_runs import run_voice
 from pipeline.workspace import Workspace
-
-
-@click.command()
-@click.argument("voices", nargs=-1, metavar="[VOICE]...")
-@click.option("--rebuild", is_flag=True, help="Train anew even where these recordings were published before.")
-@recipe_option
-@registry_option
-@output_options
-@click.pass_obj
-def publish(
-    invocation: Invocation,
-    voices: tuple[str, ...],
-    rebuild: bool,
-    recipe_file: Path | None,
-    registry: str,
-    as_json: bool,
-    as_markdown: bool,
-) -> None:
-    """Bring VOICE (default: all voices) into the registry: run what is not done, then write and promote the version.
-
-    As `timbre run`, but says of each voice which version it has and what happened to it.
-    """
-    cancel = Cancellation()
-    engine = invocation.engine(invocation.recipe(recipe_file), registry, cancel=cancel)
-    names = list(voices) or engine.workspace.voice_names()
-    if not names:
-        raise click.UsageError("no voice folder in voices/; start one with: timbre voices new NAME --language en")
-    webhook, clean = invocation.webhook(), invocation.redactor.clean
-    with cancel_on_signals(cancel):
-        runs = [run_voice(engine, name, "", rebuild, webhook) for name in names]
-    found = [_plain(engine.workspace, run) for run in runs]
-    if as_json:
-        plain = {"exit_code": overall_exit_code(runs), "voices": found}
-        click.echo(clean(json.dumps(plain, indent=2, ensure_ascii=False)))
-    elif as_markdown:
-        rows = [(item["voice"], item["version"], item["said"] or item["error"] or "") for item in found]
-        click.echo(clean(Table(("voice", "version", "what happened"), rows).markdown()))
-    else:
-        for run in runs:
-            click.echo(clean("\n".join(after_run(engine.workspace, run))))
-            if run.error is not None:
-                click.echo(f"timbre: {run.voice}: {clean(str(run.error))}", err=True)
-    raise click.exceptions.Exit(overall_exit_code(runs))
 
 
 def _plain(workspace: Workspace, run: VoiceRun) -> dict[str, Any]:
@@ -70,5 +23,30 @@ def _plain(workspace: Workspace, run: VoiceRun) -> dict[str, Any]:
         "promoted": facts.get("promoted", False),
         "said": facts.get("said", ""),
         "gates": gates_of(workspace, run),
-        "error": None if run.error is None else str(run.error),
+        "error": error_of(run),
     }
+
+
+def _markdown(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
+    found = [_plain(workspace, run) for run in runs]
+    rows = [(item["voice"], item["version"], item["said"] or item["error"] or "") for item in found]
+    return Table(("voice", "version", "what happened"), rows).markdown()
+
+
+def _text(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
+    return "\n".join("\n".join(after_run(workspace, run)) for run in runs)
+
+
+_RETRAIN = click.option(
+    "--retrain", is_flag=True, help="As --rebuild, but keep what these very recipe, code and base have made already."
+)
+
+
+@stage_command(
+    "", View(_plain, _markdown, _text), "Train anew even where these recordings were published before.", _RETRAIN
+)
+def publish() -> None:
+    """Bring VOICE (default: all voices) into the registry: run what is not done, then write and promote the version.
+
+    As `timbre run`, but says of each voice which version it has and what happened to it.
+    """

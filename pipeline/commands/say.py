@@ -23,7 +23,10 @@ _MOST_BYTES = 1 << 20
 @click.option("--seed", type=int, default=None, help="Same seed, same sound; default: another one each time.")
 @click.option("--speed", type=float, default=1.0, show_default=True, help="0.25 to 4; above 1 is faster.")
 @click.option("--language", default="auto", show_default=True, help="Of the text: auto, zh, en, ...")
-@click.option("--temperature", type=float, default=1.0, show_default=True, help="0 always takes the likeliest code.")
+@click.option("--temperature", type=float, default=None, help="0 always takes the likeliest code; default: the base's.")
+@click.option("--top-k", type=int, default=None, help="Only the k likeliest codes, 0 for all; default: the base's.")
+@click.option("--top-p", type=float, default=None, help="Only the likeliest up to this chance; default: the base's.")
+@click.option("--repetition-penalty", type=float, default=None, help="1 for none; default: the base's.")
 @click.option("--profile", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="Graphs used.")
 @registry_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -37,7 +40,10 @@ def say(
     seed: int | None,
     speed: float,
     language: str,
-    temperature: float,
+    temperature: float | None,
+    top_k: int | None,
+    top_p: float | None,
+    repetition_penalty: float | None,
     profile: str,
     registry: str,
     as_json: bool,
@@ -52,9 +58,8 @@ def say(
     from pipeline import speaking
 
     speaking.check_target(output)
-    request = SpeechRequest(
-        _text(text), language=language, sampling=Sampling(seed=seed, temperature=temperature), speed=speed
-    )
+    sampling = Sampling(top_k, top_p, temperature, repetition_penalty, seed)
+    request = SpeechRequest(_text(text), language=language, sampling=sampling, speed=speed)
     address, root = invocation.registry(registry), _root(invocation)
     said = speaking.say(
         voice, request, root=root, registry=address, profile=profile, progress=invocation.progress()

@@ -3,65 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import click
-
-from core.cancellation import Cancellation
-from pipeline.commands.options import output_options, recipe_option, registry_option
-from pipeline.invocation import Invocation, cancel_on_signals
-from pipeline.run_report import VoiceRun, overall_exit_code
+from pipeline.commands.single_stage import View, error_of, stage_command
+from pipeline.run_report import VoiceRun
 from pipeline.validate.report import JSON_FILE, MARKDOWN_FILE
-from pipeline.voice_runs import run_voice
 from pipeline.workspace import Workspace
 
 _STAGE = "validate"
-
-
-@click.command()
-@click.argument("voices", nargs=-1, metavar="[VOICE]...")
-@click.option("--rebuild", is_flag=True, help="Validate again even where nothing changed.")
-@recipe_option
-@registry_option
-@output_options
-@click.pass_obj
-def validate(
-    invocation: Invocation,
-    voices: tuple[str, ...],
-    rebuild: bool,
-    recipe_file: Path | None,
-    registry: str,
-    as_json: bool,
-    as_markdown: bool,
-) -> None:
-    """Check the recordings of VOICE (default: all voices), and cut and clean them for training.
-
-    Exit codes: 0 good, 10 something in a folder has to be changed (all of it is listed), 30 worth a retry, 40
-    configuration. The full report is in .timbre/reports/VOICE/validate/.
-    """
-    cancel = Cancellation()
-    engine = invocation.engine(invocation.recipe(recipe_file), registry, cancel=cancel)
-    names = list(voices) or engine.workspace.voice_names()
-    if not names:
-        raise click.UsageError("no voice folder in voices/; start one with: timbre voices new NAME --language en")
-    webhook = invocation.webhook()
-    with cancel_on_signals(cancel):
-        runs = [run_voice(engine, name, _STAGE, rebuild, webhook) for name in names]
-    clean = invocation.redactor.clean
-    if as_json:
-        found = [_plain(run, engine.workspace) for run in runs]
-        click.echo(
-            clean(json.dumps({"exit_code": overall_exit_code(runs), "voices": found}, ensure_ascii=False, indent=2))
-        )
-    elif as_markdown:
-        click.echo(clean("\n".join(_markdown(run, engine.workspace) for run in runs)))
-    else:
-        for run in runs:
-            click.echo(_line(run, engine.workspace))
-            if run.error is not None:
-                click.echo(f"timbre: {clean(str(run.error))}", err=True)
-    raise click.exceptions.Exit(overall_exit_code(runs))
 
 
 def _report(run: VoiceRun, workspace: Workspace) -> dict[str, Any] | None:
@@ -76,22 +26,24 @@ def _report(run: VoiceRun, workspace: Workspace) -> dict[str, Any] | None:
     return content
 
 
-def _plain(run: VoiceRun, workspace: Workspace) -> dict[str, Any]:
-    error = None if run.error is None else str(run.error)
-    state = run.outcomes[-1].state if run.outcomes else ""
+def _plain(workspace: Workspace, run: VoiceRun) -> dict[str, Any]:
     return {
         "voice": run.voice,
         "exit_code": run.exit_code,
-        "state": state,
-        "error": error,
+        "state": run.outcomes[-1].state if run.outcomes else "",
+        "error": error_of(run),
         "validation": _report(run, workspace),
     }
 
 
-def _markdown(run: VoiceRun, workspace: Workspace) -> str:
-    if _report(run, workspace) is not None:
-        return (workspace.report(run.voice, _STAGE) / MARKDOWN_FILE).read_text(encoding="utf-8")
-    return f"# Validation of `{run.voice}`: failed\n\n```\n{run.error}\n```\n"
+def _markdown(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
+    parts = []
+    for run in runs:
+        if _report(run, workspace) is not None:
+            parts.append((workspace.report(run.voice, _STAGE) / MARKDOWN_FILE).read_text(encoding="utf-8"))
+        else:
+            parts.append(f"# Validation of `{run.voice}`: failed\n\n```\n{run.error}\n```\n")
+    return "\n".join(parts)
 
 
 def _line(run: VoiceRun, workspace: Workspace) -> str:
@@ -106,3 +58,18 @@ def _line(run: VoiceRun, workspace: Workspace) -> str:
         f"{run.voice}: {verdict}: {report['effective_s']:.1f} s of speech, {len(report['clips'])} clips, "
         f"{len(report['slices'])} slices, {report['held_out']} held out{denoised}{remarks}{state}"
     )
+
+
+def _text(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
+    return "\n".join(_line(run, workspace) for run in runs)
+
+
+@stage_command(
+    _STAGE, View(_plain, _markdown, _text, lambda run: str(run.error)), "Validate again even where nothing changed."
+)
+def validate() -> None:
+    """Check the recordings of VOICE (default: all voices), and cut and clean them for training.
+
+    Exit codes: 0 good, 10 something in a folder has to be changed (all of it is listed), 30 worth a retry, 40
+    configuration. The full report is in .timbre/reports/VOICE/validate/.
+    """

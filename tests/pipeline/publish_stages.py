@@ -60,6 +60,7 @@ class Train:
         export = exports_folder(context.root) / context.base.digest
         write_voice(context.output, export, np.random.default_rng(int(context.key[:8], 16)))
         (context.output / "training.json").write_text("{}", encoding="utf-8")
+        (context.output / "lexicon.txt").write_text("Timbre T AE1 M B ER0\n", encoding="utf-8")
         return {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import pytest
 from core.base import read_base
 from core.errors import ConfigurationError
 from core.progress import SilentProgress
-from inference.exported_base import read_export
+from inference.exported_base import EDITION, EXPORT_VERSION, SCHEMA_VERSION, read_export, usable_edition
 from pipeline import exported
 from pipeline.exported import exported_base, exported_for, exports_folder, publish_exported
-from registry.bases import list_bases
+from registry.bases import base_editions, list_bases
 from registry.open import open_registry, open_store
 from registry.verification import verify
 
@@ -64,6 +65,42 @@ def test_taken_from_the_registry_without_torch(exports: list[Path], pico_base: P
     found.verify()
     assert found.folder == exports_folder(other) / base.digest
     assert len(exports) == 1, "only the first machine exports"
+
+
+def test_a_program_that_exports_otherwise_exports_anew(
+    exports: list[Path], pico_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, registry = read_base(pico_base), str(tmp_path / "registry")
+    publish_exported(base, tmp_path, registry, progress=QUIET)
+    store = open_store(registry)
+    assert base_editions(store, base.digest) == [EDITION]
+    newer = f"{SCHEMA_VERSION}.{int(EXPORT_VERSION) + 1}"
+    monkeypatch.setattr(exported, "EDITION", newer)
+
+    kept = shutil.copytree(exports_folder(tmp_path) / base.digest, tmp_path / "kept")
+
+    def newly(base: object, target: Path, progress: object) -> None:
+        exports.append(target)
+        shutil.copytree(kept, target)
+        about = json.loads((target / "export.json").read_text())
+        (target / "export.json").write_text(json.dumps({**about, "export_version": newer.split(".")[1]}))
+
+    monkeypatch.setattr(exported, "_export", newly)
+    assert exported_base(base, tmp_path, registry, progress=QUIET).edition == newer
+    assert len(exports) == 2, "neither the folder here nor the registry has that edition"
+    assert publish_exported(base, tmp_path, registry, progress=QUIET)
+    assert base_editions(store, base.digest) == [EDITION, newer]
+    assert verify(open_registry(registry)) == []
+    # Who only speaks takes an edition of the same schema, here the program's own (the older).
+    spoken = exported_for(base.name, base.digest, tmp_path / "server", registry, progress=QUIET)
+    assert spoken.edition == EDITION and len(exports) == 2
+
+
+def test_the_edition_to_speak_with() -> None:
+    own = f"{SCHEMA_VERSION}.{EXPORT_VERSION}"
+    assert usable_edition([f"{SCHEMA_VERSION}.10", own, f"{SCHEMA_VERSION}.9"]) == own
+    assert usable_edition([f"{SCHEMA_VERSION}.10", f"{SCHEMA_VERSION}.9"]) == f"{SCHEMA_VERSION}.10"
+    assert usable_edition([f"{SCHEMA_VERSION + 1}.1"]) is None
 
 
 def test_a_damaged_registry_copy_is_named_and_not_used(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from core.errors import CheckFailedError, InfrastructureError
 from core.progress import SilentProgress
 from evaluation.measurements import Sample, read_measurements
 from inference.errors import VoiceError
-from inference.exported_base import read_export
+from inference.exported_base import EDITION, read_export
 from inference.voice import load_voice
 from pipeline import package
 from pipeline.alerts import Alert
@@ -71,7 +71,7 @@ def test_a_version_is_whole_and_says_where_it_comes_from(repo: Repo) -> None:
     assert {entry.path for entry in manifest.files} == {
         "t2s/adapter_config.json", "t2s/adapter_model.safetensors", "sovits/adapter_config.json",
         "sovits/adapter_model.safetensors", "prompt.safetensors", "prompt.json", "training.json", "gates.json",
-        "measurements.json", "README.md", "samples/tts-one-1.wav", "samples/tts-two-1.wav",
+        "lexicon.txt", "measurements.json", "README.md", "samples/tts-one-1.wav", "samples/tts-two-1.wav",
         "samples/tts-three-1.wav", "samples/tts-fixed-001-1.wav",
     }  # fmt: skip
     assert list_bases(repo.registry.store)[repo.base.digest]["name"] == "pico"
@@ -86,7 +86,10 @@ def test_the_package_loads_and_not_on_another_base(repo: Repo, tmp_path: Path) -
     manifest = repo.registry.resolve("ada")
     repo.registry.fetch(manifest, tmp_path / "package")
     export = read_export(exports_folder(repo.root) / repo.base.digest)
-    assert load_voice(tmp_path / "package", export, name="ada").base_digest == repo.base.digest
+    voice = load_voice(tmp_path / "package", export, name="ada")
+    assert voice.base_digest == repo.base.digest and voice.lexicon == {"timbre": ("T", "AE1", "M", "B", "ER0")}
+    (tmp_path / "package" / "lexicon.txt").unlink()
+    assert load_voice(tmp_path / "package", export, name="ada").lexicon == {}, "packages without readings load"
     assert read_measurements(tmp_path / "package").voice == "ada"
     import dataclasses
 
@@ -386,7 +389,7 @@ def test_a_voice_of_a_base_that_nobody_has(repo: Repo, capsys: pytest.CaptureFix
 
     repo.run()
     shutil.rmtree(exports_folder(repo.root))
-    record = Path(repo.address) / "bases" / repo.base.digest / "base.json"
+    record = Path(repo.address) / "bases" / repo.base.digest / f"base-{EDITION}.json"
     record.unlink()
     shutil.rmtree(repo.root / "bases")
     assert call(["say", "ada", "Hello.", "-o", str(repo.root / "no.wav")]) == 40

@@ -55,6 +55,7 @@ def engine_at(root: Path, **changes: object) -> Engine:
 def done(tmp_path_factory: pytest.TempPathFactory, pico_base: Path) -> tuple[Path, TinyVoice, Base, list[StageOutcome]]:
     root, base = tmp_path_factory.mktemp("repository"), read_base(pico_base)
     voice = tiny_voice(root)
+    (voice.path / "lexicon.txt").write_text("fox F AO1 K S\n", encoding="utf-8")
     return root, voice, base, engine_at(root).run(voice, base)
 
 
@@ -67,6 +68,7 @@ def test_both_stages_run_and_say_what_they_did(done: tuple[Path, TinyVoice, Base
     assert finetune.path is not None
     names = {path.name for path in finetune.path.iterdir()}
     assert {"t2s", "sovits", "prompt.safetensors", "prompt.json", "training.json", "stage.json", "report"} <= names
+    assert (finetune.path / "lexicon.txt").read_text() == "fox F AO1 K S\n"
     report = root / ".timbre" / "reports" / "ada" / "finetune"
     assert {path.name for path in report.iterdir()} == {"training.json", "training.png", "training.svg"}
     assert not list((root / ".timbre" / "work" / "ada").rglob("*.ckpt")), "checkpoints go when the stage is done"

@@ -1,0 +1,89 @@
+"""With what voices would speak on this machine: ONNX Runtime, the HTTP server's packages, encoders, the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from importlib import metadata
+
+from core.errors import TimbreError
+from core.telemetry import switch_off_telemetry
+from pipeline.finding import NOTE, OK, WARNING, Finding, attempt
+from registry.names import PRODUCTION
+from registry.open import open_registry
+
+_INSTALL = "in a checkout: pip install '.[serve-cpu]'"
+_HTTP = ("fastapi", "uvicorn", "prometheus-client")
+# Encoders of FFmpeg behind the formats that serving/encoding.py offers; wav and pcm need none.
+ENCODERS = {"libmp3lame": "mp3", "libopus": "opus and ogg", "aac": "aac", "flac": "flac"}
+
+
+def serving_means(registry: str) -> Iterator[Finding]:
+    """One finding each for engine, server, encoders and registry. registry: its address, "" for none."""
+    yield attempt("onnxruntime", _engine)
+    yield _http()
+    yield _encoders()
+    yield _registry(registry)
+
+
+def _engine() -> str:
+    switch_off_telemetry()
+    import onnxruntime
+
+    offered = ", ".join(onnxruntime.get_available_providers())
+    return f"{onnxruntime.__version__}; graphs run on CPUExecutionProvider (this build offers {offered})"
+
+
+def _http() -> Finding:
+    found, missing = [], []
+    for name in _HTTP:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Finding("HTTP server", WARNING, f"{', '.join(missing)} not installed", f"for timbre serve: {_INSTALL}")
+    return Finding("HTTP server", OK, ", ".join(found))
+
+
+def _encoders() -> Finding:
+    name = "encoders"
+    try:
+        from av.codec import Codec
+    except ImportError as error:
+        return Finding(name, WARNING, f"wav and pcm only (av cannot be imported: {error})", _INSTALL)
+    missing = [formats for codec, formats in ENCODERS.items() if not _encodes(Codec, codec)]
+    if missing:
+        value = f"without {', '.join(missing)}: this av was built without them"
+        return Finding(name, WARNING, value, "install av from its wheel: pip install --force-reinstall av")
+    return Finding(name, OK, f"wav, pcm, {', '.join(ENCODERS.values())}")
+
+
+def _encodes(codec: type, name: str) -> bool:
+    try:
+        codec(name, "w")
+    except ValueError:  # av's UnknownCodecError is one
+        return False
+    return True
+
+
+def _registry(address: str) -> Finding:
+    if not address:
+        return Finding("registry", NOTE, "none is named", "set TIMBRE_REGISTRY to a folder that all runners reach")
+    return attempt("registry", partial(_shelf, address))
+
+
+def _shelf(address: str) -> str:
+    registry = open_registry(address)
+    names = registry.voices()
+    if not names:
+        return f"{address}: empty; the first publish fills it"
+    speaking = 0
+    for name in names:
+        try:
+            alias = registry.alias(name, PRODUCTION)
+        except TimbreError as error:
+            raise type(error)(f"{address}: voice {name}: {error.message}", "run: timbre verify") from error
+        speaking += alias is not None and alias.version is not None
+    bases = {key.split("/")[1] for key in registry.store.list("bases/")}
+    return f"{address}: {len(names)} voices, {speaking} in production; {len(bases)} exported bases"

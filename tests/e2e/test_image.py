@@ -1,0 +1,191 @@
+"""The image of the server, built from this checkout and asked for audio as an orchestrator would run it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from tests.e2e import containers
+from tests.e2e.containers import Container
+from tests.serving.shelf_of_voices import Shelf
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+KEY = "a-key-that-is-long-enough"
+MOST_PACKAGES_MB = 600
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    reason = containers.missing()
+    if reason:
+        pytest.skip(reason)
+    return containers.build_serve()
+
+
+@pytest.fixture(scope="module")
+def shelf(image: str, tmp_path_factory: pytest.TempPathFactory, pico_export: Path) -> Shelf:
+    """A registry with one voice, which others may read, as a mounted bucket or volume would be."""
+    root = tmp_path_factory.mktemp("image")
+    for folder in (root, *root.parents):
+        if folder == Path(folder.anchor) or folder.name == "tmp":
+            break
+        folder.chmod(folder.stat().st_mode | 0o055)
+    made = Shelf(root / "registry", pico_export)
+    made.publish("ada", 0)
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(image: str, shelf: Shelf) -> Iterator[Container]:
+    port = _free_port()
+    started = containers.start(
+        image, "--volume", f"{shelf.folder}:/registry:ro", "--env", f"TIMBRE_SERVE_API_KEYS={KEY}",
+        "--memory", "1g", port=port,
+    )  # fmt: skip
+    try:
+        started.wait_healthy()
+        yield started
+    finally:
+        started.remove()
+
+
+def test_it_speaks_over_http(server: Container, tmp_path: Path) -> None:
+    status, data = _post(server, "/v1/audio/speech", {"model": "timbre", "voice": "ada", "input": "Good morning."})
+    assert status == 200
+    (tmp_path / "said.mp3").write_bytes(data)
+    samples, rate_hz = soundfile.read(tmp_path / "said.mp3")
+    assert rate_hz == 16_000 and len(samples) > 0.3 * rate_hz and abs(samples).max() > 1e-4
+
+
+def test_it_hears_of_a_new_voice(server: Container, shelf: Shelf) -> None:
+    assert _post(server, "/tts", {"text": "Good morning.", "spk": "bob"})[0] == 404
+    shelf.publish("bob", 1)
+    deadline = time.monotonic() + 30
+    while _post(server, "/tts", {"text": "Good morning.", "spk": "bob"})[0] != 200:
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.2)
+
+
+def test_without_a_key_nothing_is_said(server: Container) -> None:
+    assert _post(server, "/tts", {"text": "Hello.", "spk": "ada"}, key="")[0] == 401
+
+
+def test_it_runs_as_nobody_and_writes_nowhere_else(server: Container) -> None:
+    assert server.python("import os; print(os.getuid(), os.getgid())") == "10001 10001"
+    for place in ("/", "/opt/timbre", "/tmp", "/registry", "/etc"):
+        done = server.run("sh", "-c", f"echo x > {place}/written", check=False)
+        assert done.returncode, place
+        assert "Read-only file system" in done.stderr or "Permission denied" in done.stderr, done.stderr
+    assert server.run("sh", "-c", "echo x > /var/cache/timbre/written").returncode == 0
+    # CapEff of process 1: none.
+    assert server.python("print([l.split()[1] for l in open('/proc/1/status') if l.startswith('CapEff')])") == (
+        "['0000000000000000']"
+    )
+
+
+def test_torch_and_pip_are_not_in_it(server: Container) -> None:
+    program = (
+        "import importlib.util as u; "
+        "print([n for n in ('torch', 'transformers', 'peft', 'pip', 'pytest', 'onnxruntime', 'serving') "
+        "if u.find_spec(n)])"
+    )
+    assert server.python(program) == "['onnxruntime', 'serving']"
+
+
+def test_nothing_reports_home(server: Container) -> None:
+    """Whoever wants no connections out of the server's network sees none tried."""
+    assert "elemetry" not in server.log()
+    assert server.run("find", "/var/cache/timbre", "-ipath", "*microsoft*").stdout == ""
+
+
+def test_packages_stay_small(server: Container, image: str) -> None:
+    packages = server.python(
+        "import site, pathlib; "
+        "print(sum(p.stat().st_size for p in pathlib.Path(site.getsitepackages()[0]).rglob('*') if p.is_file()))"
+    )
+    packages_mb = int(packages) / 1e6
+    about = json.loads(containers.call("podman", "image", "inspect", image).stdout)[0]
+    base = json.loads(containers.call("podman", "image", "inspect", containers.BASE).stdout)[0]
+    print(f"image serve: {about['Size'] / 1e6:.0f} MB, of these {base['Size'] / 1e6:.0f} MB base image")
+    print(f"Python packages: {packages_mb:.0f} MB (limit {MOST_PACKAGES_MB} MB)")
+    assert 100 < packages_mb < MOST_PACKAGES_MB
+
+
+def test_doctor_inside(server: Container) -> None:
+    said = json.loads(server.run("timbre", "doctor", "--json").stdout)
+    findings = {item["name"]: item for item in said["findings"]}
+    assert "in production" in findings["registry"]["value"]
+    assert findings["encoders"]["state"] == findings["HTTP server"]["state"] == "ok"
+
+
+def test_what_the_image_says_of_itself(server: Container, image: str) -> None:
+    about = json.loads(containers.call("podman", "image", "inspect", image).stdout)[0]
+    settings = about["Config"]
+    assert settings["User"] == "10001:10001"
+    assert list(settings["ExposedPorts"]) == ["9880/tcp"]
+    assert settings["Labels"]["org.opencontainers.image.revision"] == "0123456789ab"
+    assert about["Healthcheck"]["Test"][-1] == "serving.probe"
+    body = urllib.request.urlopen(f"http://127.0.0.1:{server.port}/health", timeout=20).read()
+    assert "0123456789ab" in body.decode()
+
+
+def test_open_to_the_network_without_a_key_is_refused(image: str) -> None:
+    """The image listens on all addresses, so it wants a key, or the plain word that it shall answer everybody."""
+    refused = containers.start(image)
+    try:
+        containers.call("podman", "wait", refused.id)
+        assert refused.inspect()["State"]["ExitCode"] == 40
+        assert "api_keys" in refused.log()
+    finally:
+        refused.remove()
+
+
+def test_health_check_turns_red(image: str, tmp_path: Path) -> None:
+    """Alive is not ready: the probe of a container whose server is not up fails."""
+    idle = containers.start(
+        image, "--entrypoint", "python", command=("-c", "import time; time.sleep(600)")
+    )  # fmt: skip
+    try:
+        assert containers.call("podman", "healthcheck", "run", idle.id, check=False).returncode
+        assert "refused" in idle.run("python", "-m", "serving.probe", check=False).stdout
+    finally:
+        idle.remove()
+
+
+def test_it_ends_when_asked(image: str, shelf: Shelf) -> None:
+    started = containers.start(
+        image, "--volume", f"{shelf.folder}:/registry:ro", "--env", f"TIMBRE_SERVE_API_KEYS={KEY}"
+    )
+    try:
+        started.wait_healthy()
+        assert started.stop() == 0, started.log()
+    finally:
+        started.remove()
+
+
+def _post(server: Container, path: str, body: dict[str, Any], key: str = KEY) -> tuple[int, bytes]:
+    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.port}{path}", json.dumps(body).encode(), headers, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

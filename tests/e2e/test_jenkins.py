@@ -1,0 +1,162 @@
+"""The Jenkinsfile under a harness of ours: the same jobs as in GitLab, retries by exit code, and pushes for real."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.ci_gitlab import GitlabSettings, child_pipeline
+from pipeline.ci_jobs import as_plain, jobs_of
+from pipeline.ci_plan import Action, Plan, PlannedVoice
+from pipeline.ci_push import Push
+from pipeline.stages import STAGES
+from tests.e2e import jenkins_tool
+from tests.e2e.forge import Forge, git_environment
+from tests.e2e.gitlab_tool import ROOT
+from tests.e2e.jenkins_tool import Build
+from tests.e2e.listener import ask_once
+
+_FAKE = """#!/bin/sh
+# Instead of timbre: the plan is given, stages only note that they were called and end as they are told to.
+echo "$*" >> "$FAKE/calls"
+case "$1" in
+  ci) mkdir -p .timbre/ci && cp "$FAKE/plan.json" .timbre/ci/plan.json;;
+  dashboard) mkdir -p public && echo page > public/index.html;;
+  *) mkdir -p ".timbre/reports/$2/$1" ".timbre/work/$2/$1" && echo report > ".timbre/reports/$2/$1/junit.xml"
+     ls .timbre/work/$2/$1 >> "$FAKE/found-$1-$2"; echo checkpoint > ".timbre/work/$2/$1/checkpoint"
+     codes="$FAKE/$1-$2"
+     if [ -s "$codes" ]; then code=$(head -1 "$codes"); sed -i 1d "$codes"; exit "$code"; fi;;
+esac
+"""
+
+
+@pytest.fixture(scope="session")
+def groovy() -> None:
+    """Skips, counted, where there is no groovy."""
+    reason = jenkins_tool.missing()
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    """A push of three voices: one new, with a review, one that was reverted, one that is gone."""
+    voices = (
+        PlannedVoice("ada", Action.BUILD, "added", review=True, training_min=60),
+        PlannedVoice("ben", Action.PROMOTE, "reverted"),
+        PlannedVoice("eve", Action.RETIRE, "deleted"),
+    )
+    return Plan(Push("0" * 40, "1" * 40, True), voices)
+
+
+def build(plan: Plan, folder: Path, codes: dict[str, list[int]] | None = None, **more: str) -> Build:
+    """A build of that plan with a `timbre` that only notes; codes: "stage-voice" -> how its attempts end."""
+    fake, repository = folder / "fake", folder / "repository"
+    fake.mkdir()
+    (fake / "timbre").write_text(_FAKE, encoding="utf-8")
+    (fake / "timbre").chmod(0o755)
+    (fake / "plan.json").write_text(json.dumps(as_plain(plan, jobs_of(plan))), encoding="utf-8")
+    for name, values in (codes or {}).items():
+        (fake / name).write_text("".join(f"{value}\n" for value in values), encoding="utf-8")
+    repository.mkdir()
+    for arguments in (("init", "-q", "-b", "main"), ("commit", "-q", "--allow-empty", "-m", "one")):
+        command = ["git", "-C", str(repository), "-c", "user.name=Bob", "-c", "user.email=b@example.org", *arguments]
+        subprocess.run(command, check=True, env=git_environment())
+    before = subprocess.run(
+        ["git", "-C", str(repository), "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    more |= {"FAKE": str(fake)}
+    place = folder / "build"
+    return jenkins_tool.run(ROOT / "Jenkinsfile", repository, place, "unused", before=before, path=str(fake), **more)
+
+
+@pytest.mark.usefixtures("groovy")
+def test_both_files_run_the_same_jobs(plan: Plan, tmp_path: Path) -> None:
+    document = yaml.safe_load(child_pipeline(jobs_of(plan), GitlabSettings()))
+    gitlab = {name: job for name, job in document.items() if isinstance(job, dict) and "script" in job}
+    found = build(plan, tmp_path, HARNESS_APPROVER="Clara")
+    assert found.exit_code == 0, found.log
+    jenkins = [name for name in found.stages() if name not in ("check", "plan", "voices")]
+    assert sorted(jenkins) == sorted(gitlab)
+    for voice in ("ada", "ben", "eve"):
+        assert [name for name in jenkins if name.endswith(voice)] == [name for name in gitlab if name.endswith(voice)]
+    for name, job in gitlab.items():
+        (called,) = found.of(name, "sh")
+        (node,) = found.of(name, "node")
+        (limit,) = found.of(name, "timeout")
+        assert [called["command"]] == job["script"]
+        assert node["label"] == ("timbre-gpu" if job.get("tags") == ["gpu"] else "timbre")
+        assert job["timeout"] == f"{limit['minutes']} minutes"
+        locks = [lock["name"] for lock in found.of(name, "lock")]
+        assert locks == ([job["resource_group"]] if "resource_group" in job else [])
+        kept = [event["artifacts"].replace("**", "") for event in found.of(name, "archive")]
+        assert kept == [",".join(job["artifacts"]["paths"])] if "artifacts" in job else not kept
+        junit = [event["path"] for event in found.of(name, "junit")]
+        assert junit == ([job["artifacts"]["reports"]["junit"]] if name == "evaluate ada" else [])
+        assert bool(found.of(name, "input")) == (job.get("when") == "manual")
+    assert found.events[-1]["kind"] == "html" and found.events[-1]["found"]
+
+
+@pytest.mark.usefixtures("groovy")
+def test_only_what_a_retry_may_mend_is_tried_again(plan: Plan, tmp_path: Path) -> None:
+    codes = {"extract-ada": [30], "finetune-ada": [137, 143], "evaluate-ada": [20], "publish-ben": [30, 30, 30]}
+    found = build(plan, tmp_path, codes)
+    ended = found.codes()
+    assert found.exit_code == 1
+    assert ended["extract ada"] == [30, 0] and ended["finetune ada"] == [137, 143, 0]
+    assert ended["evaluate ada"] == [20] and "publish ada" not in ended, "a red gate is no gate if it is tried again"
+    assert ended["publish ben"] == [30, 30, 30], "twice at most"
+    assert ended["retire eve"] == [0], "a voice that fails stops no other"
+    checkpoints = (tmp_path / "fake" / "found-finetune-ada").read_text().split()
+    assert checkpoints == ["checkpoint", "checkpoint"], "each attempt goes on from what the one before left"
+    assert (tmp_path / "fake" / "calls").read_text().splitlines()[-1] == "dashboard --output public"
+
+
+@pytest.mark.usefixtures("groovy")
+def test_without_an_approval_production_stays(plan: Plan, tmp_path: Path) -> None:
+    found = build(plan, tmp_path)
+    assert found.exit_code == 0 and found.of("approve ada", "caught") and not found.of("approve ada", "sh")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.usefixtures("groovy")
+def test_a_push_and_its_revert(forge: Forge, variants: dict[str, Path]) -> None:
+    commits: list[str] = []
+
+    def pushed() -> Build:
+        before = commits[-1] if commits else forge.git("rev-parse", "HEAD~1")
+        forge.push(hold=True)
+        commits.append(forge.head)
+        place = forge.root / f"build-{len(commits)}"
+        found = jenkins_tool.run(ROOT / "Jenkinsfile", forge.root / "server.git", place, forge.address, before=before)
+        assert found.exit_code == 0, found.log
+        return found
+
+    forge.record(variants["one"])
+    forge.commit("Ada's voice")
+    first = pushed()
+    assert [name for name in first.stages() if name.endswith("ada")] == [f"{row.name} ada" for row in STAGES]
+    (suite,) = first.of("evaluate ada", "junit")
+    assert suite["found"] and any(path.endswith("report.html") for path in _kept(first, "evaluate ada"))
+    old = forge.version()
+    assert old is not None and forge.registry.resolve("ada").provenance.job == "http://jenkins.example/job/voices/1/"
+    forge.record(variants["two"])
+    forge.commit("Other recordings")
+    pushed()
+    assert forge.version() != old
+    forge.git("revert", "--no-edit", "HEAD")
+    again = pushed()
+    assert [name for name in again.stages() if name.endswith("ada")] == ["publish ada"]
+    assert "no stage run" in again.log
+    answer = ask_once(forge.address, forge.root / "server")
+    assert answer.status == 200 and answer.voice == f"ada@{old}"
+
+
+def _kept(build: Build, stage: str) -> list[Any]:
+    return [path for event in build.of(stage, "archive") for path in event["found"]]

@@ -1,0 +1,148 @@
+"""Good and spoilt adapters on the generated base: every kind is what it says, and a run goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.base import read_base
+from core.cancellation import Cancellation, Interrupted
+from core.recipe import load_recipe
+from evaluation.calibration import GOOD, calibrate, split_speakers
+from evaluation.gates import read_gates
+from evaluation.judge import Learnt
+from inference.engine import Engine
+from inference.errors import VoiceError
+from inference.exported_base import read_export
+from pipeline.calibration import CalibrationPlan, Measuring
+from pipeline.cli import call
+from pipeline.exported import exports_folder
+from pipeline.poisons import KINDS, OVER_TRAINED, SHUFFLED, TRUNCATED, UNTRAINED, WRONG_SPEAKER, Poisoner, Subject
+from pipeline.poisons import chosen_kinds as kinds_for
+from tests.conftest import ROOT
+from tests.evaluation.test_judge import held_out  # noqa: F401
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def engine(pico_export: Path) -> Iterator[Engine]:
+    with Engine(read_export(pico_export)) as running:
+        yield running
+
+
+@pytest.fixture
+def poisoner(engine: Engine, make_voice: Make, held_out, tmp_path: Path) -> Poisoner:  # type: ignore[no-untyped-def]  # noqa: F811
+    adapter, other = make_voice("ada", 1), make_voice("bob", 2)
+    for folder, memorised in ((adapter, 1.0), (other, 1.7)):
+        about = {"memorisation": memorised, "held_out_loss": 0.9}
+        (folder / "training.json").write_text(json.dumps(about))
+    subject = Subject("ada", adapter, held_out[:2], held_out[1:], lambda: other, tmp_path / "scratch")
+    return Poisoner(engine, subject, fixed=1, seed=1)
+
+
+def test_every_kind_is_another_adapter(poisoner: Poisoner) -> None:
+    good = poisoner.case(GOOD)
+    assert good.learnt == Learnt(1.0, 0.9) and len(good.copies) == 2 and len(good.spoken) == 3
+    for kind in KINDS:
+        if kind == TRUNCATED:
+            with pytest.raises(VoiceError, match="safetensors"):
+                poisoner.case(kind)
+            continue
+        case = poisoner.case(kind)
+        same_sound = all(
+            left.copy.samples.shape == right.copy.samples.shape and np.allclose(left.copy.samples, right.copy.samples)
+            for left, right in zip(case.copies, good.copies, strict=True)
+        )
+        assert same_sound == (kind == SHUFFLED), kind
+        assert len(case.spoken) == len(good.spoken)
+        waves = [item.wave.samples for item in case.spoken if item.wave is not None]
+        assert waves and all(np.isfinite(wave).all() for wave in waves), kind
+
+
+def test_training_says_what_became_of_it(poisoner: Poisoner) -> None:
+    assert poisoner.case(UNTRAINED).learnt == Learnt(1.0, 1.0)
+    assert poisoner.case(OVER_TRAINED).learnt == Learnt(1.7, 0.9)
+    assert poisoner.case("noisy").learnt == poisoner.case(GOOD).learnt
+
+
+def test_texts_and_recordings_are_exchanged(poisoner: Poisoner) -> None:
+    good, shuffled = poisoner.case(GOOD), poisoner.case(SHUFFLED)
+    assert [item.sentence for item in shuffled.spoken] == [item.sentence for item in good.spoken]
+    assert [item.wave for item in shuffled.spoken] == [good.spoken[-1].wave, *(i.wave for i in good.spoken[:-1])]
+    wrong = poisoner.case(WRONG_SPEAKER)
+    assert [item.id for item in wrong.held_out] == ["00002", "00003"]
+
+
+def test_kinds_go_round_in_each_half() -> None:
+    names = [f"speaker-{number}" for number in range(12)]
+    assert kinds_for(names, 0) == dict.fromkeys(names, KINDS)
+    chosen = kinds_for(names, 4)
+    assert {len(kinds) for kinds in chosen.values()} == {4}
+    for half in split_speakers(names):
+        assert {kind for name in half for kind in chosen[name]} == set(KINDS), "each half has every kind"
+
+
+def small_voice(folder: Path, sample: str, first: int) -> Path:
+    """Eight clips of a sample voice as a voice of its own."""
+    rows = (ROOT / "voices" / sample / "metadata.csv").read_text(encoding="utf-8").splitlines()
+    (folder / "wavs").mkdir(parents=True)
+    chosen = rows[1 + first : 9 + first]
+    for row in chosen:
+        shutil.copy(ROOT / "voices" / sample / row.split("|")[0], folder / "wavs")
+    (folder / "metadata.csv").write_text("\n".join([rows[0], *chosen]) + "\n", encoding="utf-8")
+    shutil.copy(ROOT / "voices" / sample / "voice.yaml", folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_from_recordings_to_limits_and_on_where_it_was(pico_base: Path, pico_export: Path, tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    (root / "voices").mkdir(parents=True)
+    shutil.copytree(pico_base, root / "bases" / "pico")
+    base = read_base(root / "bases" / "pico")
+    shutil.copytree(pico_export, exports_folder(root) / base.digest)
+    folders = [
+        small_voice(tmp_path / "good" / f"{sample}-{first}", sample, first)
+        for sample in ("awb", "wren") for first in (0, 10)
+    ]  # fmt: skip
+    plan = CalibrationPlan(steps=2, minutes=1, copies=2, fixed=1, kinds_per_voice=4)
+    recipe = load_recipe(ROOT / "recipes" / "ci.yaml")
+    said: list[str] = []
+    cancel = Cancellation()
+
+    def stop_at_third(line: str) -> None:
+        said.append(line)
+        if sum("measured" in item for item in said) == 3:
+            cancel.cancel("enough for now")
+
+    options = (base, root, str(tmp_path / "registry"), plan, recipe)
+    with pytest.raises(Interrupted):
+        Measuring(*options, cancel=cancel, say=stop_at_third).specimens(folders)
+    first = list(said)
+    specimens, left_out = Measuring(*options, say=said.append).specimens(folders)
+    again = said[len(first) :]
+    assert not left_out and len(specimens) == 4 * 5
+    assert not {line.split(":")[0] for line in first if "measured" in line} & {
+        line.split(":")[0] for line in again if "measured" in line
+    }, "what was measured is not measured again"
+    count = len(said)
+    repeated, _ = Measuring(*options, say=said.append).specimens(folders)
+    assert repeated == specimens
+    assert not [line for line in said[count:] if "measured" in line]
+    found = calibrate(specimens, min_sentences=2)
+    assert found.setting.good == (2, 2)
+    assert found.setting.poisoned[0] == found.judging.poisoned[0] == 8
+    arguments = ["gates", "calibrate", "pico", *map(str, folders), "--steps", "2", "--minutes", "1", "--copies", "2",
+                 "--fixed", "1", "--spoilt", "4", "--recipe", str(ROOT / "recipes" / "ci.yaml"), "--write",
+                 "--registry", str(tmp_path / "registry")]  # fmt: skip
+    assert call(["--root", str(root), *arguments]) in (0, 20)
+    written = read_gates(root / "bases" / "pico" / "gates.yaml")
+    assert written.calibration["speakers"] == 4 and written.calibration["setting"]["good"]["measured"] == 2
+    assert call(["--root", str(root), "gates", "show", "pico"]) == 0
