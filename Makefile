@@ -1,6 +1,6 @@
 # Everything works from a fresh clone: each target first installs what it needs into .venv.
 #
-#   make install   make test   make lint   make run   make serve   make bench   make docs   make constraints
+#   make install   make test   make lint   make run   make serve   make bench   make docs   make constraints   make wheelhouse
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV   ?= .venv
@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 # One thread a library: with two cores, pools that fight each other are slower than no pools.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install test lint run serve bench docs constraints nano
+.PHONY: install test lint run serve bench docs constraints wheelhouse nano
 
 install: $(STAMP)
 
@@ -28,6 +28,7 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
 
 # A voice through all five stages, its gates, a version in the local registry, and a sentence in out/VOICE.wav.
 # make run VOICE=wren TEXT="Good morning."
@@ -45,10 +46,18 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m pipeline.settings_table docs/settings.md
+	$(BIN)/python -m serving.settings_table docs/server.md
 
 # bases/nano anew from the speech beside the checkout: hours; what is done is not done again.
 nano: $(STAMP)
 	$(BIN)/timbre pretrain all
+
+# Wheels for an image that is built without a network: make wheelhouse EXTRAS=serve-cpu WHEELHOUSE=wheels, on a machine with the
+# image's Python and architecture. Packages without a wheel are built here.
+WHEELHOUSE ?= wheelhouse
+wheelhouse: $(STAMP)
+	$(BIN)/python docker/requirements.py $(EXTRAS) > $(VENV)/wheelhouse.txt
+	$(BIN)/python -m pip wheel --quiet -c constraints.txt -w $(WHEELHOUSE) -r $(VENV)/wheelhouse.txt 'setuptools>=68,<81' wheel
 
 # After a deliberate upgrade: pin what is installed now.
 constraints: $(STAMP)

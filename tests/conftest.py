@@ -33,9 +33,9 @@ def pico_export(pico_base: Path) -> Path:
     from training.export.base_export import export_base
 
     base = read_base(pico_base)
-    sources = sorted(
-        path for room in ("gptsovits", "training/export", "inference") for path in (ROOT / room).glob("*.py")
-    )
+    # What decides the graphs and their format; what speaks with them does not.
+    sources = sorted(path for room in ("gptsovits", "training/export") for path in (ROOT / room).glob("*.py"))
+    sources += [ROOT / "inference" / name for name in ("characters.py", "exported_base.py", "t2s_slots.py")]
     state = [base.digest, torch.__version__, *(digest_file(path) for path in sources)]
     folder = ROOT / ".timbre" / "test-exports" / digest_value(state)[:16]
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -64,7 +64,7 @@ def test_imports_point_one_way(room: str) -> None:
     assert {path: names for path, names in found.items() if names} == {}
 
 
-@pytest.mark.parametrize("room", [room for room in TORCH_FREE if room != "serving"])
+@pytest.mark.parametrize("room", TORCH_FREE)
 def test_torch_free_rooms_name_no_torch(room: str) -> None:
     found = {str(path.relative_to(ROOT)): set(TORCH) & set(imported(path.read_text("utf-8"))) for path in modules(room)}
     assert {path: names for path, names in found.items() if names} == {}

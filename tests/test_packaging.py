@@ -1,0 +1,137 @@
+"""What is shipped: direct dependencies of the server, pins, the Dockerfile, what its build may see."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import fields
+from importlib import util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from serving.settings import PREFIX, ServeSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+MOST_DEPENDENCIES = 20
+HADOLINT = Path(sys.executable).with_name("hadolint")
+
+
+@pytest.fixture(scope="module")
+def lister() -> ModuleType:
+    """docker/requirements.py, which is a script and no module of a package."""
+    spec = util.spec_from_file_location("requirements", ROOT / "docker" / "requirements.py")
+    assert spec is not None and spec.loader is not None
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pins() -> set[str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return {line.partition("==")[0] for line in lines if "==" in line}
+
+
+def canonical(requirement: str) -> str:
+    name = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert name is not None, requirement
+    return re.sub(r"[-_.]+", "-", name[0]).lower()
+
+
+@pytest.mark.parametrize("extra", ["serve-cpu", "serve-gpu"])
+def test_the_server_has_few_direct_dependencies(lister: ModuleType, extra: str) -> None:
+    wanted = lister.requirements(ROOT / "pyproject.toml", [extra])
+    print(f"{extra}: {len(wanted)} direct dependencies (limit {MOST_DEPENDENCIES})")
+    assert len(PROJECT["dependencies"]) < len(wanted) <= MOST_DEPENDENCIES, wanted
+    assert not {canonical(line) for line in wanted} & {"torch", "transformers", "peft", "torchaudio"}
+
+
+def test_both_servers_differ_in_the_runtime_only(lister: ModuleType) -> None:
+    cpu, gpu = (set(lister.requirements(ROOT / "pyproject.toml", [extra])) for extra in ("serve-cpu", "serve-gpu"))
+    assert {canonical(line) for line in cpu ^ gpu} == {"onnxruntime", "onnxruntime-gpu"}
+
+
+def test_requirements_of_extras(lister: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text('[project]\ndependencies = ["b"]\n[project.optional-dependencies]\nx = ["a", "b"]\n')
+    assert lister.requirements(file, []) == ["b"]
+    assert lister.requirements(file, ["x"]) == ["a", "b"]
+    with pytest.raises(SystemExit, match="no extra y; there are: x"):
+        lister.requirements(file, ["y"])
+
+
+def test_every_direct_dependency_is_pinned(lister: ModuleType) -> None:
+    extras = [name for name in PROJECT["optional-dependencies"] if name != "serve-gpu"]
+    wanted = {canonical(line) for line in lister.requirements(ROOT / "pyproject.toml", extras)}
+    assert wanted - {canonical(name) for name in pins()} == set()
+
+
+@pytest.mark.skipif(not HADOLINT.exists(), reason="hadolint is not installed: make install")
+def test_the_dockerfile_is_clean(tmp_path: Path) -> None:
+    def lint(file: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([HADOLINT, str(file)], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    clean = lint(ROOT / "Dockerfile")
+    assert clean.returncode == 0, clean.stdout
+    spoilt = tmp_path / "Dockerfile"
+    spoilt.write_text((ROOT / "Dockerfile").read_text(encoding="utf-8") + "RUN cd /tmp\n", encoding="utf-8")
+    assert "DL3003" in lint(spoilt).stdout
+
+
+def stages(text: str) -> dict[str, str]:
+    """Name of each stage of a Dockerfile -> its lines."""
+    parts = re.split(r"^FROM \S+ AS (\S+)\n", text, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_every_image_runs_as_nobody_and_says_what_it_is() -> None:
+    found = stages((ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    for name in ("serve", "serve-gpu", "train"):
+        assert re.search(r"^USER 10001:10001$", found[name], re.M), name
+        assert "org.opencontainers.image.revision" in found[name], name
+    for name in ("serve", "serve-gpu"):
+        assert "HEALTHCHECK" in found[name] and "EXPOSE 9880" in found[name], name
+        assert "pip" not in found[name], f"{name}: the compiler's stage installs, not the one that is shipped"
+
+
+def test_compose_runs_it_as_tightly_as_the_image_allows() -> None:
+    plain = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    service = plain["services"]["timbre"]
+    assert service["read_only"] is True and service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert [port.startswith("127.0.0.1:") for port in service["ports"]] == [True]
+    targets = [volume.rpartition("}")[2] or volume for volume in service["volumes"]]
+    assert targets == [":/registry:ro", "cache:/var/cache/timbre"]
+    server = stages((ROOT / "Dockerfile").read_text(encoding="utf-8"))[service["build"]["target"]]
+    assert "VOLUME /var/cache/timbre" in server and "TIMBRE_REGISTRY=/registry" in server
+    settings = {f"{PREFIX}{field.name.upper()}" for field in fields(ServeSettings)}
+    assert set(service["environment"]) <= settings
+    assert service["environment"][f"{PREFIX}API_KEYS_FILE"] == f"/run/secrets/{service['secrets'][0]}"
+    assert set(re.findall(r"TIMBRE_SERVE_[A-Z_]+", server)) <= settings
+
+
+def test_compose_file_is_one(tmp_path: Path) -> None:
+    def says(file: Path) -> int:
+        command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(file)]
+        return subprocess.run(command, capture_output=True, check=False).returncode
+
+    assert says(ROOT / "compose.yaml") == 0
+    spoilt = tmp_path / "compose.yaml"
+    text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    spoilt.write_text(text.replace("cap_drop: [ALL]", "cap_drop: ALL"), encoding="utf-8")
+    assert says(spoilt) != 0
+
+
+def test_every_room_gets_into_the_images_and_nothing_else() -> None:
+    """The build sees a list of folders; a room that is missing from it would be missing from the image."""
+    allowed = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")
+    }
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert packages <= allowed
+    assert not allowed & {"voices", "bases", "tests", ".git", ".timbre", ".venv"}
