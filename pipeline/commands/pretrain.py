@@ -79,21 +79,47 @@ def quantizer(recipe_file: Path, speech: Path, work: Path, again: bool) -> None:
     """
     import torch
 
-    from training.pretrain.carry_over import carry_over, set_aside
+    from training.pretrain.carry_over import carry_over, set_aside, waiting
     from training.pretrain.corpus import Corpus, unseen_speakers
     from training.pretrain.recipe import load_nano_recipe
     from training.pretrain.stages import make_codes
 
-    if (work / "READY_CODES").is_file() and not again:
-        click.echo(f"codes are there: {work / 'READY_CODES'}")
+    known = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
+    ready = work / "READY_CODES"
+    if ready.is_file() and not again and not waiting(known):
+        click.echo(f"codes are there: {ready}")
         return
     torch.set_num_threads(1)
-    known = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
     if again:
         set_aside(known)
-    make_codes(load_nano_recipe(recipe_file).quantizer, speech, work, click.echo)
-    if again:
+    if again or not ready.is_file():
+        ready.unlink(missing_ok=True)  # until all parts have theirs
+        make_codes(load_nano_recipe(recipe_file).quantizer, speech, work, click.echo)
+    if waiting(known):
         carry_over(known, work, click.echo)
+
+
+@pretrain.command("restore")
+@paths
+@click.option("--base", "base_name", default="nano", show_default=True, help="A packed nano base, by name or folder.")
+@click.option(
+    "--content-steps", default=0, show_default=True,
+    help="Steps that the base's content encoder has behind it: its place on the recipe's course of learning rates.",
+)
+def restore(recipe_file: Path, speech: Path, work: Path, base_name: str, content_steps: int) -> None:
+    """Make checkpoints of a packed base, to train on where its own are not. The corpus must be there.
+
+    Then `timbre pretrain acoustic` and `t2s` go on from its networks; to train the content encoder on, remove
+    READY_CODES, and give the networks new codes afterwards with `timbre pretrain quantizer --again`.
+    """
+    import torch
+
+    from core.base import load_base
+    from training.pretrain.recipe import load_nano_recipe
+    from training.pretrain.restore import restore as write
+
+    torch.set_num_threads(1)
+    write(load_base(base_name), load_nano_recipe(recipe_file), speech, work, content_steps, click.echo)
 
 
 @pretrain.command("recogniser")

@@ -29,13 +29,29 @@ from training.pretrain.speech_stages import BEFORE, START, load_quantizer, store
 
 Report = Callable[[str], None]
 
+EARLIER = "earlier"
+"""Marks the last checkpoints on the codebook before this one, once their networks were carried over."""
+
 
 def set_aside(corpus: Corpus) -> None:
-    """Keep the codes that are there as ``<part>.codes.before.npz``; call before the quantizer is fitted anew."""
+    """Keep the codes that are there as ``<part>.codes.before.npz``; call before the quantizer is fitted anew.
+
+    Codes that were set aside by a run that did not come to its end stay: what has been written since is of the new
+    codebook.
+    """
     for part in sorted({clip.part for clip in corpus.clips}):
-        path = corpus.folder / f"{part}.codes.npz"
-        if path.is_file():
-            path.replace(corpus.folder / f"{part}.codes.{BEFORE}.npz")
+        path, aside = _codes(corpus, part), _codes(corpus, part, BEFORE)
+        if path.is_file() and not aside.is_file():
+            path.replace(aside)
+
+
+def waiting(corpus: Corpus) -> bool:
+    """Whether codes are set aside whose networks were not yet carried over."""
+    return any(_codes(corpus, part, BEFORE).is_file() for part in {clip.part for clip in corpus.clips})
+
+
+def _codes(corpus: Corpus, part: str, mark: str = "") -> Path:
+    return corpus.folder / (f"{part}.codes.{mark}.npz" if mark else f"{part}.codes.npz")
 
 
 def shares_of(old: Mapping[str, Ids], new: Mapping[str, Ids], rows: int) -> Tensor:
@@ -54,26 +70,55 @@ def shares_of(old: Mapping[str, Ids], new: Mapping[str, Ids], rows: int) -> Tens
 
 
 def carry_over(corpus: Corpus, work: Path, report: Report) -> None:
-    """Write ``acoustic/start.pt`` and ``semantic/start.pt``; their trained checkpoints become ``*.before.pt``."""
+    """Write ``acoustic/start.pt`` and ``semantic/start.pt``; their trained checkpoints become ``*.earlier.pt``, and the
+    codes that were set aside go. Killed on the way and called again, it comes to the same.
+    """
     config = SynthesizerConfig.nano()
     shares = shares_of(stored_codes(corpus, BEFORE), stored_codes(corpus), config.codebook_size)
     report(f"of each new code, {float(shares.max(1).values.mean()):.2f} is one old code")
-    joint, t2s = work / "acoustic" / "joint.pt", work / "semantic" / "t2s.pt"
-    if joint.is_file():
-        before, model = Synthesizer(config), Synthesizer(config)
-        averaged(before, joint)
-        load_quantizer(model, work)
-        start_from_classes(model, before, shares)
-        _hand_over(model, joint, report)
-    if t2s.is_file():
-        spoke, speaks = TextToSemantic(T2S_NANO), TextToSemantic(T2S_NANO)
-        averaged(spoke, t2s)
-        start_from_follower(speaks, spoke, shares)
-        _hand_over(speaks, t2s, report)
+    for trained, network in ((work / "acoustic" / "joint.pt", "acoustic"), (work / "semantic" / "t2s.pt", "t2s")):
+        source = _source(trained)
+        if source is None:
+            continue
+        model: torch.nn.Module
+        if network == "acoustic":
+            before, model = Synthesizer(config), Synthesizer(config)
+            _load(before, source)
+            load_quantizer(model, work)
+            start_from_classes(model, before, shares)
+        else:
+            spoke, model = TextToSemantic(T2S_NANO), TextToSemantic(T2S_NANO)
+            _load(spoke, source)
+            start_from_follower(model, spoke, shares)
+        path = trained.with_name(START)
+        torch.save(model.state_dict(), path)
+        if source == trained:
+            trained.replace(_aside(trained))
+        report(f"{path}")
+    for part in {clip.part for clip in corpus.clips}:
+        _codes(corpus, part, BEFORE).unlink(missing_ok=True)
+    for path in (work / "acoustic" / "joint.pt", work / "semantic" / "t2s.pt"):
+        _aside(path.with_name(START)).unlink(missing_ok=True)
+        if _aside(path).is_file():
+            _aside(path).replace(path.with_name(f"{path.stem}.{EARLIER}.pt"))
 
 
-def _hand_over(model: torch.nn.Module, trained: Path, report: Report) -> None:
-    path = trained.with_name(START)
-    torch.save(model.state_dict(), path)
-    trained.replace(trained.with_name(f"{trained.stem}.{BEFORE}.pt"))
-    report(f"{path}")
+def _source(trained: Path) -> Path | None:
+    """Weights on the old codes: the trained ones, or those that training was to start from; None without either."""
+    start = trained.with_name(START)
+    if trained.is_file():
+        return trained
+    if start.is_file() and not _aside(trained).is_file() and not _aside(start).is_file():
+        start.replace(_aside(start))
+    return _aside(start) if _aside(start).is_file() else None
+
+
+def _load(model: torch.nn.Module, source: Path) -> None:
+    if source.name.startswith(Path(START).stem):
+        model.load_state_dict(torch.load(source, map_location="cpu", weights_only=True))
+    else:
+        averaged(model, source)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.{BEFORE}.pt")

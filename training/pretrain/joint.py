@@ -39,8 +39,8 @@ class JointSettings:
     """Settings of the second half. Minutes count training over all restarts, without measuring.
 
     spoken_weight: of `JointLoss.spoken_term`. guide_weight, heard_weight: of the teachers in joint_guides.py.
-    widest_spread: the generator hears latents drawn with up to this share
-    of the prior's spread.
+    copied: with a teacher of hearing, the share of the generator's rows that are copies, the others spoken.
+    widest_spread: the generator hears latents drawn with up to this share of the prior's spread.
     """
 
     max_frames: int = 2400
@@ -55,6 +55,7 @@ class JointSettings:
     spoken_weight: float = 1.0
     guide_weight: float = 0.0
     heard_weight: float = 0.0
+    copied: float = 0.25
     widest_spread: float = 0.3
     clip_norm: float = 2.0
     average_decay: float = 0.998
@@ -191,7 +192,8 @@ class JointLoss:
         size = min(self.settings.segment_frames, copied.shape[2])
         starts = random_starts(batch.lengths, size)
         # Copies are learned in the first half; with a teacher of hearing, most rows are spoken ones.
-        half = torch.rand(len(starts), 1, 1, device=copied.device) < (0.5 if self.heard is None else 0.25)
+        share = 0.5 if self.heard is None else self.settings.copied
+        half = torch.rand(len(starts), 1, 1, device=copied.device) < share
         z = torch.where(half, slice_rows(copied, starts, size), slice_rows(spoken, starts, size))
         target = slice_rows(batch.wave, starts * self.hop, size * self.hop)
         with torch.autocast(z.device.type, torch.bfloat16):

@@ -111,11 +111,14 @@ def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.dev
     """Stage acoustic: the autoencoder, then, when there are codes, prior, flow and style."""
     folder = work / "acoustic"
     config = SynthesizerConfig.nano()
-    settings = AcousticSettings(
-        batch=recipe.batch, learning_rate=recipe.learning_rate, minutes=recipe.autoencoder_minutes, seed=recipe.seed,
-        eval_clips_per_corpus=recipe.measured_clips,
-    )  # fmt: skip
-    path = train_autoencoder(open_parts(work, speech, ["real"]), speech, folder, config, settings, device, report)
+    begun = (folder / START).is_file()
+    path = folder / "autoencoder.pt"
+    if not begun:
+        settings = AcousticSettings(
+            batch=recipe.batch, learning_rate=recipe.learning_rate, minutes=recipe.autoencoder_minutes,
+            seed=recipe.seed, eval_clips_per_corpus=recipe.measured_clips,
+        )  # fmt: skip
+        path = train_autoencoder(open_parts(work, speech, ["real"]), speech, folder, config, settings, device, report)
     corpus = open_parts(work, speech, recipe.joint_parts.split())
     phones, pitch, speakers = corpus_phones(corpus), PitchTracks.of(corpus), SpeakerVectors.of(corpus)
     alignments = load_alignments(corpus)
@@ -137,7 +140,7 @@ def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.dev
     of_classes = Synthesizer(config)
     if finished(folder / "classes.pt", recipe.class_minutes):
         averaged(of_classes, folder / "classes.pt")
-    else:
+    elif not begun:
         autoencoder = torch.load(path, map_location="cpu", weights_only=True)["average"]["state"]
         start_from_autoencoder(of_classes, autoencoder)
         first = JointSettings(
@@ -151,14 +154,14 @@ def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.dev
         return
     model = Synthesizer(config)
     load_quantizer(model, work)
-    if (folder / START).is_file():
+    if begun:
         model.load_state_dict(torch.load(folder / START, map_location="cpu", weights_only=True))
     else:
         pairs = [(codes[identity], labels) for identity, labels in classes.items() if identity in codes]
         start_from_classes(model, of_classes.cpu(), class_shares(pairs, config.codebook_size))
     joint = JointSettings(
         max_frames=recipe.max_frames, minutes=recipe.joint_minutes, generator_from_minute=0.0, seed=recipe.seed,
-        guide_weight=recipe.guide, heard_weight=recipe.heard,
+        guide_weight=recipe.guide, heard_weight=recipe.heard, copied=recipe.copied,
     )
     heard = None
     if recipe.heard > 0:
@@ -204,7 +207,10 @@ def semantic(recipe: SemanticRecipe, speech: Path, work: Path, device: torch.dev
     }
     torch.manual_seed(recipe.seed)
     follower = TextToSemantic(with_vocabulary(T2S_NANO, CLASS_COUNT))
-    if recipe.follower_minutes <= 0:
+    begun = (folder / START).is_file()
+    if begun:
+        report(f"the first half is done: {folder / START}")
+    elif recipe.follower_minutes <= 0:
         report("no first half: the network for codes starts at random")
     elif not finished(folder / "follower.pt", recipe.follower_minutes):
         sentences = SentenceSource(speech, recipe.seed).sentences()
@@ -231,7 +237,7 @@ def semantic(recipe: SemanticRecipe, speech: Path, work: Path, device: torch.dev
         return
     rows = T2S_NANO.vocabulary - 1
     model = TextToSemantic(with_vocabulary(T2S_NANO, rows))
-    if (folder / START).is_file():
+    if begun:
         model.load_state_dict(torch.load(folder / START, map_location="cpu", weights_only=True))
     else:
         pairs = [(codes[identity], labels) for identity, labels in classes.items() if identity in codes]

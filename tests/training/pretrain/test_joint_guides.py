@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,24 @@ import pytest
 import torch
 
 from core.errors import ConfigurationError
+from gptsovits.configuration import SynthesizerConfig
+from gptsovits.configuration_t2s import T2S_NANO
 from gptsovits.mrte import Mrte
+from gptsovits.synthesizer import Synthesizer
+from gptsovits.text_to_semantic import TextToSemantic
 from tests.training.pretrain.test_joint import CPU, corpus, sampler_of, small, started  # noqa: F401
 from text.recognition import CLASSES, class_of
 from text.symbols import phones_of
 from training.pretrain.alignment import Alignment
-from training.pretrain.carry_over import set_aside, shares_of
+from training.pretrain.carry_over import carry_over, set_aside, shares_of, waiting
+from training.pretrain.checkpointing import Clock, WeightAverage, save_checkpoint
 from training.pretrain.content_network import ContentConfig, ContentEncoder
 from training.pretrain.corpus import Corpus
 from training.pretrain.joint import JointLoss, JointSettings
 from training.pretrain.joint_data import SentenceSampler
 from training.pretrain.joint_guides import Heard, TextGuide
-from training.pretrain.speech_stages import BEFORE, stored_codes
+from training.pretrain.quantizer import Quantizer
+from training.pretrain.speech_stages import BEFORE, START, stored_codes
 
 
 class Holder(torch.nn.Module):
@@ -134,14 +141,95 @@ def test_shares_tell_which_old_code_a_new_one_replaces() -> None:
         shares_of({"x": old["a"]}, new, 3)
 
 
-def test_old_codes_are_set_aside_not_lost(corpus: Corpus, tmp_path: Path) -> None:  # noqa: F811
-    import shutil
+def _trained(work: Path, seed: int) -> tuple[Synthesizer, TextToSemantic]:
+    """Both networks in a work folder, as their stages leave them, and a codebook."""
+    torch.manual_seed(seed)
+    synthesizer, t2s = Synthesizer(SynthesizerConfig.nano()), TextToSemantic(T2S_NANO)
+    for name, network in (("acoustic/joint.pt", synthesizer), ("semantic/t2s.pt", t2s)):
+        (work / name).parent.mkdir(exist_ok=True)
+        save_checkpoint(work / name, network, {}, WeightAverage(network), Clock(3, 1.0))
+    Quantizer(synthesizer.ssl_proj.weight, synthesizer.ssl_proj.bias, synthesizer.quantizer).save(work / "quantizer")
+    return synthesizer, t2s
 
-    folder = tmp_path / "corpus"
-    shutil.copytree(corpus.folder, folder)
-    parts = sorted({clip.part for clip in corpus.clips})
-    np.savez(folder / f"{parts[0]}.codes.npz", x=np.arange(4, dtype=np.int16))
-    copy = Corpus.open(folder, parts)
-    set_aside(copy)
-    assert stored_codes(copy) == {}
-    assert stored_codes(copy, BEFORE)["x"].tolist() == [0, 1, 2, 3]
+
+def _codes(seed: int) -> np.ndarray:  # type: ignore[type-arg]
+    return np.random.default_rng(seed).integers(0, 20, 400).astype(np.int16)
+
+
+def _write_codes(copy: Corpus, seed: int) -> None:
+    part = sorted({clip.part for clip in copy.clips})[0]
+    np.savez(copy.folder / f"{part}.codes.npz", x=_codes(seed))
+
+
+@pytest.fixture
+def apart(corpus: Corpus, tmp_path: Path) -> Corpus:  # noqa: F811
+    shutil.copytree(corpus.folder, tmp_path / "corpus")
+    return Corpus.open(tmp_path / "corpus", sorted({clip.part for clip in corpus.clips}))
+
+
+def test_a_second_codebook_that_was_cut_off_does_not_overwrite_the_first(apart: Corpus) -> None:
+    _write_codes(apart, 1)
+    set_aside(apart)
+    first = stored_codes(apart, BEFORE)["x"].tolist()
+    _write_codes(apart, 2)  # the new ones of one part, then a kill; and once more
+    assert waiting(apart)
+    set_aside(apart)
+    assert stored_codes(apart, BEFORE)["x"].tolist() == first
+
+
+def test_networks_are_carried_over_once(apart: Corpus, tmp_path: Path) -> None:
+    synthesizer, t2s = _trained(tmp_path, 3)
+    _write_codes(apart, 1)
+    set_aside(apart)
+    _write_codes(apart, 1)  # the same codes: what is carried over must be what was there
+    carry_over(apart, tmp_path, lambda line: None)
+    begun = torch.load(tmp_path / "semantic" / START, weights_only=True)
+    assert torch.equal(begun["h.layers.0.linear1.weight"], t2s.state_dict()["h.layers.0.linear1.weight"])
+    used = sorted(set(stored_codes(apart)["x"].tolist()))
+    rows = "ar_audio_embedding.word_embeddings.weight"
+    noise = 0.1 * float(t2s.state_dict()[rows][:512].std())
+    moved = (begun[rows] - t2s.state_dict()[rows])[used]
+    assert float(moved.std()) < 1.5 * noise, "a code that stayed itself keeps its row, but for the noise"
+    heard = torch.load(tmp_path / "acoustic" / START, weights_only=True)
+    assert torch.equal(heard["dec.direct.weight"], synthesizer.state_dict()["dec.direct.weight"])
+    assert not waiting(apart)
+    assert not (tmp_path / "acoustic" / "joint.pt").exists() and (tmp_path / "acoustic" / "joint.earlier.pt").is_file()
+
+
+def test_networks_that_were_not_trained_since_are_carried_over_again(apart: Corpus, tmp_path: Path) -> None:
+    _trained(tmp_path, 3)
+    _write_codes(apart, 1)
+    for seed in (2, 3):
+        set_aside(apart)
+        _write_codes(apart, seed)
+        carry_over(apart, tmp_path, lambda line: None)
+    set_aside(apart)
+    rows = "ar_audio_embedding.word_embeddings.weight"
+    once = torch.load(tmp_path / "semantic" / START, weights_only=True)[rows]
+    _write_codes(apart, 4)
+    carry_over(apart, tmp_path, lambda line: None)
+    twice = torch.load(tmp_path / "semantic" / START, weights_only=True)[rows]
+    shares = shares_of({"x": _codes(3)}, {"x": _codes(4)}, 512)
+    assert float((twice[:512] - shares @ once[:512]).std()) < 0.2 * float(once[:512].std())
+
+
+def test_carrying_over_may_be_killed_between_the_networks(
+    apart: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _trained(tmp_path, 3)
+    _write_codes(apart, 1)
+    set_aside(apart)
+    _write_codes(apart, 2)
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("training.pretrain.carry_over.start_from_follower", killed)
+        carry_over(apart, tmp_path, lambda line: None)
+    first = torch.load(tmp_path / "acoustic" / START, weights_only=True)
+    assert waiting(apart) and (tmp_path / "semantic" / "t2s.pt").is_file()
+    carry_over(apart, tmp_path, lambda line: None)
+    again = torch.load(tmp_path / "acoustic" / START, weights_only=True)
+    assert all(torch.equal(first[name], again[name]) for name in first), "what was carried over is not carried twice"
+    assert (tmp_path / "semantic" / START).is_file() and not waiting(apart)
