@@ -174,6 +174,18 @@ def read_export(folder: Path) -> ExportedBase:
         raise GraphError(f"{path}: {error!r}", "export the base again: timbre base export NAME") from error
 
 
+def sound_export(folder: Path, digest: str, edition: str = "") -> ExportedBase | None:
+    """What lies in folder, if it is the complete and unchanged export of the base with that digest, in a schema that
+    this program reads; None otherwise. edition: the only one that will do, "" for any.
+    """
+    try:
+        found = read_export(folder)
+        found.verify()
+    except GraphError:
+        return None
+    return found if found.digest == digest and edition in ("", found.edition) else None
+
+
 def write_export(base: ExportedBase) -> None:
     """Writes export.json next to the graphs, last of all files."""
     shape = base.t2s

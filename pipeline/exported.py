@@ -17,17 +17,15 @@ from typing import Any
 from core.atomic import remove_tree
 from core.base import Base, load_base
 from core.errors import ConfigurationError, TimbreError
-from core.locks import exclusive
 from core.progress import Progress
 from inference.errors import GraphError
-from inference.exported_base import EDITION, ExportedBase, read_export, usable_edition
+from inference.exported_base import EDITION, ExportedBase, read_export, sound_export, usable_edition
 from pipeline.workspace import Workspace
-from registry.bases import base_editions, fetch_base, publish_base
+from registry.bases import base_editions, fetch_base, filling, publish_base
 from registry.open import open_store
 from registry.store import Store
 
 _WAIT_S = 1800.0
-_LEFT_BY_KILLED = (".export-*", ".tmp-*")
 
 Say = Callable[[str], None]
 
@@ -106,17 +104,14 @@ def _obtain(
 ) -> ExportedBase:
     """only: the one edition that will do; any of this schema without it."""
     target = folder / digest
-    found = _sound(target, digest, only)
+    found = sound_export(target, digest, only)
     if found is not None:
         return found
-    with exclusive(folder / ".lock", f"exported base {digest[:12]}", _WAIT_S):
+    with filling(folder, _WAIT_S):
         # Another process may have made it while this one waited.
-        found = _sound(target, digest, only)
+        found = sound_export(target, digest, only)
         if found is not None:
             return found
-        for pattern in _LEFT_BY_KILLED:
-            for path in folder.glob(pattern):
-                remove_tree(path)
         remove_tree(target)
         if not _fetched(open_store(registry), digest, target, progress, only):
             make(target)
@@ -125,16 +120,6 @@ def _obtain(
         message = f"{target}: holds the base {made.digest[:12]}, expected {digest[:12]}"
         raise GraphError(message, f"remove that folder, then run: timbre base export {made.name}")
     return made
-
-
-def _sound(target: Path, digest: str, only: str) -> ExportedBase | None:
-    """What lies there, if it is complete, of this schema (and of that edition) and unchanged."""
-    try:
-        found = read_export(target)
-        found.verify()
-    except GraphError:
-        return None
-    return found if found.digest == digest and only in ("", found.edition) else None
 
 
 def _fetched(store: Store, digest: str, target: Path, progress: Progress, only: str) -> bool:
@@ -149,7 +134,7 @@ def _fetched(store: Store, digest: str, target: Path, progress: Progress, only: 
         except TimbreError:
             remove_tree(target)
             return False
-    if _sound(target, digest, only) is None:
+    if sound_export(target, digest, only) is None:
         remove_tree(target)
         return False
     return True

@@ -6,16 +6,22 @@ An edition says which program made them (inference/exported_base.py); those of o
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from core.atomic import remove_tree
 from core.errors import ConfigurationError, InputError
+from core.locks import exclusive
 from registry.file_set import get_folder, put_folder, read_folder
 from registry.store import Store
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _EDITION = re.compile(r"[0-9]+\.[0-9]+")
 _RECORD = re.compile(r"base-([0-9]+\.[0-9]+)\.json")
+# Where fetches and exports write before they are renamed into place.
+_UNFINISHED = (".tmp-*", ".export-*")
 
 
 def publish_base(store: Store, base_digest: str, folder: Path, about: dict[str, Any], edition: str) -> bool:
@@ -45,6 +51,21 @@ def fetch_base(store: Store, base_digest: str, target: Path, edition: str) -> di
     if not target.exists():
         get_folder(store, record, target)
     return found[0]
+
+
+@contextmanager
+def filling(folder: Path, wait_s: float) -> Iterator[None]:
+    """Hold a machine's folder of exported bases for the length of a `with` block that puts one of them there.
+
+    Pipeline and servers share such a folder, so all of them write under this lock: what is unfinished there when it is
+    got was left by a process that was killed, and is removed. Raises InfrastructureError when somebody else still
+    fills the folder after `wait_s` seconds.
+    """
+    with exclusive(folder / ".lock", f"{folder}", wait_s):
+        for pattern in _UNFINISHED:
+            for path in folder.glob(pattern):
+                remove_tree(path)
+        yield
 
 
 def list_bases(store: Store) -> dict[str, dict[str, Any]]:

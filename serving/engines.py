@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from core.atomic import remove_tree
 from inference.engine import Engine, EngineSettings
 from inference.errors import GraphError
-from inference.exported_base import EDITION, ExportedBase, read_export, usable_edition
-from registry.bases import base_editions, fetch_base
+from inference.exported_base import EDITION, ExportedBase, sound_export, usable_edition
+from registry.bases import base_editions, fetch_base, filling
 from registry.store import Store
 
 _LOCK_S = 600.0
@@ -54,7 +52,7 @@ class Engines:
 
     def get(self, digest: str) -> Engine:
         """The engine of a base. Raises ConfigurationError when neither this machine nor the registry has it,
-        GraphError or CorruptError when it is damaged.
+        GraphError or CorruptError when it is damaged, InfrastructureError when others fill the folder for too long.
         """
         with self._lock:
             if self._closed:
@@ -115,31 +113,20 @@ class Engines:
 
     def _export(self, digest: str) -> ExportedBase:
         target = self._exports / digest
-        found = _sound(target, digest)
+        found = sound_export(target, digest)
         if found is not None:
             return found
-        self._exports.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._exports / f".{digest}.lock", timeout=_LOCK_S):
-            found = _sound(target, digest)
+        with filling(self._exports, _LOCK_S):
+            found = sound_export(target, digest)
             if found is not None:
                 return found
             remove_tree(target)
             edition = usable_edition(base_editions(self._store, digest)) or EDITION
             fetch_base(self._store, digest, target, edition)
-        found = _sound(target, digest)
+        found = sound_export(target, digest)
         if found is None:
             raise GraphError(
                 f"{target}: what the registry holds under {digest[:12]} is not that base",
                 "publish it again: timbre base publish NAME",
             )
         return found
-
-
-def _sound(target: Path, digest: str) -> ExportedBase | None:
-    """What lies there, if it is complete and unchanged."""
-    try:
-        found = read_export(target)
-        found.verify()
-    except GraphError:
-        return None
-    return found if found.digest == digest else None

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.base import read_base
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, InfrastructureError
 from core.progress import SilentProgress
-from inference.exported_base import EDITION, EXPORT_VERSION, SCHEMA_VERSION, read_export, usable_edition
+from inference.engine import EngineSettings
+from inference.exported_base import (
+    EDITION,
+    EXPORT_VERSION,
+    SCHEMA_VERSION,
+    ExportedBase,
+    read_export,
+    sound_export,
+    usable_edition,
+)
 from pipeline import exported
 from pipeline.exported import exported_base, exported_for, exports_folder, publish_exported
-from registry.bases import base_editions, list_bases
+from registry.bases import base_editions, filling, list_bases
+from registry.blobs import fetch_files
 from registry.open import open_registry, open_store
 from registry.verification import verify
+from serving.engines import Engines
 
 QUIET = SilentProgress()
 
@@ -111,6 +127,55 @@ def test_a_damaged_registry_copy_is_named_and_not_used(exports: list[Path], pico
     assert [finding.affects for finding in verify(open_registry(registry))] == [(f"bases/{base.digest}",)]
     exported_for(base.name, base.digest, tmp_path / "server", registry, progress=QUIET, bases=pico_base.parent).verify()
     assert len(exports) == 2
+
+
+@pytest.mark.parametrize("slow", ["server", "pipeline"])
+def test_who_fetches_slowly_is_left_alone(
+    exports: list[Path], pico_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    """Server and pipeline of one machine fill one folder, and both remove what was left unfinished there."""
+    base, registry, machine = read_base(pico_base), str(tmp_path / "registry"), tmp_path / "machine"
+    publish_exported(base, tmp_path, registry, progress=QUIET)
+
+    def server(digest: str) -> ExportedBase:
+        with closing(Engines(open_store(registry), exports_folder(machine), EngineSettings())) as engines:
+            return engines.get(digest).base
+
+    def pipeline(digest: str) -> ExportedBase:
+        return exported_for("piko", digest, machine, registry, progress=QUIET, bases=pico_base.parent)
+
+    fetching, other_is_done = threading.Event(), threading.Event()
+
+    def slowly(*arguments: Any) -> None:
+        fetch_files(*arguments)
+        fetching.set()
+        other_is_done.wait(1.0)
+
+    monkeypatch.setattr("registry.file_set.fetch_files", slowly)
+    sides: dict[str, Callable[[str], ExportedBase]] = {"server": server, "pipeline": pipeline}
+    first = sides.pop(slow)
+    (other,) = sides.values()
+    with ThreadPoolExecutor(1) as pool:
+        fetched = pool.submit(first, base.digest)
+        assert fetching.wait(30)
+        with pytest.raises(ConfigurationError, match="000000000000"):
+            other("0" * 64)
+        other_is_done.set()
+        assert sound_export(fetched.result(30).folder, base.digest) is not None
+    assert len(exports) == 1, "fetched, not exported again"
+
+
+def test_a_folder_that_is_being_filled_is_waited_for_and_then_named(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    with (
+        filling(folder, 0.0),
+        pytest.raises(InfrastructureError, match="exports is in use by process"),
+        filling(folder, 0.1),
+    ):
+        pass
+    (folder / ".tmp-killed").mkdir()
+    with filling(folder, 0.0):
+        assert not (folder / ".tmp-killed").exists()
 
 
 def test_says_what_to_do_when_it_cannot_be_had(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
