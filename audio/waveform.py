@@ -41,6 +41,11 @@ class Waveform:
         return Waveform(self.samples[start : max(start, end)], self.rate_hz)
 
 
+def within_full_scale(samples: Samples) -> Samples:
+    """What an encoder of bounded range can take: samples (n,) cut at +-1, with silence for NaN."""
+    return np.asarray(np.clip(np.nan_to_num(samples), -1.0, 1.0), np.float32)
+
+
 def join(pieces: list[Waveform]) -> Waveform:
     """Pieces of one rate, one after the other. Raises ValueError on different rates or no piece."""
     rates = {piece.rate_hz for piece in pieces}

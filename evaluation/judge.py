@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from audio.reader import write
 from audio.resample import resample
-from audio.waveform import Waveform
+from audio.waveform import Waveform, within_full_scale
 from core.cancellation import Cancellation
 from core.digests import digest_file
 from core.errors import InputError
@@ -183,7 +183,7 @@ class Judge:
     def _copy(self, item: Recording, voice: Voice, path: Path, task: Task, cancel: Cancellation) -> Sample:
         cancel.check()
         copied = self._renderer.copy(item, voice)
-        write(path, within_full_scale(copied.copy))
+        write(path, _writable(copied.copy))
         task.advance()
         return self.judge_copy(copied, f"samples/{path.name}")
 
@@ -194,7 +194,7 @@ class Judge:
         cancel.check()
         spoken = self._renderer.speak(sentence, seed, voice)
         if spoken.wave is not None:
-            write(path, within_full_scale(spoken.wave))
+            write(path, _writable(spoken.wave))
         task.advance()
         return self.judge_speech(spoken, real, f"samples/{path.name}", mos=seed in rated)
 
@@ -270,6 +270,6 @@ def _collect(measures: Mapping[str, Callable[[], float]], values: Values, missin
             missing[name] = str(error)
 
 
-def within_full_scale(wave: Waveform) -> Waveform:
-    """Full scale at most, so that a 16-bit file holds what was measured as nearly as it can; NaN becomes silence."""
-    return Waveform(np.clip(np.nan_to_num(wave.samples), -1.0, 1.0), wave.rate_hz)
+def _writable(wave: Waveform) -> Waveform:
+    """So that a 16-bit file holds what was measured as nearly as it can."""
+    return Waveform(within_full_scale(wave.samples), wave.rate_hz)

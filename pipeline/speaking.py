@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from audio.reader import write
-from audio.waveform import Waveform
+from audio.waveform import Waveform, within_full_scale
 from core.errors import InputError
 from core.progress import Progress
 from inference.engine import Engine, EngineSettings
@@ -64,7 +62,7 @@ def save(path: Path, wave: Waveform) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        write(temporary, Waveform(np.clip(np.nan_to_num(wave.samples), -1.0, 1.0), wave.rate_hz))
+        write(temporary, Waveform(within_full_scale(wave.samples), wave.rate_hz))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

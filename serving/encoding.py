@@ -16,7 +16,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from audio.waveform import Waveform
+from audio.waveform import Waveform, within_full_scale
 
 Floats = NDArray[np.float32]
 RATES = (8000, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -109,7 +109,7 @@ def wav_header(rate_hz: int, size_bytes: int | None) -> bytes:
 
 
 def _int16(samples: Floats) -> NDArray[np.int16]:
-    scaled = np.round(np.clip(np.nan_to_num(samples), -1.0, 1.0) * _FULL_SCALE)
+    scaled = np.round(within_full_scale(samples) * _FULL_SCALE)
     return np.asarray(scaled, np.int16)
 
 
@@ -214,7 +214,7 @@ class _LibraryEncoder:
         import av
 
         whole = self._kind.sample_format.startswith("s16")
-        data = _int16(samples) if whole else np.clip(np.nan_to_num(samples), -1.0, 1.0)
+        data = _int16(samples) if whole else within_full_scale(samples)
         frame = av.AudioFrame.from_ndarray(data[None], format=self._kind.sample_format, layout="mono")
         frame.sample_rate = self.rate_hz
         frame.pts = self._made_frames

@@ -18,7 +18,7 @@ from audio.resample import StreamResampler, resample
 from audio.room import RoomStream, reverberation_s
 from audio.spectrum import BandwidthStream, FrameStream
 from audio.vad import ActivityStream, detect
-from audio.waveform import Samples, Waveform, join
+from audio.waveform import Samples, Waveform, join, within_full_scale
 from tests.pipeline.bad_inputs import clip, echoing, melody, noisy, telephone
 
 RATE_HZ = 16_000
@@ -110,6 +110,14 @@ def test_a_wav_from_a_pipe_has_no_size_and_is_whole(tmp_path: Path) -> None:
 def test_writing_never_clips(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"peak 1\.5"):
         write(tmp_path / "a.wav", Waveform(tone(440, 0.1, amplitude=1.5), RATE_HZ))
+
+
+def test_what_is_too_loud_is_cut_and_what_is_no_number_is_silent(tmp_path: Path) -> None:
+    loud = np.array([0.25, -1.5, 7.0, np.nan, np.inf, -np.inf, 1.0], np.float32)
+    cut = within_full_scale(loud)
+    assert cut.dtype == np.float32
+    np.testing.assert_array_equal(cut, np.array([0.25, -1.0, 1.0, 0.0, 1.0, -1.0, 1.0], np.float32))
+    write(tmp_path / "cut.wav", Waveform(cut, 16_000))
 
 
 def test_resampling_a_stream_equals_resampling_the_whole() -> None:
