@@ -40,7 +40,8 @@ class JointSettings:
 
     spoken_weight: of `JointLoss.spoken_term`. guide_weight, heard_weight: of the teachers in joint_guides.py.
     copied: with a teacher of hearing, the share of the generator's rows that are copies, the others spoken.
-    widest_spread: the generator hears latents drawn with up to this share of the prior's spread.
+    wrong_codes: of `with_wrong_codes`. widest_spread: the generator hears latents drawn with up to this share of the
+    prior's spread.
     """
 
     max_frames: int = 2400
@@ -56,6 +57,7 @@ class JointSettings:
     guide_weight: float = 0.0
     heard_weight: float = 0.0
     copied: float = 0.25
+    wrong_codes: float = 0.0
     widest_spread: float = 0.3
     clip_norm: float = 2.0
     average_decay: float = 0.998
@@ -141,7 +143,7 @@ class JointLoss:
         with torch.autocast(device.type, torch.bfloat16):
             mean = self.latents(model, batch, spectrum, mask)
             condition = model.condition(Reference(heard, batch.speaker, heard_mask))
-            features = model.features_of(batch.codes, frames)
+            features = model.features_of(with_wrong_codes(batch.codes, self.settings.wrong_codes), frames)
             prior = model.enc_p(features, mask, batch.phones, phone_mask, model.text_condition(condition))
             z = noisy(mean) * mask
             z_p = model.flow(z, mask, condition)
@@ -206,6 +208,17 @@ class JointLoss:
         if self.heard is not None:
             terms["heard"] = self.heard(wave, target)
         return terms
+
+
+def with_wrong_codes(codes: Tensor, share: float) -> Tensor:
+    """codes int64 [B, 1, N] with about that share replaced by codes from elsewhere in the batch.
+
+    The text-to-semantic network is wrong now and then; a prior that has seen wrong codes mends them by the text.
+    """
+    if share <= 0:
+        return codes
+    others = codes.flatten()[torch.randperm(codes.numel(), device=codes.device)].view_as(codes)
+    return torch.where(torch.rand(codes.shape, device=codes.device) < share, others, codes)
 
 
 def parameter_groups(model: Synthesizer, settings: JointSettings) -> list[dict[str, Any]]:

@@ -76,6 +76,7 @@ class AcousticRecipe:
     guide: float = setting(0.3, "weight of the loss that shows frames their phone in the text", low=0)
     heard: float = setting(2.0, "weight of the distance in what the content encoder hears; 0: left out", low=0)
     copied: float = setting(0.25, "share of the generator's rows that are copies, with heard", low=0, high=1)
+    wrong_codes: float = setting(0.0, "share of codes that are replaced by others of the batch", low=0, high=0.9)
     joint_parts: str = setting("real flite", "parts of the corpus that the second half reads")
     flite_weight: float = setting(0.3, "how often flite's clips are drawn, against LJSpeech's and VCTK's", low=0)
     espeak_weight: float = setting(0.1, "the same of espeak-ng's", low=0)

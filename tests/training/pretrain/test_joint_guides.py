@@ -23,7 +23,7 @@ from training.pretrain.carry_over import carry_over, set_aside, shares_of, waiti
 from training.pretrain.checkpointing import Clock, WeightAverage, save_checkpoint
 from training.pretrain.content_network import ContentConfig, ContentEncoder
 from training.pretrain.corpus import Corpus
-from training.pretrain.joint import JointLoss, JointSettings
+from training.pretrain.joint import JointLoss, JointSettings, with_wrong_codes
 from training.pretrain.joint_data import SentenceSampler
 from training.pretrain.joint_guides import Heard, TextGuide
 from training.pretrain.quantizer import Quantizer
@@ -233,3 +233,12 @@ def test_carrying_over_may_be_killed_between_the_networks(
     again = torch.load(tmp_path / "acoustic" / START, weights_only=True)
     assert all(torch.equal(first[name], again[name]) for name in first), "what was carried over is not carried twice"
     assert (tmp_path / "semantic" / START).is_file() and not waiting(apart)
+
+
+def test_wrong_codes_come_from_the_batch_in_their_share() -> None:
+    torch.manual_seed(0)
+    codes = torch.randint(0, 512, (1, 4, 2000))
+    spoiled = with_wrong_codes(codes, 0.2)
+    assert spoiled.shape == codes.shape and set(spoiled.flatten().tolist()) <= set(codes.flatten().tolist())
+    assert 0.17 < float((spoiled != codes).float().mean()) < 0.22
+    assert with_wrong_codes(codes, 0.0) is codes
