@@ -29,9 +29,12 @@ LIBRARIES = (
 def tool_versions() -> dict[str, str]:
     """Name -> version of Python, the machine and the installed libraries of LIBRARIES; imports none of them."""
     found = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return found | {name: version for name in LIBRARIES if (version := installed_version(name))}
+
+
+def installed_version(name: str) -> str:
+    """The version of an installed distribution, "" where there is none of that name; imports nothing of it."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""

@@ -6,8 +6,10 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
+
+from core.host import installed_version
 
 _LIMIT_S = 20
 _QUERY = ("--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
@@ -49,9 +51,8 @@ def find_accelerator(program: str = "nvidia-smi") -> Accelerator:
 
 
 def _torch() -> tuple[str, str]:
-    try:
-        version = metadata.version("torch")
-    except metadata.PackageNotFoundError:
+    version = installed_version("torch")
+    if not version:
         return "", ""
     spec = util.find_spec("torch")
     folders = list(spec.submodule_search_locations or []) if spec else []

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 
 from core.base import list_bases, load_base
 from core.errors import TimbreError
+from core.host import installed_version
 from core.recipe import Recipe, load_recipe
 from pipeline.accelerator import Accelerator, find_accelerator
 from pipeline.ci_tools import ci_tools
@@ -91,9 +91,10 @@ def _python() -> Finding:
 
 def _packages() -> Iterator[Finding]:
     for name, use in _PACKAGES.items():
-        try:
-            yield Finding(name, OK, metadata.version(name))
-        except metadata.PackageNotFoundError:
+        version = installed_version(name)
+        if version:
+            yield Finding(name, OK, version)
+        else:
             yield Finding(name, WARNING, "not installed", f"needed for {use}; run: make install")
 
 

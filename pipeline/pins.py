@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from core.atomic import write_text
+from core.host import installed_version
 
 HEAD = """\
 # The versions that this project is tested with (Python 3.11). `make constraints` writes this file anew.
@@ -36,13 +37,12 @@ def installed_closure(requirements: Iterable[str]) -> dict[str, str]:
         name = normalised(match.group(1)) if match else ""
         if not name or name in found:
             continue
-        try:
-            distribution = metadata.distribution(name)
-        except metadata.PackageNotFoundError:
+        version = installed_version(name)
+        if not version:
             continue
-        found[name] = distribution.version.split("+")[0]
+        found[name] = version.split("+")[0]
         # Requirements of extras are left out unless something else asks for them, and then they are found there.
-        waiting += [text for text in distribution.requires or [] if not _EXTRA_ONLY.search(text)]
+        waiting += [text for text in metadata.requires(name) or [] if not _EXTRA_ONLY.search(text)]
     return found
 
 

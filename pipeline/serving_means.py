@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from importlib import metadata
 
 from core.errors import TimbreError
+from core.host import installed_version
 from core.telemetry import switch_off_telemetry
 from pipeline.finding import NOTE, OK, WARNING, Finding, attempt
 from registry.names import PRODUCTION
@@ -35,15 +35,11 @@ def _engine() -> str:
 
 
 def _http() -> Finding:
-    found, missing = [], []
-    for name in _HTTP:
-        try:
-            found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            missing.append(name)
+    found = {name: installed_version(name) for name in _HTTP}
+    missing = [name for name, version in found.items() if not version]
     if missing:
         return Finding("HTTP server", WARNING, f"{', '.join(missing)} not installed", f"for timbre serve: {_INSTALL}")
-    return Finding("HTTP server", OK, ", ".join(found))
+    return Finding("HTTP server", OK, ", ".join(f"{name} {version}" for name, version in found.items()))
 
 
 def _encoders() -> Finding:

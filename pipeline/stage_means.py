@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from importlib import metadata
 
 from core.errors import TimbreError
+from core.host import installed_version
 from core.recipe import Recipe
 from pipeline.accelerator import Accelerator
 from pipeline.finding import WARNING, Finding, attempt
@@ -74,14 +74,6 @@ def _evaluate() -> str:
 
 
 def _need(*packages: str) -> None:
-    missing = [name for name in packages if not _installed(name)]
+    missing = [name for name in packages if not installed_version(name)]
     if missing:
         raise ImportError(", ".join(missing))
-
-
-def _installed(name: str) -> bool:
-    try:
-        metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

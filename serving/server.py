@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 
 from core.errors import TimbreError
+from core.host import installed_version
 from inference.engine import EngineSettings
 from inference.request import SpeechRequest
 from inference.sampling import Sampling
@@ -32,7 +32,7 @@ class Server:
     def __init__(self, registry: Registry, exports: Path, settings: ServeSettings, log: logging.Logger) -> None:
         self.settings = settings
         self.log = log
-        self.version = _program_version()
+        self.version = installed_version("timbre") or "unknown"
         self.metrics = Metrics(self.version, settings.commit)
         engine_settings = EngineSettings(
             profile=settings.profile,
@@ -135,10 +135,3 @@ def _read_dictionaries(languages: set[str]) -> None:
     """Those of a language are read at its first sentence, which no client should wait for."""
     for language in sorted(languages):
         phonemize(_WARM_UP[language], language)
-
-
-def _program_version() -> str:
-    try:
-        return metadata.version("timbre")
-    except metadata.PackageNotFoundError:
-        return "unknown"

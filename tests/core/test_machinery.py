@@ -9,13 +9,14 @@ import sys
 import threading
 from pathlib import Path
 
+import filelock
 import pytest
 from rich.console import Console
 
 from core.atomic import publish_directory, remove_tree, write_bytes, write_json
 from core.cancellation import Cancellation, Interrupted
 from core.errors import InfrastructureError
-from core.host import tool_versions
+from core.host import installed_version, tool_versions
 from core.locks import exclusive
 from core.logs import set_up
 from core.memory import peak_mib, restart_peak
@@ -85,6 +86,11 @@ def test_peak_memory_sees_an_allocation() -> None:
     block[::4096] = b"x" * len(block[::4096])
     assert peak_mib() - before > 50
     del block
+
+
+def test_the_version_of_what_is_not_installed_is_empty() -> None:
+    assert installed_version("filelock") == filelock.__version__
+    assert installed_version("no-such-distribution") == ""
 
 
 def test_tool_versions_import_nothing() -> None:

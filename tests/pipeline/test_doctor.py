@@ -108,10 +108,16 @@ def test_stages_say_on_what_they_train(workspace: Workspace) -> None:
 
 
 def test_a_missing_package_names_its_stage(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_means, "_installed", lambda name: name != "peft")
+    monkeypatch.setattr("pipeline.stage_means.installed_version", lambda name: "" if name == "peft" else "1.0")
     said = by_name(list(stage_means.stage_means(workspace, Recipe(), Accelerator((), "2", ""), "/shelf")))
     assert said["stage 3 finetune"].state == WARNING and "peft" in said["stage 3 finetune"].value
     assert said["stage 1 validate"].state == OK
+
+
+def test_a_missing_part_of_the_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.serving_means.installed_version", lambda name: "" if name == "uvicorn" else "1.0")
+    found = serving_means._http()
+    assert found.state == WARNING and found.value == "uvicorn not installed"
 
 
 def test_encoders_are_those_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
