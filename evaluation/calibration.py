@@ -7,7 +7,9 @@ The rule, a gate at a time:
        nearest specimen lies beyond the worst good one, measured in spreads of the good ones), and to the figures of the
        training that separate it, which are witnesses of another kind.
     2. limit = worst good value + margin spreads towards the bad side, but never further than half way to the nearest
-       specimen of a kind that went to this gate. spread = |median - worst| of the good ones, at least RESOLUTION.
+       specimen of a kind that went to this gate, or to the worst value there is (WORST_POSSIBLE): a limit beyond that
+       could not be missed, and a gate whose good ones are as bad as can be is left out.
+       spread = |median - worst| of the good ones, at least RESOLUTION.
     3. A gate blocks when it catches a spoilt adapter of the setting half; one that catches none is shown only.
 The judging half has no say in any of this.
 """
@@ -44,6 +46,12 @@ RESOLUTION: Mapping[str, float] = {
 """Differences below these mean nothing: least spread, in the metric's unit. Memorisation: a voice that is trained for
 real knows its recordings better than the short trainings of a calibration do, and may.
 """
+
+WORST_POSSIBLE: Mapping[str, float] = {
+    "pesq_nb": 1.0, "pesq_wb": 1.0, "stoi": 0.0, "estoi": 0.0, "clipped_share": 1.0, "failed_sentences": 1.0,
+    "speaker_similarity": 0.0, "bandwidth_hz": 0.0,
+}  # fmt: skip
+"""Where a metric's scale ends on its bad side; the others have no end there."""
 
 _WORST = ("level_dbfs", "peak_dbfs", "clipped_share")
 WHY: Mapping[str, str] = {
@@ -254,9 +262,12 @@ def _limits(specimens: Sequence[Specimen], margin: float) -> tuple[list[Gate], d
             given[scale.gate.name].append(kind)
     gates = []
     for scale in scales:
-        room = min((scale.gap(kind) for kind in given[scale.gate.name]), default=np.inf)
-        step = min(margin * scale.spread, room / 2)
         sign = -1.0 if metric(scale.gate.metric).direction is Direction.HIGHER else 1.0
+        room = min((scale.gap(kind) for kind in given[scale.gate.name]), default=np.inf)
+        room = min(room, sign * WORST_POSSIBLE.get(scale.gate.metric, sign * np.inf) - scale.worst)
+        if room <= 0:
+            continue
+        step = min(margin * scale.spread, room / 2)
         gates.append(replace(scale.gate, limit=_rounded(sign * (scale.worst + step), step)))
     return gates, separated
 

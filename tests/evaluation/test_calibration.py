@@ -16,6 +16,7 @@ from evaluation.calibration import (
     GOOD,
     LOADING,
     RESOLUTION,
+    WORST_POSSIBLE,
     Specimen,
     calibrate,
     candidates,
@@ -98,6 +99,22 @@ def test_rounding_never_crosses_a_good_voice() -> None:
     ])  # fmt: skip
     assert found.setting.good == (6, 6) and found.setting.poisoned == (6, 0)
     assert 0.999994 < limit_of(found.gates, "held_out_loss_tts") < 1.0
+
+
+def test_every_limit_can_be_missed() -> None:
+    """However generous the margin; and where the good ones are as bad as can be, there is no gate."""
+    found = calibrate(good_and_spoilt(), margin=1e6)
+    ends = {name for name in WORST_POSSIBLE if name in {gate.metric for gate in found.gates.gates}}
+    assert ends == set(WORST_POSSIBLE)
+    for gate in found.gates.gates:
+        if gate.metric in WORST_POSSIBLE:
+            assert gate.limit is not None
+            assert METRICS[gate.metric].better(WORST_POSSIBLE[gate.metric], gate.limit) is False, gate.name
+    hopeless = [
+        Specimen(name, kind, measured(name, held_out_loss=loss, failed_sentences=1.0))
+        for name in SPEAKERS for kind, loss in ((GOOD, 0.9), ("untrained", 1.0))
+    ]  # fmt: skip
+    assert "failed_sentences_tts" not in {gate.name for gate in calibrate(hopeless).gates.gates}
 
 
 def test_only_gates_that_catch_something_block() -> None:
