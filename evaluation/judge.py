@@ -34,6 +34,7 @@ from inference.speaker import SpeakerEncoder
 from inference.t2s_slots import NO_LORA
 from inference.voice import Voice
 from text.frontend import phonemize
+from text.lexicon import Lexicon
 
 Values = dict[str, float]
 Vectors = NDArray[np.float32]
@@ -109,20 +110,18 @@ class Judge:
                 groups.append(Group(tuple(copies), tuple(spoken)))
         for item in held_out:
             write(samples / f"real-{item.id}.wav", item.wave)
-        return self.measurements(voice.name, groups[0], groups[1], held_out, embeddings, learnt)
+        facts = self._real(held_out, embeddings, voice.lexicon)
+        return self.measurements(voice.name, groups[0], groups[1], facts, learnt)
 
     def measurements(
-        self, name: str, adapted: Group, plain: Group, held_out: Sequence[Recording], embeddings: Vectors,
-        learnt: Learnt | None = None, facts: Mapping[str, float] | None = None,
+        self, name: str, adapted: Group, plain: Group, facts: Mapping[str, float], learnt: Learnt | None = None
     ) -> Measurements:
-        """Measured groups with all that is said beside them. embeddings: as `embed` gives them. facts: about the
-        recordings, where they are known already.
-        """
+        """Measured groups with all that is said beside them. facts: about the recordings themselves."""
         found = learnt or Learnt()
         return Measurements(
             voice=name, base=self._engine.base.name, base_digest=self._engine.base.digest,
             profile=self._engine.settings.profile, texts_version=VERSION, adapted=adapted, plain=plain,
-            real=self._real(held_out, embeddings) if facts is None else facts, models=self._models(),
+            real=facts, models=self._models(),
             memorisation=found.memorisation, held_out_loss=found.held_out_loss,
         )  # fmt: skip
 
@@ -231,7 +230,8 @@ class Judge:
 
     # -- the rest --------------------------------------------------------------------------------------------------
 
-    def _real(self, held_out: Sequence[Recording], embeddings: Vectors) -> Values:
+    def _real(self, held_out: Sequence[Recording], embeddings: Vectors, lexicon: Lexicon) -> Values:
+        """The same measures of the recordings, read as the voice reads their texts."""
         real: Values = {"speaker_similarity": real_to_real(embeddings)}
         scores = []
         for item in held_out:
@@ -242,7 +242,9 @@ class Judge:
         if scores:
             real["dnsmos"] = float(np.mean(scores))
         if self._recogniser is not None:
-            counts = [self._recogniser.errors(item.wave, phonemize(item.text, item.language)) for item in held_out]
+            counts = [
+                self._recogniser.errors(item.wave, phonemize(item.text, item.language, lexicon)) for item in held_out
+            ]
             real["phone_error_rate"] = sum(c.errors for c in counts) / max(1, sum(c.length for c in counts))
         return real
 

@@ -198,7 +198,7 @@ class Measuring:
         copies = tuple(judge.judge_copy(item) for item in case.copies)
         spoken = tuple(judge.judge_speech(item, real) for item in case.spoken)
         nothing = Group((), ())
-        measured = judge.measurements(name, Group(copies, spoken), nothing, case.held_out, real, case.learnt, {})
+        measured = judge.measurements(name, Group(copies, spoken), nothing, {}, case.learnt)
         seconds = time.process_time() - began
         _keep(place, {"cpu_s": round(seconds, 2)}, measured)
         self.say(f"{name}: measured, {seconds:.0f} CPU s")

@@ -37,7 +37,7 @@ MEASUREMENTS_IN_PACKAGE = "measurements.json"
 class EvaluateStage:
     """Runs the exported graphs through the engine that will serve the voice."""
 
-    version = 3
+    version = 4
 
     def run(self, context: StageContext) -> Mapping[str, Any]:
         """Measures; decides nothing. Raises InputError when too little was held out."""

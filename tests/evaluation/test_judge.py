@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from audio.mos import Mos
 from audio.waveform import Waveform
 from core.cancellation import Cancellation, Interrupted
 from core.errors import InputError
@@ -18,9 +19,14 @@ from evaluation.measurements import Measurements, read_measurements
 from evaluation.rendition import Copied, Recording, Renderer, Spoken, sentences_for
 from inference.engine import Engine
 from inference.exported_base import read_export
+from inference.recogniser import Recogniser
 from inference.voice import Voice, load_voice
 from tests.conftest import ROOT
+from text.edit_distance import EditCounts, edit_counts
 from text.frontend import phonemize
+from text.lexicon import Lexicon, parse
+from text.phonemes import Phonemes
+from text.recognition import spoken_class_ids
 
 TEXTS = ("Fresh bread and smoked fish were laid out.", "The harbour was quiet.", "A narrow path leads to the beach.")
 
@@ -70,6 +76,27 @@ def test_everything_is_spoken_measured_and_kept(
     assert set(rated) == {1}, "the predicted opinion is asked once a sentence"
     found.write(tmp_path)
     assert isinstance(read_measurements(tmp_path), Measurements)
+
+
+class _Reader(Recogniser):
+    """Hears each recording as a lexicon reads its text."""
+
+    def __init__(self, held_out: Sequence[Recording], lexicon: Lexicon) -> None:
+        self._said = {id(item.wave): phonemize(item.text, item.language, lexicon).phones for item in held_out}
+
+    def errors(self, wave: Waveform, spoken: Phonemes | Sequence[str]) -> EditCounts:
+        phones = spoken.phones if isinstance(spoken, Phonemes) else spoken
+        return edit_counts(spoken_class_ids(phones), spoken_class_ids(self._said.get(id(wave), ())))
+
+
+def test_recordings_are_read_with_the_voices_own_lexicon(
+    engine: Engine, voice: Voice, held_out: list[Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaluation.judge.dnsmos", lambda samples: Mos(3.0, 3.0, 3.0))  # the slow one
+    lexicon = parse("harbour Z OW1 T", "lexicon.txt")
+    judge = Judge(engine, _Reader(held_out, lexicon))
+    found = judge.measure(replace(voice, lexicon=lexicon), held_out[:2], Plan((1,), 0), tmp_path, SilentProgress())
+    assert found.real["phone_error_rate"] == 0.0, "what was said as the voice reads it is no error"
 
 
 def test_the_base_alone_is_another_voice(engine: Engine, voice: Voice, held_out: list[Recording]) -> None:
