@@ -47,9 +47,13 @@ const word = (name, ...more) => {
 
 class Lane {
   // One reading: its samples, its picture, its sound.
-  constructor(article) {
+  constructor(letter) {
+    const article = find("lane").content.firstElementChild.cloneNode(true);
+    article.dataset.lane = letter.toLowerCase();
+    find("lanes").append(article);
+    this.letter = letter;
     this.article = article;
-    this.letter = article.dataset.lane.toUpperCase();
+    this.name = article.querySelector("h2");
     this.canvas = article.querySelector("canvas");
     this.select = article.querySelector("select");
     this.play = article.querySelector(".play");
@@ -219,13 +223,14 @@ class Lane {
       return box;
     }));
     this.canvas.setAttribute("aria-label", `${word("wave")}: ${rows.filter(r => r[1]).map(r => `${word(r[0])} ${r[1]}`).join(", ")}`);
-    this.article.querySelector("h2").textContent = find("compare").checked ? word("lane", this.letter) : word("one");
+    this.name.textContent = find("compare").checked ? word("lane", this.letter) : word("one");
+    this.article.setAttribute("aria-label", this.name.textContent);
     this.play.textContent = word("play");
     this.save.textContent = word("save");
   }
 }
 
-const lanes = [...document.querySelectorAll(".lane")].map(article => new Lane(article));
+const lanes = ["A", "B"].map(letter => new Lane(letter));
 const pause = ms => new Promise(done => setTimeout(done, ms));
 
 function wav(pieces, rate) {
@@ -378,9 +383,9 @@ document.addEventListener("keydown", event => {
 });
 
 showWords();
+showCompare();
 await look();
 const last = remembered("voice");
 if (voices.some(voice => voice.id === last)) { find("voice").value = last; showAbout(); showVersions(); }
 lanes.forEach(lane => lane.reset());
-showCompare();
 setInterval(look, POLL_MS);
