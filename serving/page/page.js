@@ -247,16 +247,20 @@ function wav(pieces, rate) {
 }
 
 async function call(path, options = {}) {
-  // Throws an Error with the server's own words; asks for a key where one is needed.
+  // Throws an Error with the server's own words; asks for a key where one is needed, and says so at the same moment.
   const key = find("key").value || keptKey();
   const headers = { ...options.headers, ...(key ? { authorization: `Bearer ${key}` } : {}) };
   const answer = await fetch(path, { ...options, headers });
-  if (answer.status === 401) find("key-row").hidden = false;
   if (answer.ok) return answer;
   let told = {};
   try { told = await answer.json(); } catch { /* not ours */ }
   const detail = told.error || told;
-  throw new Error([detail.message || `HTTP ${answer.status}`, detail.remedy].filter(Boolean).join(" · "));
+  const words = [detail.message || `HTTP ${answer.status}`, detail.remedy].filter(Boolean).join(" · ");
+  if (answer.status === 401) {
+    find("message").textContent = words;
+    find("key-row").hidden = false;
+  }
+  throw new Error(words);
 }
 
 function showWords() {

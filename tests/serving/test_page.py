@@ -29,6 +29,15 @@ PAINTED = """canvas => {
     return painted / (data.length / 4);
 }"""
 
+# The words of a refusal come half a second after its status.
+SLOW_REFUSALS = """
+    const json = Response.prototype.json;
+    Response.prototype.json = async function () {
+        if (!this.ok) await new Promise(done => setTimeout(done, 500));
+        return json.call(this);
+    };
+"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
@@ -60,7 +69,16 @@ def live(serve: Callable[..., Running], shelf: Shelf) -> Running:
     shelf.publish("ada", 1)
     shelf.publish("ada", 2)
     shelf.publish("bob", 3)
-    return serve(FAST)
+    server = serve(FAST)
+    wait_until(lambda: server.server.states.get("ready") == 2)
+    return server
+
+
+def visit(page: Any, live: Running) -> None:
+    """Opens the page and waits for its list of voices, which comes after the state of the server."""
+    page.goto(live.url)
+    page.wait_for_selector('#health[data-state="ok"]')
+    page.wait_for_selector("#voice option", state="attached")
 
 
 def keep(page: Any, name: str) -> None:
@@ -78,8 +96,7 @@ def spoken(page: Any, lane: str = "a") -> dict[str, str]:
 
 
 def test_choose_type_and_hear(live: Running, page: Any) -> None:
-    page.goto(live.url)
-    page.wait_for_selector('#health[data-state="ok"]')
+    visit(page, live)
     assert "2 voices" in page.inner_text("#health")
     page.select_option("#voice", "ada")
     page.fill("#text", TEXT)
@@ -104,8 +121,7 @@ def test_choose_type_and_hear(live: Running, page: Any) -> None:
 
 
 def test_two_versions_side_by_side(live: Running, page: Any) -> None:
-    page.goto(live.url)
-    page.wait_for_selector('#health[data-state="ok"]')
+    visit(page, live)
     page.select_option("#voice", "ada")
     wait_until(lambda: page.evaluate("document.querySelectorAll('.lane[data-lane=\"a\"] select option').length === 2"))
     page.fill("#text", TEXT)
@@ -121,12 +137,11 @@ def test_two_versions_side_by_side(live: Running, page: Any) -> None:
 
 def test_chinese_and_a_narrow_window(live: Running, page: Any) -> None:
     page.set_viewport_size({"width": 390, "height": 780})
-    page.goto(live.url)
-    page.wait_for_selector('#health[data-state="ok"]')
+    visit(page, live)
     page.click("#language")
     assert page.inner_text("#speak") == "朗读"
     assert page.eval_on_selector("html", "root => root.lang") == "zh"
-    assert "个声音" in page.inner_text("#health")
+    wait_until(lambda: "个声音" in page.inner_text("#health"))
     missing = page.evaluate("[...document.querySelectorAll('[data-word]')].filter(e => !e.textContent).length")
     assert missing == 0
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
@@ -137,8 +152,7 @@ def test_chinese_and_a_narrow_window(live: Running, page: Any) -> None:
 
 
 def test_by_keyboard_alone(live: Running, page: Any) -> None:
-    page.goto(live.url)
-    page.wait_for_selector('#health[data-state="ok"]')
+    visit(page, live)
     seen = []
     for _ in range(12):
         page.keyboard.press("Tab")
@@ -159,8 +173,7 @@ def test_by_keyboard_alone(live: Running, page: Any) -> None:
 
 
 def test_errors_are_shown_in_the_servers_words(live: Running, page: Any) -> None:
-    page.goto(live.url)
-    page.wait_for_selector('#health[data-state="ok"]')
+    visit(page, live)
     page.fill("#text", "?!…")
     page.click("#speak")
     wait_until(lambda: page.evaluate("document.getElementById('message').textContent.includes('spoken')"))
@@ -170,6 +183,7 @@ def test_errors_are_shown_in_the_servers_words(live: Running, page: Any) -> None
 def test_a_key_is_asked_for_and_used(serve: Callable[..., Running], shelf: Shelf, page: Any) -> None:
     shelf.publish("ada", 1)
     live = serve(dataclasses.replace(FAST, api_keys=(KEY,)))
+    page.add_init_script(SLOW_REFUSALS)
     page.goto(live.url)
     page.wait_for_selector("#key-row:not([hidden])")
     assert "API key" in page.inner_text("#message")
