@@ -312,7 +312,7 @@ function showVersions() {
       if (version.passed === false) notes.push(word("notPassed"));
       return new Option(`${version.id} · ${notes.filter(Boolean).join(" · ")}`, version.id);
     }));
-    const fallback = index === 0 ? voice?.version : versions.find(version => version.id !== voice.version)?.id;
+    const fallback = index === 0 ? voice?.version : versions.find(version => version.id !== lanes[0].select.value)?.id;
     const wanted = versions.some(version => version.id === before) ? before : fallback || versions[0]?.id;
     if (wanted) lane.select.value = wanted;
   });

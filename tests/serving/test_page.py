@@ -135,6 +135,15 @@ def test_two_versions_side_by_side(live: Running, page: Any) -> None:
     keep(page, "compare")
 
 
+def test_two_candidates_are_compared_before_one_is_released(
+    serve: Callable[..., Running], shelf: Shelf, page: Any
+) -> None:
+    versions = {shelf.publish("ada", seed, promote=False) for seed in (1, 2)}
+    visit(page, serve(FAST))
+    page.check("#compare")
+    assert {page.input_value(f'.lane[data-lane="{lane}"] select') for lane in "ab"} == versions
+
+
 def test_chinese_and_a_narrow_window(live: Running, page: Any) -> None:
     page.set_viewport_size({"width": 390, "height": 780})
     visit(page, live)
