@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from audio.resample import resample
 from audio.waveform import Waveform
 from inference.exported_base import ExportedBase
+from inference.phone_search import search
 from inference.session import open_session
 from text.edit_distance import EditCounts, edit_counts
 from text.phonemes import Phonemes
-from text.recognition import BLANK, SILENCE, spoken_class_ids
+from text.recognition import spoken_class_ids
 
 RATE_HZ = 16_000
 
@@ -30,17 +31,10 @@ class Recogniser:
         return np.asarray(self._session.run(["logits"], {"wave": samples[None]})[0][0], np.float32)
 
     def hear(self, wave: Waveform) -> list[int]:
-        """Class ids in order, without blanks and silence."""
-        return collapse(self.logits(wave))
+        """Class ids in order, without blanks and silence, as `phone_search.search` finds them."""
+        return search(self.logits(wave))
 
     def errors(self, wave: Waveform, spoken: Phonemes | Sequence[str]) -> EditCounts:
         """Edits between the phones that were to be spoken and those that were heard."""
         phones = spoken.phones if isinstance(spoken, Phonemes) else spoken
         return edit_counts(spoken_class_ids(phones), self.hear(wave))
-
-
-def collapse(logits: NDArray[np.float32]) -> list[int]:
-    """Best path of scores [T, K]: likeliest class a frame, repeats merged, blank and silence removed."""
-    best = np.argmax(logits, axis=1)
-    change = np.flatnonzero(np.diff(best, prepend=-1))
-    return [int(item) for item in best[change] if item not in (BLANK, SILENCE)]

@@ -19,7 +19,7 @@ from evaluation.metrics.phones import SentenceLimits, longest_loop, sentence_fai
 from evaluation.metrics.speaker import cosine, real_to_real
 from gptsovits.phase_refinement import refine_phase, unit
 from gptsovits.synthesizer import Synthesizer
-from inference.recogniser import collapse
+from inference.phone_search import search
 from text.edit_distance import EditCounts, edit_counts, total
 from text.frontend import phonemize
 from text.recognition import spoken_class_ids
@@ -75,7 +75,7 @@ class Hearing:
         """Phone edits between what is heard in [T] at 16 kHz and what the text says."""
         padded = np.pad(wave, (0, max(0, RATE_HZ // 2 - len(wave))))
         _, scores, _ = self.encoder(torch.from_numpy(padded.astype(np.float32))[None])
-        return edit_counts(spoken_class_ids(phonemize(text, language).phones), collapse(scores[0].float().numpy()))
+        return edit_counts(spoken_class_ids(phonemize(text, language).phones), search(scores[0].float().numpy()))
 
 
 class OtherHearing:

@@ -134,6 +134,19 @@ def recogniser(recipe_file: Path, speech: Path, work: Path) -> None:
     make_recogniser(speech, work, click.echo)
 
 
+@pretrain.command("grams")
+@paths
+@click.option("--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="Default: the package's.")
+def grams(recipe_file: Path, speech: Path, work: Path, target: Path | None) -> None:
+    """Count which phones follow which, for the recogniser's search (text/data/phone_grams.npz)."""
+    from text.phone_grams import PATH
+    from training.pretrain.grams import count_grams
+
+    path = target or PATH
+    count_grams(speech).save(path)
+    click.echo(f"{path}  {path.stat().st_size / 1e3:.0f} kB")
+
+
 @pretrain.command("all")
 @paths
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")

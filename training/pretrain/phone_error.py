@@ -2,8 +2,8 @@
 
 eval clip -> hidden -> head -> collapsed classes -> edit distance to the phones of its transcript
 
-The CTC head is the recogniser that is shipped, decoded greedily, as inference does. The frame head is reported beside
-it, decoded by a Viterbi search over its own frame scores in which every change of class costs something.
+The CTC head is the recogniser that is shipped, decoded as inference does. The frame head is reported beside it, decoded
+by a Viterbi search over its own frame scores in which every change of class costs something.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from inference.phone_search import collapse, search
 from text.edit_distance import EditCounts, edit_counts, total
 from text.frontend import phonemize
-from text.recognition import BLANK, SILENCE, spoken_class_ids
+from text.recognition import spoken_class_ids
 from training.pretrain.content_network import ContentEncoder
 from training.pretrain.corpus import SpeechFile, evaluation_files, read_audio
 
@@ -45,13 +46,6 @@ class PhoneError:
             "ctc_percent": round(100 * self.ctc.rate, 2),
             "frame_percent": round(100 * self.frame.rate, 2),
         }
-
-
-def collapse(scores: Scores) -> list[int]:
-    """Likeliest class a frame of scores [F, K], repeats merged, blank and silence removed: as inference decodes."""
-    best = np.argmax(scores, axis=1)
-    change = np.flatnonzero(np.diff(best, prepend=-1))
-    return [int(item) for item in best[change] if item not in (BLANK, SILENCE)]
 
 
 def smooth_path(log_probabilities: npt.NDArray[np.float32], change_cost: float = CHANGE_COST) -> npt.NDArray[np.int64]:
@@ -96,7 +90,7 @@ def measure_files(encoder: ContentEncoder, speech: Path, files: Sequence[SpeechF
     for file in files:
         wanted = spoken_class_ids(phonemize(file.text, file.language).phones)
         frame, ctc = heads(encoder, read_audio(speech / file.path))
-        by_ctc.append(edit_counts(wanted, collapse(ctc)))
+        by_ctc.append(edit_counts(wanted, search(ctc)))
         by_frame.append(edit_counts(wanted, heard_by_frames(frame)))
     return total(by_ctc), total(by_frame)
 

@@ -75,6 +75,7 @@ class AcousticRecipe:
     joint_minutes: float = setting(45.0, "training of prior, flow, style and generator", "min", low=0)
     guide: float = setting(0.3, "weight of the loss that shows frames their phone in the text", low=0)
     heard: float = setting(2.0, "weight of the distance in what the content encoder hears; 0: left out", low=0)
+    spoken: float = setting(1.0, "weight of the distance of the spoken mean's spectrum from the recorded one", low=0)
     copied: float = setting(0.25, "share of the generator's rows that are copies, with heard", low=0, high=1)
     wrong_codes: float = setting(0.0, "share of codes that are replaced by others of the batch", low=0, high=0.9)
     joint_parts: str = setting("real flite", "parts of the corpus that the second half reads")

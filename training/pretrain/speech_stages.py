@@ -162,7 +162,7 @@ def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.dev
     joint = JointSettings(
         max_frames=recipe.max_frames, minutes=recipe.joint_minutes, generator_from_minute=0.0, seed=recipe.seed,
         guide_weight=recipe.guide, heard_weight=recipe.heard, copied=recipe.copied,
-        wrong_codes=recipe.wrong_codes,
+        wrong_codes=recipe.wrong_codes, spoken_weight=recipe.spoken,
     )
     heard = None
     if recipe.heard > 0:

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from inference.recogniser import collapse as inference_collapse
 from tests.training.pretrain.tone_corpus import PHONES, TONES_HZ, tone_source, write_tones
 from text.recognition import CLASSES, SILENCE
 from training.pretrain.alignment import read_alignments
 from training.pretrain.content import ContentTrainer, ContentTraining, load_averaged
 from training.pretrain.content_network import ContentConfig, ContentEncoder, frames_of
-from training.pretrain.phone_error import collapse, heads, heard_by_frames, smooth_path
+from training.pretrain.phone_error import heads, heard_by_frames, smooth_path
 
 TINY = ContentConfig(
     hidden=32, layers=1, heads=2, feed_forward=48, bands=24, conv_channels=(72, 28, 72, 32), position_kernel=8,
@@ -128,12 +127,6 @@ def test_learning_rate_rises_stays_and_falls_to_zero() -> None:
     assert config.rate(30) == 1.0
     assert 0 < config.rate(80) < 0.6
     assert config.rate(100) == pytest.approx(0.0)
-
-
-def test_collapse_is_the_one_of_inference() -> None:
-    scores = np.random.default_rng(0).standard_normal((200, len(CLASSES))).astype(np.float32)
-    scores[:, :3] += 2.0
-    assert collapse(scores) == inference_collapse(scores) != []
 
 
 def test_smooth_path_against_all_paths() -> None:
