@@ -24,6 +24,8 @@ WIDTH = 12
 """Prefixes that are kept a frame."""
 _FAINTEST = -6.0
 """Log probability below which a class is not tried at a frame."""
+_MOST = 8
+"""Classes that are tried at a frame at most: a recogniser that knows nothing shall not take for ever."""
 
 
 def collapse(scores: NDArray[np.float32]) -> list[int]:
@@ -46,12 +48,13 @@ def search(
     known = phone_grams() if grams is None else grams
     log_chances = _log_softmax(np.asarray(scores, np.float64))
     apart = np.logaddexp(log_chances[:, BLANK], log_chances[:, SILENCE])
-    heard = log_chances > _FAINTEST
-    heard[:, [BLANK, SILENCE]] = False
+    phones = log_chances.copy()
+    phones[:, [BLANK, SILENCE]] = -np.inf
+    likeliest = np.sort(np.argpartition(phones, -_MOST, axis=1)[:, -_MOST:], axis=1)
     # prefix -> log probabilities of the paths that end apart from its last phone, and in it
     beam: dict[Prefix, tuple[float, float]] = {(): (0.0, -np.inf)}
     for frame, chances in enumerate(log_chances):
-        tried = np.flatnonzero(heard[frame])
+        tried = likeliest[frame][phones[frame, likeliest[frame]] > _FAINTEST]
         own = chances[tried].tolist()
         found: dict[Prefix, tuple[float, float]] = {}
         for prefix, (ended, within) in beam.items():

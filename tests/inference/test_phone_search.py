@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inference.phone_search import collapse, search
+from inference import phone_search
+from inference.phone_search import WIDTH, collapse, search
 from text.phone_grams import PhoneGrams
 from text.recognition import BLANK, CLASSES, SILENCE
 
@@ -75,6 +76,15 @@ def test_a_phone_said_twice_stays_twice(between: int) -> None:
     assert search(scores, weight=0.0, bonus=0.0) == [N, N]
     run = scores_of([{N: 0.98, BLANK: 0.02}] * 3)
     assert search(run, weight=0.0, bonus=0.0) == [N]
+
+
+def test_scores_that_tell_nothing_end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One candidate a class and prefix would be ten times the work."""
+    put, done = phone_search._put, []
+    monkeypatch.setattr(phone_search, "_put", lambda *arguments: done.append(put(*arguments)))
+    flat = np.random.default_rng(0).normal(0, 0.01, (100, K)).astype(np.float32)
+    search(flat)
+    assert 100 * WIDTH < len(done) <= 100 * WIDTH * 9
 
 
 def test_nothing_is_heard_in_nothing() -> None:
