@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,21 @@ from filelock import FileLock
 from core.digests import digest_file, digest_value
 
 ROOT = Path(__file__).parents[1]
+# What a CI engine says about its own job, and what somebody set for the command: neither is about these tests.
+FOREIGN = re.compile(
+    r"CI_|GITLAB|GITHUB_|JENKINS|BUILD_|CHANGE_|BRANCH_|GIT_(?!CONFIG|SSL)|TIMBRE_(?!BASES|SHARED|SCREENSHOTS)"
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_environment() -> Iterator[None]:
+    """Tests decide what the environment says, and reach their own servers past any proxy."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in filter(FOREIGN.match, list(os.environ)):
+            patched.delenv(name)
+        for name in ("no_proxy", "NO_PROXY"):
+            patched.setenv(name, "127.0.0.1,localhost", prepend=",")
+        yield
 
 
 @pytest.fixture(scope="session")
