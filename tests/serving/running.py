@@ -21,7 +21,8 @@ from serving.app import create_app
 from serving.server import Server
 from serving.settings import ServeSettings
 
-FAST = ServeSettings(poll_s=0.1, retry_s=0.3, workers=4, queue=16)
+# Looks often and gives up late: a test that means a time limit sets it itself.
+FAST = ServeSettings(poll_s=0.1, retry_s=0.3, workers=4, queue=16, queue_timeout_s=300, body_timeout_s=60)
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Running:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def connect(self, timeout_s: float = 60) -> HTTPConnection:
+    def connect(self, timeout_s: float = 300) -> HTTPConnection:
         return HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
 
     def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Reply:
@@ -98,7 +99,7 @@ def running(registry: Registry, exports: Path, settings: ServeSettings = FAST) -
     thread = threading.Thread(target=http.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
-        assert server.ready.wait(60)
+        assert server.ready.wait(120)
         wait_until(lambda: http.started)
         yield Running(server, listening.getsockname()[1], lines)
     finally:
@@ -107,7 +108,7 @@ def running(registry: Registry, exports: Path, settings: ServeSettings = FAST) -
         listening.close()
 
 
-def wait_until(holds: Callable[[], bool], timeout_s: float = 20.0) -> None:
+def wait_until(holds: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Returns as soon as it holds; fails after timeout_s."""
     deadline = time.monotonic() + timeout_s
     while not holds():

@@ -37,12 +37,12 @@ def test_a_voice_published_while_serving_speaks_within_seconds(serve: Callable[.
     assert live.say("ada").status == 404
     assert live.call("GET", "/readyz").status == 200
     first = shelf.publish("ada", 1)
-    wait_until(lambda: speaks(live, "ada") == f"ada@{first}", 5)
+    wait_until(lambda: speaks(live, "ada") == f"ada@{first}")
     second = shelf.publish("ada", 2)
-    wait_until(lambda: speaks(live, "ada") == f"ada@{second}", 5)
+    wait_until(lambda: speaks(live, "ada") == f"ada@{second}")
     assert speaks(live, f"ada@{first}") == f"ada@{first}"
     shelf.registry.rollback("ada", actor=ACTOR)
-    wait_until(lambda: speaks(live, "ada") == f"ada@{first}", 5)
+    wait_until(lambda: speaks(live, "ada") == f"ada@{first}")
 
 
 def test_requests_in_flight_finish_with_the_version_they_began_with(
@@ -61,9 +61,10 @@ def test_requests_in_flight_finish_with_the_version_they_began_with(
     asking = [threading.Thread(target=keep_asking) for _ in range(2)]
     long: list[Reply] = []
     speaking = threading.Thread(target=lambda: long.append(live.say("ada", LONG)))
-    for thread in (speaking, *asking):
-        thread.start()
+    speaking.start()
     wait_until(lambda: len(live.server.workers._busy) > 0)
+    for thread in asking:
+        thread.start()
     new = shelf.publish("ada", 2)
     wait_until(lambda: speaks(live, "ada") == f"ada@{new}")
     stop.set()
@@ -144,7 +145,7 @@ def test_a_first_version_that_is_damaged_answers_503_until_it_is_mended(
     assert closed.call("GET", "/readyz").json["problems"] == ["send a key to read them"]
     assert bad in closed.call("GET", "/readyz", headers={"x-api-key": key}).json["problems"][0]
     shelf.damage("ada", bad, "prompt.safetensors")
-    wait_until(lambda: speaks(live, "ada") == f"ada@{bad}", 10)
+    wait_until(lambda: speaks(live, "ada") == f"ada@{bad}")
 
 
 def test_retired_and_revoked_voices_answer_410_while_serving(serve: Callable[..., Running], shelf: Shelf) -> None:
@@ -244,9 +245,9 @@ def test_clients_that_leave_free_their_slots(serve: Callable[..., Running], shel
                 client.recv(read)
             # Reset instead of a polite end, as a client that crashed.
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        wait_until(lambda: not live.server.workers._busy, 10)
-        wait_until(lambda: all(engine.scheduler.depth == (0, 0) for engine in live.server.engines.open), 10)
-    assert live.metric("voice_tts_in_flight") == 0
+        wait_until(lambda: not live.server.workers._busy)
+        wait_until(lambda: all(engine.scheduler.depth == (0, 0) for engine in live.server.engines.open))
+    wait_until(lambda: live.metric("voice_tts_in_flight") == 0)
     assert live.say("ada", "hi").status == 200
     assert not any(record.exc_info for record in live.lines)
 
@@ -264,7 +265,7 @@ def test_a_client_that_stops_reading_is_dropped(serve: Callable[..., Running], s
             b"POST /tts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
             + body
         )
-        wait_until(lambda: live.metric('voice_tts_cancelled_total{reason="stalled"}') == 1, 60)
+        wait_until(lambda: live.metric('voice_tts_cancelled_total{reason="stalled"}') == 1, 240)
         wait_until(lambda: live.metric("voice_tts_in_flight") == 0)
     assert live.say("ada", "hi").status == 200
 
@@ -281,7 +282,7 @@ def test_closing_ends_waiting_requests(serve: Callable[..., Running], shelf: She
     live.server.workers.close()
     for thread in threads:
         thread.join()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert {answer.status for answer in answers} == {503}
     assert live.say("ada", "hi").status == 503
 

@@ -43,7 +43,7 @@ SLOW_REFUSALS = """
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as started:
         options = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--disable-gpu"]
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=options)
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=options, timeout=120_000)
         yield chromium
         chromium.close()
 
@@ -58,7 +58,7 @@ def page(browser: Any) -> Iterator[Any]:
     page.on("request", lambda request: None if "127.0.0.1" in request.url or request.url.startswith("blob:")
             else wrong.append(request.url))  # fmt: skip
     page.on("console", lambda line: wrong.append(line.text) if "Content Security" in line.text else None)
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(120_000)
     yield page
     context.close()
     assert wrong == []

@@ -240,10 +240,14 @@ def test_who_waits_too_long_is_told_503(serve: Callable[..., Running], shelf: Sh
 
 def test_a_body_that_never_ends_is_given_up(serve: Callable[..., Running]) -> None:
     live = serve(dataclasses.replace(FAST, body_timeout_s=0.3))
-    with socket.create_connection(("127.0.0.1", live.port), timeout=10) as slow:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as slow:
         slow.sendall(b"POST /tts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{")
         assert b" 408 " in slow.recv(4096)
-    with socket.create_connection(("127.0.0.1", live.port), timeout=10) as lying:
+
+
+def test_a_body_that_grows_is_refused_before_its_end(serve: Callable[..., Running]) -> None:
+    live = serve()
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as lying:
         lying.sendall(b"POST /tts HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(80):
             lying.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")

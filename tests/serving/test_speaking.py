@@ -12,7 +12,7 @@ import numpy as np
 import openai
 import pytest
 
-from tests.serving.running import Running
+from tests.serving.running import Running, wait_until
 from tests.serving.shelf_of_voices import Shelf
 
 MEDIA = {
@@ -167,7 +167,12 @@ def test_health_and_metrics(live: Running) -> None:
 
 
 def test_logs_tell_requests_and_never_their_text(live: Running) -> None:
+    def requests() -> list[dict[str, object]]:
+        return [vars(record) for record in live.lines if record.getMessage() == "request"]
+
+    before = len(requests())
     live.say("ada", "A most secret sentence.")
-    found = [vars(record) for record in live.lines if record.getMessage() == "request"]
+    wait_until(lambda: len(requests()) > before)
+    found = requests()
     assert {"route", "voice", "status", "seconds", "request_id"} <= set(found[-1])
     assert not any("secret sentence" in str(vars(record)) for record in live.lines)
