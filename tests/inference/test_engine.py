@@ -113,7 +113,7 @@ def test_closing_a_stream_frees_its_slots(engine: Engine, make_voice: Callable[.
     next(stream)
     stream.close()
     assert engine.speak(request("Short."), voice).sentences
-    for _ in range(100):
+    for _ in range(1200):
         if engine.scheduler.depth == (0, 0):
             break
         threading.Event().wait(0.05)
@@ -380,9 +380,12 @@ def test_merged_weights_outlive_their_arrays(engine: Engine) -> None:
 
 def test_sentences_stay_within_full_scale() -> None:
     loud = np.array([0.5, -2.0, 1.0], np.float32)
-    np.testing.assert_allclose(_within_full_scale(loud), loud * 0.99 / 2.0, rtol=1e-6)
+    turned_down, gain = _within_full_scale(loud)
+    np.testing.assert_allclose(turned_down, loud * 0.99 / 2.0, rtol=1e-6)
+    assert gain == 0.99 / 2.0
     quiet = np.array([0.5, -0.9], np.float32)
-    assert _within_full_scale(quiet) is quiet
+    same, gain = _within_full_scale(quiet)
+    assert same is quiet and gain == 1.0
 
 
 @pytest.mark.parametrize("how", ["speak", "stream"])
@@ -394,7 +397,7 @@ def test_a_cancelled_request_stops_and_frees_its_slots(
     cancel.cancel("the client went away")
     with pytest.raises(CancelledError, match="went away"):
         list(getattr(engine, how)(request(TEXT * 20), voice, cancel=cancel))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while engine.scheduler.depth != (0, 0) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert engine.scheduler.depth == (0, 0)

@@ -106,8 +106,9 @@ def serve(stub: HubStub) -> Iterator[HubStub]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if with_body:
-                self.wfile.write(body[:cut])
+                # Counted first: who has read it all may ask at once.
                 stub.sent_bytes += len(body[:cut])
+                self.wfile.write(body[:cut])
             if cut is not None:
                 stub.status = 403
                 self.wfile.flush()

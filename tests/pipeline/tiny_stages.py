@@ -85,7 +85,7 @@ def _hook(context: StageContext, stage: str) -> None:
         context.cancel.check()
     if wanted == "hang":
         (context.root / "hanging").write_text(str(os.getpid()), encoding="utf-8")
-        time.sleep(60)
+        time.sleep(600)
 
 
 class Copy:

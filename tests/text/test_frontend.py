@@ -123,7 +123,7 @@ def test_import_is_light_and_torch_free() -> None:
         "text.frontend.phonemize('Zyxgroth reads 重庆 GitHub.', 'zh')\n"
         "assert 'nltk' not in sys.modules and 'g2p_en' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_examples_of_the_documentation_are_true() -> None:

@@ -166,7 +166,7 @@ def test_killed_and_started_again_ends_in_the_same_bits(
     child = subprocess.Popen(arguments, cwd=Path(__file__).parents[3])
     checkpoint = tmp_path / "kept" / f"{network}.ckpt"
     try:
-        until = time.monotonic() + 240
+        until = time.monotonic() + 400
         while not checkpoint.is_file() and child.poll() is None and time.monotonic() < until:
             time.sleep(0.005)
         assert checkpoint.is_file(), "no checkpoint appeared"
