@@ -61,7 +61,7 @@ WHY: Mapping[str, str] = {
     "estoi": "as STOI, with the changes between bands",
     "dnsmos": "it is predicted to sound clean",
     "level_dbfs": "every sentence is heard",
-    "peak_dbfs": "nothing exceeds full scale",
+    "peak_dbfs": "streams cut what exceeds full scale",
     "clipped_share": "nothing has flat tops",
     "bandwidth_hz": "it does not sound like a telephone",
     "phone_error_rate": "it says what the text says",

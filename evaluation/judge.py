@@ -6,6 +6,7 @@ renditions of sentences           -> phone error rate, failures, similarity, DNS
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -163,6 +164,8 @@ class Judge:
         if wave is None:
             return Sample(*about, "", {"failed_sentences": 1.0}, {"speech": spoken.refusal}, (spoken.refusal,))
         values, missing = self._sound(wave, mos=mos)
+        if "peak_dbfs" in values:
+            values["peak_dbfs"] -= 20 * math.log10(spoken.gain)  # as the voice speaks: a stream cannot be turned down
         detail = {"seconds": wave.duration_s}
         failures = [*spoken.failures, *self._pace(spoken, wave)]
         measures: dict[str, Callable[[], float]] = {

@@ -57,7 +57,7 @@ class Copied:
 class Spoken:
     """A sentence from its text. wave: None when it could not be spoken, `refusal` then says why. failures: what the
     engine found. expected_s: what its phones take at the voice's own pace. phones: what was to be said, with the
-    voice's own readings.
+    voice's own readings. gain: what the engine had to turn it down by (1: nothing).
     """
 
     sentence: Sentence
@@ -67,6 +67,7 @@ class Spoken:
     expected_s: float
     phones: tuple[str, ...]
     refusal: str = ""
+    gain: float = 1.0
 
 
 class Renderer:
@@ -94,7 +95,8 @@ class Renderer:
         except TimbreError as error:
             return Spoken(sentence, seed, None, (), expected_s, phones, f"not spoken: {error.message}")
         failures = tuple(reason for spoken in speech.sentences for reason in spoken.failures)
-        return Spoken(sentence, seed, speech.wave, failures, expected_s, phones)
+        gain = min((spoken.gain for spoken in speech.sentences), default=1.0)
+        return Spoken(sentence, seed, speech.wave, failures, expected_s, phones, gain=gain)
 
 
 def sentences_for(held_out: Sequence[Recording], fixed: int) -> list[Sentence]:

@@ -60,6 +60,7 @@ class _Attempt:
     wave: NDArray[np.float32]
     failures: tuple[str, ...]
     error_rate: float | None
+    gain: float
 
     @property
     def badness(self) -> tuple[int, float]:
@@ -168,7 +169,8 @@ class Engine:
         seconds = len(kept.wave) / self.base.rate_hz
         ids, codes = tuple(item.ids.tolist()), tuple(kept.codes.tolist())
         spoken = SpokenSentence(
-            item.text, ids, codes, seconds, attempts, kept.failures, first.failures, kept.error_rate
+            item.text, ids, codes, seconds, attempts, kept.failures, first.failures, kept.error_rate,
+            kept.gain,
         )
         return spoken, kept.wave
 
@@ -178,7 +180,7 @@ class Engine:
         codes = np.array(list(_codes(job, cancel)), np.int64)
         ending = job.ending
         assert ending is not None, "codes() ends with an ending or raises"
-        wave = _within_full_scale(self._utterance(item, request, voice).wave(codes))
+        wave, gain = _within_full_scale(self._utterance(item, request, voice).wave(codes))
         spoken_s = len(codes) / self.base.codes_hz
         rate = None
         if request.check and self.recogniser is not None:
@@ -192,7 +194,7 @@ class Engine:
             reached_limit=not ending.by_token and not ending.looped,
             limits=self.settings.limits,
         )
-        return _Attempt(codes, wave, failures, rate)
+        return _Attempt(codes, wave, failures, rate, gain)
 
     def _stream_sentence(
         self, item: Planned, job: Job, request: SpeechRequest, voice: Voice, cancel: Cancellation | None
@@ -228,10 +230,13 @@ def _codes(job: Job, cancel: Cancellation | None) -> Iterator[int]:
         yield code
 
 
-def _within_full_scale(wave: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A sentence louder than full scale is turned down as a whole; every other one is left alone."""
+def _within_full_scale(wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    """A sentence louder than full scale is turned down as a whole, by the gain that is returned with it; every other
+    one is left alone (gain 1).
+    """
     peak = float(np.max(np.abs(wave), initial=0.0))
-    return wave if peak <= _PEAK else np.asarray(wave * (_PEAK / peak), np.float32)
+    gain = 1.0 if peak <= _PEAK else _PEAK / peak
+    return (wave, 1.0) if gain == 1.0 else (np.asarray(wave * np.float32(gain), np.float32), gain)
 
 
 def _rms_dbfs(wave: NDArray[np.float32]) -> float:

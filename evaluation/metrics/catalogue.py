@@ -173,7 +173,8 @@ METRICS: dict[str, Metric] = {
             _DOWN,
             (Protocol.COPY, Protocol.TTS),
             "largest absolute sample",
-            "Inter-sample peaks can be higher.",
+            "Inter-sample peaks can be higher. Of speech: before the engine turns a loud sentence down, as it does in "
+            "whole answers; a stream is cut at full scale instead.",
         ),
         _metric(
             "clipped_share",

@@ -132,6 +132,19 @@ def test_what_is_cut_off_or_refused_has_failed(judge: Judge, held_out: list[Reco
     assert refused.values == {"failed_sentences": 1.0} and "no room" in refused.unmeasurable["speech"]
 
 
+def test_the_peak_is_that_of_the_voice_not_of_what_was_turned_down(
+    judge: Judge, engine: Engine, voice: Voice, held_out: list[Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine turns loud sentences down, so that what it hands out never exceeds full scale; streams it cannot."""
+    real, sentence = judge.embed(held_out), sentences_for(held_out, 0)[0]
+    before = judge.judge_speech(Renderer(engine).speak(sentence, 1, voice), real, mos=False).values["peak_dbfs"]
+    monkeypatch.setattr("inference.engine._PEAK", 10 ** (before / 20) / 4)
+    spoken = Renderer(engine).speak(sentence, 1, voice)
+    assert spoken.wave is not None and spoken.gain == pytest.approx(0.25, rel=1e-3)
+    assert 20 * np.log10(np.abs(spoken.wave.samples).max()) == pytest.approx(before - 12.04, abs=0.01)
+    assert judge.judge_speech(spoken, real, mos=False).values["peak_dbfs"] == pytest.approx(before, abs=0.01)
+
+
 def test_a_perfect_copy_and_a_silent_one(judge: Judge, held_out: list[Recording]) -> None:
     item = held_out[0]
     perfect = judge.judge_copy(Copied(item, item.wave, item.wave))
