@@ -80,6 +80,7 @@ class _TtsFields(BaseModel):
     sample_rate: Rate | None = None
     ref_audio_path: str | None = Field(None, description="A voice's name; file paths are refused.")
     audio_file: str | None = Field(None, description="A voice's name; file paths are refused.")
+    aux_ref_audio_paths: list[str] | None = Field(None, description="File paths; refused unless empty.")
 
 
 class TtsBody(_TtsFields):

@@ -20,6 +20,7 @@ from serving.server import Server
 
 _OPENAI_PCM_HZ = 24_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}(@[A-Za-z0-9_-]{1,40})?")
+_REFERENCES = ("spk", "voice", "ref_audio_path", "audio_file")
 _LANGUAGES = {"all_zh": "zh", "all_ja": "ja", "all_ko": "ko", "all_yue": "yue", "auto_yue": "auto"}
 _RAW = {"raw": "pcm"}
 
@@ -80,7 +81,7 @@ def speaking_routes(server: Server) -> APIRouter:
 
 
 async def _tts(server: Server, body: TtsBody | TtsQuery, request: Request) -> Response:
-    reference = body.spk or body.voice or _voice_of_path(body)
+    reference, beside = _references(body)
     language = _LANGUAGES.get(body.text_lang.lower(), body.text_lang.lower())
     spoken = _speech(
         server, body.text, language=language, speed=body.speed_factor, sampling=_sampling(body),
@@ -88,24 +89,33 @@ async def _tts(server: Server, body: TtsBody | TtsQuery, request: Request) -> Re
     )  # fmt: skip
     media = _RAW.get(body.media_type, body.media_type)
     whole = body.streaming_mode in (False, 0)
-    ignored = ignored_fields(body)
+    ignored = ignored_fields(body, *beside)
     return await _answer(
         server, request, reference, spoken, media, body.sample_rate, whole=whole, sse=False, ignored=ignored
     )
 
 
-def _voice_of_path(body: TtsBody | TtsQuery) -> str:
-    """A voice's name where api_v2 has a path. Raises ApiError 403 for anything that could be a path."""
+def _references(body: TtsBody | TtsQuery) -> tuple[str, list[str]]:
+    """The voice that a request names ("" for none), and the fields that name one beside it, which have no effect.
+
+    api_v2 has paths where a voice's name may stand. Raises ApiError 403 for anything that could be a path, whatever
+    other field names the voice.
+    """
     for field in ("ref_audio_path", "audio_file"):
         value = getattr(body, field)
         if value and not _NAME.fullmatch(value):
-            raise ApiError(
-                403, f"{field}: file paths are refused, a request cannot make the server read files",
-                "give a voice's name instead; new voices come through Git", code="path_refused", param=field,
-            )  # fmt: skip
-        if value:
-            return str(value)
-    return ""
+            raise _path_refused(field)
+    if any(body.aux_ref_audio_paths or ()):
+        raise _path_refused("aux_ref_audio_paths")
+    given = [field for field in _REFERENCES if getattr(body, field)]
+    return (str(getattr(body, given[0])) if given else ""), given[1:]
+
+
+def _path_refused(field: str) -> ApiError:
+    return ApiError(
+        403, f"{field}: file paths are refused, a request cannot make the server read files",
+        "give a voice's name instead; new voices come through Git", code="path_refused", param=field,
+    )  # fmt: skip
 
 
 def _sampling(body: SpeechBody | TtsBody | TtsQuery) -> Sampling:
