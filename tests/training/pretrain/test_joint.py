@@ -124,10 +124,11 @@ def test_prior_and_generator_learn_and_the_posterior_does_not_move(corpus: Corpu
 def test_the_stage_trains_and_resumes(corpus: Corpus, tmp_path: Path) -> None:
     settings = JointSettings(max_frames=200, minutes=0.02, generator_from_minute=0.0, segment_frames=16)
     path = train_joint(started(corpus), sampler_of(corpus, 200), tmp_path, settings, CPU)
-    first = torch.load(path, weights_only=True)["clock"]["step"]
-    longer = dataclasses.replace(settings, minutes=0.04)
+    first = torch.load(path, weights_only=True)["clock"]
+    # One step may take longer than was asked for.
+    longer = dataclasses.replace(settings, minutes=first["minutes"] + 0.02)
     train_joint(started(corpus), sampler_of(corpus, 200), tmp_path, longer, CPU)
-    assert torch.load(path, weights_only=True)["clock"]["step"] > first > 0
+    assert torch.load(path, weights_only=True)["clock"]["step"] > first["step"] > 0
 
 
 def test_a_model_of_classes_goes_on_with_codes(corpus: Corpus) -> None:
