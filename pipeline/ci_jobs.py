@@ -91,6 +91,7 @@ def as_plain(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:
         "publishes": plan.push.publishes,
         "why_not": plan.push.why_not,
         "note": plan.note,
+        "code": plan.code,
         "stages": list(COLUMNS),
         "voices": [
             {

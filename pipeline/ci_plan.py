@@ -1,4 +1,5 @@
-"""What CI has to do for a push: for each voice that it concerns all stages, only a promotion, or a retirement.
+"""What CI has to do for a push: for each voice that it concerns all stages, only a promotion, or a retirement; and
+whether lint and tests run.
 
 changed folders, registry -> Plan
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 from core.errors import ConfigurationError, InputError, TimbreError
 from core.recipe import Recipe
 from pipeline.changes import Change, Kind, changed_voices
+from pipeline.ci_code import changes_code
 from pipeline.ci_push import Push
 from pipeline.git import ZERO, Repository
 from pipeline.package import source_digest
@@ -47,12 +49,15 @@ class PlannedVoice:
 
 @dataclass(frozen=True)
 class Plan:
-    """All voices of a push, by name. retrain: known versions are no reason to do nothing. note: for the log."""
+    """All voices of a push, by name. retrain: known versions are no reason to do nothing. note: for the log. code:
+    whether the push changes code, which lint and tests are for.
+    """
 
     push: Push
     voices: tuple[PlannedVoice, ...]
     retrain: bool = False
     note: str = ""
+    code: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ class Planner:
         """every: all voices that are here, not only those that the push changed. Raises InputError for a commit that
         this clone does not have, and what the registry raises when it cannot be read.
         """
-        found = changed_voices(Repository(self.root), ZERO if every else push.older, push.newer)
+        repository = Repository(self.root)
+        found = changed_voices(repository, ZERO if every else push.older, push.newer)
         planned: list[PlannedVoice] = []
         for change in found.changes:
             if change.kind is Kind.DELETED:
@@ -76,7 +82,8 @@ class Planner:
             planned.append(self._kept(change, push, retrain))
             if change.kind is Kind.RENAMED and change.was:
                 planned += self._retired(change.was, push, f"voices/{change.was} is voices/{change.voice} now")
-        return Plan(push, tuple(sorted(planned, key=lambda item: item.voice)), retrain, found.note)
+        code = changes_code(repository.changed_paths(push.older, push.newer))
+        return Plan(push, tuple(sorted(planned, key=lambda item: item.voice)), retrain, found.note, code)
 
     def _kept(self, change: Change, push: Push, retrain: bool) -> PlannedVoice:
         name, why = change.voice, str(change.kind)

@@ -88,6 +88,16 @@ class Repository:
         with_yaml = {path.split("/")[1] for path in marked if path.count("/") == 2 and path.endswith("/voice.yaml")}
         return {name: tree for name, tree in trees.items() if name in with_yaml}
 
+    def changed_paths(self, older: str, newer: str) -> list[str]:
+        """Files that differ between two commits, a renamed one under both names; all of `newer` when this clone does
+        not have `older`.
+        """
+        if self.resolve(older) is None:
+            listed = self._checked("ls-tree", "-r", "-z", "--name-only", newer)
+        else:
+            listed = self._checked("diff", "--no-renames", "--name-only", "-z", older, newer, "--")
+        return [path for path in listed.split("\0") if path]
+
     def had_tree(self, name: str, tree: str, before: str) -> bool:
         """Whether voices/<name> had this tree in `before` or one of its ancestors (in this clone)."""
         found = self._run("log", "--format=%H", "-n", "500", before, "--", f"voices/{name}")

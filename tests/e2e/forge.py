@@ -23,7 +23,7 @@ from tests.e2e import gitlab_tool
 from tests.e2e.gitlab_tool import ROOT, Pipeline
 
 ZERO = "0" * 40
-_MAKEFILE = """lint:
+MAKEFILE = """lint:
 	@echo linted
 test:
 	@mkdir -p .timbre && echo '<testsuites/>' > .timbre/tests.xml && echo tested
@@ -148,7 +148,7 @@ def new_forge(root: Path, base: Path, seed: Path | None, recipe: Path = ROOT / "
     shutil.copyfile(recipe, forge.desk / "recipes" / "default.yaml")
     shutil.copyfile(ROOT / ".gitlab-ci.yml", forge.desk / ".gitlab-ci.yml")
     shutil.copytree(ROOT / "ci", forge.desk / "ci")
-    (forge.desk / "Makefile").write_text(_MAKEFILE, encoding="utf-8")
+    (forge.desk / "Makefile").write_text(MAKEFILE, encoding="utf-8")
     (forge.desk / ".gitignore").write_text(_IGNORED, encoding="utf-8")
     forge.commit("The house without a voice")
     # The first push of a repository is not what these tests are about.

@@ -1,6 +1,7 @@
 // A harness of ours, not Jenkins: runs a declarative Jenkinsfile under plain Groovy, closely enough to see which stages
 // it runs, where, in which order, with which locks, and what it keeps. Unlike Jenkins it has no CPS, no sandbox, no
-// restart, and no plugin: steps of plugins are what their documentation says.
+// restart, and no plugin: steps of plugins are what their documentation says. There is no `changeset`: before a checkout
+// Jenkins answers it with false, and no build here has a change log.
 //
 // groovy jenkins_harness.groovy JENKINSFILE REPOSITORY FOLDER TRACE [NAME=VALUE parameters]
 // Every `node` block gets a fresh folder, as if no two were on one machine. Exit code 1 when the build failed.
@@ -8,7 +9,6 @@
 import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
 import java.nio.file.FileSystems
-import java.nio.file.Paths
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.locks.ReentrantLock
 import org.codehaus.groovy.control.CompilerConfiguration
@@ -120,24 +120,7 @@ abstract class Harness extends Script {
 
     def when(Closure body) { skipped.set(!body()) }
     def expression(Closure body) { body() }
-    def anyOf(Closure body) {
-        def found = []
-        def outer = this
-        body.delegate = new Object() {
-            def changeset(String glob) { found << outer.changed(glob) }
-        }
-        body.resolveStrategy = Closure.DELEGATE_FIRST
-        body()
-        return found.any()
-    }
-    def changeset(String glob) { changed(glob) }
-
-    boolean changed(String glob) {
-        String before = System.getenv('GIT_PREVIOUS_SUCCESSFUL_COMMIT') ?: '4b825dc642cb6eb9a060e54bf8d69288fbee4904'
-        def files = World.run(['git', '-C', World.repository, 'diff', '--name-only', before, 'main'], World.folder, false)[1].readLines()
-        def globs = [glob, glob.startsWith('**/') ? glob.substring(3) : glob]
-        return files.any { file -> globs.any { FileSystems.default.getPathMatcher("glob:${it}").matches(Paths.get(file)) } }
-    }
+    def beforeAgent(boolean first) { null }
 
     def steps(Closure body) {
         if (skipped.get()) { return }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 from pathlib import Path
@@ -16,7 +17,7 @@ from pipeline.ci_plan import Action, Plan, PlannedVoice
 from pipeline.ci_push import Push
 from pipeline.stages import STAGES
 from tests.e2e import jenkins_tool
-from tests.e2e.forge import Forge, git_environment
+from tests.e2e.forge import MAKEFILE, Forge, git_environment
 from tests.e2e.gitlab_tool import ROOT
 from tests.e2e.jenkins_tool import Build
 from tests.e2e.listener import ask_once
@@ -64,7 +65,8 @@ def build(plan: Plan, folder: Path, codes: dict[str, list[int]] | None = None, *
     for name, values in (codes or {}).items():
         (fake / name).write_text("".join(f"{value}\n" for value in values), encoding="utf-8")
     repository.mkdir()
-    for arguments in (("init", "-q", "-b", "main"), ("commit", "-q", "--allow-empty", "-m", "one")):
+    (repository / "Makefile").write_text(MAKEFILE, encoding="utf-8")
+    for arguments in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-q", "-m", "one")):
         command = ["git", "-C", str(repository), "-c", "user.name=Bob", "-c", "user.email=b@example.org", *arguments]
         subprocess.run(command, check=True, env=git_environment())
     before = subprocess.run(
@@ -79,8 +81,13 @@ def build(plan: Plan, folder: Path, codes: dict[str, list[int]] | None = None, *
 def test_both_files_run_the_same_jobs(plan: Plan, tmp_path: Path) -> None:
     document = yaml.safe_load(child_pipeline(jobs_of(plan), GitlabSettings()))
     gitlab = {name: job for name, job in document.items() if isinstance(job, dict) and "script" in job}
-    found = build(plan, tmp_path, HARNESS_APPROVER="Clara")
+    found = build(dataclasses.replace(plan, code=True), tmp_path, HARNESS_APPROVER="Clara")
     assert found.exit_code == 0, found.log
+    *_, code = yaml.safe_load_all((ROOT / "ci" / "gitlab" / "code.yml").read_text(encoding="utf-8"))
+    checked = [event["command"] for event in found.of("check", "sh")]
+    assert checked == code["lint"]["script"] + code["tests"]["script"]
+    (suite,) = found.of("check", "junit")
+    assert suite["found"] and suite["path"] == code["tests"]["artifacts"]["reports"]["junit"]
     jenkins = [name for name in found.stages() if name not in ("check", "plan", "voices")]
     assert sorted(jenkins) == sorted(gitlab)
     for voice in ("ada", "ben", "eve"):
@@ -100,6 +107,17 @@ def test_both_files_run_the_same_jobs(plan: Plan, tmp_path: Path) -> None:
         assert junit == ([job["artifacts"]["reports"]["junit"]] if name == "evaluate ada" else [])
         assert bool(found.of(name, "input")) == (job.get("when") == "manual")
     assert found.events[-1]["kind"] == "html" and found.events[-1]["found"]
+
+
+@pytest.mark.usefixtures("groovy")
+def test_code_is_checked_before_voices_and_only_when_it_changed(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / "voices").mkdir()
+    found = build(plan, tmp_path / "voices")
+    assert found.exit_code == 0 and not found.of("check", "sh") and not found.of("check", "node"), found.log
+    (tmp_path / "code").mkdir()
+    found = build(dataclasses.replace(plan, voices=(), code=True), tmp_path / "code")
+    assert found.exit_code == 0 and found.codes()["check"] == [0, 0], found.log
+    assert [name for name in found.stages() if name in ("plan", "check", "voices")] == ["plan", "check", "voices"]
 
 
 @pytest.mark.usefixtures("groovy")
@@ -142,6 +160,7 @@ def test_a_push_and_its_revert(forge: Forge, variants: dict[str, Path]) -> None:
     forge.commit("Ada's voice")
     first = pushed()
     assert [name for name in first.stages() if name.endswith("ada")] == [f"{row.name} ada" for row in STAGES]
+    assert not first.of("check", "sh"), "a push of a voice is no push of code"
     (suite,) = first.of("evaluate ada", "junit")
     assert suite["found"] and any(path.endswith("report.html") for path in _kept(first, "evaluate ada"))
     old = forge.version()

@@ -140,6 +140,19 @@ def test_ancestry_and_shallow_clones(work: Work, tmp_path: Path) -> None:
     assert Repository(tmp_path).head() is None
 
 
+def test_paths_that_differ(work: Work) -> None:
+    work.voice("ada")
+    one = work.commit()
+    work.git("mv", "voices/ada", "voices/eve")
+    (work.path / "größe\n.py").write_text("", encoding="utf-8")
+    two = work.commit()
+    repository = Repository(work.path)
+    was, now = ({f"voices/{name}/{file}" for file in ("voice.yaml", "metadata.csv")} for name in ("ada", "eve"))
+    assert set(repository.changed_paths(one, two)) == was | now | {"größe\n.py"}, "what moved, under both names"
+    assert set(repository.changed_paths("f" * 40, two)) == now | {"größe\n.py"}, "not in this clone: every file"
+    assert repository.changed_paths(two, two) == []
+
+
 def test_a_missing_git_is_a_configuration_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigurationError, match="git"):
