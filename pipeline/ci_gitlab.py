@@ -13,8 +13,16 @@ import yaml
 
 from pipeline.ci_jobs import COLUMNS, RETIRE, Job
 
-# Faults of runners, spot machines that were taken away among them; never a failed script (their exit codes decide).
-RUNNER_FAULTS = ("runner_system_failure", "stuck_or_timeout_failure", "scheduler_failure", "stale_schedule")
+# Faults of runners; never a failed script (their exit codes decide). The second is a spot machine that was taken away, the
+# third a registry of images that did not answer: GitLab split both off the first.
+RUNNER_FAULTS = (
+    "runner_system_failure",
+    "runner_interrupted",
+    "runner_external_dependency_failure",
+    "stuck_or_timeout_failure",
+    "scheduler_failure",
+    "stale_schedule",
+)
 NOTHING = "no voice"
 # Who may download reports: they hold recordings of the speaker.
 _REPORT_READERS = "developer"

@@ -20,6 +20,8 @@ FOLDER = ROOT / ".timbre" / "tools" / f"gitlab-ci-local-{VERSION}"
 _BINARY = FOLDER / "node_modules" / ".bin" / "gitlab-ci-local"
 # A circle of needs makes it run for ever, and it does not listen to SIGTERM.
 LIMIT_S = 900
+# Its own schema is older than the names of faults that we retry on; check_jsonschema has the newer one of GitLab.
+_NO_SCHEMA = "--no-json-schema-validation"
 _ENDED = re.compile(r"(.+?)\s+finished in [^\n]*?(?:FAIL (\d+))?\s*$")
 _PREFIX = re.compile(r"^(?:\[[^\]]+\] -> )?")
 
@@ -79,7 +81,7 @@ def run(folder: Path, registry: str, *options: str, variables: dict[str, str] | 
     """The pipeline of a checkout; its jobs run each in a copy of what Git knows, as on runners of their own."""
     given = {"TIMBRE_REGISTRY": registry, **(variables or {})}
     command = [
-        "timeout", "-k", "5", str(LIMIT_S), str(_BINARY), "--shell-isolation", "--force-shell-executor",
+        "timeout", "-k", "5", str(LIMIT_S), str(_BINARY), _NO_SCHEMA, "--shell-isolation", "--force-shell-executor",
         "--home", str(folder.parent / "home"), "--concurrency", "2", "--no-color",
         *(word for name, value in given.items() for word in ("--variable", f"{name}={value}")), *options,
     ]  # fmt: skip
@@ -92,7 +94,7 @@ def run(folder: Path, registry: str, *options: str, variables: dict[str, str] | 
 
 def query(folder: Path, *options: str) -> str:
     """What a question such as --list-json prints."""
-    command = ["timeout", "-k", "5", "60", str(_BINARY), "--home", str(folder.parent / "home"), *options]
+    command = ["timeout", "-k", "5", "60", str(_BINARY), _NO_SCHEMA, "--home", str(folder.parent / "home"), *options]
     done = subprocess.run(
         command, cwd=folder, env=environment(""), capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
     )

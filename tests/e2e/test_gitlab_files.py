@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.ci_gitlab import GitlabSettings, child_pipeline
+from pipeline.ci_gitlab import RUNNER_FAULTS, GitlabSettings, child_pipeline
 from pipeline.ci_jobs import check_needs, jobs_of
 from pipeline.ci_plan import Action, Plan, PlannedVoice
 from pipeline.ci_push import Push
+from pipeline.failures import MOST_RETRIES
 from pipeline.git import ZERO
 from tests.e2e import gitlab_tool
 from tests.e2e.forge import Forge, new_forge
@@ -76,6 +77,19 @@ def test_no_job_needs_itself_in_a_circle(desk: Path) -> None:
     jobs = {name: job for name, job in document.items() if isinstance(job, dict) and "stage" in job}
     check_needs({name: [need["job"] for need in job.get("needs") or []] for name, job in jobs.items()})
     assert {"plan", "voices", "pages"} <= set(jobs)
+
+
+def test_every_job_is_retried_after_the_same_faults_of_runners() -> None:
+    """A machine that was taken away ends with runner_interrupted, which runner_system_failure no longer covers."""
+    asked = {}
+    for path in [ROOT / ".gitlab-ci.yml", *(ROOT / "ci" / "gitlab").glob("*.yml")]:
+        *_, document = yaml.safe_load_all(path.read_text(encoding="utf-8"))
+        jobs = {name: job for name, job in document.items() if isinstance(job, dict) and "image" in job}
+        asked |= {name: job.get("retry", {}) for name, job in jobs.items()}
+    assert set(asked) == {".code", "plan", "pages"}, "lint and tests extend .code"
+    for name, retry in asked.items():
+        assert retry.get("max") == MOST_RETRIES and retry.get("when") == list(RUNNER_FAULTS), name
+    assert "runner_interrupted" in RUNNER_FAULTS
 
 
 def test_no_logic_in_yaml() -> None:

@@ -167,6 +167,7 @@ def test_the_child_pipeline(tmp_path: Path) -> None:
         "key": "timbre-finetune-ada", "paths": [".timbre/work/ada/finetune/"], "when": "always"
     }  # fmt: skip
     assert tune["retry"]["max"] == 2 and tune["retry"]["exit_codes"] == [30, 137, 143]
+    assert {"runner_interrupted", "runner_external_dependency_failure"} < set(tune["retry"]["when"]), "spot machines"
     assert not {"script_failure", "always", "job_execution_timeout"} & set(tune["retry"]["when"])
     kept = document["evaluate ada"]["artifacts"]
     assert kept["when"] == "always" and all(
