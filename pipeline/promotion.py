@@ -1,7 +1,7 @@
 """When an alias moves: after a pipeline, by a person's hand, and what everybody is told about it.
 
-Pipelines only go forward in the history of commits and never undo what a person did: a version that somebody rolled
-back by hand stays back until the recordings change or a person promotes it again.
+Pipelines only go forward in the history of commits and never undo what a person did: a version that somebody moved the
+alias off by hand stays back until the recordings change or a person promotes it again (registry/by_hand.py).
 """
 
 from __future__ import annotations
@@ -48,16 +48,9 @@ def promote_for_commit(
     it needs no second one. Raises what Registry.promote raises, and ConfigurationError in a shallow clone.
     """
     voice, version = manifest.voice, manifest.version
-    current = registry.alias(voice, alias)
-    if current is not None and current.act is Act.ROLLED_BACK and current.previous == version:
-        why = f": {current.reason}" if current.reason else ""
-        words = (
-            f"{alias} stays at {current.version}: {current.actor} rolled {version} back by hand{why}; to bring it "
-            f"back: timbre promote {voice} {version}"
-        )
-        return Told(False, current, words)
     approved_by = earlier_approval(registry, voice, version)
     if review and not approved_by:
+        current = registry.alias(voice, alias)
         return Told(False, current, f"{alias} stays: waits for a review: timbre promote {voice} {version} --approve")
     actor = Actor(origin.author or UNKNOWN_PERSON, origin.commit or None)
     found = registry.promote(
@@ -98,6 +91,7 @@ def promote_by_hand(
         alias=alias,
         reason=reason,
         approved_by=who if approve else earlier_approval(registry, voice, version),
+        by_hand=True,
     )
     return _told(found, alias, version)
 

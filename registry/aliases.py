@@ -7,12 +7,12 @@ missing event first, so the history has no holes even when a process died in bet
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import ConfigurationError
 from registry.errors import ConflictError, CorruptError
-from registry.events import Act, Event, append
+from registry.events import Act, Event, append, plain
 from registry.names import alias_key
 from registry.records import seal, unseal
 from registry.store import Store
@@ -23,7 +23,7 @@ class Alias:
     """Where an alias points and how it came there.
 
     version: None when the voice is retired. commit: the commit that this state stands for (None outside git).
-    generation: counts moves from 1. previous: the version before this move.
+    generation: counts moves from 1. previous: the version before this move. by_hand: as in Event.
     """
 
     voice: str
@@ -37,6 +37,7 @@ class Alias:
     actor: str
     reason: str
     approved_by: str | None = None
+    by_hand: bool = False
 
     def event(self) -> Event:
         """The event of the move that led here."""
@@ -52,6 +53,7 @@ class Alias:
             previous=self.previous,
             generation=self.generation,
             approved_by=self.approved_by,
+            by_hand=self.by_hand,
         )
 
 
@@ -93,7 +95,7 @@ def move_alias(
             generation=current.generation + 1 if current else 1,
             previous=current.version if current else None,
         )
-        data = seal(key, asdict(new))
+        data = seal(key, plain(new))
         written = store.put_if_absent(key, data) if found is None else store.replace_if(key, data, found[1])
         if written:
             append(store, new.event())

@@ -32,7 +32,10 @@ class Act(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """One act. version and previous are None where there is none; alias is None for acts that concern no alias."""
+    """One act. version and previous are None where there is none; alias is None for acts that concern no alias.
+
+    by_hand: promoted because a person said so, not by a pipeline.
+    """
 
     voice: str
     act: Act
@@ -45,6 +48,7 @@ class Event:
     previous: str | None = None
     generation: int | None = None
     approved_by: str | None = None
+    by_hand: bool = False
 
     @property
     def id(self) -> str:
@@ -62,8 +66,14 @@ def utc_now() -> str:
 def append(store: Store, event: Event) -> bool:
     """Writes an event; False when this very event was there already."""
     key = event_key(event.voice, event.id)
-    body: dict[str, Any] = asdict(event)
-    return store.put_if_absent(key, seal(key, body))
+    return store.put_if_absent(key, seal(key, plain(event)))
+
+
+def plain(record: Any) -> dict[str, Any]:
+    """The body of an Event or an Alias. by_hand stands only where it is true: programs that do not know it yet can read
+    the rest.
+    """
+    return {name: value for name, value in asdict(record).items() if name != "by_hand" or value}
 
 
 def read(store: Store, voice: str) -> list[Event]:

@@ -12,14 +12,13 @@ from core.errors import CheckFailedError, InputError
 from registry import events
 from registry.aliases import Alias, Decide, move_alias, read_alias
 from registry.blobs import FileEntry, fetch_files, get_file, put_bytes
+from registry.by_hand import IsAncestor, hold_words, holding_move, is_by_hand
 from registry.errors import CorruptError, NotFoundError, RetiredError, RevokedError
 from registry.events import Act, Event
 from registry.manifest import Manifest
 from registry.names import PRODUCTION, check_alias, check_version, check_voice, tombstone_key, version_key
 from registry.records import seal, unseal
 from registry.store import Store
-
-IsAncestor = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True)
@@ -166,13 +165,16 @@ class Registry:
         reason: str = "",
         approved_by: str | None = None,
         is_ancestor: IsAncestor | None = None,
+        by_hand: bool = False,
     ) -> Promotion:
-        """Points an alias at a version.
+        """Points an alias at a version, for a pipeline or (by_hand) because a person says so.
 
         Not moved, with the reason, when: the version needs a review that nobody gave; the alias stands for a commit
-        that is not an ancestor of actor.commit (is_ancestor(old, new) decides: a stale pipeline that finishes late); it
-        already points
-        there for this commit. Raises CheckFailedError for a version whose gates failed, NotFoundError, RevokedError,
+        that is not an ancestor of actor.commit (is_ancestor(old, new) decides: a stale pipeline that finishes late); a
+        person moved the alias off this version since a pipeline last moved it (not asked when by_hand); it already
+        points there for this commit.
+
+        Raises CheckFailedError for a version whose gates failed, NotFoundError, RevokedError,
         CorruptError when a file of the version is damaged, and what move_alias raises.
         """
         self._require_voice(voice)
@@ -195,10 +197,12 @@ class Registry:
 
         def decide(current: Alias | None) -> Alias | None:
             nonlocal declined
-            declined = self._objection(current, version, actor, is_ancestor)
+            hold = "" if by_hand else self._hold(current, version, is_ancestor)
+            declined = hold or self._objection(current, version, actor, is_ancestor)
             if declined:
                 return None
-            return self._state(voice, alias, version, Act.PROMOTED, actor, reason, approved_by)
+            state = self._state(voice, alias, version, Act.PROMOTED, actor, reason, approved_by)
+            return replace(state, by_hand=by_hand)
 
         moved = move_alias(self.store, voice, alias, decide, unsafe=self._unsafe)
         self._refuse_revoked(voice)
@@ -273,6 +277,19 @@ class Registry:
             commit=manifest.provenance.commit,
             version=manifest.version,
         )
+
+    def _hold(self, current: Alias | None, version: str, is_ancestor: IsAncestor | None) -> str:
+        """Why a person's decision keeps a pipeline from this version; empty when none does."""
+        if current is None or current.version == version or not is_by_hand(current):
+            return ""
+        found = holding_move(
+            events.read(self.store, current.voice),
+            current,
+            version,
+            lambda other: self.manifest(current.voice, other).provenance.commit,
+            is_ancestor,
+        )
+        return hold_words(found) if found else ""
 
     @staticmethod
     def _objection(current: Alias | None, version: str | None, actor: Actor, is_ancestor: IsAncestor | None) -> str:
