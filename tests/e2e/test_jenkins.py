@@ -141,6 +141,15 @@ def test_without_an_approval_production_stays(plan: Plan, tmp_path: Path) -> Non
     assert found.exit_code == 0 and found.of("approve ada", "caught") and not found.of("approve ada", "sh")
 
 
+@pytest.mark.usefixtures("groovy")
+@pytest.mark.parametrize("codes", [[40], [30, 30, 30]], ids=["refused", "three times in vain"])
+def test_an_approval_that_cannot_be_carried_out_fails_the_build(plan: Plan, tmp_path: Path, codes: list[int]) -> None:
+    found = build(plan, tmp_path, {"promote-ada": codes}, HARNESS_APPROVER="Clara")
+    assert found.codes()["approve ada"] == codes
+    assert found.exit_code == 1 and "FAILED: approve ada: " in found.log, "it looked as if nobody had approved"
+    assert not found.of("approve ada", "caught")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("groovy")
