@@ -26,7 +26,7 @@ from training.pretrain.content_network import ContentEncoder
 RECOGNISER = "recogniser"
 LARGEST_BYTES = 32_000_000
 
-NANO_SPEAKING = SpeakingDefaults(repetition_penalty=1.0, prompt_codes=False, noise_scale=0.3)
+NANO_SPEAKING = SpeakingDefaults(top_k=5, repetition_penalty=1.0, prompt_codes=False, noise_scale=0.2)
 """As training.pretrain.speaking measures it. Prompt codes stay out until the codes continue a prompt well."""
 
 LICENCES = (

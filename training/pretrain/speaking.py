@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float32]
 CODES_PER_PHONE = 8
 """No speaker takes longer: decoding stops there and counts as cut off."""
 
-NANO_SAMPLING = SamplingConfig(top_k=15, top_p=1.0, temperature=1.0, repetition_penalty=1.0)
+NANO_SAMPLING = SamplingConfig(top_k=5, top_p=1.0, temperature=1.0, repetition_penalty=1.0)
 """Nano's codes follow phones closely, and phones come again: a penalty on codes heard before would forbid them. Nothing
 is sharpened either: going on to the next phone is at each code less likely than staying, and would never be drawn."""
 
@@ -55,7 +55,7 @@ class TorchSpeaker:
 
     def __init__(
         self, t2s: TextToSemantic, synthesizer: Synthesizer, codes_of: Callable[[Floats], npt.NDArray[np.int64]],
-        ge2e: Ge2e, sampling: SamplingConfig = NANO_SAMPLING, noise_scale: float = 0.3, prompt_codes: bool = True,
+        ge2e: Ge2e, sampling: SamplingConfig = NANO_SAMPLING, noise_scale: float = 0.2, prompt_codes: bool = True,
     ) -> None:
         self.t2s, self.synthesizer, self.codes_of, self.ge2e = t2s.eval(), synthesizer.eval(), codes_of, ge2e
         self.sampling, self.noise_scale, self.prompt_codes = sampling, noise_scale, prompt_codes
