@@ -13,8 +13,8 @@ import yaml
 
 from pipeline.ci_jobs import COLUMNS, RETIRE, Job
 
-# Faults of runners; never a failed script (their exit codes decide). The second is a spot machine that was taken away, the
-# third a registry of images that did not answer: GitLab split both off the first.
+# Faults of runners; never a failed script (their exit codes decide). The second is a spot machine that was taken away,
+# the third a registry of images that did not answer: GitLab split both off the first.
 RUNNER_FAULTS = (
     "runner_system_failure",
     "runner_interrupted",
