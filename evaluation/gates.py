@@ -99,12 +99,14 @@ class Verdict:
 class Verdicts:
     """All verdicts; passed is False when a blocking one is red.
 
-    confidence: level of their intervals. calibration: of the gates, as gates.yaml has it.
+    confidence: level of their intervals. calibration: of the gates, as gates.yaml has it. left_out: why nothing was
+    compared with the version in production although there is one; empty otherwise.
     """
 
     verdicts: tuple[Verdict, ...]
     confidence: float = Interval.confidence
     calibration: Mapping[str, Any] = field(default_factory=dict)
+    left_out: str = ""
 
     @property
     def passed(self) -> bool:

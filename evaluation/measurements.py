@@ -12,6 +12,7 @@ from core.errors import InputError
 
 SCHEMA_VERSION = 1
 FILE = "measurements.json"
+_AGAIN = "run stage 4 again: timbre evaluate VOICE"
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,22 @@ def read_measurements(folder: Path) -> Measurements:
     """Reads folder/measurements.json. Raises InputError when it is missing, damaged or of another schema."""
     path = folder / FILE
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error!r}", _AGAIN) from error
+    return parse_measurements(data, str(path))
+
+
+def parse_measurements(content: bytes, name: str) -> Measurements:
+    """What measurements.json holds; name: of the file, for the message. Raises InputError as read_measurements does."""
+    try:
+        data: dict[str, Any] = json.loads(content.decode("utf-8"))
         version = data.pop("schema_version")
         if version != SCHEMA_VERSION:
-            raise InputError(f"{path}: schema version {version!r}, expected {SCHEMA_VERSION}", "run stage 4 again")
+            raise InputError(f"{name}: schema version {version!r}, expected {SCHEMA_VERSION}", _AGAIN)
         return Measurements(**{**data, "adapted": _group(data["adapted"]), "plain": _group(data["plain"])})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: {error!r}", "run stage 4 again: timbre evaluate VOICE") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{name}: {error!r}", _AGAIN) from error
 
 
 def _group(data: dict[str, Any]) -> Group:

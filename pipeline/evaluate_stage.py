@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audio.reader import read
-from core.errors import CheckFailedError, TimbreError
+from core.errors import CheckFailedError
 from core.recipe import EvaluateRecipe
 from evaluation.gates import GATES_FILE, Verdicts, decide, read_gates
 from evaluation.judge import Judge, Learnt, Plan
@@ -26,13 +26,9 @@ from evaluation.reports.page import report_page
 from inference.engine import Engine, EngineSettings
 from inference.voice import load_voice
 from pipeline.exported import exported_base
-from pipeline.outputs import read_record
+from pipeline.production import production_measurements
 from pipeline.stages import StageContext
 from pipeline.validate.report import JSON_FILE
-from registry.errors import NotFoundError, RetiredError
-from registry.open import open_registry
-
-MEASUREMENTS_IN_PACKAGE = "measurements.json"
 
 
 class EvaluateStage:
@@ -59,13 +55,18 @@ class EvaluateStage:
         return {"sentences": len(measured.adapted.tts), "copies": len(measured.adapted.copy)}
 
     def decide(self, context: StageContext, measured: Path) -> Mapping[str, Any]:
-        """Writes every report. Raises CheckFailedError naming the red gates."""
+        """Writes every report. Raises CheckFailedError naming the red gates, and what production_measurements does."""
         # Equal recordings have one key, so these may have been measured under another name.
         values = dataclasses.replace(read_measurements(measured), voice=context.voice.name)
         gates = read_gates(context.base.folder / GATES_FILE)
         recipe = context.section(EvaluateRecipe)
         interval = Interval(recipe.bootstrap_samples, recipe.confidence)
-        verdicts = decide(gates, values, production_measurements(context.registry, context.voice.name), interval)
+        production = production_measurements(context.registry, context.voice.name)
+        if production.left_out:
+            about = {"voice": context.voice.name, "reason": production.left_out}
+            context.log.warning("not compared with production", extra=about)
+        verdicts = decide(gates, values, production.measured, interval)
+        verdicts = dataclasses.replace(verdicts, left_out=production.left_out)
         _write_reports(context, measured, values, verdicts)
         if not verdicts.passed:
             reasons = "; ".join(item.reason for item in verdicts.red)
@@ -86,25 +87,6 @@ def held_out_recordings(validated: Path) -> list[Recording]:
     ]
 
 
-def production_measurements(registry: str, voice: str) -> Measurements | None:
-    """What production's version measured, or None when there is none or it cannot be read (a damaged one is not a
-    limit).
-    """
-    import tempfile
-
-    store = open_registry(registry)
-    try:
-        manifest = store.resolve(voice)
-        data = store.read_file(manifest, MEASUREMENTS_IN_PACKAGE)
-    except (NotFoundError, RetiredError):
-        return None
-    except TimbreError:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "measurements.json").write_bytes(data)
-        return read_measurements(Path(folder))
-
-
 def learnt_by(finetuned: Path) -> Learnt:
     """What stage 3 wrote about its training; a value that is not there is None, and gates on it are red."""
     path = finetuned / "training.json"
@@ -115,13 +97,6 @@ def learnt_by(finetuned: Path) -> Learnt:
     return Learnt(None if memorised is None else float(memorised), None if lost is None else float(lost))
 
 
-def _stage_seconds(context: StageContext, measured: Path) -> dict[str, float]:
-    """What each stage so far took, by the record beside its output; one without a record is left out."""
-    outputs = {**context.inputs, "evaluate": measured}
-    records = {name: read_record(path) or {} for name, path in outputs.items()}
-    return {name: float(record["seconds"]) for name, record in records.items() if "seconds" in record}
-
-
 def _write_reports(context: StageContext, measured: Path, values: Measurements, verdicts: Verdicts) -> None:
     curve = context.inputs["finetune"] / "training.svg"
     commit = context.origin.commit[:12]
@@ -129,7 +104,7 @@ def _write_reports(context: StageContext, measured: Path, values: Measurements, 
     files = {
         "gates.json": gates_json(verdicts, values),
         "junit.xml": junit_xml(verdicts, values),
-        "metrics.txt": open_metrics(verdicts, values, _stage_seconds(context, measured)),
+        "metrics.txt": open_metrics(verdicts, values),
         "report.md": markdown(verdicts, values),
         "report.html": report_page(
             verdicts,

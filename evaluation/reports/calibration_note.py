@@ -1,5 +1,5 @@
-"""One sentence in every report about where the limits come from: both halves of the speakers, or that they are not
-calibrated.
+"""Sentences in every report about its limits: how they did on both halves of the speakers, or that they are not
+calibrated, and that the comparison with production was left out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,15 @@ UNCALIBRATED = (
     "The limits are not calibrated: which good voices they refuse and which bad ones they let pass was not measured.",
     "这些界限尚未校准：还没有测量过它们会拒绝哪些好声音、放过哪些坏声音。",
 )
+
+
+
+def left_out_sentence(reason: str) -> tuple[str, str]:
+    """(English, Chinese): limits relative to production did not decide, and why."""
+    return (
+        f"Not compared with production, so limits relative to it decided nothing: {reason}.",
+        f"没有与当前线上版本比较，相对于它的界限未起作用：{reason}。",
+    )
 
 
 def calibration_sentence(calibration: Mapping[str, Any], base_digest: str = "") -> tuple[str, str]:

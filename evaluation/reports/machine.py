@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from evaluation.gates import Verdict, Verdicts
 from evaluation.measurements import Measurements
-from evaluation.reports.calibration_note import HALVES, calibration_sentence
+from evaluation.reports.calibration_note import HALVES, calibration_sentence, left_out_sentence
 
 
 def gates_json(verdicts: Verdicts, measured: Measurements) -> str:
@@ -24,6 +24,7 @@ def gates_json(verdicts: Verdicts, measured: Measurements) -> str:
         "passed": verdicts.passed,
         "confidence": verdicts.confidence,
         "calibration": dict(verdicts.calibration),
+        "production_left_out": verdicts.left_out,
         "gates": {item.gate.name: gate_fields(item, measured) for item in verdicts.verdicts},
     }
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -57,6 +58,8 @@ def junit_xml(verdicts: Verdicts, measured: Measurements) -> str:
         properties, "property", name="calibration",
         value=calibration_sentence(verdicts.calibration, measured.base_digest)[0],
     )
+    if verdicts.left_out:
+        ElementTree.SubElement(properties, "property", name="production", value=left_out_sentence(verdicts.left_out)[0])
     for item in verdicts.verdicts:
         case = ElementTree.SubElement(
             suite, "testcase", classname=f"voices.{measured.voice}", name=item.gate.name, time="0"
@@ -75,10 +78,8 @@ def junit_xml(verdicts: Verdicts, measured: Measurements) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def open_metrics(verdicts: Verdicts, measured: Measurements, stage_s: Mapping[str, float] | None = None) -> str:
-    """OpenMetrics text with the gauges voice_quality_gate_value and voice_quality_gate_passed; and with
-    voice_pipeline_stage_seconds of stage_s, stage -> seconds.
-    """
+def open_metrics(verdicts: Verdicts, measured: Measurements) -> str:
+    """OpenMetrics text with the gauges voice_quality_gate_value and voice_quality_gate_passed."""
     lines = [
         "# HELP voice_quality_gate_value Value that the gate compares with its limit.",
         "# TYPE voice_quality_gate_value gauge",
@@ -95,22 +96,7 @@ def open_metrics(verdicts: Verdicts, measured: Measurements, stage_s: Mapping[st
     ]
     lines += [f"voice_quality_gate_passed{labels[item.gate.name]} {int(item.passed)}" for item in verdicts.verdicts]
     lines += _calibration_metrics(verdicts.calibration, measured.base)
-    lines += _stage_metrics(stage_s or {}, measured.voice)
     return "\n".join([*lines, "# EOF"]) + "\n"
-
-
-def _stage_metrics(stage_s: Mapping[str, float], voice: str) -> list[str]:
-    """What the stages took; nothing when it is not known."""
-    if not stage_s:
-        return []
-    name = "voice_pipeline_stage_seconds"
-    head = [
-        f"# HELP {name} What making the stage's output took, also where it was found in the cache.",
-        f"# TYPE {name} gauge",
-        f"# UNIT {name} seconds",
-    ]
-    values = [f'{name}{{voice="{voice}",stage="{stage}"}} {seconds:.6g}' for stage, seconds in stage_s.items()]
-    return head + values
 
 
 def _calibration_metrics(calibration: Mapping[str, Any], base: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from evaluation.gates import Verdict, Verdicts
 from evaluation.measurements import Measurements
 from evaluation.reports.advice import advice
-from evaluation.reports.calibration_note import calibration_sentence
+from evaluation.reports.calibration_note import calibration_sentence, left_out_sentence
 
 
 def number(value: float | None) -> str:
@@ -44,6 +44,8 @@ def markdown(verdicts: Verdicts, measured: Measurements) -> str:
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", calibration_sentence(verdicts.calibration, measured.base_digest)[0]]
+    if verdicts.left_out:
+        lines += ["", f"**{left_out_sentence(verdicts.left_out)[0]}**"]
     for item in red:
         lines += ["", f"**{item.metric.title}**: {item.reason}. {advice(item.gate.metric)[0]}"]
         if item.worst_file:

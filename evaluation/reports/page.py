@@ -20,7 +20,7 @@ from audio.waveform import Waveform
 from evaluation.gates import Verdict, Verdicts
 from evaluation.measurements import Measurements, Sample
 from evaluation.reports.advice import advice
-from evaluation.reports.calibration_note import calibration_sentence
+from evaluation.reports.calibration_note import calibration_sentence, left_out_sentence
 from evaluation.reports.markdown import limit_text, number
 
 _PLAYER_RATE_HZ = 16_000
@@ -67,6 +67,7 @@ def report_page(
         _both("h2", "Gates", "质量关卡"),
         _table(verdicts),
         _calibration(verdicts, measured),
+        *_left_out(verdicts),
     ]
     if red:
         parts += [_both("h2", "What to do", "该怎么办"), *(_advice(item) for item in red)]
@@ -122,6 +123,10 @@ def _table(verdicts: Verdicts) -> str:
 def _calibration(verdicts: Verdicts, measured: Measurements) -> str:
     note = calibration_sentence(verdicts.calibration, measured.base_digest)
     return f'<p class="soft">{_both("span", *note)}</p>'
+
+
+def _left_out(verdicts: Verdicts) -> list[str]:
+    return [_both("p", *left_out_sentence(verdicts.left_out))] if verdicts.left_out else []
 
 
 def _bar(item: Verdict, color: str) -> str:
