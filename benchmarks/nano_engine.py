@@ -115,7 +115,7 @@ def _speaking_row(engine: Engine, voice: Voice, rounds: int) -> None:
         seconds.append(length)
         timed, length = _spoken(engine, SpeechRequest(SENTENCE, sampling=Sampling(seed=number)), voice)
         checked.append(timed.wall_s / length)
-        with closing(engine.stream(plain, voice)) as stream:  # type: ignore[type-var]
+        with closing(engine.stream(plain, voice)) as stream:
             begun = _timed(lambda stream=stream: next(stream))  # type: ignore[misc]
         first.append(begun.wall_s)
         first_cpu.append(begun.cpu_s)

@@ -10,7 +10,7 @@ another seed, and the better attempt is kept and reported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from inference.exported_base import ExportedBase, read_export
 from inference.guards import SentenceLimits, longest_loop, sentence_failures
 from inference.planning import Planned, Planner
 from inference.recogniser import Recogniser
-from inference.request import Speech, SpeechRequest, SpokenSentence
+from inference.request import Speech, SpeechRequest, SpeechStream, SpokenSentence
 from inference.scheduler import Job, Scheduler
 from inference.t2s_slots import T2SSlots
 from inference.voice import Voice
@@ -122,14 +122,25 @@ class Engine:
 
     def stream(
         self, request: SpeechRequest, voice: Voice, *, cancel: Cancellation | None = None
-    ) -> Iterator[Waveform]:
+    ) -> SpeechStream:
         """The request's audio in pieces as it is decoded; the first after about half a second's worth of codes.
 
-        Nothing is spoken twice here: loops end a sentence early. Closing the iterator frees the slots. cancel: as in
-        speak.
+        Nothing is spoken twice here: loops end a sentence early, and no sentence is judged. Closing the stream frees
+        the slots. cancel and errors: as in speak; those of the text and its language are raised here, before the first
+        piece.
         """
-        planned, _ = self._planner.plan(request, voice)
+        planned, unknown = self._planner.plan(request, voice)
         jobs = [self._planner.job(item, request, voice) for item in planned]
+        return SpeechStream(self._pieces(planned, jobs, request, voice, cancel), unknown)
+
+    def _pieces(
+        self,
+        planned: list[Planned],
+        jobs: list[Job],
+        request: SpeechRequest,
+        voice: Voice,
+        cancel: Cancellation | None,
+    ) -> Generator[Waveform]:
         sent = 0
         try:
             for index, (item, job) in enumerate(zip(planned, jobs, strict=True)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from audio.waveform import Waveform
@@ -73,3 +73,21 @@ class Speech:
     wave: Waveform
     sentences: tuple[SpokenSentence, ...]
     unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SpeechStream(Iterator[Waveform]):
+    """Audio of a request in pieces, while it is spoken. unknown: characters that are not spoken.
+
+    Nothing is decoded before the first piece is asked for; close() ends speaking and frees its slots.
+    """
+
+    pieces: Generator[Waveform]
+    unknown: tuple[str, ...]
+
+    def __next__(self) -> Waveform:
+        return next(self.pieces)
+
+    def close(self) -> None:
+        """Stops speaking; also when it has not begun or has ended."""
+        self.pieces.close()

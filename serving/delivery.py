@@ -42,7 +42,7 @@ async def _gone(receive: Receive) -> None:
 class SpokenResponse(Response):
     """Sends a delivery's pieces, flushed one by one; with sse as OpenAI's server-sent events.
 
-    begun: the delivery's first event. ignored: fields of the request that have no effect here, told in a header.
+    begun: the delivery's first event. characters: of the request's text. headers: told beside those of every answer.
     After the first byte a failure can only be told by ending without the last chunk, so that clients see a broken
     answer instead of a short one.
     """
@@ -65,6 +65,7 @@ class SpokenResponse(Response):
         self._stall_s = stall_timeout_s
         self._sse = sse
         self._characters = characters
+        self._unspoken = len(begun.unknown)
         audio = f"{kind.media_type}; rate={begun.rate_hz}; channels=1" if kind.name == "pcm" else kind.media_type
         self._shown = {
             "content-type": "text/event-stream; charset=utf-8" if sse else audio,
@@ -73,6 +74,7 @@ class SpokenResponse(Response):
             "x-timbre-voice": f"{begun.voice}@{begun.version}",
             "x-timbre-sample-rate": str(begun.rate_hz),
             "x-timbre-channels": "1",
+            "x-timbre-unspoken-characters": str(len(begun.unknown)),
             **headers,
         }
 
@@ -125,7 +127,6 @@ class SpokenResponse(Response):
             event = await self._delivery.take()
         if isinstance(event, Done):
             self._shown["x-timbre-failed-sentences"] = str(event.failed)
-            self._shown["x-timbre-unspoken-characters"] = str(len(event.unknown))
             self._shown["x-timbre-audio-seconds"] = f"{event.seconds:.3f}"
         self._shown["content-length"] = str(len(parts))
         await self._start(send)
@@ -146,7 +147,7 @@ class SpokenResponse(Response):
         usage = {
             "input_tokens": self._characters, "output_tokens": spoken, "total_tokens": self._characters + spoken
         }  # fmt: skip
-        return _event({"type": "speech.audio.done", "usage": usage})
+        return _event({"type": "speech.audio.done", "usage": usage, "unspoken_characters": self._unspoken})
 
 
 def _delta(piece: Piece) -> bytes:

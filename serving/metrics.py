@@ -43,6 +43,9 @@ class Metrics:
         self.regenerations = Counter(
             f"{tts}_regenerations", "Sentences spoken a second time, by why", ("reason",), registry=own
         )
+        self.silent = Counter(
+            f"{tts}_silent", "Answers that were silence: refused, or broken off when streamed", voice, registry=own
+        )
         self.cancelled = Counter(f"{tts}_cancelled", "Requests ended early, by why", ("reason",), registry=own)
         self.refused = Counter("voice_http_refused", "Requests refused before speaking", ("status",), registry=own)
         self.loads = Counter("voice_model_loads", "Voices loaded, by outcome", ("result",), registry=own)

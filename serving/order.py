@@ -31,11 +31,15 @@ class Order:
 
 @dataclass(frozen=True)
 class Begun:
-    """Comes first when speaking works: who speaks, at which rate the client will hear it."""
+    """Comes first when speaking works: who speaks, at which rate the client will hear it.
+
+    unknown: characters that are not spoken.
+    """
 
     voice: str
     version: str
     rate_hz: int
+    unknown: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Done:
-    """Comes last. failed: sentences of a whole answer that stayed below the limits after a second attempt.
-    unknown: characters that could not be spoken.
-    """
+    """Comes last. failed: sentences of a whole answer that stayed below the limits after a second attempt."""
 
     seconds: float
     failed: int = 0
-    unknown: tuple[str, ...] = ()
 
 
 Event = Begun | Piece | Done | ApiError

@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -146,10 +147,10 @@ class Workers:
         if seconds:
             self._metrics.real_time.labels(voice).observe((time.perf_counter() - begun_s) / seconds)
 
-    def _begin(self, delivery: Delivery, speaker: Speaker) -> None:
+    def _begin(self, delivery: Delivery, speaker: Speaker, unknown: tuple[str, ...]) -> None:
         manifest, order = speaker.manifest, delivery.order
         rate = output_rate(order.format, speaker.engine.base.rate_hz, order.rate_hz)
-        delivery.post(Begun(manifest.voice, manifest.version, rate))
+        delivery.post(Begun(manifest.voice, manifest.version, rate, unknown))
         self._metrics.first_audio.labels(order.voice).observe(delivery.waited_s)
 
     def _whole(self, delivery: Delivery, speaker: Speaker) -> float:
@@ -158,13 +159,14 @@ class Workers:
         for sentence in speech.sentences:
             if sentence.attempts > 1:
                 self._metrics.regenerations.labels(_reason(sentence)).inc()
-        if _silent(speech.wave):
-            raise unavailable("the voice gave silence, twice", code="silent")
+        loudness = _Loudness()
+        loudness.add(speech.wave)
+        self._refuse_silence(order.voice, loudness)
         data = encode_whole(order.format, speech.wave, order.rate_hz)
         failed = sum(bool(sentence.failures) for sentence in speech.sentences)
-        self._begin(delivery, speaker)
+        self._begin(delivery, speaker, speech.unknown)
         delivery.post(Piece(data))
-        delivery.post(Done(speech.wave.duration_s, failed, speech.unknown))
+        delivery.post(Done(speech.wave.duration_s, failed))
         return speech.wave.duration_s
 
     def _stream(self, delivery: Delivery, speaker: Speaker) -> float:
@@ -172,28 +174,48 @@ class Workers:
         base = speaker.engine.base
         encoder = open_encoder(order.format, base.rate_hz, order.rate_hz)
         waves = speaker.engine.stream(order.speech, speaker.voice, cancel=delivery.cancel)
-        samples, begun = 0, False
+        loudness, begun = _Loudness(), False
         for wave in waves:
             head = b"" if begun else encoder.start()
             data = head + encoder.push(wave.samples)
             if not begun:
-                self._begin(delivery, speaker)
+                self._begin(delivery, speaker, waves.unknown)
                 begun = True
-            samples += len(wave.samples)
+            loudness.add(wave)
             if data:
                 delivery.post(Piece(data))
+        # Known only now, when the head of the answer has left: the answer breaks off.
+        self._refuse_silence(order.voice, loudness)
         rest = encoder.finish()
         if rest:
             delivery.post(Piece(rest))
-        seconds = samples / base.rate_hz
+        seconds = loudness.samples / base.rate_hz
         delivery.post(Done(seconds))
         return seconds
 
+    def _refuse_silence(self, voice: str, loudness: _Loudness) -> None:
+        """Raises ApiError for silence: it is no answer, neither a whole one nor one that ends as if all were well."""
+        if loudness.silent:
+            self._metrics.silent.labels(voice).inc()
+            self._log.error("an answer was silence", extra={"voice": voice})
+            raise unavailable("the voice gave silence", code="silent")
 
-def _silent(wave: Waveform) -> bool:
-    """Whether nobody could hear it: quieter than any recording. Silence is never answered with 200."""
-    power = float(np.mean(np.square(wave.samples, dtype=np.float64))) if len(wave.samples) else 0.0
-    return power < 10 ** (_SILENCE_DBFS / 10)
+
+@dataclass
+class _Loudness:
+    """Of all pieces of an answer together."""
+
+    samples: int = 0
+    energy: float = 0.0
+
+    def add(self, wave: Waveform) -> None:
+        self.samples += len(wave.samples)
+        self.energy += float(np.sum(np.square(wave.samples, dtype=np.float64)))
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody could hear it: quieter than any recording."""
+        return self.energy <= self.samples * 10 ** (_SILENCE_DBFS / 10)
 
 
 def _reason(sentence: SpokenSentence) -> str:
