@@ -61,7 +61,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class GateSet:
-    """All gates of a base, and how many samples they need at least."""
+    """All gates of a base, and how many different sentences each needs at least, whatever the number of seeds."""
 
     version: int
     min_sentences: int
@@ -73,7 +73,8 @@ class GateSet:
 class Verdict:
     """What became of one gate.
 
-    value, low, high: of the statistic and the bootstrap interval of the mean; None when unmeasurable. worst,
+    value, low, high: of the statistic and the bootstrap interval of the mean (over sentences, each with all its
+    seeds); None when unmeasurable. count: samples, sentences times seeds. worst,
     worst_file: the worst sample and where it can be heard. base, production: the same statistic there, or None.
     """
 
@@ -172,16 +173,17 @@ def _decide(
             else "nothing was measured: nothing was spoken, or the base has no model for it"
         )
         return Verdict(gate, False, None, None, None, 0, None, _file(missing), base, other, f"no value: {why}")
-    found = summarise(values, about.direction, interval)
     measurable = [sample for sample in samples if gate.metric in sample.values]
+    found = summarise(values, about.direction, interval, sentences=[sample.id for sample in measurable])
     worst = measurable[found.worst_index]
     value = found.mean if gate.statistic is Statistic.MEAN else found.worst
     reasons = _misses(gate, about, value, base, other)
     if missing:
         first = missing[0].unmeasurable.get(gate.metric) or missing[0].unmeasurable.get("speech", "no value")
         reasons.append(f"{len(missing)} of {len(samples)} samples could not be measured ({missing[0].id}: {first})")
-    if len(samples) < minimum:
-        reasons.append(f"{len(samples)} samples are too few to decide on (limit {minimum})")
+    sentences = len({sample.id for sample in samples})
+    if sentences < minimum:
+        reasons.append(f"{sentences} different sentences are too few to decide on (limit {minimum})")
     return Verdict(
         gate, not reasons, value, found.low, found.high, len(values), found.worst,
         _file(missing) or worst.file, base, other, "; ".join(reasons),

@@ -19,8 +19,8 @@ _AGAIN = "run stage 4 again: timbre evaluate VOICE"
 class Sample:
     """One sentence or recording.
 
-    id: stable name. source: "held-out" or "fixed". seed: sampling seed, None under `copy`. file: below the stage's
-    output, ""
+    id: of the sentence or recording, shared by all its seeds. source: "held-out" or "fixed". seed: sampling seed, None
+    under `copy`. file: below the stage's output, ""
     when it was not kept. values: metric name -> value. unmeasurable: metric name -> why there is no value. failures:
     reasons why the sentence failed (`tts`). detail: delay_s, gain_db, seconds, phones and the like.
     """

@@ -31,10 +31,18 @@ class Interval:
 
 
 def summarise(
-    values: Sequence[float], direction: Direction, interval: Interval | None = None, *, seed: int = 0
+    values: Sequence[float],
+    direction: Direction,
+    interval: Interval | None = None,
+    *,
+    sentences: Sequence[str] | None = None,
+    seed: int = 0,
 ) -> Summary:
-    """Summary of finite values (at least one). The percentile bootstrap is seeded, so equal values give equal
-    intervals.
+    """Summary of finite values (at least one). sentences: which one each value is of; None: all are different.
+
+    The interval is a percentile bootstrap over clusters: whole sentences are drawn, each with the values of all its
+    seeds, because seeds of one sentence share its difficulty and are no independent witnesses. It is seeded, so equal
+    values give equal intervals.
 
     Raises ValueError when there is no value or one is not finite: an unmeasurable sentence must be handled by the
     caller.
@@ -44,7 +52,10 @@ def summarise(
         raise ValueError(f"cannot summarise {array.tolist()!r}: need at least one value, all finite")
     index = int(np.argmin(array) if direction is Direction.HIGHER else np.argmax(array))
     how = interval or Interval()
-    draws = np.random.default_rng(seed).choice(array, size=(how.resamples, array.size)).mean(axis=1)
+    cluster = np.arange(array.size) if sentences is None else np.unique(list(sentences), return_inverse=True)[1]
+    sums, counts = np.bincount(cluster, array), np.bincount(cluster)
+    drawn = np.random.default_rng(seed).integers(0, counts.size, size=(how.resamples, counts.size))
+    draws = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     edge = 50.0 * (1.0 - how.confidence)
     low, high = np.percentile(draws, [edge, 100.0 - edge])
     return Summary(array.size, float(array.mean()), float(array[index]), index, float(low), float(high))

@@ -111,6 +111,33 @@ def test_too_few_sentences_decide_nothing(tmp_path: Path) -> None:
     assert not verdicts.passed and "too few" in verdicts.red[0].reason
 
 
+@pytest.mark.parametrize(("sentences", "passed"), [(2, False), (4, False), (5, True)])
+def test_seeds_are_no_sentences(tmp_path: Path, sentences: int, passed: bool) -> None:
+    values = measured(count=sentences)
+    tts = tuple(replace(item, seed=seed) for item in values.adapted.tts for seed in (1, 2, 3))
+    gates = gates_of(tmp_path, [{"metric": "speaker_similarity", "protocol": "tts", "limit": 0.85}])
+    verdicts = decide(gates, replace(values, adapted=Group(values.adapted.copy, tts)))
+    assert verdicts.passed is passed and verdicts.verdicts[0].count == 3 * sentences
+    if not passed:
+        assert f"{sentences} different sentences are too few to decide on (limit 5)" in verdicts.red[0].reason
+
+
+def test_the_interval_is_over_sentences_not_over_seeds(tmp_path: Path) -> None:
+    """Asking each sentence four times, with the same answers, makes nobody surer."""
+    values = measured(count=6)
+    once = tuple(
+        replace(item, values={**item.values, "dnsmos": 2.0 + 0.2 * number})
+        for number, item in enumerate(values.adapted.tts)
+    )
+    often = tuple(replace(item, seed=seed) for item in once for seed in range(4))
+    gates = gates_of(tmp_path, [{"metric": "dnsmos", "protocol": "tts", "limit": 2.0}])
+    single, repeated = (
+        decide(gates, replace(values, adapted=Group(values.adapted.copy, tts))).verdicts[0] for tts in (once, often)
+    )
+    assert (repeated.low, repeated.high) == pytest.approx((single.low, single.high))
+    assert repeated.value == pytest.approx(single.value)
+
+
 def test_a_metric_that_was_asked_of_some_samples_decides_on_those(tmp_path: Path) -> None:
     values = measured({"dnsmos": 3.0}, count=12)
     unasked = tuple(
