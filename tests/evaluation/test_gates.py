@@ -282,11 +282,16 @@ def test_the_page_needs_nothing_else_and_speaks_two_languages(tmp_path: Path) ->
         for name in (f"real-s{index}.wav", f"tts-voice-s{index}-1.wav"):
             soundfile.write(folder / name, 0.3 * np.sin(2 * np.pi * 200 * time), 16_000)
     values = measured({"stoi": 0.5})
-    failed = replace(values.adapted.tts[0], failures=("loops: <b>&",), text="A <script> tag")
-    values = replace(values, adapted=Group(values.adapted.copy, (failed, *values.adapted.tts[1:])))
-    page = report_page(decide(gates_of(tmp_path, gate_lines()), values), values, tmp_path, about="voices/ada")
+    hostile = "<script>alert(1)</script><img onerror=x>"
+    failed = replace(values.adapted.tts[0], failures=("loops: <b>&", hostile), text=f"A <script> tag{hostile}")
+    copied = replace(values.adapted.copy[0], text=hostile)
+    adapted = Group((copied, *values.adapted.copy[1:]), (failed, *values.adapted.tts[1:]))
+    values = replace(values, voice=f"ada{hostile}", base=hostile, adapted=adapted)
+    about = f"voices/ada{hostile}"
+    page = report_page(decide(gates_of(tmp_path, gate_lines()), values), values, tmp_path, about=about)
     assert page.index("Failed: STOI") < page.index("<table>")
-    assert "http" not in page and "<script" not in page.replace("<script>", "", 0).split("<style>")[0]
+    assert "http" not in page and "<script" not in page and "<img onerror" not in page
+    assert page.count("&lt;script&gt;alert(1)") >= 4
     assert "A &lt;script&gt; tag" in page and "loops: &lt;b&gt;&amp;" in page
     assert page.count("<audio") >= 13 and page.count("data:image/png") == 12
     assert "未通过" in page and "该怎么办" in page
