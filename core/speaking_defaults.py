@@ -13,7 +13,7 @@ from typing import Any
 LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "top_k": (0, 1_000_000),
-        "top_p": (0.01, 1.0),
+        "top_p": (0.0, 1.0),
         "temperature": (0.0, 2.0),
         "repetition_penalty": (1.0, 10.0),
         "noise_scale": (0.0, 2.0),
@@ -26,7 +26,8 @@ LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
 class SpeakingDefaults:
     """What suits the official models; a base whose codes behave otherwise says so.
 
-    top_k: only the k likeliest codes (0: all). top_p: only the likeliest that together have this probability.
+    top_k: only the k likeliest codes (0: all). top_p: only the likeliest that together have this probability
+    (0: the likeliest alone).
     temperature: 0 always takes the likeliest. repetition_penalty: codes that were spoken already become less likely.
     prompt_codes: speech continues the phones and codes of the voice's prompt; without, the prompt conditions the sound
     only. noise_scale: share of the acoustic prior's spread that is drawn.

@@ -149,4 +149,5 @@ def _health(server: Server, request: Request, status: str) -> Health:
         voices=dict(server.states),
         bases=sorted(engine.base.name for engine in server.engines.open),
         problems=problems,
+        max_characters=server.settings.max_characters,
     )

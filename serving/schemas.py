@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from serving.encoding import RATES
 
@@ -20,10 +21,23 @@ Language = Annotated[
 ]
 Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False, description="Above 1 is faster.")]
 TopK = Annotated[int, Field(ge=0, le=1_000_000, description="Draw among so many likeliest codes; 0: all.")]
-TopP = Annotated[float, Field(ge=0.01, le=1.0, allow_inf_nan=False)]
+TopP = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False, description="0: the likeliest code alone.")]
 Temperature = Annotated[float, Field(ge=0.0, le=2.0, allow_inf_nan=False)]
-Penalty = Annotated[float, Field(ge=1.0, le=10.0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=-1, le=2**31 - 1, description="Same seed, same sound; -1: another one each time.")]
+
+
+def _no_reward(penalty: float) -> float:
+    """api_v2 takes less than 1 too, and then loops."""
+    if penalty < 1:
+        raise PydanticCustomError("penalty", "below 1 repetition is rewarded and speech loops; 1 switches it off")
+    return penalty
+
+
+Penalty = Annotated[
+    float,
+    Field(le=10.0, allow_inf_nan=False, description="1: no penalty.", json_schema_extra={"minimum": 1.0}),
+    AfterValidator(_no_reward),
+]
+Seed = Annotated[int, Field(ge=-1, le=2**32 - 1, description="Same seed, same sound; -1: another one each time.")]
 
 
 class VoiceId(BaseModel):
@@ -48,7 +62,7 @@ class SpeechBody(BaseModel):
     stream: bool = Field(
         True, description="false: speak all of it, check every sentence, speak failed ones again, then answer."
     )
-    language: Language = "auto"
+    language: Language | None = Field("auto", description="null: auto.")
     sample_rate: Rate | None = Field(None, description="Hz; pcm has 24000 unless told otherwise, as OpenAI's.")
     seed: Seed | None = None
     temperature: Temperature | None = None
@@ -63,7 +77,7 @@ class _TtsFields(BaseModel):
     text: Text
     spk: Name | None = Field(None, description="The voice: NAME, NAME@VERSION or NAME@ALIAS.")
     voice: Name | None = Field(None, description="The same as spk.")
-    text_lang: Language = "auto"
+    text_lang: Language | None = Field("auto", description="null: auto.")
     media_type: MediaType = "wav"
     streaming_mode: bool | Annotated[int, Field(ge=0, le=3)] = Field(
         False, description="false, 0: checked whole answer; true, 1 to 3: from the first sound on."
@@ -178,7 +192,7 @@ class ModelList(BaseModel):
 
 
 class Health(BaseModel):
-    """GET /livez, /readyz and /health. problems: what the operator should look at."""
+    """GET /livez, /readyz and /health. problems: what the operator should look at. max_characters: of one request."""
 
     status: str
     version: str
@@ -186,3 +200,4 @@ class Health(BaseModel):
     voices: dict[str, int]
     bases: list[str]
     problems: list[str]
+    max_characters: int

@@ -50,8 +50,9 @@ def speaking_routes(server: Server) -> APIRouter:
         rate = body.sample_rate or (_OPENAI_PCM_HZ if body.response_format == "pcm" else None)
         reference = body.voice.id if isinstance(body.voice, VoiceId) else body.voice or ""
         spoken = _speech(
-            server, body.input, language=body.language, speed=body.speed, sampling=_sampling(body), field="input"
-        )
+            server, body.input, language=_language(body.language), speed=body.speed, sampling=_sampling(body),
+            field="input",
+        )  # fmt: skip
         return await _answer(
             server, request, reference, spoken, body.response_format, rate, whole=not body.stream,
             sse=body.stream_format == "sse", ignored=ignored_fields(body, "instructions"),
@@ -82,9 +83,8 @@ def speaking_routes(server: Server) -> APIRouter:
 
 async def _tts(server: Server, body: TtsBody | TtsQuery, request: Request) -> Response:
     reference, beside = _references(body)
-    language = _LANGUAGES.get(body.text_lang.lower(), body.text_lang.lower())
     spoken = _speech(
-        server, body.text, language=language, speed=body.speed_factor, sampling=_sampling(body),
+        server, body.text, language=_language(body.text_lang), speed=body.speed_factor, sampling=_sampling(body),
         pause_s=body.fragment_interval, field="text",
     )  # fmt: skip
     media = _RAW.get(body.media_type, body.media_type)
@@ -116,6 +116,12 @@ def _path_refused(field: str) -> ApiError:
         403, f"{field}: file paths are refused, a request cannot make the server read files",
         "give a voice's name instead; new voices come through Git", code="path_refused", param=field,
     )  # fmt: skip
+
+
+def _language(given: str | None) -> str:
+    """A language's code from the names that clients have for it, in capitals or not."""
+    code = (given or "auto").lower()
+    return _LANGUAGES.get(code, code)
 
 
 def _sampling(body: SpeechBody | TtsBody | TtsQuery) -> Sampling:
