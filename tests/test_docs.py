@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import click
 import pytest
 
 from core import errors
+from core.recipe import SECTIONS
 from pipeline.cli import COMMANDS, timbre
 from pipeline.stages import STAGES, StageContext
 
@@ -16,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 READMES = [ROOT / "README.md", ROOT / "README.zh.md"]
 ROOMS = ("core", "audio", "text", "gptsovits", "training", "inference", "evaluation", "registry", "pipeline", "serving")
+_ENDINGS = {"html", "json", "md", "py", "yaml"}
 
 
 def broken_links(page: Path, text: str) -> list[str]:
@@ -61,6 +64,14 @@ def unknown_targets(text: str, makefile: str) -> list[str]:
     return [name for name in re.findall(r"(?:\$ |`)make ([a-z]+)", text) if name not in targets]
 
 
+def unknown_settings(text: str) -> list[str]:
+    """Code spans `section.key` of the recipe's sections whose key the recipe does not know; files are no settings."""
+    spans = " ".join(re.findall(r"`([^`\n]+)`", text))
+    found = re.findall(rf"(?<![\w./-])(?:recipe\.)?({'|'.join(SECTIONS)})\.([a-z_]+)", spans)
+    known = {name: {item.name for item in fields(section)} for name, section in SECTIONS.items()}
+    return [f"{section}.{key}" for section, key in found if key not in known[section] | _ENDINGS]
+
+
 def test_the_checks_can_fail() -> None:
     assert broken_links(ROOT / "README.md", "[x](no/such.md) [y](https://example.com)") == ["no/such.md"]
     assert unknown_commands("`timbre dance` and\n$ timbre run ada") == ["dance"]
@@ -68,6 +79,8 @@ def test_the_checks_can_fail() -> None:
     assert unknown_options(examples) == ["run --fast", "base brew"]
     spans = "`a/b.py::test_x` `test_y`, `c.py`"
     assert unknown_sources(spans, {"test_x"}, ["/a/b.py", "/a/bc.py"]) == ["test_y", "c.py"]
+    spans = "`finetune.steps`, `recipe.publish.colour`, `finetune.max_steps`, `extract.json`, `a/validate.md`"
+    assert unknown_settings(spans) == ["finetune.steps", "publish.colour"]
     assert unknown_targets("`make coffee`, `make test`", "test: x\n") == ["coffee"]
 
 
@@ -78,6 +91,11 @@ def test_links_commands_and_targets_exist(page: Path) -> None:
     assert unknown_commands(text) == []
     assert unknown_options(text) == []
     assert unknown_targets(text, (ROOT / "Makefile").read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_named_settings_exist(page: Path) -> None:
+    assert unknown_settings(page.read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -8,9 +8,9 @@ const WORDS = {
     synthetic: "Everything that is spoken here is synthetic speech. Voices are made only with their owners' consent.",
     first: "First sound", length: "Length", factor: "Real-time factor", spokenBy: "Version", seconds: "s",
     ready: n => `ready, ${n} ${n === 1 ? "voice" : "voices"}`, starting: "starting", down: "the server does not answer",
-    degraded: "works, with problems:", noVoices: "no voice is published yet", characters: n => `${n} of 4096 characters`,
+    degraded: "works, with problems:", noVoices: "no voice is published yet", characters: (n, most) => most ? `${n} of ${most} characters` : `${n} characters`,
     sample: "Good morning. This voice was made by a commit.", production: "in production", notPassed: "failed its gates",
-    base: "base", languages: "speaks", rights: "rights", broken: "The answer broke off.", wave: "waveform",
+    unspoken: "Characters left out", base: "base", languages: "speaks", rights: "rights", broken: "The answer broke off.", wave: "waveform",
     lane: x => `Version ${x}`, one: "Sound", since: "since",
   },
   zh: {
@@ -20,9 +20,9 @@ const WORDS = {
     synthetic: "这里的语音全部是合成的。制作声音须经本人同意。",
     first: "首个声音", length: "时长", factor: "实时率", spokenBy: "版本", seconds: "秒",
     ready: n => `就绪，${n} 个声音`, starting: "正在启动", down: "服务器没有响应",
-    degraded: "可用，但有问题：", noVoices: "还没有发布的声音", characters: n => `${n} / 4096 字`,
+    degraded: "可用，但有问题：", noVoices: "还没有发布的声音", characters: (n, most) => most ? `${n} / ${most} 字` : `${n} 字`,
     sample: "早上好。这个声音由一次提交生成。", production: "生产版本", notPassed: "未通过质量门",
-    base: "基座", languages: "语言", rights: "权利", broken: "回答中断了。", wave: "波形",
+    unspoken: "未读出的字符", base: "基座", languages: "语言", rights: "权利", broken: "回答中断了。", wave: "波形",
     lane: x => `版本 ${x}`, one: "语音", since: "发布于",
   },
 };
@@ -99,6 +99,7 @@ class Lane {
     });
     this.rate = Number(answer.headers.get("x-timbre-sample-rate"));
     this.shown.version = answer.headers.get("x-timbre-voice");
+    this.shown.unspoken = Number(answer.headers.get("x-timbre-unspoken-characters"));
     this.open();
     const reader = answer.body.getReader();
     let rest = new Uint8Array(0);
@@ -213,6 +214,7 @@ class Lane {
     const rows = [
       ["spokenBy", shown.version], ["first", shown.first && `${shown.first.toFixed(2)} ${unit}`],
       ["length", shown.length && `${shown.length.toFixed(2)} ${unit}`], ["factor", shown.factor?.toFixed(2)],
+      ["unspoken", shown.unspoken],
     ];
     this.figures.replaceChildren(...rows.filter(row => row[1]).map(([name, value]) => {
       const box = document.createElement("div"), term = document.createElement("dt"), data = document.createElement("dd");
@@ -276,7 +278,11 @@ function showWords() {
   lanes.forEach(lane => lane.tell());
 }
 
-function showCount() { find("count").textContent = word("characters", find("text").value.length); }
+function showCount() {
+  // maxLength is -1 until the server has told its limit.
+  const text = find("text");
+  find("count").textContent = word("characters", text.value.length, Math.max(text.maxLength, 0));
+}
 
 const chosen = () => voices.find(voice => voice.id === find("voice").value);
 
@@ -328,6 +334,8 @@ async function look() {
   const health = find("health");
   try {
     const state = await (await fetch("/health")).json();
+    find("text").maxLength = state.max_characters;
+    showCount();
     health.dataset.state = state.status === "starting" ? "" : state.status;
     const ready = word("ready", state.voices.ready || 0);
     health.textContent = state.status === "starting" ? word("starting")

@@ -202,3 +202,18 @@ def test_a_key_is_asked_for_and_used(serve: Callable[..., Running], shelf: Shelf
     page.click("#speak")
     assert spoken(page)["spokenBy"].startswith("ada@")
     assert page.evaluate("localStorage.getItem('timbre.key')") is None
+
+
+def test_the_servers_limit_and_what_was_left_out_are_shown(
+    serve: Callable[..., Running], shelf: Shelf, page: Any
+) -> None:
+    shelf.publish("ada", 1)
+    live = serve(dataclasses.replace(FAST, max_characters=77))
+    assert live.call("GET", "/health").json["max_characters"] == 77
+    visit(page, live)
+    page.fill("#text", "Good \u2603 morning.")
+    assert page.inner_text("#count") == "15 of 77 characters"
+    page.click("#language")
+    assert page.inner_text("#count") == "15 / 77 字"
+    page.click("#speak")
+    assert spoken(page)["unspoken"] == "1"
