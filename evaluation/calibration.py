@@ -26,7 +26,7 @@ from core.digests import digest_bytes
 from core.errors import InputError
 from evaluation.gates import OF_TRAINING, Gate, GateSet, Statistic, decide
 from evaluation.measurements import Measurements
-from evaluation.metrics.catalogue import METRICS, Direction, metric
+from evaluation.metrics.catalogue import METRICS, WORST_POSSIBLE, Direction, metric
 from evaluation.metrics.summary import Interval
 
 GOOD = "good"
@@ -46,12 +46,6 @@ RESOLUTION: Mapping[str, float] = {
 """Differences below these mean nothing: least spread, in the metric's unit. Memorisation: a voice that is trained for
 real knows its recordings better than the short trainings of a calibration do, and may.
 """
-
-WORST_POSSIBLE: Mapping[str, float] = {
-    "pesq_nb": 1.0, "pesq_wb": 1.0, "stoi": 0.0, "estoi": 0.0, "clipped_share": 1.0, "failed_sentences": 1.0,
-    "speaker_similarity": 0.0, "bandwidth_hz": 0.0,
-}  # fmt: skip
-"""Where a metric's scale ends on its bad side; the others have no end there."""
 
 _WORST = ("level_dbfs", "peak_dbfs", "clipped_share")
 WHY: Mapping[str, str] = {

@@ -20,7 +20,7 @@ import yaml
 
 from core.errors import ConfigurationError
 from evaluation.measurements import Group, Measurements, Sample
-from evaluation.metrics.catalogue import Direction, Metric, Protocol, metric
+from evaluation.metrics.catalogue import WORST_POSSIBLE, Direction, Metric, Protocol, metric
 from evaluation.metrics.summary import Interval, summarise
 
 GATES_FILE = "gates.yaml"
@@ -121,7 +121,9 @@ class Verdicts:
 
 
 def read_gates(path: Path) -> GateSet:
-    """Reads a gates.yaml. Raises ConfigurationError naming the field, the value and the nearest known name."""
+    """Reads a gates.yaml. Raises ConfigurationError naming the field, the value and the nearest known name, also for a
+    limit that nothing can miss.
+    """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -263,6 +265,14 @@ def _gate(path: Path, index: int, data: Any) -> Gate:
     if all(value is None for value in numbers.values()):
         raise ConfigurationError(
             f"{path}: {where}: {about.name} has no limit and no margin, so it can never fail", "give one"
+        )
+    end, limit = WORST_POSSIBLE.get(about.name), numbers["limit"]
+    if end is not None and limit is not None and about.better(end, limit):
+        side = "above" if about.direction is Direction.HIGHER else "below"
+        raise ConfigurationError(
+            f"{path}: {where}.limit: {limit:g} cannot be missed: the worst {about.name} under {protocol} is {end:g}, "
+            "which passes",
+            f"write a number {side} {end:g}, or leave the limit out and give a margin",
         )
     return Gate(about.name, protocol, statistic=statistic, blocks=bool(data.get("blocks", True)),
                 why=str(data.get("why", "")), **numbers)  # fmt: skip

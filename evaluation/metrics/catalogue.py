@@ -6,6 +6,7 @@ pair, and a similarity of one speaker encoder says nothing about another encoder
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -214,6 +215,12 @@ METRICS: dict[str, Metric] = {
         ),
     )
 }
+
+WORST_POSSIBLE: Mapping[str, float] = {
+    "pesq_nb": 1.0, "pesq_wb": 1.0, "stoi": 0.0, "estoi": 0.0, "clipped_share": 1.0, "failed_sentences": 1.0,
+    "speaker_similarity": 0.0, "bandwidth_hz": 0.0,
+}  # fmt: skip
+"""Where a metric's scale ends on its bad side; the others have no end there."""
 
 
 def metric(name: str) -> Metric:

@@ -16,7 +16,6 @@ from evaluation.calibration import (
     GOOD,
     LOADING,
     RESOLUTION,
-    WORST_POSSIBLE,
     Specimen,
     calibrate,
     candidates,
@@ -26,7 +25,7 @@ from evaluation.calibration import (
 )
 from evaluation.gates import Gate, GateSet, decide, read_gates
 from evaluation.measurements import Group, Measurements, Sample
-from evaluation.metrics.catalogue import METRICS, Protocol
+from evaluation.metrics.catalogue import METRICS, WORST_POSSIBLE, Protocol
 from evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs
 from evaluation.reports.calibration_report import About, gates_yaml, markdown_report, plain_report
 from evaluation.spoiling import SOUNDS

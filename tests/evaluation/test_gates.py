@@ -14,7 +14,7 @@ import soundfile
 from core.errors import ConfigurationError, InputError
 from evaluation.gates import OF_TRAINING, GateSet, decide, read_gates
 from evaluation.measurements import Group, Measurements, Sample, read_measurements
-from evaluation.metrics.catalogue import METRICS, Direction, Protocol
+from evaluation.metrics.catalogue import METRICS, WORST_POSSIBLE, Direction, Protocol
 from evaluation.metrics.summary import Interval
 from evaluation.reports.advice import ADVICE, advice
 from evaluation.reports.machine import gates_json, junit_xml, open_metrics
@@ -226,6 +226,13 @@ def test_gates_that_do_not_block_are_shown_and_let_through(tmp_path: Path) -> No
     [
         ([], "at least one gate"),
         ([{"metric": "stoi", "protocol": "copy"}], "can never fail"),
+        (
+            [{"metric": "failed_sentences", "protocol": "tts", "limit": 1.2, "blocks": False}],
+            r"gates.yaml: gates\[0\].limit: 1.2 cannot be missed: the worst failed_sentences under tts is 1, ",
+        ),
+        ([{"metric": "clipped_share", "protocol": "tts", "limit": 1}], "1 cannot be missed"),
+        ([{"metric": "pesq_nb", "protocol": "copy", "limit": 1.0}], "is 1, which passes[^|]*above 1"),
+        ([{"metric": "stoi", "protocol": "copy", "limit": -0.1, "base_margin": 0.1}], "-0.1 cannot be missed"),
         ([{"metric": "stoi", "protocol": "tts", "limit": 1}], "no meaning under tts"),
         ([{"metric": "pesk", "protocol": "copy", "limit": 1}], "no metric named 'pesk'"),
         ([{"metric": "stoi", "protocol": "sing", "limit": 1}], "sing"),
@@ -239,6 +246,29 @@ def test_gates_that_do_not_block_are_shown_and_let_through(tmp_path: Path) -> No
 def test_bad_gate_files_are_named(tmp_path: Path, lines: list[object], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         gates_of(tmp_path, lines)  # type: ignore[arg-type]
+
+
+SHIPPED = sorted((Path(__file__).parents[2] / "bases").glob("*/gates.yaml"))
+
+
+@pytest.mark.parametrize("path", [*SHIPPED, None], ids=[*(item.parent.name for item in SHIPPED), "pico"])
+def test_every_shipped_gate_can_be_missed(tmp_path: Path, path: Path | None) -> None:
+    """The worst value that a metric has, or one far beyond the limit where its scale has no end, turns it red."""
+    if path is None:
+        from gptsovits.pico import GATES as PICO_GATES
+
+        path = tmp_path / "gates.yaml"
+        path.write_text(PICO_GATES, encoding="utf-8")
+    found = read_gates(path)
+    assert found.gates
+    for gate in found.gates:
+        about, limit = METRICS[gate.metric], gate.limit
+        assert limit is not None, gate.name
+        far = limit - 1e6 if about.direction is Direction.HIGHER else limit + 1e6
+        worst = WORST_POSSIBLE.get(gate.metric, far)
+        poor = replace(measured({gate.metric: worst}), memorisation=far, held_out_loss=far)
+        alone = replace(found, gates=(replace(gate, blocks=True),))
+        assert decide(alone, poor, None, Interval(1)).red, f"{path}: {gate.name} {limit:g}"
 
 
 def test_missing_and_unreadable_gate_files(tmp_path: Path) -> None:
