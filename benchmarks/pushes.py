@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import statistics
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(root: Path, voices: int, fresh: bool, runs: int) -> bool:
+    print(f"load average {os.getloadavg()[0]:.1f}", flush=True)
     base = root / "pico"
     make_pico(base)
     seed = operator_registry(root / "operator", base, _export(base, root / "export"))
@@ -123,7 +125,8 @@ def training_steps(checkout: Path, begun: datetime) -> int:
     for path in checkout.rglob("stage.json"):
         record = json.loads(path.read_text(encoding="utf-8"))
         if record.get("stage") == "finetune" and datetime.fromisoformat(record["started"]) >= begun:
-            made += int(record.get("facts", {}).get("steps", 1))
+            steps = [value for name, value in record.get("facts", {}).items() if name.endswith("_steps")]
+            made += sum(steps) if steps else 1
     return made
 
 

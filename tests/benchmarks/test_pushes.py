@@ -21,10 +21,10 @@ def record(folder: Path, stage: str, started: datetime, facts: dict[str, int]) -
 
 
 def test_training_that_a_revert_starts_is_counted(tmp_path: Path) -> None:
-    record(tmp_path / "ada" / "extract", "extract", _BEGUN, {"steps": 7})
-    record(tmp_path / "ada" / "cached", "finetune", _BEGUN - timedelta(minutes=1), {"steps": 40})
+    record(tmp_path / "ada" / "extract", "extract", _BEGUN, {"t2s_steps": 7})
+    record(tmp_path / "ada" / "cached", "finetune", _BEGUN - timedelta(minutes=1), {"t2s_steps": 40})
     assert pushes.training_steps(tmp_path, _BEGUN) == 0
-    record(tmp_path / "ada" / "finetune", "finetune", _BEGUN, {"steps": 12})
+    record(tmp_path / "ada" / "finetune", "finetune", _BEGUN, {"t2s_steps": 8, "sovits_steps": 4, "t2s_best_step": 6})
     assert pushes.training_steps(tmp_path, _BEGUN) == 12
     record(tmp_path / "ben" / "finetune", "finetune", _BEGUN, {})
     assert pushes.training_steps(tmp_path, _BEGUN) == 13
