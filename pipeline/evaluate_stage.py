@@ -26,6 +26,7 @@ from evaluation.reports.page import report_page
 from inference.engine import Engine, EngineSettings
 from inference.voice import load_voice
 from pipeline.exported import exported_base
+from pipeline.outputs import read_record
 from pipeline.production import production_measurements
 from pipeline.stages import StageContext
 from pipeline.validate.report import JSON_FILE
@@ -97,6 +98,13 @@ def learnt_by(finetuned: Path) -> Learnt:
     return Learnt(None if memorised is None else float(memorised), None if lost is None else float(lost))
 
 
+def _stage_seconds(context: StageContext, measured: Path) -> dict[str, float]:
+    """What each stage so far took, by the record beside its output; one without a record is left out."""
+    outputs = {**context.inputs, "evaluate": measured}
+    records = {name: read_record(path) or {} for name, path in outputs.items()}
+    return {name: float(record["seconds"]) for name, record in records.items() if "seconds" in record}
+
+
 def _write_reports(context: StageContext, measured: Path, values: Measurements, verdicts: Verdicts) -> None:
     curve = context.inputs["finetune"] / "training.svg"
     commit = context.origin.commit[:12]
@@ -104,7 +112,7 @@ def _write_reports(context: StageContext, measured: Path, values: Measurements, 
     files = {
         "gates.json": gates_json(verdicts, values),
         "junit.xml": junit_xml(verdicts, values),
-        "metrics.txt": open_metrics(verdicts, values),
+        "metrics.txt": open_metrics(verdicts, values, _stage_seconds(context, measured)),
         "report.md": markdown(verdicts, values),
         "report.html": report_page(
             verdicts,

@@ -78,8 +78,10 @@ def junit_xml(verdicts: Verdicts, measured: Measurements) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def open_metrics(verdicts: Verdicts, measured: Measurements) -> str:
-    """OpenMetrics text with the gauges voice_quality_gate_value and voice_quality_gate_passed."""
+def open_metrics(verdicts: Verdicts, measured: Measurements, stage_s: Mapping[str, float] | None = None) -> str:
+    """OpenMetrics text with the gauges voice_quality_gate_value and voice_quality_gate_passed; and with
+    voice_pipeline_stage_seconds of stage_s, stage -> seconds.
+    """
     lines = [
         "# HELP voice_quality_gate_value Value that the gate compares with its limit.",
         "# TYPE voice_quality_gate_value gauge",
@@ -96,7 +98,22 @@ def open_metrics(verdicts: Verdicts, measured: Measurements) -> str:
     ]
     lines += [f"voice_quality_gate_passed{labels[item.gate.name]} {int(item.passed)}" for item in verdicts.verdicts]
     lines += _calibration_metrics(verdicts.calibration, measured.base)
+    lines += _stage_metrics(stage_s or {}, measured.voice)
     return "\n".join([*lines, "# EOF"]) + "\n"
+
+
+def _stage_metrics(stage_s: Mapping[str, float], voice: str) -> list[str]:
+    """What the stages took; nothing when it is not known."""
+    if not stage_s:
+        return []
+    name = "voice_pipeline_stage_seconds"
+    head = [
+        f"# HELP {name} What making the stage's output took, also where it was found in the cache.",
+        f"# TYPE {name} gauge",
+        f"# UNIT {name} seconds",
+    ]
+    values = [f'{name}{{voice="{voice}",stage="{stage}"}} {seconds:.6g}' for stage, seconds in stage_s.items()]
+    return head + values
 
 
 def _calibration_metrics(calibration: Mapping[str, Any], base: str) -> list[str]:
