@@ -35,17 +35,17 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_the_sample_voice_passes_the_shipped_gates(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    registry, wav = repository / "registry", repository / "awb.wav"
+    wav = repository / "awb.wav"
     where = ["--root", str(repository)]
-    code = call([*where, "run", "awb", "--registry", str(registry)])
+    code = call([*where, "run", "awb"])
     assert code == 0, capsys.readouterr().out
     report = json.loads(next((repository / ".timbre").rglob("gates.json")).read_text(encoding="utf-8"))
     assert report["passed"] is True
     blocking = [gate for gate in report["gates"].values() if gate["blocks"]]
     assert len(blocking) >= FEWEST_BLOCKING and all(gate["passed"] for gate in blocking)
     capsys.readouterr()
-    assert call([*where, "voices", "--json", "--registry", str(registry)]) == 0
+    assert call([*where, "voices", "list", "--json"]) == 0
     assert "production" in capsys.readouterr().out
-    assert call([*where, "say", "awb", "Good morning.", "-o", str(wav), "--registry", str(registry)]) == 0
+    assert call([*where, "say", "awb", "Good morning.", "-o", str(wav)]) == 0
     spoken = read(wav)
     assert 0.4 < spoken.duration_s < 5.0 and abs(spoken.samples).max() > 0.02
