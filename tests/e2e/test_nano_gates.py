@@ -45,7 +45,8 @@ def test_the_sample_voice_passes_the_shipped_gates(repository: Path, capsys: pyt
     assert len(blocking) >= FEWEST_BLOCKING and all(gate["passed"] for gate in blocking)
     capsys.readouterr()
     assert call([*where, "voices", "list", "--json"]) == 0
-    assert "production" in capsys.readouterr().out
+    (listed,) = json.loads(capsys.readouterr().out)
+    assert listed["version"] and listed["state"] == "published" and listed["versions"] == 1
     assert call([*where, "say", "awb", "Good morning.", "-o", str(wav)]) == 0
     spoken = read(wav)
     assert 0.4 < spoken.duration_s < 5.0 and abs(spoken.samples).max() > 0.02
