@@ -276,17 +276,14 @@ def speaker_of_work(work: Path) -> tuple[TorchSpeaker, ContentEncoder]:
 def speaker_of_base(name: str) -> tuple[TorchSpeaker, ContentEncoder]:
     """A packed nano base by name or folder, ready to speak, with its recogniser."""
     from core.base import load_base
-    from gptsovits.base_networks import load_content_encoder, load_synthesizer, load_text_to_semantic
-    from gptsovits.checkpoints import read_state_dict
+    from gptsovits.base_networks import load_synthesizer, load_text_to_semantic
     from gptsovits.ge2e import load_ge2e
     from training.pretrain.content_network import ContentConfig
-    from training.pretrain.pack import RECOGNISER
+    from training.pretrain.restore import load_content
 
     base = load_base(name)
     encoder = ContentEncoder(ContentConfig())
-    encoder.hubert = load_content_encoder(base).float()  # type: ignore[no-untyped-call]
-    head = read_state_dict(base.file_path(RECOGNISER, None))
-    encoder.ctc_head.load_state_dict({key: value.float() for key, value in head.items()})
+    load_content(encoder, base)
     synthesizer = load_synthesizer(base).float()
     t2s = load_text_to_semantic(base).float()
     return TorchSpeaker(t2s, synthesizer, codes_with(encoder, synthesizer), load_ge2e()), encoder

@@ -23,6 +23,7 @@ from gptsovits.text_to_semantic import TextToSemantic
 from training.pretrain.checkpointing import averaged
 from training.pretrain.corpus import Corpus
 from training.pretrain.joint import start_from_classes
+from training.pretrain.quantizer import codes_path
 from training.pretrain.semantic import start_from_follower
 from training.pretrain.semantic_data import Ids
 from training.pretrain.speech_stages import BEFORE, START, load_quantizer, stored_codes
@@ -39,19 +40,15 @@ def set_aside(corpus: Corpus) -> None:
     Codes that were set aside by a run that did not come to its end stay: what has been written since is of the new
     codebook.
     """
-    for part in sorted({clip.part for clip in corpus.clips}):
-        path, aside = _codes(corpus, part), _codes(corpus, part, BEFORE)
+    for part in corpus.parts:
+        path, aside = codes_path(corpus, part), codes_path(corpus, part, BEFORE)
         if path.is_file() and not aside.is_file():
             path.replace(aside)
 
 
 def waiting(corpus: Corpus) -> bool:
     """Whether codes are set aside whose networks were not yet carried over."""
-    return any(_codes(corpus, part, BEFORE).is_file() for part in {clip.part for clip in corpus.clips})
-
-
-def _codes(corpus: Corpus, part: str, mark: str = "") -> Path:
-    return corpus.folder / (f"{part}.codes.{mark}.npz" if mark else f"{part}.codes.npz")
+    return any(codes_path(corpus, part, BEFORE).is_file() for part in corpus.parts)
 
 
 def shares_of(old: Mapping[str, Ids], new: Mapping[str, Ids], rows: int) -> Tensor:
@@ -95,8 +92,8 @@ def carry_over(corpus: Corpus, work: Path, report: Report) -> None:
         if source == trained:
             trained.replace(_aside(trained))
         report(f"{path}")
-    for part in {clip.part for clip in corpus.clips}:
-        _codes(corpus, part, BEFORE).unlink(missing_ok=True)
+    for part in corpus.parts:
+        codes_path(corpus, part, BEFORE).unlink(missing_ok=True)
     for path in (work / "acoustic" / "joint.pt", work / "semantic" / "t2s.pt"):
         _aside(path.with_name(START)).unlink(missing_ok=True)
         if _aside(path).is_file():

@@ -131,21 +131,24 @@ class BatchSource:
         target = target[(target != SILENCE) & (target != BLANK)]
         if not target.size:
             target = np.array([SILENCE])
-        return window, labels, target, self._prosody(clip, centres)
+        return window, labels, target, prosody_at(self._pitch.get(clip.id), centres)
 
-    def _prosody(self, clip: Clip, centres_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-        """Voicing (1, 0, or UNKNOWN) and relative pitch (octaves from the clip's median) at each centre, [F, 2].
 
-        Relative pitch does not change with speed, which is why it is asked for and not hertz.
-        """
-        track = self._pitch.get(clip.id)
-        if track is None:
-            return np.full((centres_s.size, 2), UNKNOWN, dtype=np.float32)
-        index = np.rint(centres_s * RATE_HZ / HOP - 0.5).astype(int)  # pitch.py: frame i is centred on (i + 0.5) hops
-        inside = (index >= 0) & (index < track.size)
-        pitch_hz = np.where(inside, track[np.clip(index, 0, track.size - 1)], 0.0)
-        voiced = pitch_hz > 0
-        median_hz = np.median(track[track > 0]) if voiced.any() else 1.0
-        relative = np.clip(np.log2(np.where(voiced, pitch_hz, median_hz) / median_hz), -1.0, 1.0)
-        prosody: npt.NDArray[np.float32] = np.stack([voiced, relative], axis=1).astype(np.float32)
-        return prosody
+def prosody_at(
+    track: npt.NDArray[np.float32] | None, centres_s: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float32]:
+    """Voicing (1, 0, or UNKNOWN without a track) and relative pitch (octaves from the clip's median) at each frame's
+    centre, [F, 2]. track: F0 in Hz a hop, 0 where unvoiced.
+
+    Relative pitch does not change with speed, which is why it is asked for and not hertz.
+    """
+    if track is None:
+        return np.full((centres_s.size, 2), UNKNOWN, dtype=np.float32)
+    index = np.rint(centres_s * RATE_HZ / HOP - 0.5).astype(int)  # pitch.py: frame i is centred on (i + 0.5) hops
+    inside = (index >= 0) & (index < track.size)
+    pitch_hz = np.where(inside, track[np.clip(index, 0, track.size - 1)], 0.0)
+    voiced = pitch_hz > 0
+    median_hz = np.median(track[track > 0]) if voiced.any() else 1.0
+    relative = np.clip(np.log2(np.where(voiced, pitch_hz, median_hz) / median_hz), -1.0, 1.0)
+    prosody: npt.NDArray[np.float32] = np.stack([voiced, relative], axis=1).astype(np.float32)
+    return prosody

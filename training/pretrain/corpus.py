@@ -226,6 +226,11 @@ class Corpus:
         """float32 [T] in -1..1."""
         return self.samples(clip).astype(np.float32) / 32768.0
 
+    @property
+    def parts(self) -> list[str]:
+        """Names of the parts that its clips are of, sorted."""
+        return sorted({clip.part for clip in self.clips})
+
     def select(self, split: str | None = None, language: str | None = None) -> Iterator[Clip]:
         """Clips of a split and language, in manifest order."""
         for clip in self.clips:

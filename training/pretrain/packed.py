@@ -134,7 +134,7 @@ def write_phones(corpus: Corpus) -> None:
     from training.pretrain.speech_stages import corpus_phones
 
     phones = corpus_phones(corpus)
-    for part in sorted({clip.part for clip in corpus.clips}):
+    for part in corpus.parts:
         path = corpus.folder / f"{part}.phones.npz"
         if not path.is_file():
             buffer = io.BytesIO()

@@ -66,7 +66,7 @@ class PitchTracks:
     def of(cls, corpus: Corpus) -> PitchTracks:
         """Read the cached tracks; compute and store those of a part without them."""
         tracks: dict[str, Floats] = {}
-        for part in sorted({clip.part for clip in corpus.clips}):
+        for part in corpus.parts:
             clips = [clip for clip in corpus.clips if clip.part == part]
             path = corpus.folder / f"{part}.f0.npz"
             # A part that was written again makes its tracks stale.

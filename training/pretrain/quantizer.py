@@ -132,6 +132,12 @@ def pair_pitch(track: Floats | None, count: int) -> Floats:
     return pairs
 
 
+def with_ridge(matrix: npt.NDArray[np.float64], share: float) -> npt.NDArray[np.float64]:
+    """A square matrix with that share of its mean diagonal added to the diagonal, so that it can be inverted."""
+    ridged: npt.NDArray[np.float64] = matrix + share * np.trace(matrix) / len(matrix) * np.eye(len(matrix))
+    return ridged
+
+
 def discriminants(pairs: Pairs, width: int, pitch_scale: float) -> tuple[Floats, Floats]:
     """Projection [width + 1, 2H] and mean [2H]: ``width`` discriminant directions, then pitch times pitch_scale.
 
@@ -155,7 +161,7 @@ def discriminants(pairs: Pairs, width: int, pitch_scale: float) -> tuple[Floats,
     between = (centred * weights[:, None]).T @ centred
     true_between = ((means - mean) * (counts[present] / counts[present].sum())[:, None]).T @ (means - mean)
     within = total_scatter - true_between
-    within += 0.01 * np.trace(within) / len(within) * np.eye(len(within))
+    within = with_ridge(within, 0.01)
     values, vectors = np.linalg.eigh(within)
     whiten = vectors / np.sqrt(np.maximum(values, 1e-9 * values[-1]))
     _, directions = np.linalg.eigh(whiten.T @ between @ whiten)
@@ -164,8 +170,7 @@ def discriminants(pairs: Pairs, width: int, pitch_scale: float) -> tuple[Floats,
     row = np.zeros((1, features.shape[1]))
     if voiced.any() and pitch_scale:
         centred_features = pairs.features[voiced].astype(np.float64) - mean
-        gram = centred_features.T @ centred_features
-        gram += 0.01 * np.trace(gram) / len(gram) * np.eye(len(gram))
+        gram = with_ridge(centred_features.T @ centred_features, 0.01)
         row = pitch_scale * np.linalg.solve(gram, centred_features.T @ pairs.pitch[voiced].astype(np.float64))[None]
     return np.concatenate([projection, row]).astype(np.float32), mean.astype(np.float32)
 
@@ -292,6 +297,11 @@ def _explained(codes: npt.NDArray[np.int16], pitch: Floats, rows: int) -> float:
     return float(1 - np.mean((pitch - means[codes]) ** 2) / np.var(pitch))
 
 
+def codes_path(corpus: Corpus, part: str, mark: str = "") -> Path:
+    """Where the codes of a part lie. mark: of codes that were set aside (carry_over.py)."""
+    return corpus.folder / (f"{part}.codes.{mark}.npz" if mark else f"{part}.codes.npz")
+
+
 def write_codes(
     encoder: ContentEncoder, quantizer: Quantizer, corpus: Corpus, part: str, report: Callable[[str], None]
 ) -> Path:
@@ -305,9 +315,21 @@ def write_codes(
             report(f"{part}: codes of {number} of {len(clips)} clips")
     buffer = io.BytesIO()
     np.savez(buffer, **rows)
-    path = corpus.folder / f"{part}.codes.npz"
+    path = codes_path(corpus, part)
     write_bytes(path, buffer.getvalue())
     return path
+
+
+def write_all_codes(
+    encoder: ContentEncoder, quantizer: Quantizer, corpus: Corpus, work: Path, checkpoint: Path,
+    report: Callable[[str], None],
+) -> None:
+    """Codes of all parts, then READY_CODES, which names the quantizer's file and the encoder's checkpoint too."""
+    written = {
+        f"codes of {part}": str(write_codes(encoder, quantizer, corpus, part, report))
+        for part in sorted(corpus.parts, key=("real", "flite", "espeak").index)
+    }
+    announce(work, {"quantizer": str(work / "quantizer" / QUANTIZER_FILE), "content": str(checkpoint), **written})
 
 
 def announce(work: Path, paths: Mapping[str, str]) -> None:

@@ -25,10 +25,11 @@ from gptsovits.checkpoints import read_state_dict
 from text.recognition import CLASSES
 from training.pretrain.alignment import UNKNOWN, Alignment
 from training.pretrain.content import CHECKPOINT, ContentTrainer
-from training.pretrain.content_network import ContentEncoder
-from training.pretrain.corpus import Corpus, unseen_speakers
+from training.pretrain.content_batches import prosody_at
+from training.pretrain.content_network import HOP, WINDOW, ContentEncoder
+from training.pretrain.corpus import RATE_HZ, Corpus, unseen_speakers
 from training.pretrain.pack import RECOGNISER
-from training.pretrain.quantizer import Quantizer, announce, content_features, write_codes
+from training.pretrain.quantizer import Quantizer, content_features, with_ridge, write_all_codes
 from training.pretrain.recipe import NanoRecipe
 from training.pretrain.speech_stages import START
 from training.pretrain.stages import load_alignments, stored_pitch, training_of
@@ -68,16 +69,12 @@ def restore(base: Base, recipe: NanoRecipe, speech: Path, work: Path, content_st
     stored = {name: value for name, value in synthesizer.state_dict().items() if name.startswith(own)}
     (work / "quantizer").mkdir(parents=True, exist_ok=True)
     quantizer = Quantizer(stored["ssl_proj.weight"], stored["ssl_proj.bias"], synthesizer.quantizer)
-    path = quantizer.save(work / "quantizer")
-    encoder = trainer.averaged()
-    written = {}
-    for part in sorted({clip.part for clip in corpus.clips}, key=("real", "flite", "espeak").index):
-        written[f"codes of {part}"] = str(write_codes(encoder, quantizer, corpus, part, report))
+    quantizer.save(work / "quantizer")
     for folder, network in (("acoustic", synthesizer), ("semantic", t2s)):
         (work / folder).mkdir(parents=True, exist_ok=True)
         torch.save(network.state_dict(), work / folder / START)
     trainer.save()
-    announce(work, {"quantizer": str(path), "content": str(work / "content" / CHECKPOINT), **written})
+    write_all_codes(trainer.averaged(), quantizer, corpus, work, work / "content" / CHECKPOINT, report)
 
 
 def load_content(encoder: ContentEncoder, base: Base) -> None:
@@ -109,7 +106,8 @@ def fit_heads(
         hidden = content_features(encoder, corpus.waveform(clip))
         features.append(hidden)
         labels.append(alignments[clip.id].frame_labels(len(hidden)).astype(np.int64))
-        prosody.append(_prosody(pitch.get(clip.id), len(hidden)))
+        centres_s = (WINDOW / 2 + HOP * np.arange(len(hidden))) / RATE_HZ
+        prosody.append(prosody_at(pitch.get(clip.id), centres_s))
     if not features:
         raise ConfigurationError("no aligned clip to fit the heads on", remedy="timbre pretrain corpus")
     x, y, p = np.concatenate(features).astype(np.float64), np.concatenate(labels), np.concatenate(prosody)
@@ -124,18 +122,6 @@ def fit_heads(
     return float(np.mean((x[y != UNKNOWN] @ weight.T + bias).argmax(1) == y[y != UNKNOWN]))
 
 
-def _prosody(track: Floats | None, count: int) -> Floats:
-    """[count, 2]: voiced 1 or 0 and octaves from the clip's median; UNKNOWN without a track."""
-    out = np.full((count, 2), UNKNOWN, dtype=np.float32)
-    if track is not None and (track > 0).any():
-        known = min(count, len(track))
-        voiced = track[:known] > 0
-        out[:known, 0] = voiced
-        octaves = np.log2(np.maximum(track[:known], 1.0) / np.median(track[track > 0]))
-        out[:known, 1] = np.where(voiced, np.clip(octaves, -1, 1), 0.0)
-    return out
-
-
 def _discriminant_head(
     x: npt.NDArray[np.float64], y: npt.NDArray[np.int64], classes: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -145,8 +131,7 @@ def _discriminant_head(
     np.add.at(sums, y, x)
     means = sums / np.maximum(counts, 1)[:, None]
     centred = x - means[y]
-    covariance = centred.T @ centred / len(x)
-    covariance += 0.01 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    covariance = with_ridge(centred.T @ centred / len(x), 0.01)
     weight = np.linalg.solve(covariance, means.T).T
     bias = np.log(np.maximum(counts, 1) / counts.sum()) - 0.5 * (weight * means).sum(1)
     weight[counts == 0], bias[counts == 0] = 0.0, -20.0
@@ -156,9 +141,7 @@ def _discriminant_head(
 def _least_squares(x: npt.NDArray[np.float64], y: Floats) -> npt.NDArray[np.float64]:
     """[H + 1]: weights and, last, the bias; a little ridge."""
     full = np.concatenate([x, np.ones_like(x[:, :1])], axis=1)
-    gram = full.T @ full
-    gram += 1e-3 * np.trace(gram) / len(gram) * np.eye(len(gram))
-    solved: npt.NDArray[np.float64] = np.linalg.solve(gram, full.T @ y)
+    solved: npt.NDArray[np.float64] = np.linalg.solve(with_ridge(full.T @ full, 1e-3), full.T @ y)
     return solved
 
 

@@ -31,7 +31,7 @@ class SpeakerVectors:
     def of(cls, corpus: Corpus, batch: int = 16) -> SpeakerVectors:
         """Read the cached vectors; compute and store those of a part without them."""
         vectors: dict[str, Floats] = {}
-        for part in sorted({clip.part for clip in corpus.clips}):
+        for part in corpus.parts:
             clips = [clip for clip in corpus.clips if clip.part == part]
             path = corpus.folder / f"{part}.ge2e.npz"
             # A part that was written again makes its vectors stale.

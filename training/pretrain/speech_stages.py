@@ -34,6 +34,7 @@ from training.pretrain.joint import JointSettings, start_from_autoencoder, start
 from training.pretrain.joint_data import SentenceSampler
 from training.pretrain.joint_guides import Heard
 from training.pretrain.pitch import PitchTracks
+from training.pretrain.quantizer import codes_path
 from training.pretrain.recipe import AcousticRecipe, SemanticRecipe
 from training.pretrain.semantic import (
     CLASS_COUNT,
@@ -69,8 +70,8 @@ START = "start.pt"
 def stored_codes(corpus: Corpus, mark: str = "") -> dict[str, Ids]:
     """Codes by clip id of all parts that have them; empty before stage quantizer. mark: BEFORE for set-aside ones."""
     codes: dict[str, Ids] = {}
-    for part in sorted({clip.part for clip in corpus.clips}):
-        path = corpus.folder / (f"{part}.codes.{mark}.npz" if mark else f"{part}.codes.npz")
+    for part in corpus.parts:
+        path = codes_path(corpus, part, mark)
         if path.is_file():
             with np.load(path) as stored:
                 codes |= {identity: stored[identity].astype(np.int16) for identity in stored.files}
@@ -85,7 +86,7 @@ def corpus_phones(corpus: Corpus) -> dict[str, Ids]:
     """
     found: dict[str, Ids] = {}
     carried = set()
-    for part in {clip.part for clip in corpus.clips}:
+    for part in corpus.parts:
         path = corpus.folder / f"{part}.phones.npz"
         if path.is_file():
             carried.add(part)

@@ -28,13 +28,12 @@ from training.pretrain.corpus import Corpus, build_real, replace_text, unseen_sp
 from training.pretrain.pitch import PitchTracks
 from training.pretrain.quantizer import (
     Quantizer,
-    announce,
     code_quality,
     collect_pairs,
     content_features,
     pair_labels,
     pair_pitch,
-    write_codes,
+    write_all_codes,
 )
 from training.pretrain.recipe import ContentRecipe, CorpusRecipe, QuantizerRecipe
 from training.pretrain.recogniser_head import HeadTraining, refit_head
@@ -86,14 +85,11 @@ def make_codes(recipe: QuantizerRecipe, speech: Path, work: Path, report: Report
     quantizer = Quantizer.fit(
         pairs, encoder.config.hidden, recipe.rows, recipe.rounds, recipe.directions, recipe.pitch_scale, recipe.seed
     )
-    path = quantizer.save(work / "quantizer")
+    quantizer.save(work / "quantizer")
     quality = dev_quality(encoder, quantizer, corpus, alignments, pitch)
     replace_text(work / "quantizer" / "quality.json", json.dumps(quality, indent=1) + "\n")
     report(json.dumps(quality))
-    written = {}
-    for part in sorted({clip.part for clip in corpus.clips}, key=("real", "flite", "espeak").index):
-        written[f"codes of {part}"] = str(write_codes(encoder, quantizer, corpus, part, report))
-    announce(work, {"quantizer": str(path), "content": str(work / "content" / CHECKPOINT), **written})
+    write_all_codes(encoder, quantizer, corpus, work, work / "content" / CHECKPOINT, report)
     return dict(quality)
 
 
@@ -127,7 +123,7 @@ def dev_quality(
 def load_alignments(corpus: Corpus) -> dict[str, Alignment]:
     """Alignments of all parts of a corpus by clip id."""
     found: dict[str, Alignment] = {}
-    for part in sorted({clip.part for clip in corpus.clips}):
+    for part in corpus.parts:
         found |= read_alignments(corpus.folder, part)
     return found
 
@@ -155,7 +151,7 @@ def content_trainer(recipe: ContentRecipe, speech: Path, work: Path, device: str
 def stored_pitch(corpus: Corpus) -> Mapping[str, npt.NDArray[np.float32]]:
     """Pitch tracks by clip id of the parts that have them; the other clips train without the prosody loss."""
     pitch: dict[str, npt.NDArray[np.float32]] = {}
-    for part in sorted({clip.part for clip in corpus.clips}):
+    for part in corpus.parts:
         if (corpus.folder / f"{part}.f0.npz").is_file():
             one = Corpus.open(corpus.folder, [part])
             tracks = PitchTracks.of(one)
