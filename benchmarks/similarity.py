@@ -29,12 +29,12 @@ from core.base import Base, load_base
 from core.digests import digest_value
 from core.progress import PlainProgress
 from core.recipe import FinetuneRecipe, Recipe, load_recipe
+from evaluation.judge import without_adapter
 from evaluation.metrics.speaker import cosine, real_to_real
 from evaluation.rendition import Recording, Renderer, Sentence, sentences_for
 from inference.engine import Engine as Speaking
 from inference.exported_base import ExportedBase
 from inference.speaker import SpeakerEncoder
-from inference.t2s_slots import NO_LORA
 from inference.voice import Voice, load_voice
 from pipeline.calibration import CalibrationPlan, calibration_folder
 from pipeline.engine import Engine
@@ -117,7 +117,7 @@ class Bench:
     ) -> dict[str, Any]:
         encoder, renderer = SpeakerEncoder(exported), Renderer(engine)
         voice = load_voice(trained, exported, name=name)
-        plain = dataclasses.replace(voice, name=f"{name}-base", t2s=NO_LORA, acoustic={})
+        plain = without_adapter(voice)
         sentences = sentences_for(held_out, _FIXED)
 
         def said(speaker: Voice) -> list[list[float]]:

@@ -157,11 +157,6 @@ class Engine:
             for job in jobs[:sent]:
                 job.cancel()
 
-    def _submit(self, item: Planned, request: SpeechRequest, voice: Voice) -> Job:
-        job = self._planner.job(item, request, voice)
-        self._send(job, item, request, voice)
-        return job
-
     def _send(self, job: Job, item: Planned, request: SpeechRequest, voice: Voice) -> None:
         job.features = self._planner.features(item, request, voice)
         self.scheduler.submit(job)
@@ -175,7 +170,10 @@ class Engine:
         kept, attempts = first, 1
         if first.failures and request.check:
             again = replace(item, seed=item.seed + 500_009)
-            second = self._attempt(again, self._submit(again, request, voice), request, voice, cancel)
+            more = self._planner.job(again, request, voice)
+            more.features = job.features  # of the text, which is the same
+            self.scheduler.submit(more)
+            second = self._attempt(again, more, request, voice, cancel)
             kept, attempts = min(first, second, key=lambda attempt: attempt.badness), 2
         seconds = len(kept.wave) / self.base.rate_hz
         ids, codes = tuple(item.ids.tolist()), tuple(kept.codes.tolist())

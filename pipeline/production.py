@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from core.errors import InputError
 from evaluation.measurements import FILE, Measurements, parse_measurements
 from registry.errors import CorruptError, NewerSchemaError, NotFoundError, RetiredError, RevokedError
+from registry.manifest import Manifest
 from registry.open import open_registry
 from registry.registry import Registry
 
@@ -31,22 +32,21 @@ def production_measurements(address: str, voice: str) -> Production:
     """
     registry = open_registry(address)
     try:
-        version = _version(registry, voice)
-        if version is None:
+        manifest = _manifest(registry, voice)
+        if manifest is None:
             return Production()
-        name = f"{voice}@{version}"
-        manifest = registry.manifest(voice, version)
-        return Production(parse_measurements(registry.read_file(manifest, FILE), f"{name}: {FILE}"))
+        where = f"{voice}@{manifest.version}: {FILE}"
+        return Production(parse_measurements(registry.read_file(manifest, FILE), where))
     except (CorruptError, NewerSchemaError, InputError) as error:
         return Production(left_out=error.message)
 
 
-def _version(registry: Registry, voice: str) -> str | None:
+def _manifest(registry: Registry, voice: str) -> Manifest | None:
     try:
-        return registry.resolve(voice).version
+        return registry.resolve(voice)
     except (RetiredError, RevokedError):
         return None
     except NotFoundError:
         # An alias that points at a version which is gone is damage, not absence.
         state = registry.alias(voice)
-        return state.version if state is not None else None
+        return registry.manifest(voice, state.version) if state is not None and state.version else None

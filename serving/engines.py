@@ -92,11 +92,6 @@ class Engines:
             engine.close()
         return idle
 
-    def forget(self, voice_key: str) -> None:
-        """Drops a voice's merged decoder everywhere."""
-        for engine in self.open:
-            engine.decoders.forget(voice_key)
-
     @property
     def open(self) -> list[Engine]:
         """The engines that are open now."""

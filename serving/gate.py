@@ -55,7 +55,7 @@ class Gate:
         if speaking:
             self._metrics.in_flight.inc()
         try:
-            self._guard.check(scope["path"], headers)
+            self._guard.check(scope["path"], state["known"], headers)
             self._check_length(headers)
             await self._app(scope, _Body(receive, self._most_bytes, self._body_s), answer)
         except Exception as error:

@@ -110,7 +110,7 @@ class Library:
         name, _, more = self._names[name].partition("@") if name in self._names else (name, "", "")
         entry = self._entries.get(name)
         if entry is None:
-            raise self._unknown(name)
+            raise self.unknown(name)
         _refuse_gone(entry)
         wanted = wanted or more or PRODUCTION
         known = {*entry.listing.versions, *entry.listing.aliases, *entry.serving}
@@ -127,7 +127,7 @@ class Library:
         """What `check` found, loaded. Raises ApiError, and what loading raises."""
         entry = self._entries.get(name)
         if entry is None:
-            raise self._unknown(name)
+            raise self.unknown(name)
         _refuse_gone(entry)
         version = entry.serving.get(wanted)
         if version is None and wanted in entry.listing.aliases:
@@ -138,14 +138,10 @@ class Library:
         """What the registry says of a version, if it was read already."""
         return self._manifests.get((name, version))
 
-    def near(self, name: str) -> list[str]:
-        """Names of voices that look like this one."""
-        return difflib.get_close_matches(name[:63].lower(), [*self._entries, *self._names], n=3, cutoff=0.5)
-
     def _default_reference(self) -> str:
-        usable = [name for name, entry in self._entries.items() if entry.state == "ready"]
         if self._default:
             return self._default
+        usable = [name for name, entry in self._entries.items() if entry.state == "ready"]
         if len(usable) == 1:
             return usable[0]
         raise ApiError(
@@ -153,11 +149,12 @@ class Library:
             code="voice_missing", param="voice",
         )  # fmt: skip
 
-    def _unknown(self, name: str) -> ApiError:
-        near = self.near(name)
+    def unknown(self, name: str, param: str = "voice") -> ApiError:
+        """What is said of a voice that is not there, with names that look like it. param: the field that named it."""
+        near = difflib.get_close_matches(name[:63].lower(), [*self._entries, *self._names], n=3, cutoff=0.5)
         remedy = f"did you mean {', '.join(near)}?" if near else "GET /v1/audio/voices lists what there is"
         return ApiError(
-            404, f"there is no voice {name[:63]!r}", remedy, code="voice_not_found", param="voice"
+            404, f"there is no voice {name[:63]!r}", remedy, code="voice_not_found", param=param
         )
 
     # -- looking ---------------------------------------------------------------------------------------------------
@@ -286,7 +283,7 @@ class Library:
         """Takes voices out of memory that are revoked, retired or no longer there."""
         for speaker in self.loader.drop(lambda name: not self._present(name)):
             self._log.info("voice is gone", extra={"voice": speaker.voice.name, "version": speaker.voice.version})
-        # A request that was under way when its voice went merges it once more.
+        # Their merged decoders too, and those that a request merged once more that was under way when its voice went.
         for engine in self.engines.open:
             for key in engine.decoders.held:
                 if not self._present(key.partition("@")[0]):

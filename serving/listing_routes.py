@@ -46,9 +46,7 @@ def listing_routes(server: Server) -> APIRouter:
         """One voice."""
         entry = server.library.entries.get(name)
         if entry is None:
-            near = server.library.near(name)
-            remedy = f"did you mean {', '.join(near)}?" if near else "GET /v1/audio/voices lists what there is"
-            raise ApiError(404, f"there is no voice {name[:63]!r}", remedy, code="voice_not_found", param="name")
+            raise server.library.unknown(name, "name")
         return _voice(server, name, entry)
 
     @router.get("/v1/models", responses=_OPENAI, tags=["models"])

@@ -65,19 +65,16 @@ class Loader:
             if found is None:
                 try:
                     found = self._fetch(*key)
+                    self._hold(key, found, keep)
                 finally:
                     with self._lock:
                         self._loading.pop(key, None)
-                self._hold(key, found, keep)
         return found
 
     def drop(self, gone: Callable[[str], bool]) -> list[Speaker]:
-        """Takes every version of the voices out of memory that gone(name) tells, with their merged decoders."""
+        """Takes every version of the voices out of memory that gone(name) tells."""
         with self._lock:
-            dropped = [self._held.pop(key) for key in list(self._held) if gone(key[0])]
-        for speaker in dropped:
-            self._engines.forget(speaker.voice.key)
-        return dropped
+            return [self._held.pop(key) for key in list(self._held) if gone(key[0])]
 
     @property
     def held(self) -> dict[Key, Speaker]:

@@ -10,7 +10,6 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -221,6 +220,3 @@ class _Loudness:
 def _reason(sentence: SpokenSentence) -> str:
     first = sentence.first_failures[0] if sentence.first_failures else ""
     return next((name for name in _REASONS if first.startswith(name)), "other").replace(" ", "_")
-
-
-Submit = Callable[[Delivery], None]

@@ -80,11 +80,10 @@ class AcousticTask:
         assert isinstance(network, Synthesizer)
         self.model, self.network, self.weights, self.device = model, network, weights, device
         self.condition = condition.to(device)
-        stride = max(1, len(data.held_out) // _VALIDATION_ROWS)
         network.eval()
         self._training = [posterior_of(network, row, condition, device) for row in data.training]
-        self._held_out = [posterior_of(network, row, condition, device) for row in data.held_out[::stride]]
-        self._held_out = self._held_out[:_VALIDATION_ROWS]
+        held_out = evenly(data.held_out, _VALIDATION_ROWS)
+        self._held_out = [posterior_of(network, row, condition, device) for row in held_out]
         self._trained_on = evenly(self._training, len(self._held_out))
         self.draws = Draws(len(self._training), seed, PURPOSE)
         config = network.config

@@ -62,8 +62,7 @@ class TextToSemanticTask:
         assert isinstance(network, TextToSemantic)
         self.model, self.network, self.data, self.device = model, network, data, device
         self.draws = Draws(len(data.training), seed, PURPOSE)
-        stride = max(1, len(data.held_out) // _VALIDATION_ROWS)
-        self._held_out = data.held_out[::stride][:_VALIDATION_ROWS]
+        self._held_out = evenly(data.held_out, _VALIDATION_ROWS)
         others = [row for row in data.training if row.id != data.prompt.id]
         self._trained_on = evenly(others, len(self._held_out))
 

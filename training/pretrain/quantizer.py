@@ -321,15 +321,13 @@ def write_codes(
 
 
 def write_all_codes(
-    encoder: ContentEncoder, quantizer: Quantizer, corpus: Corpus, work: Path, checkpoint: Path,
-    report: Callable[[str], None],
-) -> None:
-    """Codes of all parts, then READY_CODES, which names the quantizer's file and the encoder's checkpoint too."""
-    written = {
+    encoder: ContentEncoder, quantizer: Quantizer, corpus: Corpus, report: Callable[[str], None]
+) -> dict[str, str]:
+    """Codes of all parts; returns their paths, as `announce` names them."""
+    return {
         f"codes of {part}": str(write_codes(encoder, quantizer, corpus, part, report))
         for part in sorted(corpus.parts, key=("real", "flite", "espeak").index)
     }
-    announce(work, {"quantizer": str(work / "quantizer" / QUANTIZER_FILE), "content": str(checkpoint), **written})
 
 
 def announce(work: Path, paths: Mapping[str, str]) -> None:

@@ -29,7 +29,7 @@ from training.pretrain.content_batches import prosody_at
 from training.pretrain.content_network import HOP, WINDOW, ContentEncoder
 from training.pretrain.corpus import RATE_HZ, Corpus, unseen_speakers
 from training.pretrain.pack import RECOGNISER
-from training.pretrain.quantizer import Quantizer, content_features, with_ridge, write_all_codes
+from training.pretrain.quantizer import Quantizer, announce, content_features, with_ridge, write_all_codes
 from training.pretrain.recipe import NanoRecipe
 from training.pretrain.speech_stages import START
 from training.pretrain.stages import load_alignments, stored_pitch, training_of
@@ -65,16 +65,16 @@ def restore(base: Base, recipe: NanoRecipe, speech: Path, work: Path, content_st
     trainer.average = {name: value.detach().clone() for name, value in trainer.encoder.state_dict().items()}
     trainer.step = content_steps
     synthesizer, t2s = load_synthesizer(base).float(), load_text_to_semantic(base).float()
-    own = ("quantizer.", "ssl_proj.")
-    stored = {name: value for name, value in synthesizer.state_dict().items() if name.startswith(own)}
-    (work / "quantizer").mkdir(parents=True, exist_ok=True)
+    stored = synthesizer.state_dict()
     quantizer = Quantizer(stored["ssl_proj.weight"], stored["ssl_proj.bias"], synthesizer.quantizer)
-    quantizer.save(work / "quantizer")
+    path = quantizer.save(work / "quantizer")
+    written = write_all_codes(trainer.averaged(), quantizer, corpus, report)
+    # Last, since what is there already is not overwritten: until here a restore that was killed can be repeated.
     for folder, network in (("acoustic", synthesizer), ("semantic", t2s)):
         (work / folder).mkdir(parents=True, exist_ok=True)
         torch.save(network.state_dict(), work / folder / START)
     trainer.save()
-    write_all_codes(trainer.averaged(), quantizer, corpus, work, work / "content" / CHECKPOINT, report)
+    announce(work, {"quantizer": str(path), "content": str(work / "content" / CHECKPOINT), **written})
 
 
 def load_content(encoder: ContentEncoder, base: Base) -> None:

@@ -139,9 +139,11 @@ def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.dev
 
     torch.manual_seed(recipe.seed)
     of_classes = Synthesizer(config)
-    if finished(folder / "classes.pt", recipe.class_minutes):
+    if begun:
+        report(f"the first half is done: {folder / START}")
+    elif finished(folder / "classes.pt", recipe.class_minutes):
         averaged(of_classes, folder / "classes.pt")
-    elif not begun:
+    else:
         autoencoder = torch.load(path, map_location="cpu", weights_only=True)["average"]["state"]
         start_from_autoencoder(of_classes, autoencoder)
         first = JointSettings(

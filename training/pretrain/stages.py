@@ -28,6 +28,7 @@ from training.pretrain.corpus import Corpus, build_real, replace_text, unseen_sp
 from training.pretrain.pitch import PitchTracks
 from training.pretrain.quantizer import (
     Quantizer,
+    announce,
     code_quality,
     collect_pairs,
     content_features,
@@ -85,11 +86,12 @@ def make_codes(recipe: QuantizerRecipe, speech: Path, work: Path, report: Report
     quantizer = Quantizer.fit(
         pairs, encoder.config.hidden, recipe.rows, recipe.rounds, recipe.directions, recipe.pitch_scale, recipe.seed
     )
-    quantizer.save(work / "quantizer")
+    path = quantizer.save(work / "quantizer")
     quality = dev_quality(encoder, quantizer, corpus, alignments, pitch)
     replace_text(work / "quantizer" / "quality.json", json.dumps(quality, indent=1) + "\n")
     report(json.dumps(quality))
-    write_all_codes(encoder, quantizer, corpus, work, work / "content" / CHECKPOINT, report)
+    written = write_all_codes(encoder, quantizer, corpus, report)
+    announce(work, {"quantizer": str(path), "content": str(work / "content" / CHECKPOINT), **written})
     return dict(quality)
 
 

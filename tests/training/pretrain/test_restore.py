@@ -11,6 +11,7 @@ import torch
 from core.base import Base, load_base
 from core.errors import ConfigurationError
 from gptsovits.base_networks import load_synthesizer, load_text_to_semantic
+from gptsovits.checkpoints import read_state_dict
 from gptsovits.configuration import SynthesizerConfig
 from gptsovits.configuration_t2s import T2S_NANO
 from gptsovits.synthesizer import Synthesizer
@@ -74,6 +75,9 @@ def test_the_networks_are_those_of_the_base(base: Base, work: Path) -> None:
         wanted = network.float().state_dict()
         assert start.keys() == wanted.keys()
         assert all(torch.equal(start[key], wanted[key]) for key in wanted)
+    head = read_state_dict(base.file_path(packing.RECOGNISER, None))
+    restored = load_averaged(work / "content").ctc_head.state_dict()
+    assert all(torch.equal(restored[key], value.float()) for key, value in head.items())
 
 
 def test_codes_are_those_of_the_base(base: Base, work: Path) -> None:
@@ -116,6 +120,22 @@ def test_the_heads_know_what_the_features_tell(tmp_path: Path) -> None:
     heard = {CLASSES[index] for index in frame[0].argmax(-1).tolist()}
     assert heard <= {*alignments[clip.id].phones}
     assert torch.isfinite(prosody).all()
+
+
+def test_a_restore_that_was_killed_is_repeated(
+    base: Base, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tones(tmp_path / "corpus", clips=4)
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("training.pretrain.quantizer.write_codes", killed)
+        restore(base, NanoRecipe(), speech, tmp_path, STEPS, quiet)
+    assert not (tmp_path / "READY_CODES").exists()
+    restore(base, NanoRecipe(), speech, tmp_path, STEPS, quiet)
+    assert (tmp_path / "READY_CODES").is_file()
 
 
 def test_training_that_is_there_is_not_overwritten(base: Base, speech: Path, work: Path) -> None:
