@@ -52,7 +52,7 @@ WORKDIR /var/cache/timbre
 USER 10001:10001
 EXPOSE 9880
 # Ready means: the registry was read and the first voice has spoken.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "serving.probe"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "timbre.serving.probe"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["timbre"]
 CMD ["serve"]
@@ -100,7 +100,7 @@ VOLUME /var/cache/timbre
 WORKDIR /var/cache/timbre
 USER 10001:10001
 EXPOSE 9880
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "serving.probe"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "timbre.serving.probe"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["timbre"]
 CMD ["serve"]

@@ -27,14 +27,17 @@ test: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check
-	$(BIN)/mypy
+	$(BIN)/ruff format --check
+	mkdir -p .typing && ln -sfn .. .typing/timbre
+	$(BIN)/mypy -p timbre
+	$(BIN)/mypy benchmarks
 	$(BIN)/hadolint Dockerfile
 
 # A voice through all five stages, its gates, a version in the local registry, and a sentence in out/VOICE.wav.
 # make run VOICE=wren TEXT="Good morning."
 VOICE ?= awb
 run: $(STAMP)
-	$(BIN)/python -m pipeline.sample_run $(VOICE) $(if $(TEXT),--text "$(TEXT)")
+	$(BIN)/python -m timbre.cli.sample_run $(VOICE) $(if $(TEXT),--text "$(TEXT)")
 
 serve: $(STAMP)
 	$(BIN)/timbre serve
@@ -45,8 +48,8 @@ bench: $(STAMP)
 	set -e; for name in $(BENCH); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
 docs: $(STAMP)
-	$(BIN)/python -m pipeline.settings_table docs/settings.md
-	$(BIN)/python -m serving.settings_table docs/server.md
+	$(BIN)/python -m timbre.cli.settings_table docs/settings.md
+	$(BIN)/python -m timbre.cli.server_settings_table docs/server.md
 
 # bases/nano anew from the speech beside the checkout: hours; what is done is not done again.
 nano: $(STAMP)
@@ -61,4 +64,4 @@ wheelhouse: $(STAMP)
 
 # After a deliberate upgrade: pin what is installed now.
 constraints: $(STAMP)
-	$(BIN)/python -m pipeline.pins constraints.txt
+	$(BIN)/python -m timbre.cli.pins constraints.txt

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from audio.resample import resample
-from audio.waveform import Samples, Waveform
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Samples, Waveform
 
 _RATE_HZ = 48_000
 _FULL_SCALE = 32768.0

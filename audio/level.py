@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import minimum_filter1d
 
-from audio.waveform import Samples, Waveform
+from timbre.audio.waveform import Samples, Waveform
 
 FLOOR_DBFS = -120.0
 LOOK_AHEAD_S = 0.005

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio.resample import resample
-from audio.waveform import Waveform
-from core.errors import ConfigurationError
-from core.telemetry import switch_off_telemetry
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Waveform
+from timbre.core.errors import ConfigurationError
+from timbre.core.telemetry import switch_off_telemetry
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import uniform_filter1d
 
-from audio.spectrum import FrameStream, to_db
-from audio.waveform import Samples
+from timbre.audio.spectrum import FrameStream, to_db
+from timbre.audio.waveform import Samples
 
 RATE_HZ = 16_000
 _FFT = 2048

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from audio.vad import Activity
-from audio.waveform import Samples
+from timbre.audio.vad import Activity
+from timbre.audio.waveform import Samples
 
 _QUIET_PERCENT = 5.0
 # Steady speakers and small rooms move the distribution as 8 dB of noise would; beyond that it is noise.

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from audio.waveform import Waveform
-from core.errors import InputError
+from timbre.audio.waveform import Waveform
+from timbre.core.errors import InputError
 
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3")
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")

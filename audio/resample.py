@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import soxr
 
-from audio.waveform import Samples, Waveform
+from timbre.audio.waveform import Samples, Waveform
 
 
 def resample(wave: Waveform, rate_hz: int) -> Waveform:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from audio.spectrum import FrameStream, to_db
-from audio.waveform import Samples
+from timbre.audio.spectrum import FrameStream, to_db
+from timbre.audio.waveform import Samples
 
 RATE_HZ = 16_000
 _FFT = 512

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from audio.waveform import Samples
+from timbre.audio.waveform import Samples
 
 Powers = npt.NDArray[np.float32]
 _EMPTY = 1e-20

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from audio.level import frame_levels
-from audio.waveform import Samples
+from timbre.audio.level import frame_levels
+from timbre.audio.waveform import Samples
 
 RATE_HZ = 16_000
 FRAME_S = 0.03

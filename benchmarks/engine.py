@@ -24,21 +24,21 @@ from numpy.typing import NDArray
 from benchmarks import nano_engine
 from benchmarks.interleaved import Timing, take_turns
 from benchmarks.naive_t2s import generate_naively
-from gptsovits.configuration import SynthesizerConfig
-from gptsovits.configuration_t2s import T2S_V2
-from gptsovits.sampling import SamplingConfig
-from gptsovits.synthesizer import Synthesizer
-from gptsovits.t2s_decoding import T2SRequest
-from gptsovits.text_to_semantic import TextToSemantic
-from inference.acoustic import resampling
-from inference.sampling import Sampler, Sampling
-from inference.session import open_session
-from inference.t2s_slots import Lora, T2SShape, T2SSlots
-from training.export.acoustic_graphs import GeneratorGraph, PriorGraph, save_graph, trace
-from training.export.base_export import MAX_POSITIONS, t2s_shape
-from training.export.quantise import quantise
-from training.export.t2s_graph import build_t2s_graph
-from training.export.two_dimensional import to_two_dimensional
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.gptsovits.text_to_semantic.configuration import T2S_V2
+from timbre.gptsovits.text_to_semantic.decoding import T2SRequest
+from timbre.gptsovits.text_to_semantic.network import TextToSemantic
+from timbre.gptsovits.text_to_semantic.sampling import SamplingConfig
+from timbre.inference.acoustic import resampling
+from timbre.inference.sampling import Sampler, Sampling
+from timbre.inference.session import open_session
+from timbre.inference.t2s_slots import Lora, T2SShape, T2SSlots
+from timbre.training.export.acoustic_graphs import GeneratorGraph, PriorGraph, save_graph, trace
+from timbre.training.export.base_export import MAX_POSITIONS, t2s_shape
+from timbre.training.export.quantise import quantise
+from timbre.training.export.t2s_graph import build_t2s_graph
+from timbre.training.export.two_dimensional import to_two_dimensional
 
 Array = NDArray[Any]
 PHONES, PROMPT, CODES, REFERENCE_FRAMES, RANK = 80, 100, 100, 250, 8

@@ -37,16 +37,16 @@ def step_of(size: str, network: str, batch: int, full: bool) -> tuple[Callable[[
 
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    from gptsovits.configuration import DiscriminatorConfig, SynthesizerConfig
-    from gptsovits.configuration_t2s import T2S_NANO, T2S_V2
-    from gptsovits.discriminators import Discriminators
-    from gptsovits.synthesizer import Synthesizer
-    from gptsovits.text_to_semantic import TextToSemantic
-    from training.finetune.data import Row, VoiceData
-    from training.finetune.sovits_trainer import AcousticTask, Weights
-    from training.finetune.t2s_trainer import TextToSemanticTask
-    from training.finetune.voice_condition import voice_condition
-    from training.lora import LoraSettings, parameter_counts, save_adapter, wrap
+    from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, SynthesizerConfig
+    from timbre.gptsovits.acoustic.discriminators import Discriminators
+    from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+    from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO, T2S_V2
+    from timbre.gptsovits.text_to_semantic.network import TextToSemantic
+    from timbre.training.finetune.data import Row, VoiceData
+    from timbre.training.finetune.sovits_trainer import AcousticTask, Weights
+    from timbre.training.finetune.t2s_trainer import TextToSemanticTask
+    from timbre.training.finetune.voice_condition import voice_condition
+    from timbre.training.lora import LoraSettings, parameter_counts, save_adapter, wrap
 
     config = getattr(SynthesizerConfig, size.lower())()
     codes, cpu = _CLIP_S * 25, torch.device("cpu")
@@ -105,7 +105,7 @@ def step_of(size: str, network: str, batch: int, full: bool) -> tuple[Callable[[
 
 def child(size: str, network: str, batch: int, full: bool, steps: int) -> dict[str, Any]:
     """Runs one side and measures it; the first step, which fills caches, is not counted."""
-    from core.memory import peak_mib
+    from timbre.core.memory import peak_mib
 
     step, facts = step_of(size, network, batch, full)
     seconds = []

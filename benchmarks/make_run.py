@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from core.errors import CheckFailedError
+from timbre.core.errors import CheckFailedError
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMITS = {"first run": 600.0, "second run": 20.0, "stage 4": 120.0}

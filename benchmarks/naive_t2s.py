@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gptsovits.sampling import SamplingConfig
-from gptsovits.t2s_decoding import T2SRequest
-from gptsovits.t2s_transformer import TransformerBlock
-from gptsovits.text_to_semantic import TextToSemantic
+from timbre.gptsovits.text_to_semantic.decoding import T2SRequest
+from timbre.gptsovits.text_to_semantic.network import TextToSemantic
+from timbre.gptsovits.text_to_semantic.sampling import SamplingConfig
+from timbre.gptsovits.text_to_semantic.transformer import TransformerBlock
 
 
 @torch.no_grad()

@@ -20,23 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from audio.reader import read
-from audio.resample import resample
-from core.base import load_base
-from inference.copy_synthesis import magnitude_spectrum
-from inference.engine import Engine, EngineSettings
-from inference.exported_base import EDITION, EXPORT_FILE, ExportedBase, read_export
-from inference.request import SpeechRequest
-from inference.sampling import Sampling
-from inference.session import open_session
-from inference.speaker import SpeakerEncoder
-from inference.t2s_slots import Lora
-from inference.voice import Delta, Prompt, Voice
-from training.export.base_export import export_base
+from timbre.audio.reader import read
+from timbre.audio.resample import resample
+from timbre.core.base import load_base
+from timbre.inference.copy_synthesis import magnitude_spectrum
+from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.exported_base import EDITION, EXPORT_FILE, ExportedBase, read_export
+from timbre.inference.request import SpeechRequest
+from timbre.inference.sampling import Sampling
+from timbre.inference.session import open_session
+from timbre.inference.speaker import SpeakerEncoder
+from timbre.inference.t2s_slots import Lora
+from timbre.inference.voice import Delta, Prompt, Voice
+from timbre.training.export.base_export import export_base
 
-SENTENCE = (
-    "The morning train was late again, so we walked along the river and talked about what we would do next."
-)
+SENTENCE = "The morning train was late again, so we walked along the river and talked about what we would do next."
 """Twenty words."""
 RTF_LIMIT, FIRST_SOUND_LIMIT_S, TOGETHER_LIMIT = 0.2, 0.3, 1.5
 RANK, VOICES = 8, 8
@@ -192,7 +190,7 @@ def _at_once(
 
 def pieces_against_whole(base: ExportedBase, voices: list[Voice]) -> None:
     """What streaming changes: pieces that go on from the last one beside a decode of the sentence at once."""
-    from evaluation.metrics.perceptual import pesq
+    from timbre.evaluation.metrics.perceptual import pesq
 
     scores, lengths = [], []
     with Engine(base, EngineSettings()) as engine:

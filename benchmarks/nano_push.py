@@ -28,19 +28,19 @@ import soundfile
 import yaml
 from numpy.typing import NDArray
 
-from audio.reader import read
-from audio.resample import resample
-from audio.waveform import Waveform
-from core.base import load_base
-from core.progress import SilentProgress
-from evaluation.metrics.speaker import cosine, real_to_real
-from pipeline.exported import publish_exported
-from pipeline.validate.speakers import SpeakerEncoder
 from tests.e2e import gitlab_tool
 from tests.e2e.forge import Forge, new_forge
 from tests.e2e.gitlab_tool import ROOT
 from tests.e2e.listener import Listener, listening
 from tests.e2e.material import voice_folder
+from timbre.audio.reader import read
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Waveform
+from timbre.core.base import load_base
+from timbre.core.progress import SilentProgress
+from timbre.evaluation.metrics.speaker import cosine, real_to_real
+from timbre.pipeline.bases.exported import publish_exported
+from timbre.pipeline.stages.validate.speakers import SpeakerEncoder
 
 _RATE_HZ = 16_000
 _SENTENCES = (

@@ -18,12 +18,12 @@ import torch
 
 from benchmarks.interleaved import Timing, take_turns
 from benchmarks.naive_t2s import generate_naively
-from gptsovits.configuration_t2s import T2S_V2, T2SConfig
-from gptsovits.recipe_weights import fill_by_recipe
-from gptsovits.sampling import SamplingConfig
-from gptsovits.t2s_decoding import T2SRequest, generate, lay_out_for_decoding
-from gptsovits.t2s_transformer import TransformerBlock
-from gptsovits.text_to_semantic import TextToSemantic
+from timbre.gptsovits.files.recipe_weights import fill_by_recipe
+from timbre.gptsovits.text_to_semantic.configuration import T2S_V2, T2SConfig
+from timbre.gptsovits.text_to_semantic.decoding import T2SRequest, generate, lay_out_for_decoding
+from timbre.gptsovits.text_to_semantic.network import TextToSemantic
+from timbre.gptsovits.text_to_semantic.sampling import SamplingConfig
+from timbre.gptsovits.text_to_semantic.transformer import TransformerBlock
 
 _PHONES, _PROMPT, _CODES = 80, 100, 100
 _SAMPLING = SamplingConfig(top_k=15, top_p=1.0, temperature=1.0, repetition_penalty=1.35)

@@ -22,15 +22,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.memory import peak_mib
-from gptsovits.adversarial import adversarial_pass, join_losses
-from gptsovits.configuration import DiscriminatorConfig, SynthesizerConfig
-from gptsovits.discriminators import Discriminators
-from gptsovits.generator_hifigan import HifiGanGenerator, ResBlock
-from gptsovits.losses import discriminator_loss, feature_matching_loss, generator_loss, kl_loss, mel_loss
-from gptsovits.masking import slice_rows
-from gptsovits.spectrogram import V2_MEL, MelSpectrogram
-from gptsovits.synthesizer import Reference, Synthesizer, TrainingBatch, TrainingOutput
+from timbre.core.memory import peak_mib
+from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
+from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.discriminators import Discriminators
+from timbre.gptsovits.acoustic.generator_hifigan import HifiGanGenerator, ResBlock
+from timbre.gptsovits.acoustic.losses import (
+    discriminator_loss,
+    feature_matching_loss,
+    generator_loss,
+    kl_loss,
+    mel_loss,
+)
+from timbre.gptsovits.acoustic.spectrogram import V2_MEL, MelSpectrogram
+from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer, TrainingBatch, TrainingOutput
+from timbre.gptsovits.masking import slice_rows
 
 SEED = 20260
 _BATCH, _FRAMES, _PHONES, _CODES, _REFERENCE_FRAMES = 2, 200, 40, 100, 250
@@ -129,7 +135,8 @@ def decoding(rounds: int = 5) -> Iterator[Comparison]:
         z_half, ready_half = z.bfloat16(), ready.bfloat16()
         cpu = interleaved(
             lambda: ours.decode(codes, phones, ready),
-            lambda: naive.decode(codes, phones, naive.condition(reference)), rounds,
+            lambda: naive.decode(codes, phones, naive.condition(reference)),
+            rounds,
         )
         yield Comparison("decode 4 s, v2, float32", *cpu, "CPU s", 1.0)
         cpu = interleaved(lambda: ours.dec(z, ready), lambda: naive.dec(z, ready), rounds)
@@ -180,7 +187,10 @@ def _trainer(fused: bool) -> _Trainer:
     ssl = torch.randn(_BATCH, config.ssl_width, _FRAMES)
     lengths = torch.tensor([_FRAMES] * _BATCH)
     batch = TrainingBatch(
-        spectrum, lengths, network.extract_codes(ssl), torch.randint(0, config.symbols, (_BATCH, _PHONES)),
+        spectrum,
+        lengths,
+        network.extract_codes(ssl),
+        torch.randint(0, config.symbols, (_BATCH, _PHONES)),
         torch.tensor([_PHONES] * _BATCH),
     )
 

@@ -32,13 +32,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.server import report
-from gptsovits.pico import make_pico
-from pipeline.sample_run import TEXTS
 from tests.e2e import gitlab_tool
 from tests.e2e.forge import Forge, new_forge
 from tests.e2e.gitlab_tool import Pipeline
 from tests.e2e.listener import Listener, listening
 from tests.e2e.material import operator_registry, voice_folder
+from timbre.cli.sample_run import TEXTS
+from timbre.gptsovits.files.pico import make_pico
 
 LIMITS = {"overhead s": 30.0, "revert s": 15.0, "training steps": 0, "voices missing": 0, "growth": 1.5}
 _SPENT_ON_THE_VOICE = ("finetune", "evaluate")
@@ -193,8 +193,8 @@ def _stage_seconds(pipeline: Pipeline) -> dict[str, float]:
 
 
 def _export(base: Path, target: Path) -> Path:
-    from core.base import read_base
-    from training.export.base_export import export_base
+    from timbre.core.base import read_base
+    from timbre.training.export.base_export import export_base
 
     export_base(read_base(base), target)
     return target

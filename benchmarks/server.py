@@ -85,7 +85,7 @@ class Running:
 def serving(registry: Path, cache: Path, *options: str) -> Iterator[Running]:
     """`timbre serve` over a registry, ready."""
     started = time.perf_counter()
-    command = [sys.executable, "-m", "pipeline.cli", "serve", "--port", "0", "--registry", str(registry), "--cache"]
+    command = [sys.executable, "-m", "timbre.cli.main", "serve", "--port", "0", "--registry", str(registry), "--cache"]
     process = subprocess.Popen(
         [*command, str(cache), *options], cwd=ROOT, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
@@ -222,9 +222,9 @@ def main(what: str, export: Path | None, voices: int, seconds: float, clients: i
 
 def pico(folder: Path) -> Path:
     """The generated base, exported."""
-    from core.base import read_base
-    from gptsovits.pico import make_pico
-    from training.export.base_export import export_base
+    from timbre.core.base import read_base
+    from timbre.gptsovits.files.pico import make_pico
+    from timbre.training.export.base_export import export_base
 
     make_pico(folder / "pico")
     export_base(read_base(folder / "pico"), folder / "export")

@@ -24,24 +24,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.speakers import write_speakers
-from core.atomic import write_json
-from core.base import Base, load_base
-from core.digests import digest_value
-from core.progress import PlainProgress
-from core.recipe import FinetuneRecipe, Recipe, load_recipe
-from evaluation.judge import without_adapter
-from evaluation.metrics.speaker import cosine, real_to_real
-from evaluation.rendition import Recording, Renderer, Sentence, sentences_for
-from inference.engine import Engine as Speaking
-from inference.exported_base import ExportedBase
-from inference.speaker import SpeakerEncoder
-from inference.voice import Voice, load_voice
-from pipeline.calibration import CalibrationPlan, calibration_folder
-from pipeline.engine import Engine
-from pipeline.evaluate_stage import held_out_recordings
-from pipeline.exported import exported_base
-from pipeline.voice_folder import open_voice
-from pipeline.workspace import Workspace
+from timbre.core.atomic import write_json
+from timbre.core.base import Base, load_base
+from timbre.core.digests import digest_value
+from timbre.core.progress import PlainProgress
+from timbre.core.recipe import FinetuneRecipe, Recipe, load_recipe
+from timbre.evaluation.judge import without_adapter
+from timbre.evaluation.metrics.speaker import cosine, real_to_real
+from timbre.evaluation.rendition import Recording, Renderer, Sentence, sentences_for
+from timbre.inference.engine import Engine as Speaking
+from timbre.inference.exported_base import ExportedBase
+from timbre.inference.speaker import SpeakerEncoder
+from timbre.inference.voice import Voice, load_voice
+from timbre.pipeline.bases.exported import exported_base
+from timbre.pipeline.calibration.measure import CalibrationPlan, calibration_folder
+from timbre.pipeline.engine.engine import Engine
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.stages.evaluate import held_out_recordings
+from timbre.pipeline.voice.folder import open_voice
 
 Vectors = NDArray[np.float32]
 RATIO_LIMIT, SPEAKERS_LIMIT = 0.9, 6

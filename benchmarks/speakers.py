@@ -13,12 +13,12 @@ from pathlib import Path
 import click
 import numpy as np
 
-from audio.reader import read
-from audio.resample import resample
-from audio.vad import detect
-from audio.waveform import Waveform
 from benchmarks.stage_one import write_voice
 from benchmarks.validate_speakers import corpus_rows, shared_speech
+from timbre.audio.reader import read
+from timbre.audio.resample import resample
+from timbre.audio.vad import detect
+from timbre.audio.waveform import Waveform
 
 CORPUS = "speechocean762"
 ANALYSIS_RATE_HZ = 16_000

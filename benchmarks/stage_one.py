@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audio.reader import write
-from audio.waveform import Waveform
-from core.base import LANGUAGES
-from core.cancellation import Cancellation
-from core.errors import InputError
-from core.progress import SilentProgress
-from core.recipe import Recipe
-from core.settings import Problem
-from pipeline.stages import Origin, StageContext
-from pipeline.validate.stage import ValidateStage
-from pipeline.voice_folder import open_voice
+from timbre.audio.reader import write
+from timbre.audio.waveform import Waveform
+from timbre.core.base import LANGUAGES
+from timbre.core.cancellation import Cancellation
+from timbre.core.errors import InputError
+from timbre.core.progress import SilentProgress
+from timbre.core.recipe import Recipe
+from timbre.core.settings import Problem
+from timbre.pipeline.stages.table import Origin, StageContext
+from timbre.pipeline.stages.validate.stage import ValidateStage
+from timbre.pipeline.voice.folder import open_voice
 
 
 @dataclass(frozen=True)

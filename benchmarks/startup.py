@@ -15,7 +15,7 @@ import time
 ROUNDS = 9
 PROGRAMS = {
     "bare interpreter": "pass",
-    "timbre --help": "from pipeline.cli import call; call(['--help'])",
+    "timbre --help": "from timbre.cli.main import call; call(['--help'])",
     "import numpy": "import numpy",
 }
 

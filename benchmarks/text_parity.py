@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from text.frontend import phonemize
+from timbre.text.frontend import phonemize
 
 FILES = ("en", "zh", "mixed-zh-en")
 

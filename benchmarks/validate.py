@@ -20,7 +20,7 @@ import click
 import numpy as np
 import soundfile as sf
 
-from audio.reader import read
+from timbre.audio.reader import read
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _SAMPLE = Path(__file__).parents[1] / "voices" / "awb"
@@ -52,10 +52,10 @@ def make_input(folder: Path, minutes: float, noisy: bool) -> Path:
 
 def listen(folder: Path, work: Path) -> None:
     """Decoding, loudness and VAD only."""
-    from audio.level import active_level_dbfs
-    from audio.reader import blocks, probe, to_mono
-    from audio.resample import StreamResampler
-    from audio.vad import RATE_HZ, ActivityStream
+    from timbre.audio.level import active_level_dbfs
+    from timbre.audio.reader import blocks, probe, to_mono
+    from timbre.audio.resample import StreamResampler
+    from timbre.audio.vad import RATE_HZ, ActivityStream
 
     path = folder / "wavs/long.flac"
     speech, resampler = ActivityStream(), StreamResampler(probe(path).rate_hz, RATE_HZ)

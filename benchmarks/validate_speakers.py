@@ -15,10 +15,10 @@ from pathlib import Path
 import click
 import numpy as np
 
-from audio.reader import read
-from audio.resample import resample
-from audio.waveform import Samples, Waveform
 from benchmarks.stage_one import run_stage_one, write_voice
+from timbre.audio.reader import read
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Samples, Waveform
 
 _CLIPS = 20
 _SNRS_DB = (20, 10, 5, 0)

@@ -15,10 +15,10 @@ from typing import Any
 
 import yaml
 
-from core.digests import digest_value
-from core.errors import ConfigurationError
-from core.speaking_defaults import SpeakingDefaults, speaking_defaults
-from core.weights import TOOL_FILE, Tool, choice, listed, read_common, read_tool, refuse_key, tool_to_plain
+from timbre.core.digests import digest_value
+from timbre.core.errors import ConfigurationError
+from timbre.core.speaking_defaults import SpeakingDefaults, speaking_defaults
+from timbre.core.weights import TOOL_FILE, Tool, choice, listed, read_common, read_tool, refuse_key, tool_to_plain
 
 BASE_FILE = "base.yaml"
 
@@ -137,8 +137,11 @@ def read_base(folder: Path) -> Base:
         value = rest.get(key, 1)
         if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
             raise ConfigurationError(f"{path}: {key}: {value!r} is not a whole number above 0", "correct the value")
-    for key, choices in (("architecture", ARCHITECTURES), ("speaker_encoder", SPEAKER_ENCODERS),
-                         ("phones", tuple(PHONE_TABLES))):
+    for key, choices in (
+        ("architecture", ARCHITECTURES),
+        ("speaker_encoder", SPEAKER_ENCODERS),
+        ("phones", tuple(PHONE_TABLES)),
+    ):
         choice(path, key, rest[key], choices)
     for language in rest["languages"]:
         choice(path, "languages", language, LANGUAGES)
@@ -193,5 +196,3 @@ def write_base(base: Tool) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(head + body, encoding="utf-8")
     temporary.replace(path)
-
-

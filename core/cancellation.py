@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from core.errors import InfrastructureError
+from timbre.core.errors import InfrastructureError
 
 
 class Interrupted(InfrastructureError):
@@ -31,6 +31,4 @@ class Cancellation:
     def check(self) -> None:
         """Raises Interrupted (exit code 30, worth a retry) when the work was asked to stop."""
         if self._event.is_set():
-            raise Interrupted(
-                f"interrupted: {self.reason}", "run the same command again; finished work is kept"
-            )
+            raise Interrupted(f"interrupted: {self.reason}", "run the same command again; finished work is kept")

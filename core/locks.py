@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from core.errors import InfrastructureError
+from timbre.core.errors import InfrastructureError
 
 
 def _no_message(text: str) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-from core.redaction import MASK, Redactor
+from timbre.core.redaction import MASK, Redactor
 
 LOGGER = "timbre"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}

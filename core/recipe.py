@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml
 
-from core.digests import digest_value
-from core.errors import ConfigurationError, InputError
-from core.settings import Problem, keyed_values, problems_error, read_section, setting, unknown_key
+from timbre.core.digests import digest_value
+from timbre.core.errors import ConfigurationError, InputError
+from timbre.core.settings import Problem, keyed_values, problems_error, read_section, setting, unknown_key
 
 
 @dataclass(frozen=True)

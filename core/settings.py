@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.errors import InputError
+from timbre.core.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from core.errors import ConfigurationError
+from timbre.core.errors import ConfigurationError
 
 TOOL_FILE = "weights.yaml"
 WEIGHTS_ROOT_VARIABLE = "TIMBRE_BASES"

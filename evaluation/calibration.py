@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from core.digests import digest_bytes
-from core.errors import InputError
-from evaluation.gates import OF_TRAINING, Gate, GateSet, Statistic, decide
-from evaluation.measurements import Measurements
-from evaluation.metrics.catalogue import METRICS, WORST_POSSIBLE, Direction, metric
-from evaluation.metrics.summary import Interval
+from timbre.core.digests import digest_bytes
+from timbre.core.errors import InputError
+from timbre.evaluation.gates import OF_TRAINING, Gate, GateSet, Statistic, decide
+from timbre.evaluation.measurements import Measurements
+from timbre.evaluation.metrics.catalogue import METRICS, WORST_POSSIBLE, Direction, metric
+from timbre.evaluation.metrics.summary import Interval
 
 GOOD = "good"
 LOADING = "loading"
@@ -179,9 +179,7 @@ def judge_half(gates: GateSet, specimens: Sequence[Specimen], speakers: Sequence
         table = caught.setdefault(item.kind, {})
         for name in red:
             table[name] = table.get(name, 0) + 1
-    return Half(
-        tuple(speakers), (good[0], good[1]), (poisoned[0], poisoned[1]), refused, tuple(let_through), caught
-    )
+    return Half(tuple(speakers), (good[0], good[1]), (poisoned[0], poisoned[1]), refused, tuple(let_through), caught)
 
 
 def red_gates(gates: GateSet, item: Specimen) -> tuple[str, ...]:

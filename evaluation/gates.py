@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from core.errors import ConfigurationError
-from evaluation.measurements import Group, Measurements, Sample
-from evaluation.metrics.catalogue import WORST_POSSIBLE, Direction, Metric, Protocol, metric
-from evaluation.metrics.summary import Interval, summarise
+from timbre.core.errors import ConfigurationError
+from timbre.evaluation.measurements import Group, Measurements, Sample
+from timbre.evaluation.metrics.catalogue import WORST_POSSIBLE, Direction, Metric, Protocol, metric
+from timbre.evaluation.metrics.summary import Interval, summarise
 
 GATES_FILE = "gates.yaml"
 OF_TRAINING = ("memorisation", "held_out_loss")

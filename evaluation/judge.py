@@ -14,28 +14,28 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audio.reader import write
-from audio.resample import resample
-from audio.waveform import Waveform, within_full_scale
-from core.cancellation import Cancellation
-from core.digests import digest_file
-from core.errors import InputError
-from core.progress import Progress, Task
-from evaluation.measurements import Group, Measurements, Sample
-from evaluation.metrics.alignment import align
-from evaluation.metrics.errors import UnmeasurableError
-from evaluation.metrics.perceptual import RATE_HZ, dnsmos, dnsmos_digest, pesq, stoi
-from evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs
-from evaluation.metrics.speaker import real_to_real, relative_similarity
-from evaluation.rendition import Copied, Recording, Renderer, Sentence, Spoken, sentences_for
-from evaluation.texts import VERSION
-from inference.engine import Engine
-from inference.recogniser import Recogniser
-from inference.speaker import SpeakerEncoder
-from inference.t2s_slots import NO_LORA
-from inference.voice import Voice
-from text.frontend import phonemize
-from text.lexicon import Lexicon
+from timbre.audio.reader import write
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Waveform, within_full_scale
+from timbre.core.cancellation import Cancellation
+from timbre.core.digests import digest_file
+from timbre.core.errors import InputError
+from timbre.core.progress import Progress, Task
+from timbre.evaluation.measurements import Group, Measurements, Sample
+from timbre.evaluation.metrics.alignment import align
+from timbre.evaluation.metrics.errors import UnmeasurableError
+from timbre.evaluation.metrics.perceptual import RATE_HZ, dnsmos, dnsmos_digest, pesq, stoi
+from timbre.evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs
+from timbre.evaluation.metrics.speaker import real_to_real, relative_similarity
+from timbre.evaluation.rendition import Copied, Recording, Renderer, Sentence, Spoken, sentences_for
+from timbre.evaluation.texts import VERSION
+from timbre.inference.engine import Engine
+from timbre.inference.recogniser import Recogniser
+from timbre.inference.speaker import SpeakerEncoder
+from timbre.inference.t2s_slots import NO_LORA
+from timbre.inference.voice import Voice
+from timbre.text.frontend import phonemize
+from timbre.text.lexicon import Lexicon
 
 Values = dict[str, float]
 Vectors = NDArray[np.float32]
@@ -190,7 +190,14 @@ class Judge:
         return self.judge_copy(copied, f"samples/{path.name}")
 
     def _speak(
-        self, sentence: Sentence, seed: int, voice: Voice, real: Vectors, path: Path, task: Task, cancel: Cancellation,
+        self,
+        sentence: Sentence,
+        seed: int,
+        voice: Voice,
+        real: Vectors,
+        path: Path,
+        task: Task,
+        cancel: Cancellation,
         rated: Sequence[int],
     ) -> Sample:
         cancel.check()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.errors import InputError
+from timbre.core.errors import InputError
 
 SCHEMA_VERSION = 1
 FILE = "measurements.json"

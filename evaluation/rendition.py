@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audio.waveform import Waveform
-from core.errors import TimbreError
-from evaluation.texts import fixed_sentences
-from inference.copy_synthesis import CopySynthesis
-from inference.engine import Engine
-from inference.request import SpeechRequest
-from inference.sampling import Sampling
-from inference.voice import Voice
-from text.frontend import phonemize
-from text.symbols import is_speech
+from timbre.audio.waveform import Waveform
+from timbre.core.errors import TimbreError
+from timbre.evaluation.texts import fixed_sentences
+from timbre.inference.copy_synthesis import CopySynthesis
+from timbre.inference.engine import Engine
+from timbre.inference.request import SpeechRequest
+from timbre.inference.sampling import Sampling
+from timbre.inference.voice import Voice
+from timbre.text.frontend import phonemize
+from timbre.text.symbols import is_speech
 
 HELD_OUT, FIXED = "held-out", "fixed"
 
@@ -84,9 +84,7 @@ class Renderer:
 
     def speak(self, sentence: Sentence, seed: int, voice: Voice) -> Spoken:
         """The sentence in this voice. Never raises for a text that cannot be spoken: that is a finding."""
-        request = SpeechRequest(
-            sentence.text, language=sentence.language, sampling=Sampling(seed=seed), check=False
-        )
+        request = SpeechRequest(sentence.text, language=sentence.language, sampling=Sampling(seed=seed), check=False)
         phones = phonemize(sentence.text, sentence.language, voice.lexicon).phones
         sounding = sum(map(is_speech, phones))
         expected_s = sounding * voice.prompt.seconds_per_phone

@@ -18,11 +18,11 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from inference.errors import VoiceError
-from inference.exported_base import ExportedBase
-from inference.pieces import pieces_of
-from inference.session import open_session
-from inference.voice import Delta, Voice
+from timbre.inference.errors import VoiceError
+from timbre.inference.exported_base import ExportedBase
+from timbre.inference.pieces import pieces_of
+from timbre.inference.session import open_session
+from timbre.inference.voice import Delta, Voice
 
 Floats = NDArray[np.float32]
 
@@ -159,7 +159,7 @@ class Utterance:
         return np.asarray(self._decoder.prior.run(None, feeds)[0], np.float32)
 
     def next_piece(self, latent: Floats, end: int | None = None) -> Floats:
-        """Samples of the frames of a latent up to `end` that were not given yet; see inference.pieces."""
+        """Samples of the frames of a latent up to `end` that were not given yet; see timbre.inference.pieces."""
         return self._pieces.next(latent, end)
 
     def wave(self, codes: NDArray[np.int64]) -> Floats:

@@ -16,10 +16,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from inference.errors import GraphError
-from inference.exported_base import ExportedBase
-from inference.session import open_session
-from text.phonemes import Phonemes
+from timbre.inference.errors import GraphError
+from timbre.inference.exported_base import ExportedBase
+from timbre.inference.session import open_session
+from timbre.text.phonemes import Phonemes
 
 Floats = NDArray[np.float32]
 FIRST, LAST, UNKNOWN = "[CLS]", "[SEP]", "[UNK]"

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from audio.resample import resample
-from audio.waveform import Waveform
-from inference.acoustic import DecoderCache, Utterance
-from inference.exported_base import ExportedBase
-from inference.session import open_session
-from inference.voice import Voice
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Waveform
+from timbre.inference.acoustic import DecoderCache, Utterance
+from timbre.inference.exported_base import ExportedBase
+from timbre.inference.session import open_session
+from timbre.inference.voice import Voice
 
 Floats = NDArray[np.float32]
 _EPSILON = 1e-8
@@ -46,7 +46,7 @@ class CopySynthesis:
 def magnitude_spectrum(samples: Floats, fft_size: int, hop: int) -> Floats:
     """[S] -> [F, T] with T = S // hop: (fft_size - hop) / 2 samples of reflection each side, periodic Hann window.
 
-    sqrt(re^2 + im^2 + 1e-8), as gptsovits.spectrogram has it.
+    sqrt(re^2 + im^2 + 1e-8), as timbre.gptsovits.acoustic.spectrogram has it.
     """
     edge = (fft_size - hop) // 2
     padded = np.pad(samples, edge, mode="reflect")

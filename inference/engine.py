@@ -17,19 +17,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audio.waveform import Waveform
-from core.cancellation import Cancellation
-from inference.acoustic import DecoderCache, Utterance
-from inference.characters import CharacterVectors
-from inference.errors import CancelledError
-from inference.exported_base import ExportedBase, read_export
-from inference.guards import SentenceLimits, longest_loop, sentence_failures
-from inference.planning import Planned, Planner
-from inference.recogniser import Recogniser
-from inference.request import Speech, SpeechRequest, SpeechStream, SpokenSentence
-from inference.scheduler import Job, Scheduler
-from inference.t2s_slots import T2SSlots
-from inference.voice import Voice
+from timbre.audio.waveform import Waveform
+from timbre.core.cancellation import Cancellation
+from timbre.inference.acoustic import DecoderCache, Utterance
+from timbre.inference.characters import CharacterVectors
+from timbre.inference.errors import CancelledError
+from timbre.inference.exported_base import ExportedBase, read_export
+from timbre.inference.guards import SentenceLimits, longest_loop, sentence_failures
+from timbre.inference.planning import Planned, Planner
+from timbre.inference.recogniser import Recogniser
+from timbre.inference.request import Speech, SpeechRequest, SpeechStream, SpokenSentence
+from timbre.inference.scheduler import Job, Scheduler
+from timbre.inference.t2s_slots import T2SSlots
+from timbre.inference.voice import Voice
 
 FIRST_CHUNK_CODES = 20
 CHUNK_CODES = 50
@@ -120,9 +120,7 @@ class Engine:
         joined = [part for wave in waves for part in (wave, pause)][:-1]
         return Speech(Waveform(np.concatenate(joined), self.base.rate_hz), tuple(spoken), unknown)
 
-    def stream(
-        self, request: SpeechRequest, voice: Voice, *, cancel: Cancellation | None = None
-    ) -> SpeechStream:
+    def stream(self, request: SpeechRequest, voice: Voice, *, cancel: Cancellation | None = None) -> SpeechStream:
         """The request's audio in pieces as it is decoded; the first after about half a second's worth of codes.
 
         Nothing is spoken twice here: loops end a sentence early, and no sentence is judged. Closing the stream frees
@@ -178,7 +176,14 @@ class Engine:
         seconds = len(kept.wave) / self.base.rate_hz
         ids, codes = tuple(item.ids.tolist()), tuple(kept.codes.tolist())
         spoken = SpokenSentence(
-            item.text, ids, codes, seconds, attempts, kept.failures, first.failures, kept.error_rate,
+            item.text,
+            ids,
+            codes,
+            seconds,
+            attempts,
+            kept.failures,
+            first.failures,
+            kept.error_rate,
             kept.gain,
         )
         return spoken, kept.wave

@@ -37,10 +37,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.digests import digest_file
-from core.speaking_defaults import SpeakingDefaults, speaking_defaults
-from inference.errors import GraphError
-from inference.t2s_slots import T2SShape
+from timbre.core.digests import digest_file
+from timbre.core.speaking_defaults import SpeakingDefaults, speaking_defaults
+from timbre.inference.errors import GraphError
+from timbre.inference.t2s_slots import T2SShape
 
 EXPORT_FILE = "export.json"
 SCHEMA_VERSION = 2

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import GraphError
+from timbre.inference.errors import GraphError
 
 # Numbers of the fields that lead to a tensor's bytes (onnx.proto).
 _GRAPH, _INITIALIZER, _NAME, _RAW_DATA = 7, 5, 8, 9

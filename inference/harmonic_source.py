@@ -1,4 +1,6 @@
-"""Voicing and F0 a frame -> excitation: pulses where voiced, fixed noise elsewhere. Equal to gptsovits.harmonic_source.
+"""Voicing and F0 a frame -> excitation: pulses where voiced, fixed noise elsewhere.
+
+Equal to gptsovits/acoustic/harmonic_source.py.
 
 The phase at the end is handed on, so that an utterance rendered in parts is the utterance rendered at once.
 """

@@ -11,8 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from text.phone_grams import PhoneGrams, phone_grams
-from text.recognition import BLANK, SILENCE
+from timbre.text.phone_grams import PhoneGrams, phone_grams
+from timbre.text.recognition import BLANK, SILENCE
 
 Prefix = tuple[int, ...]
 
@@ -36,7 +36,11 @@ def collapse(scores: NDArray[np.float32]) -> list[int]:
 
 
 def search(
-    scores: NDArray[np.float32], grams: PhoneGrams | None = None, *, weight: float = WEIGHT, bonus: float = BONUS,
+    scores: NDArray[np.float32],
+    grams: PhoneGrams | None = None,
+    *,
+    weight: float = WEIGHT,
+    bonus: float = BONUS,
     width: int = WIDTH,
 ) -> list[int]:
     """Class ids of the likeliest sequence for scores [T, K] (not normalised), without blank and silence; [] for T = 0.

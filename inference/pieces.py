@@ -12,9 +12,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from inference.exported_base import AcousticShape, ExportedBase
-from inference.harmonic_source import HarmonicSource
-from inference.phase_refinement import FrameTransform, Phasors, unit
+from timbre.inference.exported_base import AcousticShape, ExportedBase
+from timbre.inference.harmonic_source import HarmonicSource
+from timbre.inference.phase_refinement import FrameTransform, Phasors, unit
 
 Floats = NDArray[np.float32]
 CHUNK_S = 2.0
@@ -124,9 +124,7 @@ class SourcePieces(Pieces):
         fresh, self._cycles = self._source.render(
             voicing, f0_hz, start * hop, end * hop, first_frame=first, cycles=cycles
         )
-        ahead, _ = self._source.render(
-            voicing, f0_hz, end * hop, last * hop, first_frame=first, cycles=self._cycles
-        )
+        ahead, _ = self._source.render(voicing, f0_hz, end * hop, last * hop, first_frame=first, cycles=self._cycles)
         wave = np.concatenate([excitation, fresh, ahead])
         padded = np.pad(wave, (0, edge), mode="reflect") if joins else self._transform.padded(wave)
         known = self._wave if joins else None
@@ -154,7 +152,7 @@ class SourcePieces(Pieces):
 def _polar(heads: Floats, source: Phasors) -> tuple[Floats, Phasors]:
     """Network outputs [T, 4 F] (log magnitude, comb, rotation) and the source's spectra [T, F] -> magnitude, phasors.
 
-    As gptsovits.generator_source_istft has it.
+    As timbre.gptsovits.acoustic.generator_source_istft has it.
     """
     log_magnitude, comb, turn_real, turn_imaginary = np.split(heads, 4, axis=1)
     power = np.square(source.real) + np.square(source.imag)

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.characters import CharacterVectors
-from inference.errors import TextError
-from inference.exported_base import ExportedBase
-from inference.guards import SentenceLimits
-from inference.request import SpeechRequest
-from inference.scheduler import Job
-from inference.voice import Voice
-from text.frontend import phonemize
-from text.phonemes import Phonemes
-from text.sentences import split
-from text.symbols import is_speech
+from timbre.inference.characters import CharacterVectors
+from timbre.inference.errors import TextError
+from timbre.inference.exported_base import ExportedBase
+from timbre.inference.guards import SentenceLimits
+from timbre.inference.request import SpeechRequest
+from timbre.inference.scheduler import Job
+from timbre.inference.voice import Voice
+from timbre.text.frontend import phonemize
+from timbre.text.phonemes import Phonemes
+from timbre.text.sentences import split
+from timbre.text.symbols import is_speech
 
 _SPARE_CODES = 12
 _SHORTEST_SHARE = 0.5

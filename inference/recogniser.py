@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from audio.resample import resample
-from audio.waveform import Waveform
-from inference.exported_base import ExportedBase
-from inference.phone_search import search
-from inference.session import open_session
-from text.edit_distance import EditCounts, edit_counts
-from text.phonemes import Phonemes
-from text.recognition import spoken_class_ids
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Waveform
+from timbre.inference.exported_base import ExportedBase
+from timbre.inference.phone_search import search
+from timbre.inference.session import open_session
+from timbre.text.edit_distance import EditCounts, edit_counts
+from timbre.text.phonemes import Phonemes
+from timbre.text.recognition import spoken_class_ids
 
 RATE_HZ = 16_000
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from audio.waveform import Waveform
-from core.errors import InputError
-from inference.sampling import Sampling
+from timbre.audio.waveform import Waveform
+from timbre.core.errors import InputError
+from timbre.inference.sampling import Sampling
 
 MAX_CHARACTERS = 10_000
 

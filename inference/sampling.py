@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import InputError
-from core.speaking_defaults import LIMITS, SpeakingDefaults
+from timbre.core.errors import InputError
+from timbre.core.speaking_defaults import LIMITS, SpeakingDefaults
 
 Floats = NDArray[np.float32]
 _COLDEST = 1e-5
@@ -46,9 +46,7 @@ class Sampling:
 
     def over(self, defaults: SpeakingDefaults) -> SpeakingDefaults:
         """A base's defaults with what is said here in their place."""
-        return replace(
-            defaults, **{name: getattr(self, name) for name in _DRAWN if getattr(self, name) is not None}
-        )
+        return replace(defaults, **{name: getattr(self, name) for name in _DRAWN if getattr(self, name) is not None})
 
 
 class Sampler:

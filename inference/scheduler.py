@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import InfrastructureError
-from inference.errors import CancelledError
-from inference.guards import longest_loop
-from inference.sampling import Sampler, Sampling
-from inference.t2s_slots import NO_LORA, Lora, T2SSlots
+from timbre.core.errors import InfrastructureError
+from timbre.inference.errors import CancelledError
+from timbre.inference.guards import longest_loop
+from timbre.inference.sampling import Sampler, Sampling
+from timbre.inference.t2s_slots import NO_LORA, Lora, T2SSlots
 
 _LOOK_EVERY = 25
 

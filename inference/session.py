@@ -9,8 +9,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from inference.errors import GraphError
-from inference.graph_file import with_weights
+from timbre.inference.errors import GraphError
+from timbre.inference.graph_file import with_weights
 
 # Overridable initializers (the optional LoRA inputs) log one warning each when a session is made.
 _ERRORS_ONLY = 3

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from audio.resample import resample
-from audio.waveform import Waveform
-from core.errors import InputError
-from inference.exported_base import ExportedBase
-from inference.session import open_session
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Waveform
+from timbre.core.errors import InputError
+from timbre.inference.exported_base import ExportedBase
+from timbre.inference.session import open_session
 
 Floats = NDArray[np.float32]
 RATE_HZ = 16_000
@@ -28,7 +28,7 @@ _TARGET_DBFS = -30.0
 
 
 class SpeakerEncoder:
-    """Audio -> unit vector [256] that says who speaks. Equal to gptsovits.ge2e (a test compares them)."""
+    """Audio -> unit vector [256] that says who speaks. Equal to gptsovits/encoders/ge2e.py, by test."""
 
     def __init__(self, base: ExportedBase, *, threads: int = 1) -> None:
         self._session = open_session(base.graph("speaker"), threads=threads)

@@ -22,7 +22,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from inference.session import open_session
+from timbre.inference.session import open_session
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int64]

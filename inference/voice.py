@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from core.errors import InputError
-from inference.errors import VoiceError
-from inference.exported_base import ExportedBase
-from inference.t2s_slots import NO_LORA, Lora
-from text.lexicon import Lexicon
-from text.lexicon import load as load_lexicon
+from timbre.core.errors import InputError
+from timbre.inference.errors import VoiceError
+from timbre.inference.exported_base import ExportedBase
+from timbre.inference.t2s_slots import NO_LORA, Lora
+from timbre.text.lexicon import Lexicon
+from timbre.text.lexicon import load as load_lexicon
 
 Floats = NDArray[np.float32]
 _PREFIX = "base_model.model."

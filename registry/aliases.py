@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.errors import ConfigurationError
-from registry.errors import ConflictError, CorruptError
-from registry.events import Act, Event, append, plain
-from registry.names import alias_key
-from registry.records import seal, unseal
-from registry.store import Store
+from timbre.core.errors import ConfigurationError
+from timbre.registry.errors import ConflictError, CorruptError
+from timbre.registry.events import Act, Event, append, plain
+from timbre.registry.names import alias_key
+from timbre.registry.records import seal, unseal
+from timbre.registry.store import Store
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from core.atomic import remove_tree
-from core.errors import ConfigurationError, InputError
-from core.locks import exclusive
-from registry.file_set import get_folder, put_folder, read_folder
-from registry.store import Store
+from timbre.core.atomic import remove_tree
+from timbre.core.errors import ConfigurationError, InputError
+from timbre.core.locks import exclusive
+from timbre.registry.file_set import get_folder, put_folder, read_folder
+from timbre.registry.store import Store
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _EDITION = re.compile(r"[0-9]+\.[0-9]+")

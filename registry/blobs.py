@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.digests import digest_bytes
-from registry.errors import CorruptError
-from registry.names import blob_key
-from registry.store import Store
+from timbre.core.digests import digest_bytes
+from timbre.registry.errors import CorruptError
+from timbre.registry.names import blob_key
+from timbre.registry.store import Store
 
 
 @dataclass(frozen=True)

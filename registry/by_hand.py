@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from registry.aliases import Alias
-from registry.errors import CorruptError, NotFoundError
-from registry.events import Act, Event
-from registry.names import PRODUCTION
+from timbre.registry.aliases import Alias
+from timbre.registry.errors import CorruptError, NotFoundError
+from timbre.registry.events import Act, Event
+from timbre.registry.names import PRODUCTION
 
 IsAncestor = Callable[[str, str], bool]
 

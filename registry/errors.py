@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.errors import ConfigurationError, InfrastructureError, InputError
+from timbre.core.errors import ConfigurationError, InfrastructureError, InputError
 
 
 class NotFoundError(InputError):

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from registry.errors import CorruptError
-from registry.names import check_voice, event_key
-from registry.records import seal, unseal
-from registry.store import Store
+from timbre.registry.errors import CorruptError
+from timbre.registry.names import check_voice, event_key
+from timbre.registry.records import seal, unseal
+from timbre.registry.store import Store
 
 
 class Act(StrEnum):

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from registry.blobs import FileEntry, fetch_files, put_files
-from registry.errors import CorruptError
-from registry.records import seal, unseal
-from registry.store import Store
+from timbre.registry.blobs import FileEntry, fetch_files, put_files
+from timbre.registry.errors import CorruptError
+from timbre.registry.records import seal, unseal
+from timbre.registry.store import Store
 
 
 def put_folder(

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.errors import InfrastructureError
-from registry.store import Stored, check_key
+from timbre.core.errors import InfrastructureError
+from timbre.registry.store import Stored, check_key
 
 _TEMPORARY = ".tmp-"
 _LOCKS = ".locks"

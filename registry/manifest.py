@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from registry.blobs import FileEntry
-from registry.errors import CorruptError
-from registry.names import check_version, check_voice, version_key
+from timbre.registry.blobs import FileEntry
+from timbre.registry.errors import CorruptError
+from timbre.registry.names import check_version, check_voice, version_key
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from core.errors import InputError
+from timbre.core.errors import InputError
 
 _VOICE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _VERSION = re.compile(r"[0-9a-f]{12}")

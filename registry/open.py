@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from core.errors import ConfigurationError
-from registry.local_store import LocalStore
-from registry.registry import Registry
-from registry.store import Store
+from timbre.core.errors import ConfigurationError
+from timbre.registry.local_store import LocalStore
+from timbre.registry.registry import Registry
+from timbre.registry.store import Store
 
 
 def open_store(url: str) -> Store:

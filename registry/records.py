@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from core.digests import digest_value
-from registry.errors import CorruptError, NewerSchemaError
+from timbre.core.digests import digest_value
+from timbre.registry.errors import CorruptError, NewerSchemaError
 
 SCHEMA_VERSION = 1
 

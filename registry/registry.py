@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.errors import CheckFailedError, InputError
-from registry import events
-from registry.aliases import Alias, Decide, move_alias, read_alias
-from registry.blobs import FileEntry, fetch_files, get_file, put_bytes
-from registry.by_hand import IsAncestor, hold_words, holding_move, is_by_hand
-from registry.errors import CorruptError, NotFoundError, RetiredError, RevokedError
-from registry.events import Act, Event
-from registry.manifest import Manifest
-from registry.names import PRODUCTION, check_alias, check_version, check_voice, tombstone_key, version_key
-from registry.records import seal, unseal
-from registry.store import Store
+from timbre.core.errors import CheckFailedError, InputError
+from timbre.registry import events
+from timbre.registry.aliases import Alias, Decide, move_alias, read_alias
+from timbre.registry.blobs import FileEntry, fetch_files, get_file, put_bytes
+from timbre.registry.by_hand import IsAncestor, hold_words, holding_move, is_by_hand
+from timbre.registry.errors import CorruptError, NotFoundError, RetiredError, RevokedError
+from timbre.registry.events import Act, Event
+from timbre.registry.manifest import Manifest
+from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice, tombstone_key, version_key
+from timbre.registry.records import seal, unseal
+from timbre.registry.store import Store
 
 
 @dataclass(frozen=True)

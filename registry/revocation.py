@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from registry import events
-from registry.errors import CorruptError
-from registry.events import Act, Event
-from registry.names import blob_key, check_voice, tombstone_key
-from registry.records import seal
-from registry.registry import Actor, Registry
-from registry.stage_cache import delete_stages_of
+from timbre.registry import events
+from timbre.registry.errors import CorruptError
+from timbre.registry.events import Act, Event
+from timbre.registry.names import blob_key, check_voice, tombstone_key
+from timbre.registry.records import seal
+from timbre.registry.registry import Actor, Registry
+from timbre.registry.stage_cache import delete_stages_of
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from core.errors import InputError
-from registry.errors import CorruptError
-from registry.file_set import get_folder, put_folder, read_folder
-from registry.names import check_voice
-from registry.store import Store
+from timbre.core.errors import InputError
+from timbre.registry.errors import CorruptError
+from timbre.registry.file_set import get_folder, put_folder, read_folder
+from timbre.registry.names import check_voice
+from timbre.registry.store import Store
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 

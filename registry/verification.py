@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.digests import digest_bytes
-from core.errors import TimbreError
-from registry import events
-from registry.file_set import read_folder
-from registry.names import blob_key
-from registry.records import unseal
-from registry.registry import Registry
+from timbre.core.digests import digest_bytes
+from timbre.core.errors import TimbreError
+from timbre.registry import events
+from timbre.registry.file_set import read_folder
+from timbre.registry.names import blob_key
+from timbre.registry.records import unseal
+from timbre.registry.registry import Registry
 
 Progress = Callable[[int, int], None]
 

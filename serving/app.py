@@ -15,13 +15,13 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
-from serving.auth import Guard
-from serving.errors import ApiError
-from serving.gate import Gate, error_response
-from serving.listing_routes import listing_routes
-from serving.page_routes import page_routes
-from serving.server import Server
-from serving.speaking_routes import speaking_routes
+from timbre.serving.auth import Guard
+from timbre.serving.errors import ApiError
+from timbre.serving.listing_routes import listing_routes
+from timbre.serving.middleware import Gate, error_response
+from timbre.serving.page_routes import page_routes
+from timbre.serving.server import Server
+from timbre.serving.speaking_routes import speaking_routes
 
 _MOST_PROBLEMS = 3
 
@@ -89,9 +89,7 @@ async def _wrong_request(request: Request, error: Exception) -> Response:
         return error_response(told, request.scope)
     problems = error.errors()
     fields = [".".join(str(part) for part in item["loc"] if part not in ("body", "query")) for item in problems]
-    lines = [
-        f"{_clean(field) or 'body'}: {_clean(item['msg'])}" for field, item in zip(fields, problems, strict=True)
-    ]
+    lines = [f"{_clean(field) or 'body'}: {_clean(item['msg'])}" for field, item in zip(fields, problems, strict=True)]
     more = len(lines) - _MOST_PROBLEMS
     message = "; ".join(lines[:_MOST_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
     told = ApiError(400, message, "GET /openapi.json tells what each field may be", param=_clean(fields[0]) or None)

@@ -6,9 +6,9 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from serving.errors import ApiError
-from serving.settings import ServeSettings
-from serving.tokens import TokenRules
+from timbre.serving.errors import ApiError
+from timbre.serving.settings import ServeSettings
+from timbre.serving.tokens import TokenRules
 
 OPEN_PATHS = frozenset(
     ("/", "/page.js", "/page.css", "/favicon.ico", "/livez", "/readyz", "/health", "/v2/health/live",
@@ -46,6 +46,7 @@ class Guard:
         if scheme.lower() == b"bearer" and rest.strip():
             return rest.strip()
         return next((headers[name].strip() for name in _KEY_HEADERS if headers.get(name, b"").strip()), b"")
+
 
 def _digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()

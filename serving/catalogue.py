@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.errors import ConfigurationError, InfrastructureError, InputError
-from registry.aliases import Alias
-from registry.errors import CorruptError, NewerSchemaError
-from registry.names import PRODUCTION, check_alias, check_version, check_voice
-from registry.registry import Registry
+from timbre.core.errors import ConfigurationError, InfrastructureError, InputError
+from timbre.registry.aliases import Alias
+from timbre.registry.errors import CorruptError, NewerSchemaError
+from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice
+from timbre.registry.registry import Registry
 
 
 @dataclass(frozen=True)

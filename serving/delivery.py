@@ -13,10 +13,10 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serving.encoding import FORMATS
-from serving.errors import ApiError, error_body
-from serving.metrics import Metrics
-from serving.order import Begun, Delivery, Done, Event, Piece
+from timbre.serving.encoding import FORMATS
+from timbre.serving.errors import ApiError, error_body
+from timbre.serving.metrics import Metrics
+from timbre.serving.order import Begun, Delivery, Done, Event, Piece
 
 
 async def take_or_leave(delivery: Delivery, receive: Receive) -> Event | None:

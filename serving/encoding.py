@@ -16,7 +16,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from audio.waveform import Waveform, within_full_scale
+from timbre.audio.waveform import Waveform, within_full_scale
 
 Floats = NDArray[np.float32]
 RATES = (8000, 12000, 16000, 22050, 24000, 32000, 44100, 48000)

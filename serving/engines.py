@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.atomic import remove_tree
-from inference.engine import Engine, EngineSettings
-from inference.errors import GraphError
-from inference.exported_base import EDITION, ExportedBase, sound_export, usable_edition
-from registry.bases import base_editions, fetch_base, filling
-from registry.store import Store
+from timbre.core.atomic import remove_tree
+from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.errors import GraphError
+from timbre.inference.exported_base import EDITION, ExportedBase, sound_export, usable_edition
+from timbre.registry.bases import base_editions, fetch_base, filling
+from timbre.registry.store import Store
 
 _LOCK_S = 600.0
 _UNUSED_S = 10.0

@@ -10,10 +10,10 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from core.cancellation import Interrupted
-from core.errors import ConfigurationError, InfrastructureError, InputError, TimbreError
-from inference.errors import GraphError, VoiceError
-from registry.errors import CorruptError, NotFoundError, RetiredError, RevokedError
+from timbre.core.cancellation import Interrupted
+from timbre.core.errors import ConfigurationError, InfrastructureError, InputError, TimbreError
+from timbre.inference.errors import GraphError, VoiceError
+from timbre.registry.errors import CorruptError, NotFoundError, RetiredError, RevokedError
 
 OPENAI_PREFIX = "/v1/"
 _CODES = {

@@ -15,15 +15,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from core.errors import TimbreError
-from registry.manifest import Manifest
-from registry.names import PRODUCTION
-from registry.registry import Registry
-from serving.catalogue import Listing, read_catalogue
-from serving.engines import Engines
-from serving.errors import ApiError, unavailable
-from serving.loader import Loader, Speaker
-from serving.metrics import Metrics
+from timbre.core.errors import TimbreError
+from timbre.registry.manifest import Manifest
+from timbre.registry.names import PRODUCTION
+from timbre.registry.registry import Registry
+from timbre.serving.catalogue import Listing, read_catalogue
+from timbre.serving.engines import Engines
+from timbre.serving.errors import ApiError, unavailable
+from timbre.serving.loader import Loader, Speaker
+from timbre.serving.metrics import Metrics
 
 _LOADING_S = 0.3
 
@@ -153,9 +153,7 @@ class Library:
         """What is said of a voice that is not there, with names that look like it. param: the field that named it."""
         near = difflib.get_close_matches(name[:63].lower(), [*self._entries, *self._names], n=3, cutoff=0.5)
         remedy = f"did you mean {', '.join(near)}?" if near else "GET /v1/audio/voices lists what there is"
-        return ApiError(
-            404, f"there is no voice {name[:63]!r}", remedy, code="voice_not_found", param=param
-        )
+        return ApiError(404, f"there is no voice {name[:63]!r}", remedy, code="voice_not_found", param=param)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -317,9 +315,7 @@ class Library:
         states: dict[str, int] = {}
         for entry in entries.values():
             states[entry.state] = states.get(entry.state, 0) + 1
-        serving = [
-            (name, entry.serving[PRODUCTION]) for name, entry in entries.items() if PRODUCTION in entry.serving
-        ]
+        serving = [(name, entry.serving[PRODUCTION]) for name, entry in entries.items() if PRODUCTION in entry.serving]
         self._metrics.show_models(serving, [name for name, entry in entries.items() if entry.failures], states)
         held = self.loader.held
         self._metrics.loaded.set(len(held))

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
 
-from registry.names import PRODUCTION
-from serving.errors import ApiError
-from serving.library import Entry
-from serving.schemas import (
+from timbre.registry.names import PRODUCTION
+from timbre.serving.errors import ApiError
+from timbre.serving.library import Entry
+from timbre.serving.schemas import (
     Health,
     ModelInfo,
     ModelList,
@@ -21,7 +21,7 @@ from serving.schemas import (
     VoiceInfo,
     VoiceList,
 )
-from serving.server import Server
+from timbre.serving.server import Server
 
 _ANY_MODEL = "timbre"
 _OPENAI: dict[int | str, dict[str, Any]] = {status: {"model": OpenAIError} for status in (400, 401, 404, 503)}
@@ -118,9 +118,7 @@ def _version(server: Server, name: str, version: str) -> VersionInfo:
     if manifest is None:
         return VersionInfo(id=version)
     commit = manifest.provenance.commit
-    return VersionInfo(
-        id=version, created=manifest.created, commit=commit, passed=manifest.passed, base=manifest.base
-    )
+    return VersionInfo(id=version, created=manifest.created, commit=commit, passed=manifest.passed, base=manifest.base)
 
 
 def _models(server: Server) -> list[ModelInfo]:

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.engine import Engine
-from inference.voice import Voice, load_voice
-from registry.blobs import fetch_files
-from registry.manifest import Manifest
-from registry.records import seal
-from registry.registry import Registry
-from serving.engines import Engines
-from serving.metrics import Metrics
+from timbre.inference.engine import Engine
+from timbre.inference.voice import Voice, load_voice
+from timbre.registry.blobs import fetch_files
+from timbre.registry.manifest import Manifest
+from timbre.registry.records import seal
+from timbre.registry.registry import Registry
+from timbre.serving.engines import Engines
+from timbre.serving.metrics import Metrics
 
 _NOT_SPOKEN_WITH = ("samples/", "README.md", "report.html")
 Key = tuple[str, str]

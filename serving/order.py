@@ -6,9 +6,9 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from core.cancellation import Cancellation
-from inference.request import SpeechRequest
-from serving.errors import ApiError
+from timbre.core.cancellation import Cancellation
+from timbre.inference.request import SpeechRequest
+from timbre.serving.errors import ApiError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from importlib import resources
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from serving.server import Server
+from timbre.serving.server import Server
 
 _FILES = (
     ("/", "index.html", "text/html; charset=utf-8"),
@@ -27,7 +27,7 @@ _HEADERS = {
 def page_routes(server: Server) -> APIRouter:
     """The page and what it loads; nothing comes from other hosts."""
     router = APIRouter(include_in_schema=False)
-    folder = resources.files("serving") / "page"
+    folder = resources.files("timbre.serving") / "page"
     for path, name, media in _FILES:
         router.add_api_route(path, _serve((folder / name).read_bytes(), media), methods=["GET"])
     return router

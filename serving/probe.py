@@ -1,6 +1,6 @@
 """Asks the server of this machine whether it is ready: the health check of the image, which has no curl.
 
-python -m serving.probe [PATH]: ends with 0 when the server answers 200, else with 1. Standard library only: an
+python -m timbre.serving.probe [PATH]: ends with 0 when the server answers 200, else with 1. Standard library only: an
 orchestrator starts it every few seconds.
 """
 

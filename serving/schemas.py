@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from serving.encoding import RATES
+from timbre.serving.encoding import RATES
 
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 MediaType = Literal["wav", "raw", "ogg", "aac", "pcm", "mp3", "opus", "flac"]

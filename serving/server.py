@@ -7,20 +7,20 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from core.errors import TimbreError
-from core.host import installed_version
-from inference.engine import EngineSettings
-from inference.request import SpeechRequest
-from inference.sampling import Sampling
-from registry.names import PRODUCTION
-from registry.registry import Registry
-from serving.engines import Engines
-from serving.errors import ApiError
-from serving.library import Library
-from serving.metrics import Metrics
-from serving.settings import ServeSettings
-from serving.workers import Workers
-from text.frontend import phonemize
+from timbre.core.errors import TimbreError
+from timbre.core.host import installed_version
+from timbre.inference.engine import EngineSettings
+from timbre.inference.request import SpeechRequest
+from timbre.inference.sampling import Sampling
+from timbre.registry.names import PRODUCTION
+from timbre.registry.registry import Registry
+from timbre.serving.engines import Engines
+from timbre.serving.errors import ApiError
+from timbre.serving.library import Library
+from timbre.serving.metrics import Metrics
+from timbre.serving.settings import ServeSettings
+from timbre.serving.workers import Workers
+from timbre.text.frontend import phonemize
 
 _SOON_S = 0.05
 _WARM_UP = {"zh": "你好。", "en": "Hello."}

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from core.errors import ConfigurationError
-from core.settings import read_section, setting
+from timbre.core.errors import ConfigurationError
+from timbre.core.settings import read_section, setting
 
 PREFIX = "TIMBRE_SERVE_"
 """A setting `poll_s` is given in the environment as this prefix and POLL_S."""
@@ -72,9 +72,7 @@ class ServeSettings:
         return bool(self.api_keys or self.jwt_secret)
 
 
-def load_settings(
-    file: Path | None, environment: Mapping[str, str], options: Mapping[str, Any]
-) -> ServeSettings:
+def load_settings(file: Path | None, environment: Mapping[str, str], options: Mapping[str, Any]) -> ServeSettings:
     """Defaults, under the file, under the environment, under the options of the command line (None is "not given").
 
     Raises ConfigurationError that names every wrong setting, and one when the address is reachable from elsewhere and

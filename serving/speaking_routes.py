@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from inference.request import SpeechRequest
-from inference.sampling import Sampling
-from serving.delivery import SpokenResponse, take_or_leave
-from serving.encoding import FORMATS
-from serving.errors import ApiError
-from serving.order import Begun, Delivery, Order
-from serving.schemas import NativeError, OpenAIError, SpeechBody, TtsBody, TtsQuery, VoiceId, ignored_fields
-from serving.server import Server
+from timbre.inference.request import SpeechRequest
+from timbre.inference.sampling import Sampling
+from timbre.serving.delivery import SpokenResponse, take_or_leave
+from timbre.serving.encoding import FORMATS
+from timbre.serving.errors import ApiError
+from timbre.serving.order import Begun, Delivery, Order
+from timbre.serving.schemas import NativeError, OpenAIError, SpeechBody, TtsBody, TtsQuery, VoiceId, ignored_fields
+from timbre.serving.server import Server
 
 _OPENAI_PCM_HZ = 24_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}(@[A-Za-z0-9_-]{1,40})?")

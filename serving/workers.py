@@ -14,16 +14,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio.waveform import Waveform
-from core.errors import TimbreError
-from inference.errors import CancelledError
-from inference.request import SpokenSentence
-from serving.encoding import encode_whole, open_encoder, output_rate
-from serving.errors import ApiError, explain, unavailable
-from serving.library import Library
-from serving.loader import Speaker
-from serving.metrics import Metrics
-from serving.order import Begun, Delivery, Done, Piece
+from timbre.audio.waveform import Waveform
+from timbre.core.errors import TimbreError
+from timbre.inference.errors import CancelledError
+from timbre.inference.request import SpokenSentence
+from timbre.serving.encoding import encode_whole, open_encoder, output_rate
+from timbre.serving.errors import ApiError, explain, unavailable
+from timbre.serving.library import Library
+from timbre.serving.loader import Speaker
+from timbre.serving.metrics import Metrics
+from timbre.serving.order import Begun, Delivery, Done, Piece
 
 _REASONS = ("silent", "duration", "loops", "cut off", "words missing")
 _LONGEST_RETRY_S = 60

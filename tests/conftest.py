@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from core.digests import digest_file, digest_value
+from timbre.core.digests import digest_file, digest_value
 
 ROOT = Path(__file__).parents[1]
 # What a CI engine says about its own job, and what somebody set for the command: neither is about these tests.
@@ -34,7 +34,7 @@ def _own_environment() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def pico_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a generated base with tiny random networks."""
-    from gptsovits.pico import make_pico
+    from timbre.gptsovits.files.pico import make_pico
 
     folder = tmp_path_factory.mktemp("bases") / "pico"
     make_pico(folder)
@@ -46,8 +46,8 @@ def pico_export(pico_base: Path) -> Path:
     """Folder of pico's exported graphs, kept between sessions as long as nothing that makes them changes."""
     import torch
 
-    from core.base import read_base
-    from training.export.base_export import export_base
+    from timbre.core.base import read_base
+    from timbre.training.export.base_export import export_base
 
     base = read_base(pico_base)
     # What decides the graphs and their format; what speaks with them does not.

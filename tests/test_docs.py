@@ -9,15 +9,18 @@ from pathlib import Path
 import click
 import pytest
 
-from core import errors
-from core.recipe import SECTIONS
-from pipeline.cli import COMMANDS, timbre
-from pipeline.stages import STAGES, StageContext
+from timbre.cli.main import COMMANDS, timbre
+from timbre.core import errors
+from timbre.core.recipe import SECTIONS
+from timbre.pipeline.stages.table import STAGES, StageContext
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 READMES = [ROOT / "README.md", ROOT / "README.zh.md"]
-ROOMS = ("core", "audio", "text", "gptsovits", "training", "inference", "evaluation", "registry", "pipeline", "serving")
+ROOMS = (
+    *("core", "audio", "text", "gptsovits", "training", "nano", "inference", "evaluation", "registry", "pipeline"),
+    *("serving", "cli"),
+)
 _ENDINGS = {"html", "json", "md", "py", "yaml"}
 
 
@@ -75,7 +78,7 @@ def unknown_settings(text: str) -> list[str]:
 def test_the_checks_can_fail() -> None:
     assert broken_links(ROOT / "README.md", "[x](no/such.md) [y](https://example.com)") == ["no/such.md"]
     assert unknown_commands("`timbre dance` and\n$ timbre run ada") == ["dance"]
-    examples = "$ timbre run ada --fast\ntimbre base brew x  # no\n$ timbre say ada \"a --b\" -o x.wav"
+    examples = '$ timbre run ada --fast\ntimbre base brew x  # no\n$ timbre say ada "a --b" -o x.wav'
     assert unknown_options(examples) == ["run --fast", "base brew"]
     spans = "`a/b.py::test_x` `test_y`, `c.py`"
     assert unknown_sources(spans, {"test_x"}, ["/a/b.py", "/a/bc.py"]) == ["test_y", "c.py"]

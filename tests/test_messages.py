@@ -12,11 +12,14 @@ from pathlib import Path
 import click
 import pytest
 
-from pipeline.cli import COMMANDS, timbre
+from timbre.cli.main import COMMANDS, timbre
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "troubleshooting.md"
-ROOMS = ("core", "audio", "text", "gptsovits", "training", "inference", "evaluation", "registry", "pipeline", "serving")
+ROOMS = (
+    *("core", "audio", "text", "gptsovits", "training", "nano", "inference", "evaluation", "registry", "pipeline"),
+    *("serving", "cli"),
+)
 GAP = "…"
 
 

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 import yaml
 
-from serving.settings import PREFIX, ServeSettings
+from timbre.serving.settings import PREFIX, ServeSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -132,6 +132,6 @@ def test_every_room_gets_into_the_images_and_nothing_else() -> None:
     allowed = {
         line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")
     }
-    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
     assert packages <= allowed
-    assert not allowed & {"voices", "bases", "tests", ".git", ".timbre", ".venv"}
+    assert not allowed & {"voices", "bases", "tests", "benchmarks", ".git", ".timbre", ".venv"}

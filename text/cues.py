@@ -10,7 +10,7 @@ from importlib.resources import files
 def _classes(language: str) -> dict[str, frozenset[str]]:
     classes: dict[str, list[str]] = {}
     name = ""
-    for line in (files("text") / "data" / f"{language}_cues.txt").read_text(encoding="utf-8").splitlines():
+    for line in (files("timbre.text") / "data" / f"{language}_cues.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
             name = line.strip("[]")
             classes[name] = []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from text.cues import cue_words
-from text.english_homographs import reading
-from text.english_normalize import normalize
-from text.english_words import is_modern, listed, pronounce, spell, with_s
-from text.phonemes import Segment
+from timbre.text.cues import cue_words
+from timbre.text.english_homographs import reading
+from timbre.text.english_normalize import normalize
+from timbre.text.english_words import is_modern, listed, pronounce, spell, with_s
+from timbre.text.phonemes import Segment
 
 _TOKEN = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*'?|'[A-Za-z]+|[,.?!…]")
 _MARKS = ",.?!…"

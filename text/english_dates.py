@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from text import english_numbers as numbers
+from timbre.text import english_numbers as numbers
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",

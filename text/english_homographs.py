@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
-from text.cues import cue_words
-from text.english_network import package_file
+from timbre.text.cues import cue_words
+from timbre.text.english_network import package_file
 
 Phones = tuple[str, ...]
 
 
 @cache
 def _table() -> dict[str, tuple[Phones, Phones, str]]:
-    own = (files("text") / "data" / "english_homographs.txt").read_text(encoding="utf-8")
+    own = (files("timbre.text") / "data" / "english_homographs.txt").read_text(encoding="utf-8")
     listed = package_file("g2p_en", "homographs.en").read_text(encoding="utf-8")
     result: dict[str, tuple[Phones, Phones, str]] = {}
     for line in [*listed.splitlines(), *own.splitlines()]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from text import english_numbers as numbers
-from text.cues import cue_words
+from timbre.text import english_numbers as numbers
+from timbre.text.cues import cue_words
 
 _TITLES = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Mx": "Mix", "Dr": "Doctor", "Prof": "Professor", "Gen": "General",

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import ConfigurationError
+from timbre.core.errors import ConfigurationError
 
 Array = NDArray[np.float32]
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from text import english_numbers as numbers
-from text.english_dates import expand_dates, expand_decades, expand_times, expand_years
-from text.english_names import expand_abbreviations, expand_addresses, expand_dots, expand_roman, expand_telephones
-from text.english_quantities import expand_arithmetic, expand_degrees, expand_money, expand_units
+from timbre.text import english_numbers as numbers
+from timbre.text.english_dates import expand_dates, expand_decades, expand_times, expand_years
+from timbre.text.english_names import (
+    expand_abbreviations,
+    expand_addresses,
+    expand_dots,
+    expand_roman,
+    expand_telephones,
+)
+from timbre.text.english_quantities import expand_arithmetic, expand_degrees, expand_money, expand_units
 
 _SAME = str.maketrans({
     "’": "'", "‘": "'", "ʼ": "'", "＇": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from text import english_numbers as numbers
+from timbre.text import english_numbers as numbers
 
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 """A number in digits: 1,250 or 1250 or 3.14 or .5."""

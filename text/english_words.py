@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from text.english_network import package_file, predict
+from timbre.text.english_network import package_file, predict
 
 if TYPE_CHECKING:
     from wordsegment import Segmenter
@@ -45,7 +45,7 @@ def _cmudict() -> dict[str, str]:
 
 @cache
 def _own(name: str) -> dict[str, str]:
-    lines = (files("text") / "data" / name).read_text(encoding="utf-8").splitlines()
+    lines = (files("timbre.text") / "data" / name).read_text(encoding="utf-8").splitlines()
     return {word: phones for word, _, phones in (line.partition(" ") for line in lines if line[:1] != "#")}
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.errors import InputError
-from text.phonemes import Phonemes, Segment
-from text.symbols import is_speech
+from timbre.core.errors import InputError
+from timbre.text.phonemes import Phonemes, Segment
+from timbre.text.symbols import is_speech
 
 LANGUAGES: dict[str, str] = {"en": "English", "zh": "Mandarin"}
 """Languages that have a front end."""
@@ -35,7 +35,7 @@ def phonemize(text: str, language: str, lexicon: Mapping[str, tuple[str, ...]] |
     to speak.
     """
     check_language(language)
-    from text import english, mandarin, mixed
+    from timbre.text import english, mandarin, mixed
 
     segments: list[Segment] = []
     unknown: list[str] = []

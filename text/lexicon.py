@@ -13,10 +13,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from core.errors import InputError
-from text.mandarin_normalize import HAN
-from text.mandarin_pinyin import syllable
-from text.symbols import is_speech, is_symbol
+from timbre.core.errors import InputError
+from timbre.text.mandarin_normalize import HAN
+from timbre.text.mandarin_pinyin import syllable
+from timbre.text.symbols import is_speech, is_symbol
 
 FILE = "lexicon.txt"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from text.mandarin_normalize import HAN, normalize
-from text.mandarin_pinyin import syllables_of
-from text.mandarin_tones import Syllable, erhua, sandhi
-from text.mandarin_words import cut, words_of
-from text.phonemes import Segment
-from text.symbols import is_symbol
+from timbre.text.mandarin_normalize import HAN, normalize
+from timbre.text.mandarin_pinyin import syllables_of
+from timbre.text.mandarin_tones import Syllable, erhua, sandhi
+from timbre.text.mandarin_words import cut, words_of
+from timbre.text.phonemes import Segment
+from timbre.text.symbols import is_symbol
 
 _PIECE = re.compile(rf"[{HAN}]+|[,.?!…]")
 

@@ -7,8 +7,8 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING
 
-from text.cues import cue_words
-from text.mandarin_numbers import DIGITS, cardinal, decimal, digits
+from timbre.text.cues import cue_words
+from timbre.text.mandarin_numbers import DIGITS, cardinal, decimal, digits
 
 if TYPE_CHECKING:
     from opencc import OpenCC

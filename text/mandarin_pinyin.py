@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from text.mandarin_tones import Syllable
+from timbre.text.mandarin_tones import Syllable
 
 _INITIALS = re.compile(r"(zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])?([a-zêü]+)([1-5])?")
 _ZERO_INITIALS = {"a": "AA", "e": "EE", "o": "OO"}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from text.cues import cue_words
+from timbre.text.cues import cue_words
 
 
 @dataclass(frozen=True)

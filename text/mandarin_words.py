@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from text.mandarin_pinyin import tones_of
+from timbre.text.mandarin_pinyin import tones_of
 
 Word = tuple[str, str]
 """A word and its part of speech in jieba's tags."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from text.cues import cue_words
-from text.mandarin_normalize import HAN
+from timbre.text.cues import cue_words
+from timbre.text.mandarin_normalize import HAN
 
 _HAN = re.compile(f"[{HAN}〇]")
 LETTERS = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\uff21-\uff3a\uff41-\uff5a"

@@ -16,8 +16,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import ConfigurationError
-from text.recognition import BLANK, CLASSES, SILENCE
+from timbre.core.errors import ConfigurationError
+from timbre.text.recognition import BLANK, CLASSES, SILENCE
 
 ORDER = 4
 PATH = Path(__file__).parent / "data" / "phone_grams.npz"

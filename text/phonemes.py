@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from text.symbols import ids_of
+from timbre.text.symbols import ids_of
 
 
 @dataclass(frozen=True)

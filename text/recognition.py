@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from core.errors import InputError
-from text.symbols import MARKS, SILENT, symbols
+from timbre.core.errors import InputError
+from timbre.text.symbols import MARKS, SILENT, symbols
 
 BLANK = 0
 SILENCE = 1

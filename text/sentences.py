@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from text.cues import cue_words
+from timbre.text.cues import cue_words
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f"
 _CLOSERS = "\"'”’）)」』】》\\]"

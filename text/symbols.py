@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
-from core.errors import InputError
+from timbre.core.errors import InputError
 
 MARKS: tuple[str, ...] = ("!", ",", "-", ".", "?", "…")
 """Symbols of the table that are punctuation: heard as prosody and pauses, not as speech sounds."""
@@ -23,7 +23,7 @@ SILENT: tuple[str, ...] = ("_", "SP", "SP2", "SP3", "UNK")
 @cache
 def symbols() -> tuple[str, ...]:
     """All 732 symbols in table order."""
-    return tuple((files("text") / "data" / "symbols_v2.txt").read_text(encoding="utf-8").split("\n")[:-1])
+    return tuple((files("timbre.text") / "data" / "symbols_v2.txt").read_text(encoding="utf-8").split("\n")[:-1])
 
 
 @cache

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core import base as roles
-from core.base import Base
-from core.errors import ConfigurationError
-from gptsovits.base_networks import load_bert
-from text.phonemes import Phonemes
+from timbre.core import base as roles
+from timbre.core.base import Base
+from timbre.core.errors import ConfigurationError
+from timbre.gptsovits.files.base_networks import load_bert
+from timbre.text.phonemes import Phonemes
 
 _FIRST, _LAST, _UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
 LAYER = -3

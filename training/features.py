@@ -16,30 +16,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audio.mos import Dnsmos
-from audio.noise import AmplitudeStream, signal_to_noise_db
-from audio.reader import read
-from audio.vad import detect
-from core.atomic import write_json
-from core.base import Base
-from core.cancellation import Cancellation
-from core.errors import ConfigurationError, InputError
-from core.progress import Progress, SilentProgress
-from core.recipe import ExtractRecipe
-from core.settings import Problem, problems_error
-from gptsovits.base_networks import load_content_encoder, load_speaker_encoder, load_synthesizer
-from gptsovits.configuration import SourceIstftConfig
-from gptsovits.eres2net import ERes2NetV2
-from gptsovits.ge2e import load_ge2e
-from gptsovits.kaldi_fbank import kaldi_fbank
-from gptsovits.synthesizer import Synthesizer
-from text.frontend import phonemize
-from text.lexicon import Lexicon
-from text.phonemes import Phonemes
-from text.symbols import is_speech
-from training.bert_features import BertFeatures
-from training.prompt_choice import Candidate, PromptChoice, choose_prompt
-from training.shards import FOLDER, ShardWriter, Tensors
+from timbre.audio.mos import Dnsmos
+from timbre.audio.noise import AmplitudeStream, signal_to_noise_db
+from timbre.audio.reader import read
+from timbre.audio.vad import detect
+from timbre.core.atomic import write_json
+from timbre.core.base import Base
+from timbre.core.cancellation import Cancellation
+from timbre.core.errors import ConfigurationError, InputError
+from timbre.core.progress import Progress, SilentProgress
+from timbre.core.recipe import ExtractRecipe
+from timbre.core.settings import Problem, problems_error
+from timbre.gptsovits.acoustic.configuration import SourceIstftConfig
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.gptsovits.encoders.eres2net import ERes2NetV2
+from timbre.gptsovits.encoders.ge2e import load_ge2e
+from timbre.gptsovits.encoders.kaldi_fbank import kaldi_fbank
+from timbre.gptsovits.files.base_networks import load_content_encoder, load_speaker_encoder, load_synthesizer
+from timbre.text.frontend import phonemize
+from timbre.text.lexicon import Lexicon
+from timbre.text.phonemes import Phonemes
+from timbre.text.symbols import is_speech
+from timbre.training.bert_features import BertFeatures
+from timbre.training.prompt_choice import Candidate, PromptChoice, choose_prompt
+from timbre.training.shards import FOLDER, ShardWriter, Tensors
 
 SCHEMA = 1
 EXTRACT_FILE = "extract.json"
@@ -123,8 +123,15 @@ class _Networks:
 
 
 def extract_features(
-    base: Base, slices: Sequence[SliceSource], output: Path, recipe: ExtractRecipe, *, lexicon: Lexicon | None = None,
-    progress: Progress | None = None, cancel: Cancellation | None = None, weights_root: Path | None = None,
+    base: Base,
+    slices: Sequence[SliceSource],
+    output: Path,
+    recipe: ExtractRecipe,
+    *,
+    lexicon: Lexicon | None = None,
+    progress: Progress | None = None,
+    cancel: Cancellation | None = None,
+    weights_root: Path | None = None,
     device: torch.device | None = None,
 ) -> Extraction:
     """Writes features/ and extract.json into `output`.
@@ -240,8 +247,7 @@ def _hear(batch: Sequence[SliceSource], networks: _Networks) -> list[Tensors]:
 
 def _pitch(wave: Floats, base: Base) -> Floats:
     """F0 of every frame in Hz, 0 where unvoiced: the latent of these bases carries it in two channels."""
-    from training.pretrain.corpus import RATE_HZ
-    from training.pretrain.pitch import HOP, track
+    from timbre.training.pitch import HOP, RATE_HZ, track
 
     if (base.rate_hz, base.hop) != (RATE_HZ, HOP):
         raise ConfigurationError(
@@ -268,8 +274,11 @@ def _row(piece: SliceSource, phonemes: Phonemes, tensors: Tensors) -> dict[str, 
 
 
 def _choose(
-    slices: Sequence[SliceSource], vectors: Mapping[str, Floats], rows: Mapping[str, Mapping[str, Any]],
-    recipe: ExtractRecipe, cancel: Cancellation,
+    slices: Sequence[SliceSource],
+    vectors: Mapping[str, Floats],
+    rows: Mapping[str, Mapping[str, Any]],
+    recipe: ExtractRecipe,
+    cancel: Cancellation,
 ) -> PromptChoice:
     training = [piece for piece in slices if not piece.held_out]
     mean = np.mean([vectors[piece.id] for piece in training], axis=0)

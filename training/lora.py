@@ -26,26 +26,30 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from core.base import Base
-from core.errors import ConfigurationError, InputError
-from gptsovits.synthesizer import Synthesizer
-from gptsovits.text_to_semantic import TextToSemantic
+from timbre.core.base import Base
+from timbre.core.errors import ConfigurationError, InputError
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 
 # Regular expressions over module names; PEFT takes the whole name. Groups are for the report.
-T2S_GROUPS: Mapping[str, str] = MappingProxyType({
-    "attention": r"h\.layers\.\d+\.self_attn\.(in_proj|out_proj)",
-    "feed_forward": r"h\.layers\.\d+\.linear[12]",
-})
-ACOUSTIC_GROUPS: Mapping[str, str] = MappingProxyType({
-    "prior_attention": r"enc_p\.(encoder_ssl|encoder_text|encoder2)\.attn_layers\.\d+\.conv_[qkvo]"
-    r"|enc_p\.mrte\.cross_attention\.conv_[qkvo]",
-    "flow": r"flow\.flows\.\d+\.(pre|post|enc\.in_layers\.\d+|enc\.res_skip_layers\.\d+|enc\.cond_layer)",
-    "decoder": r"dec\.(conv_pre|conv_post|cond|head|direct|blocks\.\d+\.pwconv[12])"
-    r"|dec\.resblocks\.\d+\.(convs1\.0|convs2\.\d+)",
-})
+T2S_GROUPS: Mapping[str, str] = MappingProxyType(
+    {
+        "attention": r"h\.layers\.\d+\.self_attn\.(in_proj|out_proj)",
+        "feed_forward": r"h\.layers\.\d+\.linear[12]",
+    }
+)
+ACOUSTIC_GROUPS: Mapping[str, str] = MappingProxyType(
+    {
+        "prior_attention": r"enc_p\.(encoder_ssl|encoder_text|encoder2)\.attn_layers\.\d+\.conv_[qkvo]"
+        r"|enc_p\.mrte\.cross_attention\.conv_[qkvo]",
+        "flow": r"flow\.flows\.\d+\.(pre|post|enc\.in_layers\.\d+|enc\.res_skip_layers\.\d+|enc\.cond_layer)",
+        "decoder": r"dec\.(conv_pre|conv_post|cond|head|direct|blocks\.\d+\.pwconv[12])"
+        r"|dec\.resblocks\.\d+\.(convs1\.0|convs2\.\d+)",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -156,8 +160,14 @@ def read_settings(folder: Path, network: nn.Module) -> LoraSettings:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not an adapter configuration: {error!r}", "publish the voice again") from error
     fixed: dict[str, Any] = {
-        "peft_type": "LORA", "target_modules": targets_of(network), "bias": "none", "use_rslora": False,
-        "use_dora": False, "rank_pattern": {}, "alpha_pattern": {}, "modules_to_save": None,
+        "peft_type": "LORA",
+        "target_modules": targets_of(network),
+        "bias": "none",
+        "use_rslora": False,
+        "use_dora": False,
+        "rank_pattern": {},
+        "alpha_pattern": {},
+        "modules_to_save": None,
     }
     for key, wanted in fixed.items():
         if config.get(key) != wanted:

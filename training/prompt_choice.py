@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
-from core.errors import InputError
+from timbre.core.errors import InputError
 
 SENTENCE_ENDS = tuple(".?!…。？！")
 _CLOSERS = "\"'”’)]」』）】»"

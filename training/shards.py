@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from core.errors import InfrastructureError
+from timbre.core.errors import InfrastructureError
 
 Tensors = dict[str, NDArray[Any]]
 FOLDER = "features"

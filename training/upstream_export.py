@@ -11,10 +11,11 @@ from pathlib import Path
 
 from torch import nn
 
-from core.base import Base
-from core.errors import InputError
-from gptsovits.base_networks import build_synthesizer, load_text_to_semantic
-from gptsovits.checkpoints import (
+from timbre.core.base import Base
+from timbre.core.errors import InputError
+from timbre.gptsovits.acoustic.weight_norm import split_weight
+from timbre.gptsovits.files.base_networks import build_synthesizer, load_text_to_semantic
+from timbre.gptsovits.files.checkpoints import (
     ACOUSTIC,
     TEXT_TO_SEMANTIC,
     UPSTREAM_VERSIONS,
@@ -22,8 +23,7 @@ from gptsovits.checkpoints import (
     read_checkpoint,
     write_upstream,
 )
-from gptsovits.weight_norm import split_weight
-from training.lora import load_adapter, merge, targets_of
+from timbre.training.lora import load_adapter, merge, targets_of
 
 
 def merged_checkpoint(base: Checkpoint, network: nn.Module, info: str) -> Checkpoint:

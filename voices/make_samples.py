@@ -16,10 +16,10 @@ import click
 import numpy as np
 from pypinyin import Style, lazy_pinyin
 
-from audio.reader import read, write
-from audio.resample import resample
-from audio.waveform import Waveform
-from pipeline.reading_script import SENTENCES
+from timbre.audio.reader import read, write
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Waveform
+from timbre.pipeline.voice.reading_script import SENTENCES
 
 RATE_HZ = 16_000
 _PEAK = 0.5

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import correlate, correlation_lags
 
-from evaluation.metrics.errors import UnmeasurableError
+from timbre.evaluation.metrics.errors import UnmeasurableError
 
 Samples = NDArray[np.float32]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.errors import ConfigurationError
+from timbre.core.errors import ConfigurationError
 
 
 class Direction(StrEnum):

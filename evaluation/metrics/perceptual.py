@@ -12,10 +12,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from audio.mos import Dnsmos, Mos, dnsmos_weights
-from audio.waveform import Waveform
-from core.digests import digest_file
-from evaluation.metrics.errors import UnmeasurableError
+from timbre.audio.mos import Dnsmos, Mos, dnsmos_weights
+from timbre.audio.waveform import Waveform
+from timbre.core.digests import digest_file
+from timbre.evaluation.metrics.errors import UnmeasurableError
 
 Samples = NDArray[np.float32]
 RATE_HZ = 16_000

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import get_window
 
-from evaluation.metrics.errors import UnmeasurableError
+from timbre.evaluation.metrics.errors import UnmeasurableError
 
 Samples = NDArray[np.float32]
 _FLOOR = 1e-10

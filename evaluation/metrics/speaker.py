@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.metrics.errors import UnmeasurableError
+from timbre.evaluation.metrics.errors import UnmeasurableError
 
 Embeddings = NDArray[np.float32]
 

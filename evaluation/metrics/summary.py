@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.metrics.catalogue import Direction
+from timbre.evaluation.metrics.catalogue import Direction
 
 
 @dataclass(frozen=True)

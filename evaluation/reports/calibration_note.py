@@ -14,7 +14,6 @@ UNCALIBRATED = (
 )
 
 
-
 def left_out_sentence(reason: str) -> tuple[str, str]:
     """(English, Chinese): limits relative to production did not decide, and why."""
     return (

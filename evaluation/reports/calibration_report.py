@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from evaluation.calibration import Calibration, Half
-from evaluation.gates import Gate
-from evaluation.metrics.catalogue import metric
-from evaluation.reports.calibration_note import calibration_sentence
+from timbre.evaluation.calibration import Calibration, Half
+from timbre.evaluation.gates import Gate
+from timbre.evaluation.metrics.catalogue import metric
+from timbre.evaluation.reports.calibration_note import calibration_sentence
 
 RULE = (
     "limit = worst good value of the setting half + {margin:g} spreads (|median - worst|) towards the bad side, at "
@@ -47,7 +47,7 @@ def calibration_block(found: Calibration, about: About) -> dict[str, Any]:
 
 
 def gates_yaml(found: Calibration, about: About) -> str:
-    """The file's text; evaluation.gates.read_gates reads it back."""
+    """The file's text; timbre.evaluation.gates.read_gates reads it back."""
     lines = [
         f"# Limits of the base {about.base}, written by `timbre gates calibrate`; docs/gates.md says how.",
         "# Written by hand, a limit is still obeyed; the calibration below then no longer describes it.",

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-from evaluation.gates import Verdict, Verdicts
-from evaluation.measurements import Measurements
-from evaluation.reports.calibration_note import HALVES, calibration_sentence, left_out_sentence
+from timbre.evaluation.gates import Verdict, Verdicts
+from timbre.evaluation.measurements import Measurements
+from timbre.evaluation.reports.calibration_note import HALVES, calibration_sentence, left_out_sentence
 
 
 def gates_json(verdicts: Verdicts, measured: Measurements) -> str:
@@ -55,7 +55,9 @@ def junit_xml(verdicts: Verdicts, measured: Measurements) -> str:
     )  # fmt: skip
     properties = ElementTree.SubElement(suite, "properties")
     ElementTree.SubElement(
-        properties, "property", name="calibration",
+        properties,
+        "property",
+        name="calibration",
         value=calibration_sentence(verdicts.calibration, measured.base_digest)[0],
     )
     if verdicts.left_out:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from evaluation.gates import Verdict, Verdicts
-from evaluation.measurements import Measurements
-from evaluation.reports.advice import advice
-from evaluation.reports.calibration_note import calibration_sentence, left_out_sentence
+from timbre.evaluation.gates import Verdict, Verdicts
+from timbre.evaluation.measurements import Measurements
+from timbre.evaluation.reports.advice import advice
+from timbre.evaluation.reports.calibration_note import calibration_sentence, left_out_sentence
 
 
 def number(value: float | None) -> str:

@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from audio.reader import read
-from audio.resample import resample
-from audio.waveform import Waveform
-from evaluation.gates import Verdict, Verdicts
-from evaluation.measurements import Measurements, Sample
-from evaluation.reports.advice import advice
-from evaluation.reports.calibration_note import calibration_sentence, left_out_sentence
-from evaluation.reports.markdown import limit_text, number
+from timbre.audio.reader import read
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Waveform
+from timbre.evaluation.gates import Verdict, Verdicts
+from timbre.evaluation.measurements import Measurements, Sample
+from timbre.evaluation.reports.advice import advice
+from timbre.evaluation.reports.calibration_note import calibration_sentence, left_out_sentence
+from timbre.evaluation.reports.markdown import limit_text, number
 
 _PLAYER_RATE_HZ = 16_000
 _MAX_PAIRS = 6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from core.errors import ConfigurationError
+from timbre.core.errors import ConfigurationError
 
 VERSION = "1"
 

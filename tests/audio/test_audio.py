@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audio.denoise import RnNoise
-from audio.level import apply_gain, limit, peak_dbfs, rms, to_db
-from audio.mos import Dnsmos
-from audio.music import MusicStream
-from audio.noise import AmplitudeStream, signal_to_noise_db
-from audio.reader import UndecodableError, blocks, probe, read, to_mono, write
-from audio.resample import StreamResampler, resample
-from audio.room import RoomStream, reverberation_s
-from audio.spectrum import BandwidthStream, FrameStream
-from audio.vad import ActivityStream, detect
-from audio.waveform import Samples, Waveform, join, within_full_scale
 from tests.pipeline.bad_inputs import clip, echoing, melody, noisy, telephone
+from timbre.audio.denoise import RnNoise
+from timbre.audio.level import apply_gain, limit, peak_dbfs, rms, to_db
+from timbre.audio.mos import Dnsmos
+from timbre.audio.music import MusicStream
+from timbre.audio.noise import AmplitudeStream, signal_to_noise_db
+from timbre.audio.reader import UndecodableError, blocks, probe, read, to_mono, write
+from timbre.audio.resample import StreamResampler, resample
+from timbre.audio.room import RoomStream, reverberation_s
+from timbre.audio.spectrum import BandwidthStream, FrameStream
+from timbre.audio.vad import ActivityStream, detect
+from timbre.audio.waveform import Samples, Waveform, join, within_full_scale
 
 RATE_HZ = 16_000
 

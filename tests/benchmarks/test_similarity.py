@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.similarity import Row, read_row, row_text, summary
 from benchmarks.speakers import unseen_speakers
-from core.atomic import write_json
+from timbre.core.atomic import write_json
 
 
 def rows(count: int = 6) -> list[Row]:

@@ -9,18 +9,26 @@ from typing import Any
 import pytest
 import yaml
 
-from core.base import Base, list_bases, load_base, load_weights, read_base, write_base
-from core.errors import ConfigurationError
-from core.speaking_defaults import SpeakingDefaults
-from core.weights import BaseFile, Hub, list_tools, read_tool
+from timbre.core.base import Base, list_bases, load_base, load_weights, read_base, write_base
+from timbre.core.errors import ConfigurationError
+from timbre.core.speaking_defaults import SpeakingDefaults
+from timbre.core.weights import BaseFile, Hub, list_tools, read_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def plain(**changes: Any) -> dict[str, Any]:
     value: dict[str, Any] = {
-        "name": "tiny", "architecture": "pico", "rate_hz": 16000, "hop": 320, "fft": 1280, "languages": ["en"],
-        "phones": "v2", "speaker_encoder": "ge2e", "bert": False, "weights": "here",
+        "name": "tiny",
+        "architecture": "pico",
+        "rate_hz": 16000,
+        "hop": 320,
+        "fft": 1280,
+        "languages": ["en"],
+        "phones": "v2",
+        "speaker_encoder": "ge2e",
+        "bert": False,
+        "weights": "here",
         "files": [{"role": "acoustic", "path": "acoustic.safetensors", "sha256": "a" * 64}],
         "licences": [{"what": "weights", "name": "MIT"}],
     }

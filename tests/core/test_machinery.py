@@ -13,15 +13,15 @@ import filelock
 import pytest
 from rich.console import Console
 
-from core.atomic import publish_directory, remove_tree, write_bytes, write_json
-from core.cancellation import Cancellation, Interrupted
-from core.errors import InfrastructureError
-from core.host import installed_version, tool_versions
-from core.locks import exclusive
-from core.logs import set_up
-from core.memory import peak_mib, restart_peak
-from core.progress import PlainProgress, SilentProgress, TerminalProgress
-from core.redaction import Redactor
+from timbre.core.atomic import publish_directory, remove_tree, write_bytes, write_json
+from timbre.core.cancellation import Cancellation, Interrupted
+from timbre.core.errors import InfrastructureError
+from timbre.core.host import installed_version, tool_versions
+from timbre.core.locks import exclusive
+from timbre.core.logs import set_up
+from timbre.core.memory import peak_mib, restart_peak
+from timbre.core.progress import PlainProgress, SilentProgress, TerminalProgress
+from timbre.core.redaction import Redactor
 
 
 def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_lock_names_its_holder_and_is_released(tmp_path: Path) -> None:
     said: list[str] = []
     with exclusive(path, "voice ada"):
         code = (
-            "import sys; from pathlib import Path; from core.locks import exclusive\n"
+            "import sys; from pathlib import Path; from timbre.core.locks import exclusive\n"
             "with exclusive(Path(sys.argv[1]), 'voice ada', 0.1, print): pass"
         )
         root = Path(__file__).resolve().parents[2]

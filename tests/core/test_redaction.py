@@ -8,8 +8,8 @@ import logging
 
 import pytest
 
-from core.logs import LOGGER, set_up
-from core.redaction import MASK, Redactor
+from timbre.core.logs import LOGGER, set_up
+from timbre.core.redaction import MASK, Redactor
 
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nabcdef\n-----END RSA PRIVATE KEY-----"
 

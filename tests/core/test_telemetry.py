@@ -15,10 +15,12 @@ from tests.test_rooms import ROOMS, imported, modules
 ROOT = Path(__file__).parents[2]
 # Whatever imports ONNX Runtime -> a program that comes there. `inference` has the switch in its __init__.py.
 LOADERS = {
-    "inference": "import inference.session",
-    "audio/mos.py": "import audio.mos; audio.mos.Dnsmos()",
-    "pipeline/serving_means.py": "import pipeline.serving_means as m; list(m.serving_means(''))",
-    "training/export/quantise.py": "import pathlib, training.export.quantise as q; q.quantise(pathlib.Path('nowhere'))",
+    "inference": "import timbre.inference.session",
+    "audio/mos.py": "import timbre.audio.mos; timbre.audio.mos.Dnsmos()",
+    "cli/serving_resources.py": "import timbre.cli.serving_resources as m; list(m.serving_means(''))",
+    "training/export/quantise.py": (
+        "import pathlib, timbre.training.export.quantise as q; q.quantise(pathlib.Path('nowhere'))"
+    ),
 }
 _SWITCH = "ORT_DISABLE_TELEMETRY"
 # Prints the switch when ONNX Runtime is looked for. What the program does afterwards may fail.
@@ -103,7 +105,7 @@ def test_the_check_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_operator_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.telemetry import switch_off_telemetry
+    from timbre.core.telemetry import switch_off_telemetry
 
     monkeypatch.setenv(_SWITCH, "0")
     monkeypatch.delenv("HF_HUB_DISABLE_TELEMETRY", raising=False)

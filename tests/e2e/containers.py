@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from core.digests import digest_file, digest_value
+from timbre.core.digests import digest_file, digest_value
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".timbre" / "containers"

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import yaml
 
-from registry.open import open_registry
-from registry.registry import Registry
 from tests.e2e import gitlab_tool
 from tests.e2e.gitlab_tool import ROOT, Pipeline
+from timbre.registry.open import open_registry
+from timbre.registry.registry import Registry
 
 ZERO = "0" * 40
 MAKEFILE = """lint:

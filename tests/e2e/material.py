@@ -9,10 +9,10 @@ from pathlib import Path
 
 import yaml
 
-from core.base import read_base
-from core.progress import SilentProgress
-from pipeline.exported import exports_folder, publish_exported
 from tests.e2e.gitlab_tool import ROOT
+from timbre.core.base import read_base
+from timbre.core.progress import SilentProgress
+from timbre.pipeline.bases.exported import exports_folder, publish_exported
 
 _CLIPS = 8
 

@@ -17,13 +17,13 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from pipeline.stages import STAGES
-from registry.events import Act
 from tests.e2e import gitlab_tool
 from tests.e2e.conftest import Made, Retried
 from tests.e2e.forge import Forge
 from tests.e2e.gitlab_tool import Pipeline
 from tests.e2e.listener import ask_once, listening
+from timbre.pipeline.stages.table import STAGES
+from timbre.registry.events import Act
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.usefixtures("gitlab")]
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.ci_gitlab import RUNNER_FAULTS, GitlabSettings, child_pipeline
-from pipeline.ci_jobs import check_needs, jobs_of
-from pipeline.ci_plan import Action, Plan, PlannedVoice
-from pipeline.ci_push import Push
-from pipeline.failures import MOST_RETRIES
-from pipeline.git import ZERO
 from tests.e2e import gitlab_tool
 from tests.e2e.forge import Forge, new_forge
 from tests.e2e.gitlab_tool import ROOT
+from timbre.pipeline.ci.git import ZERO
+from timbre.pipeline.ci.gitlab import RUNNER_FAULTS, GitlabSettings, child_pipeline
+from timbre.pipeline.ci.jobs import check_needs, jobs_of
+from timbre.pipeline.ci.plan import Action, Plan, PlannedVoice
+from timbre.pipeline.ci.push import Push
+from timbre.pipeline.engine.failures import MOST_RETRIES
 
 VOICES = (
     PlannedVoice("ada", Action.BUILD, "", review=True, training_min=60),

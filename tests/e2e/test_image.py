@@ -134,7 +134,7 @@ def test_what_the_image_says_of_itself(server: Container, image: str) -> None:
     assert settings["User"] == "10001:10001"
     assert list(settings["ExposedPorts"]) == ["9880/tcp"]
     assert settings["Labels"]["org.opencontainers.image.revision"] == "0123456789ab"
-    assert about["Healthcheck"]["Test"][-1] == "serving.probe"
+    assert about["Healthcheck"]["Test"][-1] == "timbre.serving.probe"
     body = urllib.request.urlopen(f"http://127.0.0.1:{server.port}/health", timeout=20).read()
     assert "0123456789ab" in body.decode()
 
@@ -157,7 +157,7 @@ def test_health_check_turns_red(image: str, tmp_path: Path) -> None:
     )  # fmt: skip
     try:
         assert containers.call("podman", "healthcheck", "run", idle.id, check=False).returncode
-        assert "refused" in idle.run("python", "-m", "serving.probe", check=False).stdout
+        assert "refused" in idle.run("python", "-m", "timbre.serving.probe", check=False).stdout
     finally:
         idle.remove()
 

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.ci_gitlab import GitlabSettings, child_pipeline
-from pipeline.ci_jobs import as_plain, jobs_of
-from pipeline.ci_plan import Action, Plan, PlannedVoice
-from pipeline.ci_push import Push
-from pipeline.stages import STAGES
 from tests.e2e import jenkins_tool
 from tests.e2e.forge import MAKEFILE, Forge, git_environment
 from tests.e2e.gitlab_tool import ROOT
 from tests.e2e.jenkins_tool import Build
 from tests.e2e.listener import ask_once
+from timbre.pipeline.ci.gitlab import GitlabSettings, child_pipeline
+from timbre.pipeline.ci.jobs import as_plain, jobs_of
+from timbre.pipeline.ci.plan import Action, Plan, PlannedVoice
+from timbre.pipeline.ci.push import Push
+from timbre.pipeline.stages.table import STAGES
 
 _FAKE = """#!/bin/sh
 # Instead of timbre: the plan is given, stages only note that they were called and end as they are told to.

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from audio.reader import read
-from pipeline.cli import call
+from timbre.audio.reader import read
+from timbre.cli.main import call
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import yaml
 
-from audio.waveform import Waveform
-from core.errors import InputError
-from evaluation.calibration import (
+from tests.evaluation.test_gates import GOOD as VALUES
+from tests.evaluation.test_gates import samples
+from timbre.audio.waveform import Waveform
+from timbre.core.errors import InputError
+from timbre.evaluation.calibration import (
     GOOD,
     LOADING,
     RESOLUTION,
@@ -23,14 +25,12 @@ from evaluation.calibration import (
     split_speakers,
     value_of,
 )
-from evaluation.gates import Gate, GateSet, decide, read_gates
-from evaluation.measurements import Group, Measurements, Sample
-from evaluation.metrics.catalogue import METRICS, WORST_POSSIBLE, Protocol
-from evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs
-from evaluation.reports.calibration_report import About, gates_yaml, markdown_report, plain_report
-from evaluation.spoiling import SOUNDS
-from tests.evaluation.test_gates import GOOD as VALUES
-from tests.evaluation.test_gates import samples
+from timbre.evaluation.degradation import SOUNDS
+from timbre.evaluation.gates import Gate, GateSet, decide, read_gates
+from timbre.evaluation.measurements import Group, Measurements, Sample
+from timbre.evaluation.metrics.catalogue import METRICS, WORST_POSSIBLE, Protocol
+from timbre.evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs
+from timbre.evaluation.reports.calibration_report import About, gates_yaml, markdown_report, plain_report
 
 SPEAKERS = tuple(f"speaker-{number}" for number in range(12))
 ABOUT = About("pico", "b" * 64, "2026-11-21", {"steps": 60}, ("nobody: no recordings",))

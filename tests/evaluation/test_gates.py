@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from core.errors import ConfigurationError, InputError
-from evaluation.gates import OF_TRAINING, GateSet, decide, read_gates
-from evaluation.measurements import Group, Measurements, Sample, read_measurements
-from evaluation.metrics.catalogue import METRICS, WORST_POSSIBLE, Direction, Protocol
-from evaluation.metrics.summary import Interval
-from evaluation.reports.advice import ADVICE, advice
-from evaluation.reports.machine import gates_json, junit_xml, open_metrics
-from evaluation.reports.markdown import markdown
-from evaluation.reports.page import report_page
-from evaluation.texts import fixed_sentences
+from timbre.core.errors import ConfigurationError, InputError
+from timbre.evaluation.gates import OF_TRAINING, GateSet, decide, read_gates
+from timbre.evaluation.measurements import Group, Measurements, Sample, read_measurements
+from timbre.evaluation.metrics.catalogue import METRICS, WORST_POSSIBLE, Direction, Protocol
+from timbre.evaluation.metrics.summary import Interval
+from timbre.evaluation.reports.advice import ADVICE, advice
+from timbre.evaluation.reports.machine import gates_json, junit_xml, open_metrics
+from timbre.evaluation.reports.markdown import markdown
+from timbre.evaluation.reports.page import report_page
+from timbre.evaluation.texts import fixed_sentences
 
 GOOD = {
     "pesq_nb": 3.6, "pesq_wb": 3.2, "stoi": 0.95, "estoi": 0.9, "dnsmos": 3.2, "level_dbfs": -20.0, "peak_dbfs": -2.0,
@@ -255,7 +255,7 @@ SHIPPED = sorted((Path(__file__).parents[2] / "bases").glob("*/gates.yaml"))
 def test_every_shipped_gate_can_be_missed(tmp_path: Path, path: Path | None) -> None:
     """The worst value that a metric has, or one far beyond the limit where its scale has no end, turns it red."""
     if path is None:
-        from gptsovits.pico import GATES as PICO_GATES
+        from timbre.gptsovits.files.pico import GATES as PICO_GATES
 
         path = tmp_path / "gates.yaml"
         path.write_text(PICO_GATES, encoding="utf-8")

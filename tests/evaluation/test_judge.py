@@ -9,24 +9,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio.mos import Mos
-from audio.waveform import Waveform
-from core.cancellation import Cancellation, Interrupted
-from core.errors import InputError
-from core.progress import SilentProgress
-from evaluation.judge import Judge, Learnt, Plan, without_adapter
-from evaluation.measurements import Measurements, read_measurements
-from evaluation.rendition import Copied, Recording, Renderer, Spoken, sentences_for
-from inference.engine import Engine
-from inference.exported_base import read_export
-from inference.recogniser import Recogniser
-from inference.voice import Voice, load_voice
 from tests.conftest import ROOT
-from text.edit_distance import EditCounts, edit_counts
-from text.frontend import phonemize
-from text.lexicon import Lexicon, parse
-from text.phonemes import Phonemes
-from text.recognition import spoken_class_ids
+from timbre.audio.mos import Mos
+from timbre.audio.waveform import Waveform
+from timbre.core.cancellation import Cancellation, Interrupted
+from timbre.core.errors import InputError
+from timbre.core.progress import SilentProgress
+from timbre.evaluation.judge import Judge, Learnt, Plan, without_adapter
+from timbre.evaluation.measurements import Measurements, read_measurements
+from timbre.evaluation.rendition import Copied, Recording, Renderer, Spoken, sentences_for
+from timbre.inference.engine import Engine
+from timbre.inference.exported_base import read_export
+from timbre.inference.recogniser import Recogniser
+from timbre.inference.voice import Voice, load_voice
+from timbre.text.edit_distance import EditCounts, edit_counts
+from timbre.text.frontend import phonemize
+from timbre.text.lexicon import Lexicon, parse
+from timbre.text.phonemes import Phonemes
+from timbre.text.recognition import spoken_class_ids
 
 TEXTS = ("Fresh bread and smoked fish were laid out.", "The harbour was quiet.", "A narrow path leads to the beach.")
 
@@ -39,8 +39,8 @@ def engine(pico_export: Path) -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def held_out() -> list[Recording]:
-    from audio.reader import read
-    from audio.resample import resample
+    from timbre.audio.reader import read
+    from timbre.audio.resample import resample
 
     files = sorted((ROOT / "voices" / "awb" / "wavs").glob("*.flac"))
     waves = [resample(read(path), 16_000) for path in files[: len(TEXTS)]]
@@ -92,7 +92,7 @@ class _Reader(Recogniser):
 def test_recordings_are_read_with_the_voices_own_lexicon(
     engine: Engine, voice: Voice, held_out: list[Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evaluation.judge.dnsmos", lambda samples: Mos(3.0, 3.0, 3.0))  # the slow one
+    monkeypatch.setattr("timbre.evaluation.judge.dnsmos", lambda samples: Mos(3.0, 3.0, 3.0))  # the slow one
     lexicon = parse("harbour Z OW1 T", "lexicon.txt")
     judge = Judge(engine, _Reader(held_out, lexicon))
     found = judge.measure(replace(voice, lexicon=lexicon), held_out[:2], Plan((1,), 0), tmp_path, SilentProgress())
@@ -138,7 +138,7 @@ def test_the_peak_is_that_of_the_voice_not_of_what_was_turned_down(
     """The engine turns loud sentences down, so that what it hands out never exceeds full scale; streams it cannot."""
     real, sentence = judge.embed(held_out), sentences_for(held_out, 0)[0]
     before = judge.judge_speech(Renderer(engine).speak(sentence, 1, voice), real, mos=False).values["peak_dbfs"]
-    monkeypatch.setattr("inference.engine._PEAK", 10 ** (before / 20) / 4)
+    monkeypatch.setattr("timbre.inference.engine._PEAK", 10 ** (before / 20) / 4)
     spoken = Renderer(engine).speak(sentence, 1, voice)
     assert spoken.wave is not None and spoken.gain == pytest.approx(0.25, rel=1e-3)
     assert 20 * np.log10(np.abs(spoken.wave.samples).max()) == pytest.approx(before - 12.04, abs=0.01)

@@ -10,15 +10,22 @@ import numpy as np
 import pytest
 import soundfile
 
-from core.errors import ConfigurationError
-from evaluation.metrics.alignment import align
-from evaluation.metrics.catalogue import METRICS, Direction, metric
-from evaluation.metrics.errors import UnmeasurableError
-from evaluation.metrics.perceptual import dnsmos, pesq, stoi
-from evaluation.metrics.phones import EditCounts, SentenceLimits, edit_counts, longest_loop, sentence_failures, total
-from evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs, rms_dbfs
-from evaluation.metrics.speaker import real_to_real, relative_similarity
-from evaluation.metrics.summary import summarise
+from timbre.core.errors import ConfigurationError
+from timbre.evaluation.metrics.alignment import align
+from timbre.evaluation.metrics.catalogue import METRICS, Direction, metric
+from timbre.evaluation.metrics.errors import UnmeasurableError
+from timbre.evaluation.metrics.perceptual import dnsmos, pesq, stoi
+from timbre.evaluation.metrics.phones import (
+    EditCounts,
+    SentenceLimits,
+    edit_counts,
+    longest_loop,
+    sentence_failures,
+    total,
+)
+from timbre.evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs, rms_dbfs
+from timbre.evaluation.metrics.speaker import real_to_real, relative_similarity
+from timbre.evaluation.metrics.summary import summarise
 
 SHARED = Path(os.environ.get("TIMBRE_SHARED", Path(__file__).parents[3] / "shared"))
 VECTORS = SHARED / "speech" / "metrics-vectors"

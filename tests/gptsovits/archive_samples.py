@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from gptsovits.pickle_writer import HParams
-from gptsovits.torch_archive import write_archive
+from timbre.gptsovits.files.pickle_writer import HParams
+from timbre.gptsovits.files.torch_archive import write_archive
 
 VOICE_CONFIG: dict[str, Any] = {
     "train": {"segment_size": 20480, "betas": [0.8, 0.99], "fp16_run": True, "eps": 1e-9},

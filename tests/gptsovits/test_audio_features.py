@@ -8,9 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gptsovits.eres2net import AttentionalFusion, ERes2NetConfig, ERes2NetV2, Res2Block
-from gptsovits.kaldi_fbank import FbankConfig, kaldi_fbank, kaldi_mel_bank
-from gptsovits.spectrogram import (
+from timbre.gptsovits.acoustic.spectrogram import (
     MEL_FLOOR,
     MelConfig,
     MelSpectrogram,
@@ -20,6 +18,8 @@ from gptsovits.spectrogram import (
     slaney_hz_to_mel,
     slaney_mel_to_hz,
 )
+from timbre.gptsovits.encoders.eres2net import AttentionalFusion, ERes2NetConfig, ERes2NetV2, Res2Block
+from timbre.gptsovits.encoders.kaldi_fbank import FbankConfig, kaldi_fbank, kaldi_mel_bank
 
 _FRAMING = SpectrogramConfig(rate_hz=8000, n_fft=64, hop=16, window=64)
 

@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from core.errors import ConfigurationError, InputError
-from gptsovits.checkpoints import (
+from tests.gptsovits.archive_samples import GPT_CONFIG, VOICE_CONFIG, gpt_weight, put_voice, voice_weight
+from timbre.core.errors import ConfigurationError, InputError
+from timbre.gptsovits.files.checkpoints import (
     Checkpoint,
     load_weights,
     read_checkpoint,
@@ -23,8 +24,7 @@ from gptsovits.checkpoints import (
     save_safetensors,
     write_upstream,
 )
-from gptsovits.torch_archive import read_archive, write_archive
-from tests.gptsovits.archive_samples import GPT_CONFIG, VOICE_CONFIG, gpt_weight, put_voice, voice_weight
+from timbre.gptsovits.files.torch_archive import read_archive, write_archive
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("TIMBRE_SHARED", ROOT.parent / "shared"))
@@ -111,7 +111,14 @@ def test_other_content_is_refused(tmp_path: Path, value: Any, words: str) -> Non
 
 
 DTYPES = (
-    torch.float16, torch.bfloat16, torch.float64, torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64,
+    torch.float16,
+    torch.bfloat16,
+    torch.float64,
+    torch.int8,
+    torch.uint8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
     torch.bool,
 )
 
@@ -121,9 +128,13 @@ def test_reads_what_torch_itself_writes(tmp_path: Path) -> None:
     module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
     base = torch.arange(12, dtype=torch.float32)
     value = {
-        "state": module.state_dict(), "parameter": module[0].weight, "view": base[3:9].view(2, 3),
+        "state": module.state_dict(),
+        "parameter": module[0].weight,
+        "view": base[3:9].view(2, 3),
         "turned": base.view(3, 4).T,
-        "scalar": torch.tensor(5), "empty": torch.zeros(0, 4), "path": Path("logs") / "s2",
+        "scalar": torch.tensor(5),
+        "empty": torch.zeros(0, 4),
+        "path": Path("logs") / "s2",
         "dtypes": {str(dtype): torch.ones(3).to(dtype) for dtype in DTYPES},
     }
     torch.save(value, tmp_path / "t.pt")
@@ -297,10 +308,19 @@ def official_config(version: str) -> dict[str, Any]:
         "train": {"segment_size": 20480},
         "data": {"filter_length": 2048, "hop_length": 640, "sampling_rate": 32000},
         "model": {
-            "inter_channels": 192, "hidden_channels": 192, "filter_channels": 768, "n_heads": 2, "n_layers": 6,
-            "kernel_size": 3, "p_dropout": 0.1, "resblock": "1", "resblock_kernel_sizes": [3, 7, 11],
-            "resblock_dilation_sizes": [[1, 3, 5]] * 3, "upsample_rates": [10, 8, 2, 2, 2],
-            "upsample_initial_channel": 768 if plus else 512, "semantic_frame_rate": "25hz",
+            "inter_channels": 192,
+            "hidden_channels": 192,
+            "filter_channels": 768,
+            "n_heads": 2,
+            "n_layers": 6,
+            "kernel_size": 3,
+            "p_dropout": 0.1,
+            "resblock": "1",
+            "resblock_kernel_sizes": [3, 7, 11],
+            "resblock_dilation_sizes": [[1, 3, 5]] * 3,
+            "upsample_rates": [10, 8, 2, 2, 2],
+            "upsample_initial_channel": 768 if plus else 512,
+            "semantic_frame_rate": "25hz",
             "upsample_kernel_sizes": [20 if plus else 16, 16, 8, 2, 2],
             "gin_channels": 512 if version == "v2" else 1024,
         },
@@ -313,20 +333,23 @@ def official_config(version: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("model", "kind", "version"),
     [
-        ("SynthesizerTrn_v2", "acoustic", "v2"), ("SynthesizerTrn_v2Pro", "acoustic", "v2Pro"),
-        ("SynthesizerTrn_v2ProPlus", "acoustic", "v2ProPlus"), ("MultiPeriodDiscriminator_v2", "discriminator", "v2"),
+        ("SynthesizerTrn_v2", "acoustic", "v2"),
+        ("SynthesizerTrn_v2Pro", "acoustic", "v2Pro"),
+        ("SynthesizerTrn_v2ProPlus", "acoustic", "v2ProPlus"),
+        ("MultiPeriodDiscriminator_v2", "discriminator", "v2"),
         ("MultiPeriodDiscriminator_v2Pro", "discriminator", "v2Pro"),
         ("Text2SemanticDecoder_v2plus", "text_to_semantic", "v2"),
     ],
 )
 def test_official_files_fit_our_networks(model: str, kind: str, version: str, voice: bool) -> None:
     """All names and shapes of the official files, without their values."""
-    from gptsovits.checkpoints import checkpoint_kind, checkpoint_version
-    from pipeline.base_check import fit_problem
+    from timbre.gptsovits.files.checkpoints import checkpoint_kind, checkpoint_version
+    from timbre.pipeline.bases.check import fit_problem
 
     shapes = json.loads(STATE_DICTS.read_text(encoding="utf-8"))["models"][model]["tensors"]
     weight = {
-        name: torch.zeros(1).expand(shape) for name, shape in shapes.items()
+        name: torch.zeros(1).expand(shape)
+        for name, shape in shapes.items()
         if not (voice and name.startswith("enc_q."))
     }
     config = GPT_OFFICIAL if kind == "text_to_semantic" else official_config(version)
@@ -340,7 +363,15 @@ def test_official_files_fit_our_networks(model: str, kind: str, version: str, vo
 
 GPT_OFFICIAL = {
     "model": {
-        "vocab_size": 1025, "phoneme_vocab_size": 732, "embedding_dim": 512, "hidden_dim": 512, "head": 16,
-        "linear_units": 2048, "n_layer": 24, "dropout": 0, "EOS": 1024, "random_bert": 0,
+        "vocab_size": 1025,
+        "phoneme_vocab_size": 732,
+        "embedding_dim": 512,
+        "hidden_dim": 512,
+        "head": 16,
+        "linear_units": 2048,
+        "n_layer": 24,
+        "dropout": 0,
+        "EOS": 1024,
+        "random_bert": 0,
     }
 }

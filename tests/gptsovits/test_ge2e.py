@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import ConfigurationError, InputError
-from gptsovits.ge2e import load_ge2e, mel_filters, mel_frames, normalise_volume, partial_starts
+from timbre.core.errors import ConfigurationError, InputError
+from timbre.gptsovits.encoders.ge2e import load_ge2e, mel_filters, mel_frames, normalise_volume, partial_starts
 
 
 def speech_like(seconds: float, seed: int, level: float = 0.1) -> np.ndarray:
@@ -92,7 +92,7 @@ def test_wrong_weights_are_refused(tmp_path: Path) -> None:
 
 def test_import_does_not_pull_librosa() -> None:
     code = (
-        "import sys, gptsovits.ge2e as g; g.packaged_weights()\n"
+        "import sys, timbre.gptsovits.encoders.ge2e as g; g.packaged_weights()\n"
         "assert not {'librosa', 'resemblyzer'} & set(sys.modules)"
     )
     root = Path(__file__).resolve().parents[2]

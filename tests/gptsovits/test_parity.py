@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
-from core.errors import CheckFailedError
-from gptsovits.parity import find_sets, run_parity
-from pipeline.commands.parity import parity
+from timbre.cli.commands.parity import parity
+from timbre.core.errors import CheckFailedError
+from timbre.gptsovits.parity.run import find_sets, run_parity
 
 _SHARED = Path(os.environ.get("TIMBRE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 _SMALL = _SHARED / "parity" / "t2s_small"

@@ -11,11 +11,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from core.base import Base, read_base
-from core.digests import digest_file
-from core.errors import ConfigurationError, InputError, TimbreError
-from core.weights import BaseFile
-from gptsovits.base_networks import (
+from timbre.cli.commands.base import base
+from timbre.core.base import Base, read_base
+from timbre.core.digests import digest_file
+from timbre.core.errors import ConfigurationError, InputError, TimbreError
+from timbre.core.weights import BaseFile
+from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.synthesizer import Reference
+from timbre.gptsovits.encoders.eres2net import ERes2NetV2
+from timbre.gptsovits.files.base_networks import (
     discriminator_config,
     load_bert,
     load_content_encoder,
@@ -26,15 +30,11 @@ from gptsovits.base_networks import (
     synthesizer_config,
     text_to_semantic_config,
 )
-from gptsovits.checkpoints import Checkpoint, read_checkpoint, save_safetensors
-from gptsovits.config_plain import config_from_plain, config_to_plain
-from gptsovits.configuration import DiscriminatorConfig, SynthesizerConfig
-from gptsovits.configuration_t2s import T2S_NANO
-from gptsovits.eres2net import ERes2NetV2
-from gptsovits.pico import make_pico
-from gptsovits.synthesizer import Reference
-from pipeline.base_check import check_base, check_file
-from pipeline.commands.base import base
+from timbre.gptsovits.files.checkpoints import Checkpoint, read_checkpoint, save_safetensors
+from timbre.gptsovits.files.config_plain import config_from_plain, config_to_plain
+from timbre.gptsovits.files.pico import make_pico
+from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
+from timbre.pipeline.bases.check import check_base, check_file
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +102,14 @@ def test_pico_is_small(pico: Base) -> None:
 
 @pytest.mark.parametrize(
     "config",
-    [SynthesizerConfig.v2(), SynthesizerConfig.v2proplus(), SynthesizerConfig.nano(), SynthesizerConfig.pico(),
-     DiscriminatorConfig.nano(), T2S_NANO],
+    [
+        SynthesizerConfig.v2(),
+        SynthesizerConfig.v2proplus(),
+        SynthesizerConfig.nano(),
+        SynthesizerConfig.pico(),
+        DiscriminatorConfig.nano(),
+        T2S_NANO,
+    ],
 )
 def test_sizes_survive_the_file(config: object) -> None:
     assert config_from_plain(json.loads(json.dumps(config_to_plain(config))), "x") == config
@@ -150,9 +156,12 @@ def test_content_encoder_with_old_names(tmp_path: Path, pico: Base) -> None:
     """Upstream's file is a .bin with the names of its time: weight_g and weight_v, perhaps a prefix and a head."""
     encoder = load_content_encoder(pico)
     old = {
-        "hubert." + name.replace("parametrizations.weight.original0", "weight_g").replace(
-            "parametrizations.weight.original1", "weight_v"): tensor
-        for name, tensor in encoder.state_dict().items() if name != "masked_spec_embed"
+        "hubert."
+        + name.replace("parametrizations.weight.original0", "weight_g").replace(
+            "parametrizations.weight.original1", "weight_v"
+        ): tensor
+        for name, tensor in encoder.state_dict().items()
+        if name != "masked_spec_embed"
     }
     torch.save(old | {"final_proj.weight": torch.zeros(2, 2)}, tmp_path / "pytorch_model.bin")
     loaded = load_content_encoder(swapped(pico, tmp_path, "content_encoder", tmp_path / "pytorch_model.bin"))
@@ -166,8 +175,13 @@ def test_content_encoder_with_old_names(tmp_path: Path, pico: Base) -> None:
 def test_bert_from_a_pretraining_file(tmp_path: Path, pico: Base) -> None:
     from transformers import BertConfig, BertForMaskedLM
 
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
-             "vocab_size": 30}
+    sizes = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "vocab_size": 30,
+    }
     network = BertForMaskedLM(BertConfig(**sizes))
     torch.save(network.state_dict(), tmp_path / "pytorch_model.bin")
     (tmp_path / "config.json").write_text(json.dumps(sizes), encoding="utf-8")
@@ -180,13 +194,27 @@ def test_bert_from_a_pretraining_file(tmp_path: Path, pico: Base) -> None:
 
 def test_sizes_of_upstreams_files_come_from_their_configuration() -> None:
     model = {
-        "inter_channels": 8, "hidden_channels": 8, "filter_channels": 16, "n_heads": 2, "n_layers": 2, "kernel_size": 3,
-        "p_dropout": 0.1, "resblock": "1", "resblock_kernel_sizes": [3], "resblock_dilation_sizes": [[1]],
-        "upsample_rates": [10, 64], "upsample_initial_channel": 16, "upsample_kernel_sizes": [20, 128],
-        "gin_channels": 512, "semantic_frame_rate": "25hz",
+        "inter_channels": 8,
+        "hidden_channels": 8,
+        "filter_channels": 16,
+        "n_heads": 2,
+        "n_layers": 2,
+        "kernel_size": 3,
+        "p_dropout": 0.1,
+        "resblock": "1",
+        "resblock_kernel_sizes": [3],
+        "resblock_dilation_sizes": [[1]],
+        "upsample_rates": [10, 64],
+        "upsample_initial_channel": 16,
+        "upsample_kernel_sizes": [20, 128],
+        "gin_channels": 512,
+        "semantic_frame_rate": "25hz",
     }
-    config = {"model": model, "train": {"segment_size": 20480},
-              "data": {"filter_length": 2048, "hop_length": 640, "sampling_rate": 32000}}
+    config = {
+        "model": model,
+        "train": {"segment_size": 20480},
+        "data": {"filter_length": 2048, "hop_length": 640, "sampling_rate": 32000},
+    }
     made = synthesizer_config(Checkpoint("acoustic", "v2", {}, config), "v.pth")
     assert (made.name, made.segment_frames, made.symbols, made.spectrum_bins) == ("v2", 32, 732, 1025)
     assert synthesizer_config(Checkpoint("acoustic", "v2Pro", {}, config), "v.pth").speaker_width == 20480
@@ -240,9 +268,14 @@ def test_check_of_files(tmp_path: Path) -> None:
     whole = check_file(made.folder / "acoustic.safetensors")
     assert (whole.complete, whole.version) == (True, "pico")
     assert not any(item.failed for item in check_base(made))
-    swapped_base = dataclasses.replace(made, files=tuple(
-        dataclasses.replace(item, path="acoustic.safetensors", sha256=None) if item.role == "discriminator" else item
-        for item in made.files
-    ))
+    swapped_base = dataclasses.replace(
+        made,
+        files=tuple(
+            dataclasses.replace(item, path="acoustic.safetensors", sha256=None)
+            if item.role == "discriminator"
+            else item
+            for item in made.files
+        ),
+    )
     bad = {item.role: item for item in check_base(swapped_base)}["discriminator"]
     assert (bad.state, "base.yaml says discriminator" in bad.detail) == ("refused", True)

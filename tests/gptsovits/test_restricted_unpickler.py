@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 import torch
 
-from gptsovits.checkpoints import read_checkpoint, read_state_dict
-from gptsovits.restricted_unpickler import MAX_NODES, RefusedError, read_pickle
-from gptsovits.torch_archive import read_archive
 from tests.gptsovits.archive_samples import put_program, put_voice
+from timbre.gptsovits.files.checkpoints import read_checkpoint, read_state_dict
+from timbre.gptsovits.files.restricted_unpickler import MAX_NODES, RefusedError, read_pickle
+from timbre.gptsovits.files.torch_archive import read_archive
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,17 +40,31 @@ def tensor_program(
     size: tuple[int, ...], stride: tuple[int, ...], count: int = 4, offset: int = 0, key: str = "0"
 ) -> bytes:
     """The program of one float32 tensor with the given shape over a storage of count elements."""
+
     def number(value: int) -> bytes:
         return b"\x8a\x08" + struct.pack("<q", value)
 
     def text(value: str) -> bytes:
         return b"X" + struct.pack("<I", len(value)) + value.encode()
 
-    return b"".join([
-        b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((", text("storage"), b"ctorch\nFloatStorage\n", text(key),
-        text("cpu"), number(count), b"tQ", number(offset), b"(", *map(number, size), b"t(", *map(number, stride), b"t",
-        b"\x89ccollections\nOrderedDict\n)RtR.",
-    ])
+    return b"".join(
+        [
+            b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((",
+            text("storage"),
+            b"ctorch\nFloatStorage\n",
+            text(key),
+            text("cpu"),
+            number(count),
+            b"tQ",
+            number(offset),
+            b"(",
+            *map(number, size),
+            b"t(",
+            *map(number, stride),
+            b"t",
+            b"\x89ccollections\nOrderedDict\n)RtR.",
+        ]
+    )
 
 
 def no_storage(key: str, dtype: torch.dtype, elements: int) -> torch.Tensor:
@@ -82,8 +96,11 @@ CALLS: dict[str, Callable[[str], Any]] = {
 def test_calls_are_refused_and_not_made(tmp_path: Path, name: str, protocol: int, place: str) -> None:
     mark = tmp_path / "ran"
     evil = CALLS[name](str(mark))
-    value = {"top": evil, "nested": {"weight": {"enc_p.x": evil}, "config": {}},
-             "key_of_config": {"weight": {}, "config": {"a": [1, ({"b": evil},)]}}}[place]
+    value = {
+        "top": evil,
+        "nested": {"weight": {"enc_p.x": evil}, "config": {}},
+        "key_of_config": {"weight": {}, "config": {"a": [1, ({"b": evil},)]}},
+    }[place]
     path = put_program(tmp_path / "evil.pth", pickle.dumps(value, protocol))
     with pytest.raises(RefusedError) as caught:
         read_archive(path)
@@ -109,15 +126,23 @@ def test_the_name_that_is_asked_for_is_in_the_message(tmp_path: Path) -> None:
 def programs() -> dict[str, bytes]:
     """Instructions and tricks that Python's own reader would follow, or drown in."""
     ordered = b"ccollections\nOrderedDict\n"
-    laughs = b"\x80\x02(]q\x00" + b"".join(
-        b"](h" + bytes([i]) + b"h" + bytes([i]) + b"eq" + bytes([i + 1]) for i in range(60)
-    ) + b"t."
+    laughs = (
+        b"\x80\x02(]q\x00"
+        + b"".join(b"](h" + bytes([i]) + b"h" + bytes([i]) + b"eq" + bytes([i + 1]) for i in range(60))
+        + b"t."
+    )
     many = b"\x80\x02(" + b"]" * 1000 + b"(" + b"N" * 100_000
     pairs = b"".join(b"M" + struct.pack("<H", i) + b"K\x02\x86" for i in range(1000))
     wide = b"\x80\x02(](" + pairs + b"eq\x00" + (ordered + b"h\x00\x85R") * 1000 + b"t."
-    names = b"\x80\x02(X\xff\x00\x00\x00" + b"a" * 255 + b"q\x00" + b"".join(
-        b"cpathlib\nPath\nh" + bytes([i]) + b"h" + bytes([i]) + b"\x86Rq" + bytes([i + 1]) for i in range(40)
-    ) + b"t."
+    names = (
+        b"\x80\x02(X\xff\x00\x00\x00"
+        + b"a" * 255
+        + b"q\x00"
+        + b"".join(
+            b"cpathlib\nPath\nh" + bytes([i]) + b"h" + bytes([i]) + b"\x86Rq" + bytes([i + 1]) for i in range(40)
+        )
+        + b"t."
+    )
     return {
         "empty": b"",
         "no end": b"\x80\x02N",
@@ -259,11 +284,31 @@ def containers() -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", [
-    "empty", "two bytes", "text", "bare pickle", "legacy torch file", "truncated", "cut in half", "header only",
-    "no pickle", "pickle at the root", "two pickles", "pickle deep inside", "one name twice", "TorchScript", "zip bomb",
-    "claims more than it has", "huge pickle", "many entries", "big-endian", "damaged content",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "empty",
+        "two bytes",
+        "text",
+        "bare pickle",
+        "legacy torch file",
+        "truncated",
+        "cut in half",
+        "header only",
+        "no pickle",
+        "pickle at the root",
+        "two pickles",
+        "pickle deep inside",
+        "one name twice",
+        "TorchScript",
+        "zip bomb",
+        "claims more than it has",
+        "huge pickle",
+        "many entries",
+        "big-endian",
+        "damaged content",
+    ],
+)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_containers_are_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "evil.ckpt"
@@ -302,7 +347,7 @@ def test_no_other_reader_is_involved(tmp_path: Path) -> None:
     code = (
         "import sys, pickle, torch\n"
         "from pathlib import Path\n"
-        "import gptsovits.checkpoints as checkpoints\n"
+        "import timbre.gptsovits.files.checkpoints as checkpoints\n"
         "def boom(*a, **k): raise SystemExit(9)\n"
         "pickle.loads = pickle.load = pickle.Unpickler = torch.load = boom\n"
         "print(checkpoints.read_checkpoint(Path(sys.argv[1])).version)\n"

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from core.errors import ConfigurationError
-from gptsovits.configuration import (
+from timbre.core.errors import ConfigurationError
+from timbre.gptsovits.acoustic.configuration import (
     DiscriminatorConfig,
     FlowConfig,
     HifiGanConfig,
@@ -19,18 +19,17 @@ from gptsovits.configuration import (
     SynthesizerConfig,
     WaveNetConfig,
 )
-from gptsovits.flow import Coupling, ResidualCouplingFlow
-from gptsovits.generator_hifigan import HifiGanGenerator
-from gptsovits.generator_istft import InverseStft, InverseStftByMatrix, IstftGenerator
-from gptsovits.masking import random_starts, sequence_mask, slice_rows
-from gptsovits.mrte import Mrte
-from gptsovits.posterior_encoder import PosteriorEncoder
-from gptsovits.prior_encoder import PriorEncoder, change_speed, crossfade_head
-from gptsovits.quantizer import EuclideanCodebook, ResidualQuantizer
-from gptsovits.relative_attention import MultiHeadAttention, RelativeEncoder, skew, unskew
-from gptsovits.style_encoder import StyleEncoder
-from gptsovits.wavenet import WaveNet
-from gptsovits.weight_norm import (
+from timbre.gptsovits.acoustic.flow import Coupling, ResidualCouplingFlow
+from timbre.gptsovits.acoustic.generator_hifigan import HifiGanGenerator
+from timbre.gptsovits.acoustic.generator_istft import InverseStft, InverseStftByMatrix, IstftGenerator
+from timbre.gptsovits.acoustic.mrte import Mrte
+from timbre.gptsovits.acoustic.posterior_encoder import PosteriorEncoder
+from timbre.gptsovits.acoustic.prior_encoder import PriorEncoder, change_speed, crossfade_head
+from timbre.gptsovits.acoustic.quantizer import EuclideanCodebook, ResidualQuantizer
+from timbre.gptsovits.acoustic.relative_attention import MultiHeadAttention, RelativeEncoder, skew, unskew
+from timbre.gptsovits.acoustic.style_encoder import StyleEncoder
+from timbre.gptsovits.acoustic.wavenet import WaveNet
+from timbre.gptsovits.acoustic.weight_norm import (
     WeightNormConv1d,
     WeightNormConv2d,
     WeightNormConvTranspose1d,
@@ -38,6 +37,7 @@ from gptsovits.weight_norm import (
     fold_weight_norm,
     split_weight,
 )
+from timbre.gptsovits.masking import random_starts, sequence_mask, slice_rows
 
 SMALL_HIFIGAN = HifiGanConfig(8, (4, 2), (8, 4), (3, 5), ((1, 3), (1, 2)))
 
@@ -151,8 +151,9 @@ def test_prior_encoder_masks_both_sequences() -> None:
     alone = prior(features[1:, :, :6], mask[1:, :, :6], phones[1:, :3], phone_mask[1:, :, :3], condition[1:])
     assert torch.allclose(both.mean[1:, :, :6], alone.mean, atol=1e-5)
     assert both.mean[1, :, 6:].abs().max() == 0
-    assert Mrte(6, 8, 2)(torch.randn(1, 6, 4), mask[:1, :, :4], torch.randn(1, 6, 3), phone_mask[:1, :, :3],
-                         condition[:1]).shape == (1, 6, 4)
+    assert Mrte(6, 8, 2)(
+        torch.randn(1, 6, 4), mask[:1, :, :4], torch.randn(1, 6, 3), phone_mask[:1, :, :3], condition[:1]
+    ).shape == (1, 6, 4)
 
 
 def test_flow_is_invertible_and_starts_as_flips() -> None:
@@ -199,10 +200,13 @@ def test_weight_norm_is_that_of_torch() -> None:
     layer = WeightNormConv1d(3, 5, 3)
     plain = nn.utils.parametrizations.weight_norm(nn.Conv1d(3, 5, 3))
     state = layer.state_dict()
-    plain.load_state_dict({
-        "bias": state["bias"], "parametrizations.weight.original0": 2 * state["weight_g"],
-        "parametrizations.weight.original1": state["weight_v"],
-    })
+    plain.load_state_dict(
+        {
+            "bias": state["bias"],
+            "parametrizations.weight.original0": 2 * state["weight_g"],
+            "parametrizations.weight.original1": state["weight_v"],
+        }
+    )
     with torch.no_grad():
         layer.weight_g.mul_(2)
     x = torch.randn(2, 3, 8)
@@ -306,18 +310,32 @@ def test_codebook_learns_clusters() -> None:
 
 def test_configurations_refuse_what_does_not_fit() -> None:
     good = {
-        "version": "v2", "inter_channels": 192, "hidden_channels": 192, "filter_channels": 768, "n_heads": 2,
-        "n_layers": 6, "kernel_size": 3, "p_dropout": 0.1, "resblock": "1", "resblock_kernel_sizes": [3, 7, 11],
-        "resblock_dilation_sizes": [[1, 3, 5]] * 3, "upsample_rates": [10, 8, 2, 2, 2],
-        "upsample_initial_channel": 512, "upsample_kernel_sizes": [16, 16, 8, 2, 2], "gin_channels": 512,
+        "version": "v2",
+        "inter_channels": 192,
+        "hidden_channels": 192,
+        "filter_channels": 768,
+        "n_heads": 2,
+        "n_layers": 6,
+        "kernel_size": 3,
+        "p_dropout": 0.1,
+        "resblock": "1",
+        "resblock_kernel_sizes": [3, 7, 11],
+        "resblock_dilation_sizes": [[1, 3, 5]] * 3,
+        "upsample_rates": [10, 8, 2, 2, 2],
+        "upsample_initial_channel": 512,
+        "upsample_kernel_sizes": [16, 16, 8, 2, 2],
+        "gin_channels": 512,
         "semantic_frame_rate": "25hz",
     }
     assert SynthesizerConfig.from_upstream(good) == SynthesizerConfig.v2()
     pro = {**good, "version": "v2Pro", "gin_channels": 1024}
     assert SynthesizerConfig.from_upstream(pro) == SynthesizerConfig.v2pro()
     for change, word in (
-        ({"version": "v3"}, "v3"), ({"resblock": "2"}, "resblock"), ({"semantic_frame_rate": "50hz"}, "50hz"),
-        ({"upsample_rates": [10, 8, 2, 2]}, "hop"), ({"gin_channels": 256}, "mrte_width"),
+        ({"version": "v3"}, "v3"),
+        ({"resblock": "2"}, "resblock"),
+        ({"semantic_frame_rate": "50hz"}, "50hz"),
+        ({"upsample_rates": [10, 8, 2, 2]}, "hop"),
+        ({"gin_channels": 256}, "mrte_width"),
         ({"inter_channels": 191}, "odd"),
     ):
         with pytest.raises(ConfigurationError, match=word):

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from gptsovits.adversarial import adversarial_pass, join_losses
-from gptsovits.configuration import DiscriminatorConfig, HifiGanConfig, SynthesizerConfig
-from gptsovits.discriminators import Discriminators, Judgement
-from gptsovits.losses import (
+from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
+from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, HifiGanConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.discriminators import Discriminators, Judgement
+from timbre.gptsovits.acoustic.losses import (
     codebook_loss,
     discriminator_loss,
     feature_matching_loss,
@@ -23,9 +23,9 @@ from gptsovits.losses import (
     kl_loss,
     mel_loss,
 )
-from gptsovits.masking import sequence_mask
-from gptsovits.parity_sovits import sovits_checks
-from gptsovits.synthesizer import Reference, Synthesizer, TrainingBatch
+from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer, TrainingBatch
+from timbre.gptsovits.masking import sequence_mask
+from timbre.gptsovits.parity.sovits import sovits_checks
 
 PARITY = Path(os.environ.get("TIMBRE_SHARED", Path(__file__).parents[3] / "shared")) / "parity"
 HIFIGAN = HifiGanConfig(8, (10, 8, 4), (20, 16, 8), (3,), ((1, 3),))
@@ -47,9 +47,12 @@ def batch_of(net: Synthesizer, lengths: list[int], phones: list[int]) -> Trainin
     config, rows = net.config, len(lengths)
     speaker = torch.randn(rows, config.speaker_width) if config.speaker_width else None
     return TrainingBatch(
-        torch.rand(rows, config.spectrum_bins, max(lengths)), torch.tensor(lengths),
+        torch.rand(rows, config.spectrum_bins, max(lengths)),
+        torch.tensor(lengths),
         torch.randint(0, config.codebook_size, (rows, 1, -(-max(lengths) // 2))),
-        torch.randint(0, config.symbols, (rows, max(phones))), torch.tensor(phones), speaker,
+        torch.randint(0, config.symbols, (rows, max(phones))),
+        torch.tensor(phones),
+        speaker,
         torch.zeros(rows, dtype=torch.long),
     )
 
@@ -59,8 +62,13 @@ def one_row(batch: TrainingBatch, row: int) -> TrainingBatch:
     pick = slice(row, row + 1)
     assert batch.speaker is not None and batch.starts is not None
     return TrainingBatch(
-        batch.spectrum[pick, :, :length], batch.lengths[pick], batch.codes[pick, :, : -(-length // 2)],
-        batch.phones[pick, :phones], batch.phone_lengths[pick], batch.speaker[pick], batch.starts[pick],
+        batch.spectrum[pick, :, :length],
+        batch.lengths[pick],
+        batch.codes[pick, :, : -(-length // 2)],
+        batch.phones[pick, :phones],
+        batch.phone_lengths[pick],
+        batch.speaker[pick],
+        batch.starts[pick],
     )
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 
-from gptsovits.configuration_t2s import T2S_PICO
-from gptsovits.recipe_weights import fill_by_recipe
-from gptsovits.text_to_semantic import T2SBatch, TextToSemantic
+from timbre.gptsovits.files.recipe_weights import fill_by_recipe
+from timbre.gptsovits.text_to_semantic.configuration import T2S_PICO
+from timbre.gptsovits.text_to_semantic.network import T2SBatch, TextToSemantic
 
 _CONFIG = replace(T2S_PICO, dropout=0.0, position_dropout=0.0)
 
@@ -24,8 +24,10 @@ def _model(seed: str) -> TextToSemantic:
 def _batch() -> T2SBatch:
     random = torch.Generator().manual_seed(1)
     return T2SBatch(
-        phones=torch.randint(0, _CONFIG.phonemes, (2, 7), generator=random), phone_lengths=torch.tensor([7, 3]),
-        codes=torch.randint(0, _CONFIG.end_token, (2, 9), generator=random), code_lengths=torch.tensor([5, 9]),
+        phones=torch.randint(0, _CONFIG.phonemes, (2, 7), generator=random),
+        phone_lengths=torch.tensor([7, 3]),
+        codes=torch.randint(0, _CONFIG.end_token, (2, 9), generator=random),
+        code_lengths=torch.tensor([5, 9]),
     )
 
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gptsovits.configuration_t2s import T2S_PICO, T2SConfig
-from gptsovits.parity_t2s import row_alone
-from gptsovits.recipe_weights import fill_by_recipe
-from gptsovits.sampling import SamplingConfig, penalise, probabilities, seen_ids
-from gptsovits.t2s_decoding import T2SRequest, advance, generate, lay_out_for_decoding, prefill
-from gptsovits.text_to_semantic import T2SBatch, TextToSemantic
+from timbre.gptsovits.files.recipe_weights import fill_by_recipe
+from timbre.gptsovits.parity.t2s import row_alone
+from timbre.gptsovits.text_to_semantic.configuration import T2S_PICO, T2SConfig
+from timbre.gptsovits.text_to_semantic.decoding import T2SRequest, advance, generate, lay_out_for_decoding, prefill
+from timbre.gptsovits.text_to_semantic.network import T2SBatch, TextToSemantic
+from timbre.gptsovits.text_to_semantic.sampling import SamplingConfig, penalise, probabilities, seen_ids
 
 _GREEDY = SamplingConfig(top_k=1)
 

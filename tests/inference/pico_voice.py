@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from inference.exported_base import ExportedBase, read_export
-from text.frontend import phonemize
+from timbre.inference.exported_base import ExportedBase, read_export
+from timbre.text.frontend import phonemize
 
 RANK, ALPHA = 4, 8
 ADAPTED = (

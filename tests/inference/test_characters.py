@@ -12,27 +12,27 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from core.base import Base
-from core.digests import digest_file
-from gptsovits.base_networks import load_bert
-from gptsovits.configuration_t2s import T2S_PICO
-from gptsovits.pico import make_pico
-from gptsovits.text_to_semantic import TextToSemantic
-from inference.characters import PROJECTION, CharacterVectors
-from inference.engine import Engine, EngineSettings
-from inference.errors import GraphError, VoiceError
-from inference.exported_base import ExportedBase, read_export
-from inference.request import SpeechRequest
-from inference.sampling import Sampling
-from inference.voice import load_voice
 from tests.inference.test_engine import ANYTHING
-from text.frontend import phonemize
-from training.bert_features import BertFeatures
-from training.export.acoustic_graphs import save_graph
-from training.export.base_export import MAX_POSITIONS, t2s_shape
-from training.export.character_graph import character_graph, character_tokens
-from training.export.parity import t2s_error
-from training.export.t2s_graph import build_t2s_graph
+from timbre.core.base import Base
+from timbre.core.digests import digest_file
+from timbre.gptsovits.files.base_networks import load_bert
+from timbre.gptsovits.files.pico import make_pico
+from timbre.gptsovits.text_to_semantic.configuration import T2S_PICO
+from timbre.gptsovits.text_to_semantic.network import TextToSemantic
+from timbre.inference.characters import PROJECTION, CharacterVectors
+from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.errors import GraphError, VoiceError
+from timbre.inference.exported_base import ExportedBase, read_export
+from timbre.inference.request import SpeechRequest
+from timbre.inference.sampling import Sampling
+from timbre.inference.voice import load_voice
+from timbre.text.frontend import phonemize
+from timbre.training.bert_features import BertFeatures
+from timbre.training.export.acoustic_graphs import save_graph
+from timbre.training.export.base_export import MAX_POSITIONS, t2s_shape
+from timbre.training.export.character_graph import character_graph, character_tokens
+from timbre.training.export.parity import t2s_error
+from timbre.training.export.t2s_graph import build_t2s_graph
 
 TEXT = "你好，世界。Hello 朋友。"
 

@@ -14,21 +14,21 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from core.cancellation import Cancellation
-from core.errors import InputError
-from inference.acoustic import DecoderCache
-from inference.engine import Engine, EngineSettings, _within_full_scale
-from inference.errors import CancelledError, GraphError, TextError, VoiceError
-from inference.exported_base import read_export
-from inference.guards import SentenceLimits
-from inference.pieces import pieces_of
-from inference.request import SpeechRequest
-from inference.sampling import Sampler, Sampling
-from inference.scheduler import Job
-from inference.session import open_session
-from inference.t2s_slots import NO_LORA
-from inference.voice import Prompt, Voice, load_voice
-from text.symbols import ids_of
+from timbre.core.cancellation import Cancellation
+from timbre.core.errors import InputError
+from timbre.inference.acoustic import DecoderCache
+from timbre.inference.engine import Engine, EngineSettings, _within_full_scale
+from timbre.inference.errors import CancelledError, GraphError, TextError, VoiceError
+from timbre.inference.exported_base import read_export
+from timbre.inference.guards import SentenceLimits
+from timbre.inference.pieces import pieces_of
+from timbre.inference.request import SpeechRequest
+from timbre.inference.sampling import Sampler, Sampling
+from timbre.inference.scheduler import Job
+from timbre.inference.session import open_session
+from timbre.inference.t2s_slots import NO_LORA
+from timbre.inference.voice import Prompt, Voice, load_voice
+from timbre.text.symbols import ids_of
 
 TEXT = "The quick brown fox jumps over the lazy dog."
 # Random networks fail every rule about sounding like speech; the tests are about everything else.

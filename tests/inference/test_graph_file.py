@@ -11,13 +11,13 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from gptsovits.configuration import HifiGanConfig, SynthesizerConfig
-from gptsovits.synthesizer import Synthesizer
-from inference.errors import GraphError
-from inference.graph_file import weight_places, with_weights
-from inference.session import open_session
-from training.export.acoustic_graphs import GeneratorGraph, name_weights, save_graph, trace
-from training.export.two_dimensional import to_two_dimensional
+from timbre.gptsovits.acoustic.configuration import HifiGanConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.inference.errors import GraphError
+from timbre.inference.graph_file import weight_places, with_weights
+from timbre.inference.session import open_session
+from timbre.training.export.acoustic_graphs import GeneratorGraph, name_weights, save_graph, trace
+from timbre.training.export.two_dimensional import to_two_dimensional
 
 LATENT, CONDITION = 16, 16
 

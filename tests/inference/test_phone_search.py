@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inference import phone_search
-from inference.phone_search import WIDTH, collapse, search
-from text.phone_grams import PhoneGrams
-from text.recognition import BLANK, CLASSES, SILENCE
+from timbre.inference import phone_search
+from timbre.inference.phone_search import WIDTH, collapse, search
+from timbre.text.phone_grams import PhoneGrams
+from timbre.text.recognition import BLANK, CLASSES, SILENCE
 
 K = len(CLASSES)
 N, D, T, AE = (CLASSES.index(name) for name in ("N", "D", "T", "AE"))

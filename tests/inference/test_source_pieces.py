@@ -12,19 +12,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from gptsovits.configuration import SourceIstftConfig, SynthesizerConfig
-from gptsovits.generator_istft import InverseStft
-from gptsovits.generator_source_istft import SourceIstftGenerator
-from gptsovits.harmonic_source import HarmonicSource as TorchSource
-from gptsovits.phase_refinement import Stft, refine_phase
-from gptsovits.synthesizer import Synthesizer
-from inference.exported_base import AcousticShape
-from inference.harmonic_source import HarmonicSource
-from inference.phase_refinement import FrameTransform
-from inference.pieces import SourcePieces, pieces_of
-from inference.session import open_session
-from training.export.acoustic_graphs import SourceGraph, save_graph, trace
-from training.export.context import context_frames
+from timbre.gptsovits.acoustic.configuration import SourceIstftConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.generator_istft import InverseStft
+from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
+from timbre.gptsovits.acoustic.harmonic_source import HarmonicSource as TorchSource
+from timbre.gptsovits.acoustic.phase_refinement import Stft, refine_phase
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.inference.exported_base import AcousticShape
+from timbre.inference.harmonic_source import HarmonicSource
+from timbre.inference.phase_refinement import FrameTransform
+from timbre.inference.pieces import SourcePieces, pieces_of
+from timbre.inference.session import open_session
+from timbre.training.export.acoustic_graphs import SourceGraph, save_graph, trace
+from timbre.training.export.context import context_frames
 
 LATENT, CONDITION = 8, 6
 CONFIG = SourceIstftConfig(width=16, inner_width=24, blocks=1)

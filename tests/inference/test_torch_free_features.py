@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio.waveform import Waveform
-from inference.copy_synthesis import magnitude_spectrum
+from timbre.audio.waveform import Waveform
+from timbre.inference.copy_synthesis import magnitude_spectrum
 
 torch = pytest.importorskip("torch")
 
@@ -22,7 +22,7 @@ def speech(seconds: float, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize(("fft_size", "hop"), [(1280, 320), (2048, 640)])
 def test_magnitude_spectrum_equals_the_training_one(fft_size: int, hop: int) -> None:
-    from gptsovits.spectrogram import Spectrogram, SpectrogramConfig
+    from timbre.gptsovits.acoustic.spectrogram import Spectrogram, SpectrogramConfig
 
     wave = speech(1.234)
     config = SpectrogramConfig(rate_hz=16_000, n_fft=fft_size, hop=hop, window=fft_size)
@@ -34,8 +34,8 @@ def test_magnitude_spectrum_equals_the_training_one(fft_size: int, hop: int) -> 
 
 @pytest.mark.parametrize("seconds", [0.7, 1.6, 3.3, 7.25])
 def test_speaker_mels_equal_the_torch_ones(seconds: float) -> None:
-    from gptsovits.ge2e import Ge2e, normalise_volume
-    from inference.speaker import _partials, _raised
+    from timbre.gptsovits.encoders.ge2e import Ge2e, normalise_volume
+    from timbre.inference.speaker import _partials, _raised
 
     wave = speech(seconds, 1)
     wanted = Ge2e._partials(normalise_volume(wave)).numpy()
@@ -46,9 +46,9 @@ def test_speaker_mels_equal_the_torch_ones(seconds: float) -> None:
 
 @pytest.mark.slow
 def test_speaker_vectors_equal_the_torch_ones(pico_export: Path) -> None:
-    from gptsovits.ge2e import load_ge2e
-    from inference.exported_base import read_export
-    from inference.speaker import SpeakerEncoder
+    from timbre.gptsovits.encoders.ge2e import load_ge2e
+    from timbre.inference.exported_base import read_export
+    from timbre.inference.speaker import SpeakerEncoder
 
     wave = speech(4.0, 2)
     got = SpeakerEncoder(read_export(pico_export)).embed(Waveform(wave, 16_000))

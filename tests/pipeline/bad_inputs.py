@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
-from audio.reader import read
-from audio.resample import resample
-from audio.waveform import Samples, Waveform
 from benchmarks.stage_one import run_stage_one
-from core.errors import InputError
-from pipeline.voice_folder import open_voice
+from timbre.audio.reader import read
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Samples, Waveform
+from timbre.core.errors import InputError
+from timbre.pipeline.voice.folder import open_voice
 
 ROOT = Path(__file__).parents[2]
 RATE_HZ = 16_000

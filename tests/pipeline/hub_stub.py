@@ -87,8 +87,11 @@ def serve(stub: HubStub) -> Iterator[HubStub]:
                 return self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
             etag = hashlib.sha256(content).hexdigest()
             headers = {
-                "ETag": f'"{etag}"', "X-Repo-Commit": sha, "Accept-Ranges": "bytes",
-                "X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(content)),
+                "ETag": f'"{etag}"',
+                "X-Repo-Commit": sha,
+                "Accept-Ranges": "bytes",
+                "X-Linked-Etag": f'"{etag}"',
+                "X-Linked-Size": str(len(content)),
             }
             if stub.storage:
                 return self._send(302, b"", headers | {"Location": stub.storage + self.path})

@@ -13,17 +13,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from core import base as roles
-from core.base import Base, read_base, write_base
-from core.digests import digest_file
-from core.weights import BaseFile, Licence
-from gptsovits.checkpoints import Checkpoint, save_safetensors
-from gptsovits.configuration import SynthesizerConfig
-from gptsovits.configuration_t2s import T2S_V2
-from gptsovits.eres2net import ERes2NetConfig, ERes2NetV2
-from gptsovits.synthesizer import Synthesizer
-from gptsovits.text_to_semantic import TextToSemantic
 from tests.gptsovits.test_checkpoints import GPT_OFFICIAL, official_config
+from timbre.core import base as roles
+from timbre.core.base import Base, read_base, write_base
+from timbre.core.digests import digest_file
+from timbre.core.weights import BaseFile, Licence
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.gptsovits.encoders.eres2net import ERes2NetConfig, ERes2NetV2
+from timbre.gptsovits.files.checkpoints import Checkpoint, save_safetensors
+from timbre.gptsovits.text_to_semantic.configuration import T2S_V2
+from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 
 SEED, VERSION = 7, "v2Pro"
 HUBERT: dict[str, Any] = {

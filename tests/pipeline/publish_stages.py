@@ -16,20 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from core.base import Base, load_base
-from core.digests import digest_bytes
-from core.errors import CheckFailedError
-from core.recipe import Recipe
-from evaluation.measurements import Group, Measurements, Sample
-from pipeline.engine import Engine
-from pipeline.exported import exports_folder
-from pipeline.run_report import VoiceRun
-from pipeline.stages import STAGES, Origin, StageContext
-from pipeline.voice_runs import run_voice
-from pipeline.workspace import Workspace
-from registry.open import open_registry
-from registry.registry import Registry
 from tests.inference.pico_voice import write_voice
+from timbre.core.base import Base, load_base
+from timbre.core.digests import digest_bytes
+from timbre.core.errors import CheckFailedError
+from timbre.core.recipe import Recipe
+from timbre.evaluation.measurements import Group, Measurements, Sample
+from timbre.pipeline.bases.exported import exports_folder
+from timbre.pipeline.engine.engine import Engine
+from timbre.pipeline.engine.run_report import VoiceRun
+from timbre.pipeline.engine.voice_runs import run_voice
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.stages.table import STAGES, Origin, StageContext
+from timbre.registry.open import open_registry
+from timbre.registry.registry import Registry
 
 HERE = "tests.pipeline.publish_stages"
 YAML = """language: en
@@ -129,9 +129,7 @@ class Repo:
         return state.version if state else None
 
     def git(self, *arguments: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(self.root), *arguments], check=True, capture_output=True, text=True
-        )
+        done = subprocess.run(["git", "-C", str(self.root), *arguments], check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
     def record(self, sound: str, settings: str = YAML, voice: str = "ada") -> str:

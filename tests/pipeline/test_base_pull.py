@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from core.base import load_base, load_weights
-from core.errors import CheckFailedError, ConfigurationError, InfrastructureError
-from core.weights import Tool, read_tool
-from pipeline.base_pull import pull
 from tests.pipeline.hub_stub import HubStub, serve
+from timbre.core.base import load_base, load_weights
+from timbre.core.errors import CheckFailedError, ConfigurationError, InfrastructureError
+from timbre.core.weights import Tool, read_tool
+from timbre.pipeline.bases.pull import pull
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST, SECOND = "1" * 40, "2" * 40
@@ -171,7 +171,9 @@ def test_damaged_weights_are_replaced(tmp_path: Path) -> None:
     (tmp_path / "w/voices/a/model.bin").write_bytes(b"broken")
     report = pull(read_tool(tool.folder), tmp_path / "w", tmp_path / "copy")
     assert {item.path: item.how for item in report.files} == {
-        "a/model.bin": "fetched", "b/model.bin": "linked", "a/config.json": "linked",
+        "a/model.bin": "fetched",
+        "b/model.bin": "linked",
+        "a/config.json": "linked",
     }
     assert (tmp_path / "w/voices/a/model.bin").read_bytes() == CONTENT["a/model.bin"]
 
@@ -212,7 +214,16 @@ def test_command_against_the_stub(tmp_path: Path, hub: HubStub) -> None:
     """The whole command in its own process: the client reads HF_ENDPOINT there, as at a site with a mirror."""
     tool = put_tool(tmp_path / "bases")
     env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "TIMBRE_BASES": str(tmp_path / "w")}
-    command = [sys.executable, "-m", "pipeline.cli", "base", "pull", tool.name, "--bases-dir", str(tmp_path / "bases")]
+    command = [
+        sys.executable,
+        "-m",
+        "timbre.cli.main",
+        "base",
+        "pull",
+        tool.name,
+        "--bases-dir",
+        str(tmp_path / "bases"),
+    ]
     done = subprocess.run([*command, "--json"], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -228,7 +239,8 @@ def test_command_against_the_stub(tmp_path: Path, hub: HubStub) -> None:
 def test_the_official_bases_are_whole() -> None:
     """What is in the repository: three bases and a tool, nothing invented in them."""
     for name, architecture, speaker in [
-        ("gpt-sovits-v2", "v2", "none"), ("gpt-sovits-v2pro", "v2Pro", "eres2netv2"),
+        ("gpt-sovits-v2", "v2", "none"),
+        ("gpt-sovits-v2pro", "v2Pro", "eres2netv2"),
         ("gpt-sovits-v2proplus", "v2ProPlus", "eres2netv2"),
     ]:
         base = load_base(name, ROOT / "bases")

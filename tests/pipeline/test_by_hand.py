@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.cli import call
 from tests.pipeline.publish_stages import YAML, Repo
 from tests.pipeline.test_publish import repo
+from timbre.cli.main import call
 
 __all__ = ["repo"]
 

@@ -10,22 +10,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.base import read_base
-from core.cancellation import Cancellation, Interrupted
-from core.recipe import load_recipe
-from evaluation.calibration import GOOD, calibrate, split_speakers
-from evaluation.gates import read_gates
-from evaluation.judge import Learnt
-from inference.engine import Engine
-from inference.errors import VoiceError
-from inference.exported_base import read_export
-from pipeline.calibration import CalibrationPlan, Measuring
-from pipeline.cli import call
-from pipeline.exported import exports_folder
-from pipeline.poisons import KINDS, OVER_TRAINED, SHUFFLED, TRUNCATED, UNTRAINED, WRONG_SPEAKER, Poisoner, Subject
-from pipeline.poisons import chosen_kinds as kinds_for
 from tests.conftest import ROOT
 from tests.evaluation.test_judge import held_out  # noqa: F401
+from timbre.cli.main import call
+from timbre.core.base import read_base
+from timbre.core.cancellation import Cancellation, Interrupted
+from timbre.core.recipe import load_recipe
+from timbre.evaluation.calibration import GOOD, calibrate, split_speakers
+from timbre.evaluation.gates import read_gates
+from timbre.evaluation.judge import Learnt
+from timbre.inference.engine import Engine
+from timbre.inference.errors import VoiceError
+from timbre.inference.exported_base import read_export
+from timbre.pipeline.bases.exported import exports_folder
+from timbre.pipeline.calibration.degraded_adapters import (
+    KINDS,
+    OVER_TRAINED,
+    SHUFFLED,
+    TRUNCATED,
+    UNTRAINED,
+    WRONG_SPEAKER,
+    Poisoner,
+    Subject,
+)
+from timbre.pipeline.calibration.degraded_adapters import chosen_kinds as kinds_for
+from timbre.pipeline.calibration.measure import CalibrationPlan, Measuring
 
 Make = Callable[..., Path]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConfigurationError, InputError
-from pipeline.changes import Change, Kind, changed_voices
-from pipeline.git import ZERO, Repository
+from timbre.core.errors import ConfigurationError, InputError
+from timbre.pipeline.ci.changes import Change, Kind, changed_voices
+from timbre.pipeline.ci.git import ZERO, Repository
 
 
 class Work:

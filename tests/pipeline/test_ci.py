@@ -12,19 +12,19 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from core.errors import ConfigurationError
-from core.recipe import Recipe
-from pipeline.ci_gitlab import NOTHING, GitlabSettings, child_pipeline
-from pipeline.ci_jobs import Job, as_plain, check_needs, jobs_of
-from pipeline.ci_plan import Action, Plan, PlannedVoice, Planner, require_shared_registry
-from pipeline.ci_push import Push, push_of
-from pipeline.cli import timbre
-from pipeline.git import ZERO, Repository
-from pipeline.stages import STAGES
-from pipeline.workspace import Workspace
-from registry.registry import Actor
-from registry.revocation import revoke
 from tests.pipeline.publish_stages import YAML, Repo, make_repo
+from timbre.cli.main import timbre
+from timbre.core.errors import ConfigurationError
+from timbre.core.recipe import Recipe
+from timbre.pipeline.ci.git import ZERO, Repository
+from timbre.pipeline.ci.gitlab import NOTHING, GitlabSettings, child_pipeline
+from timbre.pipeline.ci.jobs import Job, as_plain, check_needs, jobs_of
+from timbre.pipeline.ci.plan import Action, Plan, PlannedVoice, Planner, require_shared_registry
+from timbre.pipeline.ci.push import Push, push_of
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.stages.table import STAGES
+from timbre.registry.registry import Actor
+from timbre.registry.revocation import revoke
 
 BOB = "Bob <bob@example.org>"
 STAGE_NAMES = [row.name for row in STAGES]

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from core.recipe import Recipe
-from pipeline.ci_code import CODE_PATHS, changes_code
-from pipeline.ci_jobs import as_plain, jobs_of
-from pipeline.ci_plan import Planner
-from pipeline.ci_push import Push
-from registry.open import open_registry
 from tests.pipeline.test_changes import Work
+from timbre.core.recipe import Recipe
+from timbre.pipeline.ci.code_paths import CODE_PATHS, changes_code
+from timbre.pipeline.ci.jobs import as_plain, jobs_of
+from timbre.pipeline.ci.plan import Planner
+from timbre.pipeline.ci.push import Push
+from timbre.registry.open import open_registry
 
 ROOT = Path(__file__).parents[2]
 

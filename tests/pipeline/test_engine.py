@@ -15,18 +15,18 @@ from typing import Any
 
 import pytest
 
-from core.errors import (
+from tests.pipeline.tiny_stages import ROWS, count, tiny_base, tiny_voice
+from timbre.core.errors import (
     CheckFailedError,
     ConfigurationError,
     InfrastructureError,
     InputError,
 )
-from core.recipe import Recipe
-from pipeline.engine import DONE, FETCHED, MISSING, SKIPPED, WAITING, Engine, StageOutcome
-from pipeline.failures import RETRIED_EXIT_CODES, exit_code
-from pipeline.stages import Origin, StageRow
-from pipeline.workspace import Workspace
-from tests.pipeline.tiny_stages import ROWS, count, tiny_base, tiny_voice
+from timbre.core.recipe import Recipe
+from timbre.pipeline.engine.engine import DONE, FETCHED, MISSING, SKIPPED, WAITING, Engine, StageOutcome
+from timbre.pipeline.engine.failures import RETRIED_EXIT_CODES, exit_code
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.stages.table import Origin, StageRow
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -340,7 +340,7 @@ def test_simultaneous_runs_share_the_work(tmp_path: Path) -> None:
 
 
 def test_rows_name_only_earlier_inputs() -> None:
-    from pipeline.stages import STAGES
+    from timbre.pipeline.stages.table import STAGES
 
     seen: list[str] = []
     for number, row in enumerate(STAGES, 1):

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from core.base import read_base
-from core.errors import ConfigurationError, InfrastructureError
-from core.progress import SilentProgress
-from inference.engine import EngineSettings
-from inference.exported_base import (
+from timbre.core.base import read_base
+from timbre.core.errors import ConfigurationError, InfrastructureError
+from timbre.core.progress import SilentProgress
+from timbre.inference.engine import EngineSettings
+from timbre.inference.exported_base import (
     EDITION,
     EXPORT_VERSION,
     SCHEMA_VERSION,
@@ -26,13 +26,13 @@ from inference.exported_base import (
     sound_export,
     usable_edition,
 )
-from pipeline import exported
-from pipeline.exported import exported_base, exported_for, exports_folder, publish_exported
-from registry.bases import base_editions, filling, list_bases
-from registry.blobs import fetch_files
-from registry.open import open_registry, open_store
-from registry.verification import verify
-from serving.engines import Engines
+from timbre.pipeline.bases import exported
+from timbre.pipeline.bases.exported import exported_base, exported_for, exports_folder, publish_exported
+from timbre.registry.bases import base_editions, filling, list_bases
+from timbre.registry.blobs import fetch_files
+from timbre.registry.open import open_registry, open_store
+from timbre.registry.verification import verify
+from timbre.serving.engines import Engines
 
 QUIET = SilentProgress()
 
@@ -151,7 +151,7 @@ def test_who_fetches_slowly_is_left_alone(
         fetching.set()
         other_is_done.wait(1.0)
 
-    monkeypatch.setattr("registry.file_set.fetch_files", slowly)
+    monkeypatch.setattr("timbre.registry.file_set.fetch_files", slowly)
     sides: dict[str, Callable[[str], ExportedBase]] = {"server": server, "pipeline": pipeline}
     first = sides.pop(slow)
     (other,) = sides.values()
@@ -189,7 +189,7 @@ def test_says_what_to_do_when_it_cannot_be_had(exports: list[Path], pico_base: P
 
 
 def test_the_real_exporter_is_called(pico_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.export import base_export
+    from timbre.training.export import base_export
 
     def fail(base: object, target: Path, **options: object) -> None:
         raise OSError(28, "No space left on device")

@@ -10,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from core.base import list_bases, load_base
-from core.errors import CheckFailedError, ConfigurationError
-from core.memory import peak_mib, restart_peak
-from core.recipe import Recipe, load_recipe
-from evaluation.gates import GATES_FILE, Statistic, read_gates
-from evaluation.metrics.catalogue import Protocol
-from gptsovits.pico import GATES
-from pipeline.engine import DONE, SKIPPED, Engine, StageOutcome
-from pipeline.package import MOST_BYTES
-from pipeline.stages import Origin
-from pipeline.voice_folder import open_voice
-from pipeline.workspace import Workspace
-from registry.open import open_registry
 from tests.conftest import ROOT
 from tests.pipeline.official_size import make_official_size
 from tests.pipeline.test_calibration import small_voice
+from timbre.core.base import list_bases, load_base
+from timbre.core.errors import CheckFailedError, ConfigurationError
+from timbre.core.memory import peak_mib, restart_peak
+from timbre.core.recipe import Recipe, load_recipe
+from timbre.evaluation.gates import GATES_FILE, Statistic, read_gates
+from timbre.evaluation.metrics.catalogue import Protocol
+from timbre.gptsovits.files.pico import GATES
+from timbre.pipeline.engine.engine import DONE, SKIPPED, Engine, StageOutcome
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.release.package import MOST_BYTES
+from timbre.pipeline.stages.table import Origin
+from timbre.pipeline.voice.folder import open_voice
+from timbre.registry.open import open_registry
 
 MEMORY_LIMIT_MIB = 12 * 1024
 

@@ -12,19 +12,20 @@ from typing import Any
 
 import pytest
 
-from core.errors import CheckFailedError, ConfigurationError, InfrastructureError
-from core.recipe import EvaluateRecipe
-from evaluation.measurements import FILE, Measurements
-from pipeline.evaluate_stage import EvaluateStage
-from pipeline.production import production_measurements
-from pipeline.stages import Origin
-from registry.local_store import LocalStore
-from registry.names import alias_key, version_key
-from registry.open import open_registry
-from registry.records import seal, unseal
-from registry.registry import Actor
 from tests.evaluation.test_gates import measured
 from tests.registry.conftest import make_files, make_manifest
+from timbre.core.errors import CheckFailedError, ConfigurationError, InfrastructureError
+from timbre.core.recipe import EvaluateRecipe
+from timbre.evaluation.measurements import FILE, Measurements
+from timbre.pipeline.release.production import production_measurements
+from timbre.pipeline.stages.evaluate import EvaluateStage
+from timbre.pipeline.stages.table import Origin
+from timbre.registry import records
+from timbre.registry.local_store import LocalStore
+from timbre.registry.names import alias_key, version_key
+from timbre.registry.open import open_registry
+from timbre.registry.records import seal, unseal
+from timbre.registry.registry import Actor
 
 CI = Actor("ci", "c1")
 LINE = {"metric": "stoi", "protocol": "copy", "limit": 0.5, "production_margin": 0.01}
@@ -107,12 +108,11 @@ def _blob(judged: Judged) -> None:
 
 
 def _newer(judged: Judged) -> None:
-    import registry.records
 
     key = version_key("ada", judged.version)
     body = unseal(key, judged.manifest.read_bytes())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry.records, "SCHEMA_VERSION", 2)
+        patch.setattr(records, "SCHEMA_VERSION", 2)
         judged.manifest.write_bytes(seal(key, body))
 
 

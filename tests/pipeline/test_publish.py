@@ -12,23 +12,23 @@ from typing import Any
 import pytest
 import yaml
 
-from core.errors import CheckFailedError, InfrastructureError
-from core.progress import SilentProgress
-from evaluation.measurements import Sample, read_measurements
-from inference.errors import VoiceError
-from inference.exported_base import EDITION, read_export
-from inference.voice import load_voice
-from pipeline import package
-from pipeline.alerts import Alert
-from pipeline.cli import call
-from pipeline.exported import exports_folder
-from pipeline.package import MOST_BYTES, SAMPLES, choose_samples
-from pipeline.speaking import say
-from registry.bases import list_bases
-from registry.errors import NotFoundError, RevokedError
-from registry.local_store import LocalStore
-from registry.verification import audit, verify
 from tests.pipeline.publish_stages import YAML, Repo, make_repo
+from timbre.cli.main import call
+from timbre.core.errors import CheckFailedError, InfrastructureError
+from timbre.core.progress import SilentProgress
+from timbre.evaluation.measurements import Sample, read_measurements
+from timbre.inference.errors import VoiceError
+from timbre.inference.exported_base import EDITION, read_export
+from timbre.inference.voice import load_voice
+from timbre.pipeline.bases.exported import exports_folder
+from timbre.pipeline.engine.alerts import Alert
+from timbre.pipeline.release import package
+from timbre.pipeline.release.package import MOST_BYTES, SAMPLES, choose_samples
+from timbre.pipeline.release.speaking import say
+from timbre.registry.bases import list_bases
+from timbre.registry.errors import NotFoundError, RevokedError
+from timbre.registry.local_store import LocalStore
+from timbre.registry.verification import audit, verify
 
 ALL = ["look", "look", "train", "measure"]
 
@@ -397,7 +397,7 @@ def test_a_voice_of_a_base_that_nobody_has(repo: Repo, capsys: pytest.CaptureFix
 
 
 def test_unknown_voice_by_the_library(repo: Repo) -> None:
-    from inference.request import SpeechRequest
+    from timbre.inference.request import SpeechRequest
 
     repo.run()
     with pytest.raises(NotFoundError, match="no voice 'ade'"):

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from evaluation.gates import decide
-from pipeline import evaluate_stage
-from pipeline.outputs import SCHEMA, STAGE_FILE
 from tests.evaluation.test_gates import gate_lines, gates_of, measured
+from timbre.evaluation.gates import decide
+from timbre.pipeline.engine.outputs import SCHEMA, STAGE_FILE
+from timbre.pipeline.stages import evaluate as evaluate_stage
 
 
 def test_metrics_say_what_each_stage_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

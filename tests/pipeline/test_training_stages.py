@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from core.base import Base, read_base
-from core.errors import InfrastructureError
-from core.recipe import Recipe
-from pipeline.engine import Engine, StageOutcome
-from pipeline.stages import BASE, STAGES, StageContext, StageRow, stage_row
-from pipeline.workspace import Workspace
 from tests.pipeline.tiny_stages import TinyVoice, tiny_voice
 from tests.training.finetune.conftest import QUICK, slices_of
+from timbre.core.base import Base, read_base
+from timbre.core.errors import InfrastructureError
+from timbre.core.recipe import Recipe
+from timbre.pipeline.engine.engine import Engine, StageOutcome
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.stages.table import BASE, STAGES, StageContext, StageRow, stage_row
 
 
 class Sliced:
@@ -40,9 +40,7 @@ class Sliced:
         return {}
 
 
-FIRST = StageRow(
-    1, "validate", "", "", "", (), ("validate",), "tests.pipeline.test_training_stages:Sliced"
-)
+FIRST = StageRow(1, "validate", "", "", "", (), ("validate",), "tests.pipeline.test_training_stages:Sliced")
 ROWS = (FIRST, *(row for row in STAGES if row.name in ("extract", "finetune")))
 
 

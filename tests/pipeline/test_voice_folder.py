@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from core.errors import InputError
-from pipeline.new_voice import new_voice
-from pipeline.reading_script import CONSENT, SENTENCES
-from pipeline.voice_folder import open_voice
-from pipeline.voice_yaml import read_voice_yaml
-from pipeline.writing import LANGUAGES, spoken_weight, wrong_script
 from tests.pipeline.bad_inputs import CASES, ROOT, Case, answers, good_folder
+from timbre.core.errors import InputError
+from timbre.pipeline.voice.folder import open_voice
+from timbre.pipeline.voice.new_voice import new_voice
+from timbre.pipeline.voice.reading_script import CONSENT, SENTENCES
+from timbre.pipeline.voice.voice_yaml import read_voice_yaml
+from timbre.text.scripts import LANGUAGES, spoken_weight, wrong_script
 
 TABLE = ROOT / "docs/bad-inputs.md"
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.base import Base
-from core.digests import digest_file, digest_value
-from core.errors import CheckFailedError, InfrastructureError, InputError
-from core.recipe import ExtractRecipe, FinetuneRecipe, ValidateRecipe, load_recipe
-from core.weights import BaseFile
-from pipeline.engine import Engine
-from pipeline.stages import BASE, BASE_RATE, FOLDER, StageContext, StageRow
-from pipeline.workspace import Workspace
+from timbre.core.base import Base
+from timbre.core.digests import digest_file, digest_value
+from timbre.core.errors import CheckFailedError, InfrastructureError, InputError
+from timbre.core.recipe import ExtractRecipe, FinetuneRecipe, ValidateRecipe, load_recipe
+from timbre.core.weights import BaseFile
+from timbre.pipeline.engine.engine import Engine
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.stages.table import BASE, BASE_RATE, FOLDER, StageContext, StageRow
 
 HERE = "tests.pipeline.tiny_stages"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from core.digests import digest_bytes
-from registry.local_store import LocalStore
-from registry.manifest import Manifest, Provenance
-from registry.registry import Registry
+from timbre.core.digests import digest_bytes
+from timbre.registry.local_store import LocalStore
+from timbre.registry.manifest import Manifest, Provenance
+from timbre.registry.registry import Registry
 
 
 @pytest.fixture

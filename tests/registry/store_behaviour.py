@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.errors import InputError
-from registry.store import Store
+from timbre.core.errors import InputError
+from timbre.registry.store import Store
 
 
 class StoreBehaviour:

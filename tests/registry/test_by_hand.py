@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from registry.aliases import Alias
-from registry.names import alias_key
-from registry.registry import Actor, Promotion, Registry
-from registry.verification import audit, verify
 from tests.registry.conftest import make_files, make_manifest
+from timbre.registry.aliases import Alias
+from timbre.registry.names import alias_key
+from timbre.registry.registry import Actor, Promotion, Registry
+from timbre.registry.verification import audit, verify
 
 GRACE = Actor("grace")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConfigurationError, InfrastructureError
-from registry.local_store import LocalStore
-from registry.open import open_store
 from tests.registry.store_behaviour import StoreBehaviour
+from timbre.core.errors import ConfigurationError, InfrastructureError
+from timbre.registry.local_store import LocalStore
+from timbre.registry.open import open_store
 
 
 @pytest.fixture

@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import CheckFailedError, ConfigurationError, InputError
-from registry.aliases import move_alias
-from registry.bases import fetch_base, list_bases, publish_base
-from registry.errors import CorruptError, NewerSchemaError, NotFoundError, RetiredError, RevokedError
-from registry.events import Act
-from registry.local_store import LocalStore
-from registry.manifest import Manifest
-from registry.names import blob_key, check_voice
-from registry.records import seal, unseal
-from registry.registry import Actor, Registry
-from registry.revocation import revoke
-from registry.stage_cache import pull_stage, push_stage
-from registry.verification import audit, verify
 from tests.registry.conftest import make_files, make_manifest
+from timbre.core.errors import CheckFailedError, ConfigurationError, InputError
+from timbre.registry.aliases import move_alias
+from timbre.registry.bases import fetch_base, list_bases, publish_base
+from timbre.registry.errors import CorruptError, NewerSchemaError, NotFoundError, RetiredError, RevokedError
+from timbre.registry.events import Act
+from timbre.registry.local_store import LocalStore
+from timbre.registry.manifest import Manifest
+from timbre.registry.names import blob_key, check_voice
+from timbre.registry.records import seal, unseal
+from timbre.registry.registry import Actor, Registry
+from timbre.registry.revocation import revoke
+from timbre.registry.stage_cache import pull_stage, push_stage
+from timbre.registry.verification import audit, verify
 
 ADA = Actor("ada", "c1")
 
@@ -242,7 +242,7 @@ def test_records_know_their_place_and_age() -> None:
     for bad in (b"", b"[]", b"{}", b"null", b"\xff", b"[" * 100_000, data.replace(b'"n": 1', b'"n": 2')):
         with pytest.raises(CorruptError):
             unseal("voices/a/versions/x.json", bad)
-    from core.digests import digest_value
+    from timbre.core.digests import digest_value
 
     newer = {"schema_version": 2, "key": "k", "n": 1}
     with pytest.raises(NewerSchemaError, match=r"schema version 2"):
@@ -316,8 +316,8 @@ def test_sixteen_writers_on_one_alias_fifty_rounds(registry: Registry) -> None:
 _VICTIM = """
 import sys
 from pathlib import Path
-from registry.local_store import LocalStore
-from registry.registry import Actor, Registry
+from timbre.registry.local_store import LocalStore
+from timbre.registry.registry import Actor, Registry
 from tests.registry.conftest import make_files, make_manifest
 registry = Registry(LocalStore(Path(sys.argv[1])))
 print("ready", flush=True)

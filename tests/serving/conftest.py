@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.settings import ServeSettings
 from tests.serving.running import FAST, Running, running
 from tests.serving.shelf_of_voices import Shelf
+from timbre.serving.settings import ServeSettings
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from typing import Any
 
 import uvicorn
 
-from registry.registry import Registry
-from serving.app import create_app
-from serving.server import Server
-from serving.settings import ServeSettings
+from timbre.registry.registry import Registry
+from timbre.serving.app import create_app
+from timbre.serving.server import Server
+from timbre.serving.settings import ServeSettings
 
 # Looks often and gives up late: a test that means a time limit sets it itself.
 FAST = ServeSettings(poll_s=0.1, retry_s=0.3, workers=4, queue=16, queue_timeout_s=300, body_timeout_s=60)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from inference.exported_base import EDITION, read_export
-from registry.bases import publish_base
-from registry.events import utc_now
-from registry.manifest import Manifest, Provenance
-from registry.names import PRODUCTION
-from registry.open import open_registry
-from registry.registry import Actor, Registry
 from tests.inference.pico_voice import write_voice
+from timbre.inference.exported_base import EDITION, read_export
+from timbre.registry.bases import publish_base
+from timbre.registry.events import utc_now
+from timbre.registry.manifest import Manifest, Provenance
+from timbre.registry.names import PRODUCTION
+from timbre.registry.open import open_registry
+from timbre.registry.registry import Actor, Registry
 
 ACTOR = Actor("tester", None)
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from inference.engine import EngineSettings
-from inference.errors import GraphError
-from registry.registry import Registry
-from registry.revocation import revoke
-from serving.catalogue import read_catalogue
-from serving.engines import Engines
 from tests.serving.running import FAST, Reply, Running, wait_until
 from tests.serving.shelf_of_voices import ACTOR, Shelf
+from timbre.inference.engine import EngineSettings
+from timbre.inference.errors import GraphError
+from timbre.registry.registry import Registry
+from timbre.registry.revocation import revoke
+from timbre.serving.catalogue import read_catalogue
+from timbre.serving.engines import Engines
 
 LONG = "Good morning to everybody. " * 40
 
@@ -322,7 +322,7 @@ def test_moves_are_not_kept_waiting_by_first_loads(
     serve: Callable[..., Running], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that has hundreds of voices to load for the first time still notices a move at its next look."""
-    monkeypatch.setattr("serving.library._LOADING_S", -1.0)
+    monkeypatch.setattr("timbre.serving.library._LOADING_S", -1.0)
     versions = {name: shelf.publish(name, seed) for seed, name in enumerate(("v0", "v1", "v2"))}
     live = serve()
     assert {key[0] for key in live.server.library.loader.held} == {"v0"}
@@ -331,6 +331,6 @@ def test_moves_are_not_kept_waiting_by_first_loads(
     assert live.server.library.pending
     assert {key[0] for key in live.server.library.loader.held} == {"v0"}
     assert speaks(live, "v2") == f"v2@{versions['v2']}", "a request loads what it needs"
-    monkeypatch.setattr("serving.library._LOADING_S", 5.0)
+    monkeypatch.setattr("timbre.serving.library._LOADING_S", 5.0)
     wait_until(lambda: not live.server.library.pending)
     assert {key[0] for key in live.server.library.loader.held} == {"v0", "v1", "v2"}

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from serving.probe import probe
+from timbre.serving.probe import probe
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -50,6 +50,6 @@ def test_nobody_answers() -> None:
 
 
 def test_as_the_image_calls_it(port: str) -> None:
-    command = [sys.executable, "-m", "serving.probe", "/livez"]
+    command = [sys.executable, "-m", "timbre.serving.probe", "/livez"]
     done = subprocess.run(command, env={"TIMBRE_SERVE_PORT": port}, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout.endswith(": 200\n"), done.stderr

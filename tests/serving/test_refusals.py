@@ -16,12 +16,12 @@ import jwt
 import openai
 import pytest
 
-from core.errors import ConfigurationError
-from serving.settings import ServeSettings, load_settings
-from serving.settings_table import replaced
-from serving.tokens import TokenRules
 from tests.serving.running import FAST, Running, wait_until
 from tests.serving.shelf_of_voices import Shelf
+from timbre.cli.server_settings_table import replaced
+from timbre.core.errors import ConfigurationError
+from timbre.serving.settings import ServeSettings, load_settings
+from timbre.serving.tokens import TokenRules
 
 KEY = "k-0123456789abcdef"
 SECRET = "s" * 64
@@ -210,9 +210,7 @@ def test_a_full_queue_answers_429_with_a_time(serve: Callable[..., Running], she
     shelf.publish("ada")
     live = serve(dataclasses.replace(FAST, workers=1, queue=1))
     statuses: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: statuses.append(live.say("ada", LONG).status)) for _ in range(2)
-    ]
+    threads = [threading.Thread(target=lambda: statuses.append(live.say("ada", LONG).status)) for _ in range(2)]
     for thread in threads:
         thread.start()
     wait_until(lambda: live.server.workers._waiting == 1 and len(live.server.workers._busy) == 1)
@@ -275,7 +273,7 @@ def test_cors_only_when_asked_for(serve: Callable[..., Running], live: Running) 
 def test_shown_settings_hide_secrets() -> None:
     from click.testing import CliRunner
 
-    from serving.command import serve as command
+    from timbre.cli.commands.serve import serve as command
 
     class Invocation:
         environment = {"TIMBRE_SERVE_API_KEYS": KEY}  # noqa: RUF012

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inference.engine import Engine
 from tests.serving.running import Running, wait_until
+from timbre.inference.engine import Engine
 
 ODD = "Good ☃ morning 😀 to 😀 everybody ♪."
 SPEECH = "/v1/audio/speech"
@@ -44,7 +44,7 @@ def mute(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from [np.full(16_000, 1e-4, np.float32)] * 3
 
     monkeypatch.setattr(Engine, "_stream_sentence", whisper)
-    monkeypatch.setattr("inference.engine.Utterance.wave", lambda *_: np.zeros(16_000, np.float32))
+    monkeypatch.setattr("timbre.inference.engine.Utterance.wave", lambda *_: np.zeros(16_000, np.float32))
 
 
 def test_a_stream_of_silence_does_not_look_complete(live: Running, mute: None) -> None:

@@ -2,12 +2,12 @@
 
 import pytest
 
-from text import english_numbers as numbers
-from text.english import convert
-from text.english_homographs import reading
-from text.english_network import predict
-from text.english_normalize import normalize
-from text.english_words import pronounce
+from timbre.text import english_numbers as numbers
+from timbre.text.english import convert
+from timbre.text.english_homographs import reading
+from timbre.text.english_network import predict
+from timbre.text.english_normalize import normalize
+from timbre.text.english_words import pronounce
 
 
 @pytest.mark.parametrize(

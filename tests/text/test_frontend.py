@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import InputError
-from text.frontend import phonemize
-from text.lexicon import parse
-from text.mixed import split
-from text.symbols import is_symbol
+from timbre.core.errors import InputError
+from timbre.text.frontend import phonemize
+from timbre.text.lexicon import parse
+from timbre.text.mixed import split
+from timbre.text.symbols import is_symbol
 
 WORDS = [
     "the", "GitHub", "Dr.", "it's", "$3.50", "10:30", "5kg", "NASA", "—", "你好", "一个", "2024年", "3%", "行长",
@@ -117,10 +117,10 @@ def test_import_is_light_and_torch_free() -> None:
     code = (
         "import sys\n"
         "sys.modules['torch'] = None\n"
-        "import text.frontend\n"
+        "import timbre.text.frontend\n"
         "heavy = {'numpy', 'jieba', 'pypinyin', 'opencc', 'wordsegment', 'nltk', 'g2p_en'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
-        "text.frontend.phonemize('Zyxgroth reads 重庆 GitHub.', 'zh')\n"
+        "timbre.text.frontend.phonemize('Zyxgroth reads 重庆 GitHub.', 'zh')\n"
         "assert 'nltk' not in sys.modules and 'g2p_en' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

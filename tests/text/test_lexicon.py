@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import InputError
-from text.frontend import phonemize
-from text.lexicon import load, parse
+from timbre.core.errors import InputError
+from timbre.text.frontend import phonemize
+from timbre.text.lexicon import load, parse
 
 
 def test_entries_of_both_languages(tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from text.mandarin import convert
-from text.mandarin_normalize import normalize
-from text.mandarin_numbers import cardinal, decimal, digits
-from text.mandarin_pinyin import syllable
+from timbre.text.mandarin import convert
+from timbre.text.mandarin_normalize import normalize
+from timbre.text.mandarin_numbers import cardinal, decimal, digits
+from timbre.text.mandarin_pinyin import syllable
 
 
 @pytest.mark.parametrize(

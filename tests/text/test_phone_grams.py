@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import ConfigurationError
-from text.frontend import phonemize
-from text.phone_grams import PhoneGrams, phone_grams
-from text.recognition import BLANK, CLASSES, MANDARIN_INITIALS, SILENCE, spoken_class_ids
+from timbre.core.errors import ConfigurationError
+from timbre.text.frontend import phonemize
+from timbre.text.phone_grams import PhoneGrams, phone_grams
+from timbre.text.recognition import BLANK, CLASSES, MANDARIN_INITIALS, SILENCE, spoken_class_ids
 
 A, B, C, D = (CLASSES.index(name) for name in ("AA", "B", "CH", "D"))
 

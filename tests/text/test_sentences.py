@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text.sentences import split, weight
+from timbre.text.sentences import split, weight
 
 
 @pytest.mark.parametrize(

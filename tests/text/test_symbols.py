@@ -4,9 +4,9 @@ import hashlib
 
 import pytest
 
-from core.errors import InputError
-from text.recognition import BLANK, CLASSES, SILENCE, class_ids, class_of, spoken_class_ids
-from text.symbols import ids_of, is_speech, phones_of, symbols
+from timbre.core.errors import InputError
+from timbre.text.recognition import BLANK, CLASSES, SILENCE, class_ids, class_of, spoken_class_ids
+from timbre.text.symbols import ids_of, is_speech, phones_of, symbols
 
 
 def test_table_is_the_one_of_the_checkpoints() -> None:

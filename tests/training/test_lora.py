@@ -13,19 +13,24 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from core.base import Base, write_base
-from core.errors import ConfigurationError, InputError
-from core.weights import BaseFile
-from gptsovits.base_networks import build_synthesizer, load_synthesizer, load_text_to_semantic, text_to_semantic_config
-from gptsovits.checkpoints import load_weights, read_checkpoint
-from gptsovits.configuration import FlowConfig, SynthesizerConfig, WaveNetConfig
-from gptsovits.configuration_t2s import T2S_NANO, T2S_V2, T2SConfig
-from gptsovits.pickle_writer import HParams
-from gptsovits.pico import make_pico
-from gptsovits.synthesizer import Reference, Synthesizer
-from gptsovits.text_to_semantic import T2SBatch, TextToSemantic
-from gptsovits.torch_archive import write_archive
-from training.lora import (
+from timbre.core.base import Base, write_base
+from timbre.core.errors import ConfigurationError, InputError
+from timbre.core.weights import BaseFile
+from timbre.gptsovits.acoustic.configuration import FlowConfig, SynthesizerConfig, WaveNetConfig
+from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
+from timbre.gptsovits.files.base_networks import (
+    build_synthesizer,
+    load_synthesizer,
+    load_text_to_semantic,
+    text_to_semantic_config,
+)
+from timbre.gptsovits.files.checkpoints import load_weights, read_checkpoint
+from timbre.gptsovits.files.pickle_writer import HParams
+from timbre.gptsovits.files.pico import make_pico
+from timbre.gptsovits.files.torch_archive import write_archive
+from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO, T2S_V2, T2SConfig
+from timbre.gptsovits.text_to_semantic.network import T2SBatch, TextToSemantic
+from timbre.training.lora import (
     LoraSettings,
     adapter_tensors,
     base_label,
@@ -38,7 +43,7 @@ from training.lora import (
     trainable,
     wrap,
 )
-from training.upstream_export import export_voice
+from timbre.training.upstream_export import export_voice
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +94,10 @@ def test_a_new_adapter_changes_nothing_and_a_taught_one_does(pico: Base, load: A
     assert {name.rsplit(".", 3)[1] for name in trainable(model)} == {"lora_A", "lora_B"}
     merged = merge(model)
     assert torch.allclose(run(merged), changed, atol=1e-4)
-    assert merged.state_dict().keys() == (
-        load(pico).fold() if isinstance(network, Synthesizer) else load(pico)
-    ).state_dict().keys()
+    assert (
+        merged.state_dict().keys()
+        == (load(pico).fold() if isinstance(network, Synthesizer) else load(pico)).state_dict().keys()
+    )
 
 
 @pytest.mark.parametrize(("load", "run"), LOADERS)
@@ -151,8 +157,15 @@ def test_adapters_of_another_make_are_refused(tmp_path: Path, pico: Base) -> Non
     config = json.loads((tmp_path / "adapter_config.json").read_text())
     tensors = load_file(tmp_path / "adapter_model.safetensors")
     refused(tmp_path, load_synthesizer(pico), "target_modules")
-    for key, value in [("target_modules", "(a+)+b"), ("use_dora", True), ("rank_pattern", {"h": 99}), ("bias", "all"),
-                       ("peft_type", "LOHA"), ("modules_to_save", ["h"]), ("r", "many")]:
+    for key, value in [
+        ("target_modules", "(a+)+b"),
+        ("use_dora", True),
+        ("rank_pattern", {"h": 99}),
+        ("bias", "all"),
+        ("peft_type", "LOHA"),
+        ("modules_to_save", ["h"]),
+        ("r", "many"),
+    ]:
         (tmp_path / "adapter_config.json").write_text(json.dumps(config | {key: value}))
         refused(tmp_path, load_text_to_semantic(pico), "many" if key == "r" else key)
     (tmp_path / "adapter_config.json").write_text(json.dumps(config | {"r": 4}))
@@ -226,13 +239,28 @@ def test_other_networks_have_no_lora() -> None:
 
 
 MODEL = {
-    "inter_channels": 8, "hidden_channels": 8, "filter_channels": 16, "n_heads": 2, "n_layers": 2, "kernel_size": 3,
-    "p_dropout": 0.1, "resblock": "1", "resblock_kernel_sizes": [3], "resblock_dilation_sizes": [[1, 3]],
-    "upsample_rates": [10, 64], "upsample_initial_channel": 16, "upsample_kernel_sizes": [16, 128], "gin_channels": 512,
-    "semantic_frame_rate": "25hz", "version": "v2",
+    "inter_channels": 8,
+    "hidden_channels": 8,
+    "filter_channels": 16,
+    "n_heads": 2,
+    "n_layers": 2,
+    "kernel_size": 3,
+    "p_dropout": 0.1,
+    "resblock": "1",
+    "resblock_kernel_sizes": [3],
+    "resblock_dilation_sizes": [[1, 3]],
+    "upsample_rates": [10, 64],
+    "upsample_initial_channel": 16,
+    "upsample_kernel_sizes": [16, 128],
+    "gin_channels": 512,
+    "semantic_frame_rate": "25hz",
+    "version": "v2",
 }
-VOICE = {"model": MODEL, "train": {"segment_size": 20480},
-         "data": {"filter_length": 2048, "hop_length": 640, "sampling_rate": 32000}}
+VOICE = {
+    "model": MODEL,
+    "train": {"segment_size": 20480},
+    "data": {"filter_length": 2048, "hop_length": 640, "sampling_rate": 32000},
+}
 TEXT = T2SConfig(hidden=32, heads=2, layers=2, feed_forward=64)
 
 
@@ -251,7 +279,13 @@ def official(tmp_path: Path, pico: Base) -> Base:
     put = {name: tensor.half() for name, tensor in acoustic.state_dict().items()}
     write_archive({"weight": put, "config": HParams(VOICE), "info": "base"}, folder / "s2G.pth")
     base = dataclasses.replace(
-        pico, folder=folder, name="small-v2", architecture="v2", rate_hz=32000, hop=640, fft=2048,
+        pico,
+        folder=folder,
+        name="small-v2",
+        architecture="v2",
+        rate_hz=32000,
+        hop=640,
+        fft=2048,
         speaker_encoder="none",
         files=(BaseFile("text_to_semantic", "s1.ckpt"), BaseFile("acoustic", "s2G.pth")),
     )

@@ -19,10 +19,10 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from gptsovits.ge2e import Ge2e
-from gptsovits.generator_istft import IstftGenerator
-from gptsovits.generator_source_istft import SourceIstftGenerator
-from gptsovits.synthesizer import Reference, Synthesizer
+from timbre.gptsovits.acoustic.generator_istft import IstftGenerator
+from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
+from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
+from timbre.gptsovits.encoders.ge2e import Ge2e
 
 OPSET = 20
 

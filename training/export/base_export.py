@@ -19,26 +19,31 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
-from core.base import BERT, Base
-from core.digests import digest_file
-from core.errors import CheckFailedError
-from gptsovits.base_networks import load_bert, load_content_encoder, load_synthesizer, load_text_to_semantic
-from gptsovits.checkpoints import read_state_dict
-from gptsovits.configuration import SourceIstftConfig
-from gptsovits.ge2e import load_ge2e
-from gptsovits.synthesizer import Synthesizer
-from gptsovits.text_to_semantic import TextToSemantic
-from inference.characters import PROJECTION
-from inference.exported_base import EXPORT_VERSION, AcousticShape, ExportedBase, write_export
-from inference.t2s_slots import T2SShape
-from text.recognition import CLASSES
-from training.export import acoustic_graphs as graphs
-from training.export.character_graph import character_graph, character_tokens
-from training.export.context import context_frames
-from training.export.parity import ExportParity, compare_export
-from training.export.quantise import quantise
-from training.export.t2s_graph import build_t2s_graph, lora_names
-from training.export.two_dimensional import to_two_dimensional
+from timbre.core.base import BERT, Base
+from timbre.core.digests import digest_file
+from timbre.core.errors import CheckFailedError
+from timbre.gptsovits.acoustic.configuration import SourceIstftConfig
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.gptsovits.encoders.ge2e import load_ge2e
+from timbre.gptsovits.files.base_networks import (
+    load_bert,
+    load_content_encoder,
+    load_synthesizer,
+    load_text_to_semantic,
+)
+from timbre.gptsovits.files.checkpoints import read_state_dict
+from timbre.gptsovits.text_to_semantic.network import TextToSemantic
+from timbre.inference.characters import PROJECTION
+from timbre.inference.exported_base import EXPORT_VERSION, AcousticShape, ExportedBase, write_export
+from timbre.inference.t2s_slots import T2SShape
+from timbre.text.recognition import CLASSES
+from timbre.training.export import acoustic_graphs as graphs
+from timbre.training.export.character_graph import character_graph, character_tokens
+from timbre.training.export.context import context_frames
+from timbre.training.export.parity import ExportParity, compare_export
+from timbre.training.export.quantise import quantise
+from timbre.training.export.t2s_graph import build_t2s_graph, lora_names
+from timbre.training.export.two_dimensional import to_two_dimensional
 
 if TYPE_CHECKING:
     from transformers import BertModel

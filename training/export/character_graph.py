@@ -14,12 +14,12 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from core import base as roles
-from core.base import Base
-from core.errors import ConfigurationError
-from inference.characters import FIRST, LAST, UNKNOWN
-from training.bert_features import LAYER
-from training.export.acoustic_graphs import trace
+from timbre.core import base as roles
+from timbre.core.base import Base
+from timbre.core.errors import ConfigurationError
+from timbre.inference.characters import FIRST, LAST, UNKNOWN
+from timbre.training.bert_features import LAYER
+from timbre.training.export.acoustic_graphs import trace
 
 if TYPE_CHECKING:
     from transformers import BertModel

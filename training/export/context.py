@@ -7,8 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gptsovits.generator_source_istft import SourceIstftGenerator
-from gptsovits.synthesizer import Synthesizer
+from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 
 _FRAMES = 128
 _TOLERANCE = 1e-6

@@ -10,17 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core.errors import CheckFailedError
-from gptsovits.ge2e import load_ge2e
-from gptsovits.synthesizer import Reference, Synthesizer
-from gptsovits.text_to_semantic import TextToSemantic
-from inference.acoustic import resampling
-from inference.exported_base import ExportedBase
-from inference.pieces import pieces_of
-from inference.session import open_session
-from inference.t2s_slots import NO_LORA, T2SSlots
-from training.bert_features import LAYER
-from training.export.acoustic_graphs import SourceGraph
+from timbre.core.errors import CheckFailedError
+from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
+from timbre.gptsovits.encoders.ge2e import load_ge2e
+from timbre.gptsovits.text_to_semantic.network import TextToSemantic
+from timbre.inference.acoustic import resampling
+from timbre.inference.exported_base import ExportedBase
+from timbre.inference.pieces import pieces_of
+from timbre.inference.session import open_session
+from timbre.inference.t2s_slots import NO_LORA, T2SSlots
+from timbre.training.bert_features import LAYER
+from timbre.training.export.acoustic_graphs import SourceGraph
 
 if TYPE_CHECKING:
     from transformers import BertModel
@@ -67,7 +67,11 @@ class ExportParity:
 
 @torch.no_grad()
 def compare_export(
-    exported: ExportedBase, t2s: TextToSemantic, synthesizer: Synthesizer, content: nn.Module, head: nn.Linear | None,
+    exported: ExportedBase,
+    t2s: TextToSemantic,
+    synthesizer: Synthesizer,
+    content: nn.Module,
+    head: nn.Linear | None,
     bert: BertModel | None = None,
 ) -> ExportParity:
     """Runs every graph on random input of sizes that were not traced."""

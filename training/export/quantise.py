@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from core.telemetry import switch_off_telemetry
+from timbre.core.telemetry import switch_off_telemetry
 
 
 def quantise(fp32: Path) -> onnx.ModelProto:

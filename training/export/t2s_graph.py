@@ -30,8 +30,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from gptsovits.configuration_t2s import T2SConfig
-from gptsovits.sinusoid_position import sinusoid_table
+from timbre.gptsovits.text_to_semantic.configuration import T2SConfig
+from timbre.gptsovits.text_to_semantic.sinusoid_position import sinusoid_table
 
 Array = NDArray[Any]
 OPSET = 21

@@ -10,13 +10,12 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from gptsovits.configuration import SourceIstftConfig, SynthesizerConfig
-from gptsovits.generator_source_istft import SourceIstftGenerator
-from gptsovits.losses import MEL_WEIGHT
-from gptsovits.spectrogram import MelConfig, MelSpectrogram, Spectrogram, SpectrogramConfig
-from gptsovits.synthesizer import Synthesizer
-from training.pretrain.latent_basis import bin_weights
-from training.pretrain.spectral_losses import MultiResolutionMel, log_magnitude_loss, soft_floor
+from timbre.gptsovits.acoustic.configuration import SourceIstftConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
+from timbre.gptsovits.acoustic.losses import MEL_WEIGHT
+from timbre.gptsovits.acoustic.spectrogram import MelConfig, MelSpectrogram, Spectrogram, SpectrogramConfig
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, log_magnitude_loss, soft_floor
 
 _WIDE_RATE_HZ = 24_000
 Compared = tuple[dict[str, Tensor], Tensor]

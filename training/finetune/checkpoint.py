@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.atomic import write_bytes
+from timbre.core.atomic import write_bytes
 
 
 @dataclass

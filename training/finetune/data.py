@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.base import Base
-from core.errors import InfrastructureError, InputError
-from training.shards import FOLDER, Tensors, read_shards
+from timbre.core.base import Base
+from timbre.core.errors import InfrastructureError, InputError
+from timbre.training.shards import FOLDER, Tensors, read_shards
 
 EXTRACT_FILE = "extract.json"
 Item = TypeVar("Item")

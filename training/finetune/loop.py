@@ -18,15 +18,15 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from core.cancellation import Cancellation
-from core.errors import InfrastructureError, InputError
-from core.progress import Task as ProgressTask
-from core.recipe import FinetuneRecipe
-from training.finetune.checkpoint import State, load_state, save_state
-from training.finetune.data import Draws
-from training.finetune.memory import MemoryPlan, is_out_of_memory, release
-from training.finetune.parallel import Group
-from training.finetune.precision import Precision
+from timbre.core.cancellation import Cancellation
+from timbre.core.errors import InfrastructureError, InputError
+from timbre.core.progress import Task as ProgressTask
+from timbre.core.recipe import FinetuneRecipe
+from timbre.training.finetune.checkpoint import State, load_state, save_state
+from timbre.training.finetune.data import Draws
+from timbre.training.finetune.memory import MemoryPlan, is_out_of_memory, release
+from timbre.training.finetune.parallel import Group
+from timbre.training.finetune.precision import Precision
 
 BETAS = (0.9, 0.98)
 FINAL_SHARE = 0.1

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from peft import PeftModel
 
-from training.finetune.loop import Task
-from training.finetune.precision import Precision
+from timbre.training.finetune.loop import Task
+from timbre.training.finetune.precision import Precision
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.atomic import write_json
-from training.finetune.memorisation import Retained
+from timbre.core.atomic import write_json
+from timbre.training.finetune.memorisation import Retained
 
 SCHEMA = 1
 TRAINING_FILE = "training.json"

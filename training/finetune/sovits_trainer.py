@@ -12,17 +12,17 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
-from gptsovits.adversarial import adversarial_pass
-from gptsovits.configuration import SourceIstftConfig
-from gptsovits.discriminators import Discriminators
-from gptsovits.generator_source_istft import PITCH_CHANNELS
-from gptsovits.losses import kl_loss
-from gptsovits.masking import random_starts, sequence_mask, slice_rows
-from gptsovits.synthesizer import Synthesizer
-from training.finetune.acoustic_losses import reconstruction_for
-from training.finetune.data import Draws, VoiceData, evenly, pad_rows
-from training.finetune.voice_condition import Known, posterior_of
-from training.lora import network_of, trainable
+from timbre.gptsovits.acoustic.adversarial import adversarial_pass
+from timbre.gptsovits.acoustic.configuration import SourceIstftConfig
+from timbre.gptsovits.acoustic.discriminators import Discriminators
+from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
+from timbre.gptsovits.acoustic.losses import kl_loss
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.gptsovits.masking import random_starts, sequence_mask, slice_rows
+from timbre.training.finetune.acoustic_losses import reconstruction_for
+from timbre.training.finetune.data import Draws, VoiceData, evenly, pad_rows
+from timbre.training.finetune.voice_condition import Known, posterior_of
+from timbre.training.lora import network_of, trainable
 
 PURPOSE = 2
 _VALIDATION_ROWS = 16
@@ -73,7 +73,13 @@ class AcousticTask:
     name = "sovits"
 
     def __init__(
-        self, model: PeftModel, data: VoiceData, condition: Tensor, weights: Weights, seed: int, device: torch.device,
+        self,
+        model: PeftModel,
+        data: VoiceData,
+        condition: Tensor,
+        weights: Weights,
+        seed: int,
+        device: torch.device,
         judges: Discriminators | None = None,
     ) -> None:
         network = network_of(model)
@@ -166,8 +172,15 @@ class AcousticTask:
 
     @torch.no_grad()
     def _some_spoken(
-        self, copied: Tensor, batch: KnownBatch, mean: Tensor, log_std: Tensor, mask: Tensor, condition: Tensor,
-        starts: Tensor, size: int,
+        self,
+        copied: Tensor,
+        batch: KnownBatch,
+        mean: Tensor,
+        log_std: Tensor,
+        mask: Tensor,
+        condition: Tensor,
+        starts: Tensor,
+        size: int,
     ) -> Tensor:
         """Half of the rows from codes, prior and flow instead of the posterior, as in synthesis; pitch as recorded."""
         rows = len(batch.lengths)
@@ -187,6 +200,8 @@ class AcousticTask:
         push = (wave.float() * found.wave_gradient).sum()
         # Its value says nothing, only its gradient is wanted: the reported total stays the sum of the losses.
         return {
-            "discriminator": found.discriminator, "generator": found.generator, "features": found.feature_matching,
+            "discriminator": found.discriminator,
+            "generator": found.generator,
+            "features": found.feature_matching,
             "total": total + push - push.detach(),
         }

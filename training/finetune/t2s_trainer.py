@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from peft import PeftModel
 from torch import Tensor, nn
 
-from gptsovits.text_to_semantic import T2SBatch, TextToSemantic, code_targets
-from training.finetune.data import Draws, Row, VoiceData, evenly, pad_rows
-from training.lora import network_of, trainable
+from timbre.gptsovits.text_to_semantic.network import T2SBatch, TextToSemantic, code_targets
+from timbre.training.finetune.data import Draws, Row, VoiceData, evenly, pad_rows
+from timbre.training.lora import network_of, trainable
 
 JOIN_SHARE = 0.5
 MAX_JOINED_CODES = 500

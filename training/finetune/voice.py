@@ -21,25 +21,25 @@ from peft import PeftModel
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from core.atomic import write_json
-from core.base import DISCRIMINATOR, Base
-from core.cancellation import Cancellation
-from core.errors import ConfigurationError
-from core.memory import peak_mib, restart_peak
-from core.progress import Progress, SilentProgress
-from core.recipe import FinetuneRecipe
-from gptsovits.base_networks import load_discriminators, load_synthesizer, load_text_to_semantic
-from training.finetune.checkpoint import State
-from training.finetune.data import VoiceData, load_voice_data
-from training.finetune.loop import Environment, Loop, Task
-from training.finetune.memorisation import Retained, what_was_retained
-from training.finetune.parallel import Group
-from training.finetune.precision import Precision, choose_checkpointing, choose_precision
-from training.finetune.report import NetworkReport, write_training
-from training.finetune.sovits_trainer import AcousticTask, Weights
-from training.finetune.t2s_trainer import TextToSemanticTask
-from training.finetune.voice_condition import voice_condition
-from training.lora import LoraSettings, base_label, parameter_counts, save_adapter, wrap
+from timbre.core.atomic import write_json
+from timbre.core.base import DISCRIMINATOR, Base
+from timbre.core.cancellation import Cancellation
+from timbre.core.errors import ConfigurationError
+from timbre.core.memory import peak_mib, restart_peak
+from timbre.core.progress import Progress, SilentProgress
+from timbre.core.recipe import FinetuneRecipe
+from timbre.gptsovits.files.base_networks import load_discriminators, load_synthesizer, load_text_to_semantic
+from timbre.training.finetune.checkpoint import State
+from timbre.training.finetune.data import VoiceData, load_voice_data
+from timbre.training.finetune.loop import Environment, Loop, Task
+from timbre.training.finetune.memorisation import Retained, what_was_retained
+from timbre.training.finetune.parallel import Group
+from timbre.training.finetune.precision import Precision, choose_checkpointing, choose_precision
+from timbre.training.finetune.report import NetworkReport, write_training
+from timbre.training.finetune.sovits_trainer import AcousticTask, Weights
+from timbre.training.finetune.t2s_trainer import TextToSemanticTask
+from timbre.training.finetune.voice_condition import voice_condition
+from timbre.training.lora import LoraSettings, base_label, parameter_counts, save_adapter, wrap
 
 ACOUSTIC_FOLDER, T2S_FOLDER = "sovits", "t2s"
 PROMPT_TENSORS, PROMPT_FILE = "prompt.safetensors", "prompt.json"
@@ -167,7 +167,12 @@ class _Job:
 
 
 def _report(
-    name: str, state: State, recipe: FinetuneRecipe, parameters: Mapping[str, int], size: int, peak: float,
+    name: str,
+    state: State,
+    recipe: FinetuneRecipe,
+    parameters: Mapping[str, int],
+    size: int,
+    peak: float,
     retained: Retained | None,
 ) -> NetworkReport:
     return NetworkReport(

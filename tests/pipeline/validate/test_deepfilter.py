@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio.waveform import Waveform
-from core.errors import ConfigurationError
-from pipeline.validate.deepfilter import DeepFilter, _enhance_module, deepfilter_weights
+from timbre.audio.waveform import Waveform
+from timbre.core.errors import ConfigurationError
+from timbre.pipeline.stages.validate.deepfilter import DeepFilter, _enhance_module, deepfilter_weights
 
 torch = pytest.importorskip("torch")
 if importlib.util.find_spec("df") is None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import call
 from tests.pipeline.bad_inputs import ROOT, good_folder
+from timbre.cli.main import call
 
 SMALL_RECIPE = "recipe: {validate: {min_effective_s: 5.0, held_out_min: 1}}\n"
 
@@ -89,7 +89,7 @@ def files_of(root: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 def test_a_killed_run_leaves_nothing_and_the_next_one_gives_the_same(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    command = [sys.executable, "-m", "pipeline.cli", "--root"]
+    command = [sys.executable, "-m", "timbre.cli.main", "--root"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     for root in (whole, killed):
         repository(root, clips=8)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audio.vad import FRAME_S, Activity
-from pipeline.validate.held_out import choose_held_out
-from pipeline.validate.slicing import Limits, plan_slices, shorten_pauses, split_sentences
+from timbre.audio.vad import FRAME_S, Activity
+from timbre.pipeline.stages.validate.held_out import choose_held_out
+from timbre.pipeline.stages.validate.slicing import Limits, plan_slices, shorten_pauses, split_sentences
 
 LIMITS = Limits(slice_min_s=3.0, slice_max_s=10.0, whole_max_s=15.0, clip_min_s=1.0, max_pause_s=0.6)
 

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audio.level import active_level_dbfs
-from audio.reader import read
-from audio.resample import resample
-from audio.vad import detect
-from audio.waveform import Waveform
 from benchmarks.stage_one import Outcome, run_stage_one
-from core.errors import ConfigurationError
-from core.recipe import ValidateRecipe
-from pipeline.validate.checks import Findings, check_amount, check_pace, check_speakers
-from pipeline.validate.speakers import Speakers, compare
 from tests.pipeline.bad_inputs import CASES, SMALL, Case, answers, clip, good_folder, noisy, put, texts
+from timbre.audio.level import active_level_dbfs
+from timbre.audio.reader import read
+from timbre.audio.resample import resample
+from timbre.audio.vad import detect
+from timbre.audio.waveform import Waveform
+from timbre.core.errors import ConfigurationError
+from timbre.core.recipe import ValidateRecipe
+from timbre.pipeline.stages.validate.checks import Findings, check_amount, check_pace, check_speakers
+from timbre.pipeline.stages.validate.speakers import Speakers, compare
 
 
 def report(outcome: Outcome) -> dict:

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from audio.reader import read, write
-from audio.resample import resample
-from audio.waveform import Waveform
-from core.base import Base, read_base
-from core.recipe import ExtractRecipe, FinetuneRecipe
-from training.features import SliceSource, extract_features
-from training.finetune.voice import Finetuning
+from timbre.audio.reader import read, write
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Waveform
+from timbre.core.base import Base, read_base
+from timbre.core.recipe import ExtractRecipe, FinetuneRecipe
+from timbre.training.features import SliceSource, extract_features
+from timbre.training.finetune.voice import Finetuning
 
 VOICES = Path(__file__).parents[3] / "voices"
 SLICES, HELD_OUT, LONGEST_S = 10, 3, 3.2

@@ -10,16 +10,16 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
-from core.base import Base
-from gptsovits.base_networks import load_synthesizer, load_text_to_semantic
-from gptsovits.text_to_semantic import T2SBatch
-from inference.engine import Engine, EngineSettings
-from inference.guards import SentenceLimits
-from inference.request import SpeechRequest
-from inference.sampling import Sampling
-from inference.voice import load_voice
 from tests.training.finetune.conftest import job_for
-from training.lora import load_adapter, network_of
+from timbre.core.base import Base
+from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_semantic
+from timbre.gptsovits.text_to_semantic.network import T2SBatch
+from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.guards import SentenceLimits
+from timbre.inference.request import SpeechRequest
+from timbre.inference.sampling import Sampling
+from timbre.inference.voice import load_voice
+from timbre.training.lora import load_adapter, network_of
 
 ANYTHING = SentenceLimits(0.0, 100.0, 100.0, 10_000, -500.0)
 

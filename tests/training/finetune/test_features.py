@@ -11,17 +11,17 @@ import pytest
 import soundfile
 import torch
 
-from core.base import Base
-from core.errors import InfrastructureError, InputError
-from core.recipe import ExtractRecipe
-from gptsovits.pico import make_pico
 from tests.training.finetune.conftest import HELD_OUT, SLICES, slices_of
-from text.frontend import phonemize
-from text.symbols import is_speech
-from training.features import SliceSource, extract_features, speaking_rate
-from training.finetune.data import load_voice_data
-from training.prompt_choice import SHORTLIST, Candidate, choose_prompt
-from training.shards import ShardWriter, read_shards
+from timbre.core.base import Base
+from timbre.core.errors import InfrastructureError, InputError
+from timbre.core.recipe import ExtractRecipe
+from timbre.gptsovits.files.pico import make_pico
+from timbre.text.frontend import phonemize
+from timbre.text.symbols import is_speech
+from timbre.training.features import SliceSource, extract_features, speaking_rate
+from timbre.training.finetune.data import load_voice_data
+from timbre.training.prompt_choice import SHORTLIST, Candidate, choose_prompt
+from timbre.training.shards import ShardWriter, read_shards
 
 
 def test_twice_the_same_and_alone_as_in_company(

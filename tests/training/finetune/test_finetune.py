@@ -18,25 +18,25 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from core.base import Base
-from core.cancellation import Cancellation, Interrupted
-from core.errors import InfrastructureError
-from core.progress import SilentProgress
-from core.recipe import ExtractRecipe
-from gptsovits.base_networks import load_synthesizer, load_text_to_semantic
-from gptsovits.pico import make_pico
 from tests.training.finetune.conftest import QUICK, job_for, slices_of
-from training.features import extract_features
-from training.finetune.checkpoint import State, load_state, save_state
-from training.finetune.data import Draws, VoiceData, load_voice_data
-from training.finetune.loop import Environment, Loop
-from training.finetune.memorisation import what_was_retained
-from training.finetune.memory import MOST_FALLBACKS, is_out_of_memory
-from training.finetune.parallel import Group
-from training.finetune.precision import Precision
-from training.finetune.t2s_trainer import TextToSemanticTask, collate, joined
-from training.finetune.voice_condition import voice_condition
-from training.lora import LoraSettings, load_adapter, wrap
+from timbre.core.base import Base
+from timbre.core.cancellation import Cancellation, Interrupted
+from timbre.core.errors import InfrastructureError
+from timbre.core.progress import SilentProgress
+from timbre.core.recipe import ExtractRecipe
+from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_semantic
+from timbre.gptsovits.files.pico import make_pico
+from timbre.training.features import extract_features
+from timbre.training.finetune.checkpoint import State, load_state, save_state
+from timbre.training.finetune.data import Draws, VoiceData, load_voice_data
+from timbre.training.finetune.loop import Environment, Loop
+from timbre.training.finetune.memorisation import what_was_retained
+from timbre.training.finetune.memory import MOST_FALLBACKS, is_out_of_memory
+from timbre.training.finetune.parallel import Group
+from timbre.training.finetune.precision import Precision
+from timbre.training.finetune.t2s_trainer import TextToSemanticTask, collate, joined
+from timbre.training.finetune.voice_condition import voice_condition
+from timbre.training.lora import LoraSettings, load_adapter, wrap
 
 NETWORKS = ("sovits", "t2s")
 Finetune = Callable[..., Path]
@@ -151,7 +151,7 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from core.base import read_base
+from timbre.core.base import read_base
 from tests.training.finetune.conftest import job_for
 job_for(read_base(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]), "killed", "kept").run()
 """
@@ -193,7 +193,7 @@ def test_a_damaged_checkpoint_is_a_new_start(base: Base, features: Path, tmp_pat
 
 def fail_above(rows_allowed: int, monkeypatch: pytest.MonkeyPatch, from_step: int = 0) -> None:
     """Both networks run out of memory when a backward pass has more rows than allowed."""
-    from training.finetune.sovits_trainer import AcousticTask
+    from timbre.training.finetune.sovits_trainer import AcousticTask
 
     for kind in (AcousticTask, TextToSemanticTask):
         real = kind.loss
@@ -409,5 +409,3 @@ def test_one_process_of_a_group_does_everything() -> None:
     assert group.share([3, 1, 2]) == [3, 1, 2]
     assert group.any(True) and not group.any(False)
     assert group.agree({"x": 1}) == {"x": 1}
-
-

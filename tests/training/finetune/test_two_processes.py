@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.base import Base
+from timbre.core.base import Base
 
 _CHILD = """
 import os, sys
@@ -19,7 +19,7 @@ from accelerate import debug_launcher
 
 def work():
     torch.set_num_threads(1)
-    from core.base import read_base
+    from timbre.core.base import read_base
     from tests.training.finetune.conftest import job_for
     job_for(read_base(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]), "pair", batch=4, max_steps=6).run()
 

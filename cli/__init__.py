@@ -1,0 +1,1 @@
+"""The command timbre: commands, doctor, dashboard. May import every other room."""

@@ -1,0 +1,86 @@
+"""`timbre audit` and `timbre verify`: is the registry what its history says, and is every stored byte sound?"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import click
+
+from timbre.cli.commands.options import output_options, registry_option
+from timbre.cli.commands.output import show
+from timbre.cli.invocation import Invocation
+from timbre.core.errors import CheckFailedError
+
+
+@click.command()
+@click.argument("voices", nargs=-1, metavar="[VOICE]...")
+@registry_option
+@output_options
+@click.pass_obj
+def audit(invocation: Invocation, voices: tuple[str, ...], registry: str, as_json: bool, as_markdown: bool) -> None:
+    """Where every version of VOICE (default: all) came from: commit, author, job, base, recipe, gates, consent.
+
+    Exit code 20 when the history cannot explain the state of a voice.
+    """
+    from timbre.pipeline.release.registry_view import audit_table
+    from timbre.registry.open import open_registry
+    from timbre.registry.verification import audit as unexplained
+
+    store = open_registry(invocation.registry(registry))
+    for voice in voices:
+        store.history(voice)
+    names = list(voices) or store.voices()
+    manifests = [manifest for name in names for manifest in store.versions(name)]
+    findings = [finding for name in names for finding in unexplained(store, name)]
+    plain: dict[str, Any] = {
+        "versions": [manifest.to_body() for manifest in manifests],
+        "revoked": {name: mark for name in names if (mark := store.tombstone(name)) is not None},
+        "findings": [dataclasses.asdict(finding) for finding in findings],
+    }
+    note = "\n".join(f"{item.key}: {item.problem}" for item in findings) or "the history explains every state"
+    note += "".join(f"\n{name}: revoked at {mark['time']}: {mark['reason']}" for name, mark in plain["revoked"].items())
+    show(invocation, plain, audit_table(manifests), as_json, as_markdown, empty="no voice was published", note=note)
+    if findings:
+        count = len(findings)
+        raise CheckFailedError(f"registry {store.store.url}: {count} states have no event", "see the list above")
+
+
+@click.command()
+@click.argument("voice", required=False)
+@registry_option
+@output_options
+@click.pass_obj
+def verify(invocation: Invocation, voice: str | None, registry: str, as_json: bool, as_markdown: bool) -> None:
+    """Read every stored byte (or only those of VOICE) and name what is damaged or missing and whom it breaks.
+
+    Exit code 20 when something is.
+    """
+    from timbre.pipeline.release.registry_view import findings_table
+    from timbre.registry.open import open_registry
+    from timbre.registry.verification import verify as damaged
+
+    store = open_registry(invocation.registry(registry))
+    if voice:
+        store.history(voice)
+    progress, done = invocation.progress(), 0
+    with progress.task("verify", unit="files") as task:
+
+        def tell(count: int, total: int) -> None:
+            nonlocal done
+            task.note(f"of {total}")
+            task.advance(count - done)
+            done = count
+
+        findings = damaged(store, voice, tell)
+    plain = {
+        "registry": store.store.url,
+        "sound": not findings,
+        "blobs": done,
+        "findings": [dataclasses.asdict(item) for item in findings],
+    }
+    sound = f"registry {store.store.url}: sound, {done} files read"
+    show(invocation, plain, findings_table(findings), as_json, as_markdown, empty=sound)
+    if findings:
+        remedy = "publish what is affected again from its commit (timbre run --rebuild), or restore from a backup"
+        raise CheckFailedError(f"registry {store.store.url}: {len(findings)} damaged or missing objects", remedy)

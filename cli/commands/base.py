@@ -1,0 +1,296 @@
+"""`timbre base`: list, pull, check and make bases."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from timbre.cli.commands.options import registry_option
+from timbre.cli.invocation import Invocation
+from timbre.core.base import Base, list_bases, load_base, load_weights
+from timbre.core.errors import CheckFailedError, ConfigurationError, TimbreError
+from timbre.core.weights import Tool, list_tools, read_tool
+
+_BASES_DIR = click.option(
+    "--bases-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("bases"),
+    show_default=True,
+    help="Folder of base folders.",
+)
+_WEIGHTS = click.option(
+    "--weights",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Folder of pulled weights. [default: $TIMBRE_BASES or .timbre/bases]",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_MARKDOWN = click.option("--markdown", is_flag=True, help="Print a Markdown table.")
+
+
+@click.group()
+def base() -> None:
+    """The models that voices are trained on."""
+
+
+@base.command("list")
+@_BASES_DIR
+@_WEIGHTS
+@_JSON
+@_MARKDOWN
+def list_command(bases_dir: Path, weights: Path | None, as_json: bool, markdown: bool) -> None:
+    """Every base, and whether its weights are here."""
+    rows: list[dict[str, Any]] = []
+    for name in list_bases(bases_dir) + list_tools(bases_dir):
+        tool: Tool = load_base(name, bases_dir) if name in list_bases(bases_dir) else read_tool(bases_dir / name)
+        folder = tool.weights_dir(weights)
+        present = sum((folder / item.path).is_file() for item in tool.files)
+        rows.append(
+            {
+                "name": name,
+                "kind": "base" if isinstance(tool, Base) else "tool",
+                "architecture": tool.architecture if isinstance(tool, Base) else "",
+                "rate_hz": tool.rate_hz if isinstance(tool, Base) else None,
+                "languages": list(tool.languages) if isinstance(tool, Base) else [],
+                "files_present": present,
+                "files": len(tool.files),
+                "locked": tool.locked,
+                "description": tool.description,
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    table = [
+        [
+            row["name"],
+            row["architecture"] or "tool",
+            row["rate_hz"] or "",
+            " ".join(row["languages"]),
+            f"{row['files_present']}/{row['files']}",
+            "yes" if row["locked"] else "no",
+            row["description"],
+        ]
+        for row in rows
+    ]
+    _table(["name", "architecture", "rate (Hz)", "languages", "files", "locked", "what"], table, markdown)
+
+
+@base.command()
+@click.argument("name")
+@click.option(
+    "--from",
+    "from_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Take the files from this folder and not from the network.",
+)
+@_BASES_DIR
+@_WEIGHTS
+@_JSON
+def pull(name: str, from_dir: Path | None, bases_dir: Path, weights: Path | None, as_json: bool) -> None:
+    """Bring the weights of base NAME here, resumably; the first time locks revision and digests in its YAML file."""
+    from timbre.pipeline.bases.pull import pull as pull_files
+
+    tool = load_weights(name, bases_dir)
+    if from_dir is not None and not from_dir.is_dir():
+        raise ConfigurationError(f"--from {from_dir}: no such folder", "name the folder that holds the files")
+    report = pull_files(tool, weights, from_dir, lambda path: None if as_json else click.echo(f"fetching {path}"))
+    if as_json:
+        click.echo(json.dumps(_plain(report), indent=1))
+        return
+    for item in report.files:
+        click.echo(f"{item.how:8} {item.size_bytes / 1e6:9.1f} MB  {item.sha256[:12]}  {item.path}")
+    click.echo(f"{report.name}: complete in {report.folder} ({report.source})")
+    if report.locked_now:
+        click.echo(f"{tool.spec_path}: locked; commit it, so that every machine works on the same bytes")
+
+
+@base.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME|FILE...")
+@_BASES_DIR
+@_WEIGHTS
+@_JSON
+@_MARKDOWN
+def check(names: tuple[str, ...], bases_dir: Path, weights: Path | None, as_json: bool, markdown: bool) -> None:
+    """Check bases by NAME, or say what weight FILEs are; hostile files are refused without being run.
+
+    Exit code 20 when a base's file differs from its lock or does not fit, 40 when it is missing, 10 for a refused FILE.
+    """
+    from timbre.pipeline.bases.check import MISSING, check_base, check_file
+
+    rows: list[list[Any]] = []
+    found: list[dict[str, Any]] = []
+    failures: list[TimbreError] = []
+    for name in names:
+        if not _is_base(name, bases_dir):
+            try:
+                facts = check_file(Path(name))
+            except TimbreError as error:
+                failures.append(error)
+                found.append({"path": name, "state": "refused", "error": error.message, "remedy": error.remedy})
+                rows.append([name, "refused", error.message])
+                continue
+            state = "complete" if facts.complete else "incomplete"
+            found.append({"state": state, **_plain(facts)})
+            detail = (
+                f"{facts.kind} {facts.version}, label {facts.label}, {facts.tensors} tensors, {facts.parameters} "
+                f"values {'/'.join(facts.dtypes)}, info {facts.info!r}"
+                + (f"; {facts.problem}" if facts.problem else "")
+            )
+            rows.append([name, state, detail])
+            continue
+        tool = load_weights(name, bases_dir)
+        findings = check_base(tool, weights)
+        found.append({"name": tool.name, "files": [_plain(item) for item in findings]})
+        rows += [[f"{tool.name}: {item.path}", item.state, item.detail] for item in findings]
+        failed = [item for item in findings if item.failed]
+        if failed:
+            absent = all(item.state == MISSING for item in failed)
+            failures.append(
+                (ConfigurationError if absent else CheckFailedError)(
+                    f"{tool.name}: {len(failed)} of {len(findings)} files {'missing' if absent else 'bad'}: "
+                    f"{failed[0].path}: {failed[0].detail}",
+                    f"run: timbre base pull {tool.name}",
+                )
+            )
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        _table(["file", "state", "what"], rows, markdown)
+    if failures:
+        raise failures[0]
+
+
+@base.command()
+@click.argument("source", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
+def convert(source: Path, target: Path) -> None:
+    """Convert a weight file once: upstream's SOURCE to TARGET.safetensors, or back to TARGET.ckpt or .pth."""
+    from timbre.gptsovits.files.checkpoints import TEXT_TO_SEMANTIC, read_checkpoint, save_safetensors, write_upstream
+
+    checkpoint = read_checkpoint(source)
+    if target.suffix == ".safetensors":
+        save_safetensors(checkpoint, target)
+    elif target.suffix == (".ckpt" if checkpoint.kind == TEXT_TO_SEMANTIC else ".pth"):
+        write_upstream(checkpoint, target)
+    else:
+        raise ConfigurationError(
+            f"{target}: a {checkpoint.kind} checkpoint does not go into a {target.suffix or 'nameless'} file",
+            "end the name in .safetensors, in .ckpt (text to semantic) or in .pth (acoustic)",
+        )
+    click.echo(f"{target}: {checkpoint.kind} {checkpoint.version}, {len(checkpoint.weight)} tensors")
+
+
+@base.command("make-pico")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--name", default="pico", show_default=True, help="Name of the base.")
+@click.option("--seed", type=int, default=None, help="Seed of the random weights.")
+@click.option(
+    "--like", default="nano", show_default=True, help="nano (16 kHz, GE2E), or v2Pro (32 kHz, ERes2NetV2, BERT)."
+)
+@_JSON
+def make_pico(folder: Path, name: str, seed: int | None, like: str, as_json: bool) -> None:
+    """Make a tiny base with random weights in FOLDER, for tests: shape and plumbing, no sound."""
+    from timbre.gptsovits.files.pico import DEFAULT_SEED
+    from timbre.gptsovits.files.pico import make_pico as make
+
+    made = make(folder, name, DEFAULT_SEED if seed is None else seed, like)
+    if as_json:
+        click.echo(json.dumps({"name": made.name, "folder": str(made.folder), "digest": made.digest}))
+    else:
+        click.echo(f"{made.name}: made in {made.folder}, digest {made.digest[:12]}")
+
+
+@base.command()
+@click.argument("name")
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    metavar="DIR",
+    help="A folder to write it to. [default: .timbre/exports/DIGEST, where a sound one is kept]",
+)
+@click.option("--int8/--no-int8", default=True, show_default=True, help="With --to: the smaller profile too.")
+@registry_option
+@_JSON
+@_MARKDOWN
+@click.pass_obj
+def export(
+    invocation: Invocation, name: str, target: Path | None, int8: bool, registry: str, as_json: bool, markdown: bool
+) -> None:
+    """Write base NAME as ONNX graphs, which programs without torch speak with, and compare them with the networks.
+
+    Exit code 20 when a graph is further from its network than 1e-4.
+    """
+    from timbre.inference.exported_base import read_export
+    from timbre.pipeline.bases.exported import exported_base
+
+    workspace = invocation.workspace()
+    found = load_base(name, workspace.bases)
+    if target is None:
+        address = invocation.registry(registry)
+        exported = exported_base(found, workspace.root, address, progress=invocation.progress())
+    else:
+        from timbre.training.export.base_export import export_base
+
+        export_base(found, target, int8=int8, report=lambda line: None if as_json else click.echo(line, err=True))
+        exported = read_export(target)
+    files = sorted(path for path in exported.folder.iterdir() if path.is_file())
+    parity = json.loads((exported.folder / "parity.json").read_text(encoding="utf-8"))
+    if as_json:
+        sizes = {path.name: path.stat().st_size for path in files}
+        plain = {"name": exported.name, "digest": exported.digest, "folder": str(exported.folder)}
+        click.echo(json.dumps({**plain, "files": sizes, "parity": parity}, indent=1))
+        return
+    _table(["file", "MB"], [[path.name, f"{path.stat().st_size / 1e6:.2f}"] for path in files], markdown)
+    click.echo(f"{exported.name} {exported.digest[:12]}: {exported.folder}")
+
+
+@base.command()
+@click.argument("name")
+@registry_option
+@_JSON
+@_MARKDOWN
+@click.pass_obj
+def publish(invocation: Invocation, name: str, registry: str, as_json: bool, markdown: bool) -> None:
+    """Put the exported graphs of base NAME into the registry, from where servers without torch take them."""
+    from timbre.pipeline.bases.exported import publish_exported
+
+    workspace, address = invocation.workspace(), invocation.registry(registry)
+    found = load_base(name, workspace.bases)
+    new = publish_exported(found, workspace.root, address, progress=invocation.progress())
+    if as_json:
+        click.echo(json.dumps({"name": found.name, "digest": found.digest, "registry": address, "new": new}))
+        return
+    words = "published" if new else "was there already"
+    digest = found.digest[:12]
+    click.echo(f"| {found.name} | {digest} | {words} |" if markdown else f"{found.name} {digest}: {words} ({address})")
+
+
+def _is_base(name: str, bases_dir: Path) -> bool:
+    """A FILE exists as a file or looks like one; everything else is a name or folder of a base."""
+    path = Path(name)
+    return not path.is_file() and path.suffix not in (".ckpt", ".pth", ".pt", ".bin", ".safetensors")
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    plain = dataclasses.asdict(value)
+    return {key: str(item) if isinstance(item, Path) else item for key, item in plain.items()}
+
+
+def _table(head: list[str], rows: list[list[Any]], markdown: bool) -> None:
+    if markdown:
+        click.echo("| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
+        for row in rows:
+            click.echo("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |")
+        return
+    widths = [max(len(str(row[i])) for row in [head, *rows]) for i in range(len(head) - 1)]
+    for row in [head, *rows]:
+        cells = [str(cell).ljust(width) for cell, width in zip(row[:-1], widths, strict=True)]
+        click.echo("  ".join([*cells, str(row[-1])]).rstrip())

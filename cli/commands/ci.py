@@ -1,0 +1,92 @@
+"""`timbre ci`: the jobs of a push, as a GitLab child pipeline or as JSON for the Jenkinsfile."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from timbre.cli.commands.options import recipe_option, registry_option
+from timbre.cli.invocation import Invocation
+from timbre.core.errors import TimbreError
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["table", "gitlab", "json"]), default="table", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Default: print it.")
+@click.option("--from", "older", default="", metavar="COMMIT", help="Before the push; default: what the CI job says.")
+@click.option("--to", "newer", default="", metavar="COMMIT", help="After the push; default: what the CI job says.")
+@click.option("--all", "every", is_flag=True, help="Every voice, not only those that the push changed.")
+@click.option("--retrain", is_flag=True, help="Run the stages of voices too that were published before (a new base).")
+@click.option("--image", envvar="TIMBRE_CI_IMAGE", default="", metavar="IMAGE", help="GitLab: image of the jobs.")
+@click.option("--tag", envvar="TIMBRE_CI_TAG", default="", metavar="TAG", help="GitLab: tag of the runners.")
+@click.option(
+    "--gpu-tag", envvar="TIMBRE_CI_GPU_TAG", default="gpu", show_default=True, metavar="TAG",
+    help="GitLab: tag of the runners that train.",
+)  # fmt: skip
+@recipe_option
+@registry_option
+@click.pass_obj
+def ci(
+    invocation: Invocation,
+    form: str,
+    output: Path | None,
+    older: str,
+    newer: str,
+    every: bool,
+    retrain: bool,
+    image: str,
+    tag: str,
+    gpu_tag: str,
+    recipe_file: Path | None,
+    registry: str,
+) -> None:
+    """Which jobs the voices of this push need: stages, a promotion of a version that is known, or a retirement.
+
+    Reads what the CI engine says about the push (GitLab CI, Jenkins). Merge requests and branches other than the
+    default one publish nothing. Every job is one call of timbre and finds what earlier ones made in the registry.
+    """
+    import dataclasses
+
+    from timbre.core.recipe import Recipe
+    from timbre.core.table import Table
+    from timbre.pipeline.ci.git import Repository
+    from timbre.pipeline.ci.gitlab import GitlabSettings, child_pipeline
+    from timbre.pipeline.ci.jobs import as_plain, jobs_of
+    from timbre.pipeline.ci.plan import Planner, require_shared_registry
+    from timbre.pipeline.ci.push import push_of
+    from timbre.pipeline.engine.workspace import Workspace
+    from timbre.registry.open import open_registry
+
+    try:
+        workspace = invocation.workspace()
+    except TimbreError:
+        # Git removes voices/ with its last folder, and that deletion must still be seen.
+        workspace = Workspace(invocation.root or Path.cwd())
+    address = invocation.registry(registry) if registry or invocation.environment.get("TIMBRE_REGISTRY") else ""
+    if form != "table" or address:
+        require_shared_registry(address, bool(address), workspace)
+    push = push_of(invocation.environment, Repository(workspace.root))
+    push = dataclasses.replace(push, older=older or push.older, newer=newer or push.newer)
+    recipe = invocation.recipe(recipe_file) if workspace.voices.is_dir() else Recipe()
+    planner = Planner(workspace.root, recipe, open_registry(address or str(workspace.default_registry)))
+    plan = planner.plan(push, every, retrain)
+    jobs = jobs_of(plan)
+    if form == "gitlab":
+        text = child_pipeline(jobs, GitlabSettings(image, tag, gpu_tag), plan.note)
+    elif form == "json":
+        text = json.dumps(as_plain(plan, jobs), indent=2, ensure_ascii=False) + "\n"
+    else:
+        rows = [(voice.voice, str(voice.action), voice.why) for voice in plan.voices]
+        text = Table(("voice", "action", "why"), rows).text() + "\n" if rows else "this push concerns no voice\n"
+    if output is None:
+        click.echo(invocation.redactor.clean(text), nl=False)
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
+    for voice in plan.voices:
+        click.echo(f"{voice.voice}: {voice.action} ({voice.why})")
+    click.echo(f"{output}: {len(jobs)} jobs for {len(plan.voices)} voices" + (f"; {plan.note}" if plan.note else ""))
+    if push.why_not:
+        click.echo(f"nothing is published: {push.why_not}")

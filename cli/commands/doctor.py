@@ -1,0 +1,62 @@
+"""`timbre doctor`: is everything there that a run needs?"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import click
+
+from timbre.cli.commands.options import output_options
+from timbre.cli.doctor import examine
+from timbre.cli.finding import FAILURE, NOTE, OK, WARNING, Finding
+from timbre.cli.invocation import Invocation
+from timbre.core.errors import EXIT_CONFIGURATION, EXIT_OK, ConfigurationError
+
+_MARKS = {OK: "✔", NOTE: "·", WARNING: "!", FAILURE: "✘"}
+
+
+@click.command()
+@output_options
+@click.pass_obj
+def doctor(invocation: Invocation, as_json: bool, as_markdown: bool) -> None:
+    """Examine this machine and this repository: what is there, what is missing, what each stage would use.
+
+    Exit code 40 when something is missing that every run needs (✘). Marks: ! some work is not possible, · missing and
+    only needed for what is named.
+    """
+    findings = [*_examine(invocation), _webhook(invocation)]
+    code = EXIT_CONFIGURATION if any(finding.state == FAILURE for finding in findings) else EXIT_OK
+    if as_json:
+        plain = {"exit_code": code, "findings": [dataclasses.asdict(finding) for finding in findings]}
+        click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    elif as_markdown:
+        rows = [f"| {item.part} | {item.name} | {item.state} | {item.value} | {item.remedy} |" for item in findings]
+        click.echo("\n".join(["| part | what | state | found | next action |", "|---|---|---|---|---|", *rows]))
+    else:
+        part = ""
+        for item in findings:
+            if item.part != part:
+                click.echo(f"\n{item.part}" if part else item.part)
+            part = item.part
+            click.echo(f"{_MARKS[item.state]} {item.name:<20} {item.value}")
+            if item.remedy:
+                click.echo(f"  -> {item.remedy}")
+    raise click.exceptions.Exit(code)
+
+
+def _examine(invocation: Invocation) -> list[Finding]:
+    """Outside a repository only what speaking needs, unless a repository was named."""
+    try:
+        workspace = invocation.workspace()
+    except ConfigurationError:
+        if invocation.root is not None:
+            raise
+        return examine(None, invocation.environment.get("TIMBRE_REGISTRY", ""))
+    return examine(workspace, invocation.registry())
+
+
+def _webhook(invocation: Invocation) -> Finding:
+    """The address itself is a secret and is not shown."""
+    value = "set" if invocation.webhook() else "not set (TIMBRE_WEBHOOK)"
+    return Finding("webhook", OK, value, part="CI and tests")

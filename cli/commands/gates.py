@@ -1,0 +1,134 @@
+"""`timbre gates`: the limits of a base, and where they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from timbre.cli.commands.options import output_options, recipe_option, registry_option
+from timbre.cli.invocation import Invocation, cancel_on_signals
+from timbre.core.atomic import write_json, write_text
+from timbre.core.base import load_base
+from timbre.core.cancellation import Cancellation
+
+
+@click.group()
+def gates() -> None:
+    """When a voice is good enough: limits of a base, and how they are set."""
+
+
+@gates.command()
+@click.argument("base")
+@output_options
+@click.pass_obj
+def show(invocation: Invocation, base: str, as_json: bool, as_markdown: bool) -> None:
+    """The gates of BASE with their limits, and what their calibration found."""
+    from timbre.core.table import Table
+    from timbre.evaluation.gates import GATES_FILE, read_gates
+    from timbre.evaluation.metrics.catalogue import metric
+    from timbre.evaluation.reports.calibration_note import calibration_sentence
+
+    found_base = load_base(base, invocation.workspace().bases)
+    found = read_gates(found_base.folder / GATES_FILE)
+    if as_json:
+        plain = {
+            "gates": [dataclasses.asdict(gate) for gate in found.gates],
+            "min_sentences": found.min_sentences,
+            "calibration": dict(found.calibration),
+        }
+        click.echo(json.dumps(plain, indent=2, ensure_ascii=False, default=str))
+        return
+    rows = []
+    for gate in found.gates:
+        sign = ">=" if metric(gate.metric).direction == "higher" else "<="
+        unit = metric(gate.metric).unit.replace("1", "")
+        limit = "relative" if gate.limit is None else f"{sign} {gate.limit:g} {unit}".rstrip()
+        rows.append((gate.name, limit, "yes" if gate.blocks else "no", gate.why))
+    table = Table(("gate", "limit", "blocks", "why"), rows)
+    click.echo(table.markdown() if as_markdown else table.text())
+    digest = found_base.digest if found_base.locked else ""
+    click.echo(f"\n{calibration_sentence(found.calibration, digest)[0]}")
+
+
+@gates.command()
+@click.argument("base")
+@click.argument(
+    "folders",
+    nargs=-1,
+    required=True,
+    metavar="FOLDER...",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+)
+@click.option("--steps", type=click.IntRange(1), default=60, show_default=True, help="Training steps of each network.")
+@click.option("--minutes", type=float, default=3.0, show_default=True, help="Longest training of a voice.")
+@click.option("--rate", type=float, default=1e-3, show_default=True, help="Learning rate of these short trainings.")
+@click.option("--spoilt", type=click.IntRange(0), default=0, help="Ways to spoil each voice, in turn. [default: all]")
+@click.option("--margin", type=float, default=2.0, show_default=True, help="Spreads between worst good and limit.")
+@click.option("--copies", type=click.IntRange(2), default=5, show_default=True, help="Held-out recordings of a voice.")
+@click.option("--fixed", type=click.IntRange(0), default=3, show_default=True, help="Fixed sentences of a voice.")
+@click.option("--write", "overwrite", is_flag=True, help="Also replace bases/BASE/gates.yaml.")
+@recipe_option
+@registry_option
+@output_options
+@click.pass_obj
+def calibrate(
+    invocation: Invocation,
+    base: str,
+    folders: tuple[Path, ...],
+    steps: int,
+    minutes: float,
+    rate: float,
+    spoilt: int,
+    margin: float,
+    copies: int,
+    fixed: int,
+    overwrite: bool,
+    recipe_file: Path | None,
+    registry: str,
+    as_json: bool,
+    as_markdown: bool,
+) -> None:
+    """Find limits for BASE from good voices, each FOLDER a voice folder, and from what is made of them by spoiling.
+
+    Half of the speakers set the limits, the other half judges them; both results are in the report. Exit code 20 when
+    a spoilt voice of the judging half passes, or fewer than nine in ten good ones do. A run that was stopped goes on
+    where it was. Everything is below .timbre/calibration/BASE/.
+    """
+    from timbre.core.errors import CheckFailedError
+    from timbre.evaluation.calibration import calibrate as find_limits
+    from timbre.evaluation.gates import GATES_FILE
+    from timbre.evaluation.reports.calibration_report import About, gates_yaml, markdown_report, plain_report
+    from timbre.pipeline.calibration.measure import CalibrationPlan, Measuring
+
+    workspace, cancel = invocation.workspace(), Cancellation()
+    found_base = load_base(base, workspace.bases)
+    plan = CalibrationPlan(steps=steps, minutes=minutes, rate=rate, copies=copies, fixed=fixed, kinds_per_voice=spoilt)
+    run = Measuring(
+        found_base, workspace.root, invocation.registry(registry), plan, invocation.recipe(recipe_file),
+        invocation.progress(), cancel, lambda line: click.echo(line, err=True),
+    )  # fmt: skip
+    with cancel_on_signals(cancel):
+        specimens, left_out = run.specimens([folder.resolve() for folder in folders])
+    found = find_limits(specimens, margin=margin)
+    about = About(
+        found_base.name, found_base.digest, datetime.now(UTC).date().isoformat(), dataclasses.asdict(plan), left_out
+    )
+    report = markdown_report(found, about)
+    write_text(run.folder / GATES_FILE, gates_yaml(found, about))
+    write_text(run.folder / "report.md", report)
+    write_json(run.folder / "report.json", plain_report(found, about))
+    if overwrite:
+        write_text(found_base.folder / GATES_FILE, gates_yaml(found, about))
+    click.echo(json.dumps(plain_report(found, about), indent=2, ensure_ascii=False) if as_json else report)
+    if not (as_json or as_markdown):
+        click.echo(f"written: {(run.folder / 'report.md').relative_to(workspace.root)}, report.json, {GATES_FILE}")
+    if not found.holds:
+        raise CheckFailedError(
+            f"calibration of {base}: of the judging half {found.judging.good[1]} of {found.judging.good[0]} good and "
+            f"{found.judging.poisoned[1]} of {found.judging.poisoned[0]} spoilt voices pass",
+            "see the report; more speakers, another --margin or a better base change it",
+        )

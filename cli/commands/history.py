@@ -1,0 +1,24 @@
+"""`timbre history`: everything that ever happened to a voice."""
+
+from __future__ import annotations
+
+import click
+
+from timbre.cli.commands.options import output_options, registry_option
+from timbre.cli.commands.output import show
+from timbre.cli.invocation import Invocation
+
+
+@click.command()
+@click.argument("voice")
+@registry_option
+@output_options
+@click.pass_obj
+def history(invocation: Invocation, voice: str, registry: str, as_json: bool, as_markdown: bool) -> None:
+    """Who published, promoted, rolled back, retired or revoked VOICE, when, at which commit and why; oldest first."""
+    from timbre.pipeline.release.registry_view import history_plain, history_table
+    from timbre.registry.open import open_registry
+
+    store = open_registry(invocation.registry(registry))
+    events = store.history(voice)
+    show(invocation, history_plain(store, voice, events), history_table(events), as_json, as_markdown)

@@ -1,0 +1,34 @@
+"""One result in three forms: a table for people, JSON for programs, Markdown for merge requests."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from timbre.cli.invocation import Invocation
+from timbre.core.table import Table
+
+
+def show(
+    invocation: Invocation,
+    plain: Any,
+    table: Table,
+    as_json: bool,
+    as_markdown: bool,
+    *,
+    empty: str = "",
+    note: str = "",
+) -> None:
+    """Prints plain as JSON, or the table. empty: what people read instead of a table without rows; note: a last line
+    for people (JSON has its own field for it).
+    """
+    clean = invocation.redactor.clean
+    if as_json:
+        click.echo(clean(json.dumps(plain, indent=2, ensure_ascii=False)))
+        return
+    body = table.markdown() if as_markdown else table.text()
+    click.echo(clean(body if table.rows or not empty else empty))
+    if note:
+        click.echo(clean(f"\n{note}" if as_markdown else note))

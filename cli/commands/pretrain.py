@@ -1,0 +1,339 @@
+"""`timbre pretrain`: the nano base from speech to a folder of weights, a stage at a time."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+DEFAULT_RECIPE = Path("recipes/nano.yaml")
+DEFAULT_WORK = Path(".timbre/pretrain")
+DEFAULT_SPEECH = Path("../shared/speech")
+
+
+def paths(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that all stages share: --recipe, --speech, --work."""
+    folder = click.Path(path_type=Path, file_okay=False)
+    for option in (
+        click.option("--work", type=folder, default=DEFAULT_WORK, show_default=True, help="Corpus and checkpoints."),
+        click.option(
+            "--speech", type=folder, default=DEFAULT_SPEECH, show_default=True, envvar="TIMBRE_SPEECH", help="Corpora."
+        ),
+        click.option(
+            "--recipe",
+            "recipe_file",
+            type=click.Path(path_type=Path),
+            default=DEFAULT_RECIPE,
+            show_default=True,
+            help="Numbers of the stages.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group("pretrain")
+def pretrain() -> None:
+    """Train the nano base: corpus, content, quantizer, acoustic, t2s. Each stage continues where it stopped."""
+
+
+@pretrain.command("corpus")
+@paths
+def corpus(recipe_file: Path, speech: Path, work: Path) -> None:
+    """Decode, align and synthesise the training speech."""
+    from timbre.nano.recipe import load_nano_recipe
+    from timbre.nano.stages import make_corpus
+
+    make_corpus(load_nano_recipe(recipe_file).corpus, speech, work, click.echo)
+
+
+@pretrain.command("content")
+@paths
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
+@click.option("--minutes", type=float, default=float("inf"), help="Stop after so long; the next call continues.")
+def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: int, minutes: float) -> None:
+    """Train the content encoder and phone recogniser."""
+    import torch
+
+    from timbre.nano.recipe import load_nano_recipe
+    from timbre.nano.stages import content_trainer
+
+    if (work / "READY_CODES").is_file():
+        click.echo(f"codes were made with this encoder, it stays as it is: remove {work / 'READY_CODES'} to train on")
+        return
+    torch.set_num_threads(threads)
+    trainer = content_trainer(load_nano_recipe(recipe_file).content, speech, work, device)
+    signal.signal(signal.SIGTERM, lambda number, frame: setattr(trainer, "stop", True))
+    trainer.train(minutes=minutes, report=click.echo)
+    click.echo(f"step {trainer.step} of {trainer.config.steps}")
+
+
+@pretrain.command("quantizer")
+@paths
+@click.option("--again", is_flag=True, help="Fit anew although codes are there.")
+def quantizer(recipe_file: Path, speech: Path, work: Path, again: bool) -> None:
+    """Fit projection and codebook, and write the codes of the corpus. The content encoder is final from here on.
+
+    --again: acoustic model and text to semantic, where they were trained, go on from what they know.
+    """
+    import torch
+
+    from timbre.nano.carry_over import carry_over, set_aside, waiting
+    from timbre.nano.corpus import Corpus, unseen_speakers
+    from timbre.nano.recipe import load_nano_recipe
+    from timbre.nano.stages import make_codes
+
+    known = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
+    ready = work / "READY_CODES"
+    if ready.is_file() and not again and not waiting(known):
+        click.echo(f"codes are there: {ready}")
+        return
+    torch.set_num_threads(1)
+    if again:
+        set_aside(known)
+    if again or not ready.is_file():
+        ready.unlink(missing_ok=True)  # until all parts have theirs
+        make_codes(load_nano_recipe(recipe_file).quantizer, speech, work, click.echo)
+    if waiting(known):
+        carry_over(known, work, click.echo)
+
+
+@pretrain.command("restore")
+@paths
+@click.option("--base", "base_name", default="nano", show_default=True, help="A packed nano base, by name or folder.")
+@click.option(
+    "--content-steps",
+    default=0,
+    show_default=True,
+    help="Steps that the base's content encoder has behind it: its place on the recipe's course of learning rates.",
+)
+def restore(recipe_file: Path, speech: Path, work: Path, base_name: str, content_steps: int) -> None:
+    """Make checkpoints of a packed base, to train on where its own are not. The corpus must be there.
+
+    Then `timbre pretrain acoustic` and `t2s` go on from its networks; to train the content encoder on, remove
+    READY_CODES, and give the networks new codes afterwards with `timbre pretrain quantizer --again`.
+    """
+    import torch
+
+    from timbre.core.base import load_base
+    from timbre.nano.recipe import load_nano_recipe
+    from timbre.nano.restore import restore as write
+
+    torch.set_num_threads(1)
+    write(load_base(base_name), load_nano_recipe(recipe_file), speech, work, content_steps, click.echo)
+
+
+@pretrain.command("recogniser")
+@paths
+def recogniser(recipe_file: Path, speech: Path, work: Path) -> None:
+    """Fit the recogniser's head anew on the finished encoder; features and codes stay as they are."""
+    import torch
+
+    from timbre.nano.stages import make_recogniser
+
+    torch.set_num_threads(1)
+    make_recogniser(speech, work, click.echo)
+
+
+@pretrain.command("grams")
+@paths
+@click.option("--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="Default: the package's.")
+def grams(recipe_file: Path, speech: Path, work: Path, target: Path | None) -> None:
+    """Count which phones follow which, for the recogniser's search (text/data/phone_grams.npz)."""
+    from timbre.nano.grams import count_grams
+    from timbre.text.phone_grams import PATH
+
+    path = target or PATH
+    count_grams(speech).save(path)
+    click.echo(f"{path}  {path.stat().st_size / 1e3:.0f} kB")
+
+
+@pretrain.command("all")
+@paths
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path, file_okay=False), default=Path("bases/nano"), show_default=True
+)
+@click.pass_context
+def everything(
+    context: click.Context, recipe_file: Path, speech: Path, work: Path, device: str, threads: int, target: Path
+) -> None:
+    """Run all stages one after the other, and write the base. What is done is not done again."""
+    common = {"recipe_file": recipe_file, "speech": speech, "work": work}
+    machine = {"device": device, "threads": threads}
+    for command, options in (
+        (corpus, {}),
+        (content, {**machine, "minutes": float("inf")}),
+        (quantizer, {"again": False}),
+        (recogniser, {}),
+        (acoustic, machine),
+        (t2s, machine),
+        (pack, {"target": target}),
+    ):
+        click.echo(f"== {command.name}")
+        context.invoke(command, **common, **options)
+
+
+@pretrain.command("pack-corpus")
+@paths
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+def pack_corpus(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
+    """Write some two hours of the corpus as one small file for a GPU machine (nano/everything.py)."""
+    from timbre.nano.corpus import Corpus, unseen_speakers
+    from timbre.nano.packed import pack_corpus as write
+    from timbre.nano.packed import write_phones
+
+    corpus = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
+    write_phones(corpus)
+    click.echo(f"{target}  {write(corpus, speech, target) / 1e6:.2f} MB")
+
+
+@pretrain.command("phone-error")
+@paths
+@click.option("--corpus", "corpora", multiple=True, default=("ljspeech", "vctk", "aishell"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table.")
+def phone_error(
+    recipe_file: Path, speech: Path, work: Path, corpora: tuple[str, ...], as_json: bool, as_markdown: bool
+) -> None:
+    """Phone error rate of the trained recogniser on eval clips."""
+    import torch
+
+    from timbre.nano.content import load_averaged
+    from timbre.nano.phone_error import measure
+
+    torch.set_num_threads(1)
+    rows = [result.row() for result in measure(load_averaged(work / "content"), speech, corpora)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    head = list(rows[0])
+    if as_markdown:
+        click.echo("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
+        for row in rows:
+            click.echo("| " + " | ".join(str(value) for value in row.values()) + " |")
+        return
+    for row in rows:
+        click.echo("  ".join(f"{name} {value}" for name, value in row.items()))
+
+
+def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--device and --threads of the stages that train."""
+    command = click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")(command)
+    return click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")(command)
+
+
+@pretrain.command("acoustic")
+@paths
+@training_options
+def acoustic(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) -> None:
+    """Train posterior and generator, then, with codes, prior, flow and style."""
+    import torch
+
+    from timbre.nano import speech_stages
+    from timbre.nano.recipe import load_nano_recipe
+
+    torch.set_num_threads(threads)
+    speech_stages.acoustic(load_nano_recipe(recipe_file).acoustic, speech, work, torch.device(device), click.echo)
+
+
+@pretrain.command("t2s")
+@paths
+@training_options
+def t2s(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) -> None:
+    """Train text to semantic codes: first on phone classes, then, with codes, on the codes."""
+    import torch
+
+    from timbre.nano import speech_stages
+    from timbre.nano.recipe import load_nano_recipe
+
+    torch.set_num_threads(threads)
+    speech_stages.semantic(load_nano_recipe(recipe_file).t2s, speech, work, torch.device(device), click.echo)
+
+
+@pretrain.command("pack")
+@paths
+@click.option("--to", "target", type=click.Path(path_type=Path), default=Path("bases/nano"), show_default=True)
+def pack(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
+    """Write the trained networks as a base: fp16 weights, base.yaml with digests."""
+    from timbre.nano.pack import pack as write
+
+    base = write(work, target)
+    for item in base.files:
+        click.echo(f"{item.path}  {(target / item.path).stat().st_size / 1e6:.2f} MB  {item.sha256}")
+
+
+@pretrain.command("measure")
+@paths
+@click.option("--base", "base_name", default="", help="Measure this base (name or folder), not the checkpoints.")
+@click.option("--sentences", default=200, show_default=True, help="Sentences to count failures over; 0 for none.")
+@click.option("--temperature", default=None, type=float, help="Sampling temperature of the codes.")
+@click.option("--prompt-codes/--no-prompt-codes", default=True, help="Whether speech continues the prompt's codes.")
+@click.option("--noise-scale", default=None, type=float, help="Spread of the acoustic prior.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table.")
+def measure(
+    recipe_file: Path,
+    speech: Path,
+    work: Path,
+    base_name: str,
+    sentences: int,
+    temperature: float | None,
+    prompt_codes: bool,
+    noise_scale: float | None,
+    as_json: bool,
+    as_markdown: bool,
+) -> None:
+    """The table of the model card: copy synthesis, phone and word errors, failures, likeness, sizes."""
+    import dataclasses
+
+    import torch
+
+    from timbre.nano.measure import measure as rows_of
+    from timbre.nano.measure import speaker_of_base, speaker_of_work
+
+    torch.set_num_threads(1)
+    speaker, encoder = speaker_of_base(base_name) if base_name else speaker_of_work(work)
+    speaker.prompt_codes = prompt_codes
+    if temperature is not None:
+        speaker.sampling = dataclasses.replace(speaker.sampling, temperature=temperature)
+    if noise_scale is not None:
+        speaker.noise_scale = noise_scale
+    rows = rows_of(speaker, encoder, speech, sentences, lambda line: click.echo(line, err=True))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(row) | {"met": row.met} for row in rows], indent=1))
+        return
+    if as_markdown:
+        click.echo("| measure | value | limit | met | count |\n|---|---|---|---|---|")
+    for row in rows:
+        limit = "" if row.limit is None else f"{'>=' if row.higher_is_better else '<='} {row.limit:g}"
+        met = {True: "yes", False: "no", None: ""}[row.met]
+        cells = (row.measure, f"{row.value:.3f}", limit, met, str(row.count))
+        click.echo("| " + " | ".join(cells) + " |" if as_markdown else "  ".join(cell for cell in cells if cell))
+
+
+@pretrain.command("samples")
+@paths
+@click.option("--base", "base_name", default="", help="Speak with this base (name or folder), not the checkpoints.")
+@click.option("--prompt-codes/--no-prompt-codes", default=True, help="Whether speech continues the prompt's codes.")
+@click.option("--to", "target", type=click.Path(path_type=Path, file_okay=False), default=Path("bases/nano/samples"))
+def samples(recipe_file: Path, speech: Path, work: Path, base_name: str, prompt_codes: bool, target: Path) -> None:
+    """Six sound samples with their spectrograms, and the training curves."""
+    import torch
+
+    from timbre.nano.curves import plot_curves
+    from timbre.nano.measure import speaker_of_base, speaker_of_work
+    from timbre.nano.samples import write_samples
+
+    torch.set_num_threads(1)
+    speaker, _ = speaker_of_base(base_name) if base_name else speaker_of_work(work)
+    speaker.prompt_codes = prompt_codes
+    for line in write_samples(speaker, speech, target):
+        click.echo(line)
+    click.echo(f"{plot_curves(work, target / 'curves.png')} curves")

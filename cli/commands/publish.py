@@ -1,0 +1,52 @@
+"""`timbre publish`: all stages of some or all voices, and what became of each version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from timbre.cli.commands.single_stage import View, error_of, stage_command
+from timbre.cli.run_gates import after_run, gates_of
+from timbre.core.table import Table
+from timbre.pipeline.engine.run_report import VoiceRun
+from timbre.pipeline.engine.workspace import Workspace
+
+
+def _plain(workspace: Workspace, run: VoiceRun) -> dict[str, Any]:
+    facts = run.outcomes[-1].facts if run.outcomes and run.error is None else {}
+    return {
+        "voice": run.voice,
+        "exit_code": run.exit_code,
+        "version": facts.get("version", ""),
+        "promoted": facts.get("promoted", False),
+        "said": facts.get("said", ""),
+        "gates": gates_of(workspace, run),
+        "error": error_of(run),
+    }
+
+
+def _markdown(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
+    found = [_plain(workspace, run) for run in runs]
+    rows = [(item["voice"], item["version"], item["said"] or item["error"] or "") for item in found]
+    return Table(("voice", "version", "what happened"), rows).markdown()
+
+
+def _text(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
+    return "\n".join("\n".join(after_run(workspace, run)) for run in runs)
+
+
+_RETRAIN = click.option(
+    "--retrain", is_flag=True, help="As --rebuild, but keep what these very recipe, code and base have made already."
+)
+
+
+@stage_command(
+    "", View(_plain, _markdown, _text), "Train anew even where these recordings were published before.", _RETRAIN
+)
+def publish() -> None:
+    """Bring VOICE (default: all voices) into the registry: run what is not done, then write and promote the version.
+
+    As `timbre run`, but says of each voice which version it has and what happened to it.
+    """

@@ -1,0 +1,128 @@
+"""What the commands of single stages share: their options, running up to a stage, and showing what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from timbre.cli.commands.options import output_options, recipe_option, registry_option
+from timbre.cli.invocation import Invocation, cancel_on_signals
+from timbre.core.cancellation import Cancellation
+from timbre.pipeline.engine import run_report
+from timbre.pipeline.engine.run_report import VoiceRun, overall_exit_code
+from timbre.pipeline.engine.voice_runs import run_voice
+from timbre.pipeline.engine.workspace import Workspace
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class StageCall:
+    """What such a command was given. rebuild, retrain: as Engine.run and run_voice have them."""
+
+    voices: tuple[str, ...]
+    rebuild: bool
+    recipe_file: Path | None
+    registry: str
+    as_json: bool
+    as_markdown: bool
+    retrain: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """How a command shows its runs: as plain data (one voice), as Markdown, and as text (all of them); error: what
+    goes to standard error after "timbre: ".
+    """
+
+    plain: Callable[[Workspace, VoiceRun], dict[str, Any]]
+    markdown: Callable[[Workspace, Sequence[VoiceRun]], str]
+    text: Callable[[Workspace, Sequence[VoiceRun]], str]
+    error: Callable[[VoiceRun], str] = lambda run: f"{run.voice}: {run.error}"
+
+
+def stage_command(
+    until: str, view: View, rebuild_help: str, *more: Decorator
+) -> Callable[[Callable[[], None]], click.Command]:
+    """A command that runs some or all voices up to a stage ("" for all stages) and shows them. The decorated function
+    gives its name and its help. more: further options, by names of StageCall.
+    """
+
+    def decorate(about: Callable[[], None]) -> click.Command:
+        def command(invocation: Invocation, **given: Any) -> None:
+            call = StageCall(**given)
+            raise click.exceptions.Exit(_show(invocation, view, *_run(invocation, until, call), call))
+
+        decorated: Any = click.pass_obj(command)
+        for option in (output_options, registry_option, recipe_option, *reversed(more)):
+            decorated = option(decorated)
+        decorated = click.option("--rebuild", is_flag=True, help=rebuild_help)(decorated)
+        decorated = click.argument("voices", nargs=-1, metavar="[VOICE]...")(decorated)
+        found: click.Command = click.command(about.__name__, help=about.__doc__)(decorated)
+        return found
+
+    return decorate
+
+
+def record_view(stage: str, file: str) -> View:
+    """The view that shows a file of the stage's report."""
+
+    def plain(workspace: Workspace, run: VoiceRun) -> dict[str, Any]:
+        return {
+            "voice": run.voice,
+            "exit_code": run.exit_code,
+            "error": error_of(run),
+            stage: _record(workspace, run, stage, file),
+        }
+
+    return View(
+        plain, lambda workspace, runs: run_report.as_markdown(runs), lambda workspace, runs: run_report.as_text(runs)
+    )
+
+
+def error_of(run: VoiceRun) -> str | None:
+    """What went wrong, in words."""
+    return None if run.error is None else str(run.error)
+
+
+def _record(workspace: Workspace, run: VoiceRun, stage: str, file: str) -> dict[str, Any] | None:
+    """That file of the stage's report; None where the stage did not end well."""
+    path = workspace.report(run.voice, stage) / file
+    if run.error is not None or not path.is_file():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _run(invocation: Invocation, until: str, call: StageCall) -> tuple[Workspace, list[VoiceRun]]:
+    """Runs the named voices, or all. Raises UsageError when there are none."""
+    cancel = Cancellation()
+    engine = invocation.engine(invocation.recipe(call.recipe_file), call.registry, cancel=cancel)
+    names = list(call.voices) or engine.workspace.voice_names()
+    if not names:
+        raise click.UsageError("no voice folder in voices/; start one with: timbre voices new NAME --language en")
+    webhook = invocation.webhook()
+    with cancel_on_signals(cancel):
+        runs = [run_voice(engine, name, until, call.rebuild, webhook, call.retrain) for name in names]
+    return engine.workspace, runs
+
+
+def _show(invocation: Invocation, view: View, workspace: Workspace, runs: Sequence[VoiceRun], call: StageCall) -> int:
+    """Prints what came of every voice, or what went wrong; returns the exit code."""
+    clean, code = invocation.redactor.clean, overall_exit_code(list(runs))
+    if call.as_json:
+        found = {"exit_code": code, "voices": [view.plain(workspace, run) for run in runs]}
+        click.echo(clean(json.dumps(found, ensure_ascii=False, indent=2)))
+    elif call.as_markdown:
+        click.echo(clean(view.markdown(workspace, runs)))
+    else:
+        click.echo(clean(view.text(workspace, runs)))
+        for run in runs:
+            if run.error is not None:
+                click.echo(f"timbre: {clean(view.error(run))}", err=True)
+    return code

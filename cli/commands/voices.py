@@ -1,0 +1,79 @@
+"""`timbre voices`: list the voices of the repository, or start a new one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import click
+
+from timbre.cli.commands.options import output_options, registry_option
+from timbre.cli.commands.output import show
+from timbre.cli.invocation import Invocation
+from timbre.pipeline.voice.listing import list_voices, voices_markdown
+from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
+from timbre.text.scripts import LANGUAGES
+
+
+@click.group(invoke_without_command=True)
+@output_options
+@click.pass_context
+def voices(context: click.Context, as_json: bool, as_markdown: bool) -> None:
+    """List the voices of this repository."""
+    if context.invoked_subcommand is not None:
+        return
+    found = list_voices(context.find_object(Invocation).workspace())  # type: ignore[union-attr]
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(voice) for voice in found], ensure_ascii=False, indent=2))
+    elif as_markdown:
+        click.echo(voices_markdown(found))
+    else:
+        for voice in found:
+            state = "ok" if not voice.problems else f"{voice.problems} problems, see: timbre validate {voice.name}"
+            click.echo(
+                f"{voice.name:<20} {voice.language:<4} {voice.base:<16} {voice.consent:<14} "
+                f"{voice.clips:>4} clips  {state}"
+            )
+
+
+@voices.command("list")
+@click.option("--alias", default="production", show_default=True, help="Whose version is shown.")
+@registry_option
+@output_options
+@click.pass_obj
+def list_command(invocation: Invocation, alias: str, registry: str, as_json: bool, as_markdown: bool) -> None:
+    """All voices of this repository and of the registry, and what each of them speaks with."""
+    from timbre.core.errors import ConfigurationError
+    from timbre.pipeline.release.registry_view import known_voices, voices_table
+    from timbre.registry.open import open_registry
+
+    address = invocation.registry(registry)
+    try:
+        workspace = invocation.workspace()
+    except ConfigurationError:
+        # Outside a repository there is still the registry.
+        workspace = None
+    found = known_voices(workspace, open_registry(address), alias)
+    plain = [dataclasses.asdict(voice) for voice in found]
+    show(invocation, plain, voices_table(found), as_json, as_markdown, empty="no voice here and none published")
+
+
+@voices.command()
+@click.argument("name")
+@click.option("--language", type=click.Choice(LANGUAGES), required=True, help="What the voice speaks.")
+@click.option("--base", default=DEFAULT_BASE, show_default=True, help="Folder of bases/ that it is trained on.")
+@click.option("--lfs", is_flag=True, help="Keep recordings in Git LFS (writes .gitattributes).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def new(invocation: Invocation, name: str, language: str, base: str, lfs: bool, as_json: bool) -> None:
+    """Start the voice folder NAME: settings, a script to read, and what to do next."""
+    from timbre.pipeline.voice.new_voice import new_voice
+
+    made = new_voice(invocation.workspace().root, name, language, base, lfs)
+    if as_json:
+        click.echo(json.dumps({"voice": name, "files": made.files, "steps": made.steps}, ensure_ascii=False, indent=2))
+        return
+    click.echo("written: " + ", ".join(made.files))
+    click.echo("next:")
+    for number, step in enumerate(made.steps, 1):
+        click.echo(f"  {number}. {step}")

@@ -1,0 +1,1 @@
+"""Static pages of all voices, their gates and their history."""

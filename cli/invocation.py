@@ -1,0 +1,128 @@
+"""What one call of the command line was given: the repository, where lines go, the environment.
+
+Commands receive it as click's object (`@click.pass_obj`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from timbre.core.cancellation import Cancellation
+from timbre.core.logs import LOGGER
+from timbre.core.redaction import Redactor
+
+if TYPE_CHECKING:
+    from timbre.core.progress import Progress
+    from timbre.core.recipe import Recipe
+    from timbre.pipeline.engine.alerts import Webhook
+    from timbre.pipeline.engine.engine import Engine
+    from timbre.pipeline.engine.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """root: from --root or TIMBRE_ROOT, None to search upwards; the environment is read here and nowhere deeper."""
+
+    root: Path | None = None
+    log_format: str = "plain"
+    log_level: str = "warning"
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    @property
+    def redactor(self) -> Redactor:
+        return Redactor.of(self.environment)
+
+    def workspace(self) -> Workspace:
+        """Raises ConfigurationError outside a voice repository."""
+        from timbre.pipeline.engine.workspace import Workspace
+
+        return Workspace.find(self.root) if self.root else Workspace.find(Path.cwd())
+
+    def logger(self) -> logging.Logger:
+        """Sets the process's logger up."""
+        from timbre.core.logs import set_up
+
+        set_up(self.redactor, as_json=self.log_format == "json", level=self.log_level)
+        return logging.getLogger(f"{LOGGER}.engine")
+
+    def progress(self) -> Progress:
+        """Bars on a terminal, now and then a line in CI, nothing beside JSON logs (whose lines must stay JSON)."""
+        from timbre.core.progress import PlainProgress, SilentProgress, TerminalProgress
+
+        if self.log_format == "json":
+            return SilentProgress()
+        if sys.stderr.isatty() and not self.environment.get("CI"):
+            return TerminalProgress()
+        return PlainProgress(lambda line: print(line, file=sys.stderr, flush=True))
+
+    def recipe(self, path: Path | None) -> Recipe:
+        """The recipe file given, else the repository's recipes/default.yaml, else the built-in values."""
+        from timbre.core.recipe import Recipe, load_recipe
+
+        default = self.workspace().default_recipe
+        if path is not None:
+            return load_recipe(path)
+        return load_recipe(default) if default.is_file() else Recipe()
+
+    def registry(self, given: str = "") -> str:
+        """--registry, else TIMBRE_REGISTRY, else .timbre/registry of the repository."""
+        return given or self.environment.get("TIMBRE_REGISTRY", "") or str(self.workspace().default_registry)
+
+    def webhook(self) -> Webhook | None:
+        """The webhook of TIMBRE_WEBHOOK, if any. Raises ConfigurationError for an address that is none."""
+        from timbre.pipeline.engine.alerts import Webhook
+
+        url = self.environment.get("TIMBRE_WEBHOOK", "").strip()
+        return Webhook(url, self.redactor) if url else None
+
+    def engine(self, recipe: Recipe, registry: str = "", use_cache: bool = True, **options: Any) -> Engine:
+        """An engine for this repository; options: retries, wait_s, cancel, on_stage of Engine.
+
+        The registry serves as stage cache only when it was named: a copy of .timbre/work inside .timbre helps nobody.
+        """
+        from timbre.pipeline.ci.origin import origin_of
+        from timbre.pipeline.engine.engine import Engine
+
+        workspace = self.workspace()
+        named = registry or self.environment.get("TIMBRE_REGISTRY", "")
+        cache = None
+        if named and use_cache:
+            from timbre.pipeline.engine.registry_cache import RegistryStageCache
+            from timbre.registry.open import open_store
+
+            cache = RegistryStageCache(open_store(named))
+        return Engine(
+            workspace=workspace,
+            recipe=recipe,
+            registry=self.registry(registry),
+            origin=origin_of(self.environment, workspace.root),
+            progress=self.progress(),
+            log=self.logger(),
+            cache=cache,
+            **options,
+        )
+
+
+@contextmanager
+def cancel_on_signals(cancel: Cancellation) -> Iterator[None]:
+    """SIGINT and SIGTERM ask the work to stop at its next safe point; a second one stops it at once."""
+
+    def handle(number: int, frame: object) -> None:
+        if cancel.cancelled:
+            raise KeyboardInterrupt
+        cancel.cancel(f"signal {signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,161 @@
+"""The command `timbre`: a lazy group, so that `timbre --help` imports no command and no library behind one.
+
+To add a command: write cli/commands/<name>.py with a click command or group, and add a line to COMMANDS.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from timbre.core.errors import EXIT_BUG, EXIT_CONFIGURATION, EXIT_INFRASTRUCTURE, EXIT_OK, TimbreError
+
+
+@dataclass(frozen=True)
+class LazyCommand:
+    """target: "module:attribute" of a click command; help: its line in `timbre --help`."""
+
+    target: str
+    help: str
+
+
+COMMANDS: Mapping[str, LazyCommand] = {
+    "run": LazyCommand("timbre.cli.commands.run:run", "Run the stages of some or all voices."),
+    "validate": LazyCommand("timbre.cli.commands.validate:validate", "Check the recordings of voices, cut, clean."),
+    "extract": LazyCommand("timbre.cli.commands.extract:extract", "Phones, codes and speaker vectors of voices."),
+    "finetune": LazyCommand("timbre.cli.commands.finetune:finetune", "Train the adapters of voices."),
+    "voices": LazyCommand("timbre.cli.commands.voices:voices", "List the voices, or start a new one."),
+    "status": LazyCommand("timbre.cli.commands.status:status", "Which stages of which voices are done."),
+    "doctor": LazyCommand("timbre.cli.commands.doctor:doctor", "Is everything there that a run needs?"),
+    "parity": LazyCommand("timbre.cli.commands.parity:parity", "Compare the networks with reference vectors."),
+    "base": LazyCommand("timbre.cli.commands.base:base", "The models that voices are trained on: list, pull, check."),
+    "export-upstream": LazyCommand(
+        "timbre.cli.commands.export_upstream:export_upstream", "Write a trained voice as upstream's .ckpt and .pth."
+    ),
+    "pretrain": LazyCommand("timbre.cli.commands.pretrain:pretrain", "Train the nano base, a stage at a time."),
+    "evaluate": LazyCommand("timbre.cli.commands.evaluate:evaluate", "Speak, measure, decide every gate."),
+    "gates": LazyCommand("timbre.cli.commands.gates:gates", "The limits of a base: show them, calibrate them."),
+    "publish": LazyCommand("timbre.cli.commands.publish:publish", "All stages, then a version in the registry."),
+    "say": LazyCommand("timbre.cli.commands.say:say", "A published voice says a text."),
+    # serving may be imported by no room, so its command lives there; a string is no import.
+    "serve": LazyCommand("timbre.cli.commands.serve:serve", "Serve the voices over HTTP."),
+    "history": LazyCommand("timbre.cli.commands.history:history", "What happened to a voice, who did it and why."),
+    "promote": LazyCommand("timbre.cli.commands.moves:promote", "Let a voice speak with a version; give a review."),
+    "rollback": LazyCommand("timbre.cli.commands.moves:rollback", "Let a voice speak with its earlier version."),
+    "retire": LazyCommand("timbre.cli.commands.moves:retire", "Take a voice whose folder was deleted out of service."),
+    "revoke": LazyCommand("timbre.cli.commands.moves:revoke", "Consent was withdrawn: remove a voice for good."),
+    "audit": LazyCommand("timbre.cli.commands.audit:audit", "Where every published version came from."),
+    "verify": LazyCommand("timbre.cli.commands.audit:verify", "Read every byte of the registry and check it."),
+    "changed": LazyCommand("timbre.cli.commands.changed:changed", "Which voices a push concerns."),
+    "ci": LazyCommand("timbre.cli.commands.ci:ci", "The CI jobs of a push, for GitLab and Jenkins."),
+    "dashboard": LazyCommand("timbre.cli.commands.dashboard:dashboard", "Pages of all voices, gates and history."),
+    # name: LazyCommand("timbre.cli.commands.<module>:<attribute>", "one line of help")
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a command when it is called, and shows help lines from the table."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        row = COMMANDS.get(name)
+        if row is None:
+            return None
+        module, _, attribute = row.target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            from timbre.core.settings import nearest
+
+            guess = nearest(name, COMMANDS)
+            ctx.fail(f"no command `{name}`" + (f"; did you mean `{guess}`?" if guess else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if COMMANDS:
+            with formatter.section("Commands"):
+                formatter.write_dl([(name, row.help) for name, row in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--root",
+    envvar="TIMBRE_ROOT",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The voice repository; default: the nearest folder upwards that holds voices/.",
+)
+@click.option(
+    "--log-format",
+    envvar="TIMBRE_LOG_FORMAT",
+    type=click.Choice(["plain", "json"]),
+    default="plain",
+    help="How log lines on standard error look.",
+)
+@click.option(
+    "--log-level",
+    envvar="TIMBRE_LOG_LEVEL",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="warning",
+    help="Least level that is logged.",
+)
+@click.version_option(package_name="timbre", prog_name="timbre")
+@click.pass_context
+def timbre(context: click.Context, root: Path | None, log_format: str, log_level: str) -> None:
+    """Timbre: a commit becomes a voice."""
+    from timbre.cli.invocation import Invocation
+
+    context.obj = Invocation(root, log_format, log_level)
+
+
+def main() -> None:
+    """Entry point of the command `timbre`: an error that is meant for a person ends in a message and its exit code."""
+    raise SystemExit(call(sys.argv[1:]))
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run one command line and return the exit code; everything that is said about a failure goes to standard error."""
+    try:
+        # Without standalone mode click returns the code of its own Exit instead of ending the process.
+        code = timbre.main(list(arguments), prog_name="timbre", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return EXIT_CONFIGURATION
+    except click.Abort:
+        click.echo("timbre: interrupted", err=True)
+        return EXIT_INFRASTRUCTURE
+    except Exception as error:
+        return _failed(error)
+    return code if isinstance(code, int) else EXIT_OK
+
+
+def _failed(error: Exception) -> int:
+    import traceback
+
+    from timbre.core.redaction import Redactor
+    from timbre.pipeline.engine.failures import explain
+
+    redactor, explained = Redactor.of(os.environ), explain(error)
+    if isinstance(explained, TimbreError):
+        click.echo(f"timbre: {redactor.clean(str(explained))}", err=True)
+        return explained.exit_code
+    click.echo(redactor.clean("".join(traceback.format_exception(error))), err=True, nl=False)
+    click.echo("timbre: this is a bug in timbre; please report the lines above", err=True)
+    return EXIT_BUG
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""With what voices would speak on this machine: ONNX Runtime, the HTTP server's packages, encoders, the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from timbre.cli.finding import NOTE, OK, WARNING, Finding, attempt
+from timbre.core.errors import TimbreError
+from timbre.core.host import installed_version
+from timbre.core.telemetry import switch_off_telemetry
+from timbre.registry.names import PRODUCTION
+from timbre.registry.open import open_registry
+
+_INSTALL = "in a checkout: pip install '.[serve-cpu]'"
+_HTTP = ("fastapi", "uvicorn", "prometheus-client")
+# Encoders of FFmpeg behind the formats that serving/encoding.py offers; wav and pcm need none.
+ENCODERS = {"libmp3lame": "mp3", "libopus": "opus and ogg", "aac": "aac", "flac": "flac"}
+
+
+def serving_means(registry: str) -> Iterator[Finding]:
+    """One finding each for engine, server, encoders and registry. registry: its address, "" for none."""
+    yield attempt("onnxruntime", _engine)
+    yield _http()
+    yield _encoders()
+    yield _registry(registry)
+
+
+def _engine() -> str:
+    switch_off_telemetry()
+    import onnxruntime
+
+    offered = ", ".join(onnxruntime.get_available_providers())
+    return f"{onnxruntime.__version__}; graphs run on CPUExecutionProvider (this build offers {offered})"
+
+
+def _http() -> Finding:
+    found = {name: installed_version(name) for name in _HTTP}
+    missing = [name for name, version in found.items() if not version]
+    if missing:
+        return Finding("HTTP server", WARNING, f"{', '.join(missing)} not installed", f"for timbre serve: {_INSTALL}")
+    return Finding("HTTP server", OK, ", ".join(f"{name} {version}" for name, version in found.items()))
+
+
+def _encoders() -> Finding:
+    name = "encoders"
+    try:
+        from av.codec import Codec
+    except ImportError as error:
+        return Finding(name, WARNING, f"wav and pcm only (av cannot be imported: {error})", _INSTALL)
+    missing = [formats for codec, formats in ENCODERS.items() if not _encodes(Codec, codec)]
+    if missing:
+        value = f"without {', '.join(missing)}: this av was built without them"
+        return Finding(name, WARNING, value, "install av from its wheel: pip install --force-reinstall av")
+    return Finding(name, OK, f"wav, pcm, {', '.join(ENCODERS.values())}")
+
+
+def _encodes(codec: type, name: str) -> bool:
+    try:
+        codec(name, "w")
+    except ValueError:  # av's UnknownCodecError is one
+        return False
+    return True
+
+
+def _registry(address: str) -> Finding:
+    if not address:
+        return Finding("registry", NOTE, "none is named", "set TIMBRE_REGISTRY to a folder that all runners reach")
+    return attempt("registry", partial(_shelf, address))
+
+
+def _shelf(address: str) -> str:
+    registry = open_registry(address)
+    names = registry.voices()
+    if not names:
+        return f"{address}: empty; the first publish fills it"
+    speaking = 0
+    for name in names:
+        try:
+            alias = registry.alias(name, PRODUCTION)
+        except TimbreError as error:
+            raise type(error)(f"{address}: voice {name}: {error.message}", "run: timbre verify") from error
+        speaking += alias is not None and alias.version is not None
+    bases = {key.split("/")[1] for key in registry.store.list("bases/")}
+    return f"{address}: {len(names)} voices, {speaking} in production; {len(bases)} exported bases"

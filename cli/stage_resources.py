@@ -1,0 +1,79 @@
+"""With what each of the five stages would work on this machine: device, denoiser, judges, registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from timbre.cli.finding import WARNING, Finding, attempt
+from timbre.core.errors import TimbreError
+from timbre.core.host import installed_version
+from timbre.core.recipe import Recipe
+from timbre.pipeline.engine.accelerator import Accelerator
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.stages.table import STAGES, StageRow
+
+# Packages of the two stages that compute with torch, and the judges of stages 1 and 4.
+_NETWORKS = ("torch", "transformers", "peft")
+_JUDGES = ("pesq", "pystoi", "speechmos", "resemblyzer")
+
+
+def stage_means(workspace: Workspace, recipe: Recipe, accelerator: Accelerator, registry: str) -> Iterator[Finding]:
+    """One finding a stage: its version and what it would use, or what it lacks."""
+    means: Mapping[str, Callable[[], str]] = {
+        "validate": partial(_validate, workspace, recipe),
+        "extract": partial(_networks, accelerator),
+        "finetune": partial(_finetune, recipe, accelerator),
+        "evaluate": _evaluate,
+        "publish": lambda: f"into {registry}",
+    }
+    for row in STAGES:
+        name = f"stage {row.number} {row.name}"
+        if not row.target:
+            yield Finding(name, WARNING, "not part of this version", "runs end before this stage")
+        else:
+            yield attempt(name, partial(_described, row, means[row.name]))
+
+
+def _described(row: StageRow, means: Callable[[], str]) -> str:
+    return f"version {row.load().version}; {means()}"
+
+
+def _validate(workspace: Workspace, recipe: Recipe) -> str:
+    from timbre.pipeline.stages.validate.deepfilter import deepfilter_weights
+
+    _need("webrtcvad")
+    wanted = recipe.validate.denoise
+    if wanted == "off":
+        return "speech found by WebRTC VAD, nothing is denoised"
+    try:
+        pulled = deepfilter_weights(workspace.bases, None) is not None
+    except TimbreError:
+        pulled = False
+    if wanted == "deepfilternet" or (wanted != "rnnoise" and pulled):
+        _need("deepfilternet")
+        return "speech found by WebRTC VAD, denoised by DeepFilterNet, on the CPU"
+    _need("pyrnnoise")
+    return "speech found by WebRTC VAD, denoised by RNNoise, on the CPU"
+
+
+def _networks(accelerator: Accelerator) -> str:
+    _need(*_NETWORKS)
+    return accelerator.device
+
+
+def _finetune(recipe: Recipe, accelerator: Accelerator) -> str:
+    device, count = _networks(accelerator), len(accelerator.gpus)
+    where = device if device == "cpu" or count == 1 else f"{device}, {count} GPUs"
+    return f"{where}, precision {recipe.finetune.precision}"
+
+
+def _evaluate() -> str:
+    _need("onnxruntime", *_JUDGES)
+    return "ONNX Runtime on the CPU; PESQ, STOI, DNSMOS, GE2E"
+
+
+def _need(*packages: str) -> None:
+    missing = [name for name in packages if not installed_version(name)]
+    if missing:
+        raise ImportError(", ".join(missing))

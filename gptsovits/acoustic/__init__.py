@@ -1,0 +1,1 @@
+"""The acoustic model (SoVITS): posterior, prior, flow, generators, discriminators, losses."""

@@ -1,0 +1,361 @@
+"""Sizes of the acoustic networks (SoVITS): every width is a field, every known model a preset.
+
+``SynthesizerConfig.from_upstream`` reads the ``model`` section of an upstream checkpoint's configuration, so that a
+file decides the network and not a version name alone. Widths that upstream wires in (MRTE 512, 704 style bins)
+are fields here with the wired-in value as default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from timbre.core.errors import ConfigurationError
+
+PERIODS_V2 = (2, 3, 5, 7, 11)
+PERIODS_V2PRO = (2, 3, 5, 7, 11, 17, 23)
+SYMBOLS_V1 = 322
+SYMBOLS_V2 = 732
+SPEAKER_WIDTH_ERES2NET = 20480
+SPEAKER_WIDTH_GE2E = 256
+
+
+@dataclass(frozen=True)
+class HifiGanConfig:
+    """HiFi-GAN generator (Kong et al. 2020, resblock kind 1). hop of the output = product of ``upsample_rates``."""
+
+    initial_channels: int = 512
+    upsample_rates: tuple[int, ...] = (10, 8, 2, 2, 2)
+    upsample_kernels: tuple[int, ...] = (16, 16, 8, 2, 2)
+    resblock_kernels: tuple[int, ...] = (3, 7, 11)
+    resblock_dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+
+    @property
+    def hop(self) -> int:
+        """Samples that one latent frame becomes."""
+        return prod(self.upsample_rates)
+
+
+@dataclass(frozen=True)
+class IstftConfig:
+    """ConvNeXt backbone with an inverse-STFT head (Siuzdak 2023, Vocos). ``fft_size`` and ``hop`` are in samples."""
+
+    width: int = 256
+    inner_width: int = 640
+    blocks: int = 8
+    kernel: int = 7
+    fft_size: int = 1280
+    hop: int = 320
+
+
+@dataclass(frozen=True)
+class SourceIstftConfig(IstftConfig):
+    """Inverse-STFT generator with harmonic source and refinement of the phase; latent channels 0 and 1 are the pitch.
+
+    Channel 0: voicing, -1 to 1. Channel 1: natural log of F0 over ``pitch_center_hz``, divided by ``pitch_log_scale``.
+    ``refinements``: fast Griffin-Lim iterations on the network's own magnitude, starting from its own phase.
+    """
+
+    refinements: int = 32
+    rate_hz: int = 16000
+    pitch_center_hz: float = 150.0
+    pitch_log_scale: float = 0.4
+
+
+@dataclass(frozen=True)
+class StyleEncoderConfig:
+    """Reference encoder (Min et al. 2021, Mel-Style encoder). ``bins``: how many low spectrum bins it looks at.
+
+    ``masked_convolutions``: whether padding frames are zeroed before the temporal convolutions. The official weights
+    were trained without (the last frames of a padded row see the bias of padding); new bases are trained with, so that
+    a row's style does not depend on its neighbours in the batch.
+    """
+
+    bins: int = 704
+    width: int = 128
+    heads: int = 2
+    kernel: int = 5
+    dropout: float = 0.1
+    masked_convolutions: bool = False
+
+
+@dataclass(frozen=True)
+class PriorEncoderConfig:
+    """Codes and phones to the prior's mean and log standard deviation. ``mrte_*``: speech attends to text."""
+
+    filter_channels: int = 768
+    heads: int = 2
+    ssl_layers: int = 3
+    text_layers: int = 6
+    joint_layers: int = 3
+    kernel: int = 3
+    window: int = 4
+    dropout: float = 0.1
+    mrte_width: int = 512
+    mrte_heads: int = 4
+
+
+@dataclass(frozen=True)
+class WaveNetConfig:
+    """Gated dilated convolutions of one WaveNet stack."""
+
+    layers: int = 16
+    kernel: int = 5
+    dilation_rate: int = 1
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """Mean-only residual coupling flow: ``couplings`` pairs of coupling layer and channel flip."""
+
+    couplings: int = 4
+    wavenet: WaveNetConfig = field(default_factory=lambda: WaveNetConfig(layers=4))
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Discriminator set: one scale discriminator, one per period, one per STFT resolution (none upstream).
+
+    ``resolutions`` are (FFT size, hop) pairs; ``scale_channels`` empty leaves the scale discriminator out.
+    """
+
+    periods: tuple[int, ...] = PERIODS_V2
+    period_channels: tuple[int, ...] = (32, 128, 512, 1024, 1024)
+    scale_channels: tuple[int, ...] = (16, 64, 256, 1024, 1024, 1024)
+    scale_groups: tuple[int, ...] = (1, 4, 16, 64, 256, 1)
+    resolutions: tuple[tuple[int, int], ...] = ()
+    resolution_channels: int = 16
+
+    @classmethod
+    def v2(cls) -> DiscriminatorConfig:
+        """Upstream's set for v1 and v2."""
+        return cls()
+
+    @classmethod
+    def v2pro(cls) -> DiscriminatorConfig:
+        """Upstream's set for v2Pro and v2ProPlus."""
+        return cls(periods=PERIODS_V2PRO)
+
+    @classmethod
+    def nano(cls) -> DiscriminatorConfig:
+        """Below 3 M parameters: narrow periods and resolutions strided in time and frequency."""
+        return cls(
+            period_channels=(16, 64, 128, 192, 192),
+            scale_channels=(),
+            scale_groups=(),
+            resolutions=((1024, 256), (512, 128), (256, 64)),
+            resolution_channels=16,
+        )
+
+    @classmethod
+    def pico(cls) -> DiscriminatorConfig:
+        """Tiny, every kind once."""
+        return cls(
+            periods=(2, 3),
+            period_channels=(4, 8, 8),
+            scale_channels=(4, 8, 8),
+            scale_groups=(1, 2, 1),
+            resolutions=((128, 32),),
+            resolution_channels=4,
+        )
+
+
+@dataclass(frozen=True)
+class SynthesizerConfig:
+    """Everything that fixes the shapes of a Synthesizer.
+
+    Rates: ``rate_hz`` of the wave; one spectrum frame every ``hop`` samples; ``code_frames`` frames a code.
+    ``speaker_width``: width of the speaker-verification vector (0: none, as v2). ``segment_frames``: training slice.
+    ``compressed_spectrum``: posterior and style encoder see log magnitudes; the posterior has a direct path.
+    ``noise_share``: how much of the prior's spread synthesis draws at noise scale 1 (upstream: all of it).
+    """
+
+    name: str = "v2"
+    rate_hz: int = 32000
+    fft_size: int = 2048
+    hop: int = 640
+    segment_frames: int = 32
+    symbols: int = SYMBOLS_V2
+    ssl_width: int = 768
+    codebook_size: int = 1024
+    code_frames: int = 2
+    latent_channels: int = 192
+    hidden_channels: int = 192
+    condition_channels: int = 512
+    speaker_width: int = 0
+    prior: PriorEncoderConfig = field(default_factory=PriorEncoderConfig)
+    style: StyleEncoderConfig = field(default_factory=StyleEncoderConfig)
+    posterior: WaveNetConfig = field(default_factory=WaveNetConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    generator: HifiGanConfig | IstftConfig = field(default_factory=HifiGanConfig)
+    compressed_spectrum: bool = False
+    noise_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.generator.hop != self.hop:
+            raise ConfigurationError(
+                f"generator hop: {self.generator.hop} samples a frame, but the spectrogram hop is {self.hop}",
+                "make the product of the upsampling rates (or the inverse-STFT hop) equal to hop",
+            )
+        if self.latent_channels % 2:
+            raise ConfigurationError(
+                f"latent_channels: {self.latent_channels} is odd, but the flow splits it in two halves",
+                "choose an even number of latent channels",
+            )
+        if not self.speaker_width and self.condition_channels != self.prior.mrte_width:
+            raise ConfigurationError(
+                f"condition_channels: {self.condition_channels} is not mrte_width ({self.prior.mrte_width})",
+                "a network without speaker vector adds its condition in the MRTE directly: make the two equal",
+            )
+        if self.style.bins > self.spectrum_bins:
+            raise ConfigurationError(
+                f"style.bins: {self.style.bins} is more than the spectrum has ({self.spectrum_bins})",
+                "use at most fft_size / 2 + 1 bins",
+            )
+
+    @property
+    def spectrum_bins(self) -> int:
+        """Rows of the linear spectrogram."""
+        return self.fft_size // 2 + 1
+
+    @classmethod
+    def v2(cls) -> SynthesizerConfig:
+        """GPT-SoVITS v2, 32 kHz."""
+        return cls()
+
+    @classmethod
+    def v2pro(cls) -> SynthesizerConfig:
+        """GPT-SoVITS v2Pro: v2 with a speaker-verification vector and a condition of 1024."""
+        return cls(name="v2Pro", condition_channels=1024, speaker_width=SPEAKER_WIDTH_ERES2NET)
+
+    @classmethod
+    def v2proplus(cls) -> SynthesizerConfig:
+        """GPT-SoVITS v2ProPlus: v2Pro with a wider generator."""
+        return cls(
+            name="v2ProPlus",
+            condition_channels=1024,
+            speaker_width=SPEAKER_WIDTH_ERES2NET,
+            generator=HifiGanConfig(initial_channels=768, upsample_kernels=(20, 16, 8, 2, 2)),
+        )
+
+    @classmethod
+    def nano(cls) -> SynthesizerConfig:
+        """The embedded base: 16 kHz, hop 320, inverse-STFT generator, GE2E speaker vector."""
+        return cls(
+            name="nano",
+            rate_hz=16000,
+            fft_size=1280,
+            hop=320,
+            ssl_width=256,
+            codebook_size=512,
+            latent_channels=160,
+            hidden_channels=128,
+            condition_channels=128,
+            speaker_width=SPEAKER_WIDTH_GE2E,
+            prior=PriorEncoderConfig(
+                filter_channels=256, ssl_layers=1, text_layers=2, joint_layers=2, mrte_width=128, mrte_heads=2
+            ),
+            style=StyleEncoderConfig(bins=401, width=96, masked_convolutions=True),
+            posterior=WaveNetConfig(layers=4),
+            flow=FlowConfig(couplings=3, wavenet=WaveNetConfig(layers=2, kernel=3)),
+            generator=SourceIstftConfig(inner_width=512, blocks=5),
+            compressed_spectrum=True,
+            noise_share=0.2,
+        )
+
+    @classmethod
+    def pico(cls) -> SynthesizerConfig:
+        """Every part tiny; for tests of everything but sound. Rates as ``nano``."""
+        return cls(
+            name="pico",
+            rate_hz=16000,
+            fft_size=1280,
+            hop=320,
+            segment_frames=16,
+            ssl_width=32,
+            codebook_size=64,
+            latent_channels=16,
+            hidden_channels=16,
+            condition_channels=16,
+            speaker_width=SPEAKER_WIDTH_GE2E,
+            prior=PriorEncoderConfig(
+                filter_channels=32, ssl_layers=1, text_layers=1, joint_layers=1, mrte_width=16, mrte_heads=2
+            ),
+            style=StyleEncoderConfig(bins=80, width=16, masked_convolutions=True),
+            posterior=WaveNetConfig(layers=2),
+            flow=FlowConfig(couplings=2, wavenet=WaveNetConfig(layers=1)),
+            generator=IstftConfig(width=16, inner_width=32, blocks=1),
+        )
+
+    @classmethod
+    def from_upstream(
+        cls,
+        model: Mapping[str, Any],
+        *,
+        spectrum_bins: int = 1025,
+        hop: int = 640,
+        rate_hz: int = 32000,
+        segment_frames: int = 32,
+        symbols: int | None = None,
+    ) -> SynthesizerConfig:
+        """Configuration of the network that upstream builds from ``model`` (the section of that name in its files).
+
+        ``symbols``: rows of the phone table, where known from a state dict; else 322 for v1 and 732 otherwise. Raises
+        ConfigurationError for versions and block kinds that this package does not have (v3, v4, resblock 2).
+        """
+        version = str(model.get("version", "v2"))
+        if version not in ("v1", "v2", "v2Pro", "v2ProPlus"):
+            raise ConfigurationError(
+                f"model.version: {version!r} is not one of v1, v2, v2Pro, v2ProPlus",
+                "use a voice of the v2 or v2Pro family; v3 and v4 have another decoder",
+            )
+        if str(model.get("resblock", "1")) != "1":
+            raise ConfigurationError(
+                f"model.resblock: {model['resblock']!r} is not '1'", "no official file uses another kind"
+            )
+        if model.get("semantic_frame_rate", "25hz") != "25hz":
+            raise ConfigurationError(
+                f"model.semantic_frame_rate: {model['semantic_frame_rate']!r} is not '25hz'",
+                "convert a voice with 25 codes a second",
+            )
+        pro = version.startswith("v2Pro")
+        try:
+            layers = int(model["n_layers"])
+            return cls(
+                name=version,
+                rate_hz=rate_hz,
+                fft_size=2 * (spectrum_bins - 1),
+                hop=hop,
+                segment_frames=segment_frames,
+                symbols=symbols or (SYMBOLS_V1 if version == "v1" else SYMBOLS_V2),
+                latent_channels=int(model["inter_channels"]),
+                hidden_channels=int(model["hidden_channels"]),
+                condition_channels=int(model["gin_channels"]),
+                speaker_width=SPEAKER_WIDTH_ERES2NET if pro else 0,
+                prior=PriorEncoderConfig(
+                    filter_channels=int(model["filter_channels"]),
+                    heads=int(model["n_heads"]),
+                    ssl_layers=layers // 2,
+                    text_layers=layers,
+                    joint_layers=layers // 2,
+                    kernel=int(model["kernel_size"]),
+                    dropout=float(model["p_dropout"]),
+                ),
+                style=StyleEncoderConfig(bins=spectrum_bins if version == "v1" else min(704, spectrum_bins)),
+                generator=HifiGanConfig(
+                    initial_channels=int(model["upsample_initial_channel"]),
+                    upsample_rates=tuple(int(rate) for rate in model["upsample_rates"]),
+                    upsample_kernels=tuple(int(size) for size in model["upsample_kernel_sizes"]),
+                    resblock_kernels=tuple(int(size) for size in model["resblock_kernel_sizes"]),
+                    resblock_dilations=tuple(
+                        tuple(int(step) for step in steps) for steps in model["resblock_dilation_sizes"]
+                    ),
+                ),
+            )
+        except KeyError as error:
+            raise ConfigurationError(
+                f"model.{error.args[0]}: missing in the configuration of the checkpoint",
+                "the file is not a SoVITS checkpoint of the v2 family, or it was cut",
+            ) from error

@@ -1,0 +1,1 @@
+"""Speaker encoders: GE2E and ERes2NetV2."""

@@ -1,0 +1,1 @@
+"""Weight files: read safely, load strictly, write ours or upstream's form."""

@@ -1,0 +1,1 @@
+"""Compare our networks with reference vectors."""

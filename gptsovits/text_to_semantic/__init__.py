@@ -1,0 +1,1 @@
+"""The text-to-semantic transformer: phones to semantic codes."""

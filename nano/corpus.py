@@ -1,0 +1,245 @@
+"""The corpus cache: every training clip at 16 kHz in a few memory-mapped files.
+
+Layout of a corpus folder (default ``.timbre/pretrain/corpus``). It is made of *parts* (``real``, ``flite``,
+``espeak``), each of which is complete or absent, and can be added later without touching the others::
+
+    real.i16              all clips of the part one behind the other, int16 little endian, 16 kHz mono
+    real.jsonl            one JSON object a clip: {"id", "path", "speaker", "language", "text", "seconds", "split",
+                          "offset", "samples"}; offset and samples count int16 values in real.i16.  Written last.
+    real.alignment.jsonl  (optional, see alignment.py) {"id", "phones": [...], "ends_s": [...]}: recogniser classes
+                          and the time at which each ends; the first begins at 0
+    real.codes.npz        (optional, see quantizer.py) semantic codes, 25 a second, int16; one array a clip id
+
+``split`` is ``train`` or ``dev`` (about 2 % of the training clips, for curves only). Clips of an ``eval/`` folder and
+of the speakers in ``unseen-speakers.txt`` are refused, by `check_allowed`, when a part is written *and* when it is
+read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from timbre.core.errors import ConfigurationError, InputError
+
+RATE_HZ = 16_000
+CORPORA = ("ljspeech", "vctk", "aishell", "speechocean762")
+HELD_OUT_SYNTHETIC = frozenset({"awb", "awb_time"})
+"""Flite voices that stand for new users: never trained on."""
+
+DEV_EVERY = 50
+
+
+@dataclass(frozen=True)
+class SpeechFile:
+    """One line of a corpus's metadata.csv. path is relative to the speech folder."""
+
+    path: str
+    speaker: str
+    language: str
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip of the cache. offset and samples count int16 values in the part's ``.i16`` file."""
+
+    id: str
+    path: str
+    speaker: str
+    language: str
+    text: str
+    seconds: float
+    split: str
+    offset: int
+    samples: int
+    part: str = ""
+
+
+def read_metadata(speech: Path, corpus: str) -> list[SpeechFile]:
+    """Lines of ``speech/corpus/metadata.csv``. InputError names a line with the wrong number of fields."""
+    path = speech / corpus / "metadata.csv"
+    if not path.is_file():
+        raise ConfigurationError(f"{path}: not found", remedy="point --speech at the folder that holds the corpora")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    files = []
+    for number, line in enumerate(lines[1:], start=2):
+        fields = line.split("|")
+        if len(fields) != 5:
+            raise InputError(
+                f"{path}:{number}: {len(fields)} fields, 5 wanted", remedy="write file|speaker|language|text|seconds"
+            )
+        files.append(SpeechFile(f"{corpus}/{fields[0]}", fields[1], fields[2], fields[3], float(fields[4])))
+    return files
+
+
+def unseen_speakers(speech: Path) -> frozenset[str]:
+    """Speakers that no base may be trained on.
+
+    ConfigurationError when the list is absent: better stop than train on them.
+    """
+    path = speech / "unseen-speakers.txt"
+    if not path.is_file():
+        raise ConfigurationError(f"{path}: not found", remedy="restore the list of held-out speakers")
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return frozenset(line for line in lines if line and not line.startswith("#"))
+
+
+def check_allowed(path: str, speaker: str, unseen: frozenset[str]) -> None:
+    """ConfigurationError if a clip may not be trained on: an eval clip, an unseen speaker, a held-out synthetic
+    voice."""
+    if "eval" in Path(path).parts:
+        raise ConfigurationError(
+            f"{path}: an eval clip in the training corpus", remedy="delete the corpus cache and build it again"
+        )
+    if speaker in unseen:
+        raise ConfigurationError(
+            f"{path}: speaker {speaker} is held out for tests", remedy="delete the corpus cache and build it again"
+        )
+    if speaker.removeprefix("flite_") in HELD_OUT_SYNTHETIC:
+        raise ConfigurationError(
+            f"{path}: voice {speaker} is held out for tests", remedy="generate with slt, rms or kal16"
+        )
+
+
+def training_files(speech: Path) -> list[SpeechFile]:
+    """Every clip of the real corpora that may be trained on, in a fixed order."""
+    unseen = unseen_speakers(speech)
+    files = []
+    for corpus in CORPORA:
+        for file in read_metadata(speech, corpus):
+            if "eval" not in Path(file.path).parts and file.speaker not in unseen:
+                check_allowed(file.path, file.speaker, unseen)
+                files.append(file)
+    return files
+
+
+def evaluation_files(speech: Path, corpora: Iterable[str] = ("ljspeech", "vctk")) -> list[SpeechFile]:
+    """The eval clips of known speakers (unseen sentences)."""
+    return [file for corpus in corpora for file in read_metadata(speech, corpus) if "eval" in Path(file.path).parts]
+
+
+def read_audio(path: Path, rate_hz: int = RATE_HZ) -> npt.NDArray[np.float32]:
+    """Decode, mix to mono, resample. Returns float32 [T] at rate_hz."""
+    import soundfile
+
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    mono = samples.mean(axis=1)
+    if rate != rate_hz:
+        import soxr  # not on every machine that trains; a packed corpus has this rate already
+
+        mono = soxr.resample(mono, rate, rate_hz, quality="HQ")
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def to_int16(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
+    """float32 [T] in -1..1 to int16 [T], clipped."""
+    rounded: npt.NDArray[np.int16] = np.clip(np.rint(samples * 32767.0), -32768, 32767).astype("<i2")
+    return rounded
+
+
+class PartWriter:
+    """Writes one part: append clips, then `close`. The manifest appears last, so that a part is whole or absent."""
+
+    def __init__(self, folder: Path, part: str, unseen: frozenset[str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._part, self._unseen = folder, part, unseen
+        self._partial = folder / f"{part}.i16.partial"
+        self._audio = self._partial.open("wb")
+        self._rows: list[str] = []
+        self._offset = 0
+
+    def add(self, id: str, path: str, speaker: str, language: str, text: str, audio: npt.NDArray[np.int16]) -> None:
+        """Append one clip, int16 [T] at 16 kHz. ConfigurationError if it may not be trained on."""
+        check_allowed(path, speaker, self._unseen)
+        split = "dev" if len(self._rows) % DEV_EVERY == DEV_EVERY - 1 else "train"
+        clip = Clip(id, path, speaker, language, text, round(audio.size / RATE_HZ, 3), split, self._offset, audio.size)
+        row = asdict(clip)
+        del row["part"]
+        self._rows.append(json.dumps(row, ensure_ascii=False))
+        self._audio.write(audio.astype("<i2").tobytes())
+        self._offset += audio.size
+
+    def close(self) -> int:
+        """Make the part visible. Returns its number of clips."""
+        self._audio.close()
+        self._partial.replace(self._folder / f"{self._part}.i16")
+        replace_text(self._folder / f"{self._part}.jsonl", "\n".join(self._rows) + "\n")
+        return len(self._rows)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write beside, then rename: a reader sees the old file or the new one."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def build_real(speech: Path, folder: Path) -> int:
+    """Decode the real corpora into the part ``real``. Returns the number of clips."""
+    writer = PartWriter(folder, "real", unseen_speakers(speech))
+    for file in training_files(speech):
+        identity = file.path.rsplit(".", 1)[0]
+        audio = to_int16(read_audio(speech / file.path))
+        writer.add(identity, file.path, file.speaker, file.language, file.text, audio)
+    return writer.close()
+
+
+class Corpus:
+    """Read access to the parts of a corpus folder."""
+
+    def __init__(self, folder: Path, clips: list[Clip]) -> None:
+        self.folder = folder
+        self.clips = clips
+        self._maps: dict[str, npt.NDArray[np.int16]] = {}
+
+    @classmethod
+    def open(cls, folder: Path, parts: Iterable[str] | None = None, unseen: frozenset[str] = frozenset()) -> Corpus:
+        """Open the named parts, or all that are there. ConfigurationError: absent part, or a clip that is held out."""
+        found = sorted(path.name.removesuffix(".jsonl") for path in folder.glob("*.jsonl") if path.name.count(".") == 1)
+        wanted = found if parts is None else list(parts)
+        if not wanted or not set(wanted) <= set(found):
+            raise ConfigurationError(
+                f"{folder}: parts {wanted or '(any)'} wanted, {found or 'none'} there", remedy="timbre pretrain corpus"
+            )
+        clips = []
+        for part in wanted:
+            for line in (folder / f"{part}.jsonl").read_text(encoding="utf-8").splitlines():
+                clip = Clip(**json.loads(line), part=part)
+                check_allowed(clip.path, clip.speaker, unseen)
+                clips.append(clip)
+        return cls(folder, clips)
+
+    def samples(self, clip: Clip) -> npt.NDArray[np.int16]:
+        """int16 [T], a view into the memory-mapped part."""
+        if clip.part not in self._maps:
+            self._maps[clip.part] = np.memmap(self.folder / f"{clip.part}.i16", dtype="<i2", mode="r")
+        return self._maps[clip.part][clip.offset : clip.offset + clip.samples]
+
+    def waveform(self, clip: Clip) -> npt.NDArray[np.float32]:
+        """float32 [T] in -1..1."""
+        return self.samples(clip).astype(np.float32) / 32768.0
+
+    @property
+    def parts(self) -> list[str]:
+        """Names of the parts that its clips are of, sorted."""
+        return sorted({clip.part for clip in self.clips})
+
+    def select(self, split: str | None = None, language: str | None = None) -> Iterator[Clip]:
+        """Clips of a split and language, in manifest order."""
+        for clip in self.clips:
+            if (split is None or clip.split == split) and (language is None or clip.language == language):
+                yield clip
+
+    def hours(self) -> Mapping[str, float]:
+        """Hours of audio a part."""
+        hours: dict[str, float] = {}
+        for clip in self.clips:
+            hours[clip.part] = hours.get(clip.part, 0.0) + clip.seconds / 3600
+        return hours

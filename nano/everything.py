@@ -1,0 +1,137 @@
+"""All stages from one packed corpus, a stage a call: for a machine with a GPU that is lent for minutes at a time.
+
+    python -m timbre.nano.everything --pack corpus.pack --out OUT [--device cuda] [--stage content]
+
+A packed corpus brings the codes of the content encoder that was trained here: ``--stage autoencoder``, then
+``acoustic`` and ``t2s``, train on those, while ``content`` and ``quantizer`` make new ones. It needs torch, numpy,
+safetensors, transformers and soundfile, nothing else. Without ``--stage`` the first stage that is not done runs. Stages
+continue from their checkpoints in the work folder. What a stage made comes out as fp16 safetensors, each file below
+16 MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from timbre.core.errors import TimbreError
+from timbre.nano.content import load_averaged
+from timbre.nano.packed import unpack_corpus
+from timbre.nano.quantizer import QUANTIZER_FILE
+from timbre.nano.recipe import NanoRecipe, load_nano_recipe
+from timbre.nano.stages import content_trainer, make_codes
+
+STAGES = ("content", "quantizer", "autoencoder", "acoustic", "t2s")
+LARGEST_FILE = 16_000_000
+Report = Callable[[str], None]
+
+
+def run_stage(
+    stage: str, recipe: NanoRecipe, work: Path, speech: Path, device: str, minutes: float, report: Report
+) -> bool:
+    """Run one stage for at most so many minutes (content) or the recipe's own (the others).
+
+    Returns whether it is done.
+    """
+    if stage == "content":
+        trainer = content_trainer(recipe.content, speech, work, device)
+        trainer.train(minutes=minutes, report=report)
+        return trainer.step >= trainer.config.steps
+    if stage == "quantizer":
+        make_codes(recipe.quantizer, speech, work, report)
+        return True
+    from timbre.nano import speech_stages
+
+    where = torch.device(device)
+    if stage == "autoencoder":
+        alone = dataclasses.replace(recipe.acoustic, class_minutes=0.0, joint_minutes=0.0)
+        speech_stages.acoustic(alone, speech, work, where, report)
+    elif stage == "acoustic":
+        speech_stages.acoustic(recipe.acoustic, speech, work, where, report)
+    else:
+        speech_stages.semantic(recipe.t2s, speech, work, where, report)
+    return True
+
+
+def outputs(stage: str, work: Path) -> Mapping[str, torch.Tensor]:
+    """Weights that a stage made, averaged, by name."""
+    if stage == "content":
+        return load_averaged(work / "content").state_dict()
+    if stage == "quantizer":
+        from safetensors.torch import load_file
+
+        return load_file(work / "quantizer" / QUANTIZER_FILE)
+    path = {
+        "autoencoder": work / "acoustic" / "autoencoder.pt",
+        "acoustic": work / "acoustic" / "joint.pt",
+        "t2s": work / "semantic" / "t2s.pt",
+    }[stage]
+    state: Mapping[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)["average"]["state"]
+    return state
+
+
+def write_half(weights: Mapping[str, torch.Tensor], folder: Path, stage: str) -> list[Path]:
+    """fp16 safetensors of at most LARGEST_FILE bytes each: ``stage.safetensors``, then ``stage-2.safetensors``, ..."""
+    folder.mkdir(parents=True, exist_ok=True)
+    groups: list[dict[str, torch.Tensor]] = [{}]
+    size = 0
+    for name, value in weights.items():
+        tensor = (value.half() if value.is_floating_point() else value).cpu().contiguous().clone()
+        size += tensor.numel() * tensor.element_size()
+        if size > LARGEST_FILE * 0.95 and groups[-1]:
+            groups.append({})
+            size = tensor.numel() * tensor.element_size()
+        groups[-1][name] = tensor
+    paths = []
+    for number, group in enumerate(groups, start=1):
+        path = folder / (f"{stage}.safetensors" if number == 1 else f"{stage}-{number}.safetensors")
+        save_file(group, path)
+        paths.append(path)
+    return paths
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m timbre.nano.everything", description=__doc__)
+    parser.add_argument("--pack", type=Path, required=True, help="file of `timbre pretrain pack-corpus`")
+    parser.add_argument("--out", type=Path, required=True, help="where the weights go")
+    parser.add_argument("--work", type=Path, default=Path(".timbre/pretrain-gpu"))
+    parser.add_argument("--recipe", type=Path, default=Path("recipes/nano-gpu.yaml"))
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--stage", choices=STAGES, help="default: the first that is not done")
+    parser.add_argument("--minutes", type=float, default=8.0, help="most that the content stage trains in one call")
+    options = parser.parse_args(arguments)
+    try:
+        done_file = options.work / "done.json"
+        unpack_corpus(options.pack, options.work, options.work / "speech")
+        done = json.loads(done_file.read_text()) if done_file.is_file() else []
+        stage = options.stage or next((name for name in STAGES if name not in done), None)
+        if stage is None:
+            print("all stages are done")
+            return 0
+        recipe = load_nano_recipe(options.recipe)
+        print(f"stage {stage} on {options.device}", flush=True)
+        complete = run_stage(
+            stage, recipe, options.work, options.work / "speech", options.device, options.minutes,
+            lambda line: print(line, flush=True),
+        )  # fmt: skip
+        for path in write_half(outputs(stage, options.work), options.out, stage):
+            print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
+        if complete:
+            done_file.write_text(json.dumps([*done, stage] if stage not in done else done))
+        print(f"stage {stage} {'is done' if complete else 'continues with the next call'}")
+    except TimbreError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

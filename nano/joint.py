@@ -1,0 +1,314 @@
+"""Second half of the acoustic stage: prior encoder, flow, style; and the generator on latents that the prior gives.
+
+The posterior stays as the first half left it. Each step fits prior and flow to the posterior's latents (KL divergence);
+every second step also trains the generator, half on posterior latents (copy synthesis) and half on latents that went
+through codes, prior and flow, so that it learns to speak from what it will be given.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from timbre.gptsovits.acoustic.configuration import SourceIstftConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
+from timbre.gptsovits.acoustic.losses import kl_loss
+from timbre.gptsovits.acoustic.posterior_encoder import LOG_FLOOR
+from timbre.gptsovits.acoustic.spectrogram import Spectrogram, SpectrogramConfig
+from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
+from timbre.gptsovits.masking import random_starts, sequence_mask, slice_rows
+from timbre.nano.autoencoder import PITCH_NOISE, noisy
+from timbre.nano.checkpointing import AveragedWeights, Clock, WeightAverage, load_checkpoint, save_checkpoint
+from timbre.nano.joint_data import SentenceBatch, SentenceSampler
+from timbre.nano.joint_guides import Heard, TextGuide
+from timbre.nano.latent_basis import POSTERIOR_LOG_STD
+from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, log_magnitude_loss
+
+
+@dataclass(frozen=True)
+class JointSettings:
+    """Settings of the second half. Minutes count training over all restarts, without measuring.
+
+    spoken_weight: of `JointLoss.spoken_term`. guide_weight, heard_weight: of the teachers in joint_guides.py.
+    copied: with a teacher of hearing, the share of the generator's rows that are copies, the others spoken.
+    wrong_codes: of `with_wrong_codes`. widest_spread: the generator hears latents drawn with up to this share of the
+    prior's spread.
+    """
+
+    max_frames: int = 2400
+    learning_rate: float = 1e-3
+    generator_rate: float = 3e-4
+    final_share: float = 0.1
+    warm_up_steps: int = 100
+    minutes: float = 45.0
+    generator_from_minute: float = 5.0
+    generator_every: int = 2
+    segment_frames: int = 32
+    spoken_weight: float = 1.0
+    guide_weight: float = 0.0
+    heard_weight: float = 0.0
+    copied: float = 0.25
+    wrong_codes: float = 0.0
+    widest_spread: float = 0.3
+    clip_norm: float = 2.0
+    average_decay: float = 0.998
+    seed: int = 6
+    checkpoint_minutes: float = 5.0
+    report_minutes: float = 5.0
+
+
+@torch.no_grad()
+def start_from_autoencoder(model: Synthesizer, autoencoder: Mapping[str, Tensor]) -> None:
+    """Take ``enc_q`` and ``dec`` from the first half; their conditions, which it did not train, start without
+    effect."""
+    own = model.state_dict()
+    taken = {name: value for name, value in autoencoder.items() if name in own}
+    missing = {name for name in own if name.split(".")[0] in ("enc_q", "dec")} - taken.keys()
+    if missing:
+        raise ValueError(f"the autoencoder lacks {sorted(missing)[:3]}")
+    model.load_state_dict({**own, **taken})
+    assert model.enc_q is not None
+    model.enc_q.enc.cond_layer.weight_g.zero_()
+    model.enc_q.enc.cond_layer.bias.zero_()  # type: ignore[union-attr]
+    model.dec.cond.weight.zero_()
+    model.dec.cond.bias.zero_()  # type: ignore[union-attr]
+
+
+@torch.no_grad()
+def start_from_classes(model: Synthesizer, of_classes: Synthesizer, shares: Tensor) -> None:
+    """Take over a model that was trained on recogniser classes as stand-ins for codes (rows 0.. of its codebook).
+
+    shares [rows, classes]: how often each class sounds under each code. The prior's first layer is fitted (least
+    squares) so that the row of a code does to the model what the mixture of its classes did.
+    """
+    own = ("quantizer.", "ssl_proj.")
+    quantizer = {name: value for name, value in model.state_dict().items() if name.startswith(own)}
+    layer = of_classes.enc_p.ssl_proj
+    stand_ins = of_classes.quantizer.codebooks()[0].embed[: shares.shape[1]]
+    wanted = shares.to(stand_ins) @ functional.linear(stand_ins, layer.weight[:, :, 0], layer.bias)
+    model.load_state_dict({**of_classes.state_dict(), **quantizer})
+    rows = model.quantizer.codebooks()[0].embed
+    inputs = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1).double()
+    ridge = 1e-3 * inputs.square().mean() * torch.eye(inputs.shape[1], dtype=torch.float64)
+    solved = torch.linalg.solve(inputs.T @ inputs / len(inputs) + ridge, inputs.T @ wanted.double() / len(inputs))
+    model.enc_p.ssl_proj.weight.copy_(solved[:-1].T.unsqueeze(2))
+    model.enc_p.ssl_proj.bias.copy_(solved[-1])  # type: ignore[union-attr]
+
+
+class JointLoss:
+    """Terms of the second half; holds what needs no training."""
+
+    def __init__(
+        self,
+        config: SynthesizerConfig,
+        settings: JointSettings,
+        device: torch.device,
+        guide: TextGuide | None = None,
+        heard: Heard | None = None,
+    ) -> None:
+        assert isinstance(config.generator, SourceIstftConfig)
+        self.settings, self.generator, self.hop = settings, config.generator, config.hop
+        self.guide, self.heard = guide, None if heard is None else heard.to(device)
+        self.spectrogram = Spectrogram(
+            SpectrogramConfig(config.rate_hz, config.fft_size, config.hop, config.fft_size)
+        ).to(device)
+        self.mels = MultiResolutionMel(config.rate_hz).to(device)
+        importance = bin_weights(config.spectrum_bins, config.rate_hz).sqrt()
+        self.importance = (importance / importance.mean()).to(device)
+
+    def latents(self, model: Synthesizer, batch: SentenceBatch, spectrum: Tensor, mask: Tensor) -> Tensor:
+        """Posterior means with the true pitch in its channels, [B,C,T]; no gradient."""
+        assert model.enc_q is not None
+        with torch.no_grad():
+            mean = model.enc_q(spectrum, mask, None, 0.0).mean
+            center, scale = self.generator.pitch_center_hz, self.generator.pitch_log_scale
+            wanted = torch.stack([2.0 * batch.voiced - 1.0, (batch.log_f0 - math.log(center)) / scale], dim=1)
+            pitch = torch.where(batch.pitched.view(-1, 1, 1), wanted, mean[:, :PITCH_CHANNELS])
+            return torch.cat([pitch, mean[:, PITCH_CHANNELS:]], dim=1) * mask
+
+    def __call__(self, model: Synthesizer, batch: SentenceBatch, with_generator: bool) -> dict[str, Tensor]:
+        """Terms by name, ``total`` last."""
+        device = batch.wave.device
+        spectrum = self.spectrogram(batch.wave)
+        frames = spectrum.shape[2]
+        mask = sequence_mask(batch.lengths, frames)
+        phone_mask = sequence_mask(batch.phone_lengths, batch.phones.shape[1])
+        heard = self.spectrogram(batch.reference)
+        heard_mask = sequence_mask(batch.reference_lengths, heard.shape[2])
+        with torch.autocast(device.type, torch.bfloat16):
+            mean = self.latents(model, batch, spectrum, mask)
+            condition = model.condition(Reference(heard, batch.speaker, heard_mask))
+            features = model.features_of(with_wrong_codes(batch.codes, self.settings.wrong_codes), frames)
+            prior = model.enc_p(features, mask, batch.phones, phone_mask, model.text_condition(condition))
+            z = noisy(mean) * mask
+            z_p = model.flow(z, mask, condition)
+        log_std = torch.full((1, mean.shape[1], 1), POSTERIOR_LOG_STD, device=device)
+        log_std[:, :PITCH_CHANNELS] = math.log(PITCH_NOISE)
+        channels = mean.shape[1]
+        # A floor on the prior's spread: nothing is gained by knowing silence better than the posterior's own noise.
+        prior_log_std = prior.log_std.clamp(min=POSTERIOR_LOG_STD)
+        terms = {"kl": kl_loss(z_p, log_std.expand_as(z_p), prior.mean, prior_log_std, mask) / channels}
+        with torch.autocast(device.type, torch.bfloat16):
+            expected = model.flow.inverse(prior.mean, mask, condition).float()
+        terms["spoken"] = self.spoken_term(model, expected, spectrum, mask)
+        terms["total"] = terms["kl"] + self.settings.spoken_weight * terms["spoken"]
+        if self.guide is not None:
+            terms["guide"] = self.guide.loss(batch.places, phone_mask)
+            terms["total"] = terms["total"] + self.settings.guide_weight * terms["guide"]
+        if with_generator:
+            if self.heard is None:
+                with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+                    spread = torch.rand(len(mask), 1, 1, device=device) * self.settings.widest_spread
+                    drawn = prior.mean + torch.randn_like(prior.mean) * torch.exp(prior_log_std) * spread
+                    spoken = model.flow.inverse(drawn, mask, condition).float()
+            else:
+                spoken = noisy(expected)  # with its gradient: what is heard teaches the prior too
+            # Pitch as recorded: the wave to compare with has it.
+            spoken = torch.cat([mean[:, :PITCH_CHANNELS], spoken[:, PITCH_CHANNELS:]], dim=1)
+            terms |= self.generator_terms(model, batch, z.detach(), spoken, condition.detach())
+            terms["total"] = terms["total"] + terms["magnitude"] + terms["wave"]
+            if self.heard is not None:
+                terms["total"] = terms["total"] + self.settings.heard_weight * terms["heard"]
+        return terms
+
+    def spoken_term(self, model: Synthesizer, latent: Tensor, spectrum: Tensor, mask: Tensor) -> Tensor:
+        """L1 distance of the log magnitudes that the prior's mean stands for (the direct path) from the recorded ones.
+
+        The KL divergence treats all channels alike, loud formants and the last principal component; this does not.
+        latent [B,C,T], spectrum [B,F,T], mask [B,1,T].
+        """
+        weight, bias = model.dec.direct.weight.detach(), model.dec.direct.bias.detach()  # type: ignore[union-attr,operator]
+        found = functional.conv1d(latent, weight, bias)
+        error = (found - torch.log(spectrum + LOG_FLOOR)).abs() * self.importance.view(1, -1, 1) * mask
+        return error.sum() / (mask.sum() * spectrum.shape[1]).clamp(min=1.0)
+
+    def generator_terms(
+        self, model: Synthesizer, batch: SentenceBatch, copied: Tensor, spoken: Tensor, condition: Tensor
+    ) -> dict[str, Tensor]:
+        """Spectral losses of a slice of each row, decoded from both kinds of latent [B,C,T]; condition [B,G,1]."""
+        size = min(self.settings.segment_frames, copied.shape[2])
+        starts = random_starts(batch.lengths, size)
+        # Copies are learned in the first half; with a teacher of hearing, most rows are spoken ones.
+        share = 0.5 if self.heard is None else self.settings.copied
+        half = torch.rand(len(starts), 1, 1, device=copied.device) < share
+        z = torch.where(half, slice_rows(copied, starts, size), slice_rows(spoken, starts, size))
+        target = slice_rows(batch.wave, starts * self.hop, size * self.hop)
+        with torch.autocast(z.device.type, torch.bfloat16):
+            log_magnitude, real, imaginary = model.dec.polar(z, condition)  # type: ignore[operator]
+        wave = model.dec.synthesise(log_magnitude, real, imaginary, 0)  # type: ignore[operator]
+        terms = {
+            "magnitude": log_magnitude_loss(log_magnitude, self.spectrogram(target), self.importance),
+            "wave": self.mels(wave, target),
+        }
+        if self.heard is not None:
+            terms["heard"] = self.heard(wave, target)
+        return terms
+
+
+def with_wrong_codes(codes: Tensor, share: float) -> Tensor:
+    """codes int64 [B, 1, N] with about that share replaced by codes from elsewhere in the batch.
+
+    The text-to-semantic network is wrong now and then; a prior that has seen wrong codes mends them by the text.
+    """
+    if share <= 0:
+        return codes
+    others = codes.flatten()[torch.randperm(codes.numel(), device=codes.device)].view_as(codes)
+    return torch.where(torch.rand(codes.shape, device=codes.device) < share, others, codes)
+
+
+def parameter_groups(model: Synthesizer, settings: JointSettings) -> list[dict[str, Any]]:
+    """Everything but posterior and quantizer; the generator, trained before, at its own rate."""
+    first = [p for name, p in model.named_parameters() if name.startswith("dec.")]
+    rest = [
+        p for name, p in model.named_parameters() if not name.startswith(("dec.", "enc_q.", "quantizer.", "ssl_proj."))
+    ]
+    return [
+        {"params": rest, "lr": settings.learning_rate, "full": settings.learning_rate},
+        {"params": first, "lr": settings.generator_rate, "full": settings.generator_rate},
+    ]
+
+
+def share_at(settings: JointSettings, clock: Clock) -> float:
+    """Share of the full rates: linear warm-up in steps, then a cosine in minutes down to ``final_share``."""
+    warm = min(1.0, (clock.step + 1) / settings.warm_up_steps)
+    done = min(1.0, clock.minutes / settings.minutes)
+    return warm * (settings.final_share + (1 - settings.final_share) * 0.5 * (1.0 + math.cos(math.pi * done)))
+
+
+def train_joint(
+    model: Synthesizer,
+    sampler: SentenceSampler,
+    folder: Path,
+    settings: JointSettings,
+    device: torch.device,
+    report: Callable[[str], None] = lambda line: None,
+    measure: Callable[[Synthesizer], dict[str, float]] | None = None,
+    name: str = "joint",
+    heard: Heard | None = None,
+) -> Path:
+    """Train ``model`` in place until the minutes are used up, resuming from ``folder/name.pt``; ends with the
+    average."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.pt"
+    model.to(device).train()
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, settings), settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+    )
+    average, clock = WeightAverage(model, settings.average_decay), Clock()
+    if path.is_file():
+        clock, _ = load_checkpoint(path, model, {"joint": optimizer}, average)
+    guide = TextGuide(model) if settings.guide_weight > 0 else None
+    loss_of = JointLoss(model.config, settings, device, guide, heard)
+    sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    saved = told = clock.minutes
+    while clock.minutes < settings.minutes:
+        began = time.monotonic()
+        share = share_at(settings, clock)
+        for group in optimizer.param_groups:
+            group["lr"] = group["full"] * share
+        speaks = clock.minutes >= settings.generator_from_minute and clock.step % settings.generator_every == 0
+        terms = loss_of(model, sampler.batch(clock.step).to(device), speaks)
+        optimizer.zero_grad(set_to_none=True)
+        terms["total"].backward()
+        norm = torch.nn.utils.clip_grad_norm_(
+            [p for group in optimizer.param_groups for p in group["params"]], settings.clip_norm
+        )
+        if torch.isfinite(norm):
+            optimizer.step()
+        average.update(model)
+        for term, value in terms.items():
+            sums[term] = sums.get(term, 0.0) + float(value.detach())
+            counts[term] = counts.get(term, 0) + 1
+        clock.step += 1
+        clock.minutes += (time.monotonic() - began) / 60.0
+        finished = clock.minutes >= settings.minutes
+        if finished or clock.minutes - saved >= settings.checkpoint_minutes:
+            save_checkpoint(path, model, {"joint": optimizer}, average, clock)
+            saved = clock.minutes
+        if finished or clock.minutes - told >= settings.report_minutes:
+            row: dict[str, Any] = {"step": clock.step, "minutes": round(clock.minutes, 2)}
+            row |= {term: round(sums[term] / counts[term], 4) for term in sums}
+            if measure is not None:
+                with AveragedWeights(model, average):
+                    model.eval()
+                    row |= measure(model)
+                    model.train()
+            with (folder / f"{name}.jsonl").open("a") as log:
+                log.write(json.dumps(row) + "\n")
+            report(json.dumps(row))
+            sums, counts, told = {}, {}, clock.minutes
+    if guide is not None:
+        guide.remove()
+    model.load_state_dict(average.state)
+    model.eval()
+    return path

@@ -1,0 +1,116 @@
+"""bases/nano from the checkpoints: averaged weights in half precision, base.yaml with digests, training curves as a
+plot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from timbre.core import base as base_module
+from timbre.core.base import Base, write_base
+from timbre.core.digests import digest_file
+from timbre.core.errors import ConfigurationError
+from timbre.core.speaking_defaults import SpeakingDefaults
+from timbre.core.weights import BaseFile, Licence
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.gptsovits.files.base_networks import checkpoint_of, half_precision
+from timbre.gptsovits.files.checkpoints import ACOUSTIC, TEXT_TO_SEMANTIC, Checkpoint, save_safetensors
+from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
+from timbre.gptsovits.text_to_semantic.network import TextToSemantic
+from timbre.nano.checkpointing import averaged
+from timbre.nano.content import load_averaged
+from timbre.nano.content_network import ContentEncoder
+
+RECOGNISER = "recogniser"
+LARGEST_BYTES = 32_000_000
+
+NANO_SPEAKING = SpeakingDefaults(top_k=5, repetition_penalty=1.0, prompt_codes=False, noise_scale=0.2)
+"""As timbre.nano.speaking measures it. Prompt codes stay out until the codes continue a prompt well."""
+
+LICENCES = (
+    ("text_to_semantic, acoustic, content_encoder, recogniser", "MIT", "trained by this project"),
+    ("LJ Speech (training data)", "public domain", "https://keithito.com/LJ-Speech-Dataset"),
+    ("VCTK, speaker p239 (training data)", "CC-BY-4.0", "https://datashare.ed.ac.uk/handle/10283/3443"),
+    ("AISHELL-1, speaker S0150 (training data)", "Apache-2.0", "https://www.openslr.org/33"),
+    ("speechocean762, adults (training data)", "CC-BY-4.0", "https://www.openslr.org/101"),
+    ("flite voices slt, rms, kal16 (synthetic training data)", "BSD-style", "http://www.festvox.org/flite"),
+    ("espeak-ng (synthetic training data)", "GPL-3.0-or-later (the program)", "https://github.com/espeak-ng/espeak-ng"),
+    (
+        "speaker encoder (not included; the resemblyzer package)",
+        "Apache-2.0",
+        "https://github.com/resemble-ai/Resemblyzer",
+    ),
+)
+
+
+def load_acoustic(work: Path) -> Synthesizer:
+    """The acoustic model of a work folder, with quantizer, averaged weights."""
+    model = Synthesizer(SynthesizerConfig.nano())
+    averaged(model, work / "acoustic" / "joint.pt")
+    return model
+
+
+def load_semantic(work: Path) -> TextToSemantic:
+    """The text-to-semantic network of a work folder, averaged weights."""
+    model = TextToSemantic(T2S_NANO)
+    averaged(model, work / "semantic" / "t2s.pt")
+    return model
+
+
+def content_sizes(encoder: ContentEncoder) -> dict[str, Any]:
+    """What transformers needs to build the HuBERT of the base, without training-only settings."""
+    sizes: dict[str, Any] = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in encoder.config.hubert().to_diff_dict().items()
+        if key not in ("transformers_version", "dtype", "architectures")
+    }
+    return {**sizes, "apply_spec_augment": False, "mask_time_prob": 0.0}
+
+
+def pack(work: Path, folder: Path, steps: str = "") -> Base:
+    """Write the base. Raises ConfigurationError when a stage is missing or the files are larger than the limit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    encoder = load_averaged(work / "content")
+    acoustic, semantic = load_acoustic(work), load_semantic(work)
+    # The vector that masks frames is for training only, and a network built without masking does not have it.
+    hubert = {name: value for name, value in encoder.hubert.state_dict().items() if name != "masked_spec_embed"}
+    parts: list[tuple[str, Checkpoint]] = [
+        (TEXT_TO_SEMANTIC, checkpoint_of(semantic, TEXT_TO_SEMANTIC, "nano", semantic.config, steps)),
+        (ACOUSTIC, checkpoint_of(acoustic, ACOUSTIC, "nano", acoustic.config, steps)),
+        (base_module.CONTENT_ENCODER, Checkpoint("content_encoder", "nano", hubert)),
+        (RECOGNISER, Checkpoint(RECOGNISER, "nano", dict(encoder.ctc_head.state_dict()))),
+    ]
+    files = []
+    for role, checkpoint in parts:
+        path = folder / f"{role}.safetensors"
+        save_safetensors(half_precision(checkpoint), path)
+        files.append((role, path.name))
+    sizes = json.dumps(content_sizes(encoder), indent=1)
+    (folder / "content_encoder.json").write_text(sizes + "\n", encoding="utf-8")
+    files.append((base_module.CONTENT_ENCODER_CONFIG, "content_encoder.json"))
+    total = sum((folder / name).stat().st_size for _, name in files)
+    if total > LARGEST_BYTES:
+        raise ConfigurationError(
+            f"{folder}: {total / 1e6:.1f} MB of weights, the limit is {LARGEST_BYTES / 1e6:.0f} MB",
+            remedy="make the networks narrower (SynthesizerConfig.nano, T2S_NANO, ContentConfig)",
+        )
+    config = acoustic.config
+    base = Base(
+        folder=folder,
+        name="nano",
+        description="Small base trained by this project on two CPU cores; speaks English",
+        files=tuple(BaseFile(role, name, digest_file(folder / name)) for role, name in files),
+        weights="here",
+        licences=tuple(Licence(*row) for row in LICENCES),
+        architecture="nano",
+        rate_hz=config.rate_hz,
+        hop=config.hop,
+        fft=config.fft_size,
+        languages=("en",),
+        speaker_encoder="ge2e",
+        speaking=NANO_SPEAKING,
+    )
+    write_base(base)
+    return base

@@ -1,0 +1,134 @@
+"""recipes/nano.yaml: every number of the stages that train the nano base, as frozen typed objects.
+
+A stage reads its own section. What a file leaves out takes the value given here; a key that does not exist is an
+error that names the nearest one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from timbre.core.errors import ConfigurationError
+from timbre.core.settings import Problem, problems_error, read_section, setting, unknown_key
+
+
+@dataclass(frozen=True)
+class CorpusRecipe:
+    """Stage corpus: real speech, its alignment, synthetic speech."""
+
+    seed: int = setting(1, "seed of sentences and synthetic voices", low=0)
+    flite_hours: float = setting(3.5, "English speech by flite (slt, rms, kal16)", "h", low=0, high=200)
+    espeak_hours: float = setting(2.5, "speech by espeak-ng in its variants", "h", low=0, high=200)
+    espeak_mandarin_share: float = setting(0.6, "share of espeak's sentences in Mandarin", low=0, high=1)
+    workers: int = setting(1, "processes that align and synthesise", low=1, high=256)
+
+
+@dataclass(frozen=True)
+class ContentRecipe:
+    """Stage content: the content encoder with its phone heads."""
+
+    seed: int = setting(0, "seed of weights and batches", low=0)
+    steps: int = setting(4000, "optimizer steps; the learning rate reaches 0 at the last", low=1)
+    frozen_convolutions: int = setting(1, "first convolutions that keep their analytic weights", low=0, high=5)
+    batch_s: float = setting(16.0, "audio in a batch", "s", low=1)
+    longest_s: float = setting(4.0, "longest window", "s", low=1)
+    learning_rate: float = setting(1e-3, "highest learning rate", low=0)
+    decay_share: float = setting(0.4, "last share of the steps, in which the learning rate falls", low=0, high=1)
+    ctc_weight: float = setting(0.5, "weight of the CTC loss against the frame loss", low=0)
+    prosody_weight: float = setting(0.2, "weight of the loss of voicing and relative pitch", low=0)
+    ljspeech_weight: float = setting(3.0, "how often clips of LJSpeech are drawn, against their hours", low=0)
+    vctk_weight: float = setting(3.0, "the same of VCTK", low=0)
+    speechocean762_weight: float = setting(0.8, "the same of speechocean762", low=0)
+    aishell_weight: float = setting(1.0, "the same of AISHELL", low=0)
+    flite_weight: float = setting(0.3, "the same of flite's speech", low=0)
+    espeak_weight: float = setting(0.15, "the same of espeak-ng's", low=0)
+    checkpoint_minutes: float = setting(4.0, "time between checkpoints", "min", low=0)
+
+
+@dataclass(frozen=True)
+class QuantizerRecipe:
+    """Stage quantizer: projection to 25 Hz and codebook."""
+
+    seed: int = setting(0, "seed of the initial rows", low=0)
+    rows: int = setting(512, "rows of the codebook", low=2, high=4096)
+    rounds: int = setting(25, "k-means rounds", low=1)
+    frames: int = setting(120_000, "frames at 25 Hz that are clustered", low=100)
+    directions: int = setting(48, "discriminant directions in which distance is measured", low=1)
+    pitch_scale: float = setting(14.0, "length of an octave of relative pitch beside them", low=0)
+
+
+@dataclass(frozen=True)
+class AcousticRecipe:
+    """Stage acoustic: autoencoder, then prior, flow and style. Minutes are those of training on the machine at hand."""
+
+    seed: int = setting(4, "seed of weights and batches", low=0)
+    batch: int = setting(16, "segments of 0.64 s in a batch of the autoencoder", low=1)
+    learning_rate: float = setting(4e-4, "highest learning rate of the autoencoder", low=0)
+    autoencoder_minutes: float = setting(20.0, "training of the autoencoder", "min", low=0)
+    measured_clips: int = setting(4, "eval clips of each corpus whose copies are measured on the way", low=0)
+    max_frames: int = setting(2400, "frames in a batch of sentences, padding included", low=50)
+    class_minutes: float = setting(20.0, "training of prior, flow, style on classes as if codes", "min", low=0)
+    joint_minutes: float = setting(45.0, "training of prior, flow, style and generator", "min", low=0)
+    guide: float = setting(0.3, "weight of the loss that shows frames their phone in the text", low=0)
+    heard: float = setting(2.0, "weight of the distance in what the content encoder hears; 0: left out", low=0)
+    spoken: float = setting(1.0, "weight of the distance of the spoken mean's spectrum from the recorded one", low=0)
+    copied: float = setting(0.25, "share of the generator's rows that are copies, with heard", low=0, high=1)
+    wrong_codes: float = setting(0.0, "share of codes that are replaced by others of the batch", low=0, high=0.9)
+    joint_parts: str = setting("real flite", "parts of the corpus that the second half reads")
+    flite_weight: float = setting(0.3, "how often flite's clips are drawn, against LJSpeech's and VCTK's", low=0)
+    espeak_weight: float = setting(0.1, "the same of espeak-ng's", low=0)
+    nonnative_weight: float = setting(0.5, "the same of speechocean762's and AISHELL's", low=0)
+
+
+@dataclass(frozen=True)
+class SemanticRecipe:
+    """Stage t2s: classes as stand-ins for codes, then the codes."""
+
+    seed: int = setting(5, "seed of weights and batches", low=0)
+    parts: str = setting("real flite espeak", "parts of the corpus that are read")
+    made_up_sentences: int = setting(6000, "sentences with drawn durations in the first half", low=0)
+    max_positions: int = setting(3000, "phones and codes in a batch, padding included", low=100)
+    learning_rate: float = setting(8e-4, "highest learning rate", low=0)
+    guide: float = setting(0.5, "weight of the loss that shows attention the next phone", low=0)
+    code_drop: float = setting(0.15, "chance that a code of the past is hidden, in the second half", low=0, high=0.9)
+    join_share: float = setting(0.15, "rows that are two examples of a speaker, as with a prompt", low=0, high=1)
+    span_share: float = setting(0.45, "of the others, rows that are a part of an example", low=0, high=1)
+    phrase_minutes: float = setting(8.0, "training on stand-ins of one to four words", "min", low=0)
+    follower_minutes: float = setting(12.0, "training on stand-ins of whole sentences", "min", low=0)
+    minutes: float = setting(45.0, "training on codes", "min", low=0)
+
+
+@dataclass(frozen=True)
+class NanoRecipe:
+    """All sections of recipes/nano.yaml."""
+
+    corpus: CorpusRecipe = dataclasses.field(default_factory=CorpusRecipe)
+    content: ContentRecipe = dataclasses.field(default_factory=ContentRecipe)
+    quantizer: QuantizerRecipe = dataclasses.field(default_factory=QuantizerRecipe)
+    acoustic: AcousticRecipe = dataclasses.field(default_factory=AcousticRecipe)
+    t2s: SemanticRecipe = dataclasses.field(default_factory=SemanticRecipe)
+
+
+def load_nano_recipe(path: Path) -> NanoRecipe:
+    """The defaults with a YAML file laid over them. InputError lists every wrong key or value."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: not found", remedy="give --recipe recipes/nano.yaml") from None
+    recipe = NanoRecipe()
+    known = {field.name for field in dataclasses.fields(recipe)}
+    problems: list[Problem] = []
+    sections = {}
+    for name, values in content.items():
+        if name not in known:
+            problems.append(unknown_key(str(path), name, known))
+            continue
+        sections[name], found = read_section(getattr(recipe, name), values, f"{path}: {name}")
+        problems.extend(found)
+    if problems:
+        raise problems_error(problems, str(path))
+    return dataclasses.replace(recipe, **sections)

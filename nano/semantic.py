@@ -1,0 +1,269 @@
+"""Text-to-semantic stage: phones -> codes, in two steps with one network shape.
+
+1. ``train_follower``: recogniser classes as stand-ins for codes (semantic_data.py). Teaches to follow a text in time.
+2. ``train_semantic``: the real codes. Starts from the follower: the row of a code is the mixture of the rows of the
+classes
+   that sound when the code is heard.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from timbre.gptsovits.text_to_semantic.configuration import T2SConfig
+from timbre.gptsovits.text_to_semantic.network import T2SBatch, TextToSemantic
+from timbre.nano.checkpointing import AveragedWeights, Clock, WeightAverage, load_checkpoint, save_checkpoint
+from timbre.nano.semantic_data import Example, ExampleSampler, Ids
+from timbre.text.recognition import CLASSES
+
+CLASS_COUNT = len(CLASSES)
+
+
+@dataclass(frozen=True)
+class SemanticSettings:
+    """Settings of both steps. max_positions: phones and codes of a batch, padding included. guide: weight of
+    AttentionGuide. code_drop: see CodeDrop."""
+
+    max_positions: int = 3000
+    learning_rate: float = 8e-4
+    final_share: float = 0.1
+    warm_up_steps: int = 80
+    minutes: float = 30.0
+    clip_norm: float = 1.0
+    average_decay: float = 0.998
+    seed: int = 5
+    join_share: float = 0.3
+    span_share: float = 0.0
+    guide: float = 0.0
+    code_drop: float = 0.0
+    checkpoint_minutes: float = 5.0
+    report_minutes: float = 2.0
+
+
+def with_vocabulary(config: T2SConfig, rows: int) -> T2SConfig:
+    """The same network for a codebook of so many rows; the end token comes after them."""
+    return replace(config, vocabulary=rows + 1, end_token=rows)
+
+
+def class_shares(pairs: Iterable[tuple[Ids, Ids]], rows: int) -> torch.Tensor:
+    """How often each recogniser class sounds under each code: [rows, classes], each row sums to 1.
+
+    pairs: (codes, classes), both at 25 Hz and cut to the shorter. A code that never occurs is shared evenly.
+    """
+    counts = np.full((rows, CLASS_COUNT), 0.01)
+    for codes, classes in pairs:
+        length = min(len(codes), len(classes))
+        np.add.at(counts, (codes[:length], classes[:length]), 1.0)
+    return torch.from_numpy(counts / counts.sum(1, keepdims=True)).float()
+
+
+@torch.no_grad()
+def start_from_follower(model: TextToSemantic, follower: TextToSemantic, shares: torch.Tensor) -> None:
+    """Copy a network of K stand-ins; code rows become mixtures of its rows, shares [rows, K]; the end token keeps its
+    row.
+
+    A little noise tells codes of one stand-in apart.
+    """
+    state, kinds = follower.state_dict(), shares.shape[1]
+    for name in ("ar_audio_embedding.word_embeddings.weight", "ar_predict_layer.weight"):
+        table = state[name]
+        mixed = shares.to(table) @ table[:kinds]
+        mixed = mixed + 0.1 * table[:kinds].std() * torch.randn_like(mixed)
+        state[name] = torch.cat([mixed, table[kinds : kinds + 1]])
+    model.load_state_dict(state)
+
+
+class AttentionGuide:
+    """Teaches one attention head of some layers to look at the phone that comes next, where it is known.
+
+    Left alone, attention finds the text after thousands of steps; with this it does within hundreds. The idea is
+    that of guided attention (Tachibana et al. 2018), with the true places instead of a diagonal.
+    """
+
+    def __init__(self, model: TextToSemantic, layers: tuple[int, ...] = (1, 3), head: int = 0) -> None:
+        self._heads, self._head = model.config.heads, head
+        self._seen: dict[int, torch.Tensor] = {}
+        self._hooks = [
+            model.h.layers[index].self_attn.in_proj.register_forward_hook(self._keeper(index))  # type: ignore[union-attr]
+            for index in layers
+            if index < len(model.h.layers)
+        ]
+
+    def _keeper(self, index: int) -> Callable[..., None]:
+        def keep(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
+            self._seen[index] = output
+
+        return keep
+
+    def loss(self, batch: T2SBatch, places: torch.Tensor) -> torch.Tensor:
+        """Mean cross entropy of the attention over text after the forward pass of ``batch``. places int64 [B, T], -1
+        unknown.
+
+        The position of code j looks for the phone of code j + 1, that of the last code for its own.
+        """
+        phones = batch.phones.shape[1]
+        last = places.gather(1, (batch.code_lengths - 1).unsqueeze(1))
+        following = torch.cat([places[:, 1:], torch.full_like(last, -1)], dim=1)
+        following = following.scatter(1, (batch.code_lengths - 1).unsqueeze(1), last)
+        hidden = torch.arange(phones, device=places.device)[None] >= batch.phone_lengths[:, None]
+        total = torch.zeros((), device=places.device)
+        for output in self._seen.values():
+            split = output.float().view(output.shape[0], output.shape[1], 3, self._heads, -1)
+            queries, keys = split[:, phones:, 0, self._head], split[:, :phones, 1, self._head]
+            scores = queries @ keys.transpose(1, 2) / math.sqrt(split.shape[-1])
+            scores = scores.masked_fill(hidden[:, None], -1e4)
+            known = (following >= 0).sum().clamp(min=1)
+            summed = torch.nn.functional.cross_entropy(
+                scores.flatten(0, 1), following.flatten(), ignore_index=-1, reduction="sum"
+            )
+            total = total + summed / known
+        count = max(1, len(self._seen))
+        self._seen.clear()
+        return total / count
+
+    def remove(self) -> None:
+        """Take the hooks off."""
+        for hook in self._hooks:
+            hook.remove()
+
+
+class CodeDrop:
+    """Hides codes that were heard before, each with a chance of ``share``, while the network trains.
+
+    A code that cannot be copied from the past must come from the text; and when the network's own codes take the place
+    of the recorded ones, a wrong one weighs less.
+    """
+
+    def __init__(self, model: TextToSemantic, share: float) -> None:
+        self._share = share
+        self._hook = model.ar_audio_embedding.register_forward_hook(self._hide)
+
+    def _hide(self, module: torch.nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+        if not module.training:
+            return output
+        return output * (torch.rand(*output.shape[:-1], 1, device=output.device) >= self._share)
+
+    def remove(self) -> None:
+        """Take the hook off."""
+        self._hook.remove()
+
+
+def learning_rate_at(settings: SemanticSettings, clock: Clock) -> float:
+    """Linear warm-up in steps, then a cosine in minutes down to ``final_share``."""
+    warm = min(1.0, (clock.step + 1) / settings.warm_up_steps)
+    done = min(1.0, clock.minutes / settings.minutes)
+    floor = settings.final_share
+    return settings.learning_rate * warm * (floor + (1 - floor) * 0.5 * (1.0 + math.cos(math.pi * done)))
+
+
+@torch.no_grad()
+def development_loss(model: TextToSemantic, examples: Sequence[Example], max_positions: int) -> tuple[float, float]:
+    """(nats a code, share of codes predicted right) of examples that are not trained on."""
+    rows = targets = correct = 0.0
+    for index in range(0, len(examples), 16):
+        batch = ExampleSampler(examples[index : index + 16], 10**9, 0, 0.0).batch(0)
+        loss = model.loss(batch_to(batch, next(model.parameters()).device))
+        rows += float(loss.rows.sum())
+        targets += float(loss.targets.sum())
+        correct += float(loss.correct.sum())
+    return rows / max(1.0, targets), correct / max(1.0, targets)
+
+
+def batch_to(batch: T2SBatch, device: torch.device) -> T2SBatch:
+    """The same batch on another device."""
+    return T2SBatch(
+        batch.phones.to(device), batch.phone_lengths.to(device), batch.codes.to(device), batch.code_lengths.to(device)
+    )
+
+
+def train(
+    model: TextToSemantic,
+    examples: Sequence[Example],
+    development: Sequence[Example],
+    folder: Path,
+    name: str,
+    settings: SemanticSettings,
+    device: torch.device,
+    report: Callable[[str], None] = lambda line: None,
+    now: Callable[[], float] = time.monotonic,
+) -> Path:
+    """Train ``model`` in place until the minutes are used up, resuming from ``folder/name.pt``; ends with the average.
+
+    One line a report in ``folder/name.jsonl``. now: a clock in seconds.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.pt"
+    model.to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    average, clock = WeightAverage(model, settings.average_decay), Clock()
+    if path.is_file():
+        clock, _ = load_checkpoint(path, model, {"t2s": optimizer}, average)
+    sampler = ExampleSampler(
+        examples, settings.max_positions, settings.seed, settings.join_share, span_share=settings.span_share
+    )
+    guide = AttentionGuide(model) if settings.guide > 0 else None
+    drop = CodeDrop(model, settings.code_drop) if settings.code_drop > 0 else None
+    nats = correct = targets = strayed = 0.0
+    began_at, saved, told = clock.step, clock.minutes, clock.minutes
+    while clock.minutes < settings.minutes:
+        began = now()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate_at(settings, clock)
+        batch, places = sampler.guided_batch(clock.step)
+        batch = batch_to(batch, device)
+        with torch.autocast(device.type, torch.bfloat16):
+            loss = model.loss(batch)
+        wanted = loss.mean
+        if guide is not None:
+            guided = guide.loss(batch, places.to(device))
+            wanted = wanted + settings.guide * guided
+            strayed += float(guided.detach())
+        optimizer.zero_grad(set_to_none=True)
+        wanted.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        if torch.isfinite(norm):
+            optimizer.step()
+        average.update(model)
+        nats += float(loss.total.detach())
+        correct += float(loss.correct.sum())
+        targets += float(loss.targets.sum())
+        clock.step += 1
+        clock.minutes += (now() - began) / 60.0
+        finished = clock.minutes >= settings.minutes
+        if finished or clock.minutes - told >= settings.report_minutes:
+            row: dict[str, Any] = {
+                "step": clock.step, "minutes": round(clock.minutes, 2), "nats": round(nats / max(1.0, targets), 4),
+                "correct": round(correct / max(1.0, targets), 4),
+            }  # fmt: skip
+            if guide is not None:
+                row["guide"] = round(strayed / max(1, clock.step - began_at), 4)
+            if development:
+                with AveragedWeights(model, average):
+                    model.eval()
+                    dev = development_loss(model, development, settings.max_positions)
+                    model.train()
+                row |= {"dev_nats": round(dev[0], 4), "dev_correct": round(dev[1], 4)}
+            with (folder / f"{name}.jsonl").open("a") as log:
+                log.write(json.dumps(row) + "\n")
+            report(json.dumps(row))
+            nats = correct = targets = strayed = 0.0
+            began_at, told = clock.step, clock.minutes
+        if finished or clock.minutes - saved >= settings.checkpoint_minutes:
+            save_checkpoint(path, model, {"t2s": optimizer}, average, clock)
+            saved = clock.minutes
+    if guide is not None:
+        guide.remove()
+    if drop is not None:
+        drop.remove()
+    model.load_state_dict(average.state)
+    model.eval()
+    return path

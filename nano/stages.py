@@ -1,0 +1,176 @@
+"""The stages corpus, content and quantizer as functions of a recipe, a speech folder and a work folder.
+
+Each is resumable: what is complete is not done again, and training continues from its checkpoint. All paths below the
+work folder are fixed here::
+
+    corpus/               see corpus.py
+    content/              content.ckpt, content.log.jsonl
+    quantizer/            quantizer.safetensors
+    READY_CODES           written when the codes of all parts are there; JSON with the paths
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from timbre.nano.alignment import Alignment, align_part, read_alignments
+from timbre.nano.augmentation import AugmentationConfig, Augmenter
+from timbre.nano.content import CHECKPOINT, ContentTrainer, ContentTraining, load_averaged, replace_ctc_head
+from timbre.nano.content_batches import BatchConfig, BatchSource
+from timbre.nano.content_network import ContentEncoder
+from timbre.nano.corpus import Corpus, build_real, replace_text, unseen_speakers
+from timbre.nano.pitch_tracks import PitchTracks
+from timbre.nano.quantizer import (
+    Quantizer,
+    announce,
+    code_quality,
+    collect_pairs,
+    content_features,
+    pair_labels,
+    pair_pitch,
+    write_all_codes,
+)
+from timbre.nano.recipe import ContentRecipe, CorpusRecipe, QuantizerRecipe
+from timbre.nano.recogniser_head import HeadTraining, refit_head
+from timbre.nano.sentences import MandarinSentences, SentenceSource
+from timbre.nano.synthetic import build_espeak, build_flite
+
+WEIGHTED = ("ljspeech", "vctk", "speechocean762", "aishell", "flite", "espeak")
+Report = Callable[[str], None]
+
+
+def make_corpus(recipe: CorpusRecipe, speech: Path, work: Path, report: Report) -> None:
+    """Stage corpus: parts that are there are kept."""
+    folder = work / "corpus"
+    if not (folder / "real.jsonl").is_file():
+        report(f"real: {build_real(speech, folder)} clips")
+    if not (folder / "real.alignment.jsonl").is_file():
+        aligned, tried = align_part(folder, "real", recipe.workers)
+        report(f"real: {aligned} of {tried} clips aligned")
+    if recipe.flite_hours > 0 and not (folder / "flite.jsonl").is_file():
+        sentences = SentenceSource(speech, recipe.seed).sentences()
+        count = build_flite(speech, folder, sentences, recipe.flite_hours, recipe.seed, recipe.workers)
+        report(f"flite: {count} clips")
+    if recipe.espeak_hours > 0 and not (folder / "espeak.jsonl").is_file():
+        english = SentenceSource(speech, recipe.seed + 1).sentences()
+        mandarin = MandarinSentences(speech, recipe.seed + 2).sentences()
+        hours, share = recipe.espeak_hours, recipe.espeak_mandarin_share
+        count = build_espeak(speech, folder, english, mandarin, hours, share, recipe.seed, recipe.workers)
+        report(f"espeak: {count} clips")
+    corpus = Corpus.open(folder, unseen=unseen_speakers(speech))
+    PitchTracks.of(corpus)
+    report(", ".join(f"{part} {hours:.2f} h" for part, hours in sorted(corpus.hours().items())))
+
+
+def make_codes(recipe: QuantizerRecipe, speech: Path, work: Path, report: Report) -> dict[str, object]:
+    """Stage quantizer: fit projection and codebook on real and flite speech, write the codes of all parts, announce
+    them.
+
+    Returns the quality of the codes on dev clips of the real speech. From here on the content encoder must not change.
+    """
+    torch.manual_seed(recipe.seed)
+    corpus = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
+    alignments, pitch = load_alignments(corpus), stored_pitch(corpus)
+    encoder = load_averaged(work / "content")
+    clips = [clip for clip in corpus.select("train") if clip.part in ("real", "flite")]
+    order = np.random.default_rng(recipe.seed).permutation(len(clips))
+    drawn = (clips[index] for index in order)
+    pairs = collect_pairs(encoder, corpus, drawn, alignments, pitch, recipe.frames)
+    report(f"clustering {len(pairs.features)} pairs of frames")
+    quantizer = Quantizer.fit(
+        pairs, encoder.config.hidden, recipe.rows, recipe.rounds, recipe.directions, recipe.pitch_scale, recipe.seed
+    )
+    path = quantizer.save(work / "quantizer")
+    quality = dev_quality(encoder, quantizer, corpus, alignments, pitch)
+    replace_text(work / "quantizer" / "quality.json", json.dumps(quality, indent=1) + "\n")
+    report(json.dumps(quality))
+    written = write_all_codes(encoder, quantizer, corpus, report)
+    announce(work, {"quantizer": str(path), "content": str(work / "content" / CHECKPOINT), **written})
+    return dict(quality)
+
+
+def make_recogniser(speech: Path, work: Path, report: Report) -> None:
+    """Stage recogniser: a better CTC head on the finished encoder, written into its checkpoint.
+
+    The codes do not change.
+    """
+    corpus = Corpus.open(work / "corpus", ["real"], unseen_speakers(speech))
+    head = refit_head(load_averaged(work / "content"), corpus, load_alignments(corpus), HeadTraining(), report)
+    replace_ctc_head(work / "content", head)
+
+
+def dev_quality(
+    encoder: ContentEncoder,
+    quantizer: Quantizer,
+    corpus: Corpus,
+    alignments: Mapping[str, Alignment],
+    pitch: Mapping[str, npt.NDArray[np.float32]],
+) -> dict[str, float]:
+    """Quality of the codes on the dev clips of the real speech; on its first clips where there are no dev clips."""
+    codes, labels, octaves = [], [], []
+    clips = [clip for clip in corpus.clips if clip.part == "real" and clip.id in alignments]
+    for clip in [clip for clip in clips if clip.split == "dev"] or clips[:50]:
+        codes.append(quantizer.codes(content_features(encoder, corpus.waveform(clip))))
+        labels.append(pair_labels(alignments[clip.id], len(codes[-1])))
+        octaves.append(pair_pitch(pitch.get(clip.id), len(codes[-1])))
+    return code_quality(codes, labels, octaves, quantizer.rows).row()
+
+
+def load_alignments(corpus: Corpus) -> dict[str, Alignment]:
+    """Alignments of all parts of a corpus by clip id."""
+    found: dict[str, Alignment] = {}
+    for part in corpus.parts:
+        found |= read_alignments(corpus.folder, part)
+    return found
+
+
+def content_trainer(recipe: ContentRecipe, speech: Path, work: Path, device: str = "cpu") -> ContentTrainer:
+    """The trainer of stage content, continued from its checkpoint if there is one."""
+    corpus = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
+    source = BatchSource(
+        corpus,
+        load_alignments(corpus),
+        Augmenter.load(speech, AugmentationConfig()),
+        BatchConfig(
+            seconds=recipe.batch_s,
+            longest_s=recipe.longest_s,
+            weights={name: float(getattr(recipe, f"{name}_weight")) for name in WEIGHTED},
+        ),
+        recipe.seed,
+        stored_pitch(corpus),
+    )
+    trainer = ContentTrainer(training_of(recipe, device), source, work / "content")
+    trainer.resume()
+    return trainer
+
+
+def stored_pitch(corpus: Corpus) -> Mapping[str, npt.NDArray[np.float32]]:
+    """Pitch tracks by clip id of the parts that have them; the other clips train without the prosody loss."""
+    pitch: dict[str, npt.NDArray[np.float32]] = {}
+    for part in corpus.parts:
+        if (corpus.folder / f"{part}.f0.npz").is_file():
+            one = Corpus.open(corpus.folder, [part])
+            tracks = PitchTracks.of(one)
+            pitch |= {clip.id: tracks[clip.id] for clip in one.clips}
+    return pitch
+
+
+def training_of(recipe: ContentRecipe, device: str) -> ContentTraining:
+    """The settings of the trainer from the recipe's section."""
+    return ContentTraining(
+        steps=recipe.steps,
+        frozen_convolutions=recipe.frozen_convolutions,
+        decay_share=recipe.decay_share,
+        learning_rate=recipe.learning_rate,
+        ctc_weight=recipe.ctc_weight,
+        prosody_weight=recipe.prosody_weight,
+        seed=recipe.seed,
+        checkpoint_minutes=recipe.checkpoint_minutes,
+        device=device,
+    )

@@ -1,0 +1,35 @@
+"""A voice whose base is not there (a misspelt name, most often): stage 1 listens all the same.
+
+voice folder -> stage 1 with the base as one problem more -> one error that names all of them
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NoReturn
+
+from timbre.core.base import Base
+from timbre.core.errors import ConfigurationError, InputError
+from timbre.core.settings import Problem
+from timbre.pipeline.engine.engine import Engine
+from timbre.pipeline.stages.table import STAGES
+from timbre.pipeline.voice.folder import VoiceFolder
+from timbre.pipeline.voice.voice_yaml import FILE as VOICE_YAML
+
+
+def refuse_without_base(engine: Engine, voice: VoiceFolder, error: ConfigurationError) -> NoReturn:
+    """Runs stage 1 and raises what is wrong: InputError with every problem of the folder, the base's among them.
+
+    Raises `error` itself, what load_base said, when the base is the only problem: the folder may be right and the base
+    forgotten, which is the operator's to mend. Other failures of stage 1 pass through.
+    """
+    problem = Problem(f"{VOICE_YAML}: base", repr(voice.base), "the name of a folder of bases/", error.remedy)
+    spoilt = dataclasses.replace(voice, problems=(*voice.problems, problem))
+    # The lowest rate of any base, so that no recording is called too dull for a base that nobody knows.
+    stand_in = Base(engine.workspace.bases / voice.base, voice.base, (), rate_hz=16_000, hop=320)
+    try:
+        engine.run(spoilt, stand_in, STAGES[0].name)
+    except InputError as refused:
+        if len(getattr(refused, "problems", ())) > 1:
+            raise
+    raise error

@@ -1,0 +1,1 @@
+"""Gate limits: measure good adapters and degraded ones of them."""

@@ -1,0 +1,198 @@
+"""Spoilt adapters of a good voice, most of them without any training, to see which gates catch them.
+
+good voice, its renditions -> sounds, weights, texts or recordings that are wrong in a known way -> Case to measure
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timbre.evaluation.calibration import GOOD, split_speakers
+from timbre.evaluation.degradation import SOUNDS
+from timbre.evaluation.judge import Learnt, without_adapter
+from timbre.evaluation.rendition import Copied, Recording, Renderer, Sentence, Spoken, sentences_for
+from timbre.inference.engine import Engine
+from timbre.inference.t2s_slots import Lora
+from timbre.inference.voice import Delta, Voice, load_voice
+from timbre.pipeline.stages.evaluate import learnt_by
+
+UNTRAINED, OVER_TRAINED, WRONG_SPEAKER, SHUFFLED = "untrained", "over-trained", "wrong-speaker", "shuffled-texts"
+RANDOM, BIT_FLIPS, TRUNCATED = "random-weights", "bit-flips", "truncated-weights"
+KINDS = (
+    UNTRAINED, "noisy", WRONG_SPEAKER, "clipped", OVER_TRAINED, "silence", SHUFFLED, "loud", RANDOM, "band-limited",
+    TRUNCATED, "quiet", BIT_FLIPS, "reverberant", "cut-off", "wrong-rate",
+)  # fmt: skip
+
+_RANDOM_STD = 0.05
+_FLIPPED_SHARE = 1 / 500
+_FLIP = 1024.0
+"""One bit of a half float's exponent: four powers of two of two."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured of one adapter. held_out: the recordings that it is held to. learnt: what its training said."""
+
+    held_out: Sequence[Recording]
+    copies: Sequence[Copied]
+    spoken: Sequence[Spoken]
+    learnt: Learnt
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A good voice. adapter: output of stage 3; other: recordings of somebody else; over_trained: makes the adapter
+    that was trained for too long; scratch: a folder to write into.
+    """
+
+    name: str
+    adapter: Path
+    held_out: Sequence[Recording]
+    other: Sequence[Recording]
+    over_trained: Callable[[], Path]
+    scratch: Path
+
+
+class Poisoner:
+    """Makes the cases of one voice; what the good adapter says is rendered once."""
+
+    def __init__(self, engine: Engine, subject: Subject, fixed: int, seed: int) -> None:
+        self._engine, self._subject, self._fixed, self._seed = engine, subject, fixed, seed
+        self._renderer = Renderer(engine)
+        self._learnt = learnt_by(subject.adapter)
+
+    def case(self, kind: str) -> Case:
+        """The case of GOOD or of one of KINDS. Raises VoiceError for weights that the engine refuses, KeyError for a
+        kind that is none.
+        """
+        if kind == GOOD:
+            return self._good
+        if kind in SOUNDS:
+            return self._with_sound(kind)
+        return self._makers[kind]()
+
+    @cached_property
+    def _voice(self) -> Voice:
+        return self._load(self._subject.adapter, GOOD)
+
+    @cached_property
+    def _good(self) -> Case:
+        return self._case(self._voice, self._learnt)
+
+    @cached_property
+    def _makers(self) -> dict[str, Callable[[], Case]]:
+        return {
+            UNTRAINED: lambda: self._case(without_adapter(self._voice), Learnt(1.0, 1.0)),
+            OVER_TRAINED: self._over_trained,
+            WRONG_SPEAKER: lambda: self._case(self._voice, self._learnt, self._subject.other),
+            SHUFFLED: self._shuffled,
+            RANDOM: lambda: self._case(random_weights(self._voice, self._seed), self._learnt),
+            BIT_FLIPS: lambda: self._case(bit_flips(self._voice, self._seed), self._learnt),
+            TRUNCATED: self._truncated,
+        }
+
+    def _load(self, folder: Path, kind: str) -> Voice:
+        # The engine keeps merged decoders by name and version: no two adapters may share both.
+        return load_voice(folder, self._engine.base, name=f"{self._subject.name}-{kind}", version=str(folder)[-64:])
+
+    def _case(self, voice: Voice, learnt: Learnt, held_out: Sequence[Recording] | None = None) -> Case:
+        recordings = self._subject.held_out if held_out is None else held_out
+        copies = [self._renderer.copy(item, voice) for item in recordings]
+        spoken = [self._renderer.speak(item, self._seed, voice) for item in self._sentences(recordings)]
+        return Case(recordings, copies, spoken, learnt)
+
+    def _sentences(self, recordings: Sequence[Recording]) -> list[Sentence]:
+        return sentences_for(recordings, self._fixed)
+
+    def _with_sound(self, kind: str) -> Case:
+        spoil, good = SOUNDS[kind], self._good
+        copies = []
+        for number, item in enumerate(good.copies):
+            wave = spoil(item.copy, number)
+            copies.append(replace(item, copy=wave))
+        spoken = [
+            item if item.wave is None else replace(item, wave=spoil(item.wave, 1000 + number))
+            for number, item in enumerate(good.spoken)
+        ]
+        return replace(good, copies=copies, spoken=spoken)
+
+    def _shuffled(self) -> Case:
+        """Every sentence is held to the text of the one before it."""
+        good = self._good
+        turned = [*good.spoken[-1:], *good.spoken[:-1]]
+        spoken = [
+            replace(own, wave=said.wave, failures=(), refusal=said.refusal)
+            for own, said in zip(good.spoken, turned, strict=True)
+        ]
+        return replace(good, spoken=spoken)
+
+    def _over_trained(self) -> Case:
+        folder = self._subject.over_trained()
+        return self._case(self._load(folder, OVER_TRAINED), learnt_by(folder))
+
+    def _truncated(self) -> Case:
+        """The adapter's larger file stops in the middle, as a full disk leaves it."""
+        folder = self._subject.scratch / TRUNCATED
+        shutil.copytree(self._subject.adapter, folder, dirs_exist_ok=True)
+        file = max(folder.glob("*/adapter_model.safetensors"), key=lambda path: path.stat().st_size)
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        return self._case(self._load(folder, TRUNCATED), self._learnt)
+
+
+def chosen_kinds(speakers: Sequence[str], count: int) -> dict[str, tuple[str, ...]]:
+    """Speaker -> the kinds that it is spoilt by: all for a count of 0, else so many, going round from voice to voice.
+
+    Each half of the speakers goes round for itself, so that what the one half sets limits on the other can judge.
+    """
+    if count <= 0 or count >= len(KINDS):
+        return dict.fromkeys(speakers, KINDS)
+    return {
+        name: tuple(KINDS[(number * count + place) % len(KINDS)] for place in range(count))
+        for half in split_speakers(speakers)
+        for number, name in enumerate(half)
+    }
+
+
+def random_weights(voice: Voice, seed: int) -> Voice:
+    """The same layers with random updates as large as the weights themselves: memory that nobody initialised."""
+    random = np.random.default_rng(seed)
+
+    def drawn(shape: tuple[int, ...], std: float) -> Floats:
+        return np.asarray(random.standard_normal(shape) * std, np.float32)
+
+    def pair(down: Floats, up: Floats, rank: int, scale: float) -> tuple[Floats, Floats]:
+        # A sum of `rank` products of two draws has the standard deviation std^2 * sqrt(rank).
+        std = (_RANDOM_STD / scale / rank**0.5) ** 0.5
+        return drawn(down.shape, std), drawn(up.shape, std)
+
+    acoustic = {}
+    for name, delta in voice.acoustic.items():
+        down, up = pair(delta.down, delta.up, delta.down.shape[0], delta.scale)
+        acoustic[name] = Delta(down, up, delta.scale)
+    t2s = {name: pair(down, up, down.shape[1], 1.0) for name, (down, up) in voice.t2s.tensors.items()}
+    return replace(voice, name=f"{voice.name}-{RANDOM}", t2s=Lora(t2s), acoustic=acoustic)
+
+
+def bit_flips(voice: Voice, seed: int) -> Voice:
+    """One value in 500 is 1,024 times too large, and no such tensor is without one."""
+    random = np.random.default_rng(seed)
+
+    def flipped(values: Floats) -> Floats:
+        hit = random.random(values.shape) < _FLIPPED_SHARE
+        hit.flat[int(random.integers(hit.size))] = True
+        return np.where(hit, values * np.float32(_FLIP), values).astype(np.float32)
+
+    acoustic = {
+        name: Delta(flipped(delta.down), flipped(delta.up), delta.scale) for name, delta in voice.acoustic.items()
+    }
+    t2s = {name: (flipped(down), flipped(up)) for name, (down, up) in voice.t2s.tensors.items()}
+    return replace(voice, name=f"{voice.name}-{BIT_FLIPS}", t2s=Lora(t2s), acoustic=acoustic)

@@ -1,0 +1,1 @@
+"""What a push means, and the CI jobs that follow from it."""

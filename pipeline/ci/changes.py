@@ -1,0 +1,78 @@
+"""Which voices a push concerns: added, changed, reverted, renamed or deleted folders between two commits.
+
+Only the two trees are compared, so merges, rebased branches and force pushes need no special case. When this clone
+does not
+have the older commit (first push, force push over it, shallow clone), every voice is listed: a voice whose source is
+known to the registry costs nothing, a voice that was overlooked would never be published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from timbre.core.errors import InputError
+from timbre.pipeline.ci.git import Repository
+
+
+class Kind(StrEnum):
+    """What happened to a voice folder."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    REVERTED = "reverted"
+    RENAMED = "renamed"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One voice and what happened to it; `was` is the old name of a renamed voice."""
+
+    voice: str
+    kind: Kind
+    was: str | None = None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """All changes, sorted by voice, and a note when the older commit could not be read."""
+
+    changes: tuple[Change, ...]
+    note: str = ""
+
+
+def changed_voices(repository: Repository, older: str, newer: str) -> Changes:
+    """Changes from commit `older` to commit `newer` (names or hashes; all zeros for "nothing yet").
+
+    Raises InputError when `newer` is not a commit of this clone.
+    """
+    new = repository.resolve(newer)
+    if new is None:
+        raise InputError(f"--to {newer!r}: this clone has no such commit", "fetch it, or name another commit")
+    after = repository.voice_trees(new)
+    old = repository.resolve(older)
+    if old is None:
+        first = not older or set(older) == {"0"}
+        why = (
+            ""
+            if first
+            else f"the commit {older[:40]} is not in this clone, so every voice is listed and none as deleted"
+        )
+        return Changes(tuple(Change(name, Kind.ADDED) for name in sorted(after)), why)
+    before = repository.voice_trees(old)
+    gone = {name: tree for name, tree in before.items() if name not in after}
+    found = []
+    for name, tree in after.items():
+        if before.get(name) == tree:
+            continue
+        was = next((other for other, its in sorted(gone.items()) if its == tree), None) if name not in before else None
+        if was is not None:
+            del gone[was]
+            found.append(Change(name, Kind.RENAMED, was))
+        elif repository.had_tree(name, tree, old):
+            found.append(Change(name, Kind.REVERTED))
+        else:
+            found.append(Change(name, Kind.CHANGED if name in before else Kind.ADDED))
+    found += [Change(name, Kind.DELETED) for name in gone]
+    return Changes(tuple(sorted(found, key=lambda change: change.voice)))

@@ -1,0 +1,143 @@
+"""What CI has to do for a push: for each voice that it concerns all stages, only a promotion, or a retirement; and
+whether lint and tests run.
+
+changed folders, registry -> Plan
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from timbre.core.errors import ConfigurationError, InputError, TimbreError
+from timbre.core.recipe import Recipe
+from timbre.pipeline.ci.changes import Change, Kind, changed_voices
+from timbre.pipeline.ci.code_paths import changes_code
+from timbre.pipeline.ci.git import ZERO, Repository
+from timbre.pipeline.ci.push import Push
+from timbre.pipeline.engine.workspace import VOICE_NAME, Workspace
+from timbre.pipeline.release.package import source_digest
+from timbre.pipeline.voice.folder import VoiceFolder, open_voice
+from timbre.registry.registry import Registry
+
+
+class Action(StrEnum):
+    """What is done for a voice."""
+
+    BUILD = "build"
+    PROMOTE = "promote"
+    RETIRE = "retire"
+
+
+@dataclass(frozen=True)
+class PlannedVoice:
+    """One voice of a push.
+
+    why: in words. review: whether a person approves before the alias moves. training_min: what its recipe allows the
+    training. named: whether the name of its folder can be that of a voice.
+    """
+
+    voice: str
+    action: Action
+    why: str
+    review: bool = False
+    training_min: float = 0.0
+    named: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All voices of a push, by name. retrain: known versions are no reason to do nothing. note: for the log. code:
+    whether the push changes code, which lint and tests are for.
+    """
+
+    push: Push
+    voices: tuple[PlannedVoice, ...]
+    retrain: bool = False
+    note: str = ""
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Looks at one checkout and one registry."""
+
+    root: Path
+    recipe: Recipe
+    registry: Registry
+
+    def plan(self, push: Push, every: bool = False, retrain: bool = False) -> Plan:
+        """every: all voices that are here, not only those that the push changed. Raises InputError for a commit that
+        this clone does not have, and what the registry raises when it cannot be read.
+        """
+        repository = Repository(self.root)
+        found = changed_voices(repository, ZERO if every else push.older, push.newer)
+        planned: list[PlannedVoice] = []
+        for change in found.changes:
+            if change.kind is Kind.DELETED:
+                planned += self._retired(change.voice, push, f"voices/{change.voice} was deleted")
+                continue
+            planned.append(self._kept(change, push, retrain))
+            if change.kind is Kind.RENAMED and change.was:
+                planned += self._retired(change.was, push, f"voices/{change.was} is voices/{change.voice} now")
+        code = changes_code(repository.changed_paths(push.older, push.newer))
+        return Plan(push, tuple(sorted(planned, key=lambda item: item.voice)), retrain, found.note, code)
+
+    def _kept(self, change: Change, push: Push, retrain: bool) -> PlannedVoice:
+        name, why = change.voice, str(change.kind)
+        if not VOICE_NAME.fullmatch(name):
+            return PlannedVoice(name, Action.BUILD, "its folder cannot be named so", named=False)
+        try:
+            voice = open_voice(self.root / "voices" / name, self.recipe)
+        except InputError:
+            # Stage 1 says what is wrong, to the person who pushed it.
+            return PlannedVoice(name, Action.BUILD, why)
+        training_min = self._training_min(voice)
+        if self.registry.tombstone(name) is not None:
+            # `timbre publish` refuses it before any stage; nobody may train it.
+            return PlannedVoice(name, Action.PROMOTE, "it was revoked, which publish will say")
+        known = None
+        if push.publishes and not retrain:
+            try:
+                known = self.registry.find_source(name, source_digest(voice))
+            except TimbreError:
+                known = None
+        if known is not None:
+            why = f"{why}, and published before as {known.version}"
+            return PlannedVoice(name, Action.PROMOTE, why, voice.review)
+        return PlannedVoice(name, Action.BUILD, why, voice.review, training_min)
+
+    def _training_min(self, voice: VoiceFolder) -> float:
+        try:
+            return self.recipe.with_overrides(voice.recipe, f"voices/{voice.name}").finetune.max_minutes
+        except InputError:
+            return self.recipe.finetune.max_minutes
+
+    def _retired(self, voice: str, push: Push, why: str) -> Sequence[PlannedVoice]:
+        """Nothing for a voice that was never published, is retired or revoked already, or must not be touched here."""
+        if not push.publishes or not VOICE_NAME.fullmatch(voice) or voice not in self.registry.voices():
+            return ()
+        if self.registry.tombstone(voice) is not None:
+            return ()
+        return (PlannedVoice(voice, Action.RETIRE, why),)
+
+
+def require_shared_registry(address: str, named: bool, workspace: Workspace) -> None:
+    """Jobs on other machines find what earlier ones made only in a registry that outlives the checkout.
+
+    named: whether somebody named the registry. Raises ConfigurationError.
+    """
+    if named and not _inside(address, workspace.root):
+        return
+    what = f"registry {address}: lies in the checkout" if named else "TIMBRE_REGISTRY: not set"
+    raise ConfigurationError(
+        f"{what}, and every CI job has a checkout of its own",
+        "set TIMBRE_REGISTRY to a place that all runners share, for example /srv/timbre/registry",
+    )
+
+
+def _inside(address: str, root: Path) -> bool:
+    path = Path(address.removeprefix("file://"))
+    return "://" not in address.removeprefix("file://") and path.resolve().is_relative_to(root.resolve())

@@ -1,0 +1,189 @@
+"""The engine: runs the stages of one voice in order, skips what is done, and leaves nothing half-made behind.
+
+voice folder + base + recipe -> keys -> outputs (found, fetched or made) -> verdicts
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from timbre.core.base import Base
+from timbre.core.cancellation import Cancellation
+from timbre.core.errors import ConfigurationError
+from timbre.core.locks import exclusive
+from timbre.core.logs import LOGGER
+from timbre.core.progress import Progress, SilentProgress
+from timbre.core.recipe import Recipe
+from timbre.pipeline.engine.failures import explain
+from timbre.pipeline.engine.keys import input_keys, stage_key
+from timbre.pipeline.engine.outputs import StageCache, StageOutputs, read_record
+from timbre.pipeline.engine.stage_job import StageJob
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.stages.table import STAGES, Origin, StageContext, StageRow, Voice
+
+DONE, SKIPPED, FETCHED, FAILED, MISSING, WAITING = "done", "skipped", "fetched", "failed", "missing", "waiting"
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """What became of one stage.
+
+    state: done (ran), skipped (was there), fetched (from the stage cache), failed, missing (not part of this version),
+        waiting (not made yet). key: "" where it cannot be known yet. seconds: what this run spent on it.
+    facts: what the stage says about itself, and its verdict. error: of a failed or missing stage.
+    """
+
+    row: StageRow
+    state: str
+    key: str = ""
+    path: Path | None = None
+    seconds: float = 0.0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    error: BaseException | None = None
+
+
+def _ignore(outcome: StageOutcome) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Everything that a run of any voice shares.
+
+    recipe: the repository's recipe, before a voice's own overrides. cache: finished outputs kept elsewhere, if any.
+    retries: further tries of a stage after failures of the machine (CI retries by itself, so 0 there).
+    wait_s: how long to wait while another process works on the same voice. on_stage: told every outcome as it happens.
+    """
+
+    workspace: Workspace
+    recipe: Recipe = field(default_factory=Recipe)
+    registry: str = ""
+    origin: Origin = field(default_factory=Origin)
+    progress: Progress = field(default_factory=SilentProgress)
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger(f"{LOGGER}.engine"))
+    cancel: Cancellation = field(default_factory=Cancellation)
+    cache: StageCache | None = None
+    rows: tuple[StageRow, ...] = STAGES
+    retries: int = 0
+    wait_s: float = 600.0
+    on_stage: Callable[[StageOutcome], None] = _ignore
+    sleep: Callable[[float], None] = time.sleep
+
+    def run(self, voice: Voice, base: Base, until: str = "", rebuild: bool = False) -> list[StageOutcome]:
+        """Run the stages up to and including `until` (all of them when empty), and return what became of each.
+
+        rebuild: make outputs again even where they exist. Raises what the stage raised, as a TimbreError wherever the
+        machine is to blame; ConfigurationError at the first stage that this version does not have.
+        """
+        recipe = self._recipe_of(voice)
+        outcomes: list[StageOutcome] = []
+        with exclusive(self.workspace.lock(voice.name), f"voice {voice.name}", self.wait_s, self.log.warning):
+            self._clean(voice)
+            for row in self._selected(until):
+                self.cancel.check()
+                outcome = self._run_stage(row, voice, base, recipe, outcomes, rebuild)
+                outcomes.append(outcome)
+                self._tell(voice, outcome)
+                if outcome.error is not None:
+                    raise outcome.error
+        return outcomes
+
+    def status(self, voice: Voice, base: Base) -> list[StageOutcome]:
+        """What a run would find: skipped where the output is there, else waiting or missing.
+
+        Changes nothing and takes no lock. Raises InputError for a voice's wrong overrides.
+        """
+        recipe = self._recipe_of(voice)
+        found: list[StageOutcome] = []
+        for row in self.rows:
+            if not row.target:
+                found.append(StageOutcome(row, MISSING))
+                continue
+            try:
+                key = stage_key(row, row.load().version, recipe, input_keys(row, voice, base, _keys(found)))
+            except (KeyError, ConfigurationError):
+                # An earlier stage is missing, or the base was never pulled: the key cannot be known.
+                found.append(StageOutcome(row, WAITING))
+                continue
+            path = self._outputs(voice, row).find(key)
+            record = (read_record(path) if path else None) or {}
+            state = SKIPPED if path else WAITING
+            found.append(StageOutcome(row, state, key, path, record.get("seconds", 0.0), record.get("facts", {})))
+        return found
+
+    def _recipe_of(self, voice: Voice) -> Recipe:
+        return self.recipe.with_overrides(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe")
+
+    def _selected(self, until: str) -> tuple[StageRow, ...]:
+        names = [row.name for row in self.rows]
+        return self.rows[: names.index(until) + 1] if until else self.rows
+
+    def _outputs(self, voice: Voice, row: StageRow) -> StageOutputs:
+        return StageOutputs(self.workspace.work(voice.name, row.name))
+
+    def _clean(self, voice: Voice) -> None:
+        for row in self.rows:
+            for name in self._outputs(voice, row).clean():
+                self.log.info("removed what an interrupted run left", extra={"stage": row.name, "directory": name})
+
+    def _tell(self, voice: Voice, outcome: StageOutcome) -> None:
+        fields = {"voice": voice.name, "stage": outcome.row.name, "state": outcome.state, "key": outcome.key}
+        measured = {"seconds": round(outcome.seconds, 3), "facts": dict(outcome.facts)}
+        self.log.info("stage ended", extra={**fields, **measured})
+        self.on_stage(outcome)
+
+    def _run_stage(
+        self, row: StageRow, voice: Voice, base: Base, recipe: Recipe, before: Sequence[StageOutcome], rebuild: bool
+    ) -> StageOutcome:
+        key, started = "", time.monotonic()
+        try:
+            stage = row.load()
+            inputs = input_keys(row, voice, base, _keys(before))
+            key = stage_key(row, stage.version, recipe, inputs)
+            outputs = self._outputs(voice, row)
+            context = self._context(row, voice, base, recipe, before, key)
+            job = StageJob(row, stage, context, outputs, inputs, self.log)
+            path, fetched = (None, False) if rebuild or not row.cached else job.find(self.cache)
+            state = FETCHED if fetched else SKIPPED
+            if path is None:
+                state, path = DONE, job.make(self.cache if row.cached else None, self.retries, self.sleep)
+            facts = {**(read_record(path) or {}).get("facts", {}), **job.judge(path)}
+        except Exception as error:
+            explained = explain(error)
+            if explained is not error:
+                explained.__cause__ = error
+            state = FAILED if row.target else MISSING
+            return StageOutcome(row, state, key, seconds=time.monotonic() - started, error=explained)
+        return StageOutcome(row, state, key, path, time.monotonic() - started, facts)
+
+    def _context(
+        self, row: StageRow, voice: Voice, base: Base, recipe: Recipe, before: Sequence[StageOutcome], key: str
+    ) -> StageContext:
+        paths = {outcome.row.name: outcome.path for outcome in before if outcome.path is not None}
+        outputs = self._outputs(voice, row)
+        return StageContext(
+            key=key,
+            voice=voice,
+            base=base,
+            recipe=recipe,
+            sections=row.sections,
+            inputs={name: paths[name] for name in row.stage_inputs},
+            output=outputs.path(key),
+            resume=outputs.path(key),
+            report=self.workspace.report(voice.name, row.name),
+            root=self.workspace.root,
+            registry=self.registry,
+            origin=self.origin,
+            progress=self.progress,
+            log=self.log.getChild(row.name),
+            cancel=self.cancel,
+        )
+
+
+def _keys(outcomes: Sequence[StageOutcome]) -> dict[str, str]:
+    return {outcome.row.name: outcome.key for outcome in outcomes if outcome.key}

@@ -1,0 +1,34 @@
+"""The key of a stage: a digest of everything that can change what it makes, and of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from timbre.core.base import Base
+from timbre.core.digests import digest_value
+from timbre.core.recipe import Recipe
+from timbre.pipeline.stages.table import BASE, BASE_RATE, FOLDER, StageRow, Voice
+
+
+def input_keys(row: StageRow, voice: Voice, base: Base, stage_keys: Mapping[str, str]) -> dict[str, str]:
+    """Input name -> key, for every input of the row. stage_keys: keys of the stages before it.
+
+    Raises ConfigurationError when the base has no digest yet (its weights were never pulled).
+    """
+    return {name: _input_key(name, voice, base, stage_keys) for name in row.inputs}
+
+
+def stage_key(row: StageRow, version: int, recipe: Recipe, inputs: Mapping[str, str]) -> str:
+    """sha256(stage name, stage code version, the recipe sections it reads, keys of its inputs), 64 hex digits."""
+    sections = {name: recipe.section_digest(name) for name in row.sections}
+    return digest_value({"stage": row.name, "version": version, "recipe": sections, "inputs": dict(inputs)})
+
+
+def _input_key(name: str, voice: Voice, base: Base, stage_keys: Mapping[str, str]) -> str:
+    if name == FOLDER:
+        return voice.digest()
+    if name == BASE:
+        return base.digest
+    if name == BASE_RATE:
+        return digest_value({"rate_hz": base.rate_hz})
+    return stage_keys[name]

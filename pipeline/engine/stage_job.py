@@ -1,0 +1,118 @@
+"""One stage of one voice: look for its output, make it, write down how, judge it."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from timbre.core.atomic import remove_tree
+from timbre.core.errors import InfrastructureError
+from timbre.core.host import tool_versions
+from timbre.core.memory import peak_mib, restart_peak
+from timbre.core.settings import keyed_values
+from timbre.pipeline.engine.failures import with_retries
+from timbre.pipeline.engine.outputs import StageCache, StageOutputs
+from timbre.pipeline.stages.table import JudgingStage, Stage, StageContext, StageRow
+
+# Below a finished output: a copy of what the stage put into its report directory.
+REPORT_COPY = "report"
+
+
+@dataclass(frozen=True)
+class StageJob:
+    """inputs: input name -> key. context.output and context.resume are replaced for every attempt."""
+
+    row: StageRow
+    stage: Stage
+    context: StageContext
+    outputs: StageOutputs
+    inputs: Mapping[str, str]
+    log: logging.Logger
+
+    def find(self, cache: StageCache | None) -> tuple[Path | None, bool]:
+        """The finished output, if any, and whether it came from the cache. Its report is put back into place."""
+        key = self.context.key
+        path, fetched = self.outputs.find(key), False
+        if path is None and cache is not None:
+            try:
+                path = self.outputs.adopt(key, cache)
+                fetched = path is not None
+            except InfrastructureError as error:
+                # A cache only saves time: the stage can always be run.
+                self.log.warning("stage cache not used", extra={"stage": self.row.name, "reason": str(error)})
+        if path is not None:
+            self._restore_report(path)
+        return path, fetched
+
+    def make(self, cache: StageCache | None, retries: int, sleep: Callable[[float], None]) -> Path:
+        """Run the stage, with `retries` further tries after failures of the machine. Returns the output's directory."""
+
+        def told(error: BaseException, number: int, pause_s: float) -> None:
+            fields = {"stage": self.row.name, "retry": number, "pause_s": pause_s, "reason": str(error)}
+            self.log.warning("stage failed, trying again", extra=fields)
+
+        path = with_retries(self._attempt, retries, told, sleep)
+        if cache is not None:
+            try:
+                cache.offer(self.context.key, path)
+            except InfrastructureError as error:
+                fields = {"stage": self.row.name, "reason": str(error)}
+                self.log.warning("output not kept in the stage cache", extra=fields)
+        return path
+
+    def judge(self, path: Path) -> Mapping[str, Any]:
+        """The facts of the stage's verdict; empty for a stage that decides nothing. Raises CheckFailedError."""
+        if not isinstance(self.stage, JudgingStage):
+            return {}
+        self.context.report.mkdir(parents=True, exist_ok=True)
+        return self.stage.decide(dataclasses.replace(self.context, output=path), path)
+
+    def _attempt(self) -> Path:
+        key, report = self.context.key, self.context.report
+        remove_tree(report)
+        report.mkdir(parents=True)
+        partial = self.outputs.begin(key)
+        try:
+            context = dataclasses.replace(self.context, output=partial, resume=self.outputs.resume(key))
+            restart_peak()
+            started, begun = datetime.now(UTC), time.monotonic()
+            facts = self.stage.run(context)
+            seconds = time.monotonic() - begun
+            if any(report.iterdir()):
+                shutil.copytree(report, partial / REPORT_COPY)
+            return self.outputs.finish(key, partial, self._record(facts, started, seconds))
+        finally:
+            remove_tree(partial)
+
+    def _record(self, facts: Mapping[str, Any], started: datetime, seconds: float) -> dict[str, Any]:
+        """The content of stage.json: enough to know how an output was made, and to make it again."""
+        context = self.context
+        sections = {name: getattr(context.recipe, name) for name in context.sections}
+        return {
+            "stage": self.row.name,
+            "version": self.stage.version,
+            "voice": context.voice.name,
+            "base": context.base.name,
+            "inputs": dict(self.inputs),
+            "parameters": {name: keyed_values(section) for name, section in sections.items()},
+            "seed": next((section.seed for section in sections.values() if hasattr(section, "seed")), None),
+            "tools": tool_versions(),
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(seconds, 3),
+            "peak_memory_mib": round(peak_mib(), 1),
+            "facts": dict(facts),
+        }
+
+    def _restore_report(self, path: Path) -> None:
+        """What lies in the report directory may belong to another key (an edit that was undone since)."""
+        remove_tree(self.context.report)
+        self.context.report.parent.mkdir(parents=True, exist_ok=True)
+        if (path / REPORT_COPY).is_dir():
+            shutil.copytree(path / REPORT_COPY, self.context.report)

@@ -1,0 +1,80 @@
+"""Where things lie below a repository root: voices, bases, recipes, and all that the pipeline writes (`.timbre/`)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from timbre.core.errors import ConfigurationError, InputError
+from timbre.core.settings import nearest
+
+# Also a file name on every system, a label of Kubernetes and a word that needs no quoting in a shell.
+VOICE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A checkout of a voice repository."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, start: Path) -> Workspace:
+        """The nearest folder at or above `start` that holds `voices/`. Raises ConfigurationError."""
+        for folder in (start.resolve(), *start.resolve().parents):
+            if (folder / "voices").is_dir():
+                return cls(folder)
+        raise ConfigurationError(
+            f"{start}: no `voices/` folder here or above", "change into a voice repository, or give --root DIR"
+        )
+
+    @property
+    def voices(self) -> Path:
+        return self.root / "voices"
+
+    @property
+    def bases(self) -> Path:
+        return self.root / "bases"
+
+    @property
+    def default_recipe(self) -> Path:
+        return self.root / "recipes" / "default.yaml"
+
+    @property
+    def private(self) -> Path:
+        """All that the pipeline writes; ignored by Git."""
+        return self.root / ".timbre"
+
+    @property
+    def default_registry(self) -> Path:
+        return self.private / "registry"
+
+    def work(self, voice: str, stage: str) -> Path:
+        return self.private / "work" / voice / stage
+
+    def report(self, voice: str, stage: str) -> Path:
+        return self.private / "reports" / voice / stage
+
+    def lock(self, voice: str) -> Path:
+        return self.private / "locks" / f"{voice}.lock"
+
+    def voice_names(self) -> list[str]:
+        """Folders of voices/ that have a voice.yaml, sorted."""
+        return sorted(path.parent.name for path in self.voices.glob("*/voice.yaml"))
+
+    def voice_path(self, name: str) -> Path:
+        """The folder of a voice. Raises InputError for a name that is not one, and for a voice that does not exist."""
+        if not VOICE_NAME.fullmatch(name):
+            raise InputError(
+                f"voice name {name[:80]!r}: expected 1 to 63 of a-z, 0-9 and inner hyphens",
+                "rename the folder, for example `ada-lovelace`",
+            )
+        path = self.voices / name
+        if not path.is_dir():
+            guess = nearest(name, self.voice_names())
+            raise InputError(
+                f"voices/{name}: no such folder",
+                f"did you mean `{guess}`?" if guess else f"start it with: timbre voices new {name} --language en",
+            )
+        return path

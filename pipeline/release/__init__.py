@@ -1,0 +1,1 @@
+"""Packages, versions and promotions: from a finished evaluation to production."""

@@ -1,0 +1,76 @@
+"""The short way of a push whose source was published before: promote that version, run no stage.
+
+voice folder -> source digest -> a version that passed -> promotion, or None when there is work to do
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from timbre.pipeline.ci.git import Repository
+from timbre.pipeline.engine.engine import Engine, StageOutcome
+from timbre.pipeline.release.package import source_digest
+from timbre.pipeline.release.promotion import promote_for_commit
+from timbre.pipeline.stages.table import stage_row
+from timbre.pipeline.voice.folder import VoiceFolder
+from timbre.registry.errors import CorruptError, NotFoundError, RevokedError
+from timbre.registry.open import open_registry
+from timbre.registry.registry import Registry
+
+KNOWN = "known"
+
+
+def version_here(registry: Registry, voice: VoiceFolder) -> str:
+    """The newest version that passed and was made of exactly this folder. Raises NotFoundError when there is none."""
+    manifest = registry.find_source(voice.name, source_digest(voice))
+    if manifest is None:
+        raise NotFoundError(
+            f"voices/{voice.name} as it is here was never published",
+            f"publish it first (timbre publish {voice.name}), or name a version (timbre history {voice.name})",
+        )
+    return manifest.version
+
+
+def publish_known(engine: Engine, voice: VoiceFolder) -> StageOutcome | None:
+    """Promotes the version that this source has already, and says so as the outcome of stage `publish`.
+
+    None when there is no such version, when it is damaged (the stages then mend it), and for merge requests, which are
+    there to be looked at. Raises RevokedError before anybody trains a voice that may not be published, and what
+    promote_for_commit raises.
+    """
+    started = time.monotonic()
+    registry = open_registry(engine.registry)
+    mark = registry.tombstone(voice.name)
+    if mark is not None:
+        raise RevokedError(
+            f"voice {voice.name!r} was revoked at {mark['time']} by {mark['actor']}: {mark['reason']}",
+            "delete its folder; with new consent, use another voice name",
+        )
+    if engine.origin.merge_request:
+        return None
+    recipe = engine.recipe.with_overrides(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe").publish
+    try:
+        manifest = registry.find_source(voice.name, source_digest(voice))
+        if manifest is None:
+            return None
+        told = promote_for_commit(
+            registry,
+            manifest,
+            engine.origin,
+            Repository(engine.workspace.root),
+            alias=recipe.alias,
+            review=voice.review,
+            reason="its recordings are those of a version that passed",
+        )
+    except CorruptError as error:
+        engine.log.warning("known version not used", extra={"voice": voice.name, "reason": str(error)})
+        return None
+    facts: dict[str, Any] = {
+        "version": manifest.version,
+        "promoted": told.moved,
+        "alias": recipe.alias,
+        "said": f"published before as {manifest.version}, no stage run (--rebuild trains anew); {told.words}",
+        "verdicts": manifest.gates,
+    }
+    return StageOutcome(stage_row("publish"), KNOWN, seconds=time.monotonic() - started, facts=facts)

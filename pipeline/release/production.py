@@ -1,0 +1,52 @@
+"""What production's version measured, for gates that compare with it.
+
+registry, voice -> measurements, or nothing in production, or why what is there cannot be compared with
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from timbre.core.errors import InputError
+from timbre.evaluation.measurements import FILE, Measurements, parse_measurements
+from timbre.registry.errors import CorruptError, NewerSchemaError, NotFoundError, RetiredError, RevokedError
+from timbre.registry.manifest import Manifest
+from timbre.registry.open import open_registry
+from timbre.registry.registry import Registry
+
+
+@dataclass(frozen=True)
+class Production:
+    """measured: None when there is nothing to compare with; left_out: why, empty when nothing is in production."""
+
+    measured: Measurements | None = None
+    left_out: str = ""
+
+
+def production_measurements(address: str, voice: str) -> Production:
+    """What the version in production measured. A damaged version, or one of another program, is left out with the
+    reason.
+
+    Raises InfrastructureError when the registry cannot be read, so that no margin is lost to a bad moment, and
+    ConfigurationError for an address that is none.
+    """
+    registry = open_registry(address)
+    try:
+        manifest = _manifest(registry, voice)
+        if manifest is None:
+            return Production()
+        where = f"{voice}@{manifest.version}: {FILE}"
+        return Production(parse_measurements(registry.read_file(manifest, FILE), where))
+    except (CorruptError, NewerSchemaError, InputError) as error:
+        return Production(left_out=error.message)
+
+
+def _manifest(registry: Registry, voice: str) -> Manifest | None:
+    try:
+        return registry.resolve(voice)
+    except (RetiredError, RevokedError):
+        return None
+    except NotFoundError:
+        # An alias that points at a version which is gone is damage, not absence.
+        state = registry.alias(voice)
+        return registry.manifest(voice, state.version) if state is not None and state.version else None

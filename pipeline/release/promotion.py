@@ -1,0 +1,137 @@
+"""When an alias moves: after a pipeline, by a person's hand, and what everybody is told about it.
+
+Pipelines only go forward in the history of commits and never undo what a person did: a version that somebody moved the
+alias off by hand stays back until the recordings change or a person promotes it again (registry/by_hand.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from timbre.pipeline.ci.git import Repository
+from timbre.pipeline.engine.alerts import Alert
+from timbre.pipeline.stages.table import Origin
+from timbre.registry.aliases import Alias
+from timbre.registry.events import Act
+from timbre.registry.manifest import Manifest
+from timbre.registry.names import PRODUCTION
+from timbre.registry.registry import Actor, Promotion, Registry
+
+UNKNOWN_PERSON = "unknown"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of a promotion: whether another version speaks now, the alias's state (None: never set), in words.
+
+    An alias that only learns that it stands for a later commit too has not moved in this sense.
+    """
+
+    moved: bool
+    alias: Alias | None
+    words: str
+
+
+def promote_for_commit(
+    registry: Registry,
+    manifest: Manifest,
+    origin: Origin,
+    repository: Repository,
+    *,
+    alias: str = PRODUCTION,
+    review: bool = False,
+    reason: str = "",
+) -> Told:
+    """Points the alias at a version on behalf of a pipeline, unless something speaks against it.
+
+    review: whether voice.yaml asks for one now. An approval that a version was given earlier still counts: a revert to
+    it needs no second one. Raises what Registry.promote raises, and ConfigurationError in a shallow clone.
+    """
+    voice, version = manifest.voice, manifest.version
+    approved_by = earlier_approval(registry, voice, version)
+    if review and not approved_by:
+        current = registry.alias(voice, alias)
+        return Told(False, current, f"{alias} stays: waits for a review: timbre promote {voice} {version} --approve")
+    actor = Actor(origin.author or UNKNOWN_PERSON, origin.commit or None)
+    found = registry.promote(
+        voice,
+        version,
+        actor=actor,
+        alias=alias,
+        reason=reason,
+        approved_by=approved_by,
+        is_ancestor=repository.is_ancestor,
+    )
+    return _told(found, alias, version)
+
+
+def promote_by_hand(
+    registry: Registry,
+    voice: str,
+    version: str,
+    who: str,
+    *,
+    alias: str = PRODUCTION,
+    approve: bool = False,
+    reason: str = "",
+    repository: Repository | None = None,
+) -> Told:
+    """Points the alias at a version because a person says so, also backwards. approve: this person gives the review.
+
+    The alias keeps its place in the order of commits, so that an older pipeline that ends late cannot move it. Raises
+    what Registry.promote raises.
+    """
+    manifest = registry.manifest(voice, version)
+    current = registry.alias(voice, alias)
+    place = order_place(current, manifest.provenance.commit, repository)
+    found = registry.promote(
+        voice,
+        version,
+        actor=Actor(who, place),
+        alias=alias,
+        reason=reason,
+        approved_by=who if approve else earlier_approval(registry, voice, version),
+        by_hand=True,
+    )
+    return _told(found, alias, version)
+
+
+def order_place(current: Alias | None, commit: str | None, repository: Repository | None) -> str | None:
+    """The later of the alias's commit and the version's; the alias's own where Git cannot tell."""
+    if current is None or current.commit is None:
+        return commit
+    if commit is None or repository is None or commit == current.commit:
+        return current.commit
+    return commit if repository.is_ancestor(current.commit, commit) else current.commit
+
+
+def earlier_approval(registry: Registry, voice: str, version: str) -> str | None:
+    """Who approved this very version when it was promoted before, or None."""
+    events = registry.history(voice)
+    return next((item.approved_by for item in reversed(events) if item.version == version and item.approved_by), None)
+
+
+def promotion_alert(state: Alias, job_url: str = "") -> Alert:
+    """What the webhook is told about an alias that moved."""
+    verbs = {Act.PROMOTED: "promoted", Act.ROLLED_BACK: "rolled back", Act.RETIRED: "retired"}
+    what = f" to {state.version}" if state.version else ""
+    fields = {
+        "voice": state.voice,
+        "alias": state.alias,
+        "version": state.version or "",
+        "before": state.previous or "",
+        "by": state.actor,
+        "approved by": state.approved_by or "",
+        "commit": (state.commit or "")[:12],
+        "job": job_url,
+    }
+    return Alert(f"timbre: voice {state.voice} {verbs.get(state.act, state.act)}{what}", state.reason, fields)
+
+
+def _told(found: Promotion, alias: str, version: str) -> Told:
+    before = found.alias.previous if found.alias is not None and found.moved else None
+    if found.moved and before != version:
+        return Told(True, found.alias, f"{alias} now points to {version}" + (f" (before: {before})" if before else ""))
+    if found.alias is not None and found.alias.version == version:
+        return Told(False, found.alias, f"{alias} points to {version} already")
+    return Told(False, found.alias, f"{alias} stays: {found.reason}")

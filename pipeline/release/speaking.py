@@ -1,0 +1,68 @@
+"""A published voice says a text on this machine: registry -> package and exported base -> engine -> sound."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from timbre.audio.reader import write
+from timbre.audio.waveform import Waveform, within_full_scale
+from timbre.core.errors import InputError
+from timbre.core.progress import Progress
+from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.request import Speech, SpeechRequest
+from timbre.inference.voice import load_voice
+from timbre.pipeline.bases.exported import exported_for
+from timbre.registry.manifest import Manifest
+from timbre.registry.names import PRODUCTION
+from timbre.registry.open import open_registry
+
+SUFFIXES = (".wav", ".flac")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What was spoken, and by which version."""
+
+    manifest: Manifest
+    speech: Speech
+
+
+def say(
+    reference: str, request: SpeechRequest, *, root: Path, registry: str, profile: str = "fp32", progress: Progress
+) -> Said:
+    """reference: VOICE or VOICE@ALIAS or VOICE@VERSION; root: below whose .timbre exported bases are kept.
+
+    Raises what Registry.resolve and fetch, exported_for, load_voice and Engine.speak raise.
+    """
+    name, _, wanted = reference.partition("@")
+    store = open_registry(registry)
+    manifest = store.resolve(name, wanted or PRODUCTION)
+    exported = exported_for(manifest.base, manifest.base_digest, root, registry, progress=progress)
+    with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
+        store.fetch(manifest, Path(folder))
+        voice = load_voice(Path(folder), exported, name=name, version=manifest.version)
+    with Engine(exported, EngineSettings(profile=profile)) as engine:
+        return Said(manifest, engine.speak(request, voice))
+
+
+def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
+    """Raises InputError for a file that `save` could not write, before anything is spoken."""
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"{path}: ends in {path.suffix or 'nothing'}", f"use one of: {', '.join(suffixes)}")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder", "name a file")
+
+
+def save(path: Path, wave: Waveform) -> None:
+    """Writes 16-bit sound, whole or not at all; peaks beyond full scale are cut. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        write(temporary, Waveform(within_full_scale(wave.samples), wave.rate_hz))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The five stages, and the table that lists them."""

@@ -1,0 +1,81 @@
+"""Stage 5: write the immutable version, move the alias, record who and why.
+
+outputs of stages 3 and 4, verdicts -> package -> registry: base, blobs, manifest, alias, events
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from timbre.core.atomic import write_json
+from timbre.core.recipe import PublishRecipe
+from timbre.pipeline.bases.exported import publish_exported
+from timbre.pipeline.ci.git import Repository
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.release.package import GATES, MOST_BYTES, Made, build_package
+from timbre.pipeline.release.promotion import UNKNOWN_PERSON, promote_for_commit
+from timbre.pipeline.stages.table import StageContext
+from timbre.pipeline.voice.folder import VoiceFolder, open_voice
+from timbre.registry.open import open_registry
+from timbre.registry.registry import Actor
+
+RECORD = "publish.json"
+
+
+class PublishStage:
+    """Acts on the world, runs every time, and does nothing twice: equal versions are kept, aliases stand."""
+
+    version = 1
+
+    def run(self, context: StageContext) -> Mapping[str, Any]:
+        """Publishes, then promotes unless something speaks against it; `said` in the facts tells what happened.
+
+        Raises RevokedError for a withdrawn voice, InfrastructureError on a full or unreachable store (what was stored
+        before stays whole), and what Registry.publish and promote_for_commit raise.
+        """
+        recipe, origin = context.section(PublishRecipe), context.origin
+        registry = open_registry(context.registry)
+        package = build_package(self._made(context), registry.now(), recipe.samples)
+        version = package.manifest.version
+        facts: dict[str, Any] = {"version": version, "size_bytes": package.size_bytes, "promoted": False}
+        if package.size_bytes > MOST_BYTES:
+            fields = {"size_bytes": package.size_bytes, "limit_bytes": MOST_BYTES}
+            context.log.warning("a large package: lower finetune.rank", extra=fields)
+        if origin.merge_request:
+            # Whoever merges it publishes it; until then nobody may hear of it.
+            facts |= {"published": False, "said": f"merge request {origin.merge_request}: nothing is published"}
+            write_json(context.output / RECORD, facts)
+            return facts
+        publish_exported(context.base, context.root, context.registry, progress=context.progress)
+        actor = Actor(origin.author or UNKNOWN_PERSON, origin.commit or None)
+        manifest = registry.publish(package.manifest, package.files, actor=actor, reason="passed every gate")
+        told = promote_for_commit(
+            registry,
+            manifest,
+            origin,
+            Repository(context.root),
+            alias=recipe.alias,
+            review=self._voice(context).review,
+            reason="passed every gate",
+        )
+        facts |= {"published": True, "promoted": told.moved, "alias": recipe.alias}
+        facts["said"] = f"published {version}; {told.words}"
+        write_json(context.output / RECORD, facts)
+        return facts
+
+    def _made(self, context: StageContext) -> Made:
+        return Made(
+            voice=self._voice(context),
+            base=context.base,
+            recipe=context.recipe,
+            origin=context.origin,
+            finetuned=context.inputs["finetune"],
+            measured=context.inputs["evaluate"],
+            gates=Workspace(context.root).report(context.voice.name, "evaluate") / GATES,
+        )
+
+    @staticmethod
+    def _voice(context: StageContext) -> VoiceFolder:
+        voice = context.voice
+        return voice if isinstance(voice, VoiceFolder) else open_voice(voice.path, context.recipe)

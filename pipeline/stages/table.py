@@ -1,0 +1,241 @@
+"""The five stages in order, and the contract between a stage and the engine that runs it.
+
+This table is the only place that knows which stages there are: the engine, the CLI, the CI generator and the
+documentation read it. A stage is a class found through `target`; a stage without a target is not there yet, and the
+engine says so.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from timbre.core.base import Base
+from timbre.core.cancellation import Cancellation
+from timbre.core.errors import ConfigurationError
+from timbre.core.progress import Progress
+from timbre.core.recipe import SECTIONS, Recipe
+
+Section = TypeVar("Section")
+
+# Inputs that are not stages.
+FOLDER = "folder"
+BASE = "base"
+BASE_RATE = "base_rate"
+
+
+class Voice(Protocol):
+    """What the engine needs of a voice folder (pipeline/voice/folder.py has the real one)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def base(self) -> str:
+        """Name of a folder of bases/."""
+        ...
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """Overrides, same schema as recipes/default.yaml."""
+        ...
+
+    def digest(self) -> str:
+        """SHA-256 over the real file bytes, voice.yaml normalised."""
+        ...
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who asked for this run and why; recorded by publish, part of no key. Empty strings where unknown.
+
+    merge_request: number of the merge request that this run looks at; such a run publishes nothing.
+    """
+
+    commit: str = ""
+    author: str = ""
+    ref: str = ""
+    job_url: str = ""
+    merge_request: str = ""
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """Everything a stage may use. It prints nothing, exits nowhere and reads no environment variables.
+
+    voice, base: the folder that is worked on and its base.
+    recipe: complete recipe; read it through `section`, so that a stage reads only what its key covers.
+    inputs: stage name -> finished output directory (read-only) of every stage named in the table's `inputs`.
+    output: an empty directory to write into; the engine renames it into place when `run` returns, and removes it
+        otherwise.
+    resume: a directory that survives an interrupted or failed attempt with the same key (training checkpoints);
+        removed when the stage completes. Files in it must be written atomically by the stage.
+    report: `.timbre/reports/<voice>/<stage>/`, emptied before every attempt and kept afterwards, also when the stage
+        fails: what a person should look at (validation.json and .md of a refused folder, gates.json, report.html).
+    root: repository root, for messages with paths that a person recognises.
+    origin: who asked; registry: location of the registry (a path or URL), as given by the operator.
+    """
+
+    key: str
+    voice: Voice
+    base: Base
+    recipe: Recipe
+    sections: tuple[str, ...]
+    inputs: Mapping[str, Path]
+    output: Path
+    resume: Path
+    report: Path
+    root: Path
+    registry: str
+    origin: Origin
+    progress: Progress
+    log: logging.Logger
+    cancel: Cancellation
+
+    def section(self, kind: type[Section]) -> Section:
+        """The recipe section of this dataclass type, e.g. `context.section(ValidateRecipe)`.
+
+        Raises LookupError when the stage's row in the table does not name that section: its key would not cover it.
+        """
+        for name in self.sections:
+            if SECTIONS[name] is kind:
+                found: Section = getattr(self.recipe, name)
+                return found
+        raise LookupError(f"{kind.__name__} is not among the recipe sections of this stage: {self.sections}")
+
+
+class Stage(Protocol):
+    """A stage. `version` is raised by hand whenever the same inputs would give other outputs than before."""
+
+    version: int
+
+    def run(self, context: StageContext) -> Mapping[str, Any]:
+        """Do the work, write into `context.output`, return a few plain facts for stage.json and the run's summary.
+
+        Raises the classes of core/errors.py; anything else is a bug (exit code 1).
+        """
+        ...
+
+
+@runtime_checkable
+class JudgingStage(Protocol):
+    """A stage that also decides something which is part of no key (stage 4's verdicts, stage 5's promotion)."""
+
+    def decide(self, context: StageContext, measured: Path) -> Mapping[str, Any]:
+        """Called after every run of the stage and every skip; `measured` is its finished output directory (read-only).
+
+        Writes to `context.report` only. Raises CheckFailedError (exit code 20) for a red verdict.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One row of the table.
+
+    inputs: what the key depends on: names of earlier stages (their keys; their directories are in `context.inputs`),
+        and `folder` (content digest of the voice folder), `base` (digest of the base), `base_rate` (only its sample
+        rate).
+    sections: recipe sections that the stage reads; part of the key.
+    target: "module:class", imported when the stage runs; empty while the stage is not there.
+    cached: False for a stage that acts on the world (publish) and therefore runs every time; it must be idempotent.
+    limit_min: minutes after which CI ends the job, beside what the recipe itself allows a training; gpu: whether CI
+        sends it to a machine with a GPU. junit, metrics: names of such files in the stage's report directory.
+    """
+
+    number: int
+    name: str
+    job: str
+    reads: str
+    writes: str
+    inputs: tuple[str, ...]
+    sections: tuple[str, ...]
+    target: str = ""
+    cached: bool = True
+    limit_min: int = 30
+    gpu: bool = False
+    junit: str = ""
+    metrics: str = ""
+
+    @property
+    def stage_inputs(self) -> tuple[str, ...]:
+        return tuple(name for name in self.inputs if name not in (FOLDER, BASE, BASE_RATE))
+
+    def load(self) -> Stage:
+        """An instance of the stage. Raises ConfigurationError when there is none in this installation."""
+        if not self.target:
+            message = f"stage {self.number} `{self.name}` is not part of this version of timbre"
+            raise ConfigurationError(message, "install a version that has it; what earlier stages made is kept")
+        module, _, attribute = self.target.partition(":")
+        stage: Stage = getattr(importlib.import_module(module), attribute)()
+        return stage
+
+
+STAGES: tuple[StageRow, ...] = (
+    StageRow(
+        1,
+        "validate",
+        job="decode, loudness, VAD, denoise, slice, quality and consent checks",
+        reads="voice folder",
+        writes="clean slices at the base's rate and at 16 kHz, `validation.json`",
+        inputs=(FOLDER, BASE_RATE),
+        sections=("validate",),
+        target="timbre.pipeline.stages.validate.stage:ValidateStage",
+    ),
+    StageRow(
+        2,
+        "extract",
+        job="HuBERT features to semantic codes, speaker embedding, spectrogram, phonemes, prompt slice",
+        reads="slices",
+        writes="`features/*.safetensors`, `extract.json`",
+        inputs=("validate", BASE),
+        sections=("extract",),
+        target="timbre.pipeline.stages.extract:ExtractStage",
+    ),
+    StageRow(
+        3,
+        "finetune",
+        job="LoRA on the frozen base, early stopping; export of the adapter to the serving form",
+        reads="features",
+        writes="`t2s/`, `sovits/` (PEFT folders), `training.json`",
+        inputs=("extract", BASE),
+        sections=("finetune",),
+        target="timbre.pipeline.stages.finetune:FinetuneStage",
+        gpu=True,
+    ),
+    StageRow(
+        4,
+        "evaluate",
+        job="synthesise the held-out sentences, measure (cached), decide every gate (always anew)",
+        reads="adapter and held-out slices",
+        writes="`samples/*.wav`, `measurements.json`; report: `gates.json`, `junit.xml`, `report.html`",
+        inputs=("validate", "extract", "finetune", BASE),
+        sections=("evaluate",),
+        target="timbre.pipeline.stages.evaluate:EvaluateStage",
+        limit_min=60,
+        junit="junit.xml",
+        metrics="metrics.txt",
+    ),
+    StageRow(
+        5,
+        "publish",
+        job="write the immutable version, move the alias, record who and why",
+        reads="everything",
+        writes="a version in the registry",
+        inputs=(FOLDER, BASE, "validate", "extract", "finetune", "evaluate"),
+        sections=("publish",),
+        target="timbre.pipeline.stages.publish:PublishStage",
+        limit_min=15,
+        cached=False,
+    ),
+)
+
+
+def stage_row(name: str) -> StageRow:
+    """The row with this name. Raises KeyError."""
+    return {row.name: row for row in STAGES}[name]

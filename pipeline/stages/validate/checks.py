@@ -1,0 +1,276 @@
+"""Limits of the recipe against what was measured. A Problem refuses the voice; a remark is for a person to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from timbre.core.recipe import ValidateRecipe
+from timbre.core.settings import Problem
+from timbre.pipeline.stages.validate.cleaning import DenoiseDecision
+from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, Speakers
+from timbre.pipeline.stages.validate.survey import ClipSurvey
+from timbre.text.scripts import spoken_weight, survey
+
+_LOUD_RATIO = 1.5
+_ODD_PACE = 2.2
+_MIN_PACE_CLIPS = 5
+# Slices of one speaker that are this unlike the others are rare: worth an ear, not a refusal.
+_ODD_SIMILARITY = 0.74
+_MIN_GROUP_S = 5.0
+_SAME_ENVELOPE = 0.995
+_SAME_LENGTH_S = 0.06
+# A file whose band ends this far below half its rate was made at a lower rate.
+_UPSAMPLED_SHARE = 0.6
+
+
+@dataclass
+class Findings:
+    """What is wrong (problems) and what a person should know (remarks), in the order in which it was found."""
+
+    problems: list[Problem] = field(default_factory=list)
+    remarks: list[Problem] = field(default_factory=list)
+
+    def refuse(self, where: str, value: str, limit: str, remedy: str) -> None:
+        """The voice cannot pass like this."""
+        self.problems.append(Problem(where, value, limit, remedy))
+
+    def remark(self, where: str, value: str, limit: str, remedy: str) -> None:
+        """It passes, but it may sound better."""
+        self.remarks.append(Problem(where, value, limit, remedy))
+
+
+def check_languages(
+    base: str, spoken: Sequence[str], voice_language: str, languages: Sequence[str], found: Findings
+) -> None:
+    """Was the base trained to speak what the recordings say? If not, adapting it may still work, or give gibberish.
+
+    spoken: language of every clip, "" where it is not known. languages: those of the base; none where nobody knows.
+    """
+    missing = sorted({language for language in (voice_language, *spoken) if language} - set(languages))
+    if languages and missing:
+        found.remark(
+            "voice.yaml: language" if voice_language in missing else "metadata.csv: language",
+            ", ".join(missing),
+            f"{', '.join(languages)}, what the base {base} was trained to speak",
+            "a base that speaks it will be better understood: timbre base list",
+        )
+
+
+def check_sound(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_rate_hz: int, found: Findings) -> None:
+    """Level, clipping, offset, bandwidth and music of one clip."""
+    if clip.clipped_share > recipe.max_clipped_share:
+        limit = f"at most {recipe.max_clipped_share:.2%}"
+        found.refuse(
+            file,
+            f"{clip.clipped_share:.2%} of the samples are clipped",
+            limit,
+            "record again with the microphone turned down until no peak reaches the top",
+        )
+    elif clip.peak > _LOUD_RATIO:
+        found.remark(file, f"samples up to {clip.peak:.1f} times full scale", "at most 1", "export it at a lower level")
+    if clip.level_dbfs < recipe.min_level_dbfs:
+        found.refuse(
+            file,
+            f"speech at {clip.level_dbfs:.0f} dBFS",
+            f"at least {recipe.min_level_dbfs:g} dBFS",
+            "record closer to the microphone, or turn it up",
+        )
+    if abs(clip.dc_offset) > recipe.max_dc_offset:
+        found.refuse(
+            file,
+            f"offset {clip.dc_offset:+.3f}",
+            f"at most {recipe.max_dc_offset:g}",
+            "remove the DC offset in an audio editor, or use another sound card",
+        )
+    if clip.music_share > recipe.max_music_share:
+        found.refuse(
+            file,
+            f"{clip.music_share:.0%} sounds like music",
+            f"at most {recipe.max_music_share:.0%}",
+            "record the voice alone, without music behind it",
+        )
+    _check_bandwidth(file, clip, recipe, base_rate_hz, found)
+
+
+def _check_bandwidth(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_rate_hz: int, found: Findings) -> None:
+    """Sound that a file's rate promises but does not hold is refused; an honest low rate is only remarked on."""
+    edge, half = clip.bandwidth_hz, clip.rate_hz / 2
+    shown = f"band ends at {edge / 1000:.1f} kHz in a file of {clip.rate_hz} Hz"
+    if edge < recipe.min_bandwidth_hz and edge < _UPSAMPLED_SHARE * half:
+        found.refuse(
+            file,
+            f"{shown}: upsampled, or recorded by telephone",
+            f"at least {recipe.min_bandwidth_hz / 1000:g} kHz",
+            "use the original recording, at 24 kHz or more",
+        )
+    elif edge < recipe.min_bandwidth_hz:
+        found.remark(
+            file,
+            f"{shown}: the voice will sound like a telephone",
+            f"at least {recipe.min_bandwidth_hz / 1000:g} kHz",
+            "record at 24 kHz or more",
+        )
+    elif edge < 0.8 * min(half, base_rate_hz / 2):
+        found.remark(
+            file,
+            shown,
+            f"{min(half, base_rate_hz / 2) / 1000:g} kHz, what the base can use",
+            "record at the base's rate or more, without MP3",
+        )
+
+
+def check_noise(
+    file: str, clip: ClipSurvey, decision: DenoiseDecision, recipe: ValidateRecipe, found: Findings
+) -> None:
+    """Noise, after the decision about the denoiser: what was cleaned may start noisier, but not drowned."""
+    least = recipe.min_snr_before_denoise_db if decision.applied else recipe.min_snr_db
+    what = f"SNR {clip.snr_db:.0f} dB" + (f" before {decision.denoiser}" if decision.applied else "")
+    if clip.snr_db < least:
+        found.refuse(file, what, f"at least {least:g} dB", "record in a quiet room, close to the microphone")
+    last = decision.after if decision.applied else decision.before
+    if last is not None and last.overall < recipe.dnsmos_warn_below:
+        found.remark(
+            file,
+            f"DNSMOS {last.overall:.2f}",
+            f"at least {recipe.dnsmos_warn_below:g}",
+            "a quieter or drier room gives a better voice",
+        )
+
+
+def check_pace(
+    files: Sequence[str], texts: Sequence[str], speech_s: Sequence[float], recipe: ValidateRecipe, found: Findings
+) -> None:
+    """Does the text fit the time? Against fixed limits of human speech, and against the voice's own median pace."""
+    for file, text, seconds in zip(files, texts, speech_s, strict=True):
+        if seconds <= 0:
+            continue
+        pace, low, high, unit = _pace(text, seconds, recipe)
+        if not low <= pace <= high:
+            remedy = "the text belongs to another recording, or words are missing: correct metadata.csv"
+            found.refuse(file, f"{pace:.1f} {unit} a second for {text[:30]!r}", f"{low:g} to {high:g}", remedy)
+    weights = np.array(
+        [
+            spoken_weight(text) / seconds if seconds > 0 else np.nan
+            for text, seconds in zip(texts, speech_s, strict=True)
+        ]
+    )
+    if np.count_nonzero(np.isfinite(weights)) < _MIN_PACE_CLIPS:
+        return
+    median = float(np.nanmedian(weights))
+    for file, text, weight in zip(files, texts, weights, strict=True):
+        ratio = weight / median if median > 0 else 1.0
+        if np.isfinite(ratio) and not 1 / _ODD_PACE <= ratio <= _ODD_PACE and len(text) > 8:
+            found.remark(
+                file,
+                f"read {ratio:.1f} times as fast as the others",
+                f"{1 / _ODD_PACE:.1f} to {_ODD_PACE:g}",
+                f"listen whether it says {text[:30]!r}",
+            )
+
+
+def _pace(text: str, seconds: float, recipe: ValidateRecipe) -> tuple[float, float, float, str]:
+    counts = survey(text)
+    if counts.syllabic > counts.latin:
+        # A digit is read as a character or so.
+        pace = (counts.syllabic + counts.digits + counts.latin / 3) / seconds
+        return pace, recipe.min_cjk_characters_per_s, recipe.max_cjk_characters_per_s, "characters"
+    pace = (counts.letters + 3 * counts.syllabic + 4 * counts.digits) / seconds
+    return pace, recipe.min_characters_per_s, recipe.max_characters_per_s, "letters"
+
+
+def check_room(reverberation_s: float | None, recipe: ValidateRecipe, found: Findings) -> None:
+    """Reverberation over all clips together."""
+    if reverberation_s is not None and reverberation_s > recipe.max_reverberation_s:
+        found.refuse(
+            "all clips",
+            f"reverberation of {reverberation_s:.1f} s",
+            f"at most {recipe.max_reverberation_s:g} s",
+            "record in a furnished room, near curtains or clothes, closer to the microphone",
+        )
+
+
+def check_speakers(
+    files: Sequence[str], speech_s: Sequence[float], speakers: Speakers, recipe: ValidateRecipe, found: Findings
+) -> None:
+    """One person? files, speech_s: of each slice that was embedded."""
+    remedy = "one folder holds one speaker: remove the recordings of the other person"
+    # So little speech gives embeddings too uncertain to tell a person by; single slices are still looked at below.
+    if speakers.smaller and sum(speech_s[i] for i in speakers.smaller) >= _MIN_GROUP_S:
+        names = sorted({files[i] for i in speakers.smaller})
+        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        found.refuse(
+            "all clips",
+            f"two speakers (similarity {speakers.groups:.2f}); the other one in: {shown}",
+            f"at least {recipe.min_group_similarity:g}",
+            remedy,
+        )
+        return
+    for file, seconds, similarity in zip(files, speech_s, speakers.similarity, strict=True):
+        if similarity < recipe.min_speaker_similarity and seconds >= MIN_SPEECH_S:
+            found.refuse(
+                file,
+                f"another speaker? similarity {similarity:.2f} to the other slices",
+                f"at least {recipe.min_speaker_similarity:g}",
+                remedy,
+            )
+        elif similarity < _ODD_SIMILARITY and seconds >= MIN_SPEECH_S:
+            found.remark(
+                file,
+                f"sounds unlike the other slices: similarity {similarity:.2f}",
+                f"at least {_ODD_SIMILARITY:g}",
+                "listen whether it is the same person, in the same room",
+            )
+
+
+def check_amount(effective_s: float, recipe: ValidateRecipe, found: Findings) -> None:
+    """Seconds of usable speech of the whole voice."""
+    if effective_s < recipe.min_effective_s:
+        missing = recipe.min_effective_s - effective_s
+        found.refuse(
+            "all clips",
+            f"{effective_s:.1f} s of usable speech",
+            f"at least {recipe.min_effective_s:g} s",
+            f"record about {max(1.0, missing * 1.3):.0f} s more",
+        )
+    elif effective_s > recipe.max_effective_s:
+        found.refuse(
+            "all clips",
+            f"{effective_s:.0f} s of speech",
+            f"at most {recipe.max_effective_s:g} s",
+            "keep the best recordings, one to five minutes are enough; or raise validate.max_effective_s",
+        )
+
+
+def same_recordings(
+    files: Sequence[str], digests: Sequence[str], surveys: Sequence[ClipSurvey]
+) -> Iterator[tuple[str, str, bool]]:
+    """(file, earlier file, identical bytes) of clips that hold the same sound, by digest or by envelope."""
+    first: dict[str, int] = {}
+    copies: set[int] = set()
+    for index, digest in enumerate(digests):
+        if (earlier := first.setdefault(digest, index)) != index:
+            copies.add(index)
+            yield files[index], files[earlier], True
+    order = sorted((i for i in range(len(files)) if i not in copies), key=lambda i: surveys[i].duration_s)
+    for place, index in enumerate(order):
+        for other in order[place + 1 :]:
+            if surveys[other].duration_s - surveys[index].duration_s > _SAME_LENGTH_S:
+                break
+            if _alike(surveys[index], surveys[other]):
+                later, earlier = max(index, other), min(index, other)
+                yield files[later], files[earlier], False
+
+
+def _alike(one: ClipSurvey, two: ClipSurvey) -> bool:
+    # Envelopes of loud frames: silence before or after says nothing.
+    count = min(len(one.activity.levels_dbfs), len(two.activity.levels_dbfs))
+    if count < 20:
+        return False
+    first = np.maximum(one.activity.levels_dbfs[:count], one.level_dbfs - 30)
+    second = np.maximum(two.activity.levels_dbfs[:count], two.level_dbfs - 30)
+    if first.std() < 1e-6 or second.std() < 1e-6:
+        return False
+    return float(np.corrcoef(first, second)[0, 1]) > _SAME_ENVELOPE

@@ -1,0 +1,225 @@
+"""validation.json and its Markdown summary: what was found, what was done to every recording, and why."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from timbre.core.settings import Problem
+from timbre.pipeline.stages.validate.checks import Findings
+from timbre.pipeline.stages.validate.cleaning import DenoiseDecision
+from timbre.pipeline.stages.validate.consent import Statement
+from timbre.pipeline.stages.validate.speakers import Speakers
+from timbre.pipeline.stages.validate.survey import ClipSurvey
+
+SCHEMA = 1
+JSON_FILE = "validation.json"
+MARKDOWN_FILE = "validation.md"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One slice as the next stages find it.
+
+    file, file_16k: paths below the stage's output, at the base's rate and at 16 kHz (one file when the rates agree).
+    clip, start_s, end_s: where it was cut from. speech_s: seconds of speech in it. prompt: may condition synthesis
+    (3 to 10 s). held_out: kept for evaluation, never trained on. gain_db: applied gain; limited_db: largest reduction
+    by the limiter.
+    """
+
+    id: str
+    file: str
+    file_16k: str
+    text: str
+    language: str
+    duration_s: float
+    speech_s: float
+    clip: str
+    start_s: float
+    end_s: float
+    gain_db: float
+    limited_db: float
+    prompt: bool
+    held_out: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ClipReport:
+    """One recording: what it is like (survey None: not decodable), what was done with it, notes about its slices."""
+
+    file: str
+    text: str
+    sha256: str
+    survey: ClipSurvey | None
+    denoise: DenoiseDecision | None = None
+    slices: int = 0
+    dropped_s: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Everything that stage 1 found out about a voice."""
+
+    voice: str
+    language: str
+    base: str
+    rate_hz: int
+    consent_kind: str
+    denoiser: str
+    effective_s: float
+    reverberation_s: float | None
+    findings: Findings
+    clips: Sequence[ClipReport]
+    slices: Sequence[Slice]
+    speakers: Speakers | None
+    statement: Statement | None
+
+    @property
+    def passed(self) -> bool:
+        """True when nothing has to be changed."""
+        return not self.findings.problems
+
+    def facts(self) -> dict[str, Any]:
+        """The few figures for stage.json and the run's summary."""
+        return {
+            "passed": self.passed,
+            "clips": len(self.clips),
+            "slices": len(self.slices),
+            "held_out": sum(piece.held_out for piece in self.slices),
+            "effective_s": round(self.effective_s, 2),
+            "denoised_clips": sum(bool(clip.denoise and clip.denoise.applied) for clip in self.clips),
+            "denoiser": self.denoiser,
+            "problems": len(self.findings.problems),
+            "remarks": len(self.findings.remarks),
+        }
+
+    def plain(self) -> dict[str, Any]:
+        """The content of validation.json."""
+        durations = [piece.duration_s for piece in self.slices]
+        edges = (0, 1, 3, 5, 7, 10, 15)
+        histogram = {
+            f"{low} to {high} s": sum(low <= d < high for d in durations) for low, high in itertools.pairwise(edges)
+        }
+        return {
+            "schema": SCHEMA,
+            "voice": self.voice,
+            "language": self.language,
+            "base": self.base,
+            "rate_hz": self.rate_hz,
+            **self.facts(),
+            "reverberation_s": _rounded(self.reverberation_s),
+            "problems": [asdict(problem) for problem in self.findings.problems],
+            "remarks": [asdict(remark) for remark in self.findings.remarks],
+            "consent": {"kind": self.consent_kind, "statement": asdict(self.statement) if self.statement else None},
+            "speakers": None
+            if self.speakers is None
+            else {
+                "group_similarity": _rounded(self.speakers.groups),
+                "least_similarity": _rounded(float(self.speakers.similarity.min())),
+            },
+            "slice_lengths": histogram,
+            "clips": [_clip(clip) for clip in self.clips],
+            "slices": [{key: _rounded(value) for key, value in asdict(piece).items()} for piece in self.slices],
+        }
+
+    def markdown(self) -> str:
+        """A summary for people: verdict, what to do, what was done."""
+        facts = self.facts()
+        verdict = "passed" if self.passed else f"refused, {facts['problems']} to correct"
+        lines = [
+            f"# Validation of `{self.voice}`: {verdict}",
+            "",
+            f"{self.effective_s:.1f} s of usable speech in {facts['clips']} clips, {facts['slices']} slices, "
+            f"{facts['held_out']} of them held out for evaluation. Base `{self.base}`, {self.rate_hz} Hz.",
+            "",
+        ]
+        lines += _problem_table("To correct", self.findings.problems) + _problem_table("Remarks", self.findings.remarks)
+        lines += [
+            "## Clips",
+            "",
+            "| clip | s | speech s | level dBFS | SNR dB | band kHz | denoised | slices | notes |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
+        lines += [_clip_line(clip) for clip in self.clips]
+        if self.reverberation_s is not None:
+            lines += ["", f"Reverberation over all clips: {self.reverberation_s:.2f} s (estimate)."]
+        if self.speakers is not None:
+            similar = float(self.speakers.similarity.min())
+            lines += [f"Least similarity of a slice to the others: {similar:.2f} (GE2E)."]
+        return "\n".join(lines) + "\n"
+
+    def write(self, folder: Path) -> None:
+        """Writes both files into an existing folder."""
+        text = json.dumps(self.plain(), ensure_ascii=False, indent=1, allow_nan=False)
+        (folder / JSON_FILE).write_text(text + "\n", encoding="utf-8")
+        (folder / MARKDOWN_FILE).write_text(self.markdown(), encoding="utf-8")
+
+
+def _clip(clip: ClipReport) -> dict[str, Any]:
+    plain: dict[str, Any] = {"file": clip.file, "text": clip.text, "sha256": clip.sha256}
+    if clip.survey is not None:
+        heard = clip.survey
+        names = (
+            "format",
+            "rate_hz",
+            "channels",
+            "duration_s",
+            "speech_s",
+            "peak",
+            "dc_offset",
+            "clipped_share",
+            "bandwidth_hz",
+            "level_dbfs",
+            "snr_db",
+            "music_share",
+        )
+        plain |= {name: _rounded(getattr(heard, name)) for name in names}
+    if clip.denoise is not None:
+        plain["denoise"] = {key: _rounded(value) for key, value in asdict(clip.denoise).items()}
+    return plain | {"slices": clip.slices, "dropped_s": _rounded(clip.dropped_s), "notes": list(clip.notes)}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return value
+
+
+def _problem_table(title: str, problems: Sequence[Problem]) -> list[str]:
+    if not problems:
+        return []
+    rows = [f"| {_cell(p.where)} | {_cell(p.value)} | {_cell(p.limit)} | {_cell(p.remedy)} |" for p in problems]
+    return [f"## {title}", "", "| where | found | expected | what to do |", "|---|---|---|---|", *rows, ""]
+
+
+def _clip_line(clip: ClipReport) -> str:
+    notes = "; ".join(clip.notes)
+    if clip.survey is None:
+        return f"| {_cell(clip.file)} | | | | | | | | not decoded {_cell(notes)} |"
+    heard = clip.survey
+    denoise = "-"
+    if clip.denoise is not None:
+        denoise = f"{clip.denoise.denoiser}: {clip.denoise.reason}" if clip.denoise.applied else clip.denoise.reason
+    cells = (
+        clip.file,
+        f"{heard.duration_s:.1f}",
+        f"{heard.speech_s:.1f}",
+        f"{heard.level_dbfs:.0f}",
+        f"{heard.snr_db:.0f}",
+        f"{heard.bandwidth_hz / 1000:.1f}",
+        denoise,
+        str(clip.slices),
+        notes,
+    )
+    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

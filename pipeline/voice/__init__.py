@@ -1,0 +1,1 @@
+"""A voice folder: its settings, its list of recordings, its script."""

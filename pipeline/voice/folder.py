@@ -1,0 +1,244 @@
+"""A voice folder: voice.yaml, metadata.csv and recordings, read without decoding a sample.
+
+folder -> VoiceFolder with its clips, its digest and every problem that files and texts already show
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from timbre.core.digests import digest_file, digest_value
+from timbre.core.errors import InputError
+from timbre.core.recipe import Recipe
+from timbre.core.settings import Problem
+from timbre.pipeline.voice.folder_paths import file_problem, name_problem
+from timbre.pipeline.voice.metadata import FILE as METADATA
+from timbre.pipeline.voice.metadata import read_metadata, shortened
+from timbre.pipeline.voice.voice_yaml import FILE as VOICE_YAML
+from timbre.pipeline.voice.voice_yaml import Consent, VoiceSettings, read_voice_yaml
+
+SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+LEXICON = "lexicon.txt"
+OTHER_SOUND_SUFFIXES = (".m4a", ".aac", ".wma", ".opus", ".aiff", ".aif", ".amr", ".mp4", ".webm", ".caf")
+_LFS_MARK = b"version https://git-lfs"
+_MAX_ENTRIES = 200_000
+_MAX_LEXICON_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording with its text. file: relative to the folder; language: its own or the voice's ("": unknown)."""
+
+    file: str
+    path: Path
+    text: str
+    language: str
+
+
+@dataclass(frozen=True)
+class VoiceFolder:
+    """A voice as it lies on disk. problems: what stage 1 reports besides its own findings; empty for a good folder."""
+
+    name: str
+    path: Path
+    settings: VoiceSettings
+    clips: tuple[Clip, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def language(self) -> str:
+        """Language of the voice; empty when voice.yaml names none."""
+        return self.settings.language
+
+    @property
+    def base(self) -> str:
+        """Name of a folder of bases/."""
+        return self.settings.base
+
+    @property
+    def consent(self) -> Consent:
+        """Why this voice may be cloned."""
+        return self.settings.consent
+
+    @property
+    def review(self) -> bool:
+        """True when a person approves before the alias moves."""
+        return self.settings.review
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """Overrides, same schema as recipes/default.yaml."""
+        return self.settings.recipe
+
+    @property
+    def statement(self) -> Path | None:
+        """The recorded consent, when voice.yaml names one inside the folder."""
+        return self.path / self.consent.statement if self.consent.statement else None
+
+    def digest(self) -> str:
+        """SHA-256 of what the voice is made of: voice.yaml normalised; bytes of metadata.csv, clips, consent, lexicon.
+
+        Files that cannot be read count as absent, so that a folder with problems has a digest too.
+        """
+        files = {METADATA, *(clip.file for clip in self.clips)}
+        if self.consent.statement:
+            files.add(self.consent.statement)
+        if os.path.lexists(self.path / LEXICON):
+            files.add(LEXICON)
+        content = {file: _digest_or_none(self.path / file) for file in sorted(files)}
+        problems = [str(problem) for problem in self.problems]
+        return digest_value({"voice": self.settings.normalised(), "files": content, "problems": problems})
+
+
+def open_voice(path: Path, recipe: Recipe | None = None) -> VoiceFolder:
+    """Reads the folder. Problems inside it are collected in the result, so that stage 1 can report all of them at once.
+
+    Raises InputError when there is no such folder, or when its name cannot be that of a voice.
+    """
+    name = path.name
+    if problem := name_problem(name):
+        raise InputError(f"{problem.where}: {problem.value}; expected {problem.limit}", problem.remedy)
+    if path.is_symlink():
+        raise InputError(f"{path}: a symbolic link, expected a folder", "put the folder itself there")
+    if not path.is_dir():
+        others = sorted(entry.name for entry in path.parent.iterdir() if entry.is_dir()) if path.parent.is_dir() else []
+        remedy = f"start one with: timbre voices new {name}"
+        raise InputError(f"{path}: no such voice folder (there are: {', '.join(others) or 'none'})", remedy)
+    settings = VoiceSettings()
+    problems: list[Problem] = []
+    yaml_data = _small_file(path, VOICE_YAML, problems, "start one with: timbre voices new NAME")
+    if yaml_data is not None:
+        settings, found = read_voice_yaml(yaml_data)
+        problems += found
+    base_recipe = recipe or Recipe()
+    laid_over, _ = base_recipe.check_overrides(settings.recipe, VOICE_YAML)
+    clips: list[Clip] = []
+    listed: frozenset[str] | None = None
+    metadata = _small_file(path, METADATA, problems, "write one row `file|text` for each recording")
+    if metadata is not None:
+        table = read_metadata(metadata, settings.language, laid_over.validate.max_clips)
+        problems += table.problems
+        listed = table.named
+        bad_files = []
+        for row in table.rows:
+            if problem := _clip_problem(path, f"{METADATA}, line {row.line}", row.file):
+                bad_files.append(problem)
+            else:
+                clips.append(Clip(row.file, path / row.file, row.text, row.language))
+        problems += shortened(bad_files)
+    statement = settings.consent.statement
+    if statement and (problem := _clip_problem(path, f"{VOICE_YAML}: consent.statement", statement)):
+        problems.append(problem)
+    problems += _lexicon_problems(path)
+    problems += shortened(list(_stray_files(path, listed, statement)))
+    return VoiceFolder(name, path, settings, tuple(clips), tuple(problems))
+
+
+def _small_file(folder: Path, name: str, problems: list[Problem], remedy: str) -> bytes | None:
+    if not os.path.lexists(folder / name):
+        problems.append(Problem(name, "missing", "every voice folder has one", remedy))
+        return None
+    if problem := file_problem(name, folder, name):
+        problems.append(problem)
+        return None
+    try:
+        with (folder / name).open("rb") as stream:
+            # A little more than any limit of the readers, so that they see that it is too long.
+            data = stream.read((64 << 20) + 2)
+    except OSError as error:
+        problems.append(Problem(name, str(error.strerror), "a readable file", "correct the permissions"))
+        return None
+    if data.startswith(_LFS_MARK):
+        problems.append(Problem(name, "a Git LFS pointer", "the file itself", "run `git lfs pull`"))
+        return None
+    return data
+
+
+def _lexicon_problems(folder: Path) -> list[Problem]:
+    """Every line of the voice's own readings that cannot be used; it has none where there is no lexicon.txt."""
+    problems: list[Problem] = []
+    if not os.path.lexists(folder / LEXICON):
+        return problems
+    data = _small_file(folder, LEXICON, problems, "")
+    if data is None:
+        return problems
+    if len(data) > _MAX_LEXICON_BYTES:
+        limit = f"at most {_MAX_LEXICON_BYTES}"
+        return [Problem(LEXICON, f"{len(data)} bytes", limit, "keep the words that are read wrongly without it")]
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return [Problem(f"{LEXICON}, line {line}", "not UTF-8", "UTF-8 text", "save the file as UTF-8")]
+    # Most folders have no lexicon, and the tables behind it take their time to load.
+    from timbre.text import lexicon
+
+    limit = "a word and its phones"
+    return [Problem(f"{LEXICON}, line {line}", what, limit, lexicon.REMEDY) for line, what in lexicon.read(text)[1]]
+
+
+def _clip_problem(folder: Path, where: str, file: str) -> Problem | None:
+    if problem := file_problem(where, folder, file):
+        return problem
+    suffix = Path(file).suffix.lower()
+    if suffix not in SOUND_SUFFIXES:
+        remedy = "export the recording as WAV or FLAC"
+        return Problem(where, f"{file!r} ends in {suffix!r}", "one of " + ", ".join(SOUND_SUFFIXES), remedy)
+    path = folder / file
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            head = stream.read(len(_LFS_MARK))
+    except OSError as error:
+        return Problem(where, f"{file!r}: {error.strerror}", "a readable file", "correct the permissions")
+    if size == 0:
+        return Problem(where, f"{file!r} has 0 bytes", "a recording", "put the recording there or delete the row")
+    if head == _LFS_MARK:
+        return Problem(where, f"{file!r} is a Git LFS pointer", "the recording itself", "run `git lfs pull`")
+    return None
+
+
+def _stray_files(folder: Path, listed: frozenset[str] | None, statement: str | None) -> Iterator[Problem]:
+    """Links anywhere in the folder, and recordings that no row names (listed None: metadata.csv could not tell)."""
+    count = 0
+    for place, folders, files in os.walk(folder, followlinks=False):
+        # Version control and tools keep hidden folders; no recording may be in one.
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(folders) + sorted(files):
+            count += 1
+            if count > _MAX_ENTRIES:
+                yield Problem(folder.name, f"more than {_MAX_ENTRIES} entries", "a folder of recordings", "tidy it")
+                return
+            path = Path(place) / name
+            relative = path.relative_to(folder).as_posix()
+            mode = path.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                # Links that a row names are reported with their row.
+                named = (VOICE_YAML, METADATA, LEXICON, statement)
+                if listed is None or (relative not in listed and relative not in named):
+                    yield Problem(_printable(relative), "a symbolic link", "files only", "put the file itself there")
+                continue
+            suffix = Path(name).suffix.lower()
+            is_sound = suffix in SOUND_SUFFIXES or suffix in OTHER_SOUND_SUFFIXES
+            if listed is None or not is_sound or relative in listed or relative == statement:
+                continue
+            if name.startswith("."):
+                continue
+            kind = "a directory" if stat.S_ISDIR(mode) else "in no row of metadata.csv"
+            yield Problem(_printable(relative), kind, "one row for each recording", "add a row for it, or delete it")
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
+
+
+def _digest_or_none(path: Path) -> str | None:
+    try:
+        return digest_file(path) if stat.S_ISREG(path.lstat().st_mode) else None
+    except OSError:
+        return None

@@ -1,0 +1,43 @@
+"""What voices a repository has, from their folders alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from timbre.core.errors import InputError
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.voice.folder import open_voice
+
+
+@dataclass(frozen=True)
+class ListedVoice:
+    """problems: what files and texts already show; `timbre validate` also listens."""
+
+    name: str
+    language: str
+    base: str
+    consent: str
+    clips: int
+    problems: int
+
+
+def list_voices(workspace: Workspace) -> list[ListedVoice]:
+    """Every folder of voices/ with a voice.yaml, by name."""
+    found = []
+    for name in workspace.voice_names():
+        try:
+            voice = open_voice(workspace.voices / name)
+        except InputError:
+            found.append(ListedVoice(name, "", "", "", 0, 1))
+            continue
+        kind = voice.consent.kind
+        found.append(ListedVoice(name, voice.language, voice.base, kind, len(voice.clips), len(voice.problems)))
+    return found
+
+
+def voices_markdown(voices: Sequence[ListedVoice]) -> str:
+    """A Markdown table."""
+    lines = ["| voice | language | base | consent | clips | problems |", "|---|---|---|---|---|---|"]
+    lines += [f"| {v.name} | {v.language} | {v.base} | {v.consent} | {v.clips} | {v.problems} |" for v in voices]
+    return "\n".join(lines)

@@ -1,0 +1,133 @@
+"""metadata.csv: which recording says what.
+
+bytes -> lines `file|text` or `file|text|language` -> Row and every problem found
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from timbre.core.settings import Problem, nearest
+from timbre.pipeline.voice.folder_paths import path_problem
+from timbre.text.scripts import LANGUAGES, normalised, unprintable, wrong_script
+
+FILE = "metadata.csv"
+HEADERS = (("file", "text"), ("file", "text", "language"))
+MAX_BYTES = 64 * 1024 * 1024
+_MAX_TEXT = 500_000
+_MAX_LISTED = 25
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recording: path relative to the folder, text as spoken, language, and the line it stands in (from 1)."""
+
+    file: str
+    text: str
+    language: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """rows: the usable ones. named: every file that a row names, None when that is not known. problems: all found."""
+
+    rows: tuple[Row, ...]
+    named: frozenset[str] | None
+    problems: tuple[Problem, ...]
+
+
+def read_metadata(data: bytes, language: str, max_rows: int) -> Metadata:
+    """The usable rows of metadata.csv and everything that is wrong with it.
+
+    language: that of rows without one; empty when voice.yaml names none, then scripts are not checked.
+    Fields are split at `|` and not quoted: a text may hold quotation marks and commas, but no `|`.
+    """
+    if len(data) > MAX_BYTES:
+        limit = f"at most {MAX_BYTES}"
+        return _unusable(Problem(FILE, f"{len(data)} bytes", limit, "one row for each recording, nothing else"))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        at = data.count(b"\n", 0, error.start) + 1
+        problem = Problem(f"{FILE}, line {at}", "not UTF-8", "UTF-8 text", "save the file as UTF-8 (not ANSI or GBK)")
+        return _unusable(problem)
+    if "\x00" in text:
+        return _unusable(Problem(FILE, "NUL bytes", "UTF-8 text", "save the file as UTF-8 (not UTF-16)"))
+    # Only line ends that editors write; str.splitlines would also split at U+2028 or form feeds inside a text.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    header = tuple(part.strip() for part in lines[0].split("|"))
+    if header not in HEADERS:
+        remedy = "make the first line `file|text`"
+        limit = "`file|text` or `file|text|language`"
+        return _unusable(Problem(f"{FILE}, line 1", repr(lines[0][:80]), limit, remedy))
+    count = sum(1 for line in lines[1:] if line.strip())
+    if count > max_rows:
+        remedy = "keep the best recordings; one to five minutes are enough"
+        return _unusable(Problem(FILE, f"{count} rows", f"at most {max_rows}", remedy))
+    if count == 0:
+        remedy = "add lines such as `wavs/0001.wav|What is said.`"
+        return Metadata((), frozenset(), (Problem(FILE, "no row", "one row for each recording", remedy),))
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    first_line: dict[str, int] = {}
+    for number, line in enumerate(lines[1:], 2):
+        if line.strip():
+            row, found = _row(line, number, len(header), language, first_line)
+            problems += found
+            if row is not None:
+                rows.append(row)
+    named = frozenset(line.split("|")[0].strip() for line in lines[1:] if line.strip())
+    return Metadata(tuple(rows), named, tuple(shortened(problems)))
+
+
+def _unusable(problem: Problem) -> Metadata:
+    return Metadata((), None, (problem,))
+
+
+def shortened(problems: list[Problem], most: int = _MAX_LISTED) -> list[Problem]:
+    """At most `most` problems; a last one counts those left out."""
+    if len(problems) <= most:
+        return problems
+    rest = len(problems) - most
+    return [*problems[:most], Problem(FILE, f"{rest} more problems of this kind", "none", "correct those above first")]
+
+
+def _row(
+    line: str, number: int, columns: int, language: str, first_line: dict[str, int]
+) -> tuple[Row | None, list[Problem]]:
+    where = f"{FILE}, line {number}"
+    parts = line.split("|")
+    if len(parts) != columns:
+        remedy = "write exactly one `|` between the columns; a text cannot hold `|`"
+        return None, [Problem(where, f"{len(parts)} columns", f"{columns}, as in the first line", remedy)]
+    file, text = parts[0].strip(), normalised(parts[1])
+    problems = []
+    if problem := path_problem(where, file):
+        return None, [problem]
+    # Names that differ in case only are one file on many machines.
+    if (earlier := first_line.setdefault(file.casefold(), number)) != number:
+        problems.append(Problem(where, f"{file!r} again, first in line {earlier}", "every file once", "delete one row"))
+    own = parts[2].strip() if columns == 3 and parts[2].strip() else language
+    if own and own not in LANGUAGES:
+        guess = nearest(own.split("-")[0].lower(), LANGUAGES)
+        remedy = f"did you mean `{guess}`?" if guess else "leave the column empty for the voice's own language"
+        problems.append(Problem(where, f"language {own!r}", "one of " + ", ".join(LANGUAGES), remedy))
+        own = ""
+    problems += _text_problems(where, file, text, own)
+    return (None if problems else Row(file, text, own, number)), problems
+
+
+def _text_problems(where: str, file: str, text: str, language: str) -> list[Problem]:
+    if not text:
+        limit = "what is said in the recording"
+        return [Problem(where, f"no text for {file!r}", limit, "write the words that are spoken")]
+    if len(text) > _MAX_TEXT:
+        remedy = "cut the recording into sentences"
+        return [Problem(where, f"text of {len(text)} characters", f"at most {_MAX_TEXT}", remedy)]
+    if hidden := unprintable(text):
+        return [Problem(where, f"invisible character {hidden}", "visible text", "delete it and type the text again")]
+    if language and (wrong := wrong_script(text, language)):
+        remedy = "correct the text, or give the row its own language in a third column"
+        return [Problem(where, f"{text[:40]!r}: {wrong}", f"text in {language}", remedy)]
+    return []

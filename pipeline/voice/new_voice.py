@@ -1,0 +1,116 @@
+"""Starts a voice folder for a person: settings, a script to read, a table already filled in, what to do next."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from timbre.core.errors import InputError
+from timbre.pipeline.voice.folder_paths import name_problem
+from timbre.pipeline.voice.reading_script import CONSENT, SENTENCES
+from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
+from timbre.text.scripts import LANGUAGES
+
+LFS_RULES = ("*.wav", "*.flac", "*.ogg", "*.mp3")
+STATEMENT = "consent.wav"
+
+
+@dataclass(frozen=True)
+class NewVoice:
+    """folder: the new folder. files: what was written, relative to the repository. steps: what the person does next."""
+
+    folder: Path
+    files: tuple[str, ...]
+    steps: tuple[str, ...]
+
+
+def new_voice(root: Path, name: str, language: str, base: str = DEFAULT_BASE, lfs: bool = False) -> NewVoice:
+    """Writes voices/NAME under a repository root; with lfs also the Git LFS rule. Nothing that exists is overwritten.
+
+    Raises InputError for a name or language that cannot be, and for a folder that exists.
+    """
+    if problem := name_problem(name):
+        raise InputError(f"{problem.where}: {problem.value}; expected {problem.limit}", "choose another name")
+    if language not in LANGUAGES:
+        raise InputError(f"language {language!r}: expected one of {', '.join(LANGUAGES)}", "use for example: en")
+    folder = root / "voices" / name
+    if os.path.lexists(folder):
+        raise InputError(f"voices/{name}: exists already", "choose another name, or work on that folder")
+    sentences = SENTENCES[language]
+    files = {
+        "voice.yaml": _settings(language, base),
+        "metadata.csv": "\n".join(["file|text", *(f"{_file(i)}|{text}" for i, text in enumerate(sentences, 1))]) + "\n",
+        "script.txt": _script(language, sentences),
+        "wavs/.gitkeep": "",
+    }
+    for relative, text in files.items():
+        path = folder / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    written = [f"voices/{name}/{relative}" for relative in files]
+    if lfs:
+        _add_lfs_rule(root / ".gitattributes", name)
+        written.append(".gitattributes")
+    return NewVoice(folder, tuple(written), _steps(name, len(sentences), lfs))
+
+
+def _file(number: int) -> str:
+    return f"wavs/{number:04d}.wav"
+
+
+def _settings(language: str, base: str) -> str:
+    return (
+        f"language: {language}\n"
+        f"base: {base}\n"
+        "consent:\n"
+        "  kind: recorded             # recorded | synthetic | public-domain\n"
+        f"  statement: {STATEMENT}     # recorded: you say who you are and what the voice may be used for\n"
+        '  rights: ""                 # for example: "(c) 2026 Example School. Internal announcements only."\n'
+        "# review: required           # a person approves before the voice goes into production\n"
+        "recipe: {}                   # overrides of recipes/default.yaml\n"
+    )
+
+
+def _script(language: str, sentences: tuple[str, ...]) -> str:
+    lines = [
+        "Read one line, make one recording. Quiet room, a hand's width from the microphone, half a second of silence",
+        "before and after. WAV, 24 kHz or more (FLAC too: then correct the names in metadata.csv).",
+        "A line that went wrong is simply recorded again.",
+        "",
+        f"{STATEMENT}",
+        f"    {CONSENT[language]}",
+        "    (put your own name and purpose in place of the brackets)",
+        "",
+    ]
+    for number, sentence in enumerate(sentences, 1):
+        lines += [_file(number), f"    {sentence}"]
+    return "\n".join(lines) + "\n"
+
+
+def _add_lfs_rule(path: Path, name: str) -> None:
+    """Adds the lines that are not there yet; a last line without its end is completed first.
+
+    For this voice only: recordings of other voices may lie in plain Git, and Git would call them all changed.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    rules = [f"voices/{name}/**/{pattern} filter=lfs diff=lfs merge=lfs -text" for pattern in LFS_RULES]
+    missing = [rule for rule in rules if rule not in text.splitlines()]
+    if missing:
+        start = text if not text or text.endswith("\n") else text + "\n"
+        path.write_text(start + "\n".join(missing) + "\n", encoding="utf-8")
+
+
+def _steps(name: str, count: int, lfs: bool) -> tuple[str, ...]:
+    steps = [
+        f"record the {count} lines of voices/{name}/script.txt as wavs/0001.wav to wavs/{count:04d}.wav (about 90 s)",
+        f"record the statement of consent as voices/{name}/{STATEMENT}, in your own voice",
+        f"delete rows of voices/{name}/metadata.csv that you did not record, and correct those that you read otherwise "
+        "or stored under another name (.flac, .mp3, .ogg)",
+        f"write in voices/{name}/voice.yaml under `rights` what the voice may be used for",
+        f"check it: timbre validate {name} (it lists all that is wrong, and what to do about it)",
+        f"git add {'.gitattributes ' if lfs else ''}voices/{name} && git commit -m 'Voice {name}' && git push",
+    ]
+    if lfs:
+        steps.insert(0, "once on this machine, before the first git add: install Git LFS and run: git lfs install")
+    return tuple(steps)

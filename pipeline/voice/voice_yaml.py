@@ -1,0 +1,218 @@
+"""voice.yaml: who the voice is, what it may be used for, which base speaks it.
+
+bytes -> plain YAML (no tags, no aliases, no double keys) -> VoiceSettings and every problem found
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from timbre.core.recipe import Recipe
+from timbre.core.settings import Problem, nearest, unknown_key
+from timbre.pipeline.engine.workspace import VOICE_NAME
+from timbre.pipeline.voice.folder_paths import path_problem
+from timbre.text.scripts import LANGUAGES
+
+FILE = "voice.yaml"
+MAX_BYTES = 64 * 1024
+KEYS = ("language", "base", "consent", "review", "recipe")
+CONSENT_KEYS = ("kind", "statement", "rights", "source")
+CONSENT_KINDS = ("recorded", "synthetic", "public-domain")
+DEFAULT_BASE = "nano"
+_MAX_TEXT = 2000
+_MAX_LINE = 4000
+_MAX_BRACKETS = 200
+
+
+@dataclass(frozen=True)
+class Consent:
+    """Why this voice may be cloned.
+
+    kind: recorded (the speaker agreed, in their own voice), synthetic (no person) or public-domain.
+    statement: path of the recorded agreement, for kind recorded. rights: what the voice may be used for, by whom.
+    source: where the recordings come from, for the other kinds.
+    """
+
+    kind: str = ""
+    statement: str | None = None
+    rights: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class VoiceSettings:
+    """What voice.yaml says; fields that could not be read keep their defaults (language: empty)."""
+
+    language: str = ""
+    base: str = DEFAULT_BASE
+    consent: Consent = field(default_factory=Consent)
+    review: bool = False
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+    def normalised(self) -> dict[str, Any]:
+        """Plain data that is equal for two files that ask for the same voice. `review` decides about the alias only."""
+        consent = {key: getattr(self.consent, key) for key in CONSENT_KEYS}
+        return {"language": self.language, "base": self.base, "consent": consent, "recipe": dict(self.recipe)}
+
+
+def read_voice_yaml(data: bytes) -> tuple[VoiceSettings, list[Problem]]:
+    """The settings in the bytes of a voice.yaml, and everything that is wrong with it."""
+    values, problems = _plain(data)
+    if values is None:
+        return VoiceSettings(), problems
+    problems += [unknown_key(FILE, key, KEYS) for key in values if key not in KEYS]
+    settings = VoiceSettings(
+        language=_language(values, problems),
+        base=_base(values, problems),
+        consent=_consent(values.get("consent"), "consent" in values, problems),
+        review=_review(values, problems),
+        recipe=_recipe(values.get("recipe"), problems),
+    )
+    return settings, problems
+
+
+def _plain(data: bytes) -> tuple[dict[Any, Any] | None, list[Problem]]:
+    if len(data) > MAX_BYTES:
+        return None, [Problem(FILE, f"{len(data)} bytes", f"at most {MAX_BYTES}", "keep only the documented keys")]
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return None, [Problem(FILE, f"byte {error.start} is not UTF-8", "UTF-8 text", "save the file as UTF-8")]
+    # The parser needs quadratic time for deep nesting, so this is asked before it reads.
+    if text.count("[") + text.count("{") > _MAX_BRACKETS or max(map(len, text.split("\n"))) > _MAX_LINE:
+        limit = f"at most {_MAX_BRACKETS} brackets, and {_MAX_LINE} characters a line"
+        return None, [Problem(FILE, "deep nesting or a very long line", limit, "keep only the documented keys")]
+    try:
+        problems = _tricks(text)
+        if problems:
+            return None, problems
+        values = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        place = f"line {mark.line + 1}: " if mark is not None else ""
+        return None, [Problem(FILE, f"{place}{reason}", "valid YAML", "correct that line")]
+    if not isinstance(values, dict):
+        found = "nothing" if values is None else f"a {type(values).__name__}"
+        return None, [Problem(FILE, found, "lines of `key: value`", "start it with: timbre voices new NAME")]
+    return values, []
+
+
+def _tricks(text: str) -> list[Problem]:
+    """YAML that a settings file has no use for: tags (code), aliases (bombs), keys given twice (hidden values)."""
+    problems = []
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = FILE if event.start_mark is None else f"{FILE}, line {event.start_mark.line + 1}"
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            problems.append(Problem(line, f"YAML tag {tag!r}", "no tags", "write the plain value"))
+        if isinstance(event, yaml.AliasEvent):
+            problems.append(Problem(line, f"YAML alias *{event.anchor}", "no aliases", "write the value out"))
+    if not problems and (root := yaml.compose(text, Loader=yaml.SafeLoader)) is not None:
+        problems += _double_keys(root)
+    return problems
+
+
+def _double_keys(node: yaml.Node) -> list[Problem]:
+    found = []
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    where = f"{FILE}, line {key.start_mark.line + 1}"
+                    found.append(Problem(where, f"key `{key.value}` twice", "every key once", "delete one of the two"))
+                seen.add(key.value)
+            found += _double_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            found += _double_keys(item)
+    return found
+
+
+def _language(values: Mapping[Any, Any], problems: list[Problem]) -> str:
+    value = values.get("language")
+    allowed = "one of " + ", ".join(LANGUAGES)
+    # YAML 1.1 reads a bare `no` as false, and people write en-US.
+    if isinstance(value, str) and value in LANGUAGES:
+        return value
+    if "language" not in values:
+        problems.append(Problem(f"{FILE}: language", "missing", allowed, "add for example `language: en`"))
+        return ""
+    guess = nearest(str(value).split("-")[0].lower(), LANGUAGES)
+    remedy = f"did you mean `{guess}`?" if guess else "only these languages can be trained"
+    problems.append(Problem(f"{FILE}: language", _shown(value), allowed, remedy))
+    return ""
+
+
+def _base(values: Mapping[Any, Any], problems: list[Problem]) -> str:
+    value = values.get("base", DEFAULT_BASE)
+    # Base names follow the same rule as voices, with dots.
+    if isinstance(value, str) and VOICE_NAME.fullmatch(value.replace(".", "-")):
+        return value
+    problems.append(Problem(f"{FILE}: base", _shown(value), "the name of a folder of bases/", "see: timbre base list"))
+    return DEFAULT_BASE
+
+
+def _consent(value: Any, given: bool, problems: list[Problem]) -> Consent:
+    where = f"{FILE}: consent"
+    if not isinstance(value, dict):
+        found = _shown(value) if given else "missing"
+        remedy = "state whose voice this is and what it may be used for; see: timbre voices new"
+        problems.append(Problem(where, found, "a mapping with `kind`", remedy))
+        return Consent()
+    problems += [unknown_key(where, key, CONSENT_KEYS) for key in value if key not in CONSENT_KEYS]
+    texts = {key: _text(f"{where}.{key}", value.get(key), problems) for key in CONSENT_KEYS}
+    kind = texts["kind"]
+    if kind not in CONSENT_KINDS:
+        guess = nearest(kind, CONSENT_KINDS) if kind else ""
+        remedy = f"did you mean `{guess}`?" if guess else "`recorded` for the voice of a person"
+        problems.append(
+            Problem(f"{where}.kind", repr(kind) if kind else "missing", "one of " + ", ".join(CONSENT_KINDS), remedy)
+        )
+    if kind == "recorded":
+        if not texts["statement"]:
+            remedy = "record the sentence of consent and add `statement: consent.wav`"
+            problems.append(Problem(f"{where}.statement", "missing", "the recorded statement of the speaker", remedy))
+    elif kind in CONSENT_KINDS and not texts["rights"]:
+        remedy = "say under which right the voice may be used, in one sentence"
+        problems.append(Problem(f"{where}.rights", "missing", f"a text, for kind {kind}", remedy))
+    statement = texts["statement"] or None
+    if statement and (problem := path_problem(f"{where}.statement", statement)):
+        problems.append(problem)
+        statement = None
+    return Consent(kind, statement, texts["rights"], texts["source"])
+
+
+def _text(where: str, value: Any, problems: list[Problem]) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        problems.append(Problem(where, _shown(value), "text", "put the value in quotation marks"))
+        return ""
+    if len(value) > _MAX_TEXT:
+        problems.append(Problem(where, f"{len(value)} characters", f"at most {_MAX_TEXT}", "shorten it"))
+    return value.strip()
+
+
+def _review(values: Mapping[Any, Any], problems: list[Problem]) -> bool:
+    value = values.get("review")
+    if value not in (None, "required"):
+        remedy = "write `review: required`, or delete the line"
+        problems.append(Problem(f"{FILE}: review", _shown(value), "`required`", remedy))
+    return value == "required"
+
+
+def _recipe(value: Any, problems: list[Problem]) -> Mapping[str, Any]:
+    _, found = Recipe().check_overrides(value, f"{FILE}: recipe")
+    problems += found
+    return dict(value) if isinstance(value, dict) and not found else {}
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,148 @@
+"""What every request passes: an id, the guard, limits of the body, and one shape for everything that goes wrong.
+
+Plain ASGI, because answers are streams and must not be held back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from typing import Any
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from timbre.serving.auth import Guard
+from timbre.serving.errors import ApiError, error_body, explain
+from timbre.serving.metrics import UNKNOWN, Metrics
+from timbre.serving.settings import ServeSettings
+
+_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_SPEAKING = ("/v1/audio/speech", "/tts")
+
+
+class Gate:
+    """Wraps the application. Answers refusals itself and turns every exception into an answer."""
+
+    def __init__(
+        self, app: ASGIApp, guard: Guard, metrics: Metrics, settings: ServeSettings, log: logging.Logger
+    ) -> None:
+        self._app = app
+        self._guard = guard
+        self._metrics = metrics
+        self._most_bytes = settings.max_body_kib * 1024
+        self._body_s = settings.body_timeout_s
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+                return
+            await self._app(scope, receive, send)
+            return
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        state = scope.setdefault("state", {})
+        state["request_id"] = given if _ID.fullmatch(given) else secrets.token_hex(8)
+        answer = _Answer(send, state["request_id"])
+        state["known"] = self._guard.knows(headers)
+        speaking = scope["path"] in _SPEAKING
+        started = time.perf_counter()
+        if speaking:
+            self._metrics.in_flight.inc()
+        try:
+            self._guard.check(scope["path"], state["known"], headers)
+            self._check_length(headers)
+            await self._app(scope, _Body(receive, self._most_bytes, self._body_s), answer)
+        except Exception as error:
+            await self._tell(error, scope, receive, answer)
+        finally:
+            if speaking:
+                self._metrics.in_flight.dec()
+                self._count(scope, answer, time.perf_counter() - started)
+
+    def _check_length(self, headers: dict[bytes, bytes]) -> None:
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self._most_bytes:
+            raise _too_large(self._most_bytes)
+
+    async def _tell(self, error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        told = explain(error)
+        if told is None:
+            self._log.error("bug in a request", extra={"path": scope["path"][:100]}, exc_info=error)
+            told = ApiError(500, "something went wrong inside the server", "its log has the details")
+        if not answer.started:
+            response = error_response(told, scope)
+            await response(scope, receive, answer)
+
+    def _count(self, scope: Scope, answer: _Answer, seconds: float) -> None:
+        route, voice = scope["path"], scope["state"].get("voice", UNKNOWN)
+        status = str(answer.status) if answer.complete else "cut"
+        self._metrics.requests.labels(route, voice, status).inc()
+        if answer.status == 200:
+            self._metrics.duration.labels(route, voice).observe(seconds)
+        else:
+            self._metrics.refused.labels(str(answer.status)).inc()
+        extra: dict[str, Any] = {"route": route, "voice": voice, "status": status, "seconds": round(seconds, 3)}
+        self._log.info("request", extra={**extra, "request_id": scope["state"]["request_id"]})
+
+
+def error_response(error: ApiError, scope: Scope) -> JSONResponse:
+    """The JSON answer of an error."""
+    body = error_body(error, scope["path"], scope.get("state", {}).get("request_id", ""))
+    return JSONResponse(body, error.status_code, dict(error.headers or {}))
+
+
+class _Answer:
+    """Passes an answer on with the request's id, and remembers how it went."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._id = request_id.encode()
+        self.status = 499
+        self.started = False
+        self.complete = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.started = message["status"], True
+            extra = [(b"x-request-id", self._id), (b"x-content-type-options", b"nosniff")]
+            message = {**message, "headers": [*message.get("headers", []), *extra]}
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.complete = True
+        await self._send(message)
+
+
+class _Body:
+    """The request's body, refused when it grows too large or does not arrive."""
+
+    def __init__(self, receive: Receive, most_bytes: int, timeout_s: float) -> None:
+        self._receive = receive
+        self._most = most_bytes
+        self._deadline_s = timeout_s
+        self._read = 0
+        self._all = False
+
+    async def __call__(self) -> Message:
+        if self._all:
+            return await self._receive()
+        started = time.monotonic()
+        try:
+            message = await asyncio.wait_for(self._receive(), max(self._deadline_s, 0.01))
+        except TimeoutError:
+            raise ApiError(408, "the rest of the request did not arrive", "send the whole body at once") from None
+        self._deadline_s -= time.monotonic() - started
+        if message["type"] == "http.request":
+            self._read += len(message.get("body", b""))
+            self._all = not message.get("more_body", False)
+            if self._read > self._most:
+                raise _too_large(self._most)
+        return message
+
+
+def _too_large(most_bytes: int) -> ApiError:
+    return ApiError(413, f"the body is larger than {most_bytes} bytes", "send less text in each request")

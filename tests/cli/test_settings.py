@@ -1,0 +1,129 @@
+"""Recipes and settings: limits, types, contradictions, and the pages and files that state them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from timbre.cli.pins import constraints, normalised, requirements
+from timbre.cli.settings_table import settings_markdown
+from timbre.core.errors import InputError
+from timbre.core.recipe import SECTIONS, FinetuneRecipe, Recipe, load_recipe
+from timbre.core.settings import describe_type, keyed_values, read_section, setting
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"finetune": {"rank": 0}}, "finetune.rank: 0; expected 1 to 256"),
+        ({"finetune": {"rank": 8.5}}, "expected a whole number"),
+        ({"finetune": {"rank": True}}, "expected a whole number"),
+        ({"finetune": {"rank": None}}, "expected a whole number"),
+        ({"finetune": {"learning_rate": float("nan")}}, "expected a finite number"),
+        ({"finetune": {"learning_rate": float("inf")}}, "expected a finite number"),
+        ({"finetune": {"learning_rate": "2e-4"}}, "expected a number"),
+        ({"finetune": {"precision": "fp8"}}, "one of auto, fp32, bf16, fp16"),
+        ({"finetune": {"adversarial": 1}}, "true or false"),
+        ({"evaluate": {"seeds": 3}}, "list of whole numbers"),
+        ({"evaluate": {"seeds": [1, "x"]}}, "expected a whole number"),
+        ({"evaluate": {"seeds": [-1]}}, "at least 0"),
+        ({"finetune": {"rnak": 3}}, "did you mean `rank`?"),
+        ({"finetune": {"zzzzzz": 3}}, "known keys are: accumulate, adversarial"),
+        ({"finetune": {3: 3}}, "unknown key `3`"),
+        ({"publsh": {}}, "did you mean `publish`?"),
+        ({"finetune": [1]}, "a mapping of settings"),
+        ([1], "a mapping of sections"),
+        ({"finetune": {"min_steps": 3000}}, "at most finetune.max_steps (2000)"),
+        ({"validate": {"slice_min_s": 10, "slice_max_s": 3}}, "at most validate.slice_max_s (3)"),
+    ],
+)
+def test_refused_values(values: Any, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Recipe().with_overrides(values, "here")
+    assert message in str(caught.value)
+    assert "->" in str(caught.value)
+
+
+def test_all_problems_at_once() -> None:
+    values = {"finetune": {"rnak": 1, "rank": 0, "batch": "x"}, "publsh": {}}
+    _, problems = Recipe().check_overrides(values, "here")
+    assert len(problems) == 4
+
+
+def test_accepted_values_are_typed() -> None:
+    recipe = Recipe().with_overrides({"finetune": {"alpha": 4}, "evaluate": {"seeds": [7]}, "extract": None}, "here")
+    assert isinstance(recipe.finetune.alpha, float) and recipe.evaluate.seeds == (7,)
+    assert recipe.validate == Recipe().validate
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipe.finetune.rank = 3  # type: ignore[misc]
+
+
+def test_only_keyed_settings_change_the_digest() -> None:
+    recipe = Recipe()
+    same = recipe.with_overrides({"finetune": {"checkpoint_every_steps": 7}}, "here")
+    other = recipe.with_overrides({"finetune": {"seed": 7}}, "here")
+    assert same.section_digest("finetune") == recipe.section_digest("finetune") != other.section_digest("finetune")
+    assert "checkpoint_every_steps" not in keyed_values(FinetuneRecipe())
+
+
+def test_optional_settings() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Small:
+        limit: float | None = setting(None, "a limit", low=1)
+
+    Small.__annotations__["limit"] = float | None
+    assert read_section(Small(), {"limit": None}, "s") == (Small(), [])
+    assert read_section(Small(), {"limit": 2}, "s")[0] == Small(2.0)
+    assert len(read_section(Small(), {"limit": 0}, "s")[1]) == 1
+    assert describe_type(float | None) == "number or null"
+
+
+@pytest.mark.parametrize("kind", SECTIONS.values())
+def test_defaults_obey_their_own_limits(kind: Any) -> None:
+    values = {field.name: field.default for field in dataclasses.fields(kind)}
+    assert read_section(kind(), values, "defaults") == (kind(), [])
+    assert all(field.metadata["doc"] for field in dataclasses.fields(kind))
+
+
+def test_default_recipe_file_states_the_built_in_values() -> None:
+    path = ROOT / "recipes/default.yaml"
+    assert load_recipe(path) == Recipe()
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for name, kind in SECTIONS.items():
+        assert list(written[name]) == [field.name for field in dataclasses.fields(kind)], (
+            "in the order of the dataclass"
+        )
+
+
+def test_ci_recipe_is_short() -> None:
+    recipe = load_recipe(ROOT / "recipes/ci.yaml")
+    assert recipe.finetune.max_steps <= 10 and len(recipe.evaluate.seeds) == 1
+
+
+def test_page_of_settings_is_current() -> None:
+    page = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    assert page == settings_markdown(), "run: make docs"
+
+
+def test_constraints_pin_every_direct_dependency() -> None:
+    """Only direct ones: what those pull in differs with the Python version."""
+    written = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.partition("==")[0] for line in written if "==" in line}
+    asked = {normalised(re.split(r"[<>=;\[ ]", text)[0]) for text in requirements(ROOT / "pyproject.toml")}
+    # Of the two serving extras an installation has one.
+    assert asked - pinned <= {"onnxruntime-gpu"}, "run: make constraints"
+
+
+def test_constraints_follow_requirements_of_requirements(tmp_path: Path) -> None:
+    project = tmp_path / "pyproject.toml"
+    project.write_text('[project]\ndependencies = ["pytest>=8"]\n[project.optional-dependencies]\ndev = []\n')
+    text = constraints(project)
+    assert re.search(r"^pytest==\d", text, re.M) and re.search(r"^pluggy==\d", text, re.M)
+    assert "numpy" not in text

@@ -1,0 +1,152 @@
+"""The second half of the acoustic stage on a corpus of made-up sounds."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.nano.synthetic_corpus import write_corpus
+from tests.nano.test_acoustic import tiny
+from timbre.core.errors import ConfigurationError
+from timbre.gptsovits.acoustic.configuration import FlowConfig, PriorEncoderConfig, WaveNetConfig
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.nano.acoustic import build
+from timbre.nano.corpus import Corpus
+from timbre.nano.joint import (
+    JointLoss,
+    JointSettings,
+    parameter_groups,
+    start_from_autoencoder,
+    start_from_classes,
+    train_joint,
+)
+from timbre.nano.joint_data import SentenceSampler
+from timbre.nano.pitch_tracks import PitchTracks
+from timbre.nano.semantic_data import phone_ids
+from timbre.nano.speaker_vectors import SpeakerVectors
+
+pytest.importorskip("parselmouth")
+CPU = torch.device("cpu")
+
+
+def small():
+    return dataclasses.replace(
+        tiny(), ssl_width=8, codebook_size=16,
+        prior=PriorEncoderConfig(
+            filter_channels=16, ssl_layers=1, text_layers=1, joint_layers=1, mrte_width=16, mrte_heads=2, dropout=0.0
+        ),
+        flow=FlowConfig(couplings=1, wavenet=WaveNetConfig(layers=1)),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def sampler_of(corpus: Corpus, max_frames: int = 450) -> SentenceSampler:
+    random = np.random.default_rng(0)
+    codes = {
+        clip.id: random.integers(0, 16, 50 if index % 2 else 44).astype(np.int16)
+        for index, clip in enumerate(corpus.clips)
+    }
+    phones = {clip.id: phone_ids(clip.text, clip.language) for clip in corpus.clips}
+    vectors = SpeakerVectors({clip.id: np.full(256, 1 / 16, np.float32) for clip in corpus.clips})
+    return SentenceSampler(corpus, codes, phones, PitchTracks.of(corpus), vectors, max_frames, seed=1)
+
+
+def started(corpus: Corpus) -> Synthesizer:
+    torch.manual_seed(0)
+    model = Synthesizer(small())
+    start_from_autoencoder(model, build(small(), corpus, 1).state_dict())
+    return model
+
+
+def test_a_batch_covers_what_wave_and_codes_both_have(corpus: Corpus) -> None:
+    sampler = sampler_of(corpus)
+    batch = sampler.batch(0)
+    assert batch.wave.shape[2] == batch.codes.shape[2] * 640 == int(batch.lengths.max()) * 320
+    assert batch.wave.shape[0] * int(batch.lengths.max()) <= 450
+    assert set(batch.lengths.tolist()) <= {88, 100}
+    assert torch.equal(batch.wave, sampler.batch(0).wave)
+    for row, length in enumerate(batch.lengths.tolist()):
+        assert not batch.wave[row, 0, length * 320 :].any()
+    assert batch.pitched.all()
+    drawn = {clip.id for step in range(30) for clip in sampler.draw(step)}
+    assert drawn == {clip.id for clip in corpus.select(split="train")}
+
+
+def test_without_codes_there_is_nothing_to_train_on(corpus: Corpus) -> None:
+    with pytest.raises(ConfigurationError, match="codes and phones"):
+        SentenceSampler(corpus, {}, {}, PitchTracks.of(corpus), SpeakerVectors({}), 400, seed=1)
+
+
+def test_the_conditions_start_without_effect(corpus: Corpus) -> None:
+    model = started(corpus).eval()
+    z = torch.randn(1, 18, 20)
+    condition = torch.randn(1, 16, 1)
+    assert torch.equal(model.dec.polar(z, condition)[0], model.dec.polar(z, None)[0])
+    spectrum = torch.rand(1, 641, 20)
+    mask = torch.ones(1, 1, 20)
+    with_it = model.enc_q(spectrum, mask, condition, 0.0).mean
+    assert torch.allclose(with_it, model.enc_q(spectrum, mask, None, 0.0).mean)
+    with pytest.raises(ValueError, match="lacks"):
+        start_from_autoencoder(Synthesizer(small()), {})
+
+
+def test_prior_and_generator_learn_and_the_posterior_does_not_move(corpus: Corpus) -> None:
+    model, sampler = started(corpus), sampler_of(corpus)
+    settings = JointSettings()
+    loss_of = JointLoss(model.config, settings, CPU)
+    optimizer = torch.optim.AdamW(parameter_groups(model, settings), 5e-3)
+    posterior = {name: value.clone() for name, value in model.enc_q.state_dict().items()}
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    kl = []
+    for step in range(30):
+        terms = loss_of(model, sampler.batch(step % 4), step % 2 == 0)
+        assert set(terms) == {"kl", "spoken", "total"} | ({"magnitude", "wave"} if step % 2 == 0 else set())
+        optimizer.zero_grad()
+        terms["total"].backward()
+        optimizer.step()
+        kl.append(float(terms["kl"].detach()))
+    assert np.mean(kl[-5:]) < np.mean(kl[:5]) - 0.2
+    for name, value in model.enc_q.state_dict().items():
+        assert torch.equal(value, posterior[name]), name
+    moved = {name.split(".")[0] for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    assert {"enc_p", "flow", "dec", "ref_enc", "sv_emb", "ge_to512"} <= moved
+    assert not moved & {"enc_q", "ssl_proj", "quantizer"}
+
+
+def test_the_stage_trains_and_resumes(corpus: Corpus, tmp_path: Path) -> None:
+    settings = JointSettings(max_frames=200, minutes=0.02, generator_from_minute=0.0, segment_frames=16)
+    path = train_joint(started(corpus), sampler_of(corpus, 200), tmp_path, settings, CPU)
+    first = torch.load(path, weights_only=True)["clock"]
+    # One step may take longer than was asked for.
+    longer = dataclasses.replace(settings, minutes=first["minutes"] + 0.02)
+    train_joint(started(corpus), sampler_of(corpus, 200), tmp_path, longer, CPU)
+    assert torch.load(path, weights_only=True)["clock"]["step"] > first["step"] > 0
+
+
+def test_a_model_of_classes_goes_on_with_codes(corpus: Corpus) -> None:
+    of_classes = started(corpus).eval()
+    torch.manual_seed(3)
+    model = Synthesizer(small()).eval()
+    own = model.quantizer.codebooks()[0].embed.clone()
+    # Code i stands for class i // 2, of four classes.
+    shares = torch.zeros(16, 4)
+    shares[torch.arange(16), torch.arange(16) // 4] = 1.0
+    start_from_classes(model, of_classes, shares)
+    assert torch.equal(model.quantizer.codebooks()[0].embed, own)
+    codes = torch.tensor([[[1, 6, 9, 14, 2, 5]]])
+    phones = torch.tensor([[50, 60, 70]])
+    condition = torch.zeros(1, 16, 1)
+    with torch.no_grad():
+        wanted = of_classes.prior(codes // 4, phones, condition).mean
+        found = model.prior(codes, phones, condition).mean
+        other = of_classes.prior((codes // 4 + 1) % 4, phones, condition).mean
+    # Eight dimensions cannot hold sixteen rows exactly, but nearer to the right classes than to the wrong ones.
+    assert (found - wanted).abs().mean() < 0.6 * (other - wanted).abs().mean()

@@ -1,0 +1,70 @@
+"""Packing: what a work folder holds becomes a base that every room can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from timbre.core.base import load_base
+from timbre.core.errors import ConfigurationError
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.gptsovits.files.base_networks import load_content_encoder, load_synthesizer, load_text_to_semantic
+from timbre.gptsovits.files.checkpoints import read_state_dict
+from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
+from timbre.gptsovits.text_to_semantic.network import TextToSemantic
+from timbre.nano import pack as packing
+from timbre.nano.checkpointing import Clock, WeightAverage, save_checkpoint
+from timbre.nano.content_network import ContentConfig, ContentEncoder
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    torch.manual_seed(0)
+    for folder, name, network in (
+        ("acoustic", "joint", Synthesizer(SynthesizerConfig.nano())),
+        ("semantic", "t2s", TextToSemantic(T2S_NANO)),
+    ):
+        (tmp_path / folder).mkdir()
+        save_checkpoint(tmp_path / folder / f"{name}.pt", network, {}, WeightAverage(network), Clock(3, 1.0))
+    encoder = ContentEncoder(ContentConfig()).eval()
+    monkeypatch.setattr(packing, "load_averaged", lambda folder: encoder)
+    return tmp_path
+
+
+def test_a_packed_base_loads_with_the_weights_that_were_trained(work: Path, tmp_path: Path) -> None:
+    target = tmp_path / "bases" / "nano"
+    packing.pack(work, target)
+    base = load_base("nano", tmp_path / "bases")
+    assert base.locked
+    assert base.speaking == packing.NANO_SPEAKING and not base.speaking.prompt_codes
+    assert (base.architecture, base.rate_hz, base.hop, base.fft, base.speaker_encoder) == (
+        "nano", 16000, 320, 1280, "ge2e",
+    )  # fmt: skip
+    acoustic = packing.load_acoustic(work).state_dict()
+    for name, value in load_synthesizer(base).float().state_dict().items():
+        assert torch.equal(value, acoustic[name].half().float()), name
+    semantic = packing.load_semantic(work).state_dict()
+    for name, value in load_text_to_semantic(base).float().state_dict().items():
+        assert torch.equal(value, semantic[name].half().float()), name
+    encoder = packing.load_averaged(work)
+    wave = torch.randn(1, 8000)
+    with torch.no_grad():
+        found = load_content_encoder(base).float()(wave).last_hidden_state
+        wanted = encoder.hidden(wave)
+    assert torch.allclose(found, wanted, atol=0.05)
+    head = read_state_dict(base.file_path(packing.RECOGNISER, None))
+    assert torch.equal(head["weight"], encoder.ctc_head.weight.detach().half())
+    size = sum((target / item.path).stat().st_size for item in base.files)
+    assert size <= 32_000_000
+
+
+def test_a_missing_stage_and_an_oversized_base_are_refused(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "LARGEST_BYTES", 1_000_000)
+    with pytest.raises(ConfigurationError, match="MB of weights"):
+        packing.pack(work, work / "out")
+    (work / "semantic" / "t2s.pt").unlink()
+    with pytest.raises(ConfigurationError, match=r"t2s\.pt"):
+        packing.pack(work, work / "out")

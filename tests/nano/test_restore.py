@@ -1,0 +1,147 @@
+"""A packed base becomes a work folder that training goes on from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.nano.tone_corpus import tone_source, write_tones
+from timbre.core.base import Base, load_base
+from timbre.core.errors import ConfigurationError
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_semantic
+from timbre.gptsovits.files.checkpoints import read_state_dict
+from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
+from timbre.gptsovits.text_to_semantic.network import TextToSemantic
+from timbre.nano import pack as packing
+from timbre.nano.alignment import read_alignments
+from timbre.nano.checkpointing import Clock, WeightAverage, save_checkpoint
+from timbre.nano.content import ContentTrainer, load_averaged
+from timbre.nano.content_network import ContentConfig, ContentEncoder
+from timbre.nano.corpus import Corpus
+from timbre.nano.quantizer import Quantizer, content_features
+from timbre.nano.recipe import NanoRecipe
+from timbre.nano.restore import fit_heads, restore
+from timbre.nano.speech_stages import START, stored_codes
+from timbre.nano.stages import training_of
+from timbre.text.recognition import CLASSES
+
+STEPS = 700
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    """A packed base of networks that were not trained."""
+    folder = tmp_path_factory.mktemp("packed")
+    torch.manual_seed(1)
+    for place, network in (
+        ("acoustic/joint.pt", Synthesizer(SynthesizerConfig.nano())),
+        ("semantic/t2s.pt", TextToSemantic(T2S_NANO)),
+    ):
+        (folder / place).parent.mkdir()
+        save_checkpoint(folder / place, network, {}, WeightAverage(network), Clock(3, 1.0))
+    encoder = ContentEncoder(ContentConfig()).eval()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(packing, "load_averaged", lambda folder: encoder)
+        packing.pack(folder, folder / "bases" / "nano")
+    return load_base("nano", folder / "bases")
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("speech")
+    (folder / "unseen-speakers.txt").write_text("VCTK/p999\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def work(base: Base, speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("work")
+    write_tones(folder / "corpus", clips=12)
+    restore(base, NanoRecipe(), speech, folder, STEPS, quiet)
+    return folder
+
+
+def test_the_networks_are_those_of_the_base(base: Base, work: Path) -> None:
+    for name, network in (("acoustic", load_synthesizer(base)), ("semantic", load_text_to_semantic(base))):
+        start = torch.load(work / name / START, weights_only=True)
+        wanted = network.float().state_dict()
+        assert start.keys() == wanted.keys()
+        assert all(torch.equal(start[key], wanted[key]) for key in wanted)
+    head = read_state_dict(base.file_path(packing.RECOGNISER, None))
+    restored = load_averaged(work / "content").ctc_head.state_dict()
+    assert all(torch.equal(restored[key], value.float()) for key, value in head.items())
+
+
+def test_codes_are_those_of_the_base(base: Base, work: Path) -> None:
+    corpus = Corpus.open(work / "corpus")
+    codes = stored_codes(corpus)
+    assert codes.keys() == {clip.id for clip in corpus.clips}
+    synthesizer, encoder = load_synthesizer(base).float(), load_averaged(work / "content")
+    for clip in corpus.clips[:3]:
+        features = torch.from_numpy(content_features(encoder, corpus.waveform(clip))).T[None]
+        assert codes[clip.id].tolist() == synthesizer.extract_codes(features)[0, 0].tolist()
+    assert Quantizer.load(work / "quantizer").rows == SynthesizerConfig.nano().codebook_size
+    assert (work / "READY_CODES").is_file()
+
+
+def test_the_content_encoder_trains_on_from_its_place(work: Path) -> None:
+    source = tone_source(Corpus.open(work / "corpus"))
+    trainer = ContentTrainer(training_of(NanoRecipe().content, "cpu"), source, work / "content")
+    assert trainer.resume() and trainer.step == STEPS
+    assert torch.equal(trainer.encoder.ctc_head.weight, load_averaged(work / "content").ctc_head.weight)
+    before = trainer.encoder.hubert.encoder.layers[0].feed_forward.output_dense.weight.detach().clone()
+    trainer.save = lambda: None  # type: ignore[method-assign]
+    trainer.train(until=STEPS + 1)
+    assert trainer.step == STEPS + 1
+    after = trainer.encoder.hubert.encoder.layers[0].feed_forward.output_dense.weight
+    assert not torch.equal(before, after)
+
+
+def test_the_heads_know_what_the_features_tell(tmp_path: Path) -> None:
+    corpus = write_tones(tmp_path, clips=30)
+    alignments = read_alignments(tmp_path, "real")
+    torch.manual_seed(2)
+    encoder = ContentEncoder(ContentConfig())
+    pitch = {clip.id: np.where(np.arange(clip.samples // 320) % 20 < 10, 200.0, 0.0).astype(np.float32)
+             for clip in corpus.clips}  # fmt: skip
+    share = fit_heads(encoder, corpus, alignments, pitch)
+    assert share > 0.9, "tones are easy to tell apart in log band energies"
+    clip = corpus.clips[0]
+    with torch.inference_mode():
+        frame, _, prosody = encoder(torch.from_numpy(corpus.waveform(clip))[None])
+    heard = {CLASSES[index] for index in frame[0].argmax(-1).tolist()}
+    assert heard <= {*alignments[clip.id].phones}
+    assert torch.isfinite(prosody).all()
+
+
+def test_a_restore_that_was_killed_is_repeated(
+    base: Base, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tones(tmp_path / "corpus", clips=4)
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("timbre.nano.quantizer.write_codes", killed)
+        restore(base, NanoRecipe(), speech, tmp_path, STEPS, quiet)
+    assert not (tmp_path / "READY_CODES").exists()
+    restore(base, NanoRecipe(), speech, tmp_path, STEPS, quiet)
+    assert (tmp_path / "READY_CODES").is_file()
+
+
+def test_training_that_is_there_is_not_overwritten(base: Base, speech: Path, work: Path) -> None:
+    before = (work / "content" / "content.ckpt").read_bytes()
+    with pytest.raises(ConfigurationError, match="training here already") as caught:
+        restore(base, NanoRecipe(), speech, work, 0, quiet)
+    assert "--work" in caught.value.remedy
+    assert (work / "content" / "content.ckpt").read_bytes() == before
