@@ -1,12 +1,15 @@
 """Sound files as a stream of blocks, so that the memory needed does not depend on the length of the file.
 
 file -> SoundFile description -> blocks of float32, shape (n, c)
+
+libsndfile reads what states its length (WAV, FLAC, Ogg, AIFF, W64); FFmpeg's libraries read the rest, and whatever
+libsndfile would shorten: MP3, FLAC from a pipe, the second part of a chained Ogg.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,17 +17,30 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
+from timbre.audio import containers
+from timbre.audio.containers import ContainerError
+from timbre.audio.flac import ends_whole
+from timbre.audio.mpeg import count_frames
+from timbre.audio.ogg import OggPages, read_pages
+from timbre.audio.riff import RiffSound, Window, find_samples
 from timbre.audio.waveform import Waveform
 from timbre.core.errors import InputError
 
-FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3")
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "W64", "CAF")
+SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a", ".aac", ".wma", ".aiff", ".aif", ".w64", ".caf", ".amr",
+    ".mp4", ".mov", ".m4v", ".webm", ".mkv", ".mka", ".avi", ".3gp", ".oga",
+)  # fmt: skip
 MIN_RATE_HZ = 8_000
 MAX_RATE_HZ = 384_000
 MAX_CHANNELS = 32
 BLOCK_FRAMES = 1 << 16
 _RE_RECORD = "open the file in an audio editor, export it again as WAV or FLAC, and replace it"
-_UNKNOWN_SIZE = (0, 0xFFFFFFFF)
+# The last bytes of a recording that was copied while it was written: nobody hears the difference.
+_UNHEARD_S = 0.02
+# Containers round their length to packets.
+_PACKET_S = 0.25
+_INVERTED = -0.5
 
 
 class UndecodableError(InputError):
@@ -33,30 +49,28 @@ class UndecodableError(InputError):
 
 @dataclass(frozen=True)
 class SoundInfo:
-    """What the header of a sound file says. frames is a claim: MP3 and damaged files may hold another number."""
+    """What the header of a sound file says. frames: 0 where it does not say; damaged files may hold another number.
+
+    decoder: "sndfile", "samples" (libsndfile on the samples alone, where the header is wrong) or "ffmpeg".
+    """
 
     format: str
     subtype: str
     rate_hz: int
     channels: int
     frames: int
+    decoder: str = "sndfile"
 
     @property
     def duration_s(self) -> float:
-        """Claimed length in seconds."""
+        """Claimed length in seconds; 0 where the header does not say."""
         return self.frames / self.rate_hz
 
 
 def probe(path: Path) -> SoundInfo:
-    """Reads the header only. Raises UndecodableError naming the file when it is none of WAV, FLAC, OGG, MP3."""
+    """Reads headers only. Raises UndecodableError naming the file when it holds no sound that can be decoded."""
     _refuse_non_sound(path)
-    try:
-        info = sf.info(str(path))
-    except (sf.LibsndfileError, RuntimeError, OSError) as error:
-        raise UndecodableError(f"{path.name}: not readable as sound ({_reason(error)})", _RE_RECORD) from error
-    found = SoundInfo(info.format, info.subtype, int(info.samplerate), int(info.channels), int(info.frames))
-    if found.format not in FORMATS:
-        raise UndecodableError(f"{path.name}: format {found.format}, expected WAV, FLAC, OGG or MP3", _RE_RECORD)
+    found = _identify(path)
     if not MIN_RATE_HZ <= found.rate_hz <= MAX_RATE_HZ:
         raise UndecodableError(
             f"{path.name}: rate {found.rate_hz} Hz, expected {MIN_RATE_HZ} to {MAX_RATE_HZ}", "record at 24 kHz or more"
@@ -74,22 +88,25 @@ def blocks(path: Path, frames: int = BLOCK_FRAMES) -> Iterator[npt.NDArray[np.fl
     found = probe(path)
     read = 0
     try:
-        with sf.SoundFile(str(path)) as stream:
-            while True:
-                block = stream.read(frames, dtype="float32", always_2d=True)
-                if len(block) == 0:
-                    break
-                read += len(block)
-                yield block
-    except (sf.LibsndfileError, RuntimeError) as error:
+        for block in _decoded(path, found, frames):
+            read += len(block)
+            yield block
+    except (sf.LibsndfileError, RuntimeError, ContainerError) as error:
         where = f"after {read / found.rate_hz:.2f} s"
         raise UndecodableError(f"{path.name}: decoding failed {where} ({_reason(error)})", _RE_RECORD) from error
-    # MP3 headers estimate their length; every other format states it.
-    if found.format != "MP3" and 0 < found.frames < 1 << 62 and read < found.frames:
-        raise UndecodableError(
-            f"{path.name}: truncated, {read / found.rate_hz:.2f} s of {found.duration_s:.2f} s are there", _RE_RECORD
-        )
-    _refuse_truncated_container(path, found)
+    _refuse_shortened(path, found, read)
+
+
+def mono_blocks(path: Path, frames: int = BLOCK_FRAMES) -> Iterator[npt.NDArray[np.float32]]:
+    """Yields float32 blocks (n,): the mean of the channels that hold sound, inverted ones turned back.
+
+    A recorder or cable that inverts one channel of two would else leave silence. Raises what `blocks` raises.
+    """
+    signs: npt.NDArray[np.float32] | None = None
+    if probe(path).channels > 1:
+        signs = _signs(blocks(path, frames))
+    for block in blocks(path, frames):
+        yield to_mono(block if signs is None else block * signs)
 
 
 def to_mono(block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -107,11 +124,11 @@ def read(path: Path, max_s: float = 600.0) -> Waveform:
     parts: list[npt.NDArray[np.float32]] = []
     rate_hz = probe(path).rate_hz
     count = 0
-    for block in blocks(path):
+    for block in mono_blocks(path):
         count += len(block)
         if count > max_s * rate_hz:
             raise InputError(f"{path.name}: longer than {max_s:g} s", "cut it into shorter files")
-        parts.append(to_mono(block))
+        parts.append(block)
     return Waveform(np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32), rate_hz)
 
 
@@ -121,6 +138,88 @@ def write(path: Path, wave: Waveform, subtype: str = "PCM_16") -> None:
     if not peak <= 1.0:
         raise ValueError(f"{path.name}: peak {peak:.3f}, expected at most 1")
     sf.write(str(path), wave.samples, wave.rate_hz, subtype=subtype)
+
+
+def _identify(path: Path) -> SoundInfo:
+    riff = find_samples(path)
+    if riff is not None and riff.subtype and (riff.unfinished or not _sndfile_agrees(path, riff)):
+        frames = riff.size_bytes // riff.frame_bytes
+        return SoundInfo("WAV", riff.subtype, riff.rate_hz, riff.channels, frames, "samples")
+    try:
+        info = sf.info(str(path))
+    except (sf.LibsndfileError, RuntimeError, OSError) as error:
+        return _inspected(path, _reason(error))
+    found = SoundInfo(info.format, info.subtype, int(info.samplerate), int(info.channels), int(info.frames))
+    unknown_length = not 0 < found.frames < 1 << 62
+    chained = found.format == "OGG" and read_pages(path).chains > 1
+    if found.format not in FORMATS or found.format == "MP3" or chained or (found.format == "FLAC" and unknown_length):
+        return _inspected(path, f"format {found.format}")
+    return found
+
+
+def _sndfile_agrees(path: Path, riff: RiffSound) -> bool:
+    try:
+        return int(sf.info(str(path)).frames) == riff.size_bytes // riff.frame_bytes
+    except (sf.LibsndfileError, RuntimeError, OSError):
+        return False
+
+
+def _inspected(path: Path, otherwise: str) -> SoundInfo:
+    """As FFmpeg describes it; an MP3 by its frames. otherwise: why libsndfile does not read it."""
+    try:
+        found = containers.inspect(path)
+    except ContainerError as error:
+        message = f"{path.name}: not readable as sound ({otherwise}; {_reason(error)})"
+        raise UndecodableError(message, _RE_RECORD) from error
+    frames = round((found.duration_s or 0.0) * found.rate_hz) if found.states_length else 0
+    if found.format == "mp3" and (counted := count_frames(path)) is not None:
+        frames = counted.samples
+    return SoundInfo(found.format.upper(), found.codec, found.rate_hz, found.channels, frames, "ffmpeg")
+
+
+def _decoded(path: Path, found: SoundInfo, frames: int) -> Iterator[npt.NDArray[np.float32]]:
+    if found.decoder == "ffmpeg":
+        for piece in containers.frames(path):
+            yield from (piece[at : at + frames] for at in range(0, len(piece), frames))
+        return
+    with _opened(path, found) as stream:
+        while len(block := stream.read(frames, dtype="float32", always_2d=True)):
+            yield block
+
+
+@contextmanager
+def _opened(path: Path, found: SoundInfo) -> Iterator[sf.SoundFile]:
+    riff = find_samples(path) if found.decoder == "samples" else None
+    if riff is None:
+        with sf.SoundFile(str(path)) as stream:
+            yield stream
+        return
+    with (
+        Window(path, riff.offset, riff.size_bytes) as window,
+        sf.SoundFile(
+            window, samplerate=riff.rate_hz, channels=riff.channels, format="RAW", subtype=riff.subtype,
+            endian="BIG" if riff.big_endian else "LITTLE",
+        ) as stream,
+    ):  # fmt: skip
+        yield stream
+
+
+def _signs(stream: Iterator[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32] | None:
+    """+1 or -1 for every channel (c,): -1 where it holds the loudest one upside down; None when there is none."""
+    products: npt.NDArray[np.float64] | None = None
+    for block in stream:
+        with np.errstate(invalid="ignore", over="ignore"):
+            wide = block.astype(np.float64)
+            own = wide.T @ wide
+        products = own if products is None else products + own
+    if products is None or not np.isfinite(products).all():
+        return None
+    powers = np.diag(products)
+    loudest = int(np.argmax(powers))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        likeness = products[loudest] / np.sqrt(powers[loudest] * powers)
+    inverted = np.nan_to_num(likeness) < _INVERTED
+    return np.where(inverted, -1.0, 1.0).astype(np.float32) if inverted.any() else None
 
 
 def _refuse_non_sound(path: Path) -> None:
@@ -138,36 +237,36 @@ def _refuse_non_sound(path: Path) -> None:
         raise UndecodableError(f"{path.name}: a Git LFS pointer, not the recording itself", "run `git lfs pull`")
 
 
-def _refuse_truncated_container(path: Path, found: SoundInfo) -> None:
-    """libsndfile quietly shortens a RIFF file whose data chunk is longer than the file, and Ogg without its end."""
-    if found.format in ("WAV", "WAVEX"):
-        missing = _missing_riff_bytes(path)
-        if missing > 0:
-            raise UndecodableError(f"{path.name}: truncated, {missing} bytes of sound are missing", _RE_RECORD)
-    if found.format == "OGG" and not _ogg_has_end(path):
-        raise UndecodableError(f"{path.name}: truncated, the last Ogg page is missing", _RE_RECORD)
+def _refuse_shortened(path: Path, found: SoundInfo, read: int) -> None:
+    """What the header promises, or the form of the file shows, and decoding did not give."""
+    missing = _missing_s(path, found, read)
+    if missing > 0:
+        raise UndecodableError(
+            f"{path.name}: truncated, {missing:.2f} s of {read / found.rate_hz + missing:.2f} s are missing", _RE_RECORD
+        )
+    if _ends_early(path, found):
+        raise UndecodableError(f"{path.name}: truncated, the end of the file is missing", _RE_RECORD)
 
 
-def _missing_riff_bytes(path: Path) -> int:
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        head = stream.read(12)
-        order = ">" if head.startswith(b"RIFX") else "<"
-        while len(chunk := stream.read(8)) == 8:
-            name, length = struct.unpack(f"{order}4sI", chunk)
-            # Programs that write to a pipe cannot know the size and leave 0 or the largest number.
-            if name == b"data":
-                return 0 if length in _UNKNOWN_SIZE or length >= 0x7FFFFF00 else stream.tell() + int(length) - size
-            stream.seek(length + length % 2, 1)
-    return 0
+def _missing_s(path: Path, found: SoundInfo, read: int) -> float:
+    if found.format in ("WAV", "WAVEX", "RF64") and (riff := find_samples(path)) is not None:
+        # libsndfile quietly shortens a file whose samples go on beyond its end.
+        missing = riff.missing_bytes / (riff.frame_bytes * riff.rate_hz)
+        return missing if riff.subtype and missing > _UNHEARD_S else 0.0
+    if not 0 < found.frames < 1 << 62:
+        return 0.0
+    missing = (found.frames - read) / found.rate_hz
+    return missing if missing > (_PACKET_S if found.decoder == "ffmpeg" else 0.0) else 0.0
 
 
-def _ogg_has_end(path: Path) -> bool:
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - (1 << 17)))
-        tail = stream.read()
-    last = tail.rfind(b"OggS")
-    return last < 0 or last + 5 >= len(tail) or bool(tail[last + 5] & 0x04)
+def _ends_early(path: Path, found: SoundInfo) -> bool:
+    if found.format == "MP3":
+        counted = count_frames(path)
+        return counted is not None and counted.cut
+    if found.format == "FLAC" and found.decoder == "ffmpeg":
+        return not ends_whole(path)
+    pages = read_pages(path) if found.format == "OGG" else OggPages(0, True)
+    return not pages.ended
 
 
 def _reason(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from timbre.audio.reader import SUFFIXES
 from timbre.core.digests import digest_file, digest_value
 from timbre.core.errors import InputError
 from timbre.core.recipe import Recipe
@@ -22,9 +23,7 @@ from timbre.pipeline.voice.metadata import read_metadata, shortened
 from timbre.pipeline.voice.voice_yaml import FILE as VOICE_YAML
 from timbre.pipeline.voice.voice_yaml import Consent, VoiceSettings, read_voice_yaml
 
-SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 LEXICON = "lexicon.txt"
-OTHER_SOUND_SUFFIXES = (".m4a", ".aac", ".wma", ".opus", ".aiff", ".aif", ".amr", ".mp4", ".webm", ".caf")
 _LFS_MARK = b"version https://git-lfs"
 _MAX_ENTRIES = 200_000
 _MAX_LEXICON_BYTES = 1 << 20
@@ -186,9 +185,9 @@ def _clip_problem(folder: Path, where: str, file: str) -> Problem | None:
     if problem := file_problem(where, folder, file):
         return problem
     suffix = Path(file).suffix.lower()
-    if suffix not in SOUND_SUFFIXES:
+    if suffix not in SUFFIXES:
         remedy = "export the recording as WAV or FLAC"
-        return Problem(where, f"{file!r} ends in {suffix!r}", "one of " + ", ".join(SOUND_SUFFIXES), remedy)
+        return Problem(where, f"{file!r} ends in {suffix!r}", "one of " + ", ".join(SUFFIXES), remedy)
     path = folder / file
     try:
         size = path.stat().st_size
@@ -224,7 +223,7 @@ def _stray_files(folder: Path, listed: frozenset[str] | None, statement: str | N
                     yield Problem(_printable(relative), "a symbolic link", "files only", "put the file itself there")
                 continue
             suffix = Path(name).suffix.lower()
-            is_sound = suffix in SOUND_SUFFIXES or suffix in OTHER_SOUND_SUFFIXES
+            is_sound = suffix in SUFFIXES
             if listed is None or not is_sound or relative in listed or relative == statement:
                 continue
             if name.startswith("."):

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from timbre.audio.denoise import Denoiser
 from timbre.audio.level import apply_gain, limit
 from timbre.audio.mos import Dnsmos, Mos
-from timbre.audio.reader import blocks, probe, to_mono
+from timbre.audio.reader import mono_blocks, probe
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
 from timbre.pipeline.stages.validate.slicing import Cut
@@ -106,7 +106,7 @@ def read_spans(path: Path, spans: Sequence[tuple[float, float]]) -> Iterator[Wav
     Holds one part in memory at a time. Offsets are taken out of each part.
     """
     rate_hz = probe(path).rate_hz
-    stream = (to_mono(block) for block in blocks(path))
+    stream = mono_blocks(path)
     held: npt.NDArray[np.float32] = np.zeros(0, dtype=np.float32)
     at = 0
     for start_s, end_s in spans:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from timbre.audio.level import FLOOR_DBFS, active_level_dbfs, to_db
 from timbre.audio.music import MusicStream
 from timbre.audio.noise import AmplitudeStream, signal_to_noise_db
-from timbre.audio.reader import UndecodableError, blocks, probe, to_mono
+from timbre.audio.reader import UndecodableError, mono_blocks, probe
 from timbre.audio.resample import StreamResampler
 from timbre.audio.room import RoomStream
 from timbre.audio.spectrum import BandwidthStream
@@ -95,10 +95,9 @@ def survey_clip(path: Path, max_s: float, aggressiveness: int, cancel: Cancellat
     speech, music, room = ActivityStream(aggressiveness), MusicStream(), RoomStream()
     amplitudes = AmplitudeStream()
     count, total = 0, 0.0
-    for block in blocks(path):
+    for mono in mono_blocks(path):
         if cancel is not None:
             cancel.check()
-        mono = to_mono(block)
         if not np.isfinite(mono).all():
             place = (count + int(np.flatnonzero(~np.isfinite(mono))[0])) / info.rate_hz
             remedy = "export it again, as 16 or 24 bit"

@@ -1,0 +1,114 @@
+"""How long an MP3 file is: its frames are counted, since most headers only estimate, and many have none.
+
+file -> frames from header to header -> samples, and whether the last frame is whole
+"""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+from pathlib import Path
+
+_RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_KBITS = {
+    (3, 3): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (3, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (3, 1): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 3): (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, 1): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_JUNK_SEARCH = 1 << 16
+_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class MpegFrames:
+    """samples: of all whole frames, encoder delay included. promised: frames that a Xing, Info or VBRI header counts, 0
+    without one. cut: the file ends within a frame, or before the promised ones.
+    """
+
+    frames: int
+    samples: int
+    rate_hz: int
+    channels: int
+    promised: int
+    cut: bool
+
+
+def count_frames(path: Path) -> MpegFrames | None:
+    """Counts the frames of an MP3 file; None when there are not three of them one after the other."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        at = _start(data)
+        if at is None:
+            return None
+        length, per_frame, rate_hz, channels = _frame(data, at) or (0, 0, 0, 0)
+        promised = _promised(data, at, length)
+        frames = -1 if promised else 0
+        cut = False
+        while (found := _frame(data, at)) is not None:
+            if at + found[0] > len(data):
+                cut = True
+                break
+            frames += 1
+            at += found[0]
+            if _frame(data, at) is None and (again := _resume(data, at)) is not None:
+                at = again
+        # The first frame of a header holds no sound of its own. A frame of slack: some count themselves.
+        cut = cut or (promised > 0 and frames < promised - 1)
+        return MpegFrames(frames, max(0, frames) * per_frame, rate_hz, channels, promised, cut)
+
+
+def _frame(data: mmap.mmap, at: int) -> tuple[int, int, int, int] | None:
+    """(bytes, samples, rate, channels) of the frame whose header is at that place."""
+    head = data[at : at + 4]
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return None
+    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
+    rate, bits = head[2] >> 2 & 3, head[2] >> 4
+    if version == 1 or layer == 0 or rate == 3 or bits in (0, 15):
+        return None
+    rate_hz = _RATES_HZ[version][rate]
+    kbits = _KBITS[3 if version == 3 else 2, layer][bits]
+    padding = head[2] >> 1 & 1
+    samples = 384 if layer == 3 else 1152 if layer == 2 or version == 3 else 576
+    length = (
+        (12_000 * kbits // rate_hz + padding) * 4 if layer == 3 else samples // 8 * 1000 * kbits // rate_hz + padding
+    )
+    return length, samples, rate_hz, 1 if head[3] >> 6 == 3 else 2
+
+
+def _start(data: mmap.mmap) -> int | None:
+    at = 0
+    while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
+        size = 0
+        for byte in data[at + 6 : at + 10]:
+            size = size << 7 | byte & 0x7F
+        at += 10 + size
+    return _resume(data, at)
+
+
+def _resume(data: mmap.mmap, at: int) -> int | None:
+    """The next place from which three frames follow each other (or frames to the end of the file)."""
+    for place in range(at, min(len(data) - 4, at + _JUNK_SEARCH)):
+        if data[place] != 0xFF:
+            continue
+        next_at = place
+        for _ in range(_AHEAD):
+            found = _frame(data, next_at)
+            if found is None:
+                break
+            next_at += found[0]
+        else:
+            return place
+    return None
+
+
+def _promised(data: mmap.mmap, at: int, length: int) -> int:
+    first = data[at : at + length]
+    for mark in (b"Xing", b"Info"):
+        place = first.find(mark)
+        if 0 < place < 64 and len(first) >= place + 12 and first[place + 7] & 1:
+            return int.from_bytes(first[place + 8 : place + 12], "big")
+    place = first.find(b"VBRI")
+    return int.from_bytes(first[place + 14 : place + 18], "big") if 0 < place < 64 else 0
