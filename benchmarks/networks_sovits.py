@@ -34,9 +34,9 @@ from timbre.gptsovits.acoustic.losses import (
     kl_loss,
     mel_loss,
 )
+from timbre.gptsovits.acoustic.masking import slice_rows
 from timbre.gptsovits.acoustic.spectrogram import V2_MEL, MelSpectrogram
 from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer, TrainingBatch, TrainingOutput
-from timbre.gptsovits.masking import slice_rows
 
 SEED = 20260
 _BATCH, _FRAMES, _PHONES, _CODES, _REFERENCE_FRAMES = 2, 200, 40, 100, 250

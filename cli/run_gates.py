@@ -9,7 +9,7 @@ from typing import Any
 from timbre.evaluation.reports.calibration_note import calibration_sentence
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.release.gates_table import gates_table
+from timbre.pipeline.verdict.gates_table import gates_table
 
 _STAGE, _GATES, _PAGE = "evaluate", "gates.json", "report.html"
 

@@ -1,6 +1,6 @@
 """Voicing and F0 a frame -> excitation: pulses where voiced, fixed noise elsewhere.
 
-Equal to gptsovits/acoustic/harmonic_source.py.
+Equal to gptsovits/acoustic/generator_source_istft.py.
 
 The phase at the end is handed on, so that an utterance rendered in parts is the utterance rendered at once.
 """

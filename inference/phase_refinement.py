@@ -1,9 +1,8 @@
 """Phase for a given magnitude by fast Griffin-Lim (Perraudin, Balazs & Sondergaard 2013), in numpy with real FFTs.
 
-Equal to gptsovits/acoustic/phase_refinement.py, and about ten times faster than its matrix products in a graph. A part
-of an utterance can be refined with the samples before it held fixed, so that it joins on in phase (the idea of
-real-time
-iterative inversion: Beauregard, Zhu & Wyse 2005).
+Equal to refine_phase in gptsovits/acoustic/generator_source_istft.py, and about ten times faster than its matrix
+products in a graph. A part of an utterance can be refined with the samples before it held fixed, so that it joins on
+in phase (the idea of real-time iterative inversion: Beauregard, Zhu & Wyse 2005).
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ from torch.nn import functional
 from timbre.gptsovits.acoustic.configuration import SourceIstftConfig, SynthesizerConfig
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
 from timbre.gptsovits.acoustic.losses import kl_loss
+from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows
 from timbre.gptsovits.acoustic.posterior_encoder import LOG_FLOOR
 from timbre.gptsovits.acoustic.spectrogram import Spectrogram, SpectrogramConfig
 from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
-from timbre.gptsovits.masking import random_starts, sequence_mask, slice_rows
 from timbre.nano.autoencoder import PITCH_NOISE, noisy
 from timbre.nano.checkpointing import AveragedWeights, Clock, WeightAverage, load_checkpoint, save_checkpoint
 from timbre.nano.joint_data import SentenceBatch, SentenceSampler

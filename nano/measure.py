@@ -17,7 +17,7 @@ import torch
 from timbre.evaluation.metrics.perceptual import pesq, stoi
 from timbre.evaluation.metrics.phones import SentenceLimits, longest_loop, sentence_failures
 from timbre.evaluation.metrics.speaker import cosine, real_to_real
-from timbre.gptsovits.acoustic.phase_refinement import refine_phase, unit
+from timbre.gptsovits.acoustic.generator_source_istft import refine_phase, unit
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.inference.phone_search import search
 from timbre.nano.alignment import words_of

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from timbre.gptsovits.acoustic.configuration import FlowConfig, WaveNetConfig
-from timbre.gptsovits.acoustic.wavenet import WaveNet
+from timbre.gptsovits.acoustic.posterior_encoder import WaveNet
 
 
 class Coupling(nn.Module):

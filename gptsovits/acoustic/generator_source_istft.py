@@ -9,14 +9,136 @@ components); and the phase is refined against the predicted magnitude by a few G
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from timbre.gptsovits.acoustic.configuration import SourceIstftConfig
-from timbre.gptsovits.acoustic.generator_istft import ConvNeXtBackbone
-from timbre.gptsovits.acoustic.harmonic_source import HarmonicSource
-from timbre.gptsovits.acoustic.phase_refinement import Stft, StftByMatrix, refine_phase, unit
+from timbre.gptsovits.acoustic.generator_istft import ConvNeXtBackbone, InverseStft
+
+NOISE_SAMPLES = 16384
+LOWEST_HZ, HIGHEST_HZ = 50.0, 600.0
+
+
+class HarmonicSource(nn.Module):
+    """Voicing and F0 a frame -> excitation wave: a train of pulses where voiced, fixed noise elsewhere.
+
+    The idea of a harmonic source beside the network is that of neural source-filter models (Wang, Takaki & Yamagishi
+    2019): a network that works at 50 frames a second cannot keep the phases of harmonics in step by itself, since the
+    same frame content must give another phase in every frame.
+
+    rate_hz: of the wave; hop: samples a frame. No parameters; the same input gives the same wave.
+    """
+
+    noise: Tensor
+
+    def __init__(self, rate_hz: int, hop: int) -> None:
+        super().__init__()
+        self.rate_hz, self.hop = rate_hz, hop
+        # Fixed noise keeps synthesis repeatable and the exported graph equal to this one.
+        noise = np.random.default_rng(16).standard_normal(NOISE_SAMPLES).astype(np.float32)
+        self.register_buffer("noise", torch.from_numpy(noise), persistent=False)
+
+    def _per_sample(self, frames: Tensor) -> Tensor:
+        """[B,T] -> [B,T*hop], linear between the centres of the frames."""
+        return functional.interpolate(
+            frames.unsqueeze(1), scale_factor=float(self.hop), mode="linear", align_corners=False
+        ).squeeze(1)
+
+    def forward(self, voicing: Tensor, f0_hz: Tensor) -> Tensor:
+        """voicing [B,T] 0..1, f0_hz [B,T] -> wave [B,T*hop], float32, RMS about 1."""
+        f0 = self._per_sample(f0_hz.clamp(LOWEST_HZ, HIGHEST_HZ))
+        voiced = self._per_sample(voicing)
+        # Cycles in double: after a minute float32 would miss the phase of the upper harmonics.
+        cycles = torch.cumsum(f0.double() / self.rate_hz, dim=1)
+        cycles = (cycles - torch.floor(cycles)).float()
+        count = torch.floor(0.48 * self.rate_hz / f0)
+        # Sum of cos(2 pi k c) for k = 1..count is (sin((2 count + 1) pi c) / sin(pi c) - 1) / 2 (Dirichlet's kernel).
+        below = torch.sin(math.pi * cycles)
+        near = below.abs() < 1e-4
+        ratio = torch.sin((2 * count + 1) * math.pi * cycles) / torch.where(near, torch.ones_like(below), below)
+        pulses = (torch.where(near, 2 * count + 1, ratio) - 1) / torch.sqrt(2 * count)
+        samples = f0.shape[1]
+        index = torch.arange(samples, device=f0.device) % NOISE_SAMPLES
+        return voiced * pulses + (1 - voiced) * self.noise[index].unsqueeze(0)
+
+
+EPSILON = 1e-8
+MOMENTUM = 0.99
+
+
+class Stft(nn.Module):
+    """Wave [B,T*hop] -> real, imaginary [B,F,T]; reflection of (fft_size - hop) / 2 samples at the ends, Hann
+    window."""
+
+    window: Tensor
+
+    def __init__(self, fft_size: int, hop: int) -> None:
+        super().__init__()
+        self.fft_size, self.hop = fft_size, hop
+        self.register_buffer("window", torch.hann_window(fft_size), persistent=False)
+
+    def frames(self, wave: Tensor) -> Tensor:
+        """[B,T*hop] -> [B,T,fft_size], not windowed."""
+        edge = (self.fft_size - self.hop) // 2
+        padded = functional.pad(wave.unsqueeze(1), (edge, edge), mode="reflect").squeeze(1)
+        # fft_size = k*hop: a frame is k neighbouring hops, which avoids a gather in exported graphs.
+        pieces = self.fft_size // self.hop
+        hops = padded.reshape(wave.shape[0], -1, self.hop)
+        count = hops.shape[1] - pieces + 1
+        return torch.cat([hops[:, shift : shift + count] for shift in range(pieces)], dim=2)
+
+    def forward(self, wave: Tensor) -> tuple[Tensor, Tensor]:
+        """Wave [B,T*hop], T*hop > (fft_size - hop) / 2, -> real, imaginary [B,F,T]."""
+        spectrum = torch.fft.rfft(self.frames(wave) * self.window, dim=2).transpose(1, 2)
+        return spectrum.real, spectrum.imag
+
+
+class StftByMatrix(Stft):
+    """The same transform as one matrix product, for graphs in which an FFT is not to be had."""
+
+    basis: Tensor
+
+    def __init__(self, fft_size: int, hop: int) -> None:
+        super().__init__(fft_size, hop)
+        spectrum = torch.fft.rfft(torch.diag(self.window.double()), dim=1)
+        self.register_buffer("basis", torch.cat([spectrum.real, spectrum.imag], dim=1).float(), persistent=False)
+
+    def forward(self, wave: Tensor) -> tuple[Tensor, Tensor]:
+        """As Stft.forward."""
+        spectrum = (self.frames(wave) @ self.basis).transpose(1, 2)
+        real, imaginary = spectrum.chunk(2, dim=1)
+        return real, imaginary
+
+
+def unit(real: Tensor, imaginary: Tensor) -> tuple[Tensor, Tensor]:
+    """Divides complex numbers by their magnitude; 0 stays 0."""
+    scale = torch.rsqrt(real * real + imaginary * imaginary + EPSILON)
+    return real * scale, imaginary * scale
+
+
+def refine_phase(
+    magnitude: Tensor, real: Tensor, imaginary: Tensor, stft: Stft, istft: InverseStft, iterations: int
+) -> tuple[Tensor, Tensor]:
+    """Fast Griffin-Lim (Perraudin, Balazs & Sondergaard 2013): transform back and forth, keep the given magnitude, take
+    the phase of the result pushed on by the momentum. Complex numbers are kept as two real tensors, and with
+    ``StftByMatrix`` the transform is a matrix product, so that the whole loop can be exported.
+
+    magnitude, and the unit phasor (real, imaginary), each [B,F,T] -> a phasor more consistent with the magnitude.
+
+    iterations 0 returns the phasor as it is.
+    """
+    last_real, last_imaginary = torch.zeros_like(real), torch.zeros_like(imaginary)
+    share = MOMENTUM / (1 + MOMENTUM)
+    for _ in range(iterations):
+        new_real, new_imaginary = stft(istft(magnitude * real, magnitude * imaginary))
+        real, imaginary = unit(new_real - share * last_real, new_imaginary - share * last_imaginary)
+        last_real, last_imaginary = new_real, new_imaginary
+    return real, imaginary
+
 
 PITCH_CHANNELS = 2
 SMOOTHING = (0.25, 0.5, 0.25)

@@ -17,13 +17,13 @@ from timbre.gptsovits.acoustic.flow import ResidualCouplingFlow
 from timbre.gptsovits.acoustic.generator_hifigan import HifiGanGenerator
 from timbre.gptsovits.acoustic.generator_istft import IstftGenerator
 from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
+from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows
 from timbre.gptsovits.acoustic.posterior_encoder import LOG_FLOOR, Posterior, PosteriorEncoder
 from timbre.gptsovits.acoustic.prior_encoder import Prior, PriorEncoder, change_speed, crossfade_head
 from timbre.gptsovits.acoustic.quantizer import ResidualQuantizer
 from timbre.gptsovits.acoustic.relative_attention import RelativeEncoder
 from timbre.gptsovits.acoustic.style_encoder import StyleEncoder
 from timbre.gptsovits.acoustic.weight_norm import fold_weight_norm
-from timbre.gptsovits.masking import random_starts, sequence_mask, slice_rows
 
 DEFAULT_NOISE_SCALE = 0.5
 

@@ -20,10 +20,10 @@ from timbre.gptsovits.acoustic.losses import (
     kl_loss,
     mel_loss,
 )
+from timbre.gptsovits.acoustic.masking import sequence_mask, slice_rows
 from timbre.gptsovits.acoustic.spectrogram import MelConfig, MelSpectrogram, Spectrogram, SpectrogramConfig
 from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer, TrainingBatch
 from timbre.gptsovits.files.recipe_weights import fill_by_recipe, recipe_state
-from timbre.gptsovits.masking import sequence_mask, slice_rows
 from timbre.gptsovits.parity.check import Check, MissingVectorError, VectorSet
 
 # Streaming vectors: first chunk of 20 codes, then everything with two codes of overlap (four frames).

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from timbre.gptsovits.text_to_semantic.key_value_cache import KeyValueCache
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.gptsovits.text_to_semantic.sampling import SamplingConfig, draw, penalise, probabilities, seen_ids
 from timbre.gptsovits.text_to_semantic.step import TransformerStep
+from timbre.gptsovits.text_to_semantic.transformer import KeyValueCache
 
 # Upstream's habits: no end within 11 steps, and never more than 1500 codes (60 s).
 MIN_CODES = 11

@@ -17,8 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from timbre.gptsovits.text_to_semantic.configuration import T2SConfig
-from timbre.gptsovits.text_to_semantic.sinusoid_position import SinusoidPosition
-from timbre.gptsovits.text_to_semantic.transformer import Transformer
+from timbre.gptsovits.text_to_semantic.transformer import SinusoidPosition, Transformer
 
 _NO_TARGET = -100
 

@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from timbre.gptsovits.text_to_semantic.key_value_cache import KeyValueCache
-from timbre.gptsovits.text_to_semantic.transformer import Transformer, TransformerBlock
+from timbre.gptsovits.text_to_semantic.transformer import KeyValueCache, Transformer, TransformerBlock
 
 Product = Callable[[Tensor], Tensor]
 

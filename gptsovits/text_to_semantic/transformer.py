@@ -7,6 +7,7 @@ the border.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -15,7 +16,83 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from timbre.gptsovits.text_to_semantic.configuration import T2SConfig
-from timbre.gptsovits.text_to_semantic.key_value_cache import KeyValueCache
+
+
+def sinusoid_table(positions: int, width: int) -> Tensor:
+    """[positions, width]: sines in even columns, cosines in odd ones, wavelengths from 2 pi to 10000 * 2 pi."""
+    place = torch.arange(positions, dtype=torch.float32).unsqueeze(1)
+    rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * -(math.log(10000.0) / width))
+    table = torch.zeros(positions, width)
+    table[:, 0::2] = torch.sin(place * rate)
+    table[:, 1::2] = torch.cos(place * rate)
+    return table
+
+
+class SinusoidPosition(nn.Module):
+    """x + alpha * sinusoid(position), then dropout (Vaswani et al. 2017, section 3.5; alpha as in Li et al. 2019)."""
+
+    table: Tensor
+
+    def __init__(self, width: int, max_positions: int, dropout: float) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(1))
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("table", sinusoid_table(max_positions, width), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, T, H] at positions 0..T-1 -> [B, T, H]. Raises ValueError when T exceeds the table."""
+        length = x.shape[1]
+        if length > self.table.shape[0]:
+            raise ValueError(f"{length} positions exceed the limit of {self.table.shape[0]}")
+        out: Tensor = self.dropout(x + self.alpha * self.table[:length])
+        return out
+
+    def at(self, x: Tensor, positions: Tensor) -> Tensor:
+        """x [B, H], row b at position positions[b] -> [B, H]; positions int64 [B], inside the table."""
+        out: Tensor = self.dropout(x + self.alpha * self.table[positions])
+        return out
+
+
+class KeyValueCache:
+    """Keys and values of all layers, allocated once for the longest sequence that a generation may reach.
+
+    Fixed buffers [layers, 2, B, heads, capacity, head width]; `length` positions of them are filled.
+
+    Growing a cache by concatenation copies all of it for every token; here a token costs one row per layer.
+    """
+
+    def __init__(
+        self,
+        config: T2SConfig,
+        batch: int,
+        capacity: int,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        shape = (config.layers, 2, batch, config.heads, capacity, config.head_width)
+        self.store = torch.empty(shape, device=device, dtype=dtype)
+        self.length = 0
+
+    @property
+    def capacity(self) -> int:
+        """Positions that fit."""
+        return self.store.shape[4]
+
+    def layer(self, index: int) -> Tensor:
+        """Keys and values of one layer, [2, B, heads, capacity, head width]; a view."""
+        return self.store[index]
+
+    def claim(self, positions: int) -> int:
+        """Make room for more positions; returns the new length. Raises ValueError when the capacity is exceeded."""
+        if self.length + positions > self.capacity:
+            raise ValueError(f"cache of {self.capacity} positions is full: {self.length} + {positions} asked for")
+        self.length += positions
+        return self.length
+
+    def keep_rows(self, rows: Tensor) -> None:
+        """Drop finished rows of the batch. rows: int64 [B'], the indices that stay."""
+        self.store = self.store.index_select(2, rows)
+
 
 _BORDER_NAMES = (("in_proj.weight", "in_proj_weight"), ("in_proj.bias", "in_proj_bias"))
 

@@ -13,7 +13,7 @@ import yaml
 from timbre.core.base import Base
 from timbre.core.table import Table
 from timbre.evaluation.measurements import Sample
-from timbre.pipeline.release.gates_table import gates_table
+from timbre.pipeline.verdict.gates_table import gates_table
 from timbre.registry.manifest import Manifest
 
 CARD = "README.md"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from tests.pipeline.bad_inputs import clip, echoing, melody, noisy, telephone
+from tests.pipeline.voice.bad_inputs import clip, echoing, melody, noisy, telephone
 from timbre.audio.denoise import RnNoise
 from timbre.audio.level import apply_gain, limit, peak_dbfs, rms, to_db
 from timbre.audio.mos import Dnsmos

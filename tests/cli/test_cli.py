@@ -17,7 +17,7 @@ from typing import Any
 import click
 import pytest
 
-from tests.pipeline.tiny_stages import ROWS, TinyVoice, tiny_base, tiny_voice
+from tests.pipeline.engine.tiny_stages import ROWS, TinyVoice, tiny_base, tiny_voice
 from timbre.cli import main as cli
 from timbre.cli.main import COMMANDS, call
 from timbre.core.errors import CheckFailedError, ConfigurationError, InfrastructureError, InputError
@@ -287,7 +287,7 @@ def test_terminating_a_run_is_worth_a_retry(tmp_path: Path) -> None:
         "import sys, time, pathlib\n"
         "import timbre.pipeline.engine.voice_runs as runs\n"
         "from timbre.cli import main as cli\n"
-        "from tests.pipeline.tiny_stages import TinyVoice, tiny_base, ROWS, Copy\n"
+        "from tests.pipeline.engine.tiny_stages import TinyVoice, tiny_base, ROWS, Copy\n"
         "import timbre.pipeline.engine.engine as engine\n"
         "original = engine.Engine\n"
         "engine.Engine = lambda **o: original(**{**o, 'rows': ROWS})\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.pipeline.publish_stages import YAML, Repo, make_repo
+from tests.pipeline.release.publish_stages import YAML, Repo, make_repo
 from timbre.cli.dashboard.page import index_page, voice_page
 from timbre.cli.dashboard.site import collect, write_site
 from timbre.cli.main import timbre

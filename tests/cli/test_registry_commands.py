@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.publish_stages import ROWS, Repo
-from tests.pipeline.test_publish import repo
+from tests.pipeline.release.publish_stages import ROWS, Repo
+from tests.pipeline.release.test_publish import repo
 from timbre.cli.main import call
 from timbre.core.table import Table
 from timbre.pipeline.ci.actor import acting_person

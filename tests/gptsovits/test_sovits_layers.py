@@ -22,13 +22,12 @@ from timbre.gptsovits.acoustic.configuration import (
 from timbre.gptsovits.acoustic.flow import Coupling, ResidualCouplingFlow
 from timbre.gptsovits.acoustic.generator_hifigan import HifiGanGenerator
 from timbre.gptsovits.acoustic.generator_istft import InverseStft, InverseStftByMatrix, IstftGenerator
-from timbre.gptsovits.acoustic.mrte import Mrte
-from timbre.gptsovits.acoustic.posterior_encoder import PosteriorEncoder
-from timbre.gptsovits.acoustic.prior_encoder import PriorEncoder, change_speed, crossfade_head
+from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows
+from timbre.gptsovits.acoustic.posterior_encoder import PosteriorEncoder, WaveNet
+from timbre.gptsovits.acoustic.prior_encoder import Mrte, PriorEncoder, change_speed, crossfade_head
 from timbre.gptsovits.acoustic.quantizer import EuclideanCodebook, ResidualQuantizer
 from timbre.gptsovits.acoustic.relative_attention import MultiHeadAttention, RelativeEncoder, skew, unskew
 from timbre.gptsovits.acoustic.style_encoder import StyleEncoder
-from timbre.gptsovits.acoustic.wavenet import WaveNet
 from timbre.gptsovits.acoustic.weight_norm import (
     WeightNormConv1d,
     WeightNormConv2d,
@@ -37,7 +36,6 @@ from timbre.gptsovits.acoustic.weight_norm import (
     fold_weight_norm,
     split_weight,
 )
-from timbre.gptsovits.masking import random_starts, sequence_mask, slice_rows
 
 SMALL_HIFIGAN = HifiGanConfig(8, (4, 2), (8, 4), (3, 5), ((1, 3), (1, 2)))
 

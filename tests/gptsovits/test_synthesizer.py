@@ -23,8 +23,8 @@ from timbre.gptsovits.acoustic.losses import (
     kl_loss,
     mel_loss,
 )
+from timbre.gptsovits.acoustic.masking import sequence_mask
 from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer, TrainingBatch
-from timbre.gptsovits.masking import sequence_mask
 from timbre.gptsovits.parity.sovits import sovits_checks
 
 PARITY = Path(os.environ.get("TIMBRE_SHARED", Path(__file__).parents[3] / "shared")) / "parity"

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from timbre.gptsovits.acoustic.configuration import SourceIstftConfig, SynthesizerConfig
 from timbre.gptsovits.acoustic.generator_istft import InverseStft
-from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
-from timbre.gptsovits.acoustic.harmonic_source import HarmonicSource as TorchSource
-from timbre.gptsovits.acoustic.phase_refinement import Stft, refine_phase
+from timbre.gptsovits.acoustic.generator_source_istft import HarmonicSource as TorchSource
+from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator, Stft, refine_phase
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.inference.exported_base import AcousticShape
 from timbre.inference.harmonic_source import HarmonicSource

@@ -12,7 +12,7 @@ import torch
 from tests.nano.test_joint import CPU, corpus, sampler_of, small, started  # noqa: F401
 from timbre.core.errors import ConfigurationError
 from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
-from timbre.gptsovits.acoustic.mrte import Mrte
+from timbre.gptsovits.acoustic.prior_encoder import Mrte
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from timbre.gptsovits.text_to_semantic.configuration import T2SConfig
-from timbre.gptsovits.text_to_semantic.sinusoid_position import sinusoid_table
+from timbre.gptsovits.text_to_semantic.transformer import sinusoid_table
 
 Array = NDArray[Any]
 OPSET = 21

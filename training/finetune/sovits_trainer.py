@@ -17,8 +17,8 @@ from timbre.gptsovits.acoustic.configuration import SourceIstftConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
 from timbre.gptsovits.acoustic.losses import kl_loss
+from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
-from timbre.gptsovits.masking import random_starts, sequence_mask, slice_rows
 from timbre.training.finetune.acoustic_losses import reconstruction_for
 from timbre.training.finetune.data import Draws, VoiceData, evenly, pad_rows
 from timbre.training.finetune.voice_condition import Known, posterior_of

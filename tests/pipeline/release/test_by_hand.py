@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pipeline.publish_stages import YAML, Repo
-from tests.pipeline.test_publish import repo
+from tests.pipeline.release.publish_stages import YAML, Repo
+from tests.pipeline.release.test_publish import repo
 from timbre.cli.main import call
 
 __all__ = ["repo"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.bad_inputs import ROOT, good_folder
+from tests.pipeline.voice.bad_inputs import ROOT, good_folder
 from timbre.cli.main import call
 
 SMALL_RECIPE = "recipe: {validate: {min_effective_s: 5.0, held_out_min: 1}}\n"

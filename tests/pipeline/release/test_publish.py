@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.pipeline.publish_stages import YAML, Repo, make_repo
+from tests.pipeline.release.publish_stages import YAML, Repo, make_repo
 from timbre.cli.main import call
 from timbre.core.errors import CheckFailedError, InfrastructureError
 from timbre.core.progress import SilentProgress
@@ -132,7 +132,7 @@ def test_the_second_push_moves_on_and_a_revert_comes_back_without_a_stage(repo: 
 
 def test_changed_code_or_recipe_retrains_nobody(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     repo.run()
-    monkeypatch.setattr("tests.pipeline.publish_stages.Look.version", 2)
+    monkeypatch.setattr("tests.pipeline.release.publish_stages.Look.version", 2)
     assert "no stage run" in repo.said(repo.run())
     assert repo.stages_run() == ALL
     repo.run(rebuild=True)

@@ -198,7 +198,7 @@ def test_weights_are_found_where_an_offline_site_puts_them(model: Path, tmp_path
     bases = tmp_path / "bases"
     assert deepfilter_weights(bases, tmp_path / "weights") is None
     (bases / "deepfilternet").mkdir(parents=True)
-    source = Path(__file__).parents[3] / "bases/deepfilternet/weights.yaml"
+    source = Path(__file__).parents[4] / "bases/deepfilternet/weights.yaml"
     (bases / "deepfilternet/weights.yaml").write_bytes(source.read_bytes())
     assert deepfilter_weights(bases, tmp_path / "weights") is None
     place = tmp_path / "weights/deepfilternet"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.pipeline.official_size import make_official_size
-from tests.pipeline.test_calibration import small_voice
+from tests.pipeline.calibration.test_calibration import small_voice
+from tests.pipeline.stages.official_size import make_official_size
 from timbre.core.base import list_bases, load_base
 from timbre.core.errors import CheckFailedError, ConfigurationError
 from timbre.core.memory import peak_mib, restart_peak

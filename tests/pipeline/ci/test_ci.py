@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from tests.pipeline.publish_stages import YAML, Repo, make_repo
+from tests.pipeline.release.publish_stages import YAML, Repo, make_repo
 from timbre.cli.main import timbre
 from timbre.core.errors import ConfigurationError
 from timbre.core.recipe import Recipe

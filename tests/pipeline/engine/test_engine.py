@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.tiny_stages import ROWS, count, tiny_base, tiny_voice
+from tests.pipeline.engine.tiny_stages import ROWS, count, tiny_base, tiny_voice
 from timbre.core.errors import (
     CheckFailedError,
     ConfigurationError,
@@ -28,7 +28,7 @@ from timbre.pipeline.engine.failures import RETRIED_EXIT_CODES, exit_code
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.table import Origin, StageRow
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def engine(root: Path, **changes: Any) -> Engine:
@@ -83,7 +83,7 @@ def test_only_what_reads_a_change_runs_again(tmp_path: Path) -> None:
 
 def test_stage_version_is_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(tmp_path)
-    monkeypatch.setattr("tests.pipeline.tiny_stages.Count.version", 2)
+    monkeypatch.setattr("tests.pipeline.engine.tiny_stages.Count.version", 2)
     assert run(tmp_path) == [SKIPPED, DONE, DONE, DONE]
 
 
@@ -224,7 +224,7 @@ def test_linked_output_is_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (context.output / "out").symlink_to("/etc/passwd")
         return {}
 
-    monkeypatch.setattr("tests.pipeline.tiny_stages.Copy.run", linking)
+    monkeypatch.setattr("tests.pipeline.engine.tiny_stages.Copy.run", linking)
     with pytest.raises(RuntimeError, match="symbolic link"):
         run(tmp_path)
 
@@ -264,7 +264,7 @@ def test_damaged_stage_cache_is_not_used(tmp_path: Path, caplog: pytest.LogCaptu
 
 
 def start(root: Path, wait_s: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.pipeline.tiny_stages", str(root), str(wait_s)]
+    command = [sys.executable, "-m", "tests.pipeline.engine.tiny_stages", str(root), str(wait_s)]
     return subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -1,4 +1,4 @@
-"""Bad voice folders, one fault each, and what is answered: python -m tests.pipeline.bad_inputs > docs/bad-inputs.md"""
+"""Bad voice folders, one fault each, with answers: python -m tests.pipeline.voice.bad_inputs > docs/bad-inputs.md"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from timbre.audio.waveform import Samples, Waveform
 from timbre.core.errors import InputError
 from timbre.pipeline.voice.folder import open_voice
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RATE_HZ = 16_000
 # Three sentences are enough to show a fault, and quick.
 SMALL = {"min_effective_s": 5.0, "held_out_min": 1}
@@ -383,7 +383,7 @@ def rows() -> Iterator[str]:
     yield ""
     yield f"{len(CASES)} voice folders with one fault each, and what `timbre validate` answers to it (exit code 10, all"
     yield "problems of a folder in one run, nothing written outside `.timbre/`). Made by"
-    yield "`python -m tests.pipeline.bad_inputs > docs/bad-inputs.md`; a test holds the table to the program."
+    yield "`python -m tests.pipeline.voice.bad_inputs > docs/bad-inputs.md`; a test holds the table to the program."
     yield ""
     yield "| input | answer | what to do |"
     yield "|---|---|---|"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.pipeline.bad_inputs import CASES, ROOT, Case, answers, good_folder
+from tests.pipeline.voice.bad_inputs import CASES, ROOT, Case, answers, good_folder
 from timbre.core.errors import InputError
 from timbre.pipeline.voice.folder import open_voice
 from timbre.pipeline.voice.new_voice import new_voice

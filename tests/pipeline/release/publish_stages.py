@@ -31,7 +31,7 @@ from timbre.pipeline.stages.table import STAGES, Origin, StageContext
 from timbre.registry.open import open_registry
 from timbre.registry.registry import Registry
 
-HERE = "tests.pipeline.publish_stages"
+HERE = "tests.pipeline.release.publish_stages"
 YAML = """language: en
 base: pico
 consent: {kind: synthetic, source: "a generator", rights: "Free | for all"}

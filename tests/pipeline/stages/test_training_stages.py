@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.tiny_stages import TinyVoice, tiny_voice
+from tests.pipeline.engine.tiny_stages import TinyVoice, tiny_voice
 from tests.training.finetune.conftest import QUICK, slices_of
 from timbre.core.base import Base, read_base
 from timbre.core.errors import InfrastructureError
@@ -40,7 +40,7 @@ class Sliced:
         return {}
 
 
-FIRST = StageRow(1, "validate", "", "", "", (), ("validate",), "tests.pipeline.test_training_stages:Sliced")
+FIRST = StageRow(1, "validate", "", "", "", (), ("validate",), "tests.pipeline.stages.test_training_stages:Sliced")
 ROWS = (FIRST, *(row for row in STAGES if row.name in ("extract", "finetune")))
 
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 
 from benchmarks.stage_one import Outcome, run_stage_one
-from tests.pipeline.bad_inputs import CASES, SMALL, Case, answers, clip, good_folder, noisy, put, texts
+from tests.pipeline.voice.bad_inputs import CASES, SMALL, Case, answers, clip, good_folder, noisy, put, texts
 from timbre.audio.level import active_level_dbfs
 from timbre.audio.reader import read
 from timbre.audio.resample import resample

@@ -17,9 +17,9 @@ from tests.registry.conftest import make_files, make_manifest
 from timbre.core.errors import CheckFailedError, ConfigurationError, InfrastructureError
 from timbre.core.recipe import EvaluateRecipe
 from timbre.evaluation.measurements import FILE, Measurements
-from timbre.pipeline.release.production import production_measurements
 from timbre.pipeline.stages.evaluate import EvaluateStage
 from timbre.pipeline.stages.table import Origin
+from timbre.pipeline.verdict.production import production_measurements
 from timbre.registry import records
 from timbre.registry.local_store import LocalStore
 from timbre.registry.names import alias_key, version_key

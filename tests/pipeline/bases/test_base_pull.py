@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.pipeline.hub_stub import HubStub, serve
+from tests.pipeline.bases.hub_stub import HubStub, serve
 from timbre.core.base import load_base, load_weights
 from timbre.core.errors import CheckFailedError, ConfigurationError, InfrastructureError
 from timbre.core.weights import Tool, read_tool
 from timbre.pipeline.bases.pull import pull
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FIRST, SECOND = "1" * 40, "2" * 40
 CONTENT = {"a/model.bin": b"first model" * 1000, "b/model.bin": b"second model", "a/config.json": b"{}"}
 

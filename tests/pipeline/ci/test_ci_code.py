@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.pipeline.test_changes import Work
+from tests.pipeline.ci.test_changes import Work
 from timbre.core.recipe import Recipe
 from timbre.pipeline.ci.code_paths import CODE_PATHS, changes_code
 from timbre.pipeline.ci.jobs import as_plain, jobs_of
@@ -17,7 +17,7 @@ from timbre.pipeline.ci.plan import Planner
 from timbre.pipeline.ci.push import Push
 from timbre.registry.open import open_registry
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,15 @@ import pytest
 from tests.evaluation.test_gates import gate_lines, gates_of, measured
 from timbre.evaluation.gates import decide
 from timbre.pipeline.engine.outputs import SCHEMA, STAGE_FILE
-from timbre.pipeline.stages import evaluate as evaluate_stage
+from timbre.pipeline.verdict import reports
+from timbre.pipeline.verdict.decision import Decision
 
 
 def test_metrics_say_what_each_stage_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def page(*arguments: Any, **options: Any) -> str:
         return ""
 
-    monkeypatch.setattr(evaluate_stage, "report_page", page)
+    monkeypatch.setattr(reports, "report_page", page)
     folders = {name: tmp_path / name for name in ("validate", "extract", "finetune", "evaluate", "report")}
     for folder in folders.values():
         folder.mkdir()
@@ -33,7 +34,7 @@ def test_metrics_say_what_each_stage_took(tmp_path: Path, monkeypatch: pytest.Mo
     )  # fmt: skip
     values = measured({"stoi": 0.9})
     verdicts = decide(gates_of(tmp_path, gate_lines()), values)
-    evaluate_stage._write_reports(cast(Any, context), folders["evaluate"], values, verdicts)
+    reports.write_reports(cast(Any, context), folders["evaluate"], Decision(values, verdicts))
     text = (folders["report"] / "metrics.txt").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("voice_pipeline_stage_seconds{")]
     assert lines == [

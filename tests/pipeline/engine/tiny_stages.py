@@ -19,7 +19,7 @@ from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.table import BASE, BASE_RATE, FOLDER, StageContext, StageRow
 
-HERE = "tests.pipeline.tiny_stages"
+HERE = "tests.pipeline.engine.tiny_stages"
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ ROWS = (
 
 
 def main() -> None:
-    """`python -m tests.pipeline.tiny_stages ROOT WAIT_S`: run voice ada once; prints the states."""
+    """`python -m tests.pipeline.engine.tiny_stages ROOT WAIT_S`: run voice ada once; prints the states."""
     root = Path(sys.argv[1])
     recipe_file = root / "recipe.yaml"
     engine = Engine(Workspace(root), rows=ROWS, wait_s=float(sys.argv[2]))

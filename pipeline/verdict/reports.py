@@ -1,0 +1,45 @@
+"""The files of stage 4's report: gates.json, junit.xml, metrics.txt, report.md and report.html."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from timbre.evaluation.reports.machine import gates_json, junit_xml, open_metrics
+from timbre.evaluation.reports.markdown import markdown
+from timbre.evaluation.reports.page import report_page
+from timbre.pipeline.engine.outputs import read_record
+from timbre.pipeline.stages.table import StageContext
+from timbre.pipeline.verdict.decision import Decision
+
+PAGE = "report.html"
+
+
+def write_reports(context: StageContext, measured: Path, decision: Decision) -> Path:
+    """Writes every report into context.report; returns the page. measured: output directory of stage 4."""
+    values, verdicts = decision.measured, decision.verdicts
+    curve = context.inputs["finetune"] / "training.svg"
+    commit = context.origin.commit[:12]
+    about = f"voices/{context.voice.name}" + (f" at {commit} by {context.origin.author}" if commit else "")
+    files = {
+        "gates.json": gates_json(verdicts, values),
+        "junit.xml": junit_xml(verdicts, values),
+        "metrics.txt": open_metrics(verdicts, values, stage_seconds({**context.inputs, "evaluate": measured})),
+        "report.md": markdown(verdicts, values),
+        PAGE: report_page(
+            verdicts,
+            values,
+            measured,
+            curve_svg=curve.read_text(encoding="utf-8") if curve.is_file() else "",
+            about=about,
+        ),
+    }
+    for name, text in files.items():
+        (context.report / name).write_text(text, encoding="utf-8")
+    return context.report / PAGE
+
+
+def stage_seconds(outputs: Mapping[str, Path]) -> dict[str, float]:
+    """Stage -> seconds it took, from the record beside its output; stages without a record are left out."""
+    records = {name: read_record(path) or {} for name, path in outputs.items()}
+    return {name: float(record["seconds"]) for name, record in records.items() if "seconds" in record}
