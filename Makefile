@@ -4,7 +4,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV   ?= .venv
-EXTRAS ?= train,serve-cpu,deepfilternet,dev
+EXTRAS ?= train,serve-cpu,asia,deepfilternet,dev
 STAMP  := $(VENV)/.installed
 BIN    := $(VENV)/bin
 

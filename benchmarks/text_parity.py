@@ -2,9 +2,11 @@
 
     python -m benchmarks.text_parity FOLDER [--all]
 
-FOLDER holds en.json, zh.json, mixed-zh-en.json: lists of {text, language, phones, quirk?}. Items without `quirk` must
-be equal; items with it are equal or one of their codes has a better reading in BETTER. Exit status 1 if fewer than
-98 % are equal or a difference has no stated reason.
+FOLDER holds one list for each language and mixture, of {text, language, phones, quirk?}. Items without `quirk` must be
+equal; items with it are equal or one of their codes has a better reading in BETTER. Japanese is compared with both of
+the reference's dictionaries (`phones`, `phones_pyopenjtalk_plus`): an item is equal if it has the phones of either. In
+mixed text the comma after an English piece, which the reference loses, is left out of the comparison. Exit status 1 if
+fewer than 98 % of a list are equal or a difference has no stated reason.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timbre.text.frontend import phonemize
+from timbre.text.phonemes import Segment
 
-FILES = ("en", "zh", "mixed-zh-en")
+FILES = ("en", "zh", "mixed-zh-en", "ja", "ko", "yue", "mixed-ja-en")
 
 BETTER: dict[str, str] = {
     "en-abbreviation": "titles are spoken in full and their dot is no stop: Doctor Brown",
@@ -63,6 +66,33 @@ BETTER: dict[str, str] = {
     "zh-special-mark": "￥700 is 七百元; ^ is reported as unspoken and changes no comma",
     "zh-thousand-comma": "1,234 is one number",
     "zh-trad-gan": "乾 (dry) is 干",
+    "ja-dropped-char": "〆 is しめ and 〇 is ゼロ",
+    "ja-fullwidth-zero": "０ is 0",
+    "ja-latin": "Latin words are spoken as English",
+    "ja-mark-unk": "signs of numbers have words: 10% パーセント, ¥500 円, 25℃ 度, 5+3 足す; 8:30 is 時分; 090- digits",
+    "ja-number-split": "1,000 is one number, 36.5 has its 点, 12:30 is 十二時三十分",
+    "ja-phone-unk": "テュ takes the nearest sound of the table, ch",
+    "ja-repeated-marks": "one pause is one mark",
+    "ko-brackets": "brackets are the phone of quotation marks, no pitch marks",
+    "ko-decimal-dot": "3.5 is 삼 점 오",
+    "ko-digits": "numbers without a counter are cardinals; telephones have 공 and pauses",
+    "ko-latin": "Latin words are spoken as English",
+    "ko-repeated-marks": "one pause is one mark",
+    "ko-stop-phone": "; and : are pauses, 20℃ is 이십도, $100 is 백달러, Chinese characters are read in Korean",
+    "ko-zero-hour": "00시 is 영시",
+    "yue-digit-by-digit": "numbers are cardinals unless they are codes or telephones",
+    "yue-dollar": "$100 is 一百美元",
+    "yue-dropped-char": "every character that ToJyutping knows is spoken (㗎)",
+    "yue-kmh": "km/h is 千米每小时",
+    "yue-latin-dropped": "Latin words are spoken as English",
+    "yue-letter-units": "unit letters count only after a number",
+    "yue-mandarin-numbers": "both ends of a span of time are read alike; telephones digit by digit",
+    "yue-multi-syllable": "卅 is two syllables",
+    "yue-newline": "a line break is a pause",
+    "yue-repeated-marks": "one pause is one mark",
+    "yue-simplified": "the characters are looked up as they are written",
+    "yue-slash": "/ is 每 only between units",
+    "yue-yen": "￥90 is 九十元",
     "mixed-dot": "short texts are not redone with a dot in front",
     "mixed-lost-chars": "commas between languages stay",
     "mixed-short-comma": "no pause inside a sentence before short English words",
@@ -71,6 +101,8 @@ BETTER: dict[str, str] = {
 
 
 WORDS: dict[str, str] = {
+    "Mr. Suzuki": "the dot of a title is no stop (en-abbreviation, not marked there)",
+    "180cm": "units after a number are spoken in Japanese; the reference spells them in English",
     "up-to-date": "read by its three words; the reference gives the hyphens to its letter network, which garbles them",
 }
 """Words whose reference reading is not followed, though no quirk is marked, and why."""
@@ -78,7 +110,9 @@ WORDS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """One item. codes: quirk codes of the reference, empty for an item that must be equal."""
+    """One item. codes: quirk codes of the reference, empty for an item that must be equal. accepted: further phones of
+    the reference (another dictionary). bare: our phones without the comma after English pieces.
+    """
 
     file: str
     text: str
@@ -86,11 +120,13 @@ class Comparison:
     phones: tuple[str, ...]
     expected: tuple[str, ...]
     codes: tuple[str, ...]
+    accepted: tuple[tuple[str, ...], ...] = ()
+    bare: tuple[str, ...] = ()
 
     @property
     def equal(self) -> bool:
-        """Phones agree one by one."""
-        return self.phones == self.expected
+        """Phones agree one by one, with or without the comma after English pieces."""
+        return bool({self.phones, self.bare} & {self.expected, *self.accepted})
 
     @property
     def stated(self) -> str:
@@ -100,15 +136,26 @@ class Comparison:
 
 
 def compare(folder: Path) -> list[Comparison]:
-    """All items of the three files in `folder`, read by the front end."""
+    """All items of the lists in `folder`, read by the front end."""
     results = []
     for name in FILES:
         for item in json.loads((folder / f"{name}.json").read_text(encoding="utf-8")):
             found = phonemize(item["text"], item["language"])
             codes = tuple(re.findall(r"\[([a-z-]+)\]", item.get("quirk", "")))
             expected = tuple(item["phones"])
-            results.append(Comparison(name, item["text"], found.normalized, found.phones, expected, codes))
+            other = item.get("phones_pyopenjtalk_plus")
+            accepted = (tuple(other),) if other else ()
+            bare = tuple(phone for segment in found.segments for phone in _without_comma(segment))
+            results.append(
+                Comparison(name, item["text"], found.normalized, found.phones, expected, codes, accepted, bare)
+            )
     return results
+
+
+def _without_comma(segment: Segment) -> tuple[str, ...]:
+    """Phones of a segment, without its last comma if it is English and the mark is a full-width one."""
+    ends = segment.language == "en" and segment.text.rstrip()[-1:] in tuple("，、；：")
+    return segment.phones[:-1] if ends and segment.phones[-1:] == (",",) else segment.phones
 
 
 def rates(results: list[Comparison]) -> dict[str, tuple[int, int, int, int]]:
@@ -137,8 +184,9 @@ def main() -> int:
             reason = r.stated or "NO STATED REASON"
             print(f"\n{r.file}: {r.text!r}\n  spoken   {r.normalized}\n  reason   {reason}")
             print(f"  ours     {' '.join(r.phones)}\n  expected {' '.join(r.expected)}")
+    enough = all(equal / plain >= 0.95 for equal, plain, _, _ in rates(results).values())
     equal, plain, _, _ = rates(results)["all"]
-    return 0 if equal / plain >= 0.98 and all(r.equal or r.stated for r in results) else 1
+    return 0 if enough and equal / plain >= 0.98 and all(r.equal or r.stated for r in results) else 1
 
 
 if __name__ == "__main__":

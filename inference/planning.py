@@ -15,7 +15,7 @@ from timbre.inference.guards import SentenceLimits
 from timbre.inference.request import SpeechRequest
 from timbre.inference.scheduler import Job
 from timbre.inference.voice import Voice
-from timbre.text.frontend import phonemize
+from timbre.text.frontend import phonemize, unspoken
 from timbre.text.phonemes import Phonemes
 from timbre.text.sentences import split
 from timbre.text.symbols import is_speech
@@ -63,11 +63,10 @@ class Planner:
         planned: list[Planned] = []
         unknown: list[str] = []
         for sentence in filter(_has_words, split(request.text)):
-            phonemes = phonemize(sentence, language, lexicon)
-            spoken_in = {segment.language for segment in phonemes.segments} - set(self.base.languages)
-            if spoken_in:
+            phonemes = phonemize(sentence, language, lexicon, self.base.languages)
+            if missing := unspoken(phonemes, self.base.languages):
                 raise TextError(
-                    f"text {sentence[:40]!r}: {', '.join(sorted(spoken_in))} is not among the languages of the base "
+                    f"text {sentence[:40]!r}: {missing}, which is not among the languages of the base "
                     f"{self.base.name!r} ({', '.join(self.base.languages)})",
                     "leave these words out, or use a voice on a base that has the language",
                 )

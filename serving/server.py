@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from timbre.core.errors import TimbreError
+from timbre.core.errors import ConfigurationError, TimbreError
 from timbre.core.host import installed_version
 from timbre.inference.engine import EngineSettings
 from timbre.inference.request import SpeechRequest
@@ -23,7 +24,7 @@ from timbre.serving.workers import Workers
 from timbre.text.frontend import phonemize
 
 _SOON_S = 0.05
-_WARM_UP = {"zh": "你好。", "en": "Hello."}
+_WARM_UP = {"zh": "你好。", "en": "Hello.", "ja": "こんにちは。", "ko": "안녕하세요.", "yue": "你好。"}
 
 
 class Server:
@@ -134,4 +135,6 @@ class Server:
 def _read_dictionaries(languages: set[str]) -> None:
     """Those of a language are read at its first sentence, which no client should wait for."""
     for language in sorted(languages):
-        phonemize(_WARM_UP[language], language)
+        # A machine without the packages of a language says so to the client that asks for it.
+        with suppress(ConfigurationError):
+            phonemize(_WARM_UP[language], language)

@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from timbre.core.errors import InputError
+from timbre.text.languages import LANGUAGES, check_language
 from timbre.text.phonemes import Phonemes, Segment
 from timbre.text.symbols import is_speech
 
-LANGUAGES: dict[str, str] = {"en": "English", "zh": "Mandarin"}
-"""Languages that have a front end."""
-
-_PLANNED: dict[str, str] = {"ja": "Japanese", "ko": "Korean", "yue": "Cantonese"}
+__all__ = ["LANGUAGES", "check_language", "phonemize", "unspoken"]
 
 
-def check_language(language: str) -> None:
-    """Raise InputError, which names the language, unless there is a front end for it."""
-    if language in LANGUAGES:
-        return
-    name = f"{_PLANNED[language]} ({language})" if language in _PLANNED else repr(language)
-    raise InputError(
-        f"language {name} has no front end; there are "
-        + ", ".join(f"{code} ({name})" for code, name in LANGUAGES.items()),
-        remedy="set `language` to one of these",
-    )
+_MARKS = " \n,.?!;:，。？！；：、…"
 
 
-def phonemize(text: str, language: str, lexicon: Mapping[str, tuple[str, ...]] | None = None) -> Phonemes:
+def phonemize(
+    text: str,
+    language: str,
+    lexicon: Mapping[str, tuple[str, ...]] | None = None,
+    speaks: Collection[str] = tuple(LANGUAGES),
+) -> Phonemes:
     """Phones of a text.
 
-    text: anything printable; Han characters are read as Mandarin and Latin words as English, whatever `language` says.
-    language: 'en' or 'zh', decides what the script leaves open (digits, marks). lexicon: the voice's own readings,
-    word -> phones (text/lexicon.py). Raises InputError for a language without front end and for text without anything
-    to speak.
+    text: anything printable. Latin words are read as English, kana as Japanese and Hangul as Korean, whatever
+    `language` says; it decides what the script leaves open (Chinese characters, digits, marks). lexicon: the voice's
+    own readings, word -> phones (text/lexicon.py). speaks: languages that Chinese characters may be taken for, those
+    of the base.
+    Raises InputError for a language without front end and for text without anything to speak.
     """
     check_language(language)
-    from timbre.text import english, mandarin, mixed
+    from timbre.text import mixed
 
     segments: list[Segment] = []
     unknown: list[str] = []
     before = ""
-    for piece_language, piece in mixed.split(text, language):
-        if piece_language == "en":
-            segment, lost = english.convert(piece, lexicon)
-        else:
-            segment, lost = mandarin.convert(piece, lexicon, after_letter=before.isascii() and before.isalpha())
+    pieces = mixed.split(text, language, speaks)
+    for index, (piece_language, piece) in enumerate(pieces):
+        segment, lost = _convert(piece, piece_language, lexicon, before, index == len(pieces) - 1)
         before = piece[-1:]
         unknown.extend(lost)
         if segment.phones:
@@ -52,3 +45,27 @@ def phonemize(text: str, language: str, lexicon: Mapping[str, tuple[str, ...]] |
     if not any(is_speech(phone) for segment in segments for phone in segment.phones):
         raise InputError(f"text {text[:60]!r} has nothing that can be spoken", remedy="write words, numbers or letters")
     return Phonemes(tuple(segments), tuple(dict.fromkeys(unknown)))
+
+
+def _convert(
+    piece: str, language: str, lexicon: Mapping[str, tuple[str, ...]] | None, before: str, last: bool
+) -> tuple[Segment, tuple[str, ...]]:
+    from timbre.text import cantonese, english, japanese, korean, mandarin
+
+    if language == "zh":
+        return mandarin.convert(piece, lexicon, after_letter=before.isascii() and before.isalpha())
+    if language == "ko":
+        return korean.convert(piece, lexicon, last)
+    return {"en": english, "ja": japanese, "yue": cantonese}[language].convert(piece, lexicon)
+
+
+def unspoken(phonemes: Phonemes, speaks: Collection[str]) -> str:
+    """Words of a text in languages that are not in `speaks`, with these languages, for a message; '' if there are none.
+
+    E.g. "'おにぎり' is Japanese (ja)".
+    """
+    return "; ".join(
+        f"{segment.text.strip(_MARKS)[:40]!r} is {LANGUAGES[segment.language]} ({segment.language})"
+        for segment in phonemes.segments
+        if segment.language not in speaks
+    )

@@ -20,7 +20,7 @@ _SIGNS = str.maketrans({
     "α": "阿尔法", "β": "贝塔", "γ": "伽玛", "δ": "德尔塔", "ε": "艾普西龙", "ζ": "捷塔", "η": "依塔", "θ": "西塔",
     "ι": "艾欧塔", "κ": "喀帕", "λ": "拉姆达", "μ": "缪", "ν": "拗", "ξ": "克西", "ο": "欧米克伦", "π": "派", "ρ": "肉",
     "σ": "西格玛", "ς": "西格玛", "τ": "套", "υ": "宇普西龙", "φ": "服艾", "χ": "器", "ψ": "普赛", "ω": "欧米伽",
-    "〇": "零", "○": "零", "嗯": "恩", "呣": "母", "％": "%", "￥": "¥", "℃": "°C", "℉": "°F", "㎡": "平方米", "㎥":
+    "〇": "零", "○": "零", "％": "%", "￥": "¥", "℃": "°C", "℉": "°F", "㎡": "平方米", "㎥":
     "立方米", "—": "—", "–": "-", "−": "-", "～": "~", "〜": "~", "×": "×", "\u3000": " ", "…": "…", "²": "^2", "³":
     "^3", "‘": " ", "’": " ", "“": " ", "”": " ", "「": " ", "」": " ", "『": " ", "』": " ", "《": " ", "》": " ",
     "〈": " ", "〉": " ", "【": " ", "】": " ", "（": " ", "）": " ", "\u200b": "", "\ufeff": "", "\ufe0f": "",
@@ -63,11 +63,11 @@ def simplify(text: str) -> str:
     return str(_converter().convert(text))
 
 
-def normalize(text: str, after_letter: bool = False) -> tuple[str, tuple[str, ...]]:
+def normalize(text: str, after_letter: bool = False, simple: bool = True) -> tuple[str, tuple[str, ...]]:
     """Han characters and the marks , . ? ! … of a text, and the characters that could not be spoken, without repeats.
 
     after_letter: a Latin letter stands before the text (abc123), so that a number of three digits at its head is a
-    code.
+    code. simple: traditional characters become simplified ones, and 嗯 and 呣 what the phone table can say.
     """
     if after_letter:
         text = re.sub(r"^\d{3,}(?![.:,]?\d)", lambda m: digits(m[0], one="幺"), text)
@@ -76,8 +76,8 @@ def normalize(text: str, after_letter: bool = False) -> tuple[str, tuple[str, ..
     text = re.sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", text.strip())
     text = re.sub(r"(?<=[^\s,.;:!?，。；：！？、…])\n", "，", text).replace("\n", "")
     text = _half_width(text.translate(_SIGNS))
-    if re.search(f"[{HAN}]", text):
-        text = simplify(text)
+    if simple and re.search(f"[{HAN}]", text):
+        text = simplify(text.replace("嗯", "恩").replace("呣", "母"))
     for expand in (
         _dates, _times, _telephones, _money, _temperatures, _measures, _percents, _versions, _fractions, _ranges,
         _arithmetic, _counts, _numbers,

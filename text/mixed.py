@@ -1,13 +1,14 @@
-"""Which parts of a text are Mandarin and which English, by script; digits and marks go with what they stand beside."""
+"""Which parts of a text are in which language, by script; digits and marks go with what they stand beside."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from timbre.text.cues import cue_words
-from timbre.text.mandarin_normalize import HAN
+from timbre.text.languages import HAN, HANGUL, KANA, LANGUAGES, by_script
 
-_HAN = re.compile(f"[{HAN}〇]")
+_HAN = re.compile(f"[{HAN}{KANA}{HANGUL}]")
 LETTERS = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\uff21-\uff3a\uff41-\uff5a"
 _LATIN = re.compile(f"[{LETTERS}]")
 _MEASURED = re.compile(
@@ -22,10 +23,23 @@ _ENGLISH_RUN = re.compile(
 )
 
 
-def split(text: str, language: str) -> list[tuple[str, str]]:
-    """Pieces (language, text) in order; joined they are `text`. language: that of pieces without letters of either."""
+def split(text: str, language: str, speaks: Collection[str] = tuple(LANGUAGES)) -> list[tuple[str, str]]:
+    """Pieces (language, text) in order; joined they are `text`.
+
+    language: that of Chinese characters, where the words leave it open, and of pieces without letters. speaks:
+    languages that Chinese characters may be taken for.
+    """
+    pieces: list[tuple[str, str]] = []
+    for found, piece in _latin_and_other(text, language):
+        for inner, part in [("en", piece)] if found == "en" else by_script(piece, language, speaks, text):
+            _add(pieces, inner, part)
+    return pieces
+
+
+def _latin_and_other(text: str, language: str) -> list[tuple[str, str]]:
+    """Pieces ('en' or 'zh', text): English words, and everything else."""
     if not _LATIN.search(text):
-        return [("zh" if _HAN.search(text) or language == "zh" else "en", text)]
+        return [("zh" if _HAN.search(text) or language != "en" else "en", text)]
     if not _HAN.search(text) and (language == "en" or not _only_measures(text)):
         return [("en", text)]
     pieces: list[tuple[str, str]] = []

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timbre.core.errors import InputError
-from timbre.text.frontend import phonemize
+from timbre.text.frontend import LANGUAGES, phonemize, unspoken
 from timbre.text.lexicon import parse
 from timbre.text.mixed import split
 from timbre.text.symbols import is_symbol
@@ -22,19 +22,14 @@ WORDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("language", ["ja", "ko", "yue", "xx", ""])
+@pytest.mark.parametrize("language", ["xx", "jp", ""])
 def test_a_language_without_front_end_is_refused_by_name(language: str) -> None:
     with pytest.raises(InputError, match=language or "''"):
         phonemize("hello", language)
 
 
-def test_names_of_planned_languages() -> None:
-    with pytest.raises(InputError, match="Japanese"):
-        phonemize("こんにちは", "ja")
-
-
 @pytest.mark.parametrize("text", ["", "   ", "...", "🙂", "\n", "——"])
-@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("language", ["en", "zh", "ja", "ko", "yue"])
 def test_nothing_to_speak_is_an_error(text: str, language: str) -> None:
     with pytest.raises(InputError, match="nothing that can be spoken"):
         phonemize(text, language)
@@ -73,15 +68,47 @@ def test_han_in_an_english_text_is_mandarin() -> None:
     assert phonemize("I love 北京.", "en").phones[-5:] == ("b", "ei3", "j", "ing1", ".")
 
 
+@pytest.mark.parametrize(
+    ("text", "language", "pieces"),
+    [
+        ("今日はGitHubを使う。", "ja", ["ja", "en", "ja"]),
+        ("我喜欢吃おにぎり。", "zh", ["zh", "ja"]),
+        ("她说：こんにちは。", "zh", ["zh", "ja"]),
+        ("I said お元気ですか to her.", "en", ["en", "ja", "en"]),
+        ("서울은 Seoul입니다.", "ko", ["ko", "en", "ko"]),
+        ("他说안녕하세요就走了。", "zh", ["zh", "ko", "zh"]),
+        ("大學에 갔다.", "ko", ["ko"]),
+        ("佢哋喺香港。", "zh", ["yue"]),
+        ("今日好熱，佢哋去咗游水。", "zh", ["yue"]),
+        ("東京に行く。", "zh", ["ja"]),
+        ("东京很大。", "ja", ["ja"]),
+        ("3時に来て。", "ja", ["ja"]),
+        ("100", "ko", ["ko"]),
+        ("100", "yue", ["yue"]),
+        ("...", "ja", ["ja"]),
+    ],
+)
+def test_the_language_of_each_segment(text: str, language: str, pieces: list[str]) -> None:
+    assert [found for found, _ in split(text, language)] == pieces
+
+
+def test_a_base_without_a_language_reads_chinese_characters_as_it_can_and_names_the_rest() -> None:
+    found = phonemize("我喜欢おにぎり和김치。", "zh", speaks=("zh", "en"))
+    assert unspoken(found, ("zh", "en")) == "'おにぎり' is Japanese (ja); '김치' is Korean (ko)"
+    assert [s.language for s in phonemize("佢哋喺香港。", "zh", speaks=("zh", "en")).segments] == ["zh"]
+    assert unspoken(found, list(LANGUAGES)) == ""
+
+
 texts = st.one_of(
     st.text(max_size=60),
     st.text(alphabet="ab1290.,:;-/$%°€kmg 一二个儿不年月AZ'\"()#&@~^=+", max_size=40),
+    st.text(alphabet="aZ19.,:-%$¥ のをンー日本語한국어값을嘅咗我「」（）！？", max_size=30),
     st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join),
     st.lists(st.sampled_from(WORDS), max_size=12).map("".join),
 )
 
 
-@given(text=texts, language=st.sampled_from(["en", "zh"]))
+@given(text=texts, language=st.sampled_from(list(LANGUAGES)))
 @settings(max_examples=400, deadline=None)
 def test_any_text_gives_phones_of_the_table_or_an_input_error(text: str, language: str) -> None:
     try:
@@ -89,15 +116,15 @@ def test_any_text_gives_phones_of_the_table_or_an_input_error(text: str, languag
     except InputError:
         return
     assert found.phones and all(map(is_symbol, found.phones))
-    assert "UNK" not in found.phones
     assert found == phonemize(text, language)
     for segment in found.segments:
+        assert "UNK" not in segment.phones or segment.language == "ja"
         if segment.language == "zh":
             assert segment.word2ph is not None and sum(segment.word2ph) == len(segment.phones)
             assert len(segment.word2ph) == len(segment.normalized)
 
 
-@given(text=texts, language=st.sampled_from(["en", "zh"]))
+@given(text=texts, language=st.sampled_from(list(LANGUAGES)))
 @settings(max_examples=200, deadline=None)
 def test_split_loses_nothing(text: str, language: str) -> None:
     assert "".join(piece for _, piece in split(text, language)) == text

@@ -21,15 +21,17 @@ def results() -> list[Comparison]:
     return compare(VECTORS)
 
 
-def test_at_least_98_percent_are_equal_outside_quirks(results: list[Comparison]) -> None:
-    equal, items, _, _ = rates(results)["all"]
-    assert items >= 60
-    assert equal / items >= 0.98, [r.text for r in results if not r.equal and not r.codes]
+def test_98_percent_of_every_list_are_equal_outside_quirks(results: list[Comparison]) -> None:
+    table = rates(results)
+    assert table["all"][1] >= 160
+    for name, (equal, items, _, _) in table.items():
+        wrong = [r.text for r in results if not r.equal and not r.codes and name in (r.file, "all")]
+        assert equal / items >= (0.95 if name == "en" else 0.98), (name, wrong)
 
 
 def test_every_difference_has_a_stated_reason(results: list[Comparison]) -> None:
     assert [r.text for r in results if not r.equal and not r.stated] == []
 
 
-def test_mandarin_and_mixed_text_are_all_equal_outside_quirks(results: list[Comparison]) -> None:
+def test_all_but_english_are_all_equal_outside_quirks(results: list[Comparison]) -> None:
     assert [r.text for r in results if r.file != "en" and not r.codes and not r.equal] == []
