@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 # One thread a library: with two cores, pools that fight each other are slower than no pools.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install test lint run serve bench docs constraints wheelhouse nano
+.PHONY: install test test-deps lint run serve bench docs constraints wheelhouse nano
 
 install: $(STAMP)
 
@@ -24,6 +24,10 @@ $(STAMP): pyproject.toml constraints.txt
 # The whole suite, slow tests too. PYTEST_FLAGS='-m "not slow"' leaves those out, PYTEST_FLAGS='-n 2' uses two processes.
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+# Debian packages that tests use: browser, nginx, Prometheus, groovy, buildah, ... Needs root or sudo.
+test-deps:
+	ci/test_deps.sh
 
 lint: $(STAMP)
 	$(BIN)/ruff check

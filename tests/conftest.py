@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from tests.skips import LIST, Skip, allowed_reasons, unexpected
 from timbre.core.digests import digest_file, digest_value
 
 ROOT = Path(__file__).parents[1]
@@ -71,3 +72,32 @@ def make_voice(pico_export: Path, tmp_path: Path) -> Callable[..., Path]:
         return write_voice(tmp_path / name, pico_export, np.random.default_rng(seed), t2s=t2s, sovits=sovits)
 
     return make
+
+
+def _skips(config: pytest.Config) -> list[Skip]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    reports = reporter.stats.get("skipped", []) if reporter else []
+    return [Skip(report.nodeid, str(report.longrepr[2]).removeprefix("Skipped: ")) for report in reports]
+
+
+def _forbidden(config: pytest.Config) -> list[Skip]:
+    """Skips that fail this run: none on a person's machine, and none on a worker, which reports to its controller."""
+    if os.environ.get("CI") != "true" or hasattr(config, "workerinput"):
+        return []
+    return unexpected(_skips(config), allowed_reasons(LIST.read_text(encoding="utf-8")))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With CI=true a test that was skipped without leave makes the run red."""
+    if _forbidden(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how many tests were skipped, and which of them fail the run."""
+    forbidden = _forbidden(config)
+    refused = f", {len(forbidden)} skipped without leave" if forbidden else ""
+    terminalreporter.write_line(f"skips: {len(_skips(config))}{refused}")
+    for skip in forbidden:
+        terminalreporter.write_line(f"  {skip.test}: {skip.reason}")

@@ -16,7 +16,7 @@ CODE_PATHS: tuple[str, ...] = (
     "{evaluation,serving,text}/**/*",
     "{Makefile,pyproject.toml,constraints.txt,compose.yaml}",
     "{.gitlab-ci.yml,Jenkinsfile,Dockerfile,.dockerignore,.hadolint.yaml}",
-    "{ci,docker}/**/*",
+    "{ci,deploy,docker}/**/*",
     "**/*.md",
 )
 _PARTS = re.compile(r"(?P<folders>\*\*/)|(?P<name>\*)|(?P<either>\{[^{}]*\})|(?P<plain>[^*{]+)")

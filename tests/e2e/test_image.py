@@ -96,10 +96,10 @@ def test_it_runs_as_nobody_and_writes_nowhere_else(server: Container) -> None:
 def test_torch_and_pip_are_not_in_it(server: Container) -> None:
     program = (
         "import importlib.util as u; "
-        "print([n for n in ('torch', 'transformers', 'peft', 'pip', 'pytest', 'onnxruntime', 'serving') "
+        "print([n for n in ('torch', 'transformers', 'peft', 'pip', 'pytest', 'onnxruntime', 'timbre') "
         "if u.find_spec(n)])"
     )
-    assert server.python(program) == "['onnxruntime', 'serving']"
+    assert server.python(program) == "['onnxruntime', 'timbre']"
 
 
 def test_nothing_reports_home(server: Container) -> None:
