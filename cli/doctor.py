@@ -1,4 +1,4 @@
-"""Looks at this machine and this repository: is everything there that a run needs?"""
+"""Checks this machine and repository for everything that a run needs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from timbre.pipeline.engine.accelerator import Accelerator, find_accelerator
 from timbre.pipeline.engine.workspace import Workspace
 
 _NO_REPOSITORY = Finding(
-    "repository", NOTE, "none here: what the stages need is not looked at",
-    "to make voices, change into a voice repository, or: timbre --root DIR doctor",
+    "repository", NOTE, "none here: requirements of the stages not checked",
+    "to train voices, change into a voice repository or run: timbre --root DIR doctor",
 )  # fmt: skip
 _LEAST_DISK_GB = 5.0
 _LEAST_MEMORY_GB = 4.0
@@ -32,9 +32,9 @@ _PACKAGES = {
     "torch": "stages 2 and 3 (extract, finetune)",
     "transformers": "stages 2 and 3 (extract, finetune)",
     "peft": "stage 3 (finetune)",
-    "resemblyzer": "comparing speakers in stages 1, 2 and 4",
+    "resemblyzer": "speaker embeddings in stages 1, 2 and 4",
     "webrtcvad": "stage 1 (validate)",
-    "deepfilternet": "better denoising in stage 1, where its weights are pulled",
+    "deepfilternet": "better denoising in stage 1, once its weights are pulled",
     "pyrnnoise": "denoising in stage 1",
     "speechmos": "the report of stage 1 and a gate of stage 4",
     "pesq": "a gate of stage 4",
@@ -43,7 +43,7 @@ _PACKAGES = {
 
 
 def examine(workspace: Workspace | None, registry: str = "") -> list[Finding]:
-    """Every finding about the machine and the repository; never raises for something that is merely wrong.
+    """Every finding about the machine and the repository. Problems become findings, never exceptions.
 
     workspace: None on a machine that only speaks; stages are then not looked at. registry: address of the registry that
     would be published to, "" for none.
@@ -73,11 +73,11 @@ def _accelerator(found: Accelerator) -> Finding:
     if found.problem:
         return Finding(name, WARNING, found.problem, "repair the driver, or train on the CPU")
     if not found.gpus:
-        return Finding(name, OK, "no GPU (no nvidia-smi): training takes the CPU, enough for the base nano")
+        return Finding(name, OK, "no GPU (no nvidia-smi): trains on the CPU, which is enough for the base nano")
     value = "; ".join(found.gpus)
     if found.torch_version and not found.torch_cuda:
-        remedy = "install a torch that is built for CUDA, or stages 2 and 3 take the CPU"
-        return Finding(name, WARNING, f"{value}, but torch {found.torch_version} is built without CUDA", remedy)
+        remedy = "install a CUDA build of torch; stages 2 and 3 use the CPU until then"
+        return Finding(name, WARNING, f"{value}, but torch {found.torch_version} has no CUDA support", remedy)
     return Finding(name, OK, f"{value}; torch is built for CUDA {found.torch_cuda}" if found.torch_cuda else value)
 
 
@@ -100,14 +100,14 @@ def _memory() -> Finding:
     total_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     good = total_gb >= _LEAST_MEMORY_GB
-    remedy = "" if good else f"stage 3 of a small base wants {_LEAST_MEMORY_GB:g} GB"
+    remedy = "" if good else f"stage 3 of a small base needs {_LEAST_MEMORY_GB:g} GB"
     return Finding("machine", OK if good else WARNING, f"{cores} cores, {total_gb:.1f} GB of memory", remedy)
 
 
 def _disk(root: Path) -> Finding:
     free_gb = shutil.disk_usage(root).free / 1e9
     good = free_gb >= _LEAST_DISK_GB
-    return Finding("disk", OK if good else WARNING, f"{free_gb:.1f} GB free", "" if good else "free some space")
+    return Finding("disk", OK if good else WARNING, f"{free_gb:.1f} GB free", "" if good else "free disk space")
 
 
 def _writable(workspace: Workspace) -> Finding:
@@ -154,10 +154,10 @@ def _weights(workspace: Workspace, name: str) -> str:
     base = load_base(name, workspace.bases)
     for item in base.files:
         base.file_path(item.role)
-    return f"{base.rate_hz} Hz, {', '.join(base.languages)}; weights are there"
+    return f"{base.rate_hz} Hz, {', '.join(base.languages)}; weights installed"
 
 
 def _voices(workspace: Workspace) -> Finding:
     count = len(workspace.voice_names())
-    remedy = "" if count else "start one with: timbre voices new NAME --language en"
+    remedy = "" if count else "create one: timbre voices new NAME --language en"
     return Finding("voices", OK if count else WARNING, str(count), remedy)

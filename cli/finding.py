@@ -12,8 +12,8 @@ OK, NOTE, WARNING, FAILURE = "ok", "note", "warning", "failure"
 
 @dataclass(frozen=True)
 class Finding:
-    """state: ok, note (missing, and only some people want it), warning (some work is not possible) or failure (nothing
-    will run); remedy: empty when ok; part: the heading it stands under.
+    """state: ok, note (optional part missing), warning (some features unavailable) or failure (nothing will
+    run); remedy: empty when ok; part: the heading it stands under.
     """
 
     name: str
@@ -24,10 +24,10 @@ class Finding:
 
 
 def attempt(name: str, work: Callable[[], str]) -> Finding:
-    """ok with the text that work returns, or a warning that says why it could not."""
+    """ok with the text that work returns, or a warning with the reason it failed."""
     try:
         return Finding(name, OK, work())
     except TimbreError as error:
         return Finding(name, WARNING, error.message, error.remedy)
     except ImportError as error:
-        return Finding(name, WARNING, f"cannot be imported: {error}", "install what is missing")
+        return Finding(name, WARNING, f"cannot be imported: {error}", "install the missing packages")

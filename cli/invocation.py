@@ -1,4 +1,4 @@
-"""What one call of the command line was given: the repository, where lines go, the environment.
+"""The context of one call of the command line: repository, output, environment.
 
 Commands receive it as click's object (`@click.pass_obj`).
 """
@@ -54,7 +54,7 @@ class Invocation:
         return logging.getLogger(f"{LOGGER}.engine")
 
     def progress(self) -> Progress:
-        """Bars on a terminal, now and then a line in CI, nothing beside JSON logs (whose lines must stay JSON)."""
+        """Progress bars on a terminal, occasional lines in CI, nothing with JSON logs."""
         from timbre.core.progress import PlainProgress, SilentProgress, TerminalProgress
 
         if self.log_format == "json":
@@ -113,7 +113,7 @@ class Invocation:
 
 @contextmanager
 def cancel_on_signals(cancel: Cancellation) -> Iterator[None]:
-    """SIGINT and SIGTERM ask the work to stop at its next safe point; a second one stops it at once."""
+    """SIGINT and SIGTERM stop the work at its next safe point; a second signal stops it at once."""
 
     def handle(number: int, frame: object) -> None:
         if cancel.cancelled:

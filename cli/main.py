@@ -26,35 +26,35 @@ class LazyCommand:
 
 
 COMMANDS: Mapping[str, LazyCommand] = {
-    "run": LazyCommand("timbre.cli.commands.run:run", "Run the stages of some or all voices."),
-    "validate": LazyCommand("timbre.cli.commands.validate:validate", "Check the recordings of voices, cut, clean."),
-    "extract": LazyCommand("timbre.cli.commands.extract:extract", "Phones, codes and speaker vectors of voices."),
-    "finetune": LazyCommand("timbre.cli.commands.finetune:finetune", "Train the adapters of voices."),
-    "voices": LazyCommand("timbre.cli.commands.voices:voices", "List the voices, or start a new one."),
-    "status": LazyCommand("timbre.cli.commands.status:status", "Which stages of which voices are done."),
-    "doctor": LazyCommand("timbre.cli.commands.doctor:doctor", "Is everything there that a run needs?"),
-    "parity": LazyCommand("timbre.cli.commands.parity:parity", "Compare the networks with reference vectors."),
-    "base": LazyCommand("timbre.cli.commands.base:base", "The models that voices are trained on: list, pull, check."),
+    "run": LazyCommand("timbre.cli.commands.run:run", "Run the pipeline for one, several or all voices."),
+    "validate": LazyCommand("timbre.cli.commands.validate:validate", "Check, slice and clean recordings."),
+    "extract": LazyCommand("timbre.cli.commands.extract:extract", "Extract phonemes, codes and speaker embeddings."),
+    "finetune": LazyCommand("timbre.cli.commands.finetune:finetune", "Train LoRA adapters."),
+    "voices": LazyCommand("timbre.cli.commands.voices:voices", "List voices, or create one."),
+    "status": LazyCommand("timbre.cli.commands.status:status", "Show which stages are up to date."),
+    "doctor": LazyCommand("timbre.cli.commands.doctor:doctor", "Check this machine and repository."),
+    "parity": LazyCommand("timbre.cli.commands.parity:parity", "Compare networks with reference vectors."),
+    "base": LazyCommand("timbre.cli.commands.base:base", "Manage base models: list, pull, check, export."),
     "export-upstream": LazyCommand(
-        "timbre.cli.commands.export_upstream:export_upstream", "Write a trained voice as upstream's .ckpt and .pth."
+        "timbre.cli.commands.export_upstream:export_upstream", "Export a voice as upstream .ckpt and .pth files."
     ),
-    "pretrain": LazyCommand("timbre.cli.commands.pretrain:pretrain", "Train the nano base, a stage at a time."),
-    "evaluate": LazyCommand("timbre.cli.commands.evaluate:evaluate", "Speak, measure, decide every gate."),
-    "gates": LazyCommand("timbre.cli.commands.gates:gates", "The limits of a base: show them, calibrate them."),
-    "publish": LazyCommand("timbre.cli.commands.publish:publish", "All stages, then a version in the registry."),
-    "say": LazyCommand("timbre.cli.commands.say:say", "A published voice says a text."),
+    "pretrain": LazyCommand("timbre.cli.commands.pretrain:pretrain", "Train the nano base, stage by stage."),
+    "evaluate": LazyCommand("timbre.cli.commands.evaluate:evaluate", "Synthesise, measure and gate voices."),
+    "gates": LazyCommand("timbre.cli.commands.gates:gates", "Show or calibrate the gates of a base."),
+    "publish": LazyCommand("timbre.cli.commands.publish:publish", "Run every stage and publish to the registry."),
+    "say": LazyCommand("timbre.cli.commands.say:say", "Speak text with a published voice."),
     # serving may be imported by no room, so its command lives there; a string is no import.
-    "serve": LazyCommand("timbre.cli.commands.serve:serve", "Serve the voices over HTTP."),
-    "history": LazyCommand("timbre.cli.commands.history:history", "What happened to a voice, who did it and why."),
-    "promote": LazyCommand("timbre.cli.commands.moves:promote", "Let a voice speak with a version; give a review."),
-    "rollback": LazyCommand("timbre.cli.commands.moves:rollback", "Let a voice speak with its earlier version."),
-    "retire": LazyCommand("timbre.cli.commands.moves:retire", "Take a voice whose folder was deleted out of service."),
-    "revoke": LazyCommand("timbre.cli.commands.moves:revoke", "Consent was withdrawn: remove a voice for good."),
-    "audit": LazyCommand("timbre.cli.commands.audit:audit", "Where every published version came from."),
-    "verify": LazyCommand("timbre.cli.commands.audit:verify", "Read every byte of the registry and check it."),
-    "changed": LazyCommand("timbre.cli.commands.changed:changed", "Which voices a push concerns."),
-    "ci": LazyCommand("timbre.cli.commands.ci:ci", "The CI jobs of a push, for GitLab and Jenkins."),
-    "dashboard": LazyCommand("timbre.cli.commands.dashboard:dashboard", "Pages of all voices, gates and history."),
+    "serve": LazyCommand("timbre.cli.commands.serve:serve", "Serve voices over HTTP."),
+    "history": LazyCommand("timbre.cli.commands.history:history", "Show the event log of a voice."),
+    "promote": LazyCommand("timbre.cli.commands.moves:promote", "Move an alias to a version; approve a review."),
+    "rollback": LazyCommand("timbre.cli.commands.moves:rollback", "Move an alias back to an earlier version."),
+    "retire": LazyCommand("timbre.cli.commands.moves:retire", "Take a deleted voice out of service."),
+    "revoke": LazyCommand("timbre.cli.commands.moves:revoke", "Remove a voice permanently (consent withdrawn)."),
+    "audit": LazyCommand("timbre.cli.commands.audit:audit", "Show where published versions came from."),
+    "verify": LazyCommand("timbre.cli.commands.audit:verify", "Verify every stored byte of the registry."),
+    "changed": LazyCommand("timbre.cli.commands.changed:changed", "List the voices that a push changes."),
+    "ci": LazyCommand("timbre.cli.commands.ci:ci", "Write the CI jobs of a push (GitLab, Jenkins)."),
+    "dashboard": LazyCommand("timbre.cli.commands.dashboard:dashboard", "Build the static site of all voices."),
     # name: LazyCommand("timbre.cli.commands.<module>:<attribute>", "one line of help")
 }
 
@@ -96,21 +96,21 @@ class LazyGroup(click.Group):
     envvar="TIMBRE_ROOT",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="The voice repository; default: the nearest folder upwards that holds voices/.",
+    help="Voice repository; default: the nearest parent folder that contains voices/.",
 )
 @click.option(
     "--log-format",
     envvar="TIMBRE_LOG_FORMAT",
     type=click.Choice(["plain", "json"]),
     default="plain",
-    help="How log lines on standard error look.",
+    help="Format of log lines on standard error.",
 )
 @click.option(
     "--log-level",
     envvar="TIMBRE_LOG_LEVEL",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="warning",
-    help="Least level that is logged.",
+    help="Minimum log level.",
 )
 @click.version_option(package_name="timbre", prog_name="timbre")
 @click.pass_context

@@ -16,7 +16,7 @@ from timbre.core.atomic import write_text
 from timbre.core.host import installed_version
 
 HEAD = """\
-# The versions that this project is tested with (Python 3.11). `make constraints` writes this file anew.
+# The versions that this project is tested with (Python 3.11). `make constraints` rewrites this file.
 # CUDA libraries are left to torch, which names the ones that belong to it.
 """
 _LEFT_TO_TORCH = ("nvidia-", "cuda-", "triton")

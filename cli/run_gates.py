@@ -1,4 +1,4 @@
-"""What a run says after its last stage: the gates, where the report is, and what became of the version."""
+"""Summary of a run: gates, location of the report, result of the release."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STAGE, _GATES, _PAGE = "evaluate", "gates.json", "report.html"
 
 
 def after_run(workspace: Workspace, run: VoiceRun) -> list[str]:
-    """Lines for a person; none for a run that ended before stage 4."""
+    """Lines of text; none for a run that ended before stage 4."""
     lines: list[str] = []
     gates = gates_of(workspace, run)
     if gates:

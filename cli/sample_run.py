@@ -2,8 +2,8 @@
 
 python -m timbre.cli.sample_run [VOICE] [--text TEXT] [--out FILE]
 
-While the weights of the voice's base are not on this machine, the same five stages run on the generated base pico in
-.timbre/sample: everything but the sound is then as it will be, the sound is noise.
+If the weights of the voice's base are missing, the same five stages run on the generated base pico in
+.timbre/sample: everything works, but the speech is noise.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         root = generated_repository(workspace, voice.name)
         # Noise has no business in a registry that others use.
         registry = ["--registry", str(Workspace(root).default_registry)]
-        print(f"{missing}; this run is on the generated base pico, in {root.relative_to(workspace.root)}")
+        print(f"{missing}; using the generated base pico in {root.relative_to(workspace.root)}")
     text = given.text or TEXTS.get(voice.language, TEXTS["en"])
     code = call(["--root", str(root), "run", voice.name, *registry])
     if code == 0:

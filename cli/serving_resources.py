@@ -1,4 +1,4 @@
-"""With what voices would speak on this machine: ONNX Runtime, the HTTP server's packages, encoders, the registry."""
+"""What the server would use on this machine: ONNX Runtime, HTTP packages, encoders, registry."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _encodes(codec: type, name: str) -> bool:
 
 def _registry(address: str) -> Finding:
     if not address:
-        return Finding("registry", NOTE, "none is named", "set TIMBRE_REGISTRY to a folder that all runners reach")
+        return Finding("registry", NOTE, "not set", "set TIMBRE_REGISTRY to a folder shared by all runners")
     return attempt("registry", partial(_shelf, address))
 
 

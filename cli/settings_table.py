@@ -16,10 +16,9 @@ from timbre.pipeline.stages.table import STAGES
 HEAD = """\
 # Settings
 
-Written by `make docs` from `core/recipe.py`; do not edit. The same values stand in `recipes/default.yaml`, one section
-a stage. A voice may override any of them under `recipe:` in its voice.yaml. Gate limits are not here: they belong to a
-base (`bases/<base>/gates.yaml`). Settings marked with an asterisk cannot change what a stage makes, so changing them
-runs nothing again.
+Written by `make docs` from `core/recipe.py`; do not edit. `recipes/default.yaml` holds the same values, one
+section per stage. A voice can override any of them under `recipe:` in its voice.yaml. Gate limits belong to a base:
+`bases/<base>/gates.yaml`. Settings marked with an asterisk do not affect outputs, so changing them reruns nothing.
 """
 
 

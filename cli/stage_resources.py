@@ -1,4 +1,4 @@
-"""With what each of the five stages would work on this machine: device, denoiser, judges, registry."""
+"""What each stage would use on this machine: device, denoiser, metrics, registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`timbre audit` and `timbre verify`: is the registry what its history says, and is every stored byte sound?"""
+"""`timbre audit` compares the registry with its event log; `timbre verify` checks every stored byte."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from timbre.core.errors import CheckFailedError
 @output_options
 @click.pass_obj
 def audit(invocation: Invocation, voices: tuple[str, ...], registry: str, as_json: bool, as_markdown: bool) -> None:
-    """Where every version of VOICE (default: all) came from: commit, author, job, base, recipe, gates, consent.
+    """Show the origin of every version of VOICE (default: all): commit, author, job, base, recipe, gates, consent.
 
-    Exit code 20 when the history cannot explain the state of a voice.
+    Exit code 20 if the event log does not explain the state of a voice.
     """
     from timbre.pipeline.release.registry_view import audit_table
     from timbre.registry.open import open_registry
@@ -38,12 +38,14 @@ def audit(invocation: Invocation, voices: tuple[str, ...], registry: str, as_jso
         "revoked": {name: mark for name in names if (mark := store.tombstone(name)) is not None},
         "findings": [dataclasses.asdict(finding) for finding in findings],
     }
-    note = "\n".join(f"{item.key}: {item.problem}" for item in findings) or "the history explains every state"
+    note = "\n".join(f"{item.key}: {item.problem}" for item in findings) or "the event log explains every state"
     note += "".join(f"\n{name}: revoked at {mark['time']}: {mark['reason']}" for name, mark in plain["revoked"].items())
-    show(invocation, plain, audit_table(manifests), as_json, as_markdown, empty="no voice was published", note=note)
+    show(
+        invocation, plain, audit_table(manifests), as_json, as_markdown, empty="no voice has been published", note=note
+    )
     if findings:
         count = len(findings)
-        raise CheckFailedError(f"registry {store.store.url}: {count} states have no event", "see the list above")
+        raise CheckFailedError(f"registry {store.store.url}: {count} states without an event", "see the list above")
 
 
 @click.command()
@@ -52,9 +54,9 @@ def audit(invocation: Invocation, voices: tuple[str, ...], registry: str, as_jso
 @output_options
 @click.pass_obj
 def verify(invocation: Invocation, voice: str | None, registry: str, as_json: bool, as_markdown: bool) -> None:
-    """Read every stored byte (or only those of VOICE) and name what is damaged or missing and whom it breaks.
+    """Verify every stored byte (or only those of VOICE); list damaged and missing objects and the versions they affect.
 
-    Exit code 20 when something is.
+    Exit code 20 if any object is damaged or missing.
     """
     from timbre.pipeline.release.registry_view import findings_table
     from timbre.registry.open import open_registry
@@ -79,8 +81,8 @@ def verify(invocation: Invocation, voice: str | None, registry: str, as_json: bo
         "blobs": done,
         "findings": [dataclasses.asdict(item) for item in findings],
     }
-    sound = f"registry {store.store.url}: sound, {done} files read"
+    sound = f"registry {store.store.url}: intact, {done} files verified"
     show(invocation, plain, findings_table(findings), as_json, as_markdown, empty=sound)
     if findings:
-        remedy = "publish what is affected again from its commit (timbre run --rebuild), or restore from a backup"
+        remedy = "republish the affected versions from their commits (timbre run --rebuild), or restore a backup"
         raise CheckFailedError(f"registry {store.store.url}: {len(findings)} damaged or missing objects", remedy)

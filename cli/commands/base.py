@@ -20,7 +20,7 @@ _BASES_DIR = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("bases"),
     show_default=True,
-    help="Folder of base folders.",
+    help="Folder that contains the bases.",
 )
 _WEIGHTS = click.option(
     "--weights",
@@ -34,7 +34,7 @@ _MARKDOWN = click.option("--markdown", is_flag=True, help="Print a Markdown tabl
 
 @click.group()
 def base() -> None:
-    """The models that voices are trained on."""
+    """Manage base models."""
 
 
 @base.command("list")
@@ -43,7 +43,7 @@ def base() -> None:
 @_JSON
 @_MARKDOWN
 def list_command(bases_dir: Path, weights: Path | None, as_json: bool, markdown: bool) -> None:
-    """Every base, and whether its weights are here."""
+    """List bases and whether their weights are installed."""
     rows: list[dict[str, Any]] = []
     for name in list_bases(bases_dir) + list_tools(bases_dir):
         tool: Tool = load_base(name, bases_dir) if name in list_bases(bases_dir) else read_tool(bases_dir / name)
@@ -87,13 +87,13 @@ def list_command(bases_dir: Path, weights: Path | None, as_json: bool, markdown:
     "from_dir",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
-    help="Take the files from this folder and not from the network.",
+    help="Copy the files from this folder instead of downloading them.",
 )
 @_BASES_DIR
 @_WEIGHTS
 @_JSON
 def pull(name: str, from_dir: Path | None, bases_dir: Path, weights: Path | None, as_json: bool) -> None:
-    """Bring the weights of base NAME here, resumably; the first time locks revision and digests in its YAML file."""
+    """Download the weights of base NAME (resumable). The first pull locks revision and digests in base.yaml."""
     from timbre.pipeline.bases.pull import pull as pull_files
 
     tool = load_weights(name, bases_dir)
@@ -107,7 +107,7 @@ def pull(name: str, from_dir: Path | None, bases_dir: Path, weights: Path | None
         click.echo(f"{item.how:8} {item.size_bytes / 1e6:9.1f} MB  {item.sha256[:12]}  {item.path}")
     click.echo(f"{report.name}: complete in {report.folder} ({report.source})")
     if report.locked_now:
-        click.echo(f"{tool.spec_path}: locked; commit it, so that every machine works on the same bytes")
+        click.echo(f"{tool.spec_path}: locked; commit it so that every machine uses the same bytes")
 
 
 @base.command()
@@ -117,9 +117,9 @@ def pull(name: str, from_dir: Path | None, bases_dir: Path, weights: Path | None
 @_JSON
 @_MARKDOWN
 def check(names: tuple[str, ...], bases_dir: Path, weights: Path | None, as_json: bool, markdown: bool) -> None:
-    """Check bases by NAME, or say what weight FILEs are; hostile files are refused without being run.
+    """Check bases by NAME, or identify weight FILEs. Pickled code in a file is refused, never executed.
 
-    Exit code 20 when a base's file differs from its lock or does not fit, 40 when it is missing, 10 for a refused FILE.
+    Exit code 20 if a file differs from its lock or has wrong shapes, 40 if it is missing, 10 for a refused FILE.
     """
     from timbre.pipeline.bases.check import MISSING, check_base, check_file
 
@@ -170,7 +170,7 @@ def check(names: tuple[str, ...], bases_dir: Path, weights: Path | None, as_json
 @click.argument("source", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
 def convert(source: Path, target: Path) -> None:
-    """Convert a weight file once: upstream's SOURCE to TARGET.safetensors, or back to TARGET.ckpt or .pth."""
+    """Convert a weight file: upstream SOURCE to TARGET.safetensors, or back to TARGET.ckpt or .pth."""
     from timbre.gptsovits.files.checkpoints import TEXT_TO_SEMANTIC, read_checkpoint, save_safetensors, write_upstream
 
     checkpoint = read_checkpoint(source)
@@ -180,8 +180,8 @@ def convert(source: Path, target: Path) -> None:
         write_upstream(checkpoint, target)
     else:
         raise ConfigurationError(
-            f"{target}: a {checkpoint.kind} checkpoint does not go into a {target.suffix or 'nameless'} file",
-            "end the name in .safetensors, in .ckpt (text to semantic) or in .pth (acoustic)",
+            f"{target}: a {checkpoint.kind} checkpoint cannot be written to a {target.suffix or 'nameless'} file",
+            "use the suffix .safetensors, .ckpt (text to semantic) or .pth (acoustic)",
         )
     click.echo(f"{target}: {checkpoint.kind} {checkpoint.version}, {len(checkpoint.weight)} tensors")
 
@@ -195,7 +195,7 @@ def convert(source: Path, target: Path) -> None:
 )
 @_JSON
 def make_pico(folder: Path, name: str, seed: int | None, like: str, as_json: bool) -> None:
-    """Make a tiny base with random weights in FOLDER, for tests: shape and plumbing, no sound."""
+    """Generate a tiny base with random weights in FOLDER for tests; it produces noise."""
     from timbre.gptsovits.files.pico import DEFAULT_SEED
     from timbre.gptsovits.files.pico import make_pico as make
 
@@ -214,9 +214,9 @@ def make_pico(folder: Path, name: str, seed: int | None, like: str, as_json: boo
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
     metavar="DIR",
-    help="A folder to write it to. [default: .timbre/exports/DIGEST, where a sound one is kept]",
+    help="Output folder. [default: .timbre/exports/DIGEST; a valid export there is reused]",
 )
-@click.option("--int8/--no-int8", default=True, show_default=True, help="With --to: the smaller profile too.")
+@click.option("--int8/--no-int8", default=True, show_default=True, help="With --to: also write the smaller profile.")
 @registry_option
 @_JSON
 @_MARKDOWN
@@ -224,9 +224,9 @@ def make_pico(folder: Path, name: str, seed: int | None, like: str, as_json: boo
 def export(
     invocation: Invocation, name: str, target: Path | None, int8: bool, registry: str, as_json: bool, markdown: bool
 ) -> None:
-    """Write base NAME as ONNX graphs, which programs without torch speak with, and compare them with the networks.
+    """Export base NAME to ONNX graphs for torch-free synthesis, and compare them with the networks.
 
-    Exit code 20 when a graph is further from its network than 1e-4.
+    Exit code 20 if a graph differs from its network by more than 1e-4.
     """
     from timbre.inference.exported_base import read_export
     from timbre.pipeline.bases.exported import exported_base
@@ -259,7 +259,7 @@ def export(
 @_MARKDOWN
 @click.pass_obj
 def publish(invocation: Invocation, name: str, registry: str, as_json: bool, markdown: bool) -> None:
-    """Put the exported graphs of base NAME into the registry, from where servers without torch take them."""
+    """Publish the exported graphs of base NAME to the registry, for servers without torch."""
     from timbre.pipeline.bases.exported import publish_exported
 
     workspace, address = invocation.workspace(), invocation.registry(registry)
@@ -268,13 +268,13 @@ def publish(invocation: Invocation, name: str, registry: str, as_json: bool, mar
     if as_json:
         click.echo(json.dumps({"name": found.name, "digest": found.digest, "registry": address, "new": new}))
         return
-    words = "published" if new else "was there already"
+    words = "published" if new else "already published"
     digest = found.digest[:12]
     click.echo(f"| {found.name} | {digest} | {words} |" if markdown else f"{found.name} {digest}: {words} ({address})")
 
 
 def _is_base(name: str, bases_dir: Path) -> bool:
-    """A FILE exists as a file or looks like one; everything else is a name or folder of a base."""
+    """An argument with a weight suffix or naming a file is a FILE; anything else is a base."""
     path = Path(name)
     return not path.is_file() and path.suffix not in (".ckpt", ".pth", ".pt", ".bin", ".safetensors")
 

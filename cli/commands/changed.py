@@ -1,4 +1,4 @@
-"""`timbre changed`: which voices a push concerns."""
+"""`timbre changed`: lists the voices that a push changes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from timbre.core.errors import TimbreError
 
 
 @click.command()
-@click.option("--from", "older", required=True, metavar="COMMIT", help="Before the push; 000… for the first push.")
-@click.option("--to", "newer", default="HEAD", show_default=True, metavar="COMMIT", help="After the push.")
+@click.option(
+    "--from", "older", required=True, metavar="COMMIT", help="Commit before the push; 000… for the first push."
+)
+@click.option("--to", "newer", default="HEAD", show_default=True, metavar="COMMIT", help="Commit after the push.")
 @output_options
 @click.pass_obj
 def changed(invocation: Invocation, older: str, newer: str, as_json: bool, as_markdown: bool) -> None:
-    """Voices that were added, changed, reverted, renamed or deleted between two commits.
+    """List voices added, changed, reverted, renamed or deleted between two commits.
 
-    Where the older commit is not in this clone (force push, shallow clone), every voice is listed: one whose source is
-    known to the registry costs nothing.
+    If the older commit is not in this clone (force push, shallow clone), lists every voice; a voice whose source is
+    already published costs nothing.
     """
     from timbre.pipeline.ci.changes import changed_voices
     from timbre.pipeline.ci.git import Repository

@@ -14,16 +14,25 @@ from timbre.core.errors import TimbreError
 
 @click.command()
 @click.option("--format", "form", type=click.Choice(["table", "gitlab", "json"]), default="table", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Default: print it.")
-@click.option("--from", "older", default="", metavar="COMMIT", help="Before the push; default: what the CI job says.")
-@click.option("--to", "newer", default="", metavar="COMMIT", help="After the push; default: what the CI job says.")
-@click.option("--all", "every", is_flag=True, help="Every voice, not only those that the push changed.")
-@click.option("--retrain", is_flag=True, help="Run the stages of voices too that were published before (a new base).")
-@click.option("--image", envvar="TIMBRE_CI_IMAGE", default="", metavar="IMAGE", help="GitLab: image of the jobs.")
-@click.option("--tag", envvar="TIMBRE_CI_TAG", default="", metavar="TAG", help="GitLab: tag of the runners.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Output file; default: standard output.",
+)
+@click.option(
+    "--from", "older", default="", metavar="COMMIT", help="Commit before the push; default: from CI variables."
+)
+@click.option("--to", "newer", default="", metavar="COMMIT", help="Commit after the push; default: from CI variables.")
+@click.option("--all", "every", is_flag=True, help="Include every voice, not only those that the push changed.")
+@click.option("--retrain", is_flag=True, help="Also run the stages of published voices, for example after a new base.")
+@click.option(
+    "--image", envvar="TIMBRE_CI_IMAGE", default="", metavar="IMAGE", help="GitLab: container image of the jobs."
+)
+@click.option("--tag", envvar="TIMBRE_CI_TAG", default="", metavar="TAG", help="GitLab: runner tag.")
 @click.option(
     "--gpu-tag", envvar="TIMBRE_CI_GPU_TAG", default="gpu", show_default=True, metavar="TAG",
-    help="GitLab: tag of the runners that train.",
+    help="GitLab: tag of the GPU runners.",
 )  # fmt: skip
 @recipe_option
 @registry_option
@@ -42,10 +51,10 @@ def ci(
     recipe_file: Path | None,
     registry: str,
 ) -> None:
-    """Which jobs the voices of this push need: stages, a promotion of a version that is known, or a retirement.
+    """Write the jobs that this push needs: run stages, promote a published version, or retire a voice.
 
-    Reads what the CI engine says about the push (GitLab CI, Jenkins). Merge requests and branches other than the
-    default one publish nothing. Every job is one call of timbre and finds what earlier ones made in the registry.
+    Reads the variables of GitLab CI and Jenkins. Only pushes to the default branch publish; merge requests never do.
+    Each job is one timbre command and takes the outputs of earlier jobs from the registry.
     """
     import dataclasses
 
@@ -79,7 +88,7 @@ def ci(
         text = json.dumps(as_plain(plan, jobs), indent=2, ensure_ascii=False) + "\n"
     else:
         rows = [(voice.voice, str(voice.action), voice.why) for voice in plan.voices]
-        text = Table(("voice", "action", "why"), rows).text() + "\n" if rows else "this push concerns no voice\n"
+        text = Table(("voice", "action", "why"), rows).text() + "\n" if rows else "this push changes no voice\n"
     if output is None:
         click.echo(invocation.redactor.clean(text), nl=False)
         return

@@ -1,4 +1,4 @@
-"""`timbre dashboard`: the static site of all voices."""
+"""`timbre dashboard`: builds the static site of all voices."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from timbre.core.errors import ConfigurationError
 @click.command()
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("public"), show_default=True,
-    metavar="DIR", help="Where the pages are written.",
+    metavar="DIR", help="Output folder.",
 )  # fmt: skip
-@click.option("--alias", default="production", show_default=True, help="Whose version counts as the present one.")
-@click.option("--json", "as_json", is_flag=True, help="Print the list of files as JSON.")
+@click.option("--alias", default="production", show_default=True, help="Alias shown as the current version.")
+@click.option("--json", "as_json", is_flag=True, help="Print the list of written files as JSON.")
 @registry_option
 @click.pass_obj
 def dashboard(invocation: Invocation, output: Path, alias: str, as_json: bool, registry: str) -> None:
-    """Pages of all voices: what is in production, gates over versions, what happened, links to the reports.
+    """Build pages of all voices: production version, gates over versions, events, links to reports.
 
-    Plain files that any web server can show (GitLab Pages, a Jenkins report); English and Chinese.
+    Plain files in English and Chinese, ready for GitLab Pages or a Jenkins report.
     """
     from timbre.cli.dashboard.site import collect, write_site
     from timbre.pipeline.ci.origin import origin_of
@@ -48,5 +48,5 @@ def dashboard(invocation: Invocation, output: Path, alias: str, as_json: bool, r
 def _named(invocation: Invocation) -> str:
     address = invocation.environment.get("TIMBRE_REGISTRY", "")
     if not address:
-        raise ConfigurationError("no registry is named and this is no voice repository", "give --registry URL")
+        raise ConfigurationError("no registry given, and this is not a voice repository", "give --registry URL")
     return address

@@ -1,4 +1,4 @@
-"""`timbre doctor`: is everything there that a run needs?"""
+"""`timbre doctor`: checks this machine and repository."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _MARKS = {OK: "✔", NOTE: "·", WARNING: "!", FAILURE: "✘"}
 @output_options
 @click.pass_obj
 def doctor(invocation: Invocation, as_json: bool, as_markdown: bool) -> None:
-    """Examine this machine and this repository: what is there, what is missing, what each stage would use.
+    """Check this machine and repository: what is installed, what is missing, what each stage would use.
 
-    Exit code 40 when something is missing that every run needs (✘). Marks: ! some work is not possible, · missing and
-    only needed for what is named.
+    Exit code 40 if a requirement of every run is missing (✘). Marks: ! some features are unavailable, · an optional
+    part is missing.
     """
     findings = [*_examine(invocation), _webhook(invocation)]
     code = EXIT_CONFIGURATION if any(finding.state == FAILURE for finding in findings) else EXIT_OK
@@ -46,7 +46,7 @@ def doctor(invocation: Invocation, as_json: bool, as_markdown: bool) -> None:
 
 
 def _examine(invocation: Invocation) -> list[Finding]:
-    """Outside a repository only what speaking needs, unless a repository was named."""
+    """Outside a repository, check only what speaking needs, unless a repository is given."""
     try:
         workspace = invocation.workspace()
     except ConfigurationError:
@@ -57,6 +57,6 @@ def _examine(invocation: Invocation) -> list[Finding]:
 
 
 def _webhook(invocation: Invocation) -> Finding:
-    """The address itself is a secret and is not shown."""
+    """The URL is a secret and is never shown."""
     value = "set" if invocation.webhook() else "not set (TIMBRE_WEBHOOK)"
     return Finding("webhook", OK, value, part="CI and tests")

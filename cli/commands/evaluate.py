@@ -1,4 +1,4 @@
-"""`timbre evaluate`: stages 1 to 4 of some or all voices, with the verdict on every gate."""
+"""`timbre evaluate`: runs stages 1 to 4 and shows the verdict of every gate."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def _text(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
 _VIEW = View(_plain, _markdown, _text, lambda run: str(run.error))
 
 
-@stage_command(_STAGE, _VIEW, "Make every output again even where it exists.")
+@stage_command(_STAGE, _VIEW, "Rebuild existing outputs.")
 def evaluate() -> None:
-    """Speak what was held out of VOICE (default: all voices), measure it, decide every gate; publish nothing.
+    """Synthesise the held-out sentences of VOICE (default: all voices), measure them and decide every gate.
 
-    Exit code 20 when a gate is red. The report is in .timbre/reports/VOICE/evaluate/.
+    Publishes nothing. Exit code 20 if a gate is red. Report: .timbre/reports/VOICE/evaluate/.
     """

@@ -1,4 +1,4 @@
-"""`timbre export-upstream`: a voice trained here for upstream's own tools."""
+"""`timbre export-upstream`: exports a trained voice for upstream's tools."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 @click.argument("adapters", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @click.argument("target", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--base", "base_name", required=True, help="Base that the voice was trained on (v2, v2Pro, v2ProPlus).")
-@click.option("--name", required=True, help="Name of the voice, the first part of the file names.")
+@click.option("--name", required=True, help="Voice name: the first part of the file names.")
 @click.option("--epoch", type=click.IntRange(1), default=1, show_default=True, help="Epoch in the file names.")
 @click.option("--step", type=click.IntRange(0), default=0, show_default=True, help="Step in the file names.")
 @click.option(
@@ -19,12 +19,12 @@ import click
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("bases"),
     show_default=True,
-    help="Folder of base folders.",
+    help="Folder that contains the bases.",
 )
 def export_upstream(
     adapters: Path, target: Path, base_name: str, name: str, epoch: int, step: int, bases_dir: Path
 ) -> None:
-    """Merge the adapters in ADAPTERS/t2s and ADAPTERS/sovits into their base; write a .ckpt and a .pth into TARGET.
+    """Merge the adapters ADAPTERS/t2s and ADAPTERS/sovits into their base, and write a .ckpt and a .pth to TARGET.
 
     ADAPTERS is the output of stage finetune or an unpacked voice package.
     """

@@ -1,11 +1,11 @@
-"""`timbre extract`: stages 1 and 2 of some or all voices, and what came of them."""
+"""`timbre extract`: runs stages 1 and 2."""
 
 from timbre.cli.commands.single_stage import record_view, stage_command
 
 
-@stage_command("extract", record_view("extract", "extract.json"), "Make the outputs again even where they exist.")
+@stage_command("extract", record_view("extract", "extract.json"), "Rebuild existing outputs.")
 def extract() -> None:
-    """Phones, semantic codes and speaker vectors of VOICE (default: all voices), and its prompt slice.
+    """Extract phonemes, semantic codes and speaker embeddings of VOICE (default: all voices), and choose its prompt.
 
-    Runs `validate` first where it has to. The full record is .timbre/reports/VOICE/extract/extract.json.
+    Runs `validate` first if needed. Full record: .timbre/reports/VOICE/extract/extract.json.
     """

@@ -1,4 +1,4 @@
-"""`timbre gates`: the limits of a base, and where they come from."""
+"""`timbre gates`: shows and calibrates the limits of a base."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from timbre.core.cancellation import Cancellation
 
 @click.group()
 def gates() -> None:
-    """When a voice is good enough: limits of a base, and how they are set."""
+    """Show or calibrate the gates of a base."""
 
 
 @gates.command()
@@ -26,7 +26,7 @@ def gates() -> None:
 @output_options
 @click.pass_obj
 def show(invocation: Invocation, base: str, as_json: bool, as_markdown: bool) -> None:
-    """The gates of BASE with their limits, and what their calibration found."""
+    """Show the gates of BASE: limits and calibration results."""
     from timbre.core.table import Table
     from timbre.evaluation.gates import GATES_FILE, read_gates
     from timbre.evaluation.metrics.catalogue import metric
@@ -64,13 +64,19 @@ def show(invocation: Invocation, base: str, as_json: bool, as_markdown: bool) ->
     type=click.Path(path_type=Path, file_okay=False, exists=True),
 )
 @click.option("--steps", type=click.IntRange(1), default=60, show_default=True, help="Training steps of each network.")
-@click.option("--minutes", type=float, default=3.0, show_default=True, help="Longest training of a voice.")
-@click.option("--rate", type=float, default=1e-3, show_default=True, help="Learning rate of these short trainings.")
-@click.option("--spoilt", type=click.IntRange(0), default=0, help="Ways to spoil each voice, in turn. [default: all]")
-@click.option("--margin", type=float, default=2.0, show_default=True, help="Spreads between worst good and limit.")
-@click.option("--copies", type=click.IntRange(2), default=5, show_default=True, help="Held-out recordings of a voice.")
-@click.option("--fixed", type=click.IntRange(0), default=3, show_default=True, help="Fixed sentences of a voice.")
-@click.option("--write", "overwrite", is_flag=True, help="Also replace bases/BASE/gates.yaml.")
+@click.option("--minutes", type=float, default=3.0, show_default=True, help="Maximum training time of a voice.")
+@click.option("--rate", type=float, default=1e-3, show_default=True, help="Learning rate.")
+@click.option("--spoilt", type=click.IntRange(0), default=0, help="Degradations to apply to each voice. [default: all]")
+@click.option(
+    "--margin",
+    type=float,
+    default=2.0,
+    show_default=True,
+    help="Distance from the worst good voice to the limit, in spreads.",
+)
+@click.option("--copies", type=click.IntRange(2), default=5, show_default=True, help="Held-out recordings per voice.")
+@click.option("--fixed", type=click.IntRange(0), default=3, show_default=True, help="Fixed sentences per voice.")
+@click.option("--write", "overwrite", is_flag=True, help="Overwrite bases/BASE/gates.yaml with the result.")
 @recipe_option
 @registry_option
 @output_options
@@ -92,11 +98,11 @@ def calibrate(
     as_json: bool,
     as_markdown: bool,
 ) -> None:
-    """Find limits for BASE from good voices, each FOLDER a voice folder, and from what is made of them by spoiling.
+    """Calibrate the limits of BASE on good voices (each FOLDER is a voice folder) and on degraded copies of them.
 
-    Half of the speakers set the limits, the other half judges them; both results are in the report. Exit code 20 when
-    a spoilt voice of the judging half passes, or fewer than nine in ten good ones do. A run that was stopped goes on
-    where it was. Everything is below .timbre/calibration/BASE/.
+    Half of the speakers set the limits, the other half tests them; the report has both results. Exit code 20 if a
+    degraded voice of the test half passes, or fewer than nine in ten good ones do. An interrupted run resumes. Output:
+    .timbre/calibration/BASE/.
     """
     from timbre.core.errors import CheckFailedError
     from timbre.evaluation.calibration import calibrate as find_limits
@@ -128,7 +134,7 @@ def calibrate(
         click.echo(f"written: {(run.folder / 'report.md').relative_to(workspace.root)}, report.json, {GATES_FILE}")
     if not found.holds:
         raise CheckFailedError(
-            f"calibration of {base}: of the judging half {found.judging.good[1]} of {found.judging.good[0]} good and "
-            f"{found.judging.poisoned[1]} of {found.judging.poisoned[0]} spoilt voices pass",
-            "see the report; more speakers, another --margin or a better base change it",
+            f"calibration of {base}: in the test half, {found.judging.good[1]} of {found.judging.good[0]} good and "
+            f"{found.judging.poisoned[1]} of {found.judging.poisoned[0]} degraded voices pass",
+            "see the report; use more speakers, another --margin or a better base",
         )

@@ -1,4 +1,4 @@
-"""`timbre history`: everything that ever happened to a voice."""
+"""`timbre history`: shows the event log of a voice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from timbre.cli.invocation import Invocation
 @output_options
 @click.pass_obj
 def history(invocation: Invocation, voice: str, registry: str, as_json: bool, as_markdown: bool) -> None:
-    """Who published, promoted, rolled back, retired or revoked VOICE, when, at which commit and why; oldest first."""
+    """Show the event log of VOICE, oldest first: action, actor, time, commit and reason."""
     from timbre.pipeline.release.registry_view import history_plain, history_table
     from timbre.registry.open import open_registry
 

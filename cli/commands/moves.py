@@ -1,4 +1,4 @@
-"""`timbre promote`, `rollback`, `retire`, `revoke`: what a person may do to a published voice."""
+"""`timbre promote`, `rollback`, `retire` and `revoke`: manual changes to a published voice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Move:
-    """What every command here is told: voice, alias, reason, who, the registry's place, and the form of the answer."""
+    """Arguments shared by these commands: voice, alias, reason, actor, registry address and output format."""
 
     invocation: Invocation
     voice: str
@@ -41,13 +41,13 @@ class Move:
 
     @property
     def person(self) -> str:
-        """--by, or whoever CI or Git says it is."""
+        """--by, else the person named by CI or Git."""
         from timbre.pipeline.ci.actor import acting_person
 
         return self.who or acting_person(self.invocation.environment, _folder(self.invocation))
 
     def show(self, words: str, plain: dict[str, Any]) -> None:
-        """The answer in the form that was asked for."""
+        """Print the result in the requested format."""
         line = f"**{self.voice}**: {words}" if self.as_markdown else f"{self.voice}: {words}"
         text = json.dumps({"voice": self.voice, "said": words, **plain}, indent=2, ensure_ascii=False)
         click.echo(self.invocation.redactor.clean(text if self.as_json else line))
@@ -67,12 +67,12 @@ def _moving(*, alias: bool, reason: str | None = "") -> Callable[[Callable[..., 
 
         wrapped: Callable[..., None] = click.pass_obj(called)
         wrapped = registry_option(output_options(wrapped))
-        by = "Who; default: the CI job's person, or Git's user."
+        by = "Actor; default: the user of the CI job or of Git."
         wrapped = click.option("--by", "who", default="", metavar="NAME", help=by)(wrapped)
         why = {"required": True} if reason is None else {"default": reason}
-        wrapped = click.option("--reason", metavar="TEXT", help="Why; kept in the history.", **why)(wrapped)
+        wrapped = click.option("--reason", metavar="TEXT", help="Reason; recorded in the event log.", **why)(wrapped)
         if alias:
-            text = "The name that moves."
+            text = "Alias to move."
             wrapped = click.option("--alias", default="production", show_default=True, help=text)(wrapped)
         return wrapped
 
@@ -82,14 +82,15 @@ def _moving(*, alias: bool, reason: str | None = "") -> Callable[[Callable[..., 
 @click.command()
 @click.argument("voice")
 @click.argument("version", required=False, default="")
-@click.option("--approve", is_flag=True, help="Give the review that `review: required` asks for, under your name.")
+@click.option("--approve", is_flag=True, help="Record your approval for `review: required`.")
 @_moving(alias=True)
 def promote(move: Move, version: str, approve: bool) -> None:
-    """Let VOICE speak with VERSION (12 digits, see `timbre history`). Only versions that passed their gates can be.
+    """Move the alias of VOICE to VERSION (12 digits, see `timbre history`).
 
-    Without VERSION: the one that was made of the recordings in this checkout.
+    Only versions that passed their gates can be promoted. VERSION defaults to the version of the recordings in
+    this checkout.
 
-    Exit code 20 when it waits for a review or failed its gates.
+    Exit code 20 if the version awaits review or failed its gates.
     """
     from timbre.pipeline.release.promotion import promote_by_hand
 
@@ -118,10 +119,12 @@ def promote(move: Move, version: str, approve: bool) -> None:
 
 @click.command()
 @click.argument("voice")
-@click.option("--to", "version", default=None, metavar="VERSION", help="Default: the version before the current one.")
+@click.option(
+    "--to", "version", default=None, metavar="VERSION", help="Target version; default: the one before the current one."
+)
 @_moving(alias=True)
 def rollback(move: Move, version: str | None) -> None:
-    """Let VOICE speak with an earlier version at once. Pipelines leave it there until its recordings change."""
+    """Move the alias of VOICE back to an earlier version. It stays there until the recordings change."""
     from timbre.registry.registry import Actor
 
     actor = Actor(move.person)
@@ -134,7 +137,7 @@ def rollback(move: Move, version: str | None) -> None:
 @click.argument("voice")
 @_moving(alias=True)
 def retire(move: Move) -> None:
-    """Take VOICE out of service because its folder was deleted; a revert of that commit brings it back."""
+    """Take VOICE out of service after its folder was deleted. Reverting that commit restores it."""
     from timbre.pipeline.ci.origin import origin_of
     from timbre.registry.registry import Actor
 
@@ -142,8 +145,8 @@ def retire(move: Move) -> None:
     root = _folder(invocation)
     if (root / "voices" / voice / "voice.yaml").exists():
         raise InputError(
-            f"voices/{voice} is still there, so the next run would publish the voice again",
-            f"delete the folder and commit that, or withdraw it for good: timbre revoke {voice}",
+            f"voices/{voice} still exists, so the next run would publish the voice again",
+            f"delete the folder and commit, or withdraw it permanently: timbre revoke {voice}",
         )
     origin = origin_of(invocation.environment, root)
     repository = _repository(invocation)
@@ -162,13 +165,13 @@ def retire(move: Move) -> None:
 
 @click.command()
 @click.argument("voice")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @_moving(alias=False, reason=None)
 def revoke(move: Move, yes: bool) -> None:
-    """Consent for VOICE was withdrawn: its stored files are removed and it never comes back. There is no way back.
+    """Remove VOICE permanently because consent was withdrawn. This cannot be undone.
 
-    Removes adapters, samples and cached recordings from the registry and from .timbre here. Recordings in Git's history
-    are not touched.
+    Deletes adapters, samples and cached recordings from the registry and from the local .timbre folder. Git history is
+    not rewritten.
     """
     from timbre.pipeline.release.revocation import remove_local_work
     from timbre.registry.registry import Actor
@@ -176,16 +179,16 @@ def revoke(move: Move, yes: bool) -> None:
 
     voice, invocation = move.voice, move.invocation
     if not yes:
-        click.confirm(f"Remove everything stored of {voice!r}, for good?", abort=True, err=True)
+        click.confirm(f"Permanently remove all stored data of {voice!r}?", abort=True, err=True)
     removal = revoke_stored(move.open(), voice, actor=Actor(move.person), reason=move.reason)
     folders = remove_local_work(invocation.workspace(), voice) if _in_repository(invocation) else []
     words = (
-        f"revoked; removed {removal.blobs} stored files, {removal.stages} cached stages and {len(folders)} folders of "
-        f"work here ({removal.kept_blobs} files are shared with other voices)"
+        f"revoked; removed {removal.blobs} stored files, {removal.stages} cached stages and {len(folders)} local "
+        f"work folders ({removal.kept_blobs} files are shared with other voices)"
     )
     move.show(words, {**dataclasses.asdict(removal), "folders": folders})
     if not move.as_json:
-        click.echo(f"next: delete voices/{voice} and commit that; Git's history keeps recordings until it is rewritten")
+        click.echo(f"next: delete voices/{voice} and commit; Git history keeps the recordings until you rewrite it")
 
 
 def _plain(state: Any) -> dict[str, Any] | None:
@@ -208,7 +211,7 @@ def _repository(invocation: Invocation) -> Any:
 
 
 def _folder(invocation: Invocation) -> Path:
-    """The repository, or where we are: who owns only a registry may move its aliases too."""
+    """The repository, else the working directory: aliases can be moved without a checkout."""
     return invocation.workspace().root if _in_repository(invocation) else invocation.root or Path.cwd()
 
 

@@ -1,4 +1,4 @@
-"""One result in three forms: a table for people, JSON for programs, Markdown for merge requests."""
+"""One result in three formats: table, JSON, Markdown."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def show(
     empty: str = "",
     note: str = "",
 ) -> None:
-    """Prints plain as JSON, or the table. empty: what people read instead of a table without rows; note: a last line
-    for people (JSON has its own field for it).
+    """Print plain as JSON, or the table. empty: printed instead of a table without rows; note: last line of the table
+    output (JSON has a field for it).
     """
     clean = invocation.redactor.clean
     if as_json:

@@ -1,4 +1,4 @@
-"""`timbre parity DIR`: our networks against folders of reference vectors."""
+"""`timbre parity DIR`: compares the networks with reference vectors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def parity(folder: Path, as_json: bool, as_markdown: bool) -> None:
     """Compare the networks with every set of reference vectors below DIR.
 
-    Prints set, tensor, maximum error, limit and verdict. Ends with exit code 20 when anything misses its limit.
+    Prints set, tensor, maximum error, limit and verdict. Exit code 20 if any tensor misses its limit.
     """
     import torch
 

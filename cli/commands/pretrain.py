@@ -1,4 +1,4 @@
-"""`timbre pretrain`: the nano base from speech to a folder of weights, a stage at a time."""
+"""`timbre pretrain`: trains the nano base stage by stage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def paths(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that all stages share: --recipe, --speech, --work."""
     folder = click.Path(path_type=Path, file_okay=False)
     for option in (
-        click.option("--work", type=folder, default=DEFAULT_WORK, show_default=True, help="Corpus and checkpoints."),
+        click.option(
+            "--work", type=folder, default=DEFAULT_WORK, show_default=True, help="Folder of the corpus and checkpoints."
+        ),
         click.option(
             "--speech", type=folder, default=DEFAULT_SPEECH, show_default=True, envvar="TIMBRE_SPEECH", help="Corpora."
         ),
@@ -29,7 +31,7 @@ def paths(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Path(path_type=Path),
             default=DEFAULT_RECIPE,
             show_default=True,
-            help="Numbers of the stages.",
+            help="Recipe of the stages.",
         ),
     ):
         command = option(command)
@@ -38,7 +40,7 @@ def paths(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group("pretrain")
 def pretrain() -> None:
-    """Train the nano base: corpus, content, quantizer, acoustic, t2s. Each stage continues where it stopped."""
+    """Train the nano base: corpus, content, quantizer, acoustic, t2s. Each stage resumes where it stopped."""
 
 
 @pretrain.command("corpus")
@@ -55,7 +57,7 @@ def corpus(recipe_file: Path, speech: Path, work: Path) -> None:
 @paths
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
-@click.option("--minutes", type=float, default=float("inf"), help="Stop after so long; the next call continues.")
+@click.option("--minutes", type=float, default=float("inf"), help="Stop after this time; the next call resumes.")
 def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: int, minutes: float) -> None:
     """Train the content encoder and phone recogniser."""
     import torch
@@ -64,7 +66,7 @@ def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: i
     from timbre.nano.stages import content_trainer
 
     if (work / "READY_CODES").is_file():
-        click.echo(f"codes were made with this encoder, it stays as it is: remove {work / 'READY_CODES'} to train on")
+        click.echo(f"codes depend on this encoder, so it is frozen: remove {work / 'READY_CODES'} to continue training")
         return
     torch.set_num_threads(threads)
     trainer = content_trainer(load_nano_recipe(recipe_file).content, speech, work, device)
@@ -75,11 +77,11 @@ def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: i
 
 @pretrain.command("quantizer")
 @paths
-@click.option("--again", is_flag=True, help="Fit anew although codes are there.")
+@click.option("--again", is_flag=True, help="Fit again even if codes exist.")
 def quantizer(recipe_file: Path, speech: Path, work: Path, again: bool) -> None:
-    """Fit projection and codebook, and write the codes of the corpus. The content encoder is final from here on.
+    """Fit projection and codebook, and write the codes of the corpus. Freezes the content encoder.
 
-    --again: acoustic model and text to semantic, where they were trained, go on from what they know.
+    --again: trained acoustic and text-to-semantic networks continue from their weights.
     """
     import torch
 
@@ -91,7 +93,7 @@ def quantizer(recipe_file: Path, speech: Path, work: Path, again: bool) -> None:
     known = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
     ready = work / "READY_CODES"
     if ready.is_file() and not again and not waiting(known):
-        click.echo(f"codes are there: {ready}")
+        click.echo(f"codes exist: {ready}")
         return
     torch.set_num_threads(1)
     if again:
@@ -110,13 +112,13 @@ def quantizer(recipe_file: Path, speech: Path, work: Path, again: bool) -> None:
     "--content-steps",
     default=0,
     show_default=True,
-    help="Steps that the base's content encoder has behind it: its place on the recipe's course of learning rates.",
+    help="Steps already trained by the base's content encoder: its position in the learning-rate schedule.",
 )
 def restore(recipe_file: Path, speech: Path, work: Path, base_name: str, content_steps: int) -> None:
-    """Make checkpoints of a packed base, to train on where its own are not. The corpus must be there.
+    """Create checkpoints from a packed base, to continue its training on another machine. Needs the corpus.
 
-    Then `timbre pretrain acoustic` and `t2s` go on from its networks; to train the content encoder on, remove
-    READY_CODES, and give the networks new codes afterwards with `timbre pretrain quantizer --again`.
+    `timbre pretrain acoustic` and `t2s` then continue from its networks. To continue the content encoder, remove
+    READY_CODES and renew the codes afterwards with `timbre pretrain quantizer --again`.
     """
     import torch
 
@@ -131,7 +133,7 @@ def restore(recipe_file: Path, speech: Path, work: Path, base_name: str, content
 @pretrain.command("recogniser")
 @paths
 def recogniser(recipe_file: Path, speech: Path, work: Path) -> None:
-    """Fit the recogniser's head anew on the finished encoder; features and codes stay as they are."""
+    """Refit the recogniser's head on the finished encoder; features and codes do not change."""
     import torch
 
     from timbre.nano.stages import make_recogniser
@@ -144,7 +146,7 @@ def recogniser(recipe_file: Path, speech: Path, work: Path) -> None:
 @paths
 @click.option("--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="Default: the package's.")
 def grams(recipe_file: Path, speech: Path, work: Path, target: Path | None) -> None:
-    """Count which phones follow which, for the recogniser's search (text/data/phone_grams.npz)."""
+    """Count phone n-grams for the recogniser's search (text/data/phone_grams.npz)."""
     from timbre.nano.grams import count_grams
     from timbre.text.phone_grams import PATH
 
@@ -164,7 +166,7 @@ def grams(recipe_file: Path, speech: Path, work: Path, target: Path | None) -> N
 def everything(
     context: click.Context, recipe_file: Path, speech: Path, work: Path, device: str, threads: int, target: Path
 ) -> None:
-    """Run all stages one after the other, and write the base. What is done is not done again."""
+    """Run all stages in order and write the base, skipping finished ones."""
     common = {"recipe_file": recipe_file, "speech": speech, "work": work}
     machine = {"device": device, "threads": threads}
     for command, options in (
@@ -184,7 +186,7 @@ def everything(
 @paths
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
 def pack_corpus(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
-    """Write some two hours of the corpus as one small file for a GPU machine (nano/everything.py)."""
+    """Pack about two hours of the corpus into one file for training on another machine (nano/everything.py)."""
     from timbre.nano.corpus import Corpus, unseen_speakers
     from timbre.nano.packed import pack_corpus as write
     from timbre.nano.packed import write_phones
@@ -202,7 +204,7 @@ def pack_corpus(recipe_file: Path, speech: Path, work: Path, target: Path) -> No
 def phone_error(
     recipe_file: Path, speech: Path, work: Path, corpora: tuple[str, ...], as_json: bool, as_markdown: bool
 ) -> None:
-    """Phone error rate of the trained recogniser on eval clips."""
+    """Measure the recogniser's phone error rate on evaluation clips."""
     import torch
 
     from timbre.nano.content import load_averaged
@@ -233,7 +235,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @paths
 @training_options
 def acoustic(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) -> None:
-    """Train posterior and generator, then, with codes, prior, flow and style."""
+    """Train posterior and generator; once codes exist, prior, flow and style."""
     import torch
 
     from timbre.nano import speech_stages
@@ -247,7 +249,7 @@ def acoustic(recipe_file: Path, speech: Path, work: Path, device: str, threads: 
 @paths
 @training_options
 def t2s(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) -> None:
-    """Train text to semantic codes: first on phone classes, then, with codes, on the codes."""
+    """Train text to semantic: first on phone classes, then on codes once they exist."""
     import torch
 
     from timbre.nano import speech_stages
@@ -261,7 +263,7 @@ def t2s(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) 
 @paths
 @click.option("--to", "target", type=click.Path(path_type=Path), default=Path("bases/nano"), show_default=True)
 def pack(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
-    """Write the trained networks as a base: fp16 weights, base.yaml with digests."""
+    """Write the trained networks as a base: fp16 weights and base.yaml with digests."""
     from timbre.nano.pack import pack as write
 
     base = write(work, target)
@@ -271,11 +273,11 @@ def pack(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
 
 @pretrain.command("measure")
 @paths
-@click.option("--base", "base_name", default="", help="Measure this base (name or folder), not the checkpoints.")
-@click.option("--sentences", default=200, show_default=True, help="Sentences to count failures over; 0 for none.")
+@click.option("--base", "base_name", default="", help="Base to measure (name or folder); default: the checkpoints.")
+@click.option("--sentences", default=200, show_default=True, help="Sentences used to count failures; 0 to skip.")
 @click.option("--temperature", default=None, type=float, help="Sampling temperature of the codes.")
-@click.option("--prompt-codes/--no-prompt-codes", default=True, help="Whether speech continues the prompt's codes.")
-@click.option("--noise-scale", default=None, type=float, help="Spread of the acoustic prior.")
+@click.option("--prompt-codes/--no-prompt-codes", default=True, help="Continue the prompt's codes.")
+@click.option("--noise-scale", default=None, type=float, help="Noise scale of the acoustic prior.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table.")
 def measure(
@@ -290,7 +292,7 @@ def measure(
     as_json: bool,
     as_markdown: bool,
 ) -> None:
-    """The table of the model card: copy synthesis, phone and word errors, failures, likeness, sizes."""
+    """Measure the table of the model card: copy synthesis, phone and word errors, failures, similarity, sizes."""
     import dataclasses
 
     import torch
@@ -320,11 +322,11 @@ def measure(
 
 @pretrain.command("samples")
 @paths
-@click.option("--base", "base_name", default="", help="Speak with this base (name or folder), not the checkpoints.")
-@click.option("--prompt-codes/--no-prompt-codes", default=True, help="Whether speech continues the prompt's codes.")
+@click.option("--base", "base_name", default="", help="Base to speak with (name or folder); default: the checkpoints.")
+@click.option("--prompt-codes/--no-prompt-codes", default=True, help="Continue the prompt's codes.")
 @click.option("--to", "target", type=click.Path(path_type=Path, file_okay=False), default=Path("bases/nano/samples"))
 def samples(recipe_file: Path, speech: Path, work: Path, base_name: str, prompt_codes: bool, target: Path) -> None:
-    """Six sound samples with their spectrograms, and the training curves."""
+    """Write six sound samples with spectrograms, and the training curves."""
     import torch
 
     from timbre.nano.curves import plot_curves

@@ -1,4 +1,4 @@
-"""`timbre publish`: all stages of some or all voices, and what became of each version."""
+"""`timbre publish`: runs every stage and shows the resulting version."""
 
 from __future__ import annotations
 
@@ -38,15 +38,13 @@ def _text(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
 
 
 _RETRAIN = click.option(
-    "--retrain", is_flag=True, help="As --rebuild, but keep what these very recipe, code and base have made already."
+    "--retrain", is_flag=True, help="Like --rebuild, but reuse outputs of the same recipe, code and base."
 )
 
 
-@stage_command(
-    "", View(_plain, _markdown, _text), "Train anew even where these recordings were published before.", _RETRAIN
-)
+@stage_command("", View(_plain, _markdown, _text), "Retrain even if these recordings are already published.", _RETRAIN)
 def publish() -> None:
-    """Bring VOICE (default: all voices) into the registry: run what is not done, then write and promote the version.
+    """Publish VOICE (default: all voices): run pending stages, write the version, move the alias.
 
-    As `timbre run`, but says of each voice which version it has and what happened to it.
+    Like `timbre run`, but shows the version of each voice and whether it was promoted.
     """

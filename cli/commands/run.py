@@ -1,4 +1,4 @@
-"""`timbre run`: the five stages of some or all voices."""
+"""`timbre run`: runs the pipeline."""
 
 from __future__ import annotations
 
@@ -21,12 +21,21 @@ from timbre.pipeline.stages.table import STAGES
 
 @click.command()
 @click.argument("voices", nargs=-1, metavar="[VOICE]...")
-@click.option("--all", "every", is_flag=True, help="Every voice of the repository (also when no voice is named).")
+@click.option("--all", "every", is_flag=True, help="Every voice of the repository (the default).")
 @click.option("--until", type=click.Choice([row.name for row in STAGES]), default=None, help="Last stage to run.")
-@click.option("--rebuild", is_flag=True, help="Make outputs again even where they exist.")
-@click.option("--retries", type=click.IntRange(0, 2), default=0, help="Further tries after failures of the machine.")
-@click.option("--wait", "wait_s", type=float, default=600.0, show_default=True, help="Seconds to wait for another run.")
-@click.option("--no-cache", is_flag=True, help="Do not use the registry's stage cache.")
+@click.option("--rebuild", is_flag=True, help="Rebuild existing outputs.")
+@click.option(
+    "--retries", type=click.IntRange(0, 2), default=0, help="Retries after infrastructure failures (exit code 30)."
+)
+@click.option(
+    "--wait",
+    "wait_s",
+    type=float,
+    default=600.0,
+    show_default=True,
+    help="Seconds to wait for another run of the same voice.",
+)
+@click.option("--no-cache", is_flag=True, help="Ignore the registry's stage cache.")
 @recipe_option
 @registry_option
 @output_options
@@ -45,10 +54,10 @@ def run(
     as_json: bool,
     as_markdown: bool,
 ) -> None:
-    """Run the stages of VOICE (default: all voices). Finished stages are skipped.
+    """Run the stages of VOICE (default: all voices), skipping those that are up to date.
 
-    Exit codes: 0 done, 10 bad input, 20 a check failed, 30 worth a retry, 40 configuration, 1 a bug. With several
-    voices, one that fails does not stop the others.
+    Exit codes: 0 done, 10 bad input, 20 a check failed, 30 worth a retry, 40 configuration, 1 a bug. A voice
+    that fails does not stop the others.
     """
     cancel = Cancellation()
     quiet = as_json or as_markdown
@@ -62,7 +71,7 @@ def run(
     webhook = invocation.webhook()
     names = list(voices) if voices and not every else engine.workspace.voice_names()
     if not names:
-        raise click.UsageError("no voice folder in voices/; start one with: timbre voices new NAME --language en")
+        raise click.UsageError("voices/ contains no voice folder; create one: timbre voices new NAME --language en")
     with cancel_on_signals(cancel):
         runs = [_run_one(invocation, engine, name, until or "", rebuild, webhook, quiet) for name in names]
     if as_json:

@@ -1,4 +1,4 @@
-"""`timbre say`: a published voice says a text."""
+"""`timbre say`: speaks text with a published voice."""
 
 from __future__ import annotations
 
@@ -19,14 +19,32 @@ _MOST_BYTES = 1 << 20
 @click.command()
 @click.argument("voice", metavar="VOICE[@REF]")
 @click.argument("text")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .wav or .flac.")
-@click.option("--seed", type=int, default=None, help="Same seed, same sound; default: another one each time.")
-@click.option("--speed", type=float, default=1.0, show_default=True, help="0.25 to 4; above 1 is faster.")
-@click.option("--language", default="auto", show_default=True, help="Of the text: auto, zh, en, ...")
-@click.option("--temperature", type=float, default=None, help="0 always takes the likeliest code; default: the base's.")
-@click.option("--top-k", type=int, default=None, help="Only the k likeliest codes, 0 for all; default: the base's.")
-@click.option("--top-p", type=float, default=None, help="Only the likeliest up to this chance; default: the base's.")
-@click.option("--repetition-penalty", type=float, default=None, help="1 for none; default: the base's.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Output file, .wav or .flac."
+)
+@click.option(
+    "--seed", type=int, default=None, help="Random seed; the same seed gives the same audio. Default: random."
+)
+@click.option(
+    "--speed", type=float, default=1.0, show_default=True, help="Speaking rate, Speaking rate, 0.25 to 4; above 1 is faster."
+)
+@click.option("--language", default="auto", show_default=True, help="Language of the text: auto, zh, en, ...")
+@click.option("--temperature", type=float, default=None, help="Sampling temperature; 0 is greedy. Default: the base's.")
+@click.option(
+    "--top-k", type=int, default=None, help="Sample from the k most likely codes; 0 for all. Default: the base's."
+)
+@click.option(
+    "--top-p",
+    type=float,
+    default=None,
+    help="Sample from the most likely codes up to this total probability. Default: the base's.",
+)
+@click.option(
+    "--repetition-penalty",
+    type=float,
+    default=None,
+    help="Penalty for repeated codes; 1 for none. Default: the base's.",
+)
 @click.option("--profile", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="Graphs used.")
 @registry_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -49,9 +67,9 @@ def say(
     as_json: bool,
     as_markdown: bool,
 ) -> None:
-    """Speak TEXT (- reads standard input) with VOICE: its production version, or REF, an alias or a version.
+    """Speak TEXT (- reads standard input) with VOICE. REF is an alias or version; default: production.
 
-    Needs no torch when the registry holds the exported base.
+    Needs no torch if the registry has the exported base.
     """
     from timbre.inference.request import SpeechRequest
     from timbre.inference.sampling import Sampling
@@ -73,7 +91,7 @@ def say(
         for reason in sentence["failures"]:
             click.echo(f"timbre: {sentence['text']!r}: {reason}", err=True)
     if plain["unknown"]:
-        click.echo(f"timbre: not spoken: {' '.join(plain['unknown'])}", err=True)
+        click.echo(f"timbre: skipped: {' '.join(plain['unknown'])}", err=True)
 
 
 def _plain(output: Path, said: Any) -> dict[str, Any]:
@@ -103,15 +121,15 @@ def _text(given: str) -> str:
         return given
     data = sys.stdin.buffer.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
-        raise InputError(f"text: more than {_MOST_BYTES} bytes on standard input", "speak it in several pieces")
+        raise InputError(f"text: standard input exceeds {_MOST_BYTES} bytes", "split the text")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"text: not UTF-8 (byte {error.start})", "send UTF-8 text") from error
+        raise InputError(f"text: not UTF-8 (byte {error.start})", "encode the text as UTF-8") from error
 
 
 def _root(invocation: Invocation) -> Path:
-    """The repository, or the user's cache where there is none: who only speaks needs no repository."""
+    """The repository, else the user's cache folder: speaking needs no repository."""
     try:
         return invocation.workspace().root
     except ConfigurationError:

@@ -1,4 +1,4 @@
-"""`timbre serve`: the HTTP server. Here and not among pipeline's commands, because no room imports this one."""
+"""`timbre serve`: the HTTP server."""
 
 from __future__ import annotations
 
@@ -45,29 +45,33 @@ class Invocation(Protocol):
 @click.command()
 @click.option("--host", default=None, help="Address to listen on; default: 127.0.0.1.")
 @click.option("--port", type=int, default=None, help="Port; default: 9880; 0 takes a free one.")
-@click.option("--voice", "default_voice", default=None, metavar="VOICE", help="Voice of requests that name none.")
-@click.option("--profile", type=click.Choice(["fp32", "int8"]), default=None, help="Graphs to use; default: fp32.")
-@click.option("--workers", type=int, default=None, help="Requests spoken at once; default: 4.")
-@click.option("--threads", type=int, default=None, help="Threads of each graph; default: 1.")
-@click.option("--poll", "poll_s", type=float, default=None, help="Seconds between looks at the registry; default: 1.")
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), default=None, help="YAML file of settings.")
+@click.option("--voice", "default_voice", default=None, metavar="VOICE", help="Voice for requests that name none.")
+@click.option("--profile", type=click.Choice(["fp32", "int8"]), default=None, help="ONNX graph profile; default: fp32.")
+@click.option("--workers", type=int, default=None, help="Concurrent requests; default: 4.")
+@click.option("--threads", type=int, default=None, help="Threads per graph; default: 1.")
+@click.option(
+    "--poll", "poll_s", type=float, default=None, help="Polling interval of the registry in seconds; default: 1."
+)
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), default=None, help="YAML file with settings."
+)
 @click.option("--registry", default="", metavar="URL", help="Default: $TIMBRE_REGISTRY, then .timbre/registry.")
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
     metavar="DIR",
-    help="Where exported bases are kept; default: .timbre of the repository, else ~/.cache/timbre.",
+    help="Cache folder of exported bases; default: .timbre of the repository, else ~/.cache/timbre.",
 )
-@click.option("--settings", "show", is_flag=True, help="Print all settings as JSON, secrets hidden, and end.")
+@click.option("--settings", "show", is_flag=True, help="Print all settings as JSON (secrets hidden) and exit.")
 @click.pass_obj
 def serve(
     invocation: Invocation, /, config: Path | None, registry: str, cache: Path | None, show: bool, **options: Any
 ) -> None:
-    """Serve the voices of a registry over HTTP: OpenAI's and GPT-SoVITS's routes, and a page at /.
+    """Serve a registry over HTTP: OpenAI and GPT-SoVITS routes, and a web page at /.
 
-    Every setting may also stand in the YAML file or in the environment; docs/server.md lists them. New, changed and
-    revoked voices are noticed while it runs. Needs no torch.
+    Settings can also come from the YAML file or the environment; see docs/server.md. New, changed and revoked voices
+    take effect without a restart. Needs no torch.
     """
     from timbre.serving.settings import load_settings
 
@@ -101,15 +105,15 @@ def _run(invocation: Invocation, settings: ServeSettings, registry: str, cache: 
 
 
 def _listen(settings: ServeSettings) -> socket.socket:
-    """The listening socket. Raises ConfigurationError for an address that is not this machine's, InfrastructureError
-    when the port is taken.
+    """Open the listening socket. Raises ConfigurationError for an address of another machine, InfrastructureError if
+    the port is in use.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
-        raise ConfigurationError(f"host {settings.host!r}: {error}", "name an address of this machine") from error
+        raise ConfigurationError(f"host {settings.host!r}: {error}", "use an address of this machine") from error
     listening = socket.socket(family, kind, protocol)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -119,7 +123,7 @@ def _listen(settings: ServeSettings) -> socket.socket:
         listening.close()
         raise InfrastructureError(
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
-            "stop the program that has the port, or choose another with --port",
+            "stop the program that uses the port, or choose another with --port",
         ) from error
     return listening
 

@@ -1,4 +1,4 @@
-"""What the commands of single stages share: their options, running up to a stage, and showing what came of it."""
+"""Shared by the commands of single stages: options, running up to a stage, showing the result."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _run(invocation: Invocation, until: str, call: StageCall) -> tuple[Workspace
     engine = invocation.engine(invocation.recipe(call.recipe_file), call.registry, cancel=cancel)
     names = list(call.voices) or engine.workspace.voice_names()
     if not names:
-        raise click.UsageError("no voice folder in voices/; start one with: timbre voices new NAME --language en")
+        raise click.UsageError("voices/ contains no voice folder; create one: timbre voices new NAME --language en")
     webhook = invocation.webhook()
     with cancel_on_signals(cancel):
         runs = [run_voice(engine, name, until, call.rebuild, webhook, call.retrain) for name in names]
@@ -113,7 +113,7 @@ def _run(invocation: Invocation, until: str, call: StageCall) -> tuple[Workspace
 
 
 def _show(invocation: Invocation, view: View, workspace: Workspace, runs: Sequence[VoiceRun], call: StageCall) -> int:
-    """Prints what came of every voice, or what went wrong; returns the exit code."""
+    """Print the result or the error of every voice; return the exit code."""
     clean, code = invocation.redactor.clean, overall_exit_code(list(runs))
     if call.as_json:
         found = {"exit_code": code, "voices": [view.plain(workspace, run) for run in runs]}

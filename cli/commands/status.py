@@ -1,4 +1,4 @@
-"""`timbre status`: which stages of which voices are done."""
+"""`timbre status`: shows which stages are up to date."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from timbre.pipeline.engine.voice_runs import status_of
 def status(
     invocation: Invocation, voices: tuple[str, ...], recipe_file: Path | None, as_json: bool, as_markdown: bool
 ) -> None:
-    """Show what a run of VOICE (default: all voices) would skip and what it would do. Changes nothing."""
+    """Show which stages of VOICE (default: all voices) a run would skip and which it would run. Changes nothing."""
     engine = invocation.engine(invocation.recipe(recipe_file), use_cache=False)
     runs = [status_of(engine, name) for name in voices or engine.workspace.voice_names()]
     if as_json:
@@ -31,7 +31,7 @@ def status(
     elif runs:
         click.echo(run_report.as_text(runs))
     else:
-        click.echo("no voice folder in voices/; start one with: timbre voices new NAME --language en")
+        click.echo("voices/ contains no voice folder; create one: timbre voices new NAME --language en")
     for run in runs:
         if run.error is not None:
             click.echo(f"timbre: {run.voice}: {invocation.redactor.clean(str(run.error))}", err=True)

@@ -1,4 +1,4 @@
-"""`timbre validate`: stage 1 of some or all voices, with its report."""
+"""`timbre validate`: runs stage 1 and shows its report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STAGE = "validate"
 
 
 def _report(run: VoiceRun, workspace: Workspace) -> dict[str, Any] | None:
-    """validation.json of this run; None where the stage did not get so far."""
+    """validation.json of this run; None if the stage did not finish."""
     # A failure before the stage leaves the report of an earlier run in place.
     if run.error is not None and not run.outcomes:
         return None
@@ -65,11 +65,11 @@ def _text(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
 
 
 @stage_command(
-    _STAGE, View(_plain, _markdown, _text, lambda run: str(run.error)), "Validate again even where nothing changed."
+    _STAGE, View(_plain, _markdown, _text, lambda run: str(run.error)), "Validate again even if nothing changed."
 )
 def validate() -> None:
-    """Check the recordings of VOICE (default: all voices), and cut and clean them for training.
+    """Check the recordings of VOICE (default: all voices); slice and clean them for training.
 
-    Exit codes: 0 good, 10 something in a folder has to be changed (all of it is listed), 30 worth a retry, 40
-    configuration. The full report is in .timbre/reports/VOICE/validate/.
+    Exit codes: 0 valid, 10 problems to fix in the folder (all listed), 30 worth a retry, 40 configuration. Full report:
+    .timbre/reports/VOICE/validate/.
     """

@@ -1,4 +1,4 @@
-"""`timbre voices`: list the voices of the repository, or start a new one."""
+"""`timbre voices`: lists voices and creates voice folders."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def voices(context: click.Context, as_json: bool, as_markdown: bool) -> None:
 
 
 @voices.command("list")
-@click.option("--alias", default="production", show_default=True, help="Whose version is shown.")
+@click.option("--alias", default="production", show_default=True, help="Alias whose version is shown.")
 @registry_option
 @output_options
 @click.pass_obj
 def list_command(invocation: Invocation, alias: str, registry: str, as_json: bool, as_markdown: bool) -> None:
-    """All voices of this repository and of the registry, and what each of them speaks with."""
+    """List the voices of this repository and of the registry, with the version each one speaks with."""
     from timbre.core.errors import ConfigurationError
     from timbre.pipeline.release.registry_view import known_voices, voices_table
     from timbre.registry.open import open_registry
@@ -55,18 +55,18 @@ def list_command(invocation: Invocation, alias: str, registry: str, as_json: boo
         workspace = None
     found = known_voices(workspace, open_registry(address), alias)
     plain = [dataclasses.asdict(voice) for voice in found]
-    show(invocation, plain, voices_table(found), as_json, as_markdown, empty="no voice here and none published")
+    show(invocation, plain, voices_table(found), as_json, as_markdown, empty="no voices here, none published")
 
 
 @voices.command()
 @click.argument("name")
-@click.option("--language", type=click.Choice(LANGUAGES), required=True, help="What the voice speaks.")
-@click.option("--base", default=DEFAULT_BASE, show_default=True, help="Folder of bases/ that it is trained on.")
-@click.option("--lfs", is_flag=True, help="Keep recordings in Git LFS (writes .gitattributes).")
+@click.option("--language", type=click.Choice(LANGUAGES), required=True, help="Language of the recordings.")
+@click.option("--base", default=DEFAULT_BASE, show_default=True, help="Base to train on: a folder of bases/.")
+@click.option("--lfs", is_flag=True, help="Store recordings in Git LFS (writes .gitattributes).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def new(invocation: Invocation, name: str, language: str, base: str, lfs: bool, as_json: bool) -> None:
-    """Start the voice folder NAME: settings, a script to read, and what to do next."""
+    """Create the voice folder NAME with settings and a script to read, and print the next steps."""
     from timbre.pipeline.voice.new_voice import new_voice
 
     made = new_voice(invocation.workspace().root, name, language, base, lfs)

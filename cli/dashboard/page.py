@@ -1,4 +1,4 @@
-"""The pages of the site: HTML files that need nothing else, English and Chinese in one, one of them shown."""
+"""The pages of the site: self-contained HTML in English and Chinese, one language shown at a time."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def index_page(views: Sequence[VoiceView], made: str) -> str:
 
 
 def voice_page(view: VoiceView, made: str) -> str:
-    """One voice: what speaks now, its gates over versions, its versions, what happened to it."""
+    """One voice: production version, gates over versions, versions, events."""
     known = view.known
     body = [
         f'<p><a href="index.html">{_both("span", "All voices", "全部声音")}</a></p>',
@@ -187,7 +187,7 @@ def _green(gates: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _report(manifest: Manifest) -> str:
-    """A link to the report that the CI job kept, as GitLab and Jenkins address such files."""
+    """A link to the report among the job's artifacts on GitLab or Jenkins."""
     job = manifest.provenance.job or ""
     if not job.startswith(("https://", "http://")):
         return "-"

@@ -1,4 +1,4 @@
-"""The static site of a registry: an index of all voices and a page for each, readable without a server.
+"""The static site of a registry: an index and a page per voice, readable without a server.
 
 registry, folders -> VoiceView, ... -> index.html, <voice>.html, voices.json
 """
@@ -26,7 +26,7 @@ DATA_FILE = "voices.json"
 
 @dataclass(frozen=True)
 class VoiceView:
-    """One voice: how it stands, its versions and events oldest first. problem: why records could not be read, or ""."""
+    """One voice: status, versions and events, oldest first. problem: why records could not be read, or ""."""
 
     known: KnownVoice
     versions: tuple[Manifest, ...] = ()
@@ -40,7 +40,7 @@ class VoiceView:
 
 
 def collect(workspace: Workspace | None, registry: Registry, alias: str = PRODUCTION) -> tuple[VoiceView, ...]:
-    """All voices of the repository and of the registry, by name. A damaged voice is told of, and hides no other."""
+    """All voices of the repository and the registry, by name. A damaged voice is shown as such and hides no other."""
     return tuple(_view(known, registry) for known in known_voices(workspace, registry, alias))
 
 

@@ -51,7 +51,7 @@ def child_pipeline(jobs: Sequence[Job], settings: GitlabSettings, note: str = ""
         document["default"] = {"image": settings.image}
     if not jobs:
         document["stages"] = ["nothing"]
-        document[NOTHING] = {"stage": "nothing", "script": [_echo(note or "this push concerns no voice")]}
+        document[NOTHING] = {"stage": "nothing", "script": [_echo(note or "this push changes no voice")]}
     else:
         used = {job.stage for job in jobs}
         document["stages"] = [name for name in COLUMNS if name in used]
@@ -103,4 +103,4 @@ def _artifacts(job: Job, settings: GitlabSettings) -> dict[str, Any]:
 
 
 def _echo(words: str) -> str:
-    return f"echo {words!r}" if "'" not in words and "\n" not in words else "echo this push concerns no voice"
+    return f"echo {words!r}" if "'" not in words and "\n" not in words else "echo this push changes no voice"

@@ -142,4 +142,4 @@ def test_the_command_outside_a_repository(
     assert found.exit_code == 0 and "site: 1 voices" in found.output, found.output
     assert Path("site/ada.html").is_file()
     refused = runner.invoke(timbre, ["dashboard"], env={"TIMBRE_REGISTRY": ""})
-    assert refused.exit_code != 0 and "no registry is named" in str(refused.exception)
+    assert refused.exit_code != 0 and "no registry given" in str(refused.exception)

@@ -296,7 +296,7 @@ class _Run:
         )
 
     def _denoiser(self) -> Denoiser:
-        """The better one whose weights are there, or the one that the recipe names."""
+        """The better one whose weights installed, or the one that the recipe names."""
         if self.recipe.denoise == "rnnoise":
             return RnNoise()
         weights = deepfilter_weights(self.context.root / "bases", None)

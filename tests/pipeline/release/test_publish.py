@@ -346,7 +346,7 @@ def test_commands_show_the_registry(repo: Repo, capsys: pytest.CaptureFixture[st
     assert call(["audit"]) == 0
     assert "1 of 1" in capsys.readouterr().out
     assert call(["base", "publish", "pico"]) == 0
-    assert "was there already" in capsys.readouterr().out
+    assert "already published" in capsys.readouterr().out
 
 
 def test_say(repo: Repo, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
