@@ -26,7 +26,11 @@ _MOST_BYTES = 1 << 20
     "--seed", type=int, default=None, help="Random seed; the same seed gives the same audio. Default: random."
 )
 @click.option(
-    "--speed", type=float, default=1.0, show_default=True, help="Speaking rate, Speaking rate, 0.25 to 4; above 1 is faster."
+    "--speed",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Speaking rate, Speaking rate, 0.25 to 4; above 1 is faster.",
 )
 @click.option("--language", default="auto", show_default=True, help="Language of the text: auto, zh, en, ...")
 @click.option("--temperature", type=float, default=None, help="Sampling temperature; 0 is greedy. Default: the base's.")

@@ -47,7 +47,7 @@ def test_from_recordings_to_a_spoken_sentence(
     shutil.copytree(pico_export, exports_folder(sample) / digest)
     assert main(["awb"]) == 0
     out = capsys.readouterr().out
-    assert "this run is on the generated base pico" in out
+    assert "using the generated base pico" in out
     for number, name in enumerate(STAGES, 1):
         assert f"✔ {number} {name:<9} done" in out
     registry = open_registry(str(Workspace(sample).default_registry))
