@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -11,17 +13,27 @@ from timbre.registry.registry import Registry
 from timbre.registry.store import Store
 
 
-def open_store(url: str) -> Store:
-    """The store at a path or file:// address. Raises ConfigurationError on an address of another kind."""
+def open_store(url: str, environment: Mapping[str, str] | None = None) -> Store:
+    """The store at a path or a file:// or s3:// address.
+
+    environment: where defaults of an address's options come from (os.environ). No connection is made here. Raises
+    ConfigurationError on an address of another kind, or one whose options are wrong.
+    """
+    environment = os.environ if environment is None else environment
     if not url.strip():
         raise ConfigurationError("registry: the address is empty", remedy="pass --registry PATH or set TIMBRE_REGISTRY")
     parts = urlsplit(url)
     if parts.scheme == "file":
         return LocalStore(Path(unquote(parts.path)))
+    if parts.scheme == "s3":
+        from timbre.registry.stores.s3 import S3Store
+        from timbre.registry.stores.s3_options import VARIABLE, read_place
+
+        return S3Store(read_place(url, environment.get(VARIABLE, "")))
     if parts.scheme and "://" in url:
         raise ConfigurationError(
             f"registry: this program has no store for addresses that begin with {parts.scheme}://",
-            remedy="use a local folder: a path or file:///path",
+            remedy="use a folder (a path or file:///path) or a bucket (s3://bucket/prefix)",
         )
     return LocalStore(Path(url))
 

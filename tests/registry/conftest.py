@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.registry.s3_servers import S3Server, seaweedfs
 from timbre.core.digests import digest_bytes
 from timbre.registry.local_store import LocalStore
 from timbre.registry.manifest import Manifest, Provenance
 from timbre.registry.registry import Registry
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """SeaweedFS, one for all tests of a run; each test makes a bucket of its own."""
+    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,0 +1,142 @@
+"""The S3 store on a real server: the common behaviour, parts, versions, rights. A server that ignores conditions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.registry.s3_servers import CREDENTIALS, S3Server, rclone
+from tests.registry.store_behaviour import StoreBehaviour
+from timbre.core.errors import ConfigurationError
+from timbre.registry.open import open_store
+from timbre.registry.stores.s3 import S3Store
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("TIMBRE_S3", raising=False)
+
+
+def s3_store(server: S3Server, **options: str) -> S3Store:
+    store = open_store(server.address(f"registry-{next(_NUMBERS)}", **options))
+    assert isinstance(store, S3Store)
+    return store
+
+
+@pytest.fixture
+def store(s3_server: S3Server) -> S3Store:
+    return s3_store(s3_server)
+
+
+class TestS3Store(StoreBehaviour):
+    pass
+
+
+def test_reading_writes_nothing(s3_server: S3Server, store: S3Store) -> None:
+    assert store.get("a") is None and list(store.list("")) == [] and store.delete("a") is False
+    bucket, prefix = store.url.split("/")[2:]
+    assert "Contents" not in s3_server.client().list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/")
+
+
+def test_the_probe_is_asked_once_and_leaves_its_proof_only(s3_server: S3Server, store: S3Store) -> None:
+    assert store.can_compare_and_swap
+    bucket, prefix = store.url.split("/")[2:]
+    client = s3_server.client()
+    keys = [item["Key"] for item in client.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/")["Contents"]]
+    assert keys == [f"{prefix}/.probe/conditional-writes.json"]
+    assert list(store.list("")) == []
+    before = client.head_object(Bucket=bucket, Key=keys[0])["ETag"]
+    again = open_store(f"{store.url}?endpoint={s3_server.endpoint}")
+    assert again.can_compare_and_swap
+    assert client.head_object(Bucket=bucket, Key=keys[0])["ETag"] == before
+
+
+def test_objects_in_parts_are_conditional_and_come_back(s3_server: S3Server) -> None:
+    store = s3_store(s3_server, part_mib="5")
+    data, other = bytes(range(256)) * (11 << 12), bytes(reversed(range(256))) * (11 << 12)
+    assert store.put_if_absent("blobs/big", data) and not store.put_if_absent("blobs/big", other)
+    found = store.get("blobs/big")
+    assert found is not None and found.data == data
+    tag = store.replace_if("blobs/big", other, found.tag)
+    assert tag and store.replace_if("blobs/big", data, found.tag) is None
+    assert store.get("blobs/big").data == other  # type: ignore[union-attr]
+    bucket, prefix = store.url.split("/")[2:]
+    assert "Uploads" not in s3_server.client().list_multipart_uploads(Bucket=bucket, Prefix=prefix)
+
+
+def test_unfinished_uploads_are_invisible_and_swept(s3_server: S3Server, store: S3Store) -> None:
+    client, bucket, key = s3_server.client(), store.url.split("/")[2], f"{store.url.split('/')[3]}/blobs/x"
+    upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+    client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"x")
+    assert list(store.list("")) == [] and store.get("blobs/x") is None
+    assert store.sweep() == 0 and store.sweep(older_than_s=-60) == 1
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket, Prefix=key)
+
+
+@pytest.mark.parametrize(("versions", "left"), [("delete", 0), ("keep", 2)])
+def test_deleting_forgets_old_versions(s3_server: S3Server, versions: str, left: int) -> None:
+    bucket = f"versioned-{versions}"
+    store = open_store(s3_server.address("registry", bucket, versions=versions))
+    client = s3_server.client()
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    store.put_if_absent("voice", b"1")
+    store.replace_if("voice", b"2", store.get("voice").tag)  # type: ignore[union-attr]
+    assert store.delete("voice") is True and store.get("voice") is None and store.delete("voice") is False
+    found = client.list_object_versions(Bucket=bucket, Prefix="registry/voice")
+    assert len(found.get("Versions", [])) == left
+
+
+def test_folders_are_listed_without_their_content(store: S3Store) -> None:
+    for key in ("voices/b/1", "voices/a/1", "voices/a/x/2", "voices/c"):
+        store.put_if_absent(key, b"")
+    assert store.folders("voices/") == ["a", "b"] and store.folders("none/") == []
+
+
+def test_a_reader_reads_and_is_told_that_it_may_not_write(
+    s3_server: S3Server, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put_if_absent("a", b"1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "READER01")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "readersecret0001")
+    reader = open_store(f"{store.url}?endpoint={s3_server.endpoint}")
+    assert reader.get("a").data == b"1" and list(reader.list("")) == ["a"]  # type: ignore[union-attr]
+    with pytest.raises(ConfigurationError, match="AccessDenied") as caught:
+        reader.put_if_absent("b", b"1")
+    assert "s3:GetObject" in caught.value.remedy and store.get("b") is None
+
+
+def test_wrong_credentials_and_missing_buckets_are_the_operators_business(
+    s3_server: S3Server, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = open_store(f"s3://no-such-bucket/x?endpoint={s3_server.endpoint}")
+    for call in (lambda: gone.put_if_absent("a", b""), lambda: list(gone.list(""))):
+        with pytest.raises(ConfigurationError, match="NoSuchBucket"):
+            call()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    stranger = open_store(f"{store.url}?endpoint={s3_server.endpoint}")
+    with pytest.raises(ConfigurationError, match="SignatureDoesNotMatch") as caught:
+        stranger.get("a")
+    assert "credentials" in caught.value.remedy and "wrong" not in str(caught.value)
+
+
+@pytest.fixture
+def lying_server(tmp_path: Path) -> Iterator[S3Server]:
+    with rclone(tmp_path) as server:
+        yield server
+
+
+def test_a_store_that_ignores_conditions_is_refused(lying_server: S3Server) -> None:
+    store = s3_store(lying_server)
+    assert list(store.list("")) == []
+    for call in (lambda: store.put_if_absent("a", b"1"), lambda: store.can_compare_and_swap):
+        with pytest.raises(ConfigurationError, match="If-None-Match is ignored") as caught:
+            call()
+    assert "conditional writes" in caught.value.remedy
+    assert list(store.list("")) == []
