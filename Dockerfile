@@ -19,7 +19,7 @@ WORKDIR /build
 COPY docker docker
 COPY pyproject.toml constraints.txt ./
 RUN --mount=type=bind,from=wheelhouse,target=/wheelhouse --mount=type=secret,id=pip,target=/etc/pip.conf \
-    docker/install.sh packages serve-cpu
+    docker/install.sh packages serve-cpu,s3,keys
 COPY . .
 RUN docker/install.sh code
 

@@ -59,7 +59,7 @@ docs: $(STAMP)
 nano: $(STAMP)
 	$(BIN)/timbre pretrain all
 
-# Wheels for an image that is built without a network: make wheelhouse EXTRAS=serve-cpu WHEELHOUSE=wheels, on a machine with the
+# Wheels for an image that is built without a network: make wheelhouse EXTRAS=serve-cpu,s3,keys WHEELHOUSE=wheels, on a machine with the
 # image's Python and architecture. Packages without a wheel are built here.
 WHEELHOUSE ?= wheelhouse
 wheelhouse: $(STAMP)

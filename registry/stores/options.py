@@ -1,6 +1,6 @@
 """Options of a store's address: `s3://bucket/prefix?endpoint=...&region=...`, with defaults from one variable.
 
-The variable (TIMBRE_S3, TIMBRE_HUB) holds the same query string; what the address says wins. A store's options are a
+The variable (TIMBRE_S3 for buckets) holds the same query string; what the address says wins. A store's options are a
 frozen dataclass whose fields are made by timbre.core.settings.setting.
 """
 

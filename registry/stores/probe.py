@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,8 +20,7 @@ from timbre.registry.stores.s3_errors import code_of, status_of
 _FOLDER = ".probe/"
 _PROVED = "conditional-writes.json"
 _LASTS_S = 7 * 86400.0
-_WRITERS = 4
-_ROUNDS = 3
+_WRITERS = 2
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def prove(client: Any, bucket: str, prefix: str, extra: dict[str, str], url: str
     probe = _Objects(client, bucket, f"{prefix}{_FOLDER}{secrets.token_hex(8)}/", extra)
     try:
         proof = Proof(_replaces(probe, url), _completes(probe))
-        _creates_once(probe, url)
+        _wins_once(probe, url, proof.quoted)
     finally:
         probe.clear()
     known.put(_PROVED, json.dumps({**asdict(proof), "endpoint": endpoint, "time": time.time()}).encode())
@@ -76,15 +74,13 @@ def _completes(probe: _Objects) -> bool:
     return not probe.complete("alias", b"5")
 
 
-def _creates_once(probe: _Objects, url: str) -> None:
+def _wins_once(probe: _Objects, url: str, quoted: bool) -> None:
     with ThreadPoolExecutor(_WRITERS) as pool:
-        for number in range(_ROUNDS):
-            key = f"race-{number}"
-            tags = list(pool.map(lambda n, key=key: probe.put(key, b"%d" % n, IfNoneMatch="*"), range(_WRITERS)))  # type: ignore[misc]
-            _one(tags, url, "created one object")
-            tag = probe.tag(key)
-            write: Callable[[int], str | None] = lambda n, key=key, tag=tag: probe.put(key, b"+%d" % n, IfMatch=tag)  # type: ignore[misc] # noqa: E731
-            _one(list(pool.map(write, range(_WRITERS))), url, "replaced one object")
+        created = pool.map(lambda n: probe.put("race", b"%d" % n, IfNoneMatch="*"), range(_WRITERS))
+        _one(list(created), url, "created one object")
+        tag = f'"{probe.tag("race")}"' if quoted else probe.tag("race")
+        replaced = pool.map(lambda n: probe.put("race", b"+%d" % n, IfMatch=tag), range(_WRITERS))
+        _one(list(replaced), url, "replaced one object")
 
 
 def _one(tags: list[str | None], url: str, what: str) -> None:
@@ -166,7 +162,7 @@ class _Objects:
         """Removes the probe's objects; what cannot be removed is small and hidden."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        for name in ("alias", "absent", *(f"race-{number}" for number in range(_ROUNDS))):
+        for name in ("alias", "absent", "race"):
             try:
                 self._client.delete_object(**self._where(name))
             except (ClientError, BotoCoreError):

@@ -99,7 +99,11 @@ def _base_image() -> None:
 def _wheelhouse() -> Path:
     """Every wheel of the image, by what asks for them."""
     listed = subprocess.run(
-        [sys.executable, "docker/requirements.py", "serve-cpu"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "docker/requirements.py", "serve-cpu,s3,keys"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     folder = FOLDER / "wheels" / digest_value([listed, digest_file(ROOT / "constraints.txt")])[:16]
     if not (folder / ".complete").exists():

@@ -11,7 +11,10 @@ from timbre.registry.store import Store
 
 
 class StoreBehaviour:
-    """Inherit and define a fixture `store` that gives an empty Store."""
+    """Inherit and define a fixture `store` that gives an empty Store. writers, rounds: how hard the races are."""
+
+    writers = 16
+    rounds = 50
 
     def test_absent_objects_are_none(self, store: Store) -> None:
         assert store.get("a/b") is None
@@ -69,20 +72,22 @@ class StoreBehaviour:
                 call(key)
 
     def test_of_many_creators_one_wins(self, store: Store) -> None:
-        with ThreadPoolExecutor(16) as pool:
-            for round_ in range(5):
-                wins = list(pool.map(lambda n, r=round_: store.put_if_absent(f"race/{r}", str(n).encode()), range(16)))
+        with ThreadPoolExecutor(self.writers) as pool:
+            for round_ in range(-(-self.rounds // 10)):
+                key = f"race/{round_}"
+                write = lambda n, key=key: store.put_if_absent(key, str(n).encode())  # noqa: E731
+                wins = list(pool.map(write, range(self.writers)))
                 found = store.get(f"race/{round_}")
                 assert sum(wins) == 1
                 assert found is not None and found.data == str(wins.index(True)).encode()
 
     def test_of_many_writers_with_one_tag_one_wins(self, store: Store) -> None:
         store.put_if_absent("alias", b"start")
-        with ThreadPoolExecutor(16) as pool:
-            for round_ in range(50):
+        with ThreadPoolExecutor(self.writers) as pool:
+            for round_ in range(self.rounds):
                 before = store.get("alias")
                 assert before is not None
-                values = [f"{round_}-{writer}".encode() for writer in range(16)]
+                values = [f"{round_}-{writer}".encode() for writer in range(self.writers)]
                 tags = list(pool.map(lambda value, tag=before.tag: store.replace_if("alias", value, tag), values))
                 winners = [value for value, tag in zip(values, tags, strict=True) if tag]
                 after = store.get("alias")

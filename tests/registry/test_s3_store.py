@@ -36,7 +36,16 @@ def store(s3_server: S3Server) -> S3Store:
 
 
 class TestS3Store(StoreBehaviour):
-    pass
+    # SeaweedFS makes each writer that waits for another one's lock wait a whole second.
+    writers = 3
+    rounds = 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+class TestS3StoreAtLength(StoreBehaviour):
+    writers = 16
+    rounds = 50
 
 
 def test_reading_writes_nothing(s3_server: S3Server, store: S3Store) -> None:
