@@ -53,8 +53,8 @@ def ci(
 ) -> None:
     """Write the jobs that this push needs: run stages, promote a published version, or retire a voice.
 
-    Reads the variables of GitLab CI and Jenkins. Only pushes to the default branch publish; merge requests never do.
-    Each job is one timbre command and takes the outputs of earlier jobs from the registry.
+    Reads the variables of GitLab CI, Jenkins, GitHub and Gitea Actions. Only pushes to the default branch publish; merge
+    requests never do. Each job is one timbre command and takes the outputs of earlier jobs from the registry.
     """
     import dataclasses
 
@@ -89,6 +89,7 @@ def ci(
     else:
         rows = [(voice.voice, str(voice.action), voice.why) for voice in plan.voices]
         text = Table(("voice", "action", "why"), rows).text() + "\n" if rows else "this push changes no voice\n"
+        text += "".join(f"{line}\n" for line in (plan.note, _unpublished(push.why_not)) if line)
     if output is None:
         click.echo(invocation.redactor.clean(text), nl=False)
         return
@@ -98,4 +99,8 @@ def ci(
         click.echo(f"{voice.voice}: {voice.action} ({voice.why})")
     click.echo(f"{output}: {len(jobs)} jobs for {len(plan.voices)} voices" + (f"; {plan.note}" if plan.note else ""))
     if push.why_not:
-        click.echo(f"nothing is published: {push.why_not}")
+        click.echo(_unpublished(push.why_not))
+
+
+def _unpublished(why: str) -> str:
+    return f"nothing is published: {why}" if why else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from timbre.core.printable import printable
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.release.promotion import UNKNOWN_PERSON
 
@@ -25,4 +26,4 @@ def acting_person(environment: Mapping[str, str], folder: Path) -> str:
 
 
 def _person(name: str, address: str) -> str:
-    return f"{name} <{address}>".strip() if address else name
+    return printable(f"{name} <{address}>".strip() if address else name)

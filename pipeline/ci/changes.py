@@ -8,10 +8,12 @@ known to the registry costs nothing, a voice that was overlooked would never be 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from timbre.core.errors import InputError
+from timbre.core.printable import printable
 from timbre.pipeline.ci.git import Repository
 
 
@@ -45,21 +47,23 @@ class Changes:
 def changed_voices(repository: Repository, older: str, newer: str) -> Changes:
     """Changes from commit `older` to commit `newer` (names or hashes; all zeros for "nothing yet").
 
-    Raises InputError when `newer` is not a commit of this clone.
+    Raises InputError when `newer` is not a commit of this clone, ConfigurationError without a repository or a commit.
     """
+    repository.require_commit()
     new = repository.resolve(newer)
     if new is None:
-        raise InputError(f"--to {newer!r}: this clone has no such commit", "fetch it, or name another commit")
+        raise InputError(f"--to {newer[:80]!r}: this clone has no such commit", "fetch it, or name another commit")
     after = repository.voice_trees(new)
+    foreign = repository.foreign_voices(new)
     old = repository.resolve(older)
     if old is None:
         first = not older or set(older) == {"0"}
         why = (
             ""
             if first
-            else f"the commit {older[:40]} is not in this clone, so every voice is listed and none as deleted"
+            else f"commit {printable(older)[:40]} is not in this clone, so every voice is listed and none as deleted"
         )
-        return Changes(tuple(Change(name, Kind.ADDED) for name in sorted(after)), why)
+        return Changes(tuple(Change(name, Kind.ADDED) for name in sorted(after)), _notes(why, foreign, after))
     before = repository.voice_trees(old)
     gone = {name: tree for name, tree in before.items() if name not in after}
     found = []
@@ -75,4 +79,14 @@ def changed_voices(repository: Repository, older: str, newer: str) -> Changes:
         else:
             found.append(Change(name, Kind.CHANGED if name in before else Kind.ADDED))
     found += [Change(name, Kind.DELETED) for name in gone]
-    return Changes(tuple(sorted(found, key=lambda change: change.voice)))
+    concerned = {change.voice for change in found if change.kind is not Kind.DELETED}
+    return Changes(tuple(sorted(found, key=lambda change: change.voice)), _notes("", foreign, concerned))
+
+
+def _notes(why: str, foreign: Mapping[str, str], concerned: Collection[str]) -> str:
+    named = [
+        f"voices/{name} is {kind}, so this repository holds none of its recordings: commit the files themselves"
+        for name, kind in sorted(foreign.items())
+        if name in concerned
+    ]
+    return "; ".join(filter(None, (why, *named)))

@@ -1,15 +1,35 @@
-"""The few questions that the pipeline asks Git. Git is called as a program, without a shell."""
+"""The few questions that the pipeline asks Git. Git is called as a program, without a shell.
+
+Names and authors come back printable: bytes that are no UTF-8, line breaks and control characters as escapes.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from timbre.core.errors import ConfigurationError, InputError
+from timbre.core.errors import ConfigurationError
+from timbre.core.printable import printable
 
 ZERO = "0" * 40
 _TIMEOUT_S = 60
+# What a hook of Git, or a program that runs within one, leaves in the environment: it would show another repository.
+_OF_HOOKS = (
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE",
+    "GIT_REPLACE_REF_BASE", "GIT_QUARANTINE_PATH", "GIT_EXTERNAL_DIFF", "GIT_TRACE",
+)  # fmt: skip
+# Settings of a person that change what Git prints.
+_PLAIN = ("core.quotepath=off", "log.showSignature=false", "color.ui=false", "core.pager=cat")
+_NO_REPOSITORY = "not a git repository"
+_NO_COMMIT = (
+    "does not have any commits yet", "unknown revision", "bad revision", "bad default revision", "ambiguous argument",
+    "Not a valid", "bad object", "not a commit", "Needed a single revision",
+)  # fmt: skip
+_SUBMODULE, _FOLDER, _LINK = "160000", "040000", "120000"
 
 
 @dataclass(frozen=True)
@@ -27,24 +47,41 @@ class Repository:
         self.path = path
 
     def head(self) -> Commit | None:
-        """The commit that is checked out, or None outside Git and before the first commit."""
-        found = self._run("log", "-1", "--format=%H%n%an <%ae>")
+        """The commit that is checked out, or None outside Git and before the first commit.
+
+        Raises ConfigurationError when there is a repository and Git refuses it (another owner, a damaged object): a run
+        that went on would lose commit and author of what it publishes.
+        """
+        found = self._run("log", "-1", "-z", "--format=%H%n%an <%ae>", "HEAD")
         if found.returncode:
-            return None
-        commit, author = found.stdout.splitlines()[:2]
-        return Commit(commit, author)
+            if _NO_REPOSITORY in found.stderr or any(words in found.stderr for words in _NO_COMMIT):
+                return None
+            raise self._failed("log", found.stderr)
+        commit, _, author = found.stdout.rstrip("\0\n").partition("\n")
+        return Commit(commit, printable(author))
+
+    def require_commit(self) -> None:
+        """Raises ConfigurationError, in Git's words, when there is no repository here or no commit in it."""
+        found = self._run("rev-parse", "--verify", "HEAD^{commit}")
+        if found.returncode:
+            raise self._failed("rev-parse", found.stderr if _NO_REPOSITORY in found.stderr else self._no_commit(found))
 
     def user(self) -> tuple[str, str]:
         """Name and address of Git's settings here; empty where there are none."""
         found = [self._run("config", "--get", key) for key in ("user.name", "user.email")]
         name, address = (item.stdout.strip() if item.returncode == 0 else "" for item in found)
-        return name, address
+        return printable(name), printable(address)
 
     def resolve(self, reference: str) -> str | None:
-        """Full hash of the commit that a name means, or None when this clone does not have it."""
-        if not reference or set(reference) == {"0"} or reference.startswith("-"):
+        """Full hash of the commit that a name means, or None when this clone does not have it.
+
+        Raises ConfigurationError when Git refuses the repository itself.
+        """
+        if not reference or set(reference) == {"0"} or reference.startswith("-") or not reference.isprintable():
             return None
         found = self._run("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
+        if found.returncode and self._refused(found.stderr):
+            raise self._failed("rev-parse", found.stderr)
         return found.stdout.strip() if found.returncode == 0 else None
 
     def is_ancestor(self, older: str, newer: str) -> bool:
@@ -56,6 +93,8 @@ class Repository:
         found = self._run("merge-base", "--is-ancestor", older, newer)
         if found.returncode == 0:
             return True
+        if self._refused(found.stderr):
+            raise self._failed("merge-base", found.stderr)
         if self.shallow:
             raise ConfigurationError(
                 f"{self.path}: this is a shallow clone; it cannot tell whether {newer[:12]} descends from {older[:12]}",
@@ -72,21 +111,33 @@ class Repository:
 
     @property
     def shallow(self) -> bool:
-        """Whether history was cut off when this clone was made."""
+        """Whether history was cut off when this clone was made. False where Git does not answer."""
         return self._run("rev-parse", "--is-shallow-repository").stdout.strip() == "true"
 
     def voice_trees(self, commit: str) -> dict[str, str]:
-        """Voice name -> hash of its folder's tree at a commit; only folders with a voice.yaml are voices."""
-        listed = self._checked("ls-tree", "-z", commit, "voices/")
-        trees = {}
-        for line in filter(None, listed.split("\0")):
-            about, _, path = line.partition("\t")
-            kind, tree = about.split()[1:3]
-            if kind == "tree":
-                trees[path.removeprefix("voices/")] = tree
+        """Voice name -> hash of its folder's tree at a commit; only folders with a voice.yaml are voices, and what was
+        put in place of a folder (`foreign_voices`).
+        """
         marked = self._checked("ls-tree", "-r", "-z", "--name-only", commit, "voices/").split("\0")
         with_yaml = {path.split("/")[1] for path in marked if path.count("/") == 2 and path.endswith("/voice.yaml")}
-        return {name: tree for name, tree in trees.items() if name in with_yaml}
+        found = {name: tree for name, mode, tree in self._entries(commit) if mode == _FOLDER and name in with_yaml}
+        found |= {name: tree for name, mode, tree in self._entries(commit) if mode in (_SUBMODULE, _LINK)}
+        return {printable(name): tree for name, tree in found.items()}
+
+    def foreign_voices(self, commit: str) -> dict[str, str]:
+        """Name -> what it is, for entries of voices/ in the place of a folder that hold no files: submodules, links."""
+        kinds = {_SUBMODULE: "a Git submodule", _LINK: "a symbolic link"}
+        return {printable(name): kinds[mode] for name, mode, _ in self._entries(commit) if mode in kinds}
+
+    def _entries(self, commit: str) -> list[tuple[str, str, str]]:
+        """(name, mode, hash) of what lies directly in voices/."""
+        listed = self._checked("ls-tree", "-z", commit, "voices/")
+        found = []
+        for line in filter(None, listed.split("\0")):
+            about, _, path = line.partition("\t")
+            mode, _, tree = about.split()
+            found.append((path.removeprefix("voices/"), mode, tree))
+        return found
 
     def changed_paths(self, older: str, newer: str) -> list[str]:
         """Files that differ between two commits, a renamed one under both names; all of `newer` when this clone does
@@ -103,29 +154,51 @@ class Repository:
         found = self._run("log", "--format=%H", "-n", "500", before, "--", f"voices/{name}")
         if found.returncode:
             return False
-        commits = found.stdout.split()
-        return any(
-            self._run("rev-parse", "--quiet", "--verify", f"{c}:voices/{name}").stdout.strip() == tree for c in commits
-        )
+        # ls-tree takes the path from here, rev-parse from the top: voices/ may lie in a part of a larger repository.
+        return any(tree in self._run("ls-tree", c, f"voices/{name}").stdout.split() for c in found.stdout.split())
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        settings = [part for setting in _PLAIN for part in ("-c", setting)]
         try:
             return subprocess.run(
-                ["git", "-C", str(self.path), "-c", "core.quotepath=off", *arguments],
+                ["git", "-C", str(self.path), *settings, *arguments],
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="surrogateescape",
                 timeout=_TIMEOUT_S,
                 check=False,
-                errors="surrogateescape",
+                env=_environment(os.environ),
             )
         except FileNotFoundError:
             raise ConfigurationError("the program git is not installed", "install git") from None
+        except subprocess.TimeoutExpired:
+            message = f"git {arguments[0]} in {self.path}: no answer within {_TIMEOUT_S} s"
+            raise ConfigurationError(message, "try it by hand; a file system that hangs is the usual reason") from None
 
     def _checked(self, *arguments: str) -> str:
         found = self._run(*arguments)
         if found.returncode:
-            raise InputError(
-                f"git {arguments[0]} in {self.path}: {found.stderr.strip()[:300]}",
-                "check the commit names with: git log",
-            )
+            raise self._failed(arguments[0], found.stderr)
         return found.stdout
+
+    def _failed(self, verb: str, words: str) -> ConfigurationError:
+        said = " ".join(printable(line) for line in words.strip().splitlines())[:600]
+        remedy = "do what Git says, or try the same by hand: git log"
+        if "dubious ownership" in words:
+            remedy = f"let this user trust the folder: git config --global --add safe.directory {self.path}"
+        elif _NO_REPOSITORY in words:
+            remedy = "run it in a clone of the voice repository"
+        return ConfigurationError(f"git {verb} in {self.path}: {said}", remedy)
+
+    def _refused(self, words: str) -> bool:
+        """Whether Git failed at the repository, not at a name within it (then --quiet leaves nothing to read)."""
+        return "fatal:" in words and not any(known in words for known in _NO_COMMIT)
+
+    def _no_commit(self, found: subprocess.CompletedProcess[str]) -> str:
+        return found.stderr if self._refused(found.stderr) else "there is no commit yet; commit the voice folder first"
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in environment.items() if name not in _OF_HOOKS}
+    # Messages are compared, so they must be English.
+    return kept | {"LC_ALL": "C.UTF-8", "LANGUAGE": "C", "GIT_OPTIONAL_LOCKS": "0"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from timbre.core.printable import printable
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.stages.table import Origin
 
@@ -25,7 +26,7 @@ def origin_of(environment: Mapping[str, str], root: Path) -> Origin:
 
 
 def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str:
-    return next((environment[name] for name in names if environment.get(name)), "")
+    return printable(next((environment[name] for name in names if environment.get(name)), ""))
 
 
 def _merge_request(environment: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timbre.core.errors import ConfigurationError, InputError
+from timbre.core.printable import printable
 from timbre.core.settings import nearest
 
 # Also a file name on every system, a label of Kubernetes and a word that needs no quoting in a shell.
@@ -60,8 +61,10 @@ class Workspace:
         return self.private / "locks" / f"{voice}.lock"
 
     def voice_names(self) -> list[str]:
-        """Folders of voices/ that have a voice.yaml, sorted."""
-        return sorted(path.parent.name for path in self.voices.glob("*/voice.yaml"))
+        """Folders of voices/ that have a voice.yaml, sorted. Names that no voice can have (line breaks, bytes that are
+        no UTF-8) are written with escapes, so that they can be shown.
+        """
+        return sorted(printable(path.parent.name) for path in self.voices.glob("*/voice.yaml"))
 
     def voice_path(self, name: str) -> Path:
         """The folder of a voice. Raises InputError for a name that is not one, and for a voice that does not exist."""

@@ -15,6 +15,7 @@ from typing import Any
 from timbre.audio.reader import SUFFIXES
 from timbre.core.digests import digest_file, digest_value
 from timbre.core.errors import InputError
+from timbre.core.printable import printable
 from timbre.core.recipe import Recipe
 from timbre.core.settings import Problem
 from timbre.pipeline.voice.folder_paths import file_problem, name_problem
@@ -102,6 +103,9 @@ def open_voice(path: Path, recipe: Recipe | None = None) -> VoiceFolder:
     name = path.name
     if problem := name_problem(name):
         raise InputError(f"{problem.where}: {problem.value}; expected {problem.limit}", problem.remedy)
+    if (path / ".git").exists():
+        message = f"{path}: a Git submodule or a repository of its own, expected a folder of this one"
+        raise InputError(message, f"take it out (git rm --cached voices/{name}) and commit its files here")
     if path.is_symlink():
         raise InputError(f"{path}: a symbolic link, expected a folder", "put the folder itself there")
     if not path.is_dir():
@@ -220,7 +224,7 @@ def _stray_files(folder: Path, listed: frozenset[str] | None, statement: str | N
                 # Links that a row names are reported with their row.
                 named = (VOICE_YAML, METADATA, LEXICON, statement)
                 if listed is None or (relative not in listed and relative not in named):
-                    yield Problem(_printable(relative), "a symbolic link", "files only", "put the file itself there")
+                    yield Problem(printable(relative), "a symbolic link", "files only", "put the file itself there")
                 continue
             suffix = Path(name).suffix.lower()
             is_sound = suffix in SUFFIXES
@@ -229,11 +233,7 @@ def _stray_files(folder: Path, listed: frozenset[str] | None, statement: str | N
             if name.startswith("."):
                 continue
             kind = "a directory" if stat.S_ISDIR(mode) else "in no row of metadata.csv"
-            yield Problem(_printable(relative), kind, "one row for each recording", "add a row for it, or delete it")
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else ascii(text)
+            yield Problem(printable(relative), kind, "one row for each recording", "add a row for it, or delete it")
 
 
 def _digest_or_none(path: Path) -> str | None:
