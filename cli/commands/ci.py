@@ -53,8 +53,8 @@ def ci(
 ) -> None:
     """Write the jobs that this push needs: run stages, promote a published version, or retire a voice.
 
-    Reads the variables of GitLab CI, Jenkins, GitHub and Gitea Actions. Only pushes to the default branch publish; merge
-    requests never do. Each job is one timbre command and takes the outputs of earlier jobs from the registry.
+    Reads the variables of GitLab CI, Jenkins, GitHub and Gitea Actions. Only pushes to the default branch publish;
+    merge requests never do. Each job is one timbre command and takes the outputs of earlier jobs from the registry.
     """
     import dataclasses
 
