@@ -38,10 +38,10 @@ document.querySelector('button').onclick=()=>{const zh=!document.body.classList.
 try{localStorage.setItem('timbre-language',zh?'zh':'en')}catch{}};
 """
 _STATES = {
-    "published": ("in production", "使用中", "ok"),
+    "published": ("in production", "已上线", "ok"),
     "retired": ("retired", "已下线", ""),
-    "revoked": ("revoked", "已撤销", "bad"),
-    "not promoted": ("waits", "等待上线", ""),
+    "revoked": ("revoked", "已撤回", "bad"),
+    "not promoted": ("not promoted", "等待上线", ""),
     "not published": ("not published", "未发布", ""),
     "damaged": ("damaged", "记录损坏", "bad"),
 }
@@ -52,8 +52,8 @@ _MOST_POINTS = 40
 def index_page(views: Sequence[VoiceView], made: str) -> str:
     """All voices, one a row."""
     head = _head(
-        ("voice", "声音"), ("state", "状态"), ("version", "版本"), ("since", "自"), ("gates", "质量关卡"),
-        ("versions", "版本数"), ("base", "基座"), ("commit", "提交"), ("author", "作者"), ("report", "报告"),
+        ("voice", "声音"), ("state", "状态"), ("version", "版本"), ("since", "自"), ("gates", "质量门"),
+        ("versions", "版本数"), ("base", "底模"), ("commit", "提交"), ("author", "作者"), ("report", "报告"),
     )  # fmt: skip
     rows = "".join(_index_row(view) for view in views)
     none = _both("p", "No voice yet.", "还没有声音。") if not views else ""
@@ -74,12 +74,12 @@ def voice_page(view: VoiceView, made: str) -> str:
     if now is not None:
         rights = _text(now.consent.get("rights", ""))
         said = f"<code>{_text(now.version)}</code>, {_text(short(known.since))} UTC. {rights}"
-        body.append(f"<p class=card>{_both('b', 'In production', '使用中')}: {said}</p>")
+        body.append(f"<p class=card>{_both('b', 'In production', '生产版本')}: {said}</p>")
     if view.versions:
-        body += [_both("h2", "Gates over versions", "各版本的质量"), _gates_over(view.versions)]
+        body += [_both("h2", "Gates over versions", "各版本的质量门"), _gates_over(view.versions)]
         body += [_both("h2", "Versions", "版本"), _versions(view)]
     if view.events:
-        body += [_both("h2", "What happened", "历史"), _events(view.events)]
+        body += [_both("h2", "Events", "事件"), _events(view.events)]
     return _page(known.name, body, made)
 
 
@@ -98,7 +98,7 @@ def _index_row(view: VoiceView) -> str:
 
 def _versions(view: VoiceView) -> str:
     head = _head(
-        ("version", "版本"), ("made", "制作时间"), ("gates", "质量关卡"), ("base", "基座"), ("commit", "提交"),
+        ("version", "版本"), ("made", "制作时间"), ("gates", "质量门"), ("base", "底模"), ("commit", "提交"),
         ("author", "作者"), ("report", "报告"),
     )  # fmt: skip
     rows = []

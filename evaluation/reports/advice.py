@@ -1,4 +1,4 @@
-"""In plain words, what to do about a red gate, in English and Chinese."""
+"""Advice for each red gate, in English and Chinese."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     "pesq_nb": (
         "The model cannot reproduce these recordings faithfully. Look at the report of stage 1: noise, reverberation "
         "and clipping are the usual causes. Record again closer to the microphone in a quiet, furnished room.",
-        "模型无法忠实还原这些录音。请看第一阶段的报告：噪声、混响和削波是最常见的原因。请在安静、有家具的房间里靠近话筒重新录制。",
+        "模型无法忠实还原这些录音。请看阶段一的报告：噪声、混响和削波是最常见的原因。请在安静、有家具的房间里靠近话筒重新录制。",
     ),
     "stoi": (
         "Words become hard to understand after the round trip through the model. Check the recordings for noise and "
@@ -20,7 +20,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "failed_sentences": (
         "Too many sentences stop early, repeat themselves or run too long. Wrong transcripts and long silences in the "
-        "recordings teach this; correct them, or train with fewer steps.",
+        "recordings cause this; correct them, or train with fewer steps.",
         "太多句子提前结束、重复或拖得过长。通常是文本不符或录音中的长静音造成的；请改正，或减少训练步数。",
     ),
     "speaker_similarity": (
@@ -29,12 +29,12 @@ ADVICE: dict[str, tuple[str, str]] = {
         "合成的声音不像录音中的本人。请确认录音里只有一个人说话，并再补充一分钟录音。",
     ),
     "dnsmos": (
-        "The audio is predicted to sound noisy or artificial. Cleaner recordings help most.",
+        "The audio is predicted to sound noisy or artificial. Use cleaner recordings.",
         "预测听感有噪声或不自然。更干净的录音最有帮助。",
     ),
     "level_dbfs": (
         "The voice is too quiet. Record louder; stage 1 raises the level, but it raises the noise as well.",
-        "声音太轻。请录得响一些；第一阶段会提高音量，但噪声也会一起提高。",
+        "声音太轻。请录得响一些；阶段一会提高音量，但噪声也会一起提高。",
     ),
     "peak_dbfs": ("The audio clips. Record at a lower level.", "声音削波。请降低录音电平。"),
     "bandwidth_hz": (
@@ -44,15 +44,15 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "clipped_share": (
         "The voice has flat tops: something clips. Record at a lower level; stage 1 names the clips that are clipped.",
-        "声音有削平的波峰，说明有削波。请降低录音电平；第一阶段会列出削波的录音。",
+        "声音有削平的波峰，说明有削波。请降低录音电平；阶段一会列出削波的录音。",
     ),
     "held_out_loss": (
-        "The training taught the base nothing about this voice. Look at the training curve; check that the texts match "
+        "Training did not improve on the base. Look at the training curve; check that the texts match "
         "the recordings, add recordings, or train with more steps.",
-        "训练没有让基座学到这个声音。请查看训练曲线；检查文本与录音是否一致，补充录音，或增加训练步数。",
+        "训练没有让底模学会这个声音。请查看训练曲线；检查文本与录音是否一致，补充录音，或增加训练步数。",
     ),
     "memorisation": (
-        "The adapter learnt its recordings by heart. Add recordings or train with fewer steps.",
+        "The adapter memorised its recordings. Add recordings or train with fewer steps.",
         "适配器只是背下了录音。请补充录音，或减少训练步数。",
     ),
 }

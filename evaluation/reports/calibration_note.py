@@ -9,16 +9,16 @@ from typing import Any
 
 HALVES = ("setting", "judging")
 UNCALIBRATED = (
-    "The limits are not calibrated: which good voices they refuse and which bad ones they let pass was not measured.",
-    "这些界限尚未校准：还没有测量过它们会拒绝哪些好声音、放过哪些坏声音。",
+    "The limits are not calibrated: nobody has measured which good voices they refuse and which bad voices they pass.",
+    "这些限值尚未校准：还没有测量过它们会拒绝哪些好声音、放过哪些坏声音。",
 )
 
 
 def left_out_sentence(reason: str) -> tuple[str, str]:
     """(English, Chinese): limits relative to production did not decide, and why."""
     return (
-        f"Not compared with production, so limits relative to it decided nothing: {reason}.",
-        f"没有与当前线上版本比较，相对于它的界限未起作用：{reason}。",
+        f"Not compared with production, so limits relative to it were not applied: {reason}.",
+        f"没有与生产版本比较，相对于它的限值不参与判定：{reason}。",
     )
 
 
@@ -34,13 +34,13 @@ def calibration_sentence(calibration: Mapping[str, Any], base_digest: str = "") 
         assert isinstance(half, Mapping)
         good, poisoned = (half.get(kind) or {} for kind in ("good", "poisoned"))
         numbers = [table.get(key, "?") for table in (good, poisoned) for key in ("passed", "measured")]
-        english.append("{4} half: {0} of {1} good voices pass, {2} of {3} spoilt ones pass".format(*numbers, name))
-        chinese.append("{4}：{1} 个好声音中 {0} 个通过，{3} 个被破坏的声音中 {2} 个通过".format(*numbers, label))
+        english.append("{4} half: {0} of {1} good voices pass, {2} of {3} degraded ones pass".format(*numbers, name))
+        chinese.append("{4}：{1} 个好声音中 {0} 个通过，{3} 个劣化的声音中 {2} 个通过".format(*numbers, label))
     speakers, date = calibration.get("speakers", "?"), calibration.get("date", "?")
     known = calibration.get("base_digest", "")
     stale = bool(base_digest and known and known != base_digest)
     return (
         f"Limits calibrated on {speakers} speakers ({date}){', for other weights of this base' * stale}; "
         f"{'; '.join(english)}.",
-        f"界限于 {date} 用 {speakers} 位说话人校准{'（当时基座的权重不同）' * stale}；{'；'.join(chinese)}。",
+        f"限值于 {date} 用 {speakers} 位说话人校准{'（当时底模的权重不同）' * stale}；{'；'.join(chinese)}。",
     )

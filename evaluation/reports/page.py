@@ -19,6 +19,7 @@ from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
 from timbre.evaluation.gates import Verdict, Verdicts
 from timbre.evaluation.measurements import Measurements, Sample
+from timbre.evaluation.reports import chinese as zh
 from timbre.evaluation.reports.advice import advice
 from timbre.evaluation.reports.calibration_note import calibration_sentence, left_out_sentence
 from timbre.evaluation.reports.markdown import limit_text, number
@@ -64,7 +65,7 @@ def report_page(
         f"<h1>{_text(measured.voice)}</h1>",
         f'<p class="soft">{_text(about)}</p>',
         _verdict(passed, red),
-        _both("h2", "Gates", "质量关卡"),
+        _both("h2", "Gates", "质量门"),
         _table(verdicts),
         _calibration(verdicts, measured),
         *_left_out(verdicts),
@@ -86,9 +87,10 @@ def _verdict(passed: bool, red: Sequence[Verdict]) -> str:
         text = _both("span", "Passed: this voice may be published.", "通过：这个声音可以发布。")
         return f'<div class="verdict pass">{text}</div>'
     names = ", ".join(item.metric.title for item in red)
+    chinese = "、".join(zh.title(item) for item in red)
     return (
         f'<div class="verdict fail">'
-        f"{_both('span', f'Failed: {names}. Nothing was published.', f'未通过：{names}。没有发布任何内容。')}</div>"
+        f"{_both('span', f'Failed: {names}. Nothing was published.', f'未通过：{chinese}。没有发布任何内容。')}</div>"
     )
 
 
@@ -97,9 +99,9 @@ def _table(verdicts: Verdicts) -> str:
     head = "".join(
         f'<th class="{kind}">{_both("span", english, chinese)}</th>'
         for kind, english, chinese in (
-            ("", "gate", "关卡"), ("", "value", "数值"), ("", "limit", "界限"),
-            ("wide", f"{level} % interval", f"{level}% 区间"), ("wide", "base alone", "仅基座"),
-            ("wide", "production", "当前线上"), ("", "", ""),
+            ("", "gate", "质量门"), ("", "value", "数值"), ("", "limit", "限值"),
+            ("wide", f"{level} % interval", f"{level}% 区间"), ("wide", "base alone", "仅底模"),
+            ("wide", "production", "生产版本"), ("", "", ""),
         )
     )  # fmt: skip
     rows = []
@@ -108,8 +110,8 @@ def _table(verdicts: Verdicts) -> str:
         word = ("ok", "通过") if item.passed else ("red", "未通过") if item.gate.blocks else ("low", "偏低")
         interval = "-" if item.low is None else f"{number(item.low)} – {number(item.high)}"
         cells = [
-            f"<td><b>{_text(item.metric.title)}</b> <span class=soft>{item.gate.protocol}</span>",
-            f"<div class=soft>{_text(item.gate.why)}</div>{_bar(item, color)}</td>",
+            f"<td>{_both('b', item.metric.title, zh.title(item))} <span class=soft>{item.gate.protocol}</span>",
+            f"<div class=soft>{_both('span', item.gate.why, zh.meaning(item))}</div>{_bar(item, color)}</td>",
             f"<td class=n>{number(item.value)}</td><td class=n>{limit_text(item)}</td>",
             f'<td class="n wide">{interval}</td>',
             f'<td class="n wide">{number(item.base)}</td>',
@@ -144,10 +146,9 @@ def _bar(item: Verdict, color: str) -> str:
 
 def _advice(item: Verdict) -> str:
     english, chinese = advice(item.gate.metric)
-    return (
-        f"<div class=card><b>{_text(item.metric.title)}</b>: {_text(item.reason)}.<br>"
-        f"{_both('span', english, chinese)}</div>"
-    )
+    reason = f"<b>{_text(item.metric.title)}</b>: {_text(item.reason)}."
+    chinese_reason = f"<b>{zh.title(item)}</b>：{zh.reason(item)}。"
+    return f"<div class=card>{_both_html('span', reason, chinese_reason)}<br>{_both('span', english, chinese)}</div>"
 
 
 def _pairs(measured: Measurements, folder: Path) -> list[str]:
@@ -171,20 +172,24 @@ def _pairs(measured: Measurements, folder: Path) -> list[str]:
 def _failed(sample: Sample, folder: Path) -> str:
     player = _player(read(folder / sample.file)) if sample.file else ""
     reasons = "".join(f"<li>{_text(reason)}</li>" for reason in sample.failures)
-    head = f"{_text(sample.text)} <span class=soft>seed {sample.seed}</span>"
+    seed = _both("span", f"seed {sample.seed}", f"随机种子 {sample.seed}")
+    head = f"{_text(sample.text)} <span class=soft>{seed}</span>"
     return f"<div class=card>{head}<ul>{reasons}</ul>{player}</div>"
 
 
 def _method(verdicts: Verdicts, measured: Measurements) -> str:
     rows = "".join(
-        f"<li><b>{_text(item.metric.title)}</b> ({item.gate.protocol}, {item.count}): {_text(item.metric.model)} "
-        f"{_text(measured.models.get(item.gate.metric, ''))}. {_text(item.metric.caution)}</li>"
+        f"<li>{_both('b', item.metric.title, zh.title(item))} ({item.gate.protocol}, {item.count}): "
+        f"{_text(item.metric.model)} {_text(measured.models.get(item.gate.metric, ''))}. {_text(item.metric.caution)}</li>"
         for item in verdicts.verdicts
     )
+    base = f"{_text(measured.base)} <code>{measured.base_digest[:12]}</code>"
+    english = f"Base {base}, graphs {measured.profile}, texts version {measured.texts_version}."
+    chinese = f"底模 {base}，计算图 {measured.profile}，文本版本 {measured.texts_version}。"
     facts = "".join(f"<li>{_text(name)}: {number(value)}</li>" for name, value in sorted(measured.real.items()))
     return (
-        f"<p>Base {_text(measured.base)} <code>{measured.base_digest[:12]}</code>, graphs {measured.profile}, "
-        f"texts version {measured.texts_version}.</p><ul>{rows}</ul>"
+        f"{_both_html('p', english, chinese)}"
+        f"<ul>{rows}</ul>"
         f"<details><summary>{_both('span', 'The held-out recordings themselves', '留出录音本身的数值')}</summary>"
         f"<ul>{facts}</ul></details>"
     )
@@ -228,7 +233,11 @@ def _spectrogram(wave: Waveform) -> str:
 
 
 def _both(tag: str, english: str, chinese: str) -> str:
-    return f'<{tag} lang="en">{_text(english)}</{tag}><{tag} lang="zh">{_text(chinese)}</{tag}>'
+    return _both_html(tag, _text(english), _text(chinese))
+
+
+def _both_html(tag: str, english: str, chinese: str) -> str:
+    return f'<{tag} lang="en">{english}</{tag}><{tag} lang="zh">{chinese}</{tag}>'
 
 
 def _text(value: str) -> str:

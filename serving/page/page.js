@@ -2,16 +2,16 @@
 
 const WORDS = {
   en: {
-    voice: "Voice", speed: "Speed", seed: "Seed", seedHelp: "-1: another reading each time", text: "Text",
-    keys: "Ctrl+Enter speaks, Escape stops", speak: "Speak", stop: "Stop", compare: "Compare two versions",
+    voice: "Voice", speed: "Speed", seed: "Seed", seedHelp: "-1: a different reading each time", text: "Text",
+    keys: "Ctrl+Enter to speak, Escape to stop", speak: "Speak", stop: "Stop", compare: "Compare two versions",
     key: "API key", version: "Version", forPrograms: "For programs", play: "Play", save: "Save WAV",
-    synthetic: "Everything that is spoken here is synthetic speech. Voices are made only with their owners' consent.",
-    first: "First sound", length: "Length", factor: "Real-time factor", spokenBy: "Version", seconds: "s",
-    ready: n => `ready, ${n} ${n === 1 ? "voice" : "voices"}`, starting: "starting", down: "the server does not answer",
-    degraded: "works, with problems:", noVoices: "no voice is published yet", characters: (n, most) => most ? `${n} of ${most} characters` : `${n} characters`,
+    synthetic: "All speech here is synthetic. Voices are made only with their owners' consent.",
+    first: "First audio", length: "Length", factor: "Real-time factor", spokenBy: "Version", seconds: "s",
+    ready: n => `ready, ${n} ${n === 1 ? "voice" : "voices"}`, starting: "starting", down: "the server is not responding",
+    degraded: "works, with problems:", noVoices: "no voice published yet", characters: (n, most) => most ? `${n} of ${most} characters` : `${n} characters`,
     sample: "Good morning. This voice was made by a commit.", production: "in production", notPassed: "failed its gates",
-    unspoken: "Characters left out", base: "base", languages: "speaks", rights: "rights", broken: "The answer broke off.", wave: "waveform",
-    lane: x => `Version ${x}`, one: "Sound", since: "since",
+    unspoken: "Skipped characters", base: "base", languages: "speaks", rights: "rights", broken: "The speech was interrupted.", wave: "waveform",
+    lane: x => `Version ${x}`, one: "Speech", since: "since",
   },
   zh: {
     voice: "声音", speed: "语速", seed: "随机种子", seedHelp: "-1：每次读法不同", text: "文本",
@@ -22,7 +22,7 @@ const WORDS = {
     ready: n => `就绪，${n} 个声音`, starting: "正在启动", down: "服务器没有响应",
     degraded: "可用，但有问题：", noVoices: "还没有发布的声音", characters: (n, most) => most ? `${n} / ${most} 字` : `${n} 字`,
     sample: "早上好。这个声音由一次提交生成。", production: "生产版本", notPassed: "未通过质量门",
-    unspoken: "未读出的字符", base: "基座", languages: "语言", rights: "权利", broken: "回答中断了。", wave: "波形",
+    unspoken: "未读出的字符", base: "底模", languages: "语言", rights: "权利", broken: "语音中断了。", wave: "波形",
     lane: x => `版本 ${x}`, one: "语音", since: "发布于",
   },
 };

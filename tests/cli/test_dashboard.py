@@ -68,7 +68,7 @@ def test_versions_gates_history_and_what_speaks(repo: Repo, tmp_path_factory: py
     assert set(pages) == {"index.html", "ada.html"}
     index, page = pages["index.html"], pages["ada.html"]
     assert "ada.html" in index.links and new and new in index.text and old not in index.text
-    assert "in production" in index.text and "使用中" in index.text and "1 / 1" in index.text
+    assert "in production" in index.text and "已上线" in index.text and "1 / 1" in index.text
     assert old and old in page.text and page.text.count("promoted") == 2 and "Sample peak" in page.text
     assert page.tags.count("circle") == 2, "a point a version"
     assert f"{JOB}/artifacts/file/.timbre/reports/ada/evaluate/report.html" in page.links

@@ -17,6 +17,7 @@ from timbre.evaluation.measurements import Group, Measurements, Sample, read_mea
 from timbre.evaluation.metrics.catalogue import METRICS, WORST_POSSIBLE, Direction, Protocol
 from timbre.evaluation.metrics.summary import Interval
 from timbre.evaluation.reports.advice import ADVICE, advice
+from timbre.evaluation.reports.chinese import TITLES
 from timbre.evaluation.reports.machine import gates_json, junit_xml, open_metrics
 from timbre.evaluation.reports.markdown import markdown
 from timbre.evaluation.reports.page import report_page
@@ -173,7 +174,7 @@ def test_both_halves_of_the_calibration_are_in_every_report(tmp_path: Path) -> N
     values = measured()
     verdicts = decide(gates_of(tmp_path, gate_lines(), calibration=block), values)
     for report in (markdown(verdicts, values), report_page(verdicts, values, tmp_path)):
-        assert "setting half: 6 of 6 good voices pass, 1 of 40 spoilt ones pass" in report
+        assert "setting half: 6 of 6 good voices pass, 1 of 40 degraded ones pass" in report
         assert "judging half: 5 of 6 good voices pass" in report
     assert json.loads(gates_json(verdicts, values))["calibration"] == block
     assert "judging half: 5 of 6 good voices pass" in junit_xml(verdicts, values)
@@ -324,12 +325,14 @@ def test_the_page_needs_nothing_else_and_speaks_two_languages(tmp_path: Path) ->
     assert page.count("&lt;script&gt;alert(1)") >= 4
     assert "A &lt;script&gt; tag" in page and "loops: &lt;b&gt;&amp;" in page
     assert page.count("<audio") >= 13 and page.count("data:image/png") == 12
-    assert "未通过" in page and "该怎么办" in page
+    assert "未通过：STOI" in page and "该怎么办" in page and "经过模型之后词语仍然清晰" in page
+    assert "数值 0.500，限值：不低于 0.85" in page and 'lang="zh">底模' in page
     assert len(page) < 3_000_000
 
 
 def test_every_metric_has_advice_and_every_language_sentences() -> None:
     assert all(all(advice(name)) for name in METRICS)
+    assert all(all(words) for words in TITLES.values()) and set(TITLES) == set(METRICS)
     assert set(ADVICE) <= set(METRICS)
     for language, count in (("en", 40), ("zh", 30)):
         texts = fixed_sentences(language)

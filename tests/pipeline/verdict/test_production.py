@@ -157,7 +157,7 @@ def said_everywhere(judged: Judged, words: str) -> None:
     assert json.loads(reports["gates.json"])["production_left_out"] == reason
     for name in ("report.md", "junit.xml"):
         assert "Not compared with production" in reports[name], name
-    for sentence in ("Not compared with production", "没有与当前线上版本比较"):
+    for sentence in ("Not compared with production", "没有与生产版本比较"):
         assert sentence in reports["report.html"]
 
 
