@@ -180,7 +180,8 @@ def _failed(sample: Sample, folder: Path) -> str:
 def _method(verdicts: Verdicts, measured: Measurements) -> str:
     rows = "".join(
         f"<li>{_both('b', item.metric.title, zh.title(item))} ({item.gate.protocol}, {item.count}): "
-        f"{_text(item.metric.model)} {_text(measured.models.get(item.gate.metric, ''))}. {_text(item.metric.caution)}</li>"
+        f"{_text(item.metric.model)} {_text(measured.models.get(item.gate.metric, ''))}. "
+        f"{_text(item.metric.caution)}</li>"
         for item in verdicts.verdicts
     )
     base = f"{_text(measured.base)} <code>{measured.base_digest[:12]}</code>"
