@@ -14,7 +14,7 @@ from timbre.registry.store import Store
 
 
 def open_store(url: str, environment: Mapping[str, str] | None = None) -> Store:
-    """The store at a path or a file:// or s3:// address.
+    """The store at a path or a file://, s3:// or hf:// address.
 
     environment: where defaults of an address's options come from (os.environ). No connection is made here. Raises
     ConfigurationError on an address of another kind, or one whose options are wrong.
@@ -30,10 +30,14 @@ def open_store(url: str, environment: Mapping[str, str] | None = None) -> Store:
         from timbre.registry.stores.s3_options import VARIABLE, read_place
 
         return S3Store(read_place(url, environment.get(VARIABLE, "")))
+    if parts.scheme == "hf":
+        from timbre.registry.stores import hub, hub_options
+
+        return hub.HubStore(hub_options.read_place(url))
     if parts.scheme and "://" in url:
         raise ConfigurationError(
             f"registry: this program has no store for addresses that begin with {parts.scheme}://",
-            remedy="use a folder (a path or file:///path) or a bucket (s3://bucket/prefix)",
+            remedy="use a folder (a path or file:///path), s3://bucket/prefix or hf://owner/name",
         )
     return LocalStore(Path(url))
 

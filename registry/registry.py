@@ -18,7 +18,7 @@ from timbre.registry.events import Act, Event
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice, tombstone_key, version_key
 from timbre.registry.records import seal, unseal
-from timbre.registry.store import Store
+from timbre.registry.store import Store, batched
 
 
 @dataclass(frozen=True)
@@ -147,11 +147,16 @@ class Registry:
             raise InputError(
                 f"{manifest.voice}@{manifest.version}: the package has no files", remedy="run stage 3 again"
             )
-        entries = tuple(put_bytes(self.store, path, data) for path, data in sorted(files.items()))
-        full = replace(manifest, files=entries)
-        if not self.store.put_if_absent(full.key, seal(full.key, full.to_body())):
+        name, tag = f"{manifest.voice}@{manifest.version}", f"{manifest.voice}-{manifest.version}"
+        with batched(self.store, f"Publish {name}", tag) as overtaken:
+            entries = tuple(put_bytes(self.store, path, data) for path, data in sorted(files.items()))
+            full = replace(manifest, files=entries)
+            if not self.store.put_if_absent(full.key, seal(full.key, full.to_body())):
+                full = self.manifest(manifest.voice, manifest.version)
+            events.append(self.store, self._published(full, reason))
+        if full.key in overtaken:
             full = self.manifest(manifest.voice, manifest.version)
-        events.append(self.store, self._published(full, reason))
+            events.append(self.store, self._published(full, reason))
         self._refuse_revoked(manifest.voice)
         return full
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,8 +28,8 @@ class Stored:
 class Store(Protocol):
     """Bytes under keys. All verbs are atomic: a reader sees an object whole or not at all, also after a crash.
 
-    Every verb raises InputError on a key that check_key refuses, and InfrastructureError when the store cannot be
-    reached, is full or refuses the credentials.
+    Every verb raises InputError on a key that check_key refuses, InfrastructureError when the store cannot be reached
+    or is full, and ConfigurationError when it refuses the credentials or cannot do what a verb promises.
     """
 
     @property
@@ -53,6 +54,21 @@ class Store(Protocol):
 
     def delete(self, key: str) -> bool:
         """Removes the object; False when there was none."""
+
+
+@contextmanager
+def batched(store: Store, title: str, tag: str = "") -> Iterator[list[str]]:
+    """What put_if_absent writes in the block becomes visible at once on stores that can (a commit on the Hub, with this
+    title and tag), one object after the other elsewhere.
+
+    Yields a list that names, after the block, the keys for which another writer turned out to be first after all.
+    """
+    batch = getattr(store, "batch", None)
+    if batch is None:
+        yield []
+        return
+    with batch(title, tag) as lost:
+        yield lost
 
 
 def check_key(key: str) -> str:
