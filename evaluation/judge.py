@@ -40,7 +40,6 @@ from timbre.text.lexicon import Lexicon
 Values = dict[str, float]
 Vectors = NDArray[np.float32]
 MIN_RECORDINGS = 2
-_SHORTEST_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ class Judge:
             counts = self._recogniser.errors(wave, spoken.phones)
             detail |= {"phones": counts.length, "phone_errors": counts.errors}
             measures["phone_error_rate"] = lambda: counts.rate
-            limit = self._engine.settings.limits.error_rate_max
+            limit = self._engine.settings.limits.error_rate_of(counts.length)
             if counts.rate > limit:
                 failures.append(f"words missing: phoneme error rate {counts.rate:.0%} is above {limit:.0%}")
         _collect(measures, values, missing)
@@ -212,10 +211,13 @@ class Judge:
         limits = self._engine.settings.limits
         if any(reason.startswith("duration") for reason in spoken.failures) or spoken.expected_s <= 0:
             return []
-        ratio = wave.duration_s / max(spoken.expected_s, _SHORTEST_S)
-        if limits.duration_ratio_min <= ratio <= limits.duration_ratio_max:
+        least, most = limits.duration_ratio_min * spoken.sounding_s, limits.longest_s(spoken.expected_s)
+        if least <= wave.duration_s <= most:
             return []
-        return [f"duration {wave.duration_s:.2f} s is {ratio:.2f} of the expected {spoken.expected_s:.2f} s"]
+        return [
+            f"duration {wave.duration_s:.2f} s is outside {least:.2f} to {most:.2f} s "
+            f"({spoken.expected_s:.2f} s are expected)"
+        ]
 
     def _sound(self, wave: Waveform, *, mos: bool) -> tuple[Values, dict[str, str]]:
         """Values that need nothing but the sound."""

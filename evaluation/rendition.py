@@ -19,7 +19,6 @@ from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.inference.voice import Voice
 from timbre.text.frontend import phonemize
-from timbre.text.symbols import is_speech
 
 HELD_OUT, FIXED = "held-out", "fixed"
 
@@ -56,8 +55,8 @@ class Copied:
 @dataclass(frozen=True)
 class Spoken:
     """A sentence from its text. wave: None when it could not be spoken, `refusal` then says why. failures: what the
-    engine found. expected_s: what its phones take at the voice's own pace. phones: what was to be said, with the
-    voice's own readings. gain: what the engine had to turn it down by (1: nothing).
+    engine found. expected_s: what it takes at the voice's own pace; sounding_s: its sounds alone. phones: what was to
+    be said, with the voice's own readings. gain: what the engine had to turn it down by (1: nothing).
     """
 
     sentence: Sentence
@@ -65,6 +64,7 @@ class Spoken:
     wave: Waveform | None
     failures: tuple[str, ...]
     expected_s: float
+    sounding_s: float
     phones: tuple[str, ...]
     refusal: str = ""
     gain: float = 1.0
@@ -86,15 +86,15 @@ class Renderer:
         """The sentence in this voice. Never raises for a text that cannot be spoken: that is a finding."""
         request = SpeechRequest(sentence.text, language=sentence.language, sampling=Sampling(seed=seed), check=False)
         phones = phonemize(sentence.text, sentence.language, voice.lexicon).phones
-        sounding = sum(map(is_speech, phones))
-        expected_s = sounding * voice.prompt.seconds_per_phone
+        pace = voice.prompt.pace
+        expected = pace.expected_s(phones), pace.sounding_s(phones)
         try:
             speech = self._engine.speak(request, voice)
         except TimbreError as error:
-            return Spoken(sentence, seed, None, (), expected_s, phones, f"not spoken: {error.message}")
+            return Spoken(sentence, seed, None, (), *expected, phones, f"not spoken: {error.message}")
         failures = tuple(reason for spoken in speech.sentences for reason in spoken.failures)
         gain = min((spoken.gain for spoken in speech.sentences), default=1.0)
-        return Spoken(sentence, seed, speech.wave, failures, expected_s, phones, gain=gain)
+        return Spoken(sentence, seed, speech.wave, failures, *expected, phones, gain=gain)
 
 
 def sentences_for(held_out: Sequence[Recording], fixed: int) -> list[Sentence]:

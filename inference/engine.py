@@ -4,8 +4,8 @@ text -> sentences -> phones -> jobs of the scheduler -> codes -> voice's decoder
 
 A voice is an argument of each call; the engine has no current one. Sentences of a request are decoded side by side
 and spoken
-in order. A sentence that loops, is cut off, lasts impossibly long or short, or lacks words is spoken once more from
-another seed, and the better attempt is kept and reported.
+in order. A sentence that loops, is cut off, lasts impossibly long or short, or lacks words is spoken again from
+another seed, up to twice more, and the best attempt is kept and reported. What is judged is speech at its own speed.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ HELD_BACK_CODES = 5
 # Of a stream: the one that is heard and the next.
 _SENTENCES_AHEAD = 2
 _PEAK = 0.99
+ATTEMPTS = 3
+"""Of a sentence, the first one included."""
+_TRIES_APART = 500_009
 
 
 @dataclass(frozen=True)
@@ -166,13 +169,13 @@ class Engine:
     ) -> tuple[SpokenSentence, NDArray[np.float32]]:
         first = self._attempt(item, job, request, voice, cancel)
         kept, attempts = first, 1
-        if first.failures and request.check:
-            again = replace(item, seed=item.seed + 500_009)
+        while kept.failures and request.check and attempts < ATTEMPTS:
+            again = replace(item, seed=item.seed + _TRIES_APART * attempts)
             more = self._planner.job(again, request, voice)
             more.features = job.features  # of the text, which is the same
             self.scheduler.submit(more)
-            second = self._attempt(again, more, request, voice, cancel)
-            kept, attempts = min(first, second, key=lambda attempt: attempt.badness), 2
+            other = self._attempt(again, more, request, voice, cancel)
+            kept, attempts = min(kept, other, key=lambda attempt: attempt.badness), attempts + 1
         seconds = len(kept.wave) / self.base.rate_hz
         ids, codes = tuple(item.ids.tolist()), tuple(kept.codes.tolist())
         spoken = SpokenSentence(
@@ -195,19 +198,23 @@ class Engine:
         ending = job.ending
         assert ending is not None, "codes() ends with an ending or raises"
         wave, gain = _within_full_scale(self._utterance(item, request, voice).wave(codes))
-        spoken_s = len(codes) / self.base.codes_hz
-        rate = None
+        counts = None
         if request.check and self.recogniser is not None:
-            rate = self.recogniser.errors(Waveform(wave, self.base.rate_hz), item.phonemes).rate
+            plain = replace(request, speed=1.0)
+            heard = wave if request.speed == 1.0 else self._utterance(item, plain, voice).wave(codes)
+            counts = self.recogniser.errors(Waveform(heard, self.base.rate_hz), item.phonemes)
         failures = sentence_failures(
-            duration_s=spoken_s,
+            duration_s=len(codes) / self.base.codes_hz,
             expected_s=item.seconds,
+            sounding_s=item.sounding_s,
             rms_dbfs=_rms_dbfs(wave),
-            error_rate=rate if rate is not None else 0.0,
+            error_rate=counts.rate if counts is not None else 0.0,
+            phones=counts.length if counts is not None else 0,
             loop=longest_loop(codes.tolist()),
             reached_limit=not ending.by_token and not ending.looped,
             limits=self.settings.limits,
         )
+        rate = None if counts is None else counts.rate
         return _Attempt(codes, wave, failures, rate, gain)
 
     def _stream_sentence(

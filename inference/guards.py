@@ -5,6 +5,7 @@ The engine uses them to speak a sentence again, the gates use them to count; bot
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,10 @@ import numpy as np
 class SentenceLimits:
     """When a spoken sentence counts as failed.
 
-    duration_ratio_min, duration_ratio_max: spoken seconds over the seconds its phones take at the voice's measured
-    rate. error_rate_max: phone error rate above which the words are not there.
+    duration_ratio_min: least spoken seconds over those that its sounds alone take at the voice's pace.
+    duration_ratio_max: most over those of sounds, pauses and edges together; slack_s: so much more is always allowed,
+    since one word alone is drawn out. error_rate_max: phone error rate above which the words are not there; of few
+    phones it is rounded up to a whole one.
     loop_run: how many times in a row the same group of codes may follow itself.
     silence_dbfs: an RMS below this is silence.
     """
@@ -26,6 +29,15 @@ class SentenceLimits:
     error_rate_max: float = 0.5
     loop_run: int = 4
     silence_dbfs: float = -50.0
+    slack_s: float = 0.5
+
+    def longest_s(self, expected_s: float) -> float:
+        """Seconds after which a sentence is cut off."""
+        return self.duration_ratio_max * expected_s + self.slack_s
+
+    def error_rate_of(self, phones: int) -> float:
+        """The largest error rate of so many phones: of three, two may be wrong. 0: their number is not known."""
+        return math.ceil(self.error_rate_max * phones) / phones if phones else self.error_rate_max
 
 
 def longest_loop(codes: Sequence[int], *, max_period: int = 50, min_span: int = 25) -> int:
@@ -54,25 +66,29 @@ def sentence_failures(
     loop: int,
     reached_limit: bool,
     limits: SentenceLimits,
+    sounding_s: float | None = None,
+    phones: int = 0,
 ) -> tuple[str, ...]:
     """The reasons why a sentence failed, in words; empty when it did not.
 
-    duration_s, expected_s: spoken seconds and the seconds expected from its phones. loop: value of longest_loop.
+    duration_s, expected_s: spoken seconds and the seconds expected of the whole piece; sounding_s: of its sounds alone
+    (None: the same). phones: how many there were to say, 0 where that is not known. loop: of longest_loop.
     reached_limit: decoding stopped at its length limit instead of the end token (cut off).
     """
     reasons = []
     if rms_dbfs < limits.silence_dbfs:
         reasons.append(f"silent: {rms_dbfs:.0f} dBFS is below {limits.silence_dbfs:g}")
-    ratio = duration_s / expected_s if expected_s > 0 else float("inf")
-    if not limits.duration_ratio_min <= ratio <= limits.duration_ratio_max:
+    least = limits.duration_ratio_min * (expected_s if sounding_s is None else sounding_s)
+    most = limits.longest_s(expected_s)
+    if not least <= duration_s <= most:
         reasons.append(
-            f"duration {duration_s:.2f} s is {ratio:.2f} of the expected {expected_s:.2f} s "
-            f"(limits {limits.duration_ratio_min:g} to {limits.duration_ratio_max:g})"
+            f"duration {duration_s:.2f} s is outside {least:.2f} to {most:.2f} s ({expected_s:.2f} s are expected)"
         )
     if loop > limits.loop_run:
         reasons.append(f"loops: a group of codes follows itself {loop} times (limit {limits.loop_run})")
     if reached_limit:
         reasons.append("cut off: no end token before the length limit")
-    if not error_rate <= limits.error_rate_max:
-        reasons.append(f"words missing: phoneme error rate {error_rate:.0%} is above {limits.error_rate_max:.0%}")
+    most_wrong = limits.error_rate_of(phones)
+    if not error_rate <= most_wrong:
+        reasons.append(f"words missing: phoneme error rate {error_rate:.0%} is above {most_wrong:.0%}")
     return tuple(reasons)

@@ -16,23 +16,25 @@ from timbre.inference.request import SpeechRequest
 from timbre.inference.scheduler import Job
 from timbre.inference.voice import Voice
 from timbre.text.frontend import phonemize, unspoken
+from timbre.text.pauses import finished
 from timbre.text.phonemes import Phonemes
 from timbre.text.sentences import split
-from timbre.text.symbols import is_speech
 
-_SPARE_CODES = 12
 _SHORTEST_SHARE = 0.5
 _SEEDS_APART = 1_000_003
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One sentence ready to decode. seconds: expected from its sounding phones at the voice's own pace."""
+    """One sentence ready to decode, closed by a mark. seconds: expected of it with its pauses at the voice's own pace;
+    sounding_s: of its sounds alone.
+    """
 
     text: str
     phonemes: Phonemes
     ids: NDArray[np.int64]
     seconds: float
+    sounding_s: float
     seed: int
 
 
@@ -70,10 +72,12 @@ class Planner:
                     f"{self.base.name!r} ({', '.join(self.base.languages)})",
                     "leave these words out, or use a voice on a base that has the language",
                 )
-            sounding = sum(is_speech(phone) for phone in phonemes.phones)
-            seconds = max(0.2, sounding * voice.prompt.seconds_per_phone)
+            phonemes = finished(phonemes)
+            pace = voice.prompt.pace
+            seconds, sounding_s = pace.expected_s(phonemes.phones), pace.sounding_s(phonemes.phones)
             ids = np.array(phonemes.ids, np.int64)
-            planned.append(Planned(sentence, phonemes, ids, seconds, seed + _SEEDS_APART * len(planned)))
+            own = seed + _SEEDS_APART * len(planned)
+            planned.append(Planned(sentence, phonemes, ids, seconds, sounding_s, own))
             unknown += phonemes.unknown
         if not planned:
             raise TextError(
@@ -90,7 +94,7 @@ class Planner:
         prompt = voice.prompt.codes if continues else voice.prompt.codes[:0]
         phones = np.concatenate([voice.prompt.phones, item.ids]) if continues else item.ids
         room = self.capacity - len(phones) - len(prompt)
-        wanted = int(item.seconds * self.limits.duration_ratio_max * rate) + _SPARE_CODES
+        wanted = int(self.limits.longest_s(item.seconds) * rate)
         if room < item.seconds * rate:
             raise TextError(
                 f"text {item.text[:40]!r}: a sentence of {len(item.ids)} phones does not fit the engine's "
@@ -101,7 +105,7 @@ class Planner:
             phones=phones,
             prompt=prompt,
             sampling=replace(request.sampling.filled(self.base.speaking), seed=item.seed),
-            min_codes=max(1, int(_SHORTEST_SHARE * item.seconds * rate)),
+            min_codes=max(1, int(_SHORTEST_SHARE * item.sounding_s * rate)),
             max_codes=min(wanted, room),
             lora=voice.t2s,
             loop_limit=self.limits.loop_run,

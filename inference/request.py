@@ -49,7 +49,7 @@ class SpeechRequest:
 class SpokenSentence:
     """What became of one sentence.
 
-    phones: ids that were spoken. codes: semantic codes. seconds: of audio at the requested speed. attempts: 1, or 2
+    phones: ids that were spoken. codes: semantic codes. seconds: of audio at the requested speed. attempts: 1, or more
     when it was spoken again. failures: reasons of the kept attempt, empty when it is sound. first_failures: of the
     first attempt. error_rate: by the base's recogniser, None when it was not asked. gain: below 1 when the sentence had
     to be turned down to stay within full scale; a stream, which does not know its loudest sample, would have cut it.

@@ -5,6 +5,7 @@ Package folder (DESIGN, section 5): package.json, t2s/ and sovits/ in PEFT's lay
     condition f32 [G]                      the vector that conditions flow and generator (style and speaker together)
     speaker f32 [W]                        speaker embedding (GE2E)
     rate f32 []                            the voice's own seconds per sounding phone, measured on its recordings
+    pauses f32 [3]                         its seconds at a weak mark, at a strong one, and around a sentence (optional)
     bert f16 [W, Q]                        character vectors of the prompt's phones, on bases that read them (optional)
 and prompt.json beside it (text, language, why the slice was chosen). lexicon.txt, where the voice has one: its own
 readings, which the engine speaks with (text/lexicon.py has the format).
@@ -26,6 +27,7 @@ from safetensors.numpy import load_file
 from timbre.core.errors import InputError
 from timbre.inference.errors import VoiceError
 from timbre.inference.exported_base import ExportedBase
+from timbre.inference.pace import Pace
 from timbre.inference.t2s_slots import NO_LORA, Lora
 from timbre.text.lexicon import Lexicon
 from timbre.text.lexicon import load as load_lexicon
@@ -63,7 +65,7 @@ class Prompt:
     language: str
     condition: Floats
     speaker: Floats
-    seconds_per_phone: float
+    pace: Pace
     bert: Floats | None = None
 
 
@@ -128,10 +130,10 @@ def _read_prompt(folder: Path, base: ExportedBase) -> Prompt:
     try:
         codes, phones = (tensors[name].astype(np.int64) for name in ("codes", "phones"))
         condition = tensors["condition"].astype(np.float32).reshape(1, -1, 1)
-        seconds = float(tensors["rate"].reshape(()))
+        pace = _pace(tensors)
         bert = tensors["bert"].astype(np.float32) if "bert" in tensors else None
         prompt = Prompt(
-            codes, phones, str(about["language"]), condition, tensors["speaker"].astype(np.float32), seconds, bert
+            codes, phones, str(about["language"]), condition, tensors["speaker"].astype(np.float32), pace, bert
         )
     except KeyError as error:
         raise VoiceError(f"{path}: {error} is missing", "run stage 3 again: timbre finetune VOICE") from None
@@ -149,9 +151,22 @@ def _read_prompt(folder: Path, base: ExportedBase) -> Prompt:
             f"{path}: bert has shape {bert.shape}, base {base.name!r} takes {(base.bert_width, len(phones))}",
             "load the voice with the base it was made for",
         )
-    if not (np.isfinite(condition).all() and 0.01 < seconds < 1.0):
-        raise VoiceError(f"{path}: condition or rate is out of range (rate {seconds:g} s a phone)", "run stage 3 again")
+    pauses = (pace.weak_s, pace.strong_s, pace.edges_s)
+    if not (np.isfinite(condition).all() and 0.01 < pace.phone_s < 1.0 and all(0 <= item < 5.0 for item in pauses)):
+        raise VoiceError(
+            f"{path}: condition, rate or pauses are out of range (rate {pace.phone_s:g} s a phone, pauses {pauses})",
+            "run stage 3 again",
+        )
     return prompt
+
+
+def _pace(tensors: Mapping[str, NDArray[Any]]) -> Pace:
+    """Older packages say nothing of pauses: usual ones stand for them. Raises KeyError without a rate."""
+    rate = float(tensors["rate"].reshape(()))
+    if "pauses" not in tensors or tensors["pauses"].shape != (3,):
+        return Pace(rate)
+    weak, strong, edges = tensors["pauses"].astype(np.float64).tolist()
+    return Pace(rate, weak, strong, edges)
 
 
 def _read_t2s(folder: Path, base: ExportedBase) -> Lora:

@@ -51,7 +51,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Done:
-    """Comes last. failed: sentences of a whole answer that stayed below the limits after a second attempt."""
+    """Comes last. failed: sentences of a whole answer that stayed below the limits after three attempts."""
 
     seconds: float
     failed: int = 0

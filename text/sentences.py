@@ -21,11 +21,17 @@ _ABBREVIATION = re.compile(
 _MAYBE_FINAL = re.compile(
     r"(?:^|[\s(\"'])(?:etc|Inc|Ltd|Corp|Co|Bros|Jr|Sr|Ave|Blvd|Rd|a\.m|p\.m|(?:[A-Za-z]\.)*[A-Za-z])\.$"
 )
+_WRAPPED = re.compile(r"(?<=[A-Za-z0-9,;'’])[ \t]*\r?\n[ \t]*(?=[a-z])")
 
 
 def weight(text: str) -> int:
     """Length of a text in letters' worth of speech: a Han character takes about as long as three Latin letters."""
     return sum(3 if re.match(f"[{_HAN}]", character) else 1 for character in text)
+
+
+def unwrapped(text: str) -> str:
+    """Lines that only a page's width broke, joined: no mark ends the line, and the next begins in lower case."""
+    return _WRAPPED.sub(" ", text)
 
 
 def split(text: str, longest: int = 180, shortest: int = 18) -> list[str]:
@@ -37,7 +43,7 @@ def split(text: str, longest: int = 180, shortest: int = 18) -> list[str]:
     if longest < 1:
         raise ValueError(f"longest must be 1 or more, not {longest}")
     pieces: list[str] = []
-    for sentence in _cut(text, _STRONG):
+    for sentence in _cut(unwrapped(text), _STRONG):
         if weight(sentence) <= longest:
             pieces.append(sentence)
         else:

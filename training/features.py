@@ -33,11 +33,14 @@ from timbre.gptsovits.encoders.eres2net import ERes2NetV2
 from timbre.gptsovits.encoders.ge2e import load_ge2e
 from timbre.gptsovits.encoders.kaldi_fbank import kaldi_fbank
 from timbre.gptsovits.files.base_networks import load_content_encoder, load_speaker_encoder, load_synthesizer
+from timbre.inference.pace import Pace
 from timbre.text.frontend import phonemize
 from timbre.text.lexicon import Lexicon
+from timbre.text.pauses import count_pauses, finished
 from timbre.text.phonemes import Phonemes
 from timbre.text.symbols import is_speech
 from timbre.training.bert_features import BertFeatures
+from timbre.training.pace import measure_pace
 from timbre.training.prompt_choice import Candidate, PromptChoice, choose_prompt
 from timbre.training.shards import FOLDER, ShardWriter, Tensors
 
@@ -68,11 +71,11 @@ class SliceSource:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What became of a voice. rows: one a slice, as extract.json has them; rate: seconds per sounding phone."""
+    """What became of a voice. rows: one a slice, as extract.json has them; pace: of the voice."""
 
     rows: tuple[Mapping[str, Any], ...]
     prompt: PromptChoice
-    rate: float
+    pace: Pace
     shards: int
     unknown: tuple[str, ...]
 
@@ -82,7 +85,8 @@ class Extraction:
             "slices": len(self.rows),
             "held_out": sum(bool(row["held_out"]) for row in self.rows),
             "codes": sum(row["codes"] for row in self.rows),
-            "seconds_per_phone": round(self.rate, 4),
+            "seconds_per_phone": round(self.pace.phone_s, 4),
+            "pauses_s": [self.pace.weak_s, self.pace.strong_s, self.pace.edges_s],
             "prompt": self.prompt.id,
             "shards": self.shards,
         }
@@ -162,10 +166,15 @@ def extract_features(
             task.advance(len(batch))
     writer.flush()
     rows.sort(key=lambda row: row["id"])
-    rate = speaking_rate(rows)
+    training = [row for row in rows if not row["held_out"]]
+    pace = measure_pace(
+        speaking_rate(rows),
+        [row["duration_s"] - row["speech_s"] for row in training],
+        [count_pauses(spoken[row["id"]].phones) for row in training],
+    )
     prompt = _choose(slices, vectors, {row["id"]: row for row in rows}, recipe, cancel)
     unknown = tuple(dict.fromkeys(mark for item in spoken.values() for mark in item.unknown))
-    found = Extraction(tuple(rows), prompt, rate, writer.files, unknown)
+    found = Extraction(tuple(rows), prompt, pace, writer.files, unknown)
     write_json(output / EXTRACT_FILE, _plain(base, found))
     return found
 
@@ -184,7 +193,8 @@ def _phonemes(slices: Sequence[SliceSource], lexicon: Lexicon | None) -> dict[st
     problems: list[Problem] = []
     for piece in slices:
         try:
-            found[piece.id] = phonemize(piece.text, piece.language, lexicon)
+            # As the engine closes what it speaks.
+            found[piece.id] = finished(phonemize(piece.text, piece.language, lexicon))
         except InputError as error:
             problems.append(Problem(f"slice {piece.id}", error.message, "text with a front end", error.remedy))
     if problems:

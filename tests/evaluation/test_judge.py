@@ -123,11 +123,11 @@ def test_what_is_cut_off_or_refused_has_failed(judge: Judge, held_out: list[Reco
     sentence = sentences_for(held_out, 0)[0]
     wave = held_out[0].wave
     phones = phonemize(sentence.text, sentence.language).phones
-    whole = Spoken(sentence, 1, wave, (), wave.duration_s, phones)
+    whole = Spoken(sentence, 1, wave, (), wave.duration_s, wave.duration_s, phones)
     half = replace(whole, wave=Waveform(wave.samples[: len(wave.samples) // 2], wave.rate_hz))
     failures = [judge.judge_speech(item, real, mos=False).failures for item in (whole, half)]
     assert not any("duration" in reason for reason in failures[0])
-    assert any(reason.startswith("duration 1.00 s is 0.50") for reason in failures[1])
+    assert any(reason.startswith("duration 1.00 s is outside 1.20") for reason in failures[1])
     refused = judge.judge_speech(replace(whole, wave=None, refusal="not spoken: no room"), real)
     assert refused.values == {"failed_sentences": 1.0} and "no room" in refused.unmeasurable["speech"]
 

@@ -174,7 +174,7 @@ def test_each_reason_fails_a_sentence() -> None:
     assert sentence_failures(**healthy, limits=limits) == ()
     for field, value, word in (
         ("duration_s", 1.0, "duration"),
-        ("duration_s", 4.0, "duration"),
+        ("duration_s", 4.2, "duration"),
         ("rms_dbfs", -80.0, "silent"),
         ("error_rate", 0.9, "missing"),
         ("error_rate", float("nan"), "missing"),

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from timbre.core.cancellation import Cancellation
 from timbre.core.errors import InputError
 from timbre.inference.acoustic import DecoderCache
-from timbre.inference.engine import Engine, EngineSettings, _within_full_scale
+from timbre.inference.engine import ATTEMPTS, Engine, EngineSettings, _within_full_scale
 from timbre.inference.errors import CancelledError, GraphError, TextError, VoiceError
 from timbre.inference.exported_base import read_export
 from timbre.inference.guards import SentenceLimits
@@ -120,12 +120,12 @@ def test_closing_a_stream_frees_its_slots(engine: Engine, make_voice: Callable[.
     assert engine.scheduler.depth == (0, 0)
 
 
-def test_a_failed_sentence_is_spoken_once_more(pico_export: Path, make_voice: Callable[..., Path]) -> None:
+def test_a_failed_sentence_is_spoken_again(pico_export: Path, make_voice: Callable[..., Path]) -> None:
     strict = SentenceLimits(silence_dbfs=100.0)
     with Engine(pico_export, EngineSettings(limits=strict)) as engine:
         voice = load_voice(make_voice(), engine.base, name="ada")
         spoken = engine.speak(request(), voice).sentences[0]
-        assert spoken.attempts == 2 and any("silent" in reason for reason in spoken.first_failures)
+        assert spoken.attempts == ATTEMPTS and any("silent" in reason for reason in spoken.first_failures)
         assert engine.speak(request(check=False), voice).sentences[0].attempts == 1
 
 

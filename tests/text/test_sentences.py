@@ -64,3 +64,14 @@ def test_nothing_is_lost_and_digits_stay_together(text: str, longest: int) -> No
     pieces = split(text, longest)
     assert "".join("".join(pieces).split()) == "".join(text.split())
     assert all(piece == piece.strip() and piece for piece in pieces)
+
+
+def test_lines_that_a_page_broke_are_one_sentence() -> None:
+    assert split("The old boat left the\nharbour before the sun\r\ncame up.") == [
+        "The old boat left the harbour before the sun came up."
+    ]
+    assert split("A list\n\nof two paragraphs") == ["A list", "of two paragraphs"]
+    assert split("Shopping list\nMilk and bread\nTwo green apples") == [
+        "Shopping list", "Milk and bread", "Two green apples",
+    ]  # fmt: skip
+    assert split("床前明月光\n疑是地上霜") == ["床前明月光", "疑是地上霜"]

@@ -48,13 +48,15 @@ class Row:
 class VoiceData:
     """training, held_out: slices by use. prompt: the slice that conditions synthesis. rate: seconds a phone.
 
-    about: extract.json's entry of the prompt (text, language, reason).
+    pauses_s: at a weak mark, at a strong one, around a sentence. about: extract.json's entry of the prompt (text,
+    language, reason).
     """
 
     training: tuple[Row, ...]
     held_out: tuple[Row, ...]
     prompt: Row
     rate: float
+    pauses_s: tuple[float, float, float]
     about: Mapping[str, Any]
 
 
@@ -67,14 +69,17 @@ def load_voice_data(folder: Path, base: Base) -> VoiceData:
         tensors = read_shards(folder / FOLDER)
         rows = [_row(entry, tensors[entry["id"]], base.speaker_encoder) for entry in entries]
         rate = float(about["seconds_per_phone"])
+        weak, strong, edges = (float(item) for item in about["pauses_s"])
         chosen = next(row for row in rows if row.id == prompt["id"])
-    except (OSError, ValueError, KeyError, StopIteration) as error:
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         raise InfrastructureError(f"{path}: not what stage 2 writes: {error!r}", _REMEDY) from error
     usable = [row for row in rows if len(row.codes) >= 2 and len(row.phones) >= 1]
     training = tuple(row for row in usable if not row.held_out)
     if not training:
         raise InputError(f"{path}: {len(rows)} slices, none of them to train on", "record more sentences")
-    return VoiceData(training, tuple(row for row in usable if row.held_out), chosen, rate, prompt)
+    return VoiceData(
+        training, tuple(row for row in usable if row.held_out), chosen, rate, (weak, strong, edges), prompt
+    )
 
 
 def _row(entry: Mapping[str, Any], tensors: Tensors, speaker_encoder: str) -> Row:

@@ -92,6 +92,7 @@ class Finetuning:
             "condition": condition.reshape(-1).numpy().astype(np.float32),
             "speaker": (mean / mean.norm().clamp(min=1e-9)).numpy().astype(np.float32),
             "rate": np.array(data.rate, np.float32),
+            "pauses": np.array(data.pauses_s, np.float32),
         }
         if prompt.bert is not None:
             # The engine projects them; half precision is what stage 2 keeps.

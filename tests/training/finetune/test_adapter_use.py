@@ -59,7 +59,7 @@ def test_the_engine_speaks_with_it_and_hears_both_adapters(trained: Path, pico_e
         voice = load_voice(trained, engine.base, name="wren")
         assert voice.prompt.language == "en"
         assert voice.t2s.tensors and voice.acoustic
-        assert 0.03 < voice.prompt.seconds_per_phone < 0.3
+        assert 0.03 < voice.prompt.pace.phone_s < 0.3
         assert np.linalg.norm(voice.prompt.speaker) == pytest.approx(1.0, abs=1e-3)
         request = SpeechRequest("The quick brown fox.", sampling=Sampling(seed=1))
         spoken = engine.speak(request, voice)

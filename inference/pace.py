@@ -1,0 +1,31 @@
+"""How long a voice takes for a text: its sounds, the pauses at marks, and what surrounds a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from timbre.text.pauses import count_pauses
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A voice's own seconds, measured on its recordings by stage 2 (training/pace.py).
+
+    phone_s: a speech sound. weak_s, strong_s: the pause at a comma, and at a full stop inside a piece. edges_s: before
+    the first and after the last sound together.
+    """
+
+    phone_s: float
+    weak_s: float = 0.2
+    strong_s: float = 0.4
+    edges_s: float = 0.3
+
+    def sounding_s(self, phones: Iterable[str]) -> float:
+        """Seconds of the sounds alone: the least that can be heard of a text."""
+        return self.phone_s * count_pauses(phones).sounding
+
+    def expected_s(self, phones: Iterable[str]) -> float:
+        """Seconds of the whole piece."""
+        found = count_pauses(phones)
+        return self.phone_s * found.sounding + self.weak_s * found.weak + self.strong_s * found.strong + self.edges_s
