@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from timbre.cli.finding import WARNING, Finding, attempt
-from timbre.core.errors import TimbreError
 from timbre.core.host import installed_version
 from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.accelerator import Accelerator
@@ -40,21 +39,18 @@ def _described(row: StageRow, means: Callable[[], str]) -> str:
 
 
 def _validate(workspace: Workspace, recipe: Recipe) -> str:
-    from timbre.pipeline.stages.validate.deepfilter import deepfilter_weights
+    from timbre.pipeline.stages.validate.denoisers import choose_denoiser
 
     _need("webrtcvad")
     wanted = recipe.validate.denoise
     if wanted == "off":
         return "speech found by WebRTC VAD, nothing is denoised"
-    try:
-        pulled = deepfilter_weights(workspace.bases, None) is not None
-    except TimbreError:
-        pulled = False
-    if wanted == "deepfilternet" or (wanted != "rnnoise" and pulled):
+    chosen = choose_denoiser(wanted, workspace.bases)
+    if chosen.identity.startswith("rnnoise"):
+        _need("pyrnnoise")
+    if wanted == "deepfilternet-torch":
         _need("deepfilternet")
-        return "speech found by WebRTC VAD, denoised by DeepFilterNet, on the CPU"
-    _need("pyrnnoise")
-    return "speech found by WebRTC VAD, denoised by RNNoise, on the CPU"
+    return f"speech found by WebRTC VAD, denoised by {chosen.title}, on the CPU"
 
 
 def _networks(accelerator: Accelerator) -> str:

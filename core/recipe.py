@@ -44,7 +44,9 @@ class ValidateRecipe:
     held_out_min: int = setting(5, "least number of slices kept for evaluation", low=0)
     vad_aggressiveness: int = setting(2, "WebRTC VAD mode, 3 is the strictest", low=0, high=3)
     denoise: str = setting(
-        "auto", "auto denoises only where it helps", choices=("auto", "off", "rnnoise", "deepfilternet")
+        "auto",
+        "auto denoises only where it helps",
+        choices=("auto", "off", "rnnoise", "deepfilternet", "deepfilternet-torch"),
     )
     denoise_below_snr_db: float = setting(25.0, "clips with less than this are tried with the denoiser", "dB")
     denoise_min_gain_mos: float = setting(

@@ -20,11 +20,11 @@ from timbre.core.logs import LOGGER
 from timbre.core.progress import Progress, SilentProgress
 from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.failures import explain
-from timbre.pipeline.engine.keys import input_keys, stage_key
+from timbre.pipeline.engine.keys import input_keys, machine_keys, stage_key
 from timbre.pipeline.engine.outputs import StageCache, StageOutputs, read_record
 from timbre.pipeline.engine.stage_job import StageJob
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.table import STAGES, Origin, StageContext, StageRow, Voice
+from timbre.pipeline.stages.table import STAGES, Origin, Stage, StageContext, StageRow, Voice
 
 DONE, SKIPPED, FETCHED, FAILED, MISSING, WAITING = "done", "skipped", "fetched", "failed", "missing", "waiting"
 
@@ -105,7 +105,9 @@ class Engine:
                 found.append(StageOutcome(row, MISSING))
                 continue
             try:
-                key = stage_key(row, row.load().version, recipe, input_keys(row, voice, base, _keys(found)))
+                stage = row.load()
+                inputs = self._inputs(row, stage, voice, base, recipe, found)
+                key = stage_key(row, stage.version, recipe, inputs)
             except (KeyError, ConfigurationError):
                 # An earlier stage is missing, or the base was never pulled: the key cannot be known.
                 found.append(StageOutcome(row, WAITING))
@@ -115,6 +117,12 @@ class Engine:
             state = SKIPPED if path else WAITING
             found.append(StageOutcome(row, state, key, path, record.get("seconds", 0.0), record.get("facts", {})))
         return found
+
+    def _inputs(
+        self, row: StageRow, stage: Stage, voice: Voice, base: Base, recipe: Recipe, before: Sequence[StageOutcome]
+    ) -> dict[str, str]:
+        found = input_keys(row, voice, base, _keys(before))
+        return found | machine_keys(stage, recipe, self.workspace.root)
 
     def _recipe_of(self, voice: Voice) -> Recipe:
         return self.recipe.with_overrides(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe")
@@ -143,7 +151,7 @@ class Engine:
         key, started = "", time.monotonic()
         try:
             stage = row.load()
-            inputs = input_keys(row, voice, base, _keys(before))
+            inputs = self._inputs(row, stage, voice, base, recipe, before)
             key = stage_key(row, stage.version, recipe, inputs)
             outputs = self._outputs(voice, row)
             context = self._context(row, voice, base, recipe, before, key)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from timbre.core.base import Base
 from timbre.core.digests import digest_value
 from timbre.core.recipe import Recipe
-from timbre.pipeline.stages.table import BASE, BASE_RATE, FOLDER, StageRow, Voice
+from timbre.pipeline.stages.table import BASE, BASE_RATE, FOLDER, MachineStage, Stage, StageRow, Voice
 
 
 def input_keys(row: StageRow, voice: Voice, base: Base, stage_keys: Mapping[str, str]) -> dict[str, str]:
@@ -16,6 +17,11 @@ def input_keys(row: StageRow, voice: Voice, base: Base, stage_keys: Mapping[str,
     Raises ConfigurationError when the base has no digest yet (its weights were never pulled).
     """
     return {name: _input_key(name, voice, base, stage_keys) for name in row.inputs}
+
+
+def machine_keys(stage: Stage, recipe: Recipe, root: Path) -> dict[str, str]:
+    """Further inputs of a stage that depends on what is installed here; {} for every other stage."""
+    return dict(stage.machine(recipe, root)) if isinstance(stage, MachineStage) else {}
 
 
 def stage_key(row: StageRow, version: int, recipe: Recipe, inputs: Mapping[str, str]) -> str:
@@ -30,5 +36,5 @@ def _input_key(name: str, voice: Voice, base: Base, stage_keys: Mapping[str, str
     if name == BASE:
         return base.digest
     if name == BASE_RATE:
-        return digest_value({"rate_hz": base.rate_hz})
+        return digest_value({"rate_hz": base.rate_hz, "languages": sorted(base.languages)})
     return stage_keys[name]

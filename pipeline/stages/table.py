@@ -134,13 +134,24 @@ class JudgingStage(Protocol):
         ...
 
 
+@runtime_checkable
+class MachineStage(Protocol):
+    """A stage whose output depends on what is installed where it runs."""
+
+    def machine(self, recipe: Recipe, root: Path) -> Mapping[str, str]:
+        """What of it: name -> identity; part of the key. Raises ConfigurationError when the recipe asks for something
+        that is not there.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class StageRow:
     """One row of the table.
 
     inputs: what the key depends on: names of earlier stages (their keys; their directories are in `context.inputs`),
         and `folder` (content digest of the voice folder), `base` (digest of the base), `base_rate` (only its sample
-        rate).
+        rate and its languages).
     sections: recipe sections that the stage reads; part of the key.
     target: "module:class", imported when the stage runs; empty while the stage is not there.
     cached: False for a stage that acts on the world (publish) and therefore runs every time; it must be idempotent.

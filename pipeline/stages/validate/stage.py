@@ -8,11 +8,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from timbre.audio.denoise import Denoiser, RnNoise
+from timbre.audio.denoise import Denoiser
 from timbre.audio.level import active_level_dbfs
 from timbre.audio.reader import UndecodableError, write
 from timbre.audio.resample import resample
@@ -20,8 +21,7 @@ from timbre.audio.room import reverberation_s
 from timbre.audio.vad import detect
 from timbre.audio.waveform import Samples, Waveform
 from timbre.core.digests import digest_file
-from timbre.core.errors import ConfigurationError
-from timbre.core.recipe import ValidateRecipe
+from timbre.core.recipe import Recipe, ValidateRecipe
 from timbre.core.settings import problems_error
 from timbre.pipeline.stages.table import StageContext
 from timbre.pipeline.stages.validate.checks import (
@@ -45,7 +45,7 @@ from timbre.pipeline.stages.validate.cleaning import (
     read_spans,
 )
 from timbre.pipeline.stages.validate.consent import Statement, check_statement
-from timbre.pipeline.stages.validate.deepfilter import DeepFilter, deepfilter_weights
+from timbre.pipeline.stages.validate.denoisers import choose_denoiser
 from timbre.pipeline.stages.validate.held_out import choose_held_out
 from timbre.pipeline.stages.validate.report import ClipReport, Slice, Validation
 from timbre.pipeline.stages.validate.slicing import Cut, Limits, Plan, plan_slices, shorten_pauses
@@ -63,7 +63,11 @@ _MIN_HELD_OUT_S = 2.0
 class ValidateStage:
     """Stage 1 of the table in pipeline/stages/table.py."""
 
-    version = 1
+    version = 2
+
+    def machine(self, recipe: Recipe, root: Path) -> Mapping[str, str]:
+        """Its denoiser: other packages here make other slices."""
+        return {"denoiser": choose_denoiser(recipe.validate.denoise, root / "bases").identity}
 
     def run(self, context: StageContext) -> Mapping[str, Any]:
         """Writes slices/, slices_16k/ and validation.json; the report also when the voice is refused.
@@ -296,16 +300,8 @@ class _Run:
         )
 
     def _denoiser(self) -> Denoiser:
-        """The better one whose weights installed, or the one that the recipe names."""
-        if self.recipe.denoise == "rnnoise":
-            return RnNoise()
-        weights = deepfilter_weights(self.context.root / "bases", None)
-        if weights is not None:
-            return DeepFilter(weights)
-        if self.recipe.denoise == "deepfilternet":
-            message = "recipe: validate.denoise is deepfilternet, but its weights are not there"
-            raise ConfigurationError(message, "run: timbre base pull deepfilternet")
-        return RnNoise()
+        """The one that the recipe names, or the best that this machine has."""
+        return choose_denoiser(self.recipe.denoise, self.context.root / "bases").make()
 
 
 def _level(pieces: list[Waveform], otherwise: float) -> float:
