@@ -52,6 +52,7 @@ bench: $(STAMP)
 	set -e; for name in $(BENCH); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
 docs: $(STAMP)
+	cp ci/gitlab/voices.yml templates/voices.yml
 	$(BIN)/python -m timbre.cli.settings_table docs/settings.md
 	$(BIN)/python -m timbre.cli.server_settings_table docs/server.md
 

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "validate": LazyCommand("timbre.cli.commands.validate:validate", "Check, slice and clean recordings."),
     "extract": LazyCommand("timbre.cli.commands.extract:extract", "Extract phonemes, codes and speaker embeddings."),
     "finetune": LazyCommand("timbre.cli.commands.finetune:finetune", "Train LoRA adapters."),
+    "init": LazyCommand("timbre.cli.commands.init:init", "Start a repository for voices."),
     "voices": LazyCommand("timbre.cli.commands.voices:voices", "List voices, or create one."),
     "status": LazyCommand("timbre.cli.commands.status:status", "Show which stages are up to date."),
     "doctor": LazyCommand("timbre.cli.commands.doctor:doctor", "Check this machine and repository."),
