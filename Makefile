@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 # One thread a library: with two cores, pools that fight each other are slower than no pools.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install test test-deps lint run serve bench docs constraints wheelhouse nano
+.PHONY: install test test-deps image lint run serve bench docs constraints wheelhouse nano
 
 install: $(STAMP)
 
@@ -59,6 +59,12 @@ docs: $(STAMP)
 # bases/nano anew from the speech beside the checkout: hours; what is done is not done again.
 nano: $(STAMP)
 	$(BIN)/timbre pretrain all
+
+# Build, test, scan, sign and push one image: make image TARGET=serve PLATFORMS=linux/amd64 IMAGE=registry.example.com/timbre PUSH=false
+TARGET ?= serve
+PLATFORMS ?= linux/amd64
+image:
+	ci/image.sh $(TARGET) $(PLATFORMS)
 
 # Wheels for an image that is built without a network: make wheelhouse EXTRAS=serve-cpu,s3,keys WHEELHOUSE=wheels, on a machine with the
 # image's Python and architecture. Packages without a wheel are built here.
