@@ -83,6 +83,21 @@ class Invocation:
         url = self.environment.get("TIMBRE_WEBHOOK", "").strip()
         return Webhook(url, self.redactor) if url else None
 
+    def refuse_without_key(self, recipe: Recipe) -> None:
+        """Raises ConfigurationError before any work when encryption is demanded and no master key is named, or the
+        master key that is named cannot be read.
+        """
+        from timbre.registry.encryption.keyring import VARIABLE, demands, missing_key
+        from timbre.registry.encryption.master import read_master
+
+        text = self.environment.get(VARIABLE, "").strip()
+        if text:
+            read_master(text)
+        elif demands(self.environment):
+            raise missing_key("the operator demands it (TIMBRE_ENCRYPTION=required)")
+        elif recipe.publish.encryption == "required":
+            raise missing_key("the recipe demands it (publish.encryption: required)")
+
     def engine(self, recipe: Recipe, registry: str = "", use_cache: bool = True, **options: Any) -> Engine:
         """An engine for this repository; options: retries, wait_s, cancel, on_stage of Engine.
 
@@ -92,13 +107,17 @@ class Invocation:
         from timbre.pipeline.engine.engine import Engine
 
         workspace = self.workspace()
+        self.refuse_without_key(recipe)
+        workspace.make_private()
         named = registry or self.environment.get("TIMBRE_REGISTRY", "")
         cache = None
         if named and use_cache:
             from timbre.pipeline.engine.registry_cache import RegistryStageCache
+            from timbre.registry.encryption.keyring import open_keyring
             from timbre.registry.open import open_store
 
-            cache = RegistryStageCache(open_store(named))
+            store = open_store(named)
+            cache = RegistryStageCache(store, open_keyring(store, self.environment))
         return Engine(
             workspace=workspace,
             recipe=recipe,

@@ -19,8 +19,10 @@ def write_bytes(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        # mkstemp makes the file private; outputs are meant to be read by others (a web server, another user's CI job).
-        Path(name).chmod(0o644)
+        # mkstemp makes the file private, and below .timbre/ it stays so: recordings and voices lie there. Other outputs
+        # are meant to be read by others (a web server, another user's CI job).
+        if ".timbre" not in path.parts:
+            Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

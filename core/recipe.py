@@ -151,6 +151,12 @@ class PublishRecipe:
 
     alias: str = setting("production", "alias that is moved when every gate is green")
     samples: int = setting(6, "spoken samples kept in the package", low=0, high=50)
+    encryption: str = setting(
+        "with a key",
+        "whether recordings and voices must be encrypted before they leave this machine",
+        choices=("with a key", "required"),
+        keyed=False,
+    )
 
 
 SECTIONS: Mapping[str, type] = {

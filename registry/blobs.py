@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,9 @@ from timbre.core.digests import digest_bytes
 from timbre.registry.errors import CorruptError
 from timbre.registry.names import blob_key
 from timbre.registry.store import Store
+
+Transform = Callable[[str, bytes], bytes]
+"""A file's path and content -> its content as it is kept, or the other way round."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,13 @@ def get_file(store: Store, entry: FileEntry, owner: str) -> bytes:
     return found.data
 
 
-def fetch_files(store: Store, entries: Iterable[FileEntry], target: Path, owner: str) -> None:
-    """Writes entries below target, each checked before it is written. Raises CorruptError as get_file does."""
+def fetch_files(
+    store: Store, entries: Iterable[FileEntry], target: Path, owner: str, opened: Transform | None = None
+) -> None:
+    """Writes entries below target, each checked before it is written. opened(path, data): decrypts what was stored.
+
+    Raises CorruptError as get_file does, and what opened raises.
+    """
     for entry in entries:
         path = target / entry.path
         if not path.resolve().is_relative_to(target.resolve()):
@@ -88,5 +96,6 @@ def fetch_files(store: Store, entries: Iterable[FileEntry], target: Path, owner:
                 f"registry: {owner}: the path {entry.path!r} leaves its folder", remedy="publish it again"
             )
         data = get_file(store, entry, owner)
+        data = opened(entry.path, data) if opened is not None else data
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

@@ -8,18 +8,30 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from timbre.registry.blobs import FileEntry, fetch_files, put_files
+from timbre.registry.blobs import FileEntry, Transform, fetch_files, put_bytes, put_files
 from timbre.registry.errors import CorruptError
 from timbre.registry.records import seal, unseal
 from timbre.registry.store import Store
 
 
 def put_folder(
-    store: Store, key: str, folder: Path, about: dict[str, Any], *, only: Iterable[str] | None = None
+    store: Store,
+    key: str,
+    folder: Path,
+    about: dict[str, Any],
+    *,
+    only: Iterable[str] | None = None,
+    kept: Transform | None = None,
 ) -> bool:
-    """Stores every file below folder (or those named) as blobs, then the record under key. False when key was taken."""
+    """Stores every file below folder (or those named) as blobs, then the record under key. False when key was taken.
+
+    kept(path, data): what is stored of a file, encrypted for example; must give the same bytes every time.
+    """
     paths = sorted(only) if only is not None else _files_below(folder)
-    entries = put_files(store, folder, paths)
+    if kept is None:
+        entries = put_files(store, folder, paths)
+    else:
+        entries = [put_bytes(store, path, kept(path, (folder / path).read_bytes())) for path in paths]
     return store.put_if_absent(key, seal(key, {"about": about, "files": [entry.to_json() for entry in entries]}))
 
 
@@ -37,9 +49,9 @@ def read_folder(store: Store, key: str) -> tuple[dict[str, Any], list[FileEntry]
         raise CorruptError(f"registry: {key}: {error!r}", remedy="delete this object; it is made again") from error
 
 
-def get_folder(store: Store, key: str, target: Path) -> bool:
+def get_folder(store: Store, key: str, target: Path, opened: Transform | None = None) -> bool:
     """Restores a folder at target, which must not exist, all digests checked and all at once; False when key is
-    absent.
+    absent. opened: the reverse of put_folder's kept.
     """
     found = read_folder(store, key)
     if found is None:
@@ -47,7 +59,7 @@ def get_folder(store: Store, key: str, target: Path) -> bool:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=target.parent))
     try:
-        fetch_files(store, found[1], temporary, key)
+        fetch_files(store, found[1], temporary, key, opened)
         temporary.chmod(0o755)
         temporary.rename(target)
     except BaseException:

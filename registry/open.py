@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from timbre.core.errors import ConfigurationError
+from timbre.registry.encryption.keyring import open_keyring
 from timbre.registry.local_store import LocalStore
 from timbre.registry.registry import Registry
 from timbre.registry.store import Store
@@ -42,6 +43,9 @@ def open_store(url: str, environment: Mapping[str, str] | None = None) -> Store:
     return LocalStore(Path(url))
 
 
-def open_registry(url: str, *, unsafe_aliases: bool = False) -> Registry:
-    """The registry at an address; nothing is created until something is written."""
-    return Registry(open_store(url), unsafe_aliases=unsafe_aliases)
+def open_registry(url: str, *, unsafe_aliases: bool = False, environment: Mapping[str, str] | None = None) -> Registry:
+    """The registry at an address, with the keys that the environment names; nothing is created until something is
+    written.
+    """
+    store = open_store(url, environment)
+    return Registry(store, unsafe_aliases=unsafe_aliases, keys=open_keyring(store, environment))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from timbre.registry import events
 from timbre.registry.aliases import Alias, Decide, move_alias, read_alias
 from timbre.registry.blobs import FileEntry, fetch_files, get_file, put_bytes
 from timbre.registry.by_hand import IsAncestor, hold_words, holding_move, is_by_hand
+from timbre.registry.encryption.keyring import Keyring, missing_key
+from timbre.registry.encryption.sealed_file import Place, is_sealed
 from timbre.registry.errors import CorruptError, NotFoundError, RetiredError, RevokedError
 from timbre.registry.events import Act, Event
 from timbre.registry.manifest import Manifest
@@ -42,13 +45,20 @@ class Registry:
     """Versions, aliases and events of voices over a Store.
 
     clock gives UTC times (events.utc_now); tests pass their own. unsafe_aliases lets aliases move on stores without
-    compare-and-swap.
+    compare-and-swap. keys: encrypts the files of packages that are published and opens those that are read; without it
+    what is encrypted cannot be read.
     """
 
     def __init__(
-        self, store: Store, *, clock: Callable[[], str] = events.utc_now, unsafe_aliases: bool = False
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], str] = events.utc_now,
+        unsafe_aliases: bool = False,
+        keys: Keyring | None = None,
     ) -> None:
         self.store = store
+        self.keys = keys
         self._clock = clock
         self._unsafe = unsafe_aliases
 
@@ -123,15 +133,24 @@ class Registry:
             raise NotFoundError(
                 f"{name} has no file {path!r}", remedy=f"it has: {', '.join(e.path for e in manifest.files)}"
             )
-        return get_file(self.store, entry, name)
+        return self._open_file(manifest, path, get_file(self.store, entry, name))
 
-    def fetch(self, manifest: Manifest, target: Path) -> None:
-        """Writes a whole package below target, every digest checked, with package.json as stored. Raises
-        CorruptError.
+    def fetch(self, manifest: Manifest, target: Path, *, without: tuple[str, ...] = ()) -> None:
+        """Writes a package below target, every digest checked, with package.json as stored. without: beginnings of
+        paths that are left out. Raises CorruptError, and ConfigurationError for encrypted files without their key.
         """
         target.mkdir(parents=True, exist_ok=True)
-        fetch_files(self.store, manifest.files, target, f"{manifest.voice}@{manifest.version}")
+        wanted = [entry for entry in manifest.files if not entry.path.startswith(without)]
+        opened = partial(self._open_file, manifest)
+        fetch_files(self.store, wanted, target, f"{manifest.voice}@{manifest.version}", opened)
         (target / "package.json").write_bytes(seal(manifest.key, manifest.to_body()))
+
+    def _open_file(self, manifest: Manifest, path: str, data: bytes) -> bytes:
+        if not is_sealed(data):
+            return data
+        if self.keys is None:
+            raise missing_key(f"{manifest.voice}@{manifest.version} is encrypted")
+        return self.keys.open(_place(manifest, path), data)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -147,6 +166,8 @@ class Registry:
             raise InputError(
                 f"{manifest.voice}@{manifest.version}: the package has no files", remedy="run stage 3 again"
             )
+        if self.keys is not None:
+            files = {path: self.keys.seal(_place(manifest, path), data) for path, data in files.items()}
         name, tag = f"{manifest.voice}@{manifest.version}", f"{manifest.voice}-{manifest.version}"
         with batched(self.store, f"Publish {name}", tag) as overtaken:
             entries = tuple(put_bytes(self.store, path, data) for path, data in sorted(files.items()))
@@ -340,6 +361,10 @@ class Registry:
                 f"voice {voice!r} was revoked at {mark['time']} by {mark['actor']}: {mark['reason']}",
                 remedy="a revoked voice never comes back; with new consent, use another voice name",
             )
+
+
+def _place(manifest: Manifest, path: str) -> Place:
+    return Place(manifest.voice, manifest.version, path)
 
 
 __all__ = ["Actor", "Decide", "FileEntry", "Promotion", "Registry"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from timbre.registry import events
+from timbre.registry.encryption.keyring import destroy_keys, key_store
 from timbre.registry.errors import CorruptError
 from timbre.registry.events import Act, Event
 from timbre.registry.names import blob_key, check_voice, tombstone_key
@@ -37,6 +38,8 @@ def revoke(registry: Registry, voice: str, *, actor: Actor, reason: str) -> Remo
     registry.store.put_if_absent(key, seal(key, {"voice": voice, "time": time, "actor": actor.name, "reason": reason}))
     mark = registry.tombstone(voice)
     assert mark is not None
+    # What copies of encrypted files there are elsewhere, in backups too, is unreadable from here on.
+    destroy_keys(key_store(registry.store), voice)
     own = _blobs_of(registry, [voice])
     others = _blobs_of(registry, [name for name in registry.voices() if name != voice])
     removed = sum(registry.store.delete(blob_key(digest)) for digest in sorted(own - others))

@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 
 from timbre.core.errors import InputError
+from timbre.registry.blobs import Transform
+from timbre.registry.encryption.keyring import Keyring, missing_key
+from timbre.registry.encryption.sealed_file import Place, is_sealed
 from timbre.registry.errors import CorruptError
 from timbre.registry.file_set import get_folder, put_folder, read_folder
 from timbre.registry.names import check_voice
@@ -14,17 +17,39 @@ from timbre.registry.store import Store
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
-def push_stage(store: Store, stage_key: str, voice: str, stage: str, folder: Path) -> bool:
-    """Keeps a finished stage's folder under its key; False when another run was first (its output is kept)."""
-    return put_folder(store, _record(stage_key), folder, {"voice": check_voice(voice), "stage": stage})
+def push_stage(store: Store, stage_key: str, voice: str, stage: str, folder: Path, keys: Keyring | None = None) -> bool:
+    """Keeps a finished stage's folder under its key; False when another run was first (its output is kept). keys:
+    encrypts every file with the voice's key.
+    """
+    about = {"voice": check_voice(voice), "stage": stage}
+    kept = _sealing(keys, voice, stage_key) if keys is not None else None
+    return put_folder(store, _record(stage_key), folder, about, kept=kept)
 
 
-def pull_stage(store: Store, stage_key: str, target: Path) -> bool:
+def pull_stage(store: Store, stage_key: str, target: Path, keys: Keyring | None = None) -> bool:
     """Restores a stage's folder at target; False when the cache has none.
 
-    Raises CorruptError when it is damaged: the caller runs the stage instead and says so.
+    Raises CorruptError when it is damaged: the caller runs the stage instead and says so. Raises ConfigurationError
+    when it is encrypted and its key is not at hand.
     """
-    return get_folder(store, _record(stage_key), target)
+    found = read_folder(store, _record(stage_key))
+    opened = _opening(keys, str(found[0].get("voice", "")), stage_key) if found is not None else None
+    return get_folder(store, _record(stage_key), target, opened)
+
+
+def _sealing(keys: Keyring, voice: str, stage_key: str) -> Transform:
+    return lambda path, data: keys.seal(Place(voice, stage_key, path), data)
+
+
+def _opening(keys: Keyring | None, voice: str, stage_key: str) -> Transform:
+    def opened(path: str, data: bytes) -> bytes:
+        if not is_sealed(data):
+            return data
+        if keys is None:
+            raise missing_key(f"a cached stage of {voice} is encrypted")
+        return keys.open(Place(voice, stage_key, path), data)
+
+    return opened
 
 
 def delete_stages_of(store: Store, voice: str) -> int:

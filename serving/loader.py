@@ -15,9 +15,7 @@ from pathlib import Path
 
 from timbre.inference.engine import Engine
 from timbre.inference.voice import Voice, load_voice
-from timbre.registry.blobs import fetch_files
 from timbre.registry.manifest import Manifest
-from timbre.registry.records import seal
 from timbre.registry.registry import Registry
 from timbre.serving.engines import Engines
 from timbre.serving.metrics import Metrics
@@ -87,10 +85,8 @@ class Loader:
         try:
             manifest = self._registry.manifest(name, version)
             engine = self._engines.get(manifest.base_digest)
-            spoken_with = [item for item in manifest.files if not item.path.startswith(_NOT_SPOKEN_WITH)]
             with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
-                fetch_files(self._registry.store, spoken_with, Path(folder), f"{name}@{version}")
-                (Path(folder) / "package.json").write_bytes(seal(manifest.key, manifest.to_body()))
+                self._registry.fetch(manifest, Path(folder), without=_NOT_SPOKEN_WITH)
                 voice = load_voice(Path(folder), engine.base, name=name, version=version)
         except Exception:
             self._metrics.loads.labels("failed").inc()

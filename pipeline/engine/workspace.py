@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from timbre.core.errors import ConfigurationError, InputError
+from timbre.core.errors import ConfigurationError, InfrastructureError, InputError
 from timbre.core.printable import printable
 from timbre.core.settings import nearest
 
@@ -46,6 +46,16 @@ class Workspace:
     def private(self) -> Path:
         """All that the pipeline writes; ignored by Git."""
         return self.root / ".timbre"
+
+    def make_private(self) -> None:
+        """Makes `.timbre/`, closed to other users: recordings lie below it. Raises InfrastructureError."""
+        try:
+            self.private.mkdir(exist_ok=True)
+            self.private.chmod(0o700)
+        except OSError as error:
+            raise InfrastructureError(
+                f"{self.private}: {error.strerror}", "give this user write permission on the repository"
+            ) from error
 
     @property
     def default_registry(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -181,6 +182,26 @@ def test_stage_cache_in_the_registry(repository: Path, capsys: pytest.CaptureFix
     assert call(["run", "ada", "--registry", registry, "--json"]) == 0
     stages = json.loads(capsys.readouterr().out)["voices"][0]["stages"]
     assert [stage["state"] for stage in stages] == ["fetched", "fetched", "fetched", "done"]
+
+
+def test_a_run_without_the_key_that_is_demanded_is_refused_at_once(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from timbre.registry.encryption.master import new_master
+
+    monkeypatch.setenv("TIMBRE_ENCRYPTION", "required")
+    assert call(["run", "ada"]) == 40 and "TIMBRE_MASTER_KEY" in capsys.readouterr().err
+    monkeypatch.setenv("TIMBRE_MASTER_KEY", "no key")
+    assert call(["run", "ada"]) == 40 and not (repository / ".timbre" / "work").exists()
+    monkeypatch.setenv("TIMBRE_MASTER_KEY", new_master())
+    assert call(["run", "ada", "--registry", str(repository / "registry")]) == 0
+    assert list((repository / "registry" / "keys").iterdir())
+    assert stat.S_IMODE((repository / ".timbre").stat().st_mode) == 0o700
+    monkeypatch.delenv("TIMBRE_MASTER_KEY")
+    monkeypatch.delenv("TIMBRE_ENCRYPTION")
+    recipe = repository / "demanding.yaml"
+    recipe.write_text("publish:\n  encryption: required\n")
+    assert call(["run", "ada", "--recipe", str(recipe)]) == 40 and "publish.encryption" in capsys.readouterr().err
 
 
 def test_doctor(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,85 @@
+"""`timbre keys`: the data keys that voices are encrypted with, and a new master key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from timbre.cli.commands.options import registry_option
+from timbre.cli.invocation import Invocation
+from timbre.core.errors import InputError
+
+if TYPE_CHECKING:
+    from timbre.registry.encryption.keyring import Keyring
+
+
+@click.group()
+def keys() -> None:
+    """Manage the keys that voices are encrypted with.
+
+    A data key per voice, wrapped by the master key of TIMBRE_MASTER_KEY, lies in the registry or at TIMBRE_KEYS.
+    """
+
+
+@keys.command()
+def master() -> None:
+    """Print a new master key: store it as a secret, and keep a copy where the registry is not."""
+    from timbre.registry.encryption.master import new_master
+
+    click.echo(new_master())
+
+
+@keys.command()
+@click.argument("voice")
+@registry_option
+@click.pass_obj
+def new(invocation: Invocation, voice: str, registry: str) -> None:
+    """Make the first data key of VOICE; publishing does so by itself."""
+    click.echo(f"{voice}: data key {_keyring(invocation, registry).new(voice)}")
+
+
+@keys.command()
+@click.argument("voice")
+@click.option("--from-master", metavar="KEY", default="", help="Only wrap the keys again that this master key wrapped.")
+@registry_option
+@click.pass_obj
+def rotate(invocation: Invocation, voice: str, from_master: str, registry: str) -> None:
+    """Add a data key to VOICE for what is written from now on; older files open with the older keys.
+
+    --from-master (in the forms of TIMBRE_MASTER_KEY) moves the keys of VOICE from another master key to this one.
+    """
+    from timbre.registry.encryption.master import read_master
+
+    ring = _keyring(invocation, registry)
+    if from_master:
+        ring.rewrap(voice, read_master(from_master))
+        click.echo(f"{voice}: its keys are wrapped with {ring.master.name}")
+        return
+    click.echo(f"{voice}: data key {ring.rotate(voice)}")
+
+
+@keys.command()
+@click.argument("voice")
+@click.option("--yes", is_flag=True, help="Confirm: nobody can read the voice's files afterwards.")
+@registry_option
+@click.pass_obj
+def revoke(invocation: Invocation, voice: str, yes: bool, registry: str) -> None:
+    """Destroy all data keys of VOICE: its files become unreadable everywhere, in backups too.
+
+    `timbre revoke` does so too.
+    """
+    if not yes:
+        raise InputError(f"{voice}: destroying its keys cannot be undone", "pass --yes to do it")
+    there = _keyring(invocation, registry).destroy(voice)
+    click.echo(f"{voice}: {'its data keys are destroyed' if there else 'it had no data key'}; none is made again")
+
+
+def _keyring(invocation: Invocation, registry: str) -> Keyring:
+    from timbre.registry.encryption.keyring import missing_key, open_keyring
+    from timbre.registry.open import open_store
+
+    found = open_keyring(open_store(invocation.registry(registry)), invocation.environment)
+    if found is None:
+        raise missing_key("this command works on keys")
+    return found

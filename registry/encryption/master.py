@@ -1,0 +1,151 @@
+"""The master key: wraps the data keys of voices, and is itself never stored in a registry.
+
+TIMBRE_MASTER_KEY says where it is: `file:/path` (the file holds 32 bytes in base64), `kms:KEY-ID-OR-ARN` (it never
+leaves AWS KMS; boto3), or the 32 bytes in base64 themselves, as a secret variable of CI.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from timbre.core.errors import ConfigurationError, InfrastructureError
+
+VARIABLE = "TIMBRE_MASTER_KEY"
+_BYTES = 32
+_MAKE = "make one with: timbre keys master"
+
+
+class Master(Protocol):
+    """Wraps and unwraps data keys. context: name -> value, authenticated with the key."""
+
+    @property
+    def name(self) -> str:
+        """Which master this is; says nothing about the key."""
+
+    def wrap(self, key: bytes, context: dict[str, str]) -> bytes:
+        """The key, readable only with this master and the same context."""
+
+    def unwrap(self, wrapped: bytes, context: dict[str, str]) -> bytes:
+        """The reverse of wrap. Raises ConfigurationError with another master or context."""
+
+
+def read_master(text: str) -> Master:
+    """The master that the text of TIMBRE_MASTER_KEY names. Raises ConfigurationError; never quotes the key."""
+    if text.startswith("kms:"):
+        return KmsMaster(text.removeprefix("kms:"))
+    if text.startswith("file:"):
+        path = Path(text.removeprefix("file:"))
+        try:
+            mode, content = path.stat().st_mode, path.read_text(encoding="ascii")
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{VARIABLE}: {path}: {error}", remedy=_MAKE) from error
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise ConfigurationError(f"{VARIABLE}: {path} is open to others", remedy=f"run: chmod 600 {path}")
+        return LocalMaster(_decoded(content, str(path)))
+    return LocalMaster(_decoded(text, "its value"))
+
+
+def new_master() -> str:
+    """A fresh master key as text."""
+    return base64.b64encode(secrets.token_bytes(_BYTES)).decode()
+
+
+@dataclass(frozen=True)
+class LocalMaster:
+    """A master key in this process's memory: AES-256-GCM."""
+
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"LocalMaster({self.name})"
+
+    @property
+    def name(self) -> str:
+        """local: and a fingerprint."""
+        return "local:" + hashlib.sha256(b"timbre master " + self.key).hexdigest()[:12]
+
+    def wrap(self, key: bytes, context: dict[str, str]) -> bytes:
+        """Nonce and ciphertext."""
+        nonce = secrets.token_bytes(12)
+        return nonce + aes_gcm(self.key).encrypt(nonce, key, _flat(context))
+
+    def unwrap(self, wrapped: bytes, context: dict[str, str]) -> bytes:
+        """The reverse of wrap."""
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            return bytes(aes_gcm(self.key).decrypt(wrapped[:12], wrapped[12:], _flat(context)))
+        except (InvalidTag, ValueError) as error:
+            raise ConfigurationError(
+                f"the data key of {context.get('voice')!r} does not open with master {self.name}",
+                remedy=f"set {VARIABLE} to the master key that wrapped it",
+            ) from error
+
+
+@dataclass(frozen=True)
+class KmsMaster:
+    """A key in AWS KMS; the context is its encryption context."""
+
+    key_id: str
+
+    @property
+    def name(self) -> str:
+        """kms: and the key's id."""
+        return f"kms:{self.key_id}"
+
+    def wrap(self, key: bytes, context: dict[str, str]) -> bytes:
+        """KMS's ciphertext."""
+        return bytes(self._call("encrypt", Plaintext=key, EncryptionContext=context)["CiphertextBlob"])
+
+    def unwrap(self, wrapped: bytes, context: dict[str, str]) -> bytes:
+        """The reverse of wrap."""
+        return bytes(self._call("decrypt", CiphertextBlob=wrapped, EncryptionContext=context)["Plaintext"])
+
+    def _call(self, verb: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            import boto3
+            from botocore.exceptions import BotoCoreError, ClientError
+        except ImportError as error:
+            raise ConfigurationError(
+                f"{VARIABLE}: boto3 is not installed", remedy="in a checkout: pip install '.[s3]'"
+            ) from error
+        try:
+            return dict(getattr(boto3.client("kms"), verb)(KeyId=self.key_id, **arguments))
+        except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            kind = InfrastructureError if status >= 500 or status == 429 else ConfigurationError
+            raise kind(f"{self.name}: {error}", remedy="allow this identity kms:Encrypt and kms:Decrypt") from error
+        except BotoCoreError as error:
+            raise InfrastructureError(f"{self.name}: {error}", remedy="check credentials and network") from error
+
+
+def aes_gcm(key: bytes) -> Any:
+    """AES-GCM of `cryptography`. Raises ConfigurationError where it is not installed."""
+    try:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ImportError as error:
+        raise ConfigurationError(
+            "encryption: cryptography is not installed", remedy="in a checkout: pip install '.[keys]'"
+        ) from error
+    return AESGCM(key)
+
+
+def _decoded(text: str, where: str) -> bytes:
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != _BYTES:
+        raise ConfigurationError(f"{VARIABLE}: {where} is not {_BYTES} bytes in base64", remedy=_MAKE)
+    return key
+
+
+def _flat(context: dict[str, str]) -> bytes:
+    return "\0".join(f"{name}={value}" for name, value in sorted(context.items())).encode()
