@@ -53,6 +53,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "revoke": LazyCommand("timbre.cli.commands.moves:revoke", "Remove a voice permanently (consent withdrawn)."),
     "audit": LazyCommand("timbre.cli.commands.audit:audit", "Show where published versions came from."),
     "verify": LazyCommand("timbre.cli.commands.audit:verify", "Verify every stored byte of the registry."),
+    "registry": LazyCommand("timbre.cli.commands.registry:registry", "Mirror, back up, restore, measure registries."),
     "keys": LazyCommand("timbre.cli.commands.keys:keys", "Manage the keys that voices are encrypted with."),
     "changed": LazyCommand("timbre.cli.commands.changed:changed", "List the voices that a push changes."),
     "ci": LazyCommand("timbre.cli.commands.ci:ci", "Write the CI jobs of a push (GitLab, Jenkins)."),

@@ -1,0 +1,109 @@
+"""`timbre registry`: mirror, back up, restore and measure registries."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from timbre.cli.commands.options import registry_option
+from timbre.cli.invocation import Invocation
+from timbre.core.errors import CheckFailedError, InputError
+
+if TYPE_CHECKING:
+    from timbre.registry.mirror import Copied
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+@click.group()
+def registry() -> None:
+    """Mirror, back up, restore and measure registries (folders, s3://, hf://)."""
+
+
+@registry.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--voice", "voices", multiple=True, metavar="NAME", help="Only this voice and its base; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def sync(invocation: Invocation, source: str, target: str, voices: tuple[str, ...], as_json: bool) -> None:
+    """Bring the registry TARGET up to SOURCE; run it again to go on or to follow.
+
+    Exit code 20 when something was left out, because the target is ahead or the source is damaged.
+    """
+    from timbre.registry import mirror
+    from timbre.registry.open import open_store
+
+    done = mirror.sync(open_store(source), open_store(target), voices)
+    _show(done, as_json)
+    if done.left:
+        key, why = next(iter(done.left.items()))
+        raise CheckFailedError(f"{len(done.left)} objects were left out, the first: {key}: {why}", "timbre verify")
+
+
+@registry.command()
+@click.argument("target")
+@registry_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def backup(invocation: Invocation, target: str, registry: str, as_json: bool) -> None:
+    """Copy the registry into the empty store TARGET, without data keys and cached stages, and seal the copy."""
+    from timbre.registry import mirror
+    from timbre.registry.events import utc_now
+    from timbre.registry.open import open_store
+
+    _show(mirror.back_up(open_store(invocation.registry(registry)), open_store(target), utc_now()), as_json)
+
+
+@registry.command()
+@click.argument("source")
+@registry_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def restore(invocation: Invocation, source: str, registry: str, as_json: bool) -> None:
+    """Copy the finished backup SOURCE into the registry, which must be empty; every object is checked first."""
+    from timbre.registry import mirror
+    from timbre.registry.open import open_store
+
+    _show(mirror.restore(open_store(source), open_store(invocation.registry(registry))), as_json)
+
+
+@registry.command()
+@registry_option
+@click.option("--quota", metavar="SIZE", default="", help="Exit code 20 above this size, for example 50Gi.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def usage(invocation: Invocation, registry: str, quota: str, as_json: bool) -> None:
+    """Show what voices, bases and cached stages take."""
+    from timbre.registry.open import open_registry
+    from timbre.registry.usage import usage as measured
+
+    limit = _size(quota)
+    found = measured(open_registry(invocation.registry(registry)))
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+    else:
+        for line in found.lines:
+            shared = f", {line.shared_bytes / 1e6:.1f} MB shared" if line.shared_bytes else ""
+            click.echo(f"{line.name}: {line.versions} kept, {line.own_bytes / 1e6:.1f} MB{shared}")
+        click.echo(f"total: {found.total_bytes / 1e6:.1f} MB, {found.unreferenced} unreferenced files")
+    if limit and found.total_bytes > limit:
+        raise CheckFailedError(f"the registry holds {found.total_bytes} bytes, its quota is {limit}", "timbre prune")
+
+
+def _show(done: Copied, as_json: bool) -> None:
+    from timbre.registry.mirror import plain
+
+    words = f"{done.copied} objects copied ({done.size_bytes / 1e6:.1f} MB), {done.present} were there"
+    click.echo(plain(done) if as_json else words + (f"; revoked: {', '.join(done.revoked)}" if done.revoked else ""))
+
+
+def _size(text: str) -> int:
+    found = re.fullmatch(r"(\d+)([kmgt]i?)?b?", text.strip().lower()) if text else None
+    if text and found is None:
+        raise InputError(f"--quota is {text[:40]!r}", "write a number of bytes, or for example 500M or 50Gi")
+    return int(found[1]) * _UNITS[found[2] or ""] if found else 0

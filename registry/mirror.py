@@ -1,0 +1,209 @@
+"""Copies between registries: a mirror that follows, a backup that is complete, and its restoration.
+
+Objects are copied in the order in which a registry writes them (blobs, bases, manifests, events, then aliases), so that
+a copy that is broken off never shows a version without its files, and goes on where it stopped. Every blob is checked
+against its digest on the way. Data keys are not copied: what is encrypted stays readable only where its key is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from timbre.core.digests import digest_bytes
+from timbre.core.errors import CheckFailedError, InputError
+from timbre.registry.aliases import read_alias
+from timbre.registry.errors import CorruptError
+from timbre.registry.file_set import read_folder
+from timbre.registry.manifest import Manifest
+from timbre.registry.names import blob_key, check_voice, tombstone_key
+from timbre.registry.records import seal, unseal
+from timbre.registry.registry import Actor, Registry
+from timbre.registry.revocation import revoke
+from timbre.registry.store import Store
+
+BACKUP = "backup.json"
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Copied:
+    """What a copy did. copied: objects written; present: found there; revoked: voices whose revocation was followed.
+
+    left: keys that were not copied because the target is ahead or the source has no sound copy, with why.
+    """
+
+    copied: int = 0
+    present: int = 0
+    size_bytes: int = 0
+    revoked: list[str] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+
+
+def sync(source: Store, target: Store, voices: Sequence[str] = (), progress: Progress | None = None) -> Copied:
+    """Brings target up to source: all voices with the exported bases, or those named with the bases they speak with.
+
+    Aliases move when the source's generation is higher; a revocation removes the voice's files from the target too.
+    Running it again copies what is missing. Raises what the stores raise.
+    """
+    done = Copied()
+    known = Registry(source).voices()
+    for voice in voices:
+        if check_voice(voice) not in known:
+            raise InputError(f"{source.url}: no voice {voice!r}", f"it has: {', '.join(known) or 'none'}")
+    there = set(target.list("blobs/"))
+    names = list(voices) or known
+    bases: set[str] = set()
+    for number, voice in enumerate(names):
+        if progress is not None:
+            progress(number, len(names))
+        if (mark := source.get(tombstone_key(voice))) is not None:
+            _follow_revocation(source, target, voice, mark.data, done)
+            continue
+        for key in source.list(f"voices/{voice}/versions/"):
+            manifest = _manifest(source, key, done)
+            if manifest is not None and _copy_blobs(source, target, (f.sha256 for f in manifest.files), there, done):
+                bases.add(manifest.base_digest)
+                _copy(source, target, key, done)
+            elif manifest is not None:
+                done.left[key] = "a file of it is missing or damaged at the source"
+        for key in source.list(f"voices/{voice}/events/"):
+            _copy(source, target, key, done)
+    for key in source.list("bases/"):
+        if voices and key.split("/")[1] not in bases:
+            continue
+        found = read_folder(source, key)
+        if found is not None and _copy_blobs(source, target, (entry.sha256 for entry in found[1]), there, done):
+            _copy(source, target, key, done)
+    for voice in names:
+        if voice not in done.revoked:
+            for key in source.list(f"voices/{voice}/aliases/"):
+                _move(source, target, voice, key, done)
+    return done
+
+
+def back_up(source: Store, target: Store, time: str, progress: Progress | None = None) -> Copied:
+    """A copy of the whole registry in an empty store, sealed by a list of all objects with their digests, written last.
+
+    Raises InputError when target holds something else, CheckFailedError when something could not be copied.
+    """
+    if target.get(BACKUP) is not None:
+        raise InputError(f"{target.url}: holds a finished backup", "name an empty folder or prefix")
+    done = sync(source, target, progress=progress)
+    if done.left:
+        key, why = next(iter(done.left.items()))
+        text = f"backup of {source.url}: {len(done.left)} objects left out: {key}: {why}"
+        raise CheckFailedError(text, "run: timbre verify")
+    listed = {key: digest_bytes(_bytes(target, key)) for key in target.list("")}
+    target.put_if_absent(BACKUP, seal(BACKUP, {"time": time, "source": source.url, "objects": listed}))
+    return done
+
+
+def restore(backup: Store, target: Store, progress: Progress | None = None) -> Copied:
+    """Copies a finished backup into an empty store, every object checked against the backup's list.
+
+    Raises InputError without a finished backup or when target holds voices, CorruptError when an object of the backup
+    is missing or changed: found before anything is written.
+    """
+    stored = backup.get(BACKUP)
+    if stored is None:
+        raise InputError(f"{backup.url}: no finished backup ({BACKUP} is missing)", "name a backup that was finished")
+    listed: dict[str, str] = unseal(BACKUP, stored.data)["objects"]
+    if any(key not in listed for key in target.list("voices/")):
+        raise InputError(f"{target.url}: holds voices already", "restore into an empty store, then sync what is newer")
+    for key, digest in listed.items():
+        found = backup.get(key)
+        if found is None or digest_bytes(found.data) != digest:
+            raise CorruptError(f"{backup.url}: {key} is missing or changed", "use another backup")
+    done = Copied()
+    order = sorted(listed, key=lambda key: ("/aliases/" in key, key.startswith("voices/"), key))
+    for number, key in enumerate(order):
+        if progress is not None:
+            progress(number, len(order))
+        _copy(backup, target, key, done)
+    return done
+
+
+def _follow_revocation(source: Store, target: Store, voice: str, mark: bytes, done: Copied) -> None:
+    done.revoked.append(voice)
+    key = tombstone_key(voice)
+    if target.get(key) is None:
+        target.put_if_absent(key, mark)
+        if next(target.list(f"voices/{voice}/versions/"), None) is not None:
+            said = unseal(key, mark)
+            revoke(Registry(target), voice, actor=Actor(said["actor"]), reason=said["reason"])
+    for prefix in ("versions/", "events/"):
+        for name in source.list(f"voices/{voice}/{prefix}"):
+            _copy(source, target, name, done)
+
+
+def _manifest(source: Store, key: str, done: Copied) -> Manifest | None:
+    try:
+        return Manifest.from_body(unseal(key, _bytes(source, key)))
+    except CorruptError as error:
+        done.left[key] = error.message
+        return None
+
+
+def _copy_blobs(source: Store, target: Store, digests: Iterable[str], there: set[str], done: Copied) -> bool:
+    """False when one is missing or damaged at the source."""
+    for digest in digests:
+        key = blob_key(digest)
+        if key in there:
+            done.present += 1
+            continue
+        found = source.get(key)
+        if found is None or digest_bytes(found.data) != digest:
+            done.left[key] = "missing or damaged at the source"
+            return False
+        target.put_if_absent(key, found.data)
+        back = target.get(key)
+        if back is None or digest_bytes(back.data) != digest:
+            raise CorruptError(f"{target.url}: {key} does not come back as it was stored", "check that store's disk")
+        there.add(key)
+        done.copied += 1
+        done.size_bytes += len(found.data)
+    return True
+
+
+def _copy(source: Store, target: Store, key: str, done: Copied) -> None:
+    present = target.get(key)
+    data = _bytes(source, key)
+    if present is not None:
+        done.present += 1
+        if present.data != data:
+            done.left[key] = "the target holds another object under this key"
+        return
+    target.put_if_absent(key, data)
+    done.copied += 1
+    done.size_bytes += len(data)
+
+
+def _move(source: Store, target: Store, voice: str, key: str, done: Copied) -> None:
+    name = key.rsplit("/", 1)[-1].removesuffix(".json")
+    new, old, stored = read_alias(source, voice, name), read_alias(target, voice, name), target.get(key)
+    if new is None:
+        return
+    if old is None or stored is None:
+        _copy(source, target, key, done)
+    elif new == old:
+        done.present += 1
+    elif new.generation <= old.generation:
+        done.left[key] = f"the target is at generation {old.generation}, the source at {new.generation}"
+    elif target.replace_if(key, _bytes(source, key), stored.tag):
+        done.copied += 1
+    else:
+        done.left[key] = "another writer moved it meanwhile"
+
+
+def _bytes(store: Store, key: str) -> bytes:
+    found = store.get(key)
+    if found is None:
+        raise CorruptError(f"{store.url}: {key} went away while it was copied", "run the command again")
+    return found.data
+
+
+def plain(done: Copied) -> str:
+    """The result as JSON."""
+    return json.dumps(done.__dict__, indent=2)

@@ -1,0 +1,79 @@
+"""What a registry holds, in bytes: by voice, for the bases, for cached stages. From records; no blob is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from timbre.registry.errors import CorruptError
+from timbre.registry.file_set import read_folder
+from timbre.registry.names import tombstone_key
+from timbre.registry.registry import Registry
+
+
+@dataclass(frozen=True)
+class Use:
+    """One line. own_bytes: files that nothing else needs, each once; shared_bytes: files others need too."""
+
+    name: str
+    versions: int
+    own_bytes: int
+    shared_bytes: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    """All lines. total_bytes counts each file once; unreferenced: stored blobs that no record names."""
+
+    lines: tuple[Use, ...]
+    total_bytes: int
+    unreferenced: int
+
+
+def usage(registry: Registry) -> Usage:
+    """The use of every voice, of "bases" and of cached "stages". Damaged records are left out: timbre
+    verify names them.
+    """
+    store = registry.store
+    users: dict[str, tuple[int, dict[str, int]]] = {}
+    for voice in registry.voices():
+        if store.get(tombstone_key(voice)) is not None:
+            users[voice] = (0, {})
+            continue
+        files: dict[str, int] = {}
+        versions = 0
+        for key in store.list(f"voices/{voice}/versions/"):
+            try:
+                manifest = registry.manifest(voice, key.rsplit("/", 1)[-1].removesuffix(".json"))
+            except CorruptError:
+                continue
+            versions += 1
+            files |= {entry.sha256: entry.size_bytes for entry in manifest.files}
+        users[voice] = (versions, files)
+    for prefix in ("bases", "stages"):
+        files, count = {}, 0
+        for key in store.list(f"{prefix}/"):
+            try:
+                found = read_folder(store, key)
+            except CorruptError:
+                continue
+            count += 1
+            files |= {entry.sha256: entry.size_bytes for entry in (found[1] if found else [])}
+        users[f"({prefix})"] = (count, files)
+    times: dict[str, int] = {}
+    sizes: dict[str, int] = {}
+    for _, files in users.values():
+        sizes |= files
+        for digest in files:
+            times[digest] = times.get(digest, 0) + 1
+    lines = tuple(
+        Use(
+            name,
+            versions,
+            sum(size for digest, size in files.items() if times[digest] == 1),
+            sum(size for digest, size in files.items() if times[digest] > 1),
+        )
+        for name, (versions, files) in users.items()
+    )
+    stored = {key.rsplit("/", 1)[-1] for key in store.list("blobs/")}
+    total = sum(size for digest, size in sizes.items() if digest in stored)
+    return Usage(lines, total, len(stored - sizes.keys()))
