@@ -41,10 +41,13 @@ class Invocation:
         return Redactor.of(self.environment)
 
     def workspace(self) -> Workspace:
-        """Raises ConfigurationError outside a voice repository."""
+        """Raises ConfigurationError outside a voice repository, and for a checkout that brings `.timbre/` along."""
+        from timbre.pipeline.engine.private_state import refuse_foreign_state
         from timbre.pipeline.engine.workspace import Workspace
 
-        return Workspace.find(self.root) if self.root else Workspace.find(Path.cwd())
+        found = Workspace.find(self.root or Path.cwd())
+        refuse_foreign_state(found.root, found.private)
+        return found
 
     def logger(self) -> logging.Logger:
         """Sets the process's logger up."""
@@ -107,22 +110,24 @@ class Invocation:
         from timbre.pipeline.engine.engine import Engine
 
         workspace = self.workspace()
+        origin = origin_of(self.environment, workspace.root)
         self.refuse_without_key(recipe)
         workspace.make_private()
         named = registry or self.environment.get("TIMBRE_REGISTRY", "")
         cache = None
         if named and use_cache:
-            from timbre.pipeline.engine.registry_cache import RegistryStageCache
+            from timbre.pipeline.engine.registry_cache import stage_cache
             from timbre.registry.encryption.keyring import open_keyring
             from timbre.registry.open import open_store
 
-            store = open_store(named)
-            cache = RegistryStageCache(store, open_keyring(store, self.environment))
+            store, own = open_store(named), self.environment.get("TIMBRE_MERGE_REQUEST_CACHE", "")
+            keys = open_keyring(store, self.environment)
+            cache = stage_cache(store, origin, open_store(own) if own else None, keys)
         return Engine(
             workspace=workspace,
             recipe=recipe,
             registry=self.registry(registry),
-            origin=origin_of(self.environment, workspace.root),
+            origin=origin,
             progress=self.progress(),
             log=self.logger(),
             cache=cache,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -50,6 +51,8 @@ class Base(Tool):
     speaker_encoder: which embedding conditions the acoustic model ("none": only the reference spectrogram does).
     networks: sizes that differ from the preset, by network ("text_to_semantic", "acoustic", "discriminator",
         "content_encoder"), as plain data.
+    exports: edition -> SHA-256 of export.json, the only exported graphs of this base that are used and published;
+        written by `timbre base export NAME --pin` from trusted weights. No part of the digest.
     speaking: sampling and prompt where a request says nothing, as far as they differ from the official models'.
     """
 
@@ -64,6 +67,7 @@ class Base(Tool):
     bert: bool = False
     networks: Mapping[str, Any] = field(default_factory=dict)
     speaking: SpeakingDefaults = field(default_factory=SpeakingDefaults)
+    exports: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def spec_path(self) -> Path:
@@ -87,13 +91,15 @@ class Base(Tool):
                 f"run: timbre base pull {self.name}",
             )
         plain = base_to_plain(self)
-        for key in ("licences", "hub", "description", "weights"):
+        for key in ("licences", "hub", "description", "weights", "exports"):
             plain.pop(key, None)
         plain["files"] = [{"role": i.role, "sha256": i.sha256} for i in sorted(self.files, key=lambda i: i.role)]
         return digest_value(plain)
 
 
-_OWN_SHAPE = ("networks", "speaking")
+_OWN_SHAPE = ("networks", "speaking", "exports")
+_EDITION = re.compile(r"[0-9]+\.[0-9]+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _BASE_KEYS = tuple(f.name for f in fields(Base) if f.name not in {g.name for g in fields(Tool)} | set(_OWN_SHAPE))
 
 
@@ -155,6 +161,13 @@ def read_base(folder: Path) -> Base:
         rest["speaking"] = speaking_defaults({} if rest.get("speaking") is None else rest["speaking"])
     except ValueError as error:
         raise ConfigurationError(f"{path}: speaking: {error}", "correct or remove the value") from None
+    rest["exports"] = exports = rest.get("exports") or {}
+    if not isinstance(exports, dict) or not all(
+        isinstance(key, str) and isinstance(value, str) and _EDITION.fullmatch(key) and _SHA256.fullmatch(value)
+        for key, value in exports.items()
+    ):
+        remedy = f"write them with: timbre base export {common['name']} --pin"
+        raise ConfigurationError(f"{path}: exports: {exports!r} is not editions and their SHA-256", remedy)
     base = Base(**common, **rest)
     if base.frames_hz != 2 * base.codes_hz:
         raise ConfigurationError(
@@ -179,6 +192,8 @@ def base_to_plain(base: Tool) -> dict[str, Any]:
             del plain["networks"]
         if changed := base.speaking.changed():
             plain["speaking"] = changed
+        if base.exports:
+            plain["exports"] = dict(base.exports)
     return plain | tool_to_plain(base)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from timbre.core.errors import InfrastructureError
+from timbre.core.errors import ConfigurationError, InfrastructureError
 
 
 def _no_message(text: str) -> None:
@@ -24,9 +24,13 @@ def exclusive(path: Path, what: str, wait_s: float = 0.0, say: Callable[[str], N
     """Hold the lock file `path` for the length of a `with` block.
 
     what: what is locked, in words ("voice ada"); say: told once when somebody else holds the lock and we wait.
-    Raises InfrastructureError (exit code 30, worth a retry) when it is still held after `wait_s` seconds.
+    Raises InfrastructureError (exit code 30, worth a retry) when it is still held after `wait_s` seconds,
+    ConfigurationError when the lock file is a link.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for file in (path, _holder_file(path)):
+        if file.is_symlink():
+            raise ConfigurationError(f"{file}: a symbolic link, expected a lock file", "remove the link")
     lock = FileLock(str(path))
     try:
         lock.acquire(timeout=0)
@@ -36,7 +40,7 @@ def exclusive(path: Path, what: str, wait_s: float = 0.0, say: Callable[[str], N
             say(f"{what} is in use by {holder}; waiting up to {wait_s:g} s")
         _acquire(lock, path, what, wait_s)
     try:
-        _holder_file(path).write_text(json.dumps({"pid": os.getpid(), "since": time.time()}), encoding="utf-8")
+        _write_holder(_holder_file(path), json.dumps({"pid": os.getpid(), "since": time.time()}).encode())
         yield
     finally:
         _holder_file(path).unlink(missing_ok=True)
@@ -49,6 +53,13 @@ def _acquire(lock: Any, path: Path, what: str, wait_s: float) -> None:
     except Timeout:
         message = f"{what} is in use by {_holder(path)}; waited {wait_s:g} s"
         raise InfrastructureError(message, "wait until that run has ended, then run the same command again") from None
+
+
+def _write_holder(path: Path, data: bytes) -> None:
+    """Written through no link, even one that appeared since it was looked for."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(data)
 
 
 def _holder_file(path: Path) -> Path:

@@ -159,6 +159,7 @@ def read_export(folder: Path) -> ExportedBase:
             )
         shape = data.pop("t2s")
         shape["projections"] = {name: (int(low), int(high)) for name, (low, high) in shape["projections"].items()}
+        _refuse_paths(path, data["graphs"])
         return ExportedBase(
             folder=folder,
             t2s=T2SShape(**shape),
@@ -172,6 +173,20 @@ def read_export(folder: Path) -> ExportedBase:
         raise GraphError(f"{path} does not exist", "export the base: timbre base export NAME") from None
     except (ValueError, KeyError, TypeError) as error:
         raise GraphError(f"{path}: {error!r}", "export the base again: timbre base export NAME") from error
+
+
+def _refuse_paths(path: Path, graphs: Mapping[str, Mapping[str, Mapping[str, str]]]) -> None:
+    """Graphs lie beside export.json. Raises GraphError for a name that leads anywhere else, or to a link."""
+    for name, profiles in graphs.items():
+        for entry in profiles.values():
+            file = entry["file"]
+            if not isinstance(file, str) or file in ("", ".", "..") or {"/", "\\", "\0"} & set(file):
+                raise GraphError(
+                    f"{path}: graphs: {name}: {str(file)[:200]!r} is not the name of a file beside it",
+                    "export the base again: timbre base export NAME",
+                )
+            if (path.parent / file).is_symlink():
+                raise GraphError(f"{path.parent / file}: a symbolic link, expected a graph", "export the base again")
 
 
 def sound_export(folder: Path, digest: str, edition: str = "") -> ExportedBase | None:

@@ -53,6 +53,12 @@ def fetch_base(store: Store, base_digest: str, target: Path, edition: str) -> di
     return found[0]
 
 
+def base_file_digest(store: Store, base_digest: str, edition: str, path: str) -> str | None:
+    """SHA-256 of one file of an exported base as its record has it, or None. Raises CorruptError."""
+    found = read_folder(store, _record(base_digest, edition))
+    return next((entry.sha256 for entry in found[1] if entry.path == path), None) if found else None
+
+
 @contextmanager
 def filling(folder: Path, wait_s: float) -> Iterator[None]:
     """Hold a machine's folder of exported bases for the length of a `with` block that puts one of them there.

@@ -63,6 +63,15 @@ def put_bytes(store: Store, path: str, data: bytes) -> FileEntry:
     return entry
 
 
+def mend(store: Store, entry: FileEntry, read: Callable[[], bytes]) -> None:
+    """Stores a blob again that went away before the record that needs it was written (references.py says how).
+
+    read: gives its content, asked for only then.
+    """
+    if store.get(blob_key(entry.sha256)) is None:
+        put_bytes(store, entry.path, read())
+
+
 def get_file(store: Store, entry: FileEntry, owner: str) -> bytes:
     """The bytes of an entry. owner names what they belong to in errors.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from timbre.registry.blobs import FileEntry, Transform, fetch_files, put_bytes, put_files
+from timbre.registry.blobs import FileEntry, Transform, fetch_files, mend, put_bytes, put_files
 from timbre.registry.errors import CorruptError
 from timbre.registry.records import seal, unseal
 from timbre.registry.store import Store
@@ -32,7 +32,16 @@ def put_folder(
         entries = put_files(store, folder, paths)
     else:
         entries = [put_bytes(store, path, kept(path, (folder / path).read_bytes())) for path in paths]
-    return store.put_if_absent(key, seal(key, {"about": about, "files": [entry.to_json() for entry in entries]}))
+    written = store.put_if_absent(key, seal(key, {"about": about, "files": [entry.to_json() for entry in entries]}))
+    if written:
+        for entry in entries:
+            mend(store, entry, lambda path=entry.path: _kept(folder, path, kept))  # type: ignore[misc]
+    return written
+
+
+def _kept(folder: Path, path: str, kept: Transform | None) -> bytes:
+    data = (folder / path).read_bytes()
+    return data if kept is None else kept(path, data)
 
 
 def read_folder(store: Store, key: str) -> tuple[dict[str, Any], list[FileEntry]] | None:

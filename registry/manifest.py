@@ -11,6 +11,9 @@ from timbre.registry.blobs import FileEntry
 from timbre.registry.errors import CorruptError
 from timbre.registry.names import check_version, check_voice, version_key
 
+# Fields that versions of older programs lack.
+_LATER = ("recordings", "gates_digest", "overrides")
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -37,7 +40,9 @@ class Manifest:
     created: UTC, ISO 8601 with microseconds. passed: whether every blocking gate passed. gates: name -> {value,
     limit, ...}.
     consent: kind and rights as declared in voice.yaml. review_required: a person must approve before the alias moves.
-    files: everything in the package but this manifest.
+    files: everything in the package but this manifest. recordings: digest of the recordings alone, equal under every
+    name and setting ("" in versions of older programs). gates_digest: SHA-256 of the gates.yaml that the verdicts were
+    taken by. overrides: what the voice's own `recipe:` changed.
     """
 
     voice: str
@@ -54,6 +59,9 @@ class Manifest:
     review_required: bool
     provenance: Provenance
     files: tuple[FileEntry, ...]
+    recordings: str = ""
+    gates_digest: str = ""
+    overrides: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_voice(self.voice)
@@ -78,14 +86,16 @@ class Manifest:
         body = asdict(self)
         body["languages"] = list(self.languages)
         body["files"] = [entry.to_json() for entry in self.files]
-        return body
+        # What older programs do not know stands only where it says something, so that they can read the rest.
+        return {name: value for name, value in body.items() if name not in _LATER or value}
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Manifest:
         """The reverse of to_body. Raises CorruptError naming the missing, unknown or ill-typed field."""
         names = {item.name for item in fields(cls)}
-        if body.keys() != names:
-            missing, unknown = sorted(names - body.keys()), sorted(body.keys() - names)
+        needed = names - set(_LATER)
+        if not needed <= body.keys() <= names:
+            missing, unknown = sorted(needed - body.keys()), sorted(body.keys() - names)
             raise CorruptError(
                 f"manifest: missing fields {missing}, unknown fields {unknown}", remedy="publish the voice again"
             )

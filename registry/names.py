@@ -10,6 +10,9 @@ _VOICE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _VERSION = re.compile(r"[0-9a-f]{12}")
 _ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 PRODUCTION = "production"
+# Stage caches: outputs of runs that publish, and of merge requests and other branches, which the former never read.
+TRUSTED, UNTRUSTED = "stages", "merge-requests"
+STAGE_AREAS = (TRUSTED, UNTRUSTED)
 
 
 def check_voice(name: str) -> str:

@@ -12,16 +12,18 @@ from typing import Any
 from timbre.core.errors import CheckFailedError, InputError
 from timbre.registry import events
 from timbre.registry.aliases import Alias, Decide, move_alias, read_alias
-from timbre.registry.blobs import FileEntry, fetch_files, get_file, put_bytes
+from timbre.registry.blobs import FileEntry, fetch_files, get_file, mend, put_bytes
 from timbre.registry.by_hand import IsAncestor, hold_words, holding_move, is_by_hand
 from timbre.registry.encryption.keyring import Keyring, missing_key
 from timbre.registry.encryption.sealed_file import Place, is_sealed
 from timbre.registry.errors import CorruptError, NotFoundError, RetiredError, RevokedError
 from timbre.registry.events import Act, Event
 from timbre.registry.manifest import Manifest
-from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice, tombstone_key, version_key
+from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice, version_key
 from timbre.registry.records import seal, unseal
+from timbre.registry.references import delete_unneeded
 from timbre.registry.store import Store, batched
+from timbre.registry.tombstones import refuse_revoked, tombstone
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class Registry:
         written again when the files are the same. Raises RevokedError, InputError without files, CorruptError when
         the store does not give back what it took.
         """
-        self._refuse_revoked(manifest.voice)
+        refuse_revoked(self.store, manifest.voice, manifest.recordings)
         if not files:
             raise InputError(
                 f"{manifest.voice}@{manifest.version}: the package has no files", remedy="run stage 3 again"
@@ -178,7 +180,14 @@ class Registry:
         if full.key in overtaken:
             full = self.manifest(manifest.voice, manifest.version)
             events.append(self.store, self._published(full, reason))
-        self._refuse_revoked(manifest.voice)
+        for entry in entries:
+            mend(self.store, entry, lambda path=entry.path: files[path])  # type: ignore[misc]
+        try:
+            refuse_revoked(self.store, manifest.voice, manifest.recordings)
+        except RevokedError:
+            # Revoked while this version was being written: the revocation may have counted before its files came.
+            delete_unneeded(self.store, {entry.sha256 for entry in entries}, [full.key])
+            raise
         return full
 
     def promote(
@@ -284,9 +293,7 @@ class Registry:
 
     def tombstone(self, voice: str) -> dict[str, Any] | None:
         """The permanent mark of a revoked voice, or None."""
-        key = tombstone_key(check_voice(voice))
-        stored = self.store.get(key)
-        return None if stored is None else unseal(key, stored.data)
+        return tombstone(self.store, voice)
 
     def now(self) -> str:
         """The registry's clock."""
@@ -355,12 +362,7 @@ class Registry:
             )
 
     def _refuse_revoked(self, voice: str) -> None:
-        mark = self.tombstone(voice)
-        if mark is not None:
-            raise RevokedError(
-                f"voice {voice!r} was revoked at {mark['time']} by {mark['actor']}: {mark['reason']}",
-                remedy="a revoked voice never comes back; with new consent, use another voice name",
-            )
+        refuse_revoked(self.store, voice)
 
 
 def _place(manifest: Manifest, path: str) -> Place:

@@ -1,70 +1,162 @@
-"""Revocation: consent was withdrawn. A permanent tombstone, and everything stored of the voice is removed."""
+"""Revocation: consent was withdrawn. Permanent tombstones, everything stored is removed, and a certificate says what.
+
+voice -> all names with the same recordings -> tombstones -> stage records, blobs -> certificate of deletion
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
+from timbre.core.digests import digest_value
+from timbre.core.errors import TimbreError
 from timbre.registry import events
 from timbre.registry.encryption.keyring import destroy_keys, key_store
-from timbre.registry.errors import CorruptError
 from timbre.registry.events import Act, Event
-from timbre.registry.names import blob_key, check_voice, tombstone_key
+from timbre.registry.file_set import read_folder
+from timbre.registry.names import blob_key, check_voice
 from timbre.registry.records import seal
+from timbre.registry.references import delete_unneeded, digests_in, stage_records
 from timbre.registry.registry import Actor, Registry
-from timbre.registry.stage_cache import delete_stages_of
+from timbre.registry.tombstones import mark_recordings, mark_voice
+
+UNREACHABLE = (
+    "recordings in Git's history and in every clone of it",
+    "copies on other machines' disks: .timbre of runners, package folders of servers (they stop speaking at their next "
+    "poll), browsers and downloads",
+    "reports and samples that a CI server keeps as artefacts until they expire",
+    "backups and mirrors of this registry that were made before, unless they are encrypted and their key is destroyed",
+)
 
 
 @dataclass(frozen=True)
-class Removal:
-    """What a revocation removed: blobs (recordings, adapters, samples), cached stages; kept_blobs belong to other
-    voices too.
+class Certificate:
+    """What a revocation destroyed.
+
+    names: voices that are revoked by it. spared: voices of the same recordings that still speak and were not named.
+    destroyed: keys of the objects that are gone. kept_blobs: how many files stay because other voices need them.
+    unreachable: where copies may be that this program cannot remove.
     """
 
-    blobs: int
-    stages: int
+    voice: str
+    time: str
+    actor: str
+    reason: str
+    names: tuple[str, ...]
+    spared: tuple[str, ...]
+    destroyed: tuple[str, ...]
     kept_blobs: int
+    unreachable: tuple[str, ...] = UNREACHABLE
+
+    @property
+    def blobs(self) -> int:
+        """Files that are gone: recordings, adapters, samples."""
+        return sum(key.startswith("blobs/") for key in self.destroyed)
+
+    @property
+    def stages(self) -> int:
+        """Cached stages that are gone."""
+        return len(self.destroyed) - self.blobs
 
 
-def revoke(registry: Registry, voice: str, *, actor: Actor, reason: str) -> Removal:
-    """Marks a voice as revoked for good and removes its stored files.
+def revoke(registry: Registry, voice: str, *, actor: Actor, reason: str, all_names: bool = False) -> Certificate:
+    """Revokes a voice for good, with every retired name of the same recordings, and removes what is stored of them.
 
-    The tombstone is written first, so that a crash leaves the voice revoked; running it again finishes the removal.
-    Manifests
-    and events stay: they hold no recording and prove what happened. Raises NotFoundError when the voice does not exist.
+    A voice of the same recordings that is not retired is spared and named in the certificate; all_names revokes it
+    too. The tombstones are written first, so that a crash leaves the voices revoked; running it again finishes the
+    removal. Manifests and events stay: they hold no recording and prove what happened. Raises NotFoundError when the
+    voice does not exist.
     """
     registry.history(check_voice(voice))
-    key = tombstone_key(voice)
-    time = registry.now()
-    registry.store.put_if_absent(key, seal(key, {"voice": voice, "time": time, "actor": actor.name, "reason": reason}))
-    mark = registry.tombstone(voice)
-    assert mark is not None
+    store, time = registry.store, registry.now()
+    recordings, sources = _made_of(registry, voice)
+    alike = {name for name in registry.voices() if name != voice and _shares(registry, name, recordings, sources)}
+    spared = set() if all_names else {name for name in alike if _is_live(registry, name)}
+    names = sorted({voice} | (alike - spared))
+    for name in names:
+        mark_voice(store, name, time, actor.name, reason)
+    kept_recordings = {item for name in spared for item in _made_of(registry, name)[0]}
+    for digest in sorted(recordings - kept_recordings):
+        mark_recordings(store, digest, voice, time, actor.name, reason)
     # What copies of encrypted files there are elsewhere, in backups too, is unreadable from here on.
-    destroy_keys(key_store(registry.store), voice)
-    own = _blobs_of(registry, [voice])
-    others = _blobs_of(registry, [name for name in registry.voices() if name != voice])
-    removed = sum(registry.store.delete(blob_key(digest)) for digest in sorted(own - others))
-    stages = delete_stages_of(registry.store, voice)
-    events.append(
-        registry.store,
-        Event(
-            voice=voice,
-            act=Act.REVOKED,
-            time=mark["time"],
-            actor=mark["actor"],
-            reason=mark["reason"],
-            commit=actor.commit,
-        ),
-    )
-    return Removal(removed, stages, len(own & others))
+    keyless = {name for name in names if destroy_keys(key_store(store), name)}
+    destroyed, kept = _destroy(registry, names, recordings, kept_recordings, bool(spared), keyless)
+    for name in names:
+        mark = registry.tombstone(name)
+        assert mark is not None
+        act = Event(name, Act.REVOKED, mark["time"], mark["actor"], mark["reason"], actor.commit)
+        events.append(store, act)
+    found = Certificate(voice, time, actor.name, reason, tuple(names), tuple(sorted(spared)), destroyed, kept)
+    _store(registry, found)
+    return found
 
 
-def _blobs_of(registry: Registry, voices: list[str]) -> set[str]:
-    digests = set()
-    for voice in voices:
-        for key in registry.store.list(f"voices/{voice}/versions/"):
-            try:
-                manifest = registry.manifest(voice, key.rsplit("/", 1)[-1].removesuffix(".json"))
-            except CorruptError:
-                continue
-            digests |= {entry.sha256 for entry in manifest.files}
-    return digests
+def _destroy(
+    registry: Registry, names: Iterable[str], recordings: set[str], kept: set[str], spares: bool, keyless: set[str]
+) -> tuple[tuple[str, ...], int]:
+    """Removes blobs, then stage records; keys that are gone, and the number of blobs that others need.
+
+    keyless: names whose data key is destroyed, so that their cached stages serve nobody.
+    """
+    store, doomed, leaving = registry.store, set[str](), []
+    wanted = set(names)
+    for key in stage_records(store):
+        try:
+            found = read_folder(store, key)
+        except TimbreError:
+            continue
+        about = found[0] if found else {}
+        its = str(about.get("recordings", ""))
+        # A record of an older program does not say whose recordings it holds; a spared voice may live off it.
+        shared = (its in kept if its else spares) and about.get("voice") not in keyless
+        if (about.get("voice") in wanted or its in recordings) and not shared:
+            leaving.append(key)
+            doomed |= digests_in(store, key)
+    for name in wanted:
+        for key in store.list(f"voices/{name}/versions/"):
+            doomed |= digests_in(store, key)
+    gone = delete_unneeded(store, doomed, leaving)
+    # Records last: a crash before this line leaves them to the next attempt, which then finds their blobs by them.
+    removed = [key for key in leaving if store.delete(key)]
+    return (*removed, *(blob_key(digest) for digest in gone.removed)), len(gone.kept)
+
+
+def _made_of(registry: Registry, voice: str) -> tuple[set[str], set[str]]:
+    """Digests of the recordings that a name ever had, and its sources (all that versions of older programs tell)."""
+    recordings, sources = set[str](), set[str]()
+    for key in registry.store.list(f"voices/{voice}/versions/"):
+        try:
+            manifest = registry.manifest(voice, key.rsplit("/", 1)[-1].removesuffix(".json"))
+        except TimbreError:
+            continue
+        sources.add(manifest.source)
+        if manifest.recordings:
+            recordings.add(manifest.recordings)
+    for key in stage_records(registry.store):
+        try:
+            found = read_folder(registry.store, key)
+        except TimbreError:
+            continue
+        if found and found[0].get("voice") == voice and found[0].get("recordings"):
+            recordings.add(str(found[0]["recordings"]))
+    return recordings, sources
+
+
+def _shares(registry: Registry, name: str, recordings: set[str], sources: set[str]) -> bool:
+    its_recordings, its_sources = _made_of(registry, name)
+    return bool(its_recordings & recordings or its_sources & sources)
+
+
+def _is_live(registry: Registry, voice: str) -> bool:
+    """Whether a voice speaks or waits to: everything but a retired or revoked one."""
+    if registry.tombstone(voice) is not None:
+        return False
+    aliases = [key.rsplit("/", 1)[-1].removesuffix(".json") for key in registry.store.list(f"voices/{voice}/aliases/")]
+    states = [registry.alias(voice, alias) for alias in aliases]
+    return not states or any(state is not None and state.version is not None for state in states)
+
+
+def _store(registry: Registry, found: Certificate) -> None:
+    body = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(found).items()}
+    key = f"voices/{found.voice}/certificates/{digest_value(body)[:16]}.json"
+    registry.store.put_if_absent(key, seal(key, body))

@@ -9,32 +9,58 @@ from timbre.core.errors import InputError
 from timbre.registry.blobs import Transform
 from timbre.registry.encryption.keyring import Keyring, missing_key
 from timbre.registry.encryption.sealed_file import Place, is_sealed
-from timbre.registry.errors import CorruptError
+from timbre.registry.errors import RevokedError
 from timbre.registry.file_set import get_folder, put_folder, read_folder
-from timbre.registry.names import check_voice
+from timbre.registry.names import TRUSTED, UNTRUSTED, check_voice
+from timbre.registry.references import delete_unneeded, digests_in
 from timbre.registry.store import Store
+from timbre.registry.tombstones import refuse_revoked
+
+__all__ = ["TRUSTED", "UNTRUSTED", "pull_stage", "push_stage"]
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
-def push_stage(store: Store, stage_key: str, voice: str, stage: str, folder: Path, keys: Keyring | None = None) -> bool:
-    """Keeps a finished stage's folder under its key; False when another run was first (its output is kept). keys:
-    encrypts every file with the voice's key.
+def push_stage(
+    store: Store,
+    stage_key: str,
+    voice: str,
+    stage: str,
+    folder: Path,
+    keys: Keyring | None = None,
+    recordings: str = "",
+    area: str = TRUSTED,
+) -> bool:
+    """Keeps a finished stage's folder under its key; False when another run was first (its output is kept).
+
+    keys: encrypts every file with the voice's key. recordings: digest of the recordings that it was made of. area:
+    which cache. Raises RevokedError when consent for the voice or for the recordings was withdrawn, also while the
+    folder was being stored: what was stored is removed.
     """
-    about = {"voice": check_voice(voice), "stage": stage}
+    key = _record(stage_key, area)
+    refuse_revoked(store, check_voice(voice), recordings)
+    about = {"voice": voice, "stage": stage} | ({"recordings": recordings} if recordings else {})
     kept = _sealing(keys, voice, stage_key) if keys is not None else None
-    return put_folder(store, _record(stage_key), folder, about, kept=kept)
+    written = put_folder(store, key, folder, about, kept=kept)
+    try:
+        refuse_revoked(store, voice, recordings)
+    except RevokedError:
+        if written:
+            delete_unneeded(store, digests_in(store, key), [key])
+            store.delete(key)
+        raise
+    return written
 
 
-def pull_stage(store: Store, stage_key: str, target: Path, keys: Keyring | None = None) -> bool:
+def pull_stage(store: Store, stage_key: str, target: Path, keys: Keyring | None = None, area: str = TRUSTED) -> bool:
     """Restores a stage's folder at target; False when the cache has none.
 
     Raises CorruptError when it is damaged: the caller runs the stage instead and says so. Raises ConfigurationError
     when it is encrypted and its key is not at hand.
     """
-    found = read_folder(store, _record(stage_key))
+    found = read_folder(store, _record(stage_key, area))
     opened = _opening(keys, str(found[0].get("voice", "")), stage_key) if found is not None else None
-    return get_folder(store, _record(stage_key), target, opened)
+    return get_folder(store, _record(stage_key, area), target, opened)
 
 
 def _sealing(keys: Keyring, voice: str, stage_key: str) -> Transform:
@@ -52,33 +78,9 @@ def _opening(keys: Keyring | None, voice: str, stage_key: str) -> Transform:
     return opened
 
 
-def delete_stages_of(store: Store, voice: str) -> int:
-    """Removes all cached stages of a voice with the blobs they hold; returns how many. Damaged records go too."""
-    doomed, kept, keys = set(), set(), []
-    for key in store.list("stages/"):
-        try:
-            found = read_folder(store, key)
-        except CorruptError:
-            continue
-        if found is None:
-            continue
-        about, entries = found
-        digests = {entry.sha256 for entry in entries}
-        if about.get("voice") == voice:
-            keys.append(key)
-            doomed |= digests
-        else:
-            kept |= digests
-    for key in keys:
-        store.delete(key)
-    for digest in sorted(doomed - kept):
-        store.delete(f"blobs/{digest[:2]}/{digest}")
-    return len(keys)
-
-
-def _record(stage_key: str) -> str:
+def _record(stage_key: str, area: str) -> str:
     if not _KEY.fullmatch(stage_key):
         raise InputError(
             f"stage key {stage_key[:80]!r}: expected 64 hexadecimal digits", remedy="use the key from stage.json"
         )
-    return f"stages/{stage_key}/stage.json"
+    return f"{area}/{stage_key}/stage.json"

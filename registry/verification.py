@@ -9,9 +9,11 @@ from timbre.core.digests import digest_bytes
 from timbre.core.errors import TimbreError
 from timbre.registry import events
 from timbre.registry.file_set import read_folder
-from timbre.registry.names import blob_key
+from timbre.registry.names import STAGE_AREAS, blob_key
 from timbre.registry.records import unseal
+from timbre.registry.references import digests_in, references
 from timbre.registry.registry import Registry
+from timbre.registry.tombstones import revoked_voices
 
 Progress = Callable[[int, int], None]
 
@@ -36,8 +38,9 @@ def verify(registry: Registry, voice: str | None = None, progress: Progress | No
     sizes: dict[str, int] = {}
     for name in [voice] if voice else registry.voices():
         findings += _verify_voice(registry, name, users, sizes)
+    findings += _leftovers(registry, voice)
     if voice is None:
-        for prefix in ("bases/", "stages/"):
+        for prefix in ("bases/", *(f"{area}/" for area in STAGE_AREAS)):
             for key in registry.store.list(prefix):
                 findings += _verify_folder(registry, key, users, sizes)
     stored = {key.rsplit("/", 1)[-1] for key in registry.store.list("blobs/")} if voice is None else set()
@@ -97,6 +100,22 @@ def _verify_voice(registry: Registry, voice: str, users: dict[str, list[str]], s
         except TimbreError as error:
             findings.append(Finding(key, error.message, (f"{voice}@{name}" if kind == "versions" else voice,)))
     return findings
+
+
+def _leftovers(registry: Registry, voice: str | None) -> list[Finding]:
+    """Files of revoked voices that are still stored and that nothing else needs."""
+    gone = revoked_voices(registry.store) & ({voice} if voice else set(registry.voices()))
+    if not gone:
+        return []
+    needed = references(registry.store)
+    left: dict[str, set[str]] = {}
+    for name in gone:
+        for key in registry.store.list(f"voices/{name}/versions/"):
+            for digest in digests_in(registry.store, key) - needed.keys():
+                if registry.store.get(blob_key(digest)) is not None:
+                    left.setdefault(digest, set()).add(name)
+    problem = "left of a revoked voice; remove it with: timbre revoke VOICE"
+    return [Finding(blob_key(digest), problem, tuple(sorted(names))) for digest, names in sorted(left.items())]
 
 
 def _has_version(registry: Registry, voice: str, version: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from timbre.cli.commands.base_pin import pin
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.base import Base, list_bases, load_base, load_weights
@@ -35,6 +36,9 @@ _MARKDOWN = click.option("--markdown", is_flag=True, help="Print a Markdown tabl
 @click.group()
 def base() -> None:
     """Manage base models."""
+
+
+base.add_command(pin)
 
 
 @base.command("list")

@@ -166,12 +166,14 @@ def retire(move: Move) -> None:
 @click.command()
 @click.argument("voice")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--all-names", is_flag=True, help="Also revoke voices of the same recordings that still speak.")
 @_moving(alias=False, reason=None)
-def revoke(move: Move, yes: bool) -> None:
+def revoke(move: Move, yes: bool, all_names: bool) -> None:
     """Remove VOICE permanently because consent was withdrawn. This cannot be undone.
 
-    Deletes adapters, samples and cached recordings from the registry and from the local .timbre folder. Git history is
-    not rewritten.
+    Deletes adapters, samples and cached recordings from the registry and from the local .timbre folder, under every
+    retired name of the same recordings too. Git history is not rewritten. --json prints the certificate of deletion,
+    which the registry keeps: what was destroyed, and where copies may be that cannot be reached.
     """
     from timbre.pipeline.release.revocation import remove_local_work
     from timbre.registry.registry import Actor
@@ -180,14 +182,22 @@ def revoke(move: Move, yes: bool) -> None:
     voice, invocation = move.voice, move.invocation
     if not yes:
         click.confirm(f"Permanently remove all stored data of {voice!r}?", abort=True, err=True)
-    removal = revoke_stored(move.open(), voice, actor=Actor(move.person), reason=move.reason)
-    folders = remove_local_work(invocation.workspace(), voice) if _in_repository(invocation) else []
+    found = revoke_stored(move.open(), voice, actor=Actor(move.person), reason=move.reason, all_names=all_names)
+    here = found.names if _in_repository(invocation) else ()
+    folders = [folder for name in here for folder in remove_local_work(invocation.workspace(), name)]
     words = (
-        f"revoked; removed {removal.blobs} stored files, {removal.stages} cached stages and {len(folders)} local "
-        f"work folders ({removal.kept_blobs} files are shared with other voices)"
+        f"revoked; removed {found.blobs} stored files, {found.stages} cached stages and {len(folders)} local "
+        f"work folders ({found.kept_blobs} files are shared with other voices)"
     )
-    move.show(words, {**dataclasses.asdict(removal), "folders": folders})
+    move.show(words, {**dataclasses.asdict(found), "folders": folders})
     if not move.as_json:
+        for name in found.names:
+            if name != voice:
+                click.echo(f"{name}: revoked too; its recordings are the same")
+        for name in found.spared:
+            click.echo(f"{name}: has the same recordings and still speaks; revoke it with: timbre revoke {name}")
+        for place in found.unreachable:
+            click.echo(f"not reached: {place}")
         click.echo(f"next: delete voices/{voice} and commit; Git history keeps the recordings until you rewrite it")
 
 

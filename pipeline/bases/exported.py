@@ -5,23 +5,28 @@ base digest -> .timbre/exports/<digest> (there and sound) | registry bases/<dige
 What the registry holds comes before a fresh export, so that stage 4 judges the very graphs that servers load. An
 edition is schema and exporter version (inference/exported_base.py): a program that exports otherwise exports anew. Who
 only speaks also takes another edition of the same schema.
+
+A digest inside export.json proves nothing about who wrote it. base.yaml therefore pins the export (`timbre base pin`):
+graphs of a pinned edition that are others are neither used nor published, wherever they lie.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from timbre.core.atomic import remove_tree
-from timbre.core.base import Base, load_base
+from timbre.core.base import Base, load_base, write_base
+from timbre.core.digests import digest_file
 from timbre.core.errors import ConfigurationError, TimbreError
 from timbre.core.progress import Progress
 from timbre.inference.errors import GraphError
-from timbre.inference.exported_base import EDITION, ExportedBase, read_export, sound_export, usable_edition
+from timbre.inference.exported_base import EDITION, EXPORT_FILE, ExportedBase, read_export, sound_export, usable_edition
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.registry.bases import base_editions, fetch_base, filling, publish_base
+from timbre.registry.bases import base_editions, base_file_digest, fetch_base, filling, publish_base
 from timbre.registry.open import open_store
 from timbre.registry.store import Store
 
@@ -40,7 +45,7 @@ def exported_base(base: Base, root: Path, registry: str, *, progress: Progress) 
     def make(target: Path) -> None:
         _export(base, target, progress)
 
-    return _obtain(exports_folder(root), base.digest, registry, progress, make, only=EDITION)
+    return _obtain(exports_folder(root), base.digest, registry, progress, make, only=EDITION, pins=base.exports)
 
 
 def exported_for(
@@ -66,7 +71,9 @@ def exported_for(
             raise ConfigurationError(message, remedy)
         _export(base, target, progress)
 
-    return _obtain(exports_folder(root), digest, registry, progress, make)
+    return _obtain(
+        exports_folder(root), digest, registry, progress, make, pins=_pins(name, digest, bases or root / "bases")
+    )
 
 
 def publish_exported(base: Base, root: Path, registry: str, *, progress: Progress) -> bool:
@@ -76,10 +83,32 @@ def publish_exported(base: Base, root: Path, registry: str, *, progress: Progres
     """
     store = open_store(registry)
     if EDITION in base_editions(store, base.digest):
+        pin, stored = base.exports.get(EDITION), base_file_digest(store, base.digest, EDITION, EXPORT_FILE)
+        if pin is not None and stored != pin:
+            raise ConfigurationError(
+                f"registry {registry}: the graphs of base {base.name!r} ({base.digest[:12]}, edition {EDITION}) are "
+                f"not those that {base.spec_path} pins ({str(stored)[:12]}, expected {pin[:12]})",
+                "find out who wrote them; then remove them from bases/ of the registry and publish the base again",
+            )
         return False
     exported = exported_base(base, root, registry, progress=progress)
     with progress.task(f"publish base {base.name}"):
         return publish_base(store, base.digest, exported.folder, about_base(base), EDITION)
+
+
+def pin_export(base: Base, root: Path, *, progress: Progress) -> tuple[str, str]:
+    """Exports a base from its weights and pins that export in base.yaml; its edition and digest.
+
+    What this machine holds already is replaced. Raises what the exporter and writing base.yaml raise.
+    """
+    folder = exports_folder(root)
+    target = folder / base.digest
+    with filling(folder, _WAIT_S):
+        remove_tree(target)
+        _export(base, target, progress)
+    digest = digest_file(target / EXPORT_FILE)
+    write_base(dataclasses.replace(base, exports={**base.exports, EDITION: digest}))
+    return EDITION, digest
 
 
 def about_base(base: Base) -> dict[str, Any]:
@@ -100,29 +129,61 @@ def exports_folder(root: Path) -> Path:
 
 
 def _obtain(
-    folder: Path, digest: str, registry: str, progress: Progress, make: Callable[[Path], None], only: str = ""
+    folder: Path,
+    digest: str,
+    registry: str,
+    progress: Progress,
+    make: Callable[[Path], None],
+    only: str = "",
+    pins: Mapping[str, str] = MappingProxyType({}),
 ) -> ExportedBase:
-    """only: the one edition that will do; any of this schema without it."""
+    """only: the one edition that will do; any of this schema without it. pins: edition -> SHA-256 of export.json."""
     target = folder / digest
-    found = sound_export(target, digest, only)
+    found = _sound(target, digest, only, pins)
     if found is not None:
         return found
     with filling(folder, _WAIT_S):
         # Another process may have made it while this one waited.
-        found = sound_export(target, digest, only)
+        found = _sound(target, digest, only, pins)
         if found is not None:
             return found
         remove_tree(target)
-        if not _fetched(open_store(registry), digest, target, progress, only):
+        if not _fetched(open_store(registry), digest, target, progress, only, pins):
             make(target)
     made = read_export(target)
     if made.digest != digest:
         message = f"{target}: holds the base {made.digest[:12]}, expected {digest[:12]}"
         raise GraphError(message, f"remove that folder, then run: timbre base export {made.name}")
+    if not _as_pinned(made, pins):
+        raise ConfigurationError(
+            f"{target}: exported here, and not what base.yaml of {made.name!r} pins for edition {made.edition}",
+            "fetch the pinned graphs from the registry (timbre base publish on the machine that pinned them), or pin "
+            f"this machine's: timbre base pin {made.name}",
+        )
     return made
 
 
-def _fetched(store: Store, digest: str, target: Path, progress: Progress, only: str) -> bool:
+def _sound(folder: Path, digest: str, only: str, pins: Mapping[str, str]) -> ExportedBase | None:
+    found = sound_export(folder, digest, only)
+    return found if found is not None and _as_pinned(found, pins) else None
+
+
+def _as_pinned(found: ExportedBase, pins: Mapping[str, str]) -> bool:
+    """An edition without a pin passes: what a publish makes of that is for the operator's policy to say."""
+    pin = pins.get(found.edition)
+    return pin is None or digest_file(found.folder / EXPORT_FILE) == pin
+
+
+def _pins(name: str, digest: str, bases: Path) -> Mapping[str, str]:
+    """Those of base.yaml here, when it is about the base with that digest."""
+    try:
+        base = load_base(name, bases)
+        return base.exports if base.digest == digest else {}
+    except ConfigurationError:
+        return {}
+
+
+def _fetched(store: Store, digest: str, target: Path, progress: Progress, only: str, pins: Mapping[str, str]) -> bool:
     """Whether the registry had it and it is sound; a damaged copy is left for `timbre verify` to name."""
     editions = base_editions(store, digest)
     edition = usable_edition([item for item in editions if only in ("", item)])
@@ -134,7 +195,7 @@ def _fetched(store: Store, digest: str, target: Path, progress: Progress, only: 
         except TimbreError:
             remove_tree(target)
             return False
-    if sound_export(target, digest, only) is None:
+    if _sound(target, digest, only, pins) is None:
         remove_tree(target)
         return False
     return True

@@ -149,6 +149,16 @@ class Repository:
             listed = self._checked("diff", "--no-renames", "--name-only", "-z", older, newer, "--")
         return [path for path in listed.split("\0") if path]
 
+    def tracked(self, folder: str) -> list[str]:
+        """Files of the index below a folder, however its case is written; empty outside Git.
+
+        Raises ConfigurationError when Git refuses to answer: what cannot be known must not pass for "none".
+        """
+        found = self._run("ls-files", "-z", "--", f":(icase){folder}")
+        if found.returncode and _NO_REPOSITORY not in found.stderr:
+            raise self._failed("ls-files", found.stderr)
+        return [path for path in found.stdout.split("\0") if path]
+
     def had_tree(self, name: str, tree: str, before: str) -> bool:
         """Whether voices/<name> had this tree in `before` or one of its ancestors (in this clone)."""
         found = self._run("log", "--format=%H", "-n", "500", before, "--", f"voices/{name}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from timbre.core.printable import printable
+from timbre.pipeline.ci.branch import merge_request, why_not_publish
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.stages.table import Origin
 
@@ -22,19 +23,13 @@ def origin_of(environment: Mapping[str, str], root: Path) -> Origin:
     commit = _first(environment, _COMMIT) or (head.hash if head else "")
     author = _first(environment, _AUTHOR) or (head.author if head and head.hash == commit else "")
     job = _first(environment, _JOB) or _github_job(environment)
-    return Origin(commit, author, _first(environment, _REF), job, _merge_request(environment))
+    return Origin(
+        commit, author, _first(environment, _REF), job, merge_request(environment), why_not_publish(environment)
+    )
 
 
 def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str:
     return printable(next((environment[name] for name in names if environment.get(name)), ""))
-
-
-def _merge_request(environment: Mapping[str, str]) -> str:
-    """GitLab and Jenkins give its number; GitHub and Gitea name the event and put "12/merge" into the ref."""
-    number = _first(environment, ("CI_MERGE_REQUEST_IID", "CHANGE_ID"))
-    if not number and environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
-        number = environment.get("GITHUB_REF_NAME", "").partition("/")[0] or "?"
-    return number
 
 
 def _github_job(environment: Mapping[str, str]) -> str:

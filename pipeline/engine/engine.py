@@ -14,6 +14,7 @@ from typing import Any
 
 from timbre.core.base import Base
 from timbre.core.cancellation import Cancellation
+from timbre.core.digests import digest_value
 from timbre.core.errors import ConfigurationError
 from timbre.core.locks import exclusive
 from timbre.core.logs import LOGGER
@@ -21,7 +22,7 @@ from timbre.core.progress import Progress, SilentProgress
 from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.failures import explain
 from timbre.pipeline.engine.keys import input_keys, machine_keys, stage_key
-from timbre.pipeline.engine.outputs import StageCache, StageOutputs, read_record
+from timbre.pipeline.engine.outputs import StageCache, StageOutputs, content_digest, read_record
 from timbre.pipeline.engine.stage_job import StageJob
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.table import STAGES, Origin, Stage, StageContext, StageRow, Voice
@@ -112,7 +113,7 @@ class Engine:
                 # An earlier stage is missing, or the base was never pulled: the key cannot be known.
                 found.append(StageOutcome(row, WAITING))
                 continue
-            path = self._outputs(voice, row).find(key)
+            path = self._outputs(voice, row).seen(key)
             record = (read_record(path) if path else None) or {}
             state = SKIPPED if path else WAITING
             found.append(StageOutcome(row, state, key, path, record.get("seconds", 0.0), record.get("facts", {})))
@@ -194,4 +195,10 @@ class Engine:
 
 
 def _keys(outcomes: Sequence[StageOutcome]) -> dict[str, str]:
-    return {outcome.row.name: outcome.key for outcome in outcomes if outcome.key}
+    """Stage name -> digest of its key and of what its output really holds: a forged output leads to other keys."""
+    found = {}
+    for outcome in outcomes:
+        record = read_record(outcome.path) if outcome.path is not None else None
+        if record is not None:
+            found[outcome.row.name] = digest_value({"key": outcome.key, "content": content_digest(record)})
+    return found

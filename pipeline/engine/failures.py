@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -38,11 +39,19 @@ def explain(error: BaseException) -> BaseException:
         return InfrastructureError("out of memory", "free memory, lower finetune.batch, or use a larger machine")
     if isinstance(error, ConnectionError | TimeoutError):
         return InfrastructureError(f"network: {error}", "check the connection, then run the same command again")
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno is not None:
         return _explain_os(error)
+    if _tells_of_a_full_disk(error):
+        return InfrastructureError(f"disk full: {str(error)[:200]}", "free space or enlarge the quota, then run again")
     if isinstance(error, KeyboardInterrupt):
         return Interrupted("interrupted", "run the same command again; finished work is kept")
     return error
+
+
+def _tells_of_a_full_disk(error: BaseException) -> bool:
+    """Copies of folders, sound files and tensors report a full disk in words: their errors carry no number."""
+    text = str(error)
+    return isinstance(error, Exception) and any(os.strerror(number) in text for number in _FULL)
 
 
 def _explain_os(error: OSError) -> BaseException:

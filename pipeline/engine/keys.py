@@ -12,7 +12,8 @@ from timbre.pipeline.stages.table import BASE, BASE_RATE, FOLDER, MachineStage, 
 
 
 def input_keys(row: StageRow, voice: Voice, base: Base, stage_keys: Mapping[str, str]) -> dict[str, str]:
-    """Input name -> key, for every input of the row. stage_keys: keys of the stages before it.
+    """Input name -> key, for every input of the row. stage_keys: of the stages before it, over key and
+    content of their outputs.
 
     Raises ConfigurationError when the base has no digest yet (its weights were never pulled).
     """

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from timbre.core.atomic import publish_directory, remove_tree, write_json
-from timbre.core.digests import digest_file
+from timbre.core.digests import digest_file, digest_value
 from timbre.core.errors import InfrastructureError
 
 STAGE_FILE = "stage.json"
+# Below a finished output: a copy of what the stage put into its report directory.
+REPORT_COPY = "report"
 SCHEMA = 1
 
 
@@ -39,7 +41,14 @@ class StageOutputs:
         return self.folder / key
 
     def find(self, key: str) -> Path | None:
-        """The finished output of `key`, or None when there is none or a listed file is gone or has another size."""
+        """The finished output of `key`, or None when there is none, or when its files are not exactly those that
+        stage.json lists, byte by byte: what is judged and published rests on this.
+        """
+        path = self.seen(key)
+        return path if path is not None and _is_whole(path) else None
+
+    def seen(self, key: str) -> Path | None:
+        """As find, but by the sizes of files alone, which is quick: to show what there is, never to use it."""
         path = self.path(key)
         record = read_record(path)
         if record is None or record.get("key") != key:
@@ -123,8 +132,28 @@ def read_record(directory: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and value.get("schema") == SCHEMA else None
 
 
+def content_digest(record: Mapping[str, Any]) -> str:
+    """SHA-256 over the digests of an output's files, without the copy of its report, which tells times."""
+    files = {name: entry["sha256"] for name, entry in record["files"].items() if not name.startswith(f"{REPORT_COPY}/")}
+    return digest_value(files)
+
+
+def refuse_changed(directory: Path) -> None:
+    """Raises InfrastructureError when an output's files are not exactly those that its stage.json lists."""
+    if not _is_whole(directory):
+        remedy = "it is made again by the same command; if this comes back, look for another program that writes there"
+        raise InfrastructureError(f"{directory}: a file was changed after the stage ended", remedy)
+
+
+def _is_whole(directory: Path) -> bool:
+    record = read_record(directory)
+    try:
+        return record is not None and record.get("files") == list_files(directory)
+    except (OSError, RuntimeError):
+        return False
+
+
 def _sizes_match(directory: Path, record: Mapping[str, Any]) -> bool:
-    """Sizes only: digests of gigabytes would make every skip slow; who loads a file checks its digest."""
     try:
         return all((directory / name).stat().st_size == entry["size_bytes"] for name, entry in record["files"].items())
     except (OSError, KeyError, TypeError, AttributeError):

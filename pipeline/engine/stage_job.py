@@ -18,11 +18,8 @@ from timbre.core.host import tool_versions
 from timbre.core.memory import peak_mib, restart_peak
 from timbre.core.settings import keyed_values
 from timbre.pipeline.engine.failures import with_retries
-from timbre.pipeline.engine.outputs import StageCache, StageOutputs
+from timbre.pipeline.engine.outputs import REPORT_COPY, StageCache, StageOutputs, refuse_changed
 from timbre.pipeline.stages.table import JudgingStage, Stage, StageContext, StageRow
-
-# Below a finished output: a copy of what the stage put into its report directory.
-REPORT_COPY = "report"
 
 
 @dataclass(frozen=True)
@@ -71,6 +68,8 @@ class StageJob:
         """The facts of the stage's verdict; empty for a stage that decides nothing. Raises CheckFailedError."""
         if not isinstance(self.stage, JudgingStage):
             return {}
+        for used in (path, *self.context.inputs.values()):
+            refuse_changed(used)
         self.context.report.mkdir(parents=True, exist_ok=True)
         return self.stage.decide(dataclasses.replace(self.context, output=path), path)
 
@@ -81,6 +80,10 @@ class StageJob:
         partial = self.outputs.begin(key)
         try:
             context = dataclasses.replace(self.context, output=partial, resume=self.outputs.resume(key))
+            if not self.row.cached:
+                # What acts on the world takes nothing that was changed while the stages before it ran.
+                for used in self.context.inputs.values():
+                    refuse_changed(used)
             restart_peak()
             started, begun = datetime.now(UTC), time.monotonic()
             facts = self.stage.run(context)
@@ -99,6 +102,7 @@ class StageJob:
             "stage": self.row.name,
             "version": self.stage.version,
             "voice": context.voice.name,
+            "recordings": context.voice.recordings(),
             "base": context.base.name,
             "inputs": dict(self.inputs),
             "parameters": {name: keyed_values(section) for name, section in sections.items()},

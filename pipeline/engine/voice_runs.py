@@ -16,8 +16,10 @@ from timbre.pipeline.engine.failures import explain
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.release.known_source import publish_known
 from timbre.pipeline.release.promotion import promotion_alert
+from timbre.pipeline.release.revocation import refuse_withdrawn, remove_local_work
 from timbre.pipeline.stages.table import STAGES
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
+from timbre.registry.errors import RevokedError
 from timbre.registry.open import open_registry
 
 
@@ -35,14 +37,19 @@ def run_voice(
     Never raises but for an interruption by hand: the failure is in the result, so that other voices still run."""
     outcomes: list[StageOutcome] = []
 
+    recordings = ""
+
     def collect(outcome: StageOutcome) -> None:
         outcomes.append(outcome)
         engine.on_stage(outcome)
+        # Consent may be withdrawn while a voice is worked on.
+        refuse_withdrawn(engine.registry, name, recordings, engine.log)
 
     base_name = ""
     try:
         voice = open_voice(engine.workspace.voice_path(name), engine.recipe)
-        base_name = voice.base
+        base_name, recordings = voice.base, voice.recordings()
+        refuse_withdrawn(engine.registry, name, recordings, engine.log)
         try:
             base = load_base(voice.base, engine.workspace.bases)
         except ConfigurationError as absent:
@@ -57,6 +64,8 @@ def run_voice(
         explained = explain(error)
         if not isinstance(explained, TimbreError):
             engine.log.error("a bug in timbre", exc_info=error, extra={"voice": name})
+        if isinstance(explained, RevokedError):
+            remove_local_work(engine.workspace, name)
         run = VoiceRun(name, base_name, outcomes, explained)
         if webhook is not None:
             webhook.send(failure_alert(engine, run), engine.log)

@@ -14,7 +14,7 @@ from timbre.pipeline.release.package import source_digest
 from timbre.pipeline.release.promotion import promote_for_commit
 from timbre.pipeline.stages.table import stage_row
 from timbre.pipeline.voice.folder import VoiceFolder
-from timbre.registry.errors import CorruptError, NotFoundError, RevokedError
+from timbre.registry.errors import CorruptError, NotFoundError
 from timbre.registry.open import open_registry
 from timbre.registry.registry import Registry
 
@@ -36,18 +36,11 @@ def publish_known(engine: Engine, voice: VoiceFolder) -> StageOutcome | None:
     """Promotes the version that this source has already, and says so as the outcome of stage `publish`.
 
     None when there is no such version, when it is damaged (the stages then mend it), and for merge requests, which are
-    there to be looked at. Raises RevokedError before anybody trains a voice that may not be published, and what
-    promote_for_commit raises.
+    there to be looked at. Raises what promote_for_commit raises.
     """
     started = time.monotonic()
     registry = open_registry(engine.registry)
-    mark = registry.tombstone(voice.name)
-    if mark is not None:
-        raise RevokedError(
-            f"voice {voice.name!r} was revoked at {mark['time']} by {mark['actor']}: {mark['reason']}",
-            "delete its folder; with new consent, use another voice name",
-        )
-    if engine.origin.merge_request:
+    if engine.origin.why_not:
         return None
     recipe = engine.recipe.with_overrides(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe").publish
     try:

@@ -110,6 +110,7 @@ def build_package(made: Made, created: str, samples: int) -> Package:
             tool_versions(),
         ),
         files=(),
+        recordings=voice.recordings(),
     )
     kept = choose_samples(read_measurements(made.measured).adapted.tts, samples)
     files = _files(made, kept)

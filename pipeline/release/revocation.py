@@ -1,12 +1,32 @@
-"""What a revocation removes on this machine: the work and reports of a voice, which hold its recordings."""
+"""What a revocation means on this machine: nobody works on the voice again, and its work and reports are removed."""
 
 from __future__ import annotations
 
+import logging
+
 from timbre.core.atomic import remove_tree
+from timbre.core.errors import InfrastructureError
 from timbre.core.locks import exclusive
 from timbre.pipeline.engine.workspace import Workspace
+from timbre.registry.errors import CorruptError
+from timbre.registry.open import open_store
+from timbre.registry.tombstones import refuse_revoked
 
 _WAIT_S = 600.0
+
+
+def refuse_withdrawn(registry: str, voice: str, recordings: str, log: logging.Logger) -> None:
+    """Raises RevokedError when consent for the voice or for its recordings was withdrawn.
+
+    A registry that cannot be reached is warned of: what is made on this machine is published only after the registry
+    was asked again.
+    """
+    try:
+        refuse_revoked(open_store(registry), voice, recordings)
+    except CorruptError:
+        raise
+    except InfrastructureError as error:
+        log.warning("withdrawn consent not looked up", extra={"voice": voice, "reason": error.message})
 
 
 def remove_local_work(workspace: Workspace, voice: str) -> list[str]:

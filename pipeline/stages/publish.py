@@ -42,9 +42,9 @@ class PublishStage:
         if package.size_bytes > MOST_BYTES:
             fields = {"size_bytes": package.size_bytes, "limit_bytes": MOST_BYTES}
             context.log.warning("a large package: lower finetune.rank", extra=fields)
-        if origin.merge_request:
-            # Whoever merges it publishes it; until then nobody may hear of it.
-            facts |= {"published": False, "said": f"merge request {origin.merge_request}: nothing is published"}
+        if origin.why_not:
+            # Who merges it publishes it; until then nobody may hear of it.
+            facts |= {"published": False, "said": f"{origin.why_not}: nothing is published"}
             write_json(context.output / RECORD, facts)
             return facts
         publish_exported(context.base, context.root, context.registry, progress=context.progress)

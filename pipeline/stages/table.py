@@ -49,12 +49,18 @@ class Voice(Protocol):
         """SHA-256 over the real file bytes, voice.yaml normalised."""
         ...
 
+    def recordings(self) -> str:
+        """SHA-256 of the recordings alone, by which a revocation finds them under every name."""
+        ...
+
 
 @dataclass(frozen=True)
 class Origin:
     """Who asked for this run and why; recorded by publish, part of no key. Empty strings where unknown.
 
-    merge_request: number of the merge request that this run looks at; such a run publishes nothing.
+    merge_request: number of the merge request that this run looks at. why_not: why this run publishes nothing, in
+    words: a merge request, another branch than the default one, or a branch that nobody names. Such a run is not
+    trusted: it may read what trusted runs made, and writes nothing that they read.
     """
 
     commit: str = ""
@@ -62,6 +68,11 @@ class Origin:
     ref: str = ""
     job_url: str = ""
     merge_request: str = ""
+    why_not: str = ""
+
+    def __post_init__(self) -> None:
+        if self.merge_request and not self.why_not:
+            object.__setattr__(self, "why_not", f"merge request {self.merge_request}")
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,10 @@ class VoiceFolder:
         problems = [str(problem) for problem in self.problems]
         return digest_value({"voice": self.settings.normalised(), "files": content, "problems": problems})
 
+    def recordings(self) -> str:
+        """SHA-256 of the recordings alone: equal under another name of the voice, other settings and other texts."""
+        return digest_value(sorted({found for clip in self.clips if (found := _digest_or_none(clip.path))}))
+
 
 def open_voice(path: Path, recipe: Recipe | None = None) -> VoiceFolder:
     """Reads the folder. Problems inside it are collected in the result, so that stage 1 can report all of them at once.

@@ -58,6 +58,7 @@ def run(
     trace = folder / "trace.json"
     variables = environment(
         registry, JENKINS_URL="http://jenkins.example/", JAVA_HOME=_java_home(), GIT_PREVIOUS_SUCCESSFUL_COMMIT=before,
+        GIT_BRANCH="origin/main", TIMBRE_DEFAULT_BRANCH="main",
         BUILD_URL="http://jenkins.example/job/voices/1/", **more,
     )  # fmt: skip
     if path:

@@ -143,7 +143,7 @@ def test_revocation_removes_recordings_and_cached_stages(registry: Registry, tmp
     (folder / "slice.wav").write_bytes(b"a voice")
     push_stage(registry.store, "a" * 64, "ada", "validate", folder)
     removal = revoke(registry, "ada", actor=ADA, reason="consent withdrawn")
-    assert (removal.blobs, removal.stages) == (3, 1)
+    assert (removal.blobs, removal.stages) == (4, 1)
     assert list(registry.store.list("blobs/")) == [] and list(registry.store.list("stages/")) == []
     assert revoke(registry, "ada", actor=ADA, reason="again").blobs == 0
     assert [event.reason for event in registry.history("ada") if event.act is Act.REVOKED] == ["consent withdrawn"]

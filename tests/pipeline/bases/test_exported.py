@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import threading
@@ -14,11 +15,14 @@ from typing import Any
 import pytest
 
 from timbre.core.base import read_base
+from timbre.core.digests import digest_file
 from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.core.progress import SilentProgress
 from timbre.inference.engine import EngineSettings
+from timbre.inference.errors import GraphError
 from timbre.inference.exported_base import (
     EDITION,
+    EXPORT_FILE,
     EXPORT_VERSION,
     SCHEMA_VERSION,
     ExportedBase,
@@ -27,7 +31,7 @@ from timbre.inference.exported_base import (
     usable_edition,
 )
 from timbre.pipeline.bases import exported
-from timbre.pipeline.bases.exported import exported_base, exported_for, exports_folder, publish_exported
+from timbre.pipeline.bases.exported import exported_base, exported_for, exports_folder, pin_export, publish_exported
 from timbre.registry.bases import base_editions, filling, list_bases
 from timbre.registry.blobs import fetch_files
 from timbre.registry.open import open_registry, open_store
@@ -199,3 +203,48 @@ def test_the_real_exporter_is_called(pico_base: Path, tmp_path: Path, monkeypatc
         exported_base(read_base(pico_base), tmp_path, str(tmp_path / "registry"), progress=QUIET)
     with pytest.raises(Exception, match="does not exist"):
         read_export(exports_folder(tmp_path) / read_base(pico_base).digest)
+
+
+def test_a_forged_export_is_neither_used_nor_published(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
+    """A graph and an export.json that fits it, in the folder of exports or in the registry: the pin decides."""
+    base, registry = read_base(pico_base), str(tmp_path / "registry")
+    true = exported_base(base, tmp_path, registry, progress=QUIET)
+    pinned = dataclasses.replace(base, exports={EDITION: digest_file(true.folder / EXPORT_FILE)})
+
+    forged = json.loads((true.folder / EXPORT_FILE).read_text())
+    graph = true.folder / forged["graphs"]["prior"]["fp32"]["file"]
+    graph.write_bytes(graph.read_bytes() + b"forged")
+    forged["graphs"]["prior"]["fp32"]["sha256"] = digest_file(graph)
+    (true.folder / EXPORT_FILE).write_text(json.dumps(forged))
+    assert sound_export(true.folder, base.digest) is not None, "the attack fits its own digests"
+
+    publish_exported(base, tmp_path, registry, progress=QUIET)
+    with pytest.raises(ConfigurationError, match="pins"):
+        publish_exported(pinned, tmp_path, registry, progress=QUIET)
+    found = exported_base(pinned, tmp_path, registry, progress=QUIET)
+    assert digest_file(found.folder / EXPORT_FILE) == pinned.exports[EDITION] and len(exports) == 2
+
+
+@pytest.mark.parametrize("file", ["../prior.onnx", "/etc/passwd", "a/b.onnx", "..", "", 7])
+def test_export_json_names_files_beside_it_only(file: object, pico_export: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(pico_export, copy)
+    (tmp_path / "prior.onnx").write_bytes(b"elsewhere")
+    about = json.loads((copy / EXPORT_FILE).read_text())
+    about["graphs"]["prior"]["fp32"]["file"] = file
+    (copy / EXPORT_FILE).write_text(json.dumps(about))
+    with pytest.raises(GraphError, match="beside it"):
+        read_export(copy)
+
+
+def test_a_pin_is_written_into_base_yaml_and_is_no_part_of_the_digest(
+    exports: list[Path], pico_base: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(pico_base, tmp_path / "bases" / "pico")
+    base = read_base(tmp_path / "bases" / "pico")
+    edition, digest = pin_export(base, tmp_path, progress=QUIET)
+    again = read_base(base.folder)
+    assert again.exports == {edition: digest} and again.digest == base.digest
+    base.spec_path.write_text(base.spec_path.read_text().replace(digest, "x"))
+    with pytest.raises(ConfigurationError, match="exports"):
+        read_base(base.folder)

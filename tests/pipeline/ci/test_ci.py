@@ -201,7 +201,9 @@ def test_gitlab_says_which_push_it_is(repo: Repo) -> None:
 def test_jenkins_says_which_push_it_is(repo: Repo) -> None:
     git, head = Repository(repo.root), repo.head
     jenkins = {"JENKINS_URL": "http://x/", "GIT_COMMIT": head}
-    assert push_of({**jenkins, "GIT_PREVIOUS_SUCCESSFUL_COMMIT": "a" * 40}, git) == Push("a" * 40, head, True)
+    known = {**jenkins, "GIT_BRANCH": "origin/main", "TIMBRE_DEFAULT_BRANCH": "main"}
+    assert push_of({**known, "GIT_PREVIOUS_SUCCESSFUL_COMMIT": "a" * 40}, git) == Push("a" * 40, head, True)
+    assert not push_of(jenkins, git).publishes, "a job that names no branch publishes nothing"
     assert push_of({**jenkins, "BRANCH_NAME": "main", "BRANCH_IS_PRIMARY": "true"}, git).publishes
     assert not push_of({**jenkins, "BRANCH_NAME": "draft"}, git).publishes
     repo.git("update-ref", "refs/remotes/origin/main", head)

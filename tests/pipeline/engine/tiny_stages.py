@@ -37,6 +37,9 @@ class TinyVoice:
     def digest(self) -> str:
         return digest_value({path.name: digest_file(path) for path in sorted(self.path.iterdir())})
 
+    def recordings(self) -> str:
+        return digest_value(sorted(digest_file(path) for path in self.path.iterdir()))
+
 
 def tiny_base(folder: Path, **changes: Any) -> Base:
     files = (BaseFile("acoustic", "a.safetensors", "0" * 64),)
