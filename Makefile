@@ -1,17 +1,18 @@
 # Everything works from a fresh clone: each target first installs what it needs into .venv.
 #
-#   make install   make test   make lint   make run   make serve   make bench   make docs   make constraints   make wheelhouse
+#   make install   make test   make lint   make run   make serve   make bench   make docs   make site   make constraints   make wheelhouse
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV   ?= .venv
 EXTRAS ?= train,serve-cpu,asia,deepfilternet,dev
 STAMP  := $(VENV)/.installed
+SITE_STAMP := $(VENV)/.site-installed
 BIN    := $(VENV)/bin
 
 # One thread a library: with two cores, pools that fight each other are slower than no pools.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install test test-deps image lint run serve bench docs constraints wheelhouse nano
+.PHONY: install test test-deps image lint run serve bench docs site constraints wheelhouse nano
 
 install: $(STAMP)
 
@@ -56,7 +57,17 @@ docs: $(STAMP)
 	$(BIN)/python -m timbre.cli.settings_table docs/settings.md
 	$(BIN)/python -m timbre.cli.server_settings_table docs/server.md
 
-# bases/nano anew from the speech beside the checkout: hours; what is done is not done again.
+# The documentation site in site/; a dead link or a page outside the navigation fails the build.
+SITE ?= site
+site: $(SITE_STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(SITE)
+
+$(SITE_STAMP): constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt 'mkdocs-material>=9.5'
+	touch $@
+
+# Train bases/nano from the speech beside the checkout: takes hours, skips what is done.
 nano: $(STAMP)
 	$(BIN)/timbre pretrain all
 

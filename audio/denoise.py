@@ -38,7 +38,7 @@ class RnNoise:
         self._frame = int(rnnoise.FRAME_SIZE)
 
     def denoise(self, wave: Waveform) -> Waveform:
-        """The cleaned sound: same rate, same length, in time with the input. The network starts anew for every call."""
+        """The cleaned sound: same rate, same length, aligned with the input. Each call resets the network."""
         source = resample(wave, _RATE_HZ).samples
         # The library works in place on floats in the range of 16 bits.
         padded = np.zeros(-(-(len(source) + _DELAY) // self._frame) * self._frame, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What stage 1 says to real speakers, clean and spoilt: python -m benchmarks.validate_speakers [--speakers N] [--spoil]
+"""Stage 1 on real speakers, clean and degraded: python -m benchmarks.validate_speakers [--speakers N] [--spoil]
 
 Needs the shared speech data (TIMBRE_SHARED, or ../shared). Prints a Markdown table.
 """

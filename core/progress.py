@@ -1,4 +1,4 @@
-"""Progress of long work, told to whoever shows it. Stages only ever see the `Progress` protocol; they never print."""
+"""Progress of long work, shown by the caller. Stages only see the `Progress` protocol; they never print."""
 
 from __future__ import annotations
 

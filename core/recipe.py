@@ -108,7 +108,7 @@ class FinetuneRecipe:
     max_steps: int = setting(2000, "hard end of the training", "steps", low=1, high=20000)
     warmup_steps: int = setting(50, "steps of linear warm-up", "steps", low=0)
     validate_every_steps: int = setting(50, "steps between two looks at the held-out loss", "steps", low=1)
-    patience: int = setting(5, "looks without improvement before training stops", low=1)
+    patience: int = setting(5, "evaluations without improvement before training stops", low=1)
     early_stopping: bool = setting(
         True, "keep the best look and stop after `patience` worse ones; off: train on, keep the last"
     )
@@ -134,7 +134,7 @@ class FinetuneRecipe:
 
 @dataclass(frozen=True)
 class EvaluateRecipe:
-    """Stage 4: synthesise held-out and fixed sentences, measure. Verdicts are taken anew each time from the base's
+    """Stage 4: synthesise held-out and fixed sentences, measure. Verdicts are decided at every run from the base's
     limits.
     """
 

@@ -1,16 +1,16 @@
-"""Where limits come from: good and spoilt adapters are measured, one half of the speakers sets, the other half judges.
+"""Where limits come from: measured good and degraded adapters; half of the speakers sets, half judges.
 
 specimens -> halves -> limits of the setting half -> gates -> how many of each half pass, and which gate caught what
 
 The rule, a gate at a time:
-    1. Every kind of spoiling goes to the gate that separates it best from the good adapters of the setting half (its
+    1. Every kind of degradation goes to the gate that separates it best from the good adapters of the setting half (its
        nearest specimen lies beyond the worst good one, measured in spreads of the good ones), and to the figures of the
        training that separate it, which are witnesses of another kind.
     2. limit = worst good value + margin spreads towards the bad side, but never further than half way to the nearest
        specimen of a kind that went to this gate, or to the worst value there is (WORST_POSSIBLE): a limit beyond that
        could not be missed, and a gate whose good ones are as bad as can be is left out.
        spread = |median - worst| of the good ones, at least RESOLUTION.
-    3. A gate blocks when it catches a spoilt adapter of the setting half; one that catches none is shown only.
+    3. A gate blocks when it catches a degraded adapter of the setting half; one that catches none is shown only.
 The judging half has no say in any of this.
 """
 
@@ -64,14 +64,14 @@ WHY: Mapping[str, str] = {
     "phone_error_rate": "it says what the text says",
     "failed_sentences": "no sentence is lost, cut off or repeated",
     "speaker_similarity": "it sounds like its own recordings",
-    "memorisation": "it learnt the voice, not its recordings",
-    "held_out_loss": "it learnt something at all",
+    "memorisation": "it learned the voice, not its recordings",
+    "held_out_loss": "training had an effect",
 }
 
 
 @dataclass(frozen=True)
 class Specimen:
-    """One measured adapter. kind: GOOD or how it was spoilt. measured: None when it could not be loaded: `refusal`."""
+    """One measured adapter. kind: GOOD or how it was degraded. measured: None if it could not be loaded (`refusal`)."""
 
     speaker: str
     kind: str
@@ -83,7 +83,7 @@ class Specimen:
 class Half:
     """How the gates did on some specimens.
 
-    good, poisoned: (measured, passed). refused: good ones that failed, with their red gates; let_through: spoilt ones
+    good, poisoned: (measured, passed). refused: good ones that failed, with their red gates; let_through: degraded ones
     that passed. caught: kind -> gate -> how many specimens of that kind it turned red for.
     """
 
@@ -115,7 +115,7 @@ class Calibration:
 
     @property
     def holds(self) -> bool:
-        """Whether the judging half agrees: no spoilt adapter passes, and at least nine in ten good ones do."""
+        """Whether the judging half agrees: no degraded adapter passes, and at least nine in ten good ones do."""
         measured, passed = self.judging.good
         return self.judging.poisoned[1] == 0 and passed >= ENOUGH_GOOD * measured
 
@@ -203,7 +203,7 @@ def value_of(gate: Gate, measured: Measurements) -> float | None:
 
 @dataclass(frozen=True)
 class _Scale:
-    """Values of one gate, turned so that larger is worse. goods: of the good ones; spoilt: kind -> values, inf for
+    """Values of one gate, turned so that larger is worse. goods: of the good ones; `spoilt`: kind -> values, inf for
     what has none.
     """
 
@@ -274,7 +274,7 @@ def _clearest(scales: Sequence[_Scale], kind: str) -> _Scale | None:
 
 
 def _rounded(limit: float, step: float) -> float:
-    """Two digits finer than its distance from the worst good one, so that rounding never crosses that or a spoilt
+    """Two digits finer than its distance from the worst good one, so that rounding never crosses that or a degraded
     one."""
     digits = max(0, 2 - int(np.floor(np.log10(step)))) if step > 0 else 12
     return float(round(limit, digits))

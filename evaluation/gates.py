@@ -1,4 +1,4 @@
-"""Gates: a metric, a protocol, a statistic and a limit from bases/<base>/gates.yaml, decided anew every time.
+"""Gates: a metric, a protocol, a statistic and a limit from bases/<base>/gates.yaml, decided again every time.
 
 gates.yaml, measurements (and those of production) -> one verdict a gate -> passed or not, with the reason in words
 
@@ -71,7 +71,7 @@ class GateSet:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one gate.
+    """Verdict of one gate.
 
     value, low, high: of the statistic and the bootstrap interval of the mean (over sentences, each with all its
     seeds); None when unmeasurable. count: samples, sentences times seeds. worst,

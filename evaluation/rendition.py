@@ -2,7 +2,7 @@
 
 recording, voice -> Copied; sentence, seed, voice -> Spoken
 
-Apart from the measuring, so that one rendition can be measured twice, and be spoilt on purpose in between.
+Apart from the measuring, so that one rendition can be measured twice, and be degraded on purpose in between.
 """
 
 from __future__ import annotations

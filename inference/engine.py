@@ -100,7 +100,7 @@ class Engine:
         self.scheduler.close()
 
     def speak(self, request: SpeechRequest, voice: Voice, *, cancel: Cancellation | None = None) -> Speech:
-        """The whole request as one waveform, with what became of every sentence.
+        """The whole request as one waveform, with the outcome of every sentence.
 
         cancel: looked at with every code; once it is set, CancelledError is raised and the slots are free again.
         Raises TextError for text that cannot be spoken or a language the base does not have, and what the scheduler

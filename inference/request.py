@@ -47,7 +47,7 @@ class SpeechRequest:
 
 @dataclass(frozen=True)
 class SpokenSentence:
-    """What became of one sentence.
+    """Outcome of one sentence.
 
     phones: ids that were spoken. codes: semantic codes. seconds: of audio at the requested speed. attempts: 1, or more
     when it was spoken again. failures: reasons of the kept attempt, empty when it is sound. first_failures: of the
@@ -68,7 +68,7 @@ class SpokenSentence:
 
 @dataclass(frozen=True)
 class Speech:
-    """Audio of a whole request and what became of its sentences. unknown: characters that could not be spoken."""
+    """Audio of a whole request and the outcome of its sentences. unknown: characters that could not be spoken."""
 
     wave: Waveform
     sentences: tuple[SpokenSentence, ...]

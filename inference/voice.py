@@ -1,6 +1,6 @@
 """A voice as the engine uses it: LoRA, prompt and style, read from a package folder without pickle and without torch.
 
-Package folder (DESIGN, section 5): package.json, t2s/ and sovits/ in PEFT's layout, prompt.safetensors with
+Package folder (docs/architecture.md): package.json, t2s/ and sovits/ in PEFT's layout, prompt.safetensors with
     codes int64 [Y] and phones int64 [Q]   semantic codes and phone ids (with punctuation) of the prompt slice
     condition f32 [G]                      the vector that conditions flow and generator (style and speaker together)
     speaker f32 [W]                        speaker embedding (GE2E)

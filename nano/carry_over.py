@@ -1,4 +1,4 @@
-"""When the codebook is made anew: acoustic model and text to semantic go on from what they learned on the old codes.
+"""When the codebook is refitted: acoustic model and text to semantic go on from what they learned on the old codes.
 
 old codes + new codes of the same clips -> how often each old code sounds under each new one -> start.pt of both stages
 
@@ -35,7 +35,7 @@ EARLIER = "earlier"
 
 
 def set_aside(corpus: Corpus) -> None:
-    """Keep the codes that are there as ``<part>.codes.before.npz``; call before the quantizer is fitted anew.
+    """Keep the codes that are there as ``<part>.codes.before.npz``; call before the quantizer is refitted.
 
     Codes that were set aside by a run that did not come to its end stay: what has been written since is of the new
     codebook.

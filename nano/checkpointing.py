@@ -95,7 +95,7 @@ def load_checkpoint(
             optimizer.load_state_dict(content["optimizers"][name])
     except (RuntimeError, ValueError, KeyError) as error:
         raise ConfigurationError(
-            f"{path}: does not fit the network: {error}", remedy="move the checkpoint away to start anew"
+            f"{path}: does not fit the network: {error}", remedy="move the checkpoint away to start over"
         ) from error
     for name, value in content["average"]["state"].items():
         average.state[name].copy_(value)

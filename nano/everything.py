@@ -1,4 +1,4 @@
-"""All stages from one packed corpus, a stage a call: for a machine with a GPU that is lent for minutes at a time.
+"""All stages from one packed corpus, one stage a call, on a machine without the speech corpora.
 
     python -m timbre.nano.everything --pack corpus.pack --out OUT [--device cuda] [--stage content]
 

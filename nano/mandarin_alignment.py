@@ -1,7 +1,7 @@
 """Forced alignment of Mandarin with an English acoustic model: every syllable is spelt in the nearest ARPAbet phones.
 
 The times of the borrowed phones are those of the initial or final that they stand for. Good to some 30 ms, which is
-enough to begin with; a trained content encoder can then align anew (realignment.py).
+enough to begin with; a trained content encoder can then realign (realignment.py).
 """
 
 from __future__ import annotations

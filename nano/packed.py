@@ -203,7 +203,7 @@ def _save(archive: zipfile.ZipFile, name: str, arrays: dict[str, npt.NDArray[np.
 def unpack_corpus(source: Path, work: Path, speech: Path) -> Corpus:
     """Write ``work/corpus`` and the speech folder of a packed file, unless they are there. InputError: no packed file.
 
-    Every clip is checked anew against the list of unseen speakers.
+    Every clip is checked again against the list of unseen speakers.
     """
     folder = work / "corpus"
     try:

@@ -1,6 +1,6 @@
 """Aliases: the only mutable objects. They move by compare-and-swap and carry their own last move.
 
-The record of the move is inside the alias, its event is written right after. Whoever moves the alias next writes a
+The record of the move is inside the alias, its event is written right after. The next move of the alias writes a
 missing event first, so the history has no holes even when a process died in between.
 """
 

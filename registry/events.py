@@ -2,8 +2,8 @@
 
 An event's id begins with the UTC time of what it records and ends with a name derived from it, never from chance:
 writing the
-same event twice changes nothing. A process that dies between an act and its event is therefore healed by whoever
-comes next.
+same event twice changes nothing. A process that dies between an act and its event is therefore repaired by the
+next process.
 """
 
 from __future__ import annotations

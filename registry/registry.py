@@ -36,7 +36,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What became of a promotion. moved is False when the alias was left alone; reason then says why."""
+    """Outcome of a promotion. moved is False when the alias was left alone; reason then says why."""
 
     moved: bool
     alias: Alias | None
@@ -226,7 +226,7 @@ class Registry:
                 False, self.alias(voice, alias), f"waits for a review: timbre promote {voice} {version} --approve"
             )
         self._check_files(manifest)
-        # Whoever published it may have died between the manifest and its event.
+        # Its publisher may have died between the manifest and its event.
         events.append(self.store, self._published(manifest, ""))
         declined = ""
 

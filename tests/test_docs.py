@@ -1,8 +1,11 @@
-"""Documentation is checked where it can be: links, commands, variables, exit codes, the README in both languages."""
+"""Documentation against the code: links, commands, variables, exit codes, both languages, the site."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,7 +19,10 @@ from timbre.pipeline.stages.table import STAGES, StageContext
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-READMES = [ROOT / "README.md", ROOT / "README.zh.md"]
+REFERENCES = [ROOT / "docs" / "reference.md", ROOT / "docs" / "reference.zh.md"]
+TWINS = [
+    (ROOT / f"{name}.md", ROOT / f"{name}.zh.md") for name in ("README", "docs/guide", "docs/reference", "docs/status")
+]
 ROOMS = (
     *("core", "audio", "text", "gptsovits", "training", "nano", "inference", "evaluation", "registry", "pipeline"),
     *("serving", "cli"),
@@ -110,26 +116,80 @@ def test_named_tests_and_modules_exist(page: Path) -> None:
     assert unknown_sources(page.read_text(encoding="utf-8"), names, files) == []
 
 
-@pytest.mark.parametrize("page", READMES, ids=lambda page: page.name)
-def test_readme_names_every_variable(page: Path) -> None:
+@pytest.mark.parametrize("page", REFERENCES, ids=lambda page: page.name)
+def test_reference_names_every_variable(page: Path) -> None:
     sources = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
     used = {name for path in sources for name in re.findall(r"\bTIMBRE_[A-Z_]+\b", path.read_text(encoding="utf-8"))}
     documented = set(re.findall(r"\bTIMBRE_[A-Z_]+\b", page.read_text(encoding="utf-8")))
     assert documented == used
 
 
-@pytest.mark.parametrize("page", READMES, ids=lambda page: page.name)
-def test_readme_names_every_exit_code(page: Path) -> None:
+@pytest.mark.parametrize("page", REFERENCES, ids=lambda page: page.name)
+def test_reference_names_every_exit_code(page: Path) -> None:
     codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
     rows = re.findall(r"^\| (\d+) \|", page.read_text(encoding="utf-8"), re.M)
     assert {int(row) for row in rows} == codes
 
 
-def test_both_readmes_say_the_same() -> None:
-    english, chinese = (page.read_text(encoding="utf-8") for page in READMES)
-    for pattern in (r"^\$ \S+ ?\S*", r"^\| `[^|]*`", r"^```\w*", r"^## ", r"\]\(((?!README)[^)]+)\)"):
+@pytest.mark.parametrize("twins", TWINS, ids=lambda twins: twins[0].name)
+def test_both_languages_say_the_same(twins: tuple[Path, Path]) -> None:
+    english, chinese = (page.read_text(encoding="utf-8") for page in twins)
+    for pattern in (
+        r"^\$ \S+ ?\S*",
+        r"^\| `[^|]*`",
+        r"^```\w*",
+        r"^## ",
+        r"^\|",
+        r"^- \*\*",
+        r"\]\(((?!README)[^)]+)\)",
+    ):
         counts = [len(re.findall(pattern, text, re.M)) for text in (english, chinese)]
         assert counts[0] == counts[1], pattern
+
+
+def unknown_anchors(page: Path, text: str) -> list[str]:
+    """Links to a heading of a page that has no such heading; places named by `<a id>` count too."""
+    found = re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", text)
+    return [f"{target}#{anchor}" for target, anchor in found if anchor not in _anchors(page.parent / target, page)]
+
+
+def _anchors(target: Path, page: Path) -> set[str]:
+    text = (target if target.is_file() else page).read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    return slugs | set(re.findall(r'<a id="([^"]+)"', text))
+
+
+def test_anchors_can_be_wrong() -> None:
+    text = "# One: two\n[a](#one-two) [b](docs/guide.md#comparison) [c](docs/guide.md#nowhere) [d](https://x.y#z)"
+    assert unknown_anchors(ROOT / "README.md", text) == ["#one-two", "docs/guide.md#nowhere"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_anchors_exist(page: Path) -> None:
+    assert unknown_anchors(page, page.read_text(encoding="utf-8")) == []
+
+
+def test_the_site_lists_every_page() -> None:
+    named = set(re.findall(r": ([\w.-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.M))
+    assert named == {page.name for page in PAGES}
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    """`--strict` fails on dead links, dead anchors and pages outside the navigation; a planted one proves it."""
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    done = subprocess.run([*build, "--site-dir", str(tmp_path / "site")], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "files" / "bases" / "nano" / "samples" / "index.html").is_file()
+    for name in ("docs", "mkdocs.yml", "README.md", "README.zh.md", "CHANGELOG.md", "CONTRIBUTING.md"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, tmp_path / name)
+    guide = tmp_path / "docs" / "guide.md"
+    guide.write_text(guide.read_text(encoding="utf-8") + "\n[nowhere](nowhere.md)\n", encoding="utf-8")
+    done = subprocess.run([*build, "--site-dir", str(tmp_path / "bad")], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0 and "nowhere.md" in done.stderr
 
 
 def test_engine_page_names_the_context() -> None:

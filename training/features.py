@@ -71,7 +71,7 @@ class SliceSource:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What became of a voice. rows: one a slice, as extract.json has them; pace: of the voice."""
+    """Outcome for a voice. rows: one a slice, as extract.json has them; pace: of the voice."""
 
     rows: tuple[Mapping[str, Any], ...]
     prompt: PromptChoice

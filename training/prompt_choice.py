@@ -74,7 +74,7 @@ def choose_prompt(
 ) -> PromptChoice:
     """The best of the training slices. Wishes that no slice meets are dropped one by one, and named in `relaxed`.
 
-    listen: gives DNSMOS of a slice; asked about the SHORTLIST best by everything else, which then compete anew.
+    listen: gives DNSMOS of a slice; asked about the SHORTLIST best by everything else, which are then ranked again.
 
     Equal scores: the smaller id, so that the choice is the same on every machine. Raises InputError without candidates.
     """

@@ -66,7 +66,13 @@ def show(invocation: Invocation, base: str, as_json: bool, as_markdown: bool) ->
 @click.option("--steps", type=click.IntRange(1), default=60, show_default=True, help="Training steps of each network.")
 @click.option("--minutes", type=float, default=3.0, show_default=True, help="Maximum training time of a voice.")
 @click.option("--rate", type=float, default=1e-3, show_default=True, help="Learning rate.")
-@click.option("--spoilt", type=click.IntRange(0), default=0, help="Degradations to apply to each voice. [default: all]")
+@click.option(
+    "--degraded",
+    "spoilt",
+    type=click.IntRange(0),
+    default=0,
+    help="Degradations to apply to each voice. [default: all]",
+)
 @click.option(
     "--margin",
     type=float,

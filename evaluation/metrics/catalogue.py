@@ -211,7 +211,7 @@ METRICS: dict[str, Metric] = {
             _DOWN,
             _TTS,
             "held-out loss with the adapter over that of the base, stage 3",
-            "1 means that nothing was learnt; the network that learnt more counts.",
+            "1 means that training had no effect; the network that improved more counts.",
         ),
     )
 }

@@ -15,7 +15,7 @@ from timbre.evaluation.reports.calibration_note import calibration_sentence
 
 RULE = (
     "limit = worst good value of the setting half + {margin:g} spreads (|median - worst|) towards the bad side, at "
-    "most half way to the nearest spoilt one that the gate is there for; gates that caught none do not block"
+    "most half way to the nearest degraded one that the gate is there for; gates that caught none do not block"
 )
 
 
@@ -105,7 +105,7 @@ def markdown_report(found: Calibration, about: About) -> str:
         "",
         f"Rule: {RULE.format(margin=found.margin)}. Base `{about.base_digest[:12]}`.",
         "",
-        "| half | speakers | good pass | spoilt pass |",
+        "| half | speakers | good pass | degraded pass |",
         "|---|---|---|---|",
         *(_half_row(name, half) for name, half in (("setting", found.setting), ("judging", found.judging))),
         "",
@@ -121,14 +121,14 @@ def markdown_report(found: Calibration, about: About) -> str:
         "",
         "## Which gate caught what (specimens of both halves)",
         "",
-        "| spoilt by | caught by |",
+        "| degradation | caught by |",
         "|---|---|",
     ]
     for kind, counts in sorted(caught_in_all(found).items()):
         names = ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
         lines.append(f"| {kind} | {names or '**nothing**'} |")
     for title, items in (
-        ("Spoilt and passed", [*found.setting.let_through, *found.judging.let_through]),
+        ("Degraded and passed", [*found.setting.let_through, *found.judging.let_through]),
         ("Good and refused", [f"{name}: {', '.join(red)}" for half in (found.setting, found.judging)
                               for name, red in half.refused.items()]),
         ("Left out", about.left_out),

@@ -119,7 +119,7 @@ def _stage_metrics(stage_s: Mapping[str, float], voice: str) -> list[str]:
 
 
 def _calibration_metrics(calibration: Mapping[str, Any], base: str) -> list[str]:
-    """How the limits did on good and on spoilt voices; nothing when they are not calibrated."""
+    """Results of the limits on good and degraded voices; nothing if they are not calibrated."""
     halves = {name: calibration[name] for name in HALVES if isinstance(calibration.get(name), Mapping)}
     if not halves:
         return []

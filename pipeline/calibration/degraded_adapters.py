@@ -1,4 +1,4 @@
-"""Spoilt adapters of a good voice, most of them without any training, to see which gates catch them.
+"""Degraded adapters of a good voice, most of them without any training, to see which gates catch them.
 
 good voice, its renditions -> sounds, weights, texts or recordings that are wrong in a known way -> Case to measure
 """
@@ -40,7 +40,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured of one adapter. held_out: the recordings that it is held to. learnt: what its training said."""
+    """What is measured of one adapter. held_out: its held-out recordings. `learnt`: what its training reported."""
 
     held_out: Sequence[Recording]
     copies: Sequence[Copied]
@@ -149,7 +149,7 @@ class Poisoner:
 
 
 def chosen_kinds(speakers: Sequence[str], count: int) -> dict[str, tuple[str, ...]]:
-    """Speaker -> the kinds that it is spoilt by: all for a count of 0, else so many, going round from voice to voice.
+    """Speaker -> the kinds of degradation applied to it: all for a count of 0, else `count` in rotation.
 
     Each half of the speakers goes round for itself, so that what the one half sets limits on the other can judge.
     """

@@ -1,6 +1,6 @@
-"""Measures good voices and spoilt ones of them on a base, for the limits of its gates.
+"""Measures good voices and degraded copies of them on a base, for the limits of its gates.
 
-voice folders -> stages 1 to 3, short -> good adapters -> spoilt adapters -> stage 4's measurements, kept one by one
+voice folders -> stages 1 to 3, short -> good adapters -> degraded adapters -> stage 4's measurements, kept one by one
 
 Everything lies below .timbre/calibration/<base>/ and is found again: trainings by their stage keys, measurements by a
 digest of all that they depend on. A run that was stopped goes on where it was.
@@ -38,7 +38,7 @@ from timbre.pipeline.stages.evaluate import EvaluateStage, held_out_recordings
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
 
 VERSION = 1
-"""Raised when the same adapter would be spoilt or measured in another way than before."""
+"""Raised when the same adapter would be degraded or measured in another way than before."""
 _ABOUT = "about.json"
 _OVER_TRAINING = 5.0
 
@@ -49,7 +49,7 @@ Say = Callable[[str], None]
 class CalibrationPlan:
     """How much is done. steps, minutes: of each training; rate: its learning rate, higher than that of a long one.
     copies, fixed: recordings copied and fixed sentences spoken, beside as many of the voice's own. kinds_per_voice: how
-    many ways each voice is spoilt, taken in turn; 0 for all.
+    many ways each voice is degraded, taken in turn; 0 for all.
     """
 
     steps: int = 60
@@ -113,7 +113,7 @@ class Measuring:
         return calibration_folder(self.root, self.base.name)
 
     def specimens(self, folders: Sequence[Path]) -> tuple[list[Specimen], list[str]]:
-        """All measured adapters, good and spoilt, and the voices that were left out with the reason.
+        """All measured adapters, good and degraded, and the voices that were left out with the reason.
 
         Raises what the stages raise but InputError and CheckFailedError, which leave a voice out; InputError when two
         folders have one name or fewer than two voices are left; Interrupted when asked to stop.

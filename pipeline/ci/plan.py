@@ -96,7 +96,7 @@ class Planner:
             return PlannedVoice(name, Action.BUILD, why)
         training_min = self._training_min(voice)
         if self.registry.tombstone(name) is not None:
-            # `timbre publish` refuses it before any stage; nobody may train it.
+            # `timbre publish` refuses it before any stage: a revoked voice must not be trained.
             return PlannedVoice(name, Action.PROMOTE, "it was revoked, which publish will say")
         known = None
         if push.publishes and not retrain:

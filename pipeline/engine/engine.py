@@ -32,7 +32,7 @@ DONE, SKIPPED, FETCHED, FAILED, MISSING, WAITING = "done", "skipped", "fetched",
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """What became of one stage.
+    """Outcome of one stage.
 
     state: done (ran), skipped (was there), fetched (from the stage cache), failed, missing (not part of this version),
         waiting (not made yet). key: "" where it cannot be known yet. seconds: what this run spent on it.
@@ -76,7 +76,7 @@ class Engine:
     sleep: Callable[[float], None] = time.sleep
 
     def run(self, voice: Voice, base: Base, until: str = "", rebuild: bool = False) -> list[StageOutcome]:
-        """Run the stages up to and including `until` (all of them when empty), and return what became of each.
+        """Run the stages up to and including `until` (all of them when empty), and return the outcome of each.
 
         rebuild: make outputs again even where they exist. Raises what the stage raised, as a TimbreError wherever the
         machine is to blame; ConfigurationError at the first stage that this version does not have.

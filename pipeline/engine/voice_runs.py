@@ -1,4 +1,4 @@
-"""One voice through the engine: open its folder and base, run, and tell the webhook what came of it.
+"""One voice through the engine: open its folder and base, run, and report the outcome to the webhook.
 
 A voice whose source was published before is promoted and runs no stage (pipeline/release/known_source.py).
 """

@@ -63,7 +63,7 @@ def publish_known(engine: Engine, voice: VoiceFolder) -> StageOutcome | None:
         "version": manifest.version,
         "promoted": told.moved,
         "alias": recipe.alias,
-        "said": f"published before as {manifest.version}, no stage run (--rebuild trains anew); {told.words}",
+        "said": f"published before as {manifest.version}, no stage run (--rebuild retrains); {told.words}",
         "verdicts": manifest.gates,
     }
     return StageOutcome(stage_row("publish"), KNOWN, seconds=time.monotonic() - started, facts=facts)

@@ -22,7 +22,7 @@ UNKNOWN_PERSON = "unknown"
 
 @dataclass(frozen=True)
 class Told:
-    """What became of a promotion: whether another version speaks now, the alias's state (None: never set), in words.
+    """Outcome of a promotion: whether another version speaks now, the alias's state (None: never set), in words.
 
     An alias that only learns that it stands for a later commit too has not moved in this sense.
     """

@@ -1,4 +1,4 @@
-"""Stage 4: speak and copy what was held out, measure it (cached), decide every gate (always anew).
+"""Stage 4: speak and copy what was held out, measure it (cached), decide every gate (never cached).
 
 held-out slices, adapter -> samples/*.wav, measurements.json -> gates.json, junit.xml, metrics.txt, report.md,
 report.html

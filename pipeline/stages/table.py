@@ -233,7 +233,7 @@ STAGES: tuple[StageRow, ...] = (
     StageRow(
         4,
         "evaluate",
-        job="synthesise the held-out sentences, measure (cached), decide every gate (always anew)",
+        job="synthesise the held-out sentences, measure (cached), decide every gate (never cached)",
         reads="adapter and held-out slices",
         writes="`samples/*.wav`, `measurements.json`; report: `gates.json`, `junit.xml`, `report.html`",
         inputs=("validate", "extract", "finetune", BASE),

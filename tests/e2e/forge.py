@@ -27,6 +27,8 @@ MAKEFILE = """lint:
 	@echo linted
 test:
 	@mkdir -p .timbre && echo '<testsuites/>' > .timbre/tests.xml && echo tested
+site:
+	@mkdir -p $(SITE) && echo documentation > $(SITE)/index.html
 """
 _IGNORED = ".timbre/\n.gitlab-ci-local/\npublic/\n"
 

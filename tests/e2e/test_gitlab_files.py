@@ -61,7 +61,7 @@ def test_files_and_children_are_valid_by_the_schema(desk: Path, tmp_path: Path) 
 def test_the_runner_lists_what_each_push_starts(desk: Path) -> None:
     listed = json.loads(gitlab_tool.query(desk, "--list-json"))
     jobs = {job["name"]: job for job in listed if job["when"] != "never"}
-    assert set(jobs) == {"lint", "tests", "plan", "voices", "pages", "rebuild all voices"}
+    assert set(jobs) == {"lint", "tests", "site", "plan", "voices", "pages", "rebuild all voices"}
     assert jobs["rebuild all voices"]["when"] == "manual"
     names = [job.name for job in jobs_of(Plan(Push(ZERO, "HEAD", True), VOICES))]
     (desk / "child.yml").write_text(
@@ -87,7 +87,7 @@ def test_every_job_is_retried_after_the_same_faults_of_runners() -> None:
         *_, document = yaml.safe_load_all(path.read_text(encoding="utf-8"))
         jobs = {name: job for name, job in document.items() if isinstance(job, dict) and "image" in job}
         asked |= {name: job.get("retry", {}) for name, job in jobs.items()}
-    assert set(asked) == {".code", ".image", "plan", "pages"}, "lint and tests extend .code"
+    assert set(asked) == {".code", ".image", "plan", "pages"}, "lint, tests and site extend .code"
     for name, retry in asked.items():
         assert retry.get("max") == MOST_RETRIES and retry.get("when") == list(RUNNER_FAULTS), name
     assert "runner_interrupted" in RUNNER_FAULTS

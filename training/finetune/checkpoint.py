@@ -48,7 +48,7 @@ def save_state(path: Path, state: State) -> None:
 
 
 def load_state(path: Path) -> State | None:
-    """The state in the file; None when there is none or it is not one of ours (then training begins anew)."""
+    """The state in the file; None when there is none or it is not one of ours (then training starts over)."""
     if not path.is_file():
         return None
     try:

@@ -1,4 +1,4 @@
-"""What an adapter learnt of the voice, and what of its recordings alone.
+"""What an adapter learned of the voice, and what of its recordings alone.
 
 trained task, the same task without its adapter -> losses on held-out slices and on slices that were trained on
 

@@ -22,7 +22,7 @@ class NetworkReport:
     """One network's run. parameters: values of the adapter by group; seconds: of training, over all restarts.
 
     peak_mib: of memory (the GPU's where there is one). rows, checkpointing, fallbacks: the memory plan at the end.
-    retained: what it learnt, None without held-out slices.
+    retained: what it learned, None without held-out slices.
     """
 
     name: str
@@ -88,7 +88,7 @@ def write_training(
 
 
 def learnt(reports: Sequence[NetworkReport]) -> dict[str, float | None]:
-    """The two figures that stage 4 gates: the larger memorisation, and the held-out loss of the network that learnt
+    """The two figures that stage 4 gates: the larger memorisation, and the held-out loss of the network that improved
     more (one of the two may rightly stay as the base has it).
     """
     known = [report.retained for report in reports if report.retained is not None]

@@ -127,7 +127,7 @@ class _Run:
         rings = self._room()
         speakers = self._speakers()
         statement = self._statement(speakers)
-        # A refused clip is in the sum all the same: whoever replaces it should not be told to record more as well.
+        # A refused clip is in the sum all the same: its replacement counts, so do not ask for more recordings.
         effective = sum(report.survey.speech_s - report.dropped_s for report in self.reports if report.survey)
         if self.folder.clips or not self.folder.problems:
             check_amount(effective, self.recipe, self.found)

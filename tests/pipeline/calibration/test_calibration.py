@@ -149,7 +149,7 @@ def test_from_recordings_to_limits_and_on_where_it_was(pico_base: Path, pico_exp
     assert found.setting.good == (2, 2)
     assert found.setting.poisoned[0] == found.judging.poisoned[0] == 8
     arguments = ["gates", "calibrate", "pico", *map(str, folders), "--steps", "2", "--minutes", "1", "--copies", "2",
-                 "--fixed", "1", "--spoilt", "4", "--recipe", str(ROOT / "recipes" / "ci.yaml"), "--write",
+                 "--fixed", "1", "--degraded", "4", "--recipe", str(ROOT / "recipes" / "ci.yaml"), "--write",
                  "--registry", str(tmp_path / "registry")]  # fmt: skip
     assert call(["--root", str(root), *arguments]) in (0, 20)
     written = read_gates(root / "bases" / "pico" / "gates.yaml")
