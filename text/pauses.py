@@ -24,7 +24,7 @@ class Counts:
 
 
 def finished(phonemes: Phonemes) -> Phonemes:
-    """The same with a full stop where the last sound has no mark after it: networks that learnt from whole sentences
+    """The same with a full stop where the last sound has no mark after it: networks trained on whole sentences
     swallow a word that no mark closes.
     """
     if not phonemes.segments or not is_speech(phonemes.phones[-1]):

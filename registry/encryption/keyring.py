@@ -1,8 +1,7 @@
 """Data keys of voices, wrapped by the master key: made, rotated, destroyed.
 
-They lie under `keys/<voice>.json` of a store: the registry's own, or the one that TIMBRE_KEYS names. Whoever wants
-backups to forget a revoked voice too keeps them out of the backups: destroying the record makes every copy of the
-voice's files unreadable.
+They lie under `keys/<voice>.json` of a store: the registry's own, or the one that TIMBRE_KEYS names. Exclude
+them from backups: destroying the record then makes every copy of a revoked voice's files unreadable, backups included.
 """
 
 from __future__ import annotations
