@@ -3,8 +3,8 @@
 base digest -> .timbre/exports/<digest> (there and sound) | registry bases/<digest> | export with torch
 
 What the registry holds comes before a fresh export, so that stage 4 judges the very graphs that servers load. An
-edition is schema and exporter version (inference/exported_base.py): a program that exports otherwise exports anew. Who
-only speaks also takes another edition of the same schema.
+edition is schema and exporter version (inference/exported_base.py): another exporter version exports again. A
+machine that only speaks also accepts another edition of the same schema.
 
 A digest inside export.json proves nothing about who wrote it. base.yaml therefore pins the export (`timbre base pin`):
 graphs of a pinned edition that are others are neither used nor published, wherever they lie.

@@ -43,7 +43,7 @@ class PublishStage:
             fields = {"size_bytes": package.size_bytes, "limit_bytes": MOST_BYTES}
             context.log.warning("a large package: lower finetune.rank", extra=fields)
         if origin.why_not:
-            # Who merges it publishes it; until then nobody may hear of it.
+            # Merge requests never publish.
             facts |= {"published": False, "said": f"{origin.why_not}: nothing is published"}
             write_json(context.output / RECORD, facts)
             return facts
