@@ -112,7 +112,13 @@ class FinetuneRecipe:
     early_stopping: bool = setting(
         True, "keep the best look and stop after `patience` worse ones; off: train on, keep the last"
     )
-    max_minutes: float = setting(60.0, "wall-clock limit of the stage", "min", low=0.1)
+    listen_sentences: int = setting(
+        6, "held-out sentences that are listened to when the adapters' strengths are chosen; 0: full strength", low=0
+    )
+    max_error_rise: float = setting(
+        0.02, "most that the phone error rate of a chosen strength may lie above the base's", low=0, high=1
+    )
+    max_minutes: float = setting(240.0, "wall-clock limit of the stage, for a machine that hangs", "min", low=0.1)
     checkpoint_every_steps: int = setting(100, "steps between two resumable checkpoints", "steps", low=1, keyed=False)
     gradient_clip: float = setting(1.0, "largest gradient norm", low=0.01)
     precision: str = setting(

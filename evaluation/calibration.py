@@ -11,12 +11,16 @@ The rule, a gate at a time:
        could not be missed, and a gate whose good ones are as bad as can be is left out.
        spread = |median - worst| of the good ones, at least RESOLUTION.
     3. A gate blocks when it catches a degraded adapter of the setting half; one that catches none is shown only.
+    4. PESQ and STOI of copies have a floor for every base (FLOORS): their limits are raised to it, never lowered, and
+       they block.
+    5. Words and quality are also compared with the same base without the adapter and with what is in production
+       (MARGINS): a voice that is worse than either by more than the margin is refused.
 The judging half has no say in any of this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +30,7 @@ from timbre.core.digests import digest_bytes
 from timbre.core.errors import InputError
 from timbre.evaluation.gates import OF_TRAINING, Gate, GateSet, Statistic, decide
 from timbre.evaluation.measurements import Measurements
-from timbre.evaluation.metrics.catalogue import METRICS, WORST_POSSIBLE, Direction, metric
+from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, WORST_POSSIBLE, Direction, Protocol, metric
 from timbre.evaluation.metrics.summary import Interval
 
 GOOD = "good"
@@ -46,6 +50,12 @@ RESOLUTION: Mapping[str, float] = {
 """Differences below these mean nothing: least spread, in the metric's unit. Memorisation: a voice that is trained for
 real knows its recordings better than the short trainings of a calibration do, and may.
 """
+
+MARGINS: Mapping[str, tuple[float, float]] = {
+    "phone_error_rate": (0.05, 0.05), "failed_sentences": (0.1, 0.1),
+    "dnsmos": (0.3, 0.2),
+}  # fmt: skip
+"""Under `tts`: how much worse than the base without the adapter, and than production, a voice may be."""
 
 _WORST = ("level_dbfs", "clipped_share")
 """Judged by their worst sentence. Not the peak: stage 4 hears several times as many sentences as a calibration does,
@@ -151,10 +161,28 @@ def calibrate(specimens: Sequence[Specimen], *, margin: float = DEFAULT_MARGIN, 
     whole = GateSet(1, min_sentences, tuple(gates), {})
     first = judge_half(whole, specimens, setting)
     catching = {name for counts in first.caught.values() for name in counts}
-    final = replace(whole, gates=tuple(replace(gate, blocks=gate.name in catching) for gate in gates))
+    final = replace(whole, gates=tuple(_blocking(gate, catching) for gate in gates))
     return Calibration(
         final, judge_half(final, specimens, setting), judge_half(final, specimens, judging), margin, separated
     )
+
+
+def _blocking(gate: Gate, catching: Collection[str]) -> Gate:
+    """A floor and a margin block whatever was caught: a good voice cannot miss them."""
+    relative = gate.base_margin is not None or gate.production_margin is not None
+    return replace(gate, blocks=gate.name in catching or relative or _floor(gate) is not None)
+
+
+def _floor(gate: Gate) -> float | None:
+    return FLOORS.get(gate.metric) if gate.protocol is Protocol.COPY and gate.statistic is Statistic.MEAN else None
+
+
+def _with_margins(gate: Gate) -> Gate:
+    """The gate with its margins, if it has some."""
+    if gate.protocol is not Protocol.TTS or gate.statistic is not Statistic.MEAN or gate.metric not in MARGINS:
+        return gate
+    base, production = MARGINS[gate.metric]
+    return replace(gate, base_margin=base, production_margin=production)
 
 
 def judge_half(gates: GateSet, specimens: Sequence[Specimen], speakers: Sequence[str]) -> Half:
@@ -260,10 +288,15 @@ def _limits(specimens: Sequence[Specimen], margin: float) -> tuple[list[Gate], d
         sign = -1.0 if metric(scale.gate.metric).direction is Direction.HIGHER else 1.0
         room = min((scale.gap(kind) for kind in given[scale.gate.name]), default=np.inf)
         room = min(room, sign * WORST_POSSIBLE.get(scale.gate.metric, sign * np.inf) - scale.worst)
+        gate, floor = _with_margins(scale.gate), _floor(scale.gate)
         if room <= 0:
+            # No limit of its own can be missed or met here, but what is relative or has a floor stays a gate.
+            if floor is not None or gate.base_margin is not None:
+                gates.append(replace(gate, limit=floor))
             continue
         step = min(margin * scale.spread, room / 2)
-        gates.append(replace(scale.gate, limit=_rounded(sign * (scale.worst + step), step)))
+        limit = _rounded(sign * (scale.worst + step), step)
+        gates.append(replace(gate, limit=limit if floor is None else max(limit, floor)))
     return gates, separated
 
 

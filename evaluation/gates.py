@@ -20,7 +20,7 @@ import yaml
 
 from timbre.core.errors import ConfigurationError
 from timbre.evaluation.measurements import Group, Measurements, Sample
-from timbre.evaluation.metrics.catalogue import WORST_POSSIBLE, Direction, Metric, Protocol, metric
+from timbre.evaluation.metrics.catalogue import FLOORS, WORST_POSSIBLE, Direction, Metric, Protocol, metric
 from timbre.evaluation.metrics.summary import Interval, summarise
 
 GATES_FILE = "gates.yaml"
@@ -122,7 +122,7 @@ class Verdicts:
 
 def read_gates(path: Path) -> GateSet:
     """Reads a gates.yaml. Raises ConfigurationError naming the field, the value and the nearest known name, also for a
-    limit that nothing can miss.
+    limit that nothing can miss, or below the floor of its metric.
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -273,6 +273,12 @@ def _gate(path: Path, index: int, data: Any) -> Gate:
             f"{path}: {where}.limit: {limit:g} cannot be missed: the worst {about.name} under {protocol} is {end:g}, "
             "which passes",
             f"write a number {side} {end:g}, or leave the limit out and give a margin",
+        )
+    floor = FLOORS.get(about.name) if protocol is Protocol.COPY and statistic is Statistic.MEAN else None
+    if floor is not None and limit is not None and limit < floor:
+        raise ConfigurationError(
+            f"{path}: {where}.limit: {about.name} under {protocol}: {limit:g} is below {floor:g}, its floor",
+            f"write {floor:g} or more: a calibration may raise it, never lower it",
         )
     return Gate(about.name, protocol, statistic=statistic, blocks=bool(data.get("blocks", True)),
                 why=str(data.get("why", "")), **numbers)  # fmt: skip

@@ -1,6 +1,8 @@
 """Makes the sample voices of this folder anew: python voices/make_samples.py [NAME ...] [--into DIR]
 
-They are synthetic: no person speaks in them. Needs Debian's flite and espeak-ng; equal versions give equal samples.
+awb, wren and lian are synthetic: no person speaks in them. They need Debian's flite and espeak-ng; equal versions give
+equal samples. kathleen and aishell are people's recordings under free licences, copied from the speech beside the
+checkout (../shared/speech or --speech DIR): sentences that bases are not trained on first.
 """
 
 from __future__ import annotations
@@ -26,6 +28,12 @@ _PEAK = 0.5
 _EDGE_S = 0.25
 # A faint, seeded hiss at -80 dBFS: recordings are never digitally silent, and tools that divide by noise need some.
 _HISS_DBFS = -80.0
+_RECIPE = """recipe:
+  finetune:          # a demonstration of a few minutes on two cores: steps decide, not a clock
+    min_steps: 100
+    max_steps: 300
+    validate_every_steps: 25
+"""
 
 _HARBOUR = (
     "The harbour was quiet when the fishing boats came home.",
@@ -101,6 +109,76 @@ SAMPLES = (
 )
 
 
+@dataclass(frozen=True)
+class Person:
+    """A voice of a real person: corpus, a folder of the licensed speech; first, which of its files come first.
+
+    seconds: clips are taken until there are so many. kind, source, rights: consent as voice.yaml has it.
+    """
+
+    name: str
+    language: str
+    corpus: str
+    first: str
+    seconds: float
+    kind: str
+    source: str
+    rights: str
+
+
+PEOPLE = (
+    Person(
+        "kathleen",
+        "en",
+        "kathleen",
+        "arctic_b048",
+        80.0,
+        "public-domain",
+        "github.com/rhasspy/dataset-voice-kathleen: one US speaker reading ARCTIC sentences",
+        "CC0 1.0, dedicated to the public domain by its speaker.",
+    ),
+    Person(
+        "aishell",
+        "zh",
+        "aishell",
+        "eval/",
+        85.0,
+        "licensed",
+        "AISHELL-1 (OpenSLR 33), speaker S0150, Beijing Shell Shell Technology",
+        "Apache License 2.0. Credit: Hui Bu et al., AISHELL-1: An open-source Mandarin speech corpus, O-COCOSDA 2017.",
+    ),
+)
+
+
+def make_person(person: Person, folder: Path, speech: Path) -> tuple[int, float]:
+    """Writes voice.yaml and metadata.csv and copies wavs; returns the clips and their seconds."""
+    wavs = folder / "wavs"
+    if wavs.exists():
+        shutil.rmtree(wavs)
+    wavs.mkdir(parents=True)
+    lines = (speech / person.corpus / "metadata.csv").read_text(encoding="utf-8").splitlines()[1:]
+    listed = [line.split("|") for line in lines]
+    ahead = next(index for index, row in enumerate(listed) if row[0].startswith(person.first))
+    rows, total = ["file|text"], 0.0
+    for file, _, _, text, seconds in listed[ahead:]:
+        if total >= person.seconds:
+            break
+        # Shorter ones are no sentences.
+        if float(seconds) < 2.5:
+            continue
+        target = f"wavs/{len(rows):04d}{Path(file).suffix}"
+        shutil.copyfile(speech / person.corpus / file, folder / target)
+        rows.append(f"{target}|{text}")
+        total += float(seconds)
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (folder / "voice.yaml").write_text(
+        f"language: {person.language}\nbase: nano\nconsent:\n  kind: {person.kind}\n"
+        f'  source: "{person.source}"\n  rights: "{person.rights}"\n{_RECIPE}',
+        encoding="utf-8",
+    )
+    return len(rows) - 1, total
+
+
 def make_sample(sample: Sample, folder: Path) -> float:
     """Writes voice.yaml, metadata.csv and wavs/*.flac; returns the seconds of sound."""
     wavs = folder / "wavs"
@@ -123,7 +201,7 @@ def make_sample(sample: Sample, folder: Path) -> float:
     (folder / "metadata.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (folder / "voice.yaml").write_text(
         f"language: {sample.language}\nbase: nano\nconsent:\n  kind: synthetic\n"
-        f'  source: "{sample.source}"\n  rights: "{sample.rights}"\n',
+        f'  source: "{sample.source}"\n  rights: "{sample.rights}"\n{_RECIPE}',
         encoding="utf-8",
     )
     return total
@@ -152,12 +230,22 @@ def _pinyin(sentence: str) -> str:
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--into", type=click.Path(path_type=Path), default=Path(__file__).parent, help="Folder of voices.")
-def main(names: tuple[str, ...], into: Path) -> None:
+@click.option(
+    "--speech",
+    type=click.Path(path_type=Path),
+    default=Path(__file__).parents[2] / "shared" / "speech",
+    help="Folder of the licensed speech.",
+)
+def main(names: tuple[str, ...], into: Path, speech: Path) -> None:
     """Make the sample voices, or those NAMES."""
     for sample in SAMPLES:
         if not names or sample.name in names:
             total = make_sample(sample, into / sample.name)
             click.echo(f"{sample.name}: {len(sample.sentences)} sentences, {total:.1f} s")
+    for person in PEOPLE:
+        if not names or person.name in names:
+            count, total = make_person(person, into / person.name, speech)
+            click.echo(f"{person.name}: {count} sentences, {total:.1f} s")
 
 
 if __name__ == "__main__":

@@ -223,6 +223,10 @@ WORST_POSSIBLE: Mapping[str, float] = {
 """Where a metric's scale ends on its bad side; the others have no end there."""
 
 
+FLOORS: Mapping[str, float] = {"pesq_nb": 3.5, "stoi": 0.85}
+"""Least limits of a mean under `copy`, for every base: a calibration may ask for more, and nothing may ask for less."""
+
+
 def metric(name: str) -> Metric:
     """The metadata of a metric. Raises ConfigurationError with the known names when there is none of that name."""
     try:

@@ -111,11 +111,11 @@ def markdown_report(found: Calibration, about: About) -> str:
         "",
         "## Limits",
         "",
-        "| gate | limit | unit | blocks |",
-        "|---|---|---|---|",
+        "| gate | limit | worse than base, production by at most | unit | blocks |",
+        "|---|---|---|---|---|",
         *(
-            f"| {gate.name} | {'>=' if metric(gate.metric).direction == 'higher' else '<='} {gate.limit:g} "
-            f"| {metric(gate.metric).unit} | {'yes' if gate.blocks else 'no'} |"
+            f"| {gate.name} | {_limit(gate)} | {_margins(gate)} | {metric(gate.metric).unit} "
+            f"| {'yes' if gate.blocks else 'no'} |"
             for gate in found.gates.gates
         ),
         "",
@@ -143,8 +143,20 @@ def _half_row(name: str, half: Half) -> str:
     return f"| {name} | {len(half.speakers)} | {good[1]} of {good[0]} | {poisoned[1]} of {poisoned[0]} |"
 
 
+def _limit(gate: Gate) -> str:
+    sign = ">=" if metric(gate.metric).direction == "higher" else "<="
+    return "-" if gate.limit is None else f"{sign} {gate.limit:g}"
+
+
+def _margins(gate: Gate) -> str:
+    given = (gate.base_margin, gate.production_margin)
+    return "-" if given == (None, None) else ", ".join("-" if item is None else f"{item:g}" for item in given)
+
+
 def _flow(gate: Gate) -> str:
-    fields: dict[str, Any] = {"metric": gate.metric, "protocol": str(gate.protocol), "limit": gate.limit}
+    fields: dict[str, Any] = {"metric": gate.metric, "protocol": str(gate.protocol)}
+    named = {"limit": gate.limit, "base_margin": gate.base_margin, "production_margin": gate.production_margin}
+    fields |= {name: value for name, value in named.items() if value is not None}
     if gate.statistic != "mean":
         fields["statistic"] = str(gate.statistic)
     if not gate.blocks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from typing import Any
@@ -15,13 +14,14 @@ from timbre.pipeline.voice.folder import LEXICON
 class FinetuneStage:
     """Stage 3 of the table in pipeline/stages/table.py."""
 
-    version = 3
+    version = 4
 
     def run(self, context: StageContext) -> Mapping[str, Any]:
         """Writes t2s/, sovits/, prompt.safetensors, prompt.json, training.json, and lexicon.txt if the voice has it.
 
         Goes on from the checkpoints in context.resume. Raises what Finetuning.run raises.
         """
+        from timbre.pipeline.stages.strength import TRADE_OFF, settle_strengths, write_trade_off
         from timbre.training.finetune.parallel import launch
         from timbre.training.finetune.report import CURVES, TRAINING_FILE
         from timbre.training.finetune.voice import Finetuning
@@ -34,9 +34,11 @@ class FinetuneStage:
         # What is judged next, and published, speaks with the voice's own readings too.
         if (context.voice.path / LEXICON).is_file():
             shutil.copyfile(context.voice.path / LEXICON, context.output / LEXICON)
-        for name in (TRAINING_FILE, *CURVES):
+        settled = settle_strengths(context, context.section(FinetuneRecipe))
+        training = write_trade_off(context.output, TRAINING_FILE, settled)
+        for name in (TRAINING_FILE, *CURVES, *([TRADE_OFF] if settled else [])):
             shutil.copyfile(context.output / name, context.report / name)
-        return facts_of(json.loads((context.output / TRAINING_FILE).read_text(encoding="utf-8")))
+        return facts_of(training)
 
 
 def facts_of(training: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,5 +48,8 @@ def facts_of(training: Mapping[str, Any]) -> dict[str, Any]:
         keys = ("steps", "best_step", "ended_by", "held_out_before", "held_out_best", "memory_fallbacks")
         facts |= {f"{name}_{key}": run[key] for key in keys}
     facts |= {key: training[key] for key in ("memorisation", "held_out_loss")}
+    if training.get("trade_off"):
+        best = training["trade_off"]["tried"][training["trade_off"]["chosen"]]
+        facts |= {f"strength_{name}": best[name] for name in ("t2s", "acoustic")}
     facts["adapter_bytes"] = sum(run["adapter_bytes"] for run in training["networks"].values())
     return facts

@@ -18,7 +18,7 @@ PAGE = "report.html"
 def write_reports(context: StageContext, measured: Path, decision: Decision) -> Path:
     """Writes every report into context.report; returns the page. measured: output directory of stage 4."""
     values, verdicts = decision.measured, decision.verdicts
-    curve = context.inputs["finetune"] / "training.svg"
+    curves = [context.inputs["finetune"] / name for name in ("training.svg", "trade_off.svg")]
     commit = context.origin.commit[:12]
     about = f"voices/{context.voice.name}" + (f" at {commit} by {context.origin.author}" if commit else "")
     files = {
@@ -30,7 +30,7 @@ def write_reports(context: StageContext, measured: Path, decision: Decision) -> 
             verdicts,
             values,
             measured,
-            curve_svg=curve.read_text(encoding="utf-8") if curve.is_file() else "",
+            curve_svg="".join(curve.read_text(encoding="utf-8") for curve in curves if curve.is_file()),
             about=about,
         ),
     }

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from timbre.core.base import list_bases, load_base
 from timbre.core.errors import InputError
 from timbre.pipeline.voice.folder_paths import name_problem
 from timbre.pipeline.voice.reading_script import CONSENT, SENTENCES
@@ -28,12 +29,19 @@ class NewVoice:
 def new_voice(root: Path, name: str, language: str, base: str = DEFAULT_BASE, lfs: bool = False) -> NewVoice:
     """Writes voices/NAME under a repository root; with lfs also the Git LFS rule. Nothing that exists is overwritten.
 
-    Raises InputError for a name or language that cannot be, and for a folder that exists.
+    Raises InputError for a name or language that cannot be, for a language that the base cannot speak and for a folder
+    that exists.
     """
     if problem := name_problem(name):
         raise InputError(f"{problem.where}: {problem.value}; expected {problem.limit}", "choose another name")
     if language not in LANGUAGES:
         raise InputError(f"language {language!r}: expected one of {', '.join(LANGUAGES)}", "use for example: en")
+    languages = load_base(base, root / "bases").languages if base in list_bases(root / "bases") else ()
+    if languages and language not in languages:
+        raise InputError(
+            f"language {language!r}: the base {base!r} speaks {', '.join(languages)}",
+            "choose a base that speaks it before anything is recorded: timbre base list",
+        )
     folder = root / "voices" / name
     if os.path.lexists(folder):
         raise InputError(f"voices/{name}: exists already", "choose another name, or work on that folder")
@@ -64,7 +72,7 @@ def _settings(language: str, base: str) -> str:
         f"language: {language}\n"
         f"base: {base}\n"
         "consent:\n"
-        "  kind: recorded             # recorded | synthetic | public-domain\n"
+        "  kind: recorded             # recorded | synthetic | public-domain | licensed\n"
         f"  statement: {STATEMENT}     # recorded: you say who you are and what the voice may be used for\n"
         '  rights: ""                 # for example: "(c) 2026 Example School. Internal announcements only."\n'
         "# review: required           # a person approves before the voice goes into production\n"

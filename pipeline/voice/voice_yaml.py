@@ -21,7 +21,7 @@ FILE = "voice.yaml"
 MAX_BYTES = 64 * 1024
 KEYS = ("language", "base", "consent", "review", "recipe")
 CONSENT_KEYS = ("kind", "statement", "rights", "source")
-CONSENT_KINDS = ("recorded", "synthetic", "public-domain")
+CONSENT_KINDS = ("recorded", "synthetic", "public-domain", "licensed")
 DEFAULT_BASE = "nano"
 _MAX_TEXT = 2000
 _MAX_LINE = 4000
@@ -32,7 +32,8 @@ _MAX_BRACKETS = 200
 class Consent:
     """Why this voice may be cloned.
 
-    kind: recorded (the speaker agreed, in their own voice), synthetic (no person) or public-domain.
+    kind: recorded (the speaker agreed, in their own voice), synthetic (no person), public-domain, or licensed
+        (published under a licence that allows this; rights names it and whom to credit).
     statement: path of the recorded agreement, for kind recorded. rights: what the voice may be used for, by whom.
     source: where the recordings come from, for the other kinds.
     """

@@ -17,6 +17,7 @@ from timbre.core.errors import InputError
 from timbre.evaluation.calibration import (
     GOOD,
     LOADING,
+    MARGINS,
     RESOLUTION,
     Specimen,
     calibrate,
@@ -28,7 +29,7 @@ from timbre.evaluation.calibration import (
 from timbre.evaluation.degradation import SOUNDS
 from timbre.evaluation.gates import Gate, GateSet, decide, read_gates
 from timbre.evaluation.measurements import Group, Measurements, Sample
-from timbre.evaluation.metrics.catalogue import METRICS, WORST_POSSIBLE, Protocol
+from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, WORST_POSSIBLE, Protocol
 from timbre.evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs
 from timbre.evaluation.reports.calibration_report import About, gates_yaml, markdown_report, plain_report
 
@@ -46,11 +47,11 @@ def measured(name: str, held_out_loss: float = 0.9, **values: float) -> Measurem
 
 
 def good_and_spoilt(kinds: dict[str, dict[str, float]] | None = None) -> list[Specimen]:
-    """Twelve speakers whose good PESQ goes from 3.0 up in steps of 0.05, each also spoilt in some ways."""
+    """Twelve speakers whose good PESQ goes from 3.9 up in steps of 0.05, each also spoilt in some ways."""
     spoilt = kinds if kinds is not None else {"noisy": {"pesq_nb": 1.5}, "untrained": {"held_out_loss": 1.0}}
     found = []
     for number, name in enumerate(SPEAKERS):
-        own = {"pesq_nb": 3.0 + 0.05 * number}
+        own = {"pesq_nb": 3.9 + 0.05 * number}
         found.append(Specimen(name, GOOD, measured(name, **own)))
         found += [Specimen(name, kind, measured(name, **{**own, **values})) for kind, values in spoilt.items()]
     return found
@@ -71,7 +72,7 @@ def test_halves_do_not_share_a_speaker_and_nobody_chooses() -> None:
 def test_the_rule_by_hand() -> None:
     specimens = good_and_spoilt()
     setting, _ = split_speakers(SPEAKERS)
-    goods = [3.0 + 0.05 * SPEAKERS.index(name) for name in setting]
+    goods = [3.9 + 0.05 * SPEAKERS.index(name) for name in setting]
     spread = max(float(np.median(goods)) - min(goods), RESOLUTION["pesq_nb"])
     found = calibrate(specimens, margin=0.5)
     assert limit_of(found.gates, "pesq_nb_copy") == pytest.approx(min(goods) - 0.5 * spread, abs=0.01)
@@ -83,10 +84,10 @@ def test_the_rule_by_hand() -> None:
 
 def test_a_limit_stays_on_this_side_of_what_it_is_there_to_catch() -> None:
     """However generous the margin, the limit goes half way to the nearest spoilt one at most."""
-    found = calibrate(good_and_spoilt({"dull": {"pesq_nb": 2.8}}), margin=100.0)
+    found = calibrate(good_and_spoilt({"dull": {"pesq_nb": 3.7}}), margin=100.0)
     setting, _ = split_speakers(SPEAKERS)
-    worst = min(3.0 + 0.05 * SPEAKERS.index(name) for name in setting)
-    assert limit_of(found.gates, "pesq_nb_copy") == pytest.approx((worst + 2.8) / 2, abs=0.01)
+    worst = min(3.9 + 0.05 * SPEAKERS.index(name) for name in setting)
+    assert limit_of(found.gates, "pesq_nb_copy") == pytest.approx((worst + 3.7) / 2, abs=0.01)
     assert found.setting.poisoned == (6, 0) and found.setting.good == (6, 6)
 
 
@@ -113,12 +114,30 @@ def test_every_limit_can_be_missed() -> None:
         Specimen(name, kind, measured(name, held_out_loss=loss, failed_sentences=1.0))
         for name in SPEAKERS for kind, loss in ((GOOD, 0.9), ("untrained", 1.0))
     ]  # fmt: skip
-    assert "failed_sentences_tts" not in {gate.name for gate in calibrate(hopeless).gates.gates}
+    # Only the comparison with the base is left of it.
+    left = next(gate for gate in calibrate(hopeless).gates.gates if gate.name == "failed_sentences_tts")
+    assert left.limit is None and left.base_margin is not None
+
+
+def test_a_floor_is_raised_to_never_lowered() -> None:
+    """Good ones at STOI 0.6 once made a limit of 0.585."""
+    poor = [
+        Specimen(name, kind, measured(name, stoi=stoi, pesq_nb=pesq))
+        for name in SPEAKERS for kind, stoi, pesq in ((GOOD, 0.6, 3.9), ("noisy", 0.2, 2.0))
+    ]  # fmt: skip
+    found = calibrate(poor)
+    for name, floor in FLOORS.items():
+        gate = next(gate for gate in found.gates.gates if gate.name == f"{name}_copy")
+        assert gate.blocks and gate.limit is not None and gate.limit >= floor
+    assert limit_of(found.gates, "stoi_copy") == FLOORS["stoi"] and limit_of(found.gates, "pesq_nb_copy") > 3.5
+    assert found.setting.good[1] == 0, "what is below the floor is refused, however good it is for its base"
 
 
 def test_only_gates_that_catch_something_block() -> None:
     found = calibrate(good_and_spoilt())
-    assert {gate.name for gate in found.gates.gates if gate.blocks} == {"pesq_nb_copy", "held_out_loss_tts"}
+    always = {f"{name}_copy" for name in FLOORS} | {f"{name}_tts" for name in MARGINS}
+    blocking = {gate.name for gate in found.gates.gates if gate.blocks}
+    assert blocking == always | {"pesq_nb_copy", "held_out_loss_tts"}
     assert len(found.gates.gates) == len(candidates())
     assert found.setting.caught["noisy"] == {"pesq_nb_copy": 6}
 

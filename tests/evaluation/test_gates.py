@@ -14,7 +14,7 @@ import soundfile
 from timbre.core.errors import ConfigurationError, InputError
 from timbre.evaluation.gates import OF_TRAINING, GateSet, decide, read_gates
 from timbre.evaluation.measurements import Group, Measurements, Sample, read_measurements
-from timbre.evaluation.metrics.catalogue import METRICS, WORST_POSSIBLE, Direction, Protocol
+from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, WORST_POSSIBLE, Direction, Protocol
 from timbre.evaluation.metrics.summary import Interval
 from timbre.evaluation.reports.advice import ADVICE, advice
 from timbre.evaluation.reports.chinese import TITLES
@@ -235,6 +235,8 @@ def test_gates_that_do_not_block_are_shown_and_let_through(tmp_path: Path) -> No
         ([{"metric": "pesq_nb", "protocol": "copy", "limit": 1.0}], "is 1, which passes[^|]*above 1"),
         ([{"metric": "stoi", "protocol": "copy", "limit": -0.1, "base_margin": 0.1}], "-0.1 cannot be missed"),
         ([{"metric": "stoi", "protocol": "tts", "limit": 1}], "no meaning under tts"),
+        ([{"metric": "stoi", "protocol": "copy", "limit": 0.585}], "0.585 is below 0.85"),
+        ([{"metric": "pesq_nb", "protocol": "copy", "limit": 3.4, "blocks": False}], "3.4 is below 3.5"),
         ([{"metric": "pesk", "protocol": "copy", "limit": 1}], "no metric named 'pesk'"),
         ([{"metric": "stoi", "protocol": "sing", "limit": 1}], "sing"),
         ([{"metric": "stoi", "protocol": "copy", "limit": "high"}], "'high' is not a number"),
@@ -249,7 +251,23 @@ def test_bad_gate_files_are_named(tmp_path: Path, lines: list[object], words: st
         gates_of(tmp_path, lines)  # type: ignore[arg-type]
 
 
-SHIPPED = sorted((Path(__file__).parents[2] / "bases").glob("*/gates.yaml"))
+def test_every_base_keeps_the_floors() -> None:
+    for path in SHIPPED:
+        gates = {gate.name: gate for gate in read_gates(path).gates}
+        for name, floor in FLOORS.items():
+            gate = gates[f"{name}_copy"]
+            assert gate.blocks and gate.limit is not None and gate.limit >= floor, path
+
+
+def test_worse_than_the_base_or_than_production_is_refused() -> None:
+    """By the margins that are shipped with nano."""
+    shipped = read_gates(ROOT / "bases" / "nano" / "gates.yaml")
+    gate = next(gate for gate in shipped.gates if gate.name == "phone_error_rate_tts")
+    assert gate.blocks and gate.base_margin is not None and gate.production_margin is not None
+
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted((ROOT / "bases").glob("*/gates.yaml"))
 
 
 @pytest.mark.parametrize("path", [*SHIPPED, None], ids=[*(item.parent.name for item in SHIPPED), "pico"])

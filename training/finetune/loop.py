@@ -35,6 +35,9 @@ JUDGES = "discriminator."
 
 _MOST_PROCESSES = 4096
 
+_ENOUGH_PASSES = 25
+"""So many passes over all slices are as many as min_steps asks for: of one minute there is no more to learn."""
+
 EARLY, MOST_STEPS, TIME = "early stopping", "max_steps", "max_minutes"
 
 
@@ -222,7 +225,7 @@ class Loop:
     def _decide(self) -> None:
         """After a step: stop, save, go on."""
         state, recipe, group = self.state, self.recipe, self.environment.group
-        stopping = recipe.early_stopping and state.bad_looks >= recipe.patience and state.step >= recipe.min_steps
+        stopping = recipe.early_stopping and state.bad_looks >= recipe.patience and state.step >= self._least_steps()
         # Processes have clocks of their own: the first one's counts.
         late = bool(group.agree(state.seconds >= self.environment.seconds))
         if state.step >= recipe.max_steps:
@@ -242,6 +245,11 @@ class Loop:
             group.wait()
             self.environment.cancel.cancel("another process was asked to stop")
             self.environment.cancel.check()
+
+    def _least_steps(self) -> int:
+        """min_steps, or fewer where few slices are all there is."""
+        passes = math.ceil(_ENOUGH_PASSES * self.task.draws.count / (self.recipe.batch * self.recipe.accumulate))
+        return min(self.recipe.min_steps, passes)
 
     def _fall_back(self, reason: str) -> None:
         """Half the rows at once and gradient checkpointing, from the last checkpoint."""

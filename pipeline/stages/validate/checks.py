@@ -45,17 +45,17 @@ class Findings:
 def check_languages(
     base: str, spoken: Sequence[str], voice_language: str, languages: Sequence[str], found: Findings
 ) -> None:
-    """Was the base trained to speak what the recordings say? If not, adapting it may still work, or give gibberish.
+    """Refuses a voice in a language that its base cannot speak: no adapter teaches it one.
 
     spoken: language of every clip, "" where it is not known. languages: those of the base; none where nobody knows.
     """
     missing = sorted({language for language in (voice_language, *spoken) if language} - set(languages))
     if languages and missing:
-        found.remark(
+        found.refuse(
             "voice.yaml: language" if voice_language in missing else "metadata.csv: language",
             ", ".join(missing),
             f"{', '.join(languages)}, what the base {base} was trained to speak",
-            "a base that speaks it will be better understood: timbre base list",
+            "choose a base that speaks it: timbre base list",
         )
 
 

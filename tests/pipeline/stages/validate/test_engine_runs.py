@@ -66,7 +66,7 @@ def test_a_base_that_is_the_only_problem_is_for_the_operator(
     assert [problem["where"] for problem in said["validation"]["problems"]] == ["voice.yaml: base"]
 
 
-def test_a_language_that_the_base_was_not_trained_on_is_remarked_on(
+def test_a_language_that_the_base_was_not_trained_on_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = repository(tmp_path)
@@ -74,7 +74,7 @@ def test_a_language_that_the_base_was_not_trained_on_is_remarked_on(
     path.write_text(path.read_text(encoding="utf-8").replace("language: en", "language: ja"), encoding="utf-8")
     code, said = validate(tmp_path, capsys)
     assert code == 10
-    found = [remark for remark in said["validation"]["remarks"] if remark["where"] == "voice.yaml: language"]
+    found = [remark for remark in said["validation"]["problems"] if remark["where"] == "voice.yaml: language"]
     assert found[0]["value"] == "ja"
     assert "what the base nano was trained to speak" in found[0]["limit"]
 

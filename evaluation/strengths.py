@@ -1,0 +1,123 @@
+"""How strong a voice's two adapters may be without costing words: tried, heard, chosen.
+
+voice, held-out sentences -> each pair of strengths spoken -> phone errors and likeness -> the likest of those that say
+as much as the base does
+
+Strength is a factor on the update of every layer: 0 is the base, 1 the adapter as it was trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from timbre.evaluation.metrics.speaker import relative_similarity
+from timbre.evaluation.rendition import Recording, Renderer, Sentence
+from timbre.inference.engine import Engine
+from timbre.inference.recogniser import Recogniser
+from timbre.inference.speaker import SpeakerEncoder
+from timbre.inference.t2s_slots import NO_LORA, Lora
+from timbre.inference.voice import Voice
+
+PAIRS: tuple[tuple[float, float], ...] = (
+    (0.0, 0.0), (1.0, 1.0), (0.5, 1.0), (0.0, 1.0), (0.5, 0.5), (0.0, 0.5), (1.0, 0.5),
+)  # fmt: skip
+"""(text to semantic, acoustic). The first is the base."""
+_SEEDS = (1, 2)
+SAME_LIKENESS = 0.01
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One pair of strengths and what was heard of it: phone errors over phones, and likeness (1: as the speaker's own
+    recordings are alike).
+    """
+
+    t2s: float
+    acoustic: float
+    error_rate: float
+    likeness: float
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """chosen: index of `tried`. reason: in words. tried[0] is the base."""
+
+    chosen: int
+    reason: str
+    tried: tuple[Tried, ...]
+
+    @property
+    def best(self) -> Tried:
+        return self.tried[self.chosen]
+
+    def plain(self) -> dict[str, Any]:
+        """Its part of training.json."""
+        return {**asdict(self), "tried": [asdict(item) for item in self.tried]}
+
+
+def choose(tried: Sequence[Tried], most_rise: float) -> TradeOff:
+    """Of those whose error rate is at most the base's plus most_rise (the base itself always is one): the one with the
+    fewest errors among the likest, which differ by less than a listener hears.
+    """
+    base = tried[0]
+    able = [index for index, item in enumerate(tried) if item.error_rate <= base.error_rate + most_rise]
+    likest = max(tried[index].likeness for index in able)
+    alike = [index for index in able if tried[index].likeness > likest - SAME_LIKENESS]
+    chosen = min(alike, key=lambda index: (tried[index].error_rate, tried[index].t2s + tried[index].acoustic))
+    best = tried[chosen]
+    reason = (
+        f"fewest errors among the likest of {len(able)} of {len(tried)} pairs that say as much as the base: "
+        f"phone errors {best.error_rate:.1%} (base {base.error_rate:.1%}, at most {most_rise:.1%} more), likeness "
+        f"{best.likeness:.3f} (base {base.likeness:.3f})"
+    )
+    return TradeOff(chosen, reason, tuple(tried))
+
+
+def try_strengths(
+    engine: Engine,
+    recogniser: Recogniser,
+    voice: Voice,
+    recordings: Sequence[Recording],
+    count: int,
+    heard: Callable[[str], None] = lambda line: None,
+) -> list[Tried]:
+    """Every pair of PAIRS on `count` of the held-out recordings' sentences. recordings: at least two."""
+    encoder = SpeakerEncoder(engine.base, threads=engine.settings.threads)
+    real = encoder.embed_many([item.wave for item in recordings])
+    renderer = Renderer(engine)
+    found = []
+    for t2s, acoustic in PAIRS:
+        speaker = scaled(voice, t2s, acoustic)
+        wrong = phones = 0
+        vectors = []
+        for item in recordings[:count]:
+            sentence = Sentence(item.id, item.text, "held-out", item.language)
+            for seed in _SEEDS:
+                spoken = renderer.speak(sentence, seed, speaker)
+                if spoken.wave is None or not np.any(spoken.wave.samples):
+                    # Not a word was said.
+                    wrong, phones = wrong + len(spoken.phones), phones + len(spoken.phones)
+                    continue
+                counts = recogniser.errors(spoken.wave, spoken.phones)
+                wrong, phones = wrong + counts.errors, phones + counts.length
+                vectors.append(encoder.embed(spoken.wave))
+        likeness = float(relative_similarity(np.stack(vectors), real).mean()) if vectors else 0.0
+        found.append(Tried(t2s, acoustic, round(wrong / max(1, phones), 4), round(likeness, 4)))
+        heard(f"strengths {t2s:g}, {acoustic:g}: phone errors {found[-1].error_rate:.1%}, likeness {likeness:.3f}")
+    return found
+
+
+def scaled(voice: Voice, t2s: float, acoustic: float) -> Voice:
+    """The voice with weaker adapters. Its name says so, since decoders are kept by name."""
+    lora = Lora({name: (down, np.float32(t2s) * up) for name, (down, up) in voice.t2s.tensors.items()})
+    deltas = {name: replace(delta, scale=acoustic * delta.scale) for name, delta in voice.acoustic.items()}
+    return replace(
+        voice,
+        name=f"{voice.name}-{t2s:g}-{acoustic:g}",
+        t2s=lora if t2s else NO_LORA,
+        acoustic=deltas if acoustic else {},
+    )

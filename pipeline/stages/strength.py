@@ -1,0 +1,113 @@
+"""The last step of stage 3: adapters as strong as the words allow, by what the base's recogniser hears.
+
+adapters, held-out slices of stage 2 -> evaluation/strengths.py -> adapter_config.json, training.json, trade_off.svg
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from timbre.audio.waveform import Waveform
+from timbre.core.atomic import write_json
+from timbre.core.recipe import FinetuneRecipe
+from timbre.evaluation.rendition import Recording
+from timbre.evaluation.strengths import TradeOff, choose, try_strengths
+from timbre.inference.engine import Engine
+from timbre.inference.voice import load_voice
+from timbre.pipeline.bases.exported import exported_base
+from timbre.pipeline.stages.table import StageContext
+from timbre.training.shards import FOLDER, read_shards
+
+RECOGNISER = "recogniser"
+TRADE_OFF = "trade_off.svg"
+_FEWEST = 2
+
+
+def held_out_of(features: Path, rate_hz: int) -> list[Recording]:
+    """The held-out slices of stage 2's output."""
+    about = json.loads((features / "extract.json").read_text(encoding="utf-8"))
+    tensors = read_shards(features / FOLDER)
+    found = []
+    for row in about["slices"]:
+        if row["held_out"]:
+            wave = np.asarray(tensors[row["id"]]["wave"], np.float32) / np.float32(32768.0)
+            found.append(Recording(row["id"], row["text"], row["language"], Waveform(wave, rate_hz)))
+    return found
+
+
+def settle_strengths(context: StageContext, recipe: FinetuneRecipe) -> TradeOff | None:
+    """Scales the adapters in context.output. None, and nothing changed, for a base without a recogniser of its own,
+    with too little held out, or when the recipe switches it off.
+    """
+    if not recipe.listen_sentences or not any(item.role == RECOGNISER for item in context.base.files):
+        return None
+    recordings = held_out_of(context.inputs["extract"], context.base.rate_hz)
+    if len(recordings) < _FEWEST:
+        return None
+    exported = exported_base(context.base, context.root, context.registry, progress=context.progress)
+    with Engine(exported) as engine:
+        if engine.recogniser is None:
+            return None
+        voice = load_voice(context.output, exported, name=context.voice.name, version=context.key[:12])
+        with context.progress.task("adapter strength", total=None, unit="") as task:
+            tried = try_strengths(
+                engine, engine.recogniser, voice, recordings, recipe.listen_sentences,
+                lambda line: _said(task, context, line),
+            )  # fmt: skip
+    found = choose(tried, recipe.max_error_rise)
+    scale_adapter(context.output / "t2s", found.best.t2s)
+    scale_adapter(context.output / "sovits", found.best.acoustic)
+    return found
+
+
+def _said(task: Any, context: StageContext, line: str) -> None:
+    context.cancel.check()
+    task.note(line)
+    context.log.info("adapter strength", extra={"heard": line})
+
+
+def scale_adapter(folder: Path, strength: float) -> None:
+    """Multiplies what a PEFT folder adds to its base. A folder that is not there stays so."""
+    path = folder / "adapter_config.json"
+    if strength == 1.0 or not path.is_file():
+        return
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    config["lora_alpha"] = strength * config["lora_alpha"]
+    config["alpha_pattern"] = {name: strength * value for name, value in (config.get("alpha_pattern") or {}).items()}
+    write_json(path, config)
+
+
+def write_trade_off(folder: Path, training_file: str, found: TradeOff | None) -> Mapping[str, Any]:
+    """Adds `trade_off` to training.json and draws it; returns what training.json now holds."""
+    path = folder / training_file
+    training: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    training["trade_off"] = None if found is None else found.plain()
+    write_json(path, training)
+    if found is not None:
+        _draw(folder / TRADE_OFF, found)
+    return training
+
+
+def _draw(path: Path, found: TradeOff) -> None:
+    """Likeness against phone errors, a point a pair of strengths, the chosen one ringed."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.0, 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot([100 * item.error_rate for item in found.tried], [item.likeness for item in found.tried], "o")
+    for item in found.tried:
+        axes.annotate(f"{item.t2s:g}, {item.acoustic:g}", (100 * item.error_rate, item.likeness), fontsize=8)
+    best = found.best
+    axes.plot([100 * best.error_rate], [best.likeness], "o", markersize=14, fillstyle="none", label="kept")
+    axes.set_title("adapter strength: text to semantic, acoustic")
+    axes.set_xlabel("phone errors [%]")
+    axes.set_ylabel("likeness")
+    axes.legend()
+    figure.savefig(path, metadata={"Date": None})

@@ -1,0 +1,57 @@
+"""Which adapter strength is kept: the likest that costs no words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.inference.pico_voice import write_voice
+from timbre.evaluation.strengths import PAIRS, Tried, choose, scaled
+from timbre.inference.exported_base import read_export
+from timbre.inference.voice import load_voice
+from timbre.pipeline.stages.strength import scale_adapter, write_trade_off
+
+BASE = Tried(0.0, 0.0, 0.20, 0.70)
+
+
+def test_likeness_never_costs_words() -> None:
+    full, half, weak = Tried(1, 1, 0.30, 0.95), Tried(0.5, 1, 0.215, 0.90), Tried(0, 0.5, 0.19, 0.80)
+    found = choose([BASE, full, half, weak], 0.02)
+    assert found.best == half and "21.5%" in found.reason
+    assert choose([BASE, full, half, weak], 0.5).best == full
+    assert choose([BASE, full], 0.02).best == BASE
+    assert choose([BASE, full, Tried(0.5, 1, 0.21, 0.945), weak], 0.5).best.t2s == 0.5
+    assert choose([BASE, Tried(1, 1, 0.2, 0.9), Tried(0.5, 1, 0.2, 0.9)], 0.02).best.t2s == 0.5
+
+
+def test_the_base_is_tried_first() -> None:
+    assert PAIRS[0] == (0.0, 0.0) and (1.0, 1.0) in PAIRS and len(set(PAIRS)) == len(PAIRS)
+
+
+def test_the_written_adapter_is_what_was_heard(tmp_path: Path, pico_export: Path) -> None:
+    """Scaling in memory and in the files is the same."""
+    folder = write_voice(tmp_path / "voice", pico_export, np.random.default_rng(0))
+    base = read_export(pico_export)
+    heard = scaled(load_voice(folder, base, name="ada"), 0.5, 0.25)
+    scale_adapter(folder / "t2s", 0.5)
+    scale_adapter(folder / "sovits", 0.25)
+    kept = load_voice(folder, base, name="ada")
+    for name, (_, up) in kept.t2s.tensors.items():
+        assert np.allclose(up, heard.t2s.tensors[name][1], atol=1e-7) and np.any(up)
+    for name, delta in kept.acoustic.items():
+        assert delta.scale == pytest.approx(heard.acoustic[name].scale)
+    nothing = scaled(kept, 0.0, 0.0)
+    assert not nothing.t2s.tensors and not nothing.acoustic
+    scale_adapter(folder / "t2s", 0.0)
+    assert not any(np.any(up) for _, up in load_voice(folder, base, name="ada").t2s.tensors.values())
+
+
+def test_the_trade_off_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "training.json").write_text('{"schema": 1}')
+    write_trade_off(tmp_path, "training.json", choose([BASE, Tried(1, 1, 0.2, 0.9)], 0.02))
+    said = json.loads((tmp_path / "training.json").read_text())["trade_off"]
+    assert said["chosen"] == 1 and len(said["tried"]) == 2 and said["tried"][0]["error_rate"] == 0.2
+    assert (tmp_path / "trade_off.svg").read_text().lstrip().startswith("<?xml")
