@@ -11,7 +11,7 @@ from typing import Any
 
 from timbre.audio.reader import write
 from timbre.audio.waveform import Waveform
-from timbre.core.base import LANGUAGES
+from timbre.core.base import LANGUAGES, Base
 from timbre.core.cancellation import Cancellation
 from timbre.core.errors import InputError
 from timbre.core.progress import SilentProgress
@@ -31,6 +31,12 @@ class Rate:
     path: Path = Path()
     digest: str = ""
     languages: tuple[str, ...] = LANGUAGES
+    # No other base beside it, so that nothing is heard unless a test asks for it.
+    folder: Path = Path("/nowhere/measured")
+
+    def has(self, role: str) -> bool:
+        """It has no files."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -43,15 +49,20 @@ class Outcome:
     output: Path
 
 
-def run_stage_one(folder: Path, work: Path, rate_hz: int = 16_000, recipe: Mapping[str, Any] | None = None) -> Outcome:
-    """Validates a voice folder; `work`: an existing folder to write into; recipe: overrides of its section."""
+def run_stage_one(
+    folder: Path, work: Path, rate_hz: int = 16_000, recipe: Mapping[str, Any] | None = None, base: Base | None = None
+) -> Outcome:
+    """Validates a voice folder; `work`: an existing folder to write into; recipe: overrides of its section.
+
+    base: whose recogniser compares texts with recordings; without one nothing is compared.
+    """
     place = Path(tempfile.mkdtemp(dir=work))
     for name in ("output", "resume", "report"):
         (place / name).mkdir()
     context = StageContext(
         key="measured",
         voice=open_voice(folder),
-        base=Rate("measured", rate_hz),  # type: ignore[arg-type]
+        base=base or Rate("measured", rate_hz),  # type: ignore[arg-type]
         recipe=Recipe().with_overrides({"validate": dict(recipe or {})}, "overrides"),
         sections=("validate",),
         inputs={},

@@ -30,6 +30,10 @@ class ValidateRecipe:
     )
     limiter_ceiling_dbfs: float = setting(-1.0, "peak ceiling of the look-ahead limiter", "dBFS", low=-12, high=0)
     min_effective_s: float = setting(60.0, "least speech, after pauses are taken out", "s", low=1)
+    enough_effective_s: float = setting(300.0, "speech above which more is remarked on as needless", "s", low=60)
+    max_left_out_share: float = setting(
+        0.2, "share of the clips that may be left out as bad while enough remain (one clip always may)", low=0, high=1
+    )
     max_effective_s: float = setting(1800.0, "most speech that one voice may bring", "s", low=60)
     slice_min_s: float = setting(3.0, "shortest slice cut from a clip", "s", low=0.5, high=10)
     slice_max_s: float = setting(10.0, "longest slice cut from a clip", "s", low=3, high=30)
@@ -58,9 +62,11 @@ class ValidateRecipe:
     )
     min_snr_db: float = setting(12.0, "least signal-to-noise ratio of a clip that is not denoised", "dB")
     min_snr_before_denoise_db: float = setting(9.0, "least signal-to-noise ratio of a clip that is denoised", "dB")
-    max_clipped_share: float = setting(0.001, "most samples of a clip that may sit in clipped runs", low=0, high=1)
+    max_clipped_share: float = setting(0.01, "most samples of a clip that may sit in clipped runs", low=0, high=1)
     min_level_dbfs: float = setting(-45.0, "softest active-speech level of a clip", "dBFS")
-    max_dc_offset: float = setting(0.05, "largest mean of the samples, full scale is 1", low=0, high=1)
+    max_dc_offset: float = setting(
+        0.05, "mean of the samples, full scale is 1, above which its removal is remarked on", low=0, high=1
+    )
     min_bandwidth_hz: float = setting(5000.0, "lowest upper edge of the spectrum of a clip", "Hz", low=0)
     max_reverberation_s: float = setting(0.8, "longest estimated reverberation time (RT60)", "s", low=0)
     max_music_share: float = setting(0.3, "largest share of a clip that sounds like music", low=0, high=1)
@@ -71,13 +77,22 @@ class ValidateRecipe:
         0.78, "least GE2E similarity of the two groups into which slices fall, else two speakers", low=-1, high=1
     )
     min_consent_similarity: float = setting(
-        0.7, "least GE2E similarity of the consent statement to the voice's mean embedding", low=-1, high=1
+        0.84, "least GE2E similarity of the consent statement to the voice's mean embedding", low=-1, high=1
+    )
+    min_consent_words: float = setting(
+        -2.4, "least score of the words of a consent in the statement, in nats a phone; 0 is perfect", high=0
     )
     min_consent_speech_s: float = setting(2.0, "least speech in the consent statement", "s", low=0)
     min_characters_per_s: float = setting(2.0, "slowest believable reading of alphabetic text", "1/s", low=0)
     max_characters_per_s: float = setting(30.0, "fastest believable reading of alphabetic text", "1/s", low=1)
     min_cjk_characters_per_s: float = setting(1.0, "slowest believable reading of Chinese characters", "1/s", low=0)
     max_cjk_characters_per_s: float = setting(10.0, "fastest believable reading of Chinese characters", "1/s", low=1)
+    check_transcripts: bool = setting(
+        True, "whether the recogniser compares every text with its recording before anything is trained"
+    )
+    max_total_s: float = setting(
+        7200.0, "most sound of all clips together, by their headers, before anything is decoded", "s", low=60
+    )
     max_clip_s: float = setting(14400.0, "longest clip that is decoded", "s", low=60)
     max_clips: int = setting(5000, "most rows of metadata.csv", low=1)
     dnsmos_warn_below: float = setting(2.8, "DNSMOS overall below this is a warning in the report", low=0, high=5)

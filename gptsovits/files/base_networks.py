@@ -88,6 +88,16 @@ def load_content_encoder(base: Base, weights_root: Path | None = None) -> Hubert
     return network
 
 
+def load_recogniser(base: Base, weights_root: Path | None = None) -> nn.Linear | None:
+    """Phone head over the content encoder's hidden states: [B, T, ssl width] -> [B, T, classes]; None without one."""
+    if not base.has(roles.RECOGNISER):
+        return None
+    state = read_state_dict(base.file_path(roles.RECOGNISER, weights_root))
+    head = nn.Linear(state["weight"].shape[1], state["weight"].shape[0])
+    head.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    return head.eval()
+
+
 def load_bert(base: Base, weights_root: Path | None = None) -> BertModel:
     """BERT of a base, for Mandarin: token ids [B, L] -> hidden states [B, L, 1024] of every layer."""
     from transformers import BertConfig, BertModel

@@ -8,7 +8,8 @@ from pathlib import Path
 from timbre.core.base import Base
 from timbre.core.digests import digest_value
 from timbre.core.recipe import Recipe
-from timbre.pipeline.stages.table import BASE, BASE_RATE, FOLDER, MachineStage, Stage, StageRow, Voice
+from timbre.pipeline.bases.recogniser import listening_key
+from timbre.pipeline.stages.table import BASE, BASE_RATE, FOLDER, RECOGNISER, MachineStage, Stage, StageRow, Voice
 
 
 def input_keys(row: StageRow, voice: Voice, base: Base, stage_keys: Mapping[str, str]) -> dict[str, str]:
@@ -36,6 +37,8 @@ def _input_key(name: str, voice: Voice, base: Base, stage_keys: Mapping[str, str
         return voice.digest()
     if name == BASE:
         return base.digest
+    if name == RECOGNISER:
+        return listening_key(base)
     if name == BASE_RATE:
         return digest_value({"rate_hz": base.rate_hz, "languages": sorted(base.languages)})
     return stage_keys[name]

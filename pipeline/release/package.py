@@ -99,6 +99,7 @@ def build_package(made: Made, created: str, samples: int) -> Package:
             "rights": voice.consent.rights,
             "source": voice.consent.source,
             "statement": voice.consent.statement,
+            **({"approved_by": voice.consent.approved_by} if voice.consent.approved_by else {}),
         },
         review_required=voice.review,
         provenance=Provenance(

@@ -26,6 +26,7 @@ Section = TypeVar("Section")
 FOLDER = "folder"
 BASE = "base"
 BASE_RATE = "base_rate"
+RECOGNISER = "recogniser"
 
 
 class Voice(Protocol):
@@ -162,7 +163,7 @@ class StageRow:
 
     inputs: what the key depends on: names of earlier stages (their keys; their directories are in `context.inputs`),
         and `folder` (content digest of the voice folder), `base` (digest of the base), `base_rate` (only its sample
-        rate and its languages).
+        rate and its languages), `recogniser` (that which hears the recordings).
     sections: recipe sections that the stage reads; part of the key.
     target: "module:class", imported when the stage runs; empty while the stage is not there.
     cached: False for a stage that acts on the world (publish) and therefore runs every time; it must be idempotent.
@@ -186,7 +187,7 @@ class StageRow:
 
     @property
     def stage_inputs(self) -> tuple[str, ...]:
-        return tuple(name for name in self.inputs if name not in (FOLDER, BASE, BASE_RATE))
+        return tuple(name for name in self.inputs if name not in (FOLDER, BASE, BASE_RATE, RECOGNISER))
 
     def load(self) -> Stage:
         """An instance of the stage. Raises ConfigurationError when there is none in this installation."""
@@ -205,7 +206,7 @@ STAGES: tuple[StageRow, ...] = (
         job="decode, loudness, VAD, denoise, slice, quality and consent checks",
         reads="voice folder",
         writes="clean slices at the base's rate and at 16 kHz, `validation.json`",
-        inputs=(FOLDER, BASE_RATE),
+        inputs=(FOLDER, BASE_RATE, RECOGNISER),
         sections=("validate",),
         target="timbre.pipeline.stages.validate.stage:ValidateStage",
     ),

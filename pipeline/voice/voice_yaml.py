@@ -20,7 +20,7 @@ from timbre.text.scripts import LANGUAGES
 FILE = "voice.yaml"
 MAX_BYTES = 64 * 1024
 KEYS = ("language", "base", "consent", "review", "recipe")
-CONSENT_KEYS = ("kind", "statement", "rights", "source")
+CONSENT_KEYS = ("kind", "statement", "rights", "source", "approved_by")
 CONSENT_KINDS = ("recorded", "synthetic", "public-domain", "licensed")
 DEFAULT_BASE = "nano"
 _MAX_TEXT = 2000
@@ -35,13 +35,15 @@ class Consent:
     kind: recorded (the speaker agreed, in their own voice), synthetic (no person), public-domain, or licensed
         (published under a licence that allows this; rights names it and whom to credit).
     statement: path of the recorded agreement, for kind recorded. rights: what the voice may be used for, by whom.
-    source: where the recordings come from, for the other kinds.
+    source: where the recordings come from, for the other kinds. approved_by: who listened to the statement and answers
+    for it where the machine is not sure.
     """
 
     kind: str = ""
     statement: str | None = None
     rights: str = ""
     source: str = ""
+    approved_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ class VoiceSettings:
     def normalised(self) -> dict[str, Any]:
         """Plain data that is equal for two files that ask for the same voice. `review` decides about the alias only."""
         consent = {key: getattr(self.consent, key) for key in CONSENT_KEYS}
+        if not self.consent.approved_by:
+            # Most voices have none, and their digest shall stay what it was.
+            del consent["approved_by"]
         return {"language": self.language, "base": self.base, "consent": consent, "recipe": dict(self.recipe)}
 
 
@@ -175,18 +180,17 @@ def _consent(value: Any, given: bool, problems: list[Problem]) -> Consent:
         problems.append(
             Problem(f"{where}.kind", repr(kind) if kind else "missing", "one of " + ", ".join(CONSENT_KINDS), remedy)
         )
-    if kind == "recorded":
-        if not texts["statement"]:
-            remedy = "record the sentence of consent and add `statement: consent.wav`"
-            problems.append(Problem(f"{where}.statement", "missing", "the recorded statement of the speaker", remedy))
-    elif kind in CONSENT_KINDS and not texts["rights"]:
+    if kind == "recorded" and not texts["statement"]:
+        remedy = "record the sentence of consent and add `statement: consent.wav`"
+        problems.append(Problem(f"{where}.statement", "missing", "the recorded statement of the speaker", remedy))
+    if kind in CONSENT_KINDS and not texts["rights"]:
         remedy = "say under which right the voice may be used, in one sentence"
         problems.append(Problem(f"{where}.rights", "missing", f"a text, for kind {kind}", remedy))
     statement = texts["statement"] or None
     if statement and (problem := path_problem(f"{where}.statement", statement)):
         problems.append(problem)
         statement = None
-    return Consent(kind, statement, texts["rights"], texts["source"])
+    return Consent(kind, statement, texts["rights"], texts["source"], texts["approved_by"])
 
 
 def _text(where: str, value: Any, problems: list[Problem]) -> str:

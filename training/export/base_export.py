@@ -28,10 +28,10 @@ from timbre.gptsovits.encoders.ge2e import load_ge2e
 from timbre.gptsovits.files.base_networks import (
     load_bert,
     load_content_encoder,
+    load_recogniser,
     load_synthesizer,
     load_text_to_semantic,
 )
-from timbre.gptsovits.files.checkpoints import read_state_dict
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.inference.characters import PROJECTION
 from timbre.inference.exported_base import EXPORT_VERSION, AcousticShape, ExportedBase, write_export
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from transformers import BertModel
 
 MAX_POSITIONS = 2048
-RECOGNISER = "recogniser"
 
 Report = Callable[[str], None]
 
@@ -67,16 +66,11 @@ class Networks:
 
 def load_networks(base: Base, weights_root: Path | None = None) -> Networks:
     """All networks of a base, on the CPU in float32, weight norm folded. Raises what the loaders raise."""
-    head = None
-    if any(item.role == RECOGNISER for item in base.files):
-        state = read_state_dict(base.file_path(RECOGNISER, weights_root))
-        head = nn.Linear(state["weight"].shape[1], state["weight"].shape[0])
-        head.load_state_dict({name: tensor.float() for name, tensor in state.items()})
     return Networks(
         load_text_to_semantic(base, weights_root).eval(),
         load_synthesizer(base, weights_root).eval().fold(),
         load_content_encoder(base, weights_root),
-        head,
+        load_recogniser(base, weights_root),
         load_bert(base, weights_root) if base.has(BERT) else None,
     )
 

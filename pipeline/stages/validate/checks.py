@@ -15,6 +15,10 @@ from timbre.pipeline.stages.validate.survey import ClipSurvey
 from timbre.text.scripts import spoken_weight, survey
 
 _LOUD_RATIO = 1.5
+# Loudness-normalised speech has as much, and nobody hears it.
+_CLIPPED_REMARK_SHARE = 0.001
+# Recordings have pauses: what is long enough on the clock may hold this share of speech.
+_SPOKEN_SHARE = 0.7
 _ODD_PACE = 2.2
 _MIN_PACE_CLIPS = 5
 # Slices of one speaker that are this unlike the others are rare: worth an ear, not a refusal.
@@ -28,10 +32,18 @@ _UPSAMPLED_SHARE = 0.6
 
 @dataclass
 class Findings:
-    """What is wrong (problems) and what a person should know (remarks), in the order in which it was found."""
+    """What is wrong (problems) and what a person should know (remarks), in the order in which it was found.
+
+    rejected: file and what is wrong with it, until leaving_out.py decides about it.
+    """
 
     problems: list[Problem] = field(default_factory=list)
     remarks: list[Problem] = field(default_factory=list)
+    rejected: list[tuple[str, Problem]] = field(default_factory=list)
+
+    def reject(self, file: str, value: str, limit: str, remedy: str) -> None:
+        """This recording cannot be used. Whether the voice passes without it is decided when all are known."""
+        self.rejected.append((file, Problem(file, value, limit, remedy)))
 
     def refuse(self, where: str, value: str, limit: str, remedy: str) -> None:
         """The voice cannot pass like this."""
@@ -63,30 +75,35 @@ def check_sound(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_rate_h
     """Level, clipping, offset, bandwidth and music of one clip."""
     if clip.clipped_share > recipe.max_clipped_share:
         limit = f"at most {recipe.max_clipped_share:.2%}"
-        found.refuse(
+        found.reject(
             file,
             f"{clip.clipped_share:.2%} of the samples are clipped",
             limit,
             "record again with the microphone turned down until no peak reaches the top",
         )
+    elif clip.clipped_share > _CLIPPED_REMARK_SHARE:
+        value = f"{clip.clipped_share:.2%} of the samples are clipped"
+        found.remark(
+            file, value, f"at most {_CLIPPED_REMARK_SHARE:.1%}", "record with the microphone turned down a little"
+        )
     elif clip.peak > _LOUD_RATIO:
         found.remark(file, f"samples up to {clip.peak:.1f} times full scale", "at most 1", "export it at a lower level")
     if clip.level_dbfs < recipe.min_level_dbfs:
-        found.refuse(
+        found.reject(
             file,
             f"speech at {clip.level_dbfs:.0f} dBFS",
             f"at least {recipe.min_level_dbfs:g} dBFS",
             "record closer to the microphone, or turn it up",
         )
     if abs(clip.dc_offset) > recipe.max_dc_offset:
-        found.refuse(
+        found.remark(
             file,
-            f"offset {clip.dc_offset:+.3f}",
+            f"DC offset {clip.dc_offset:+.3f}, taken out",
             f"at most {recipe.max_dc_offset:g}",
-            "remove the DC offset in an audio editor, or use another sound card",
+            "nothing to do; another sound card or cable would leave none",
         )
     if clip.music_share > recipe.max_music_share:
-        found.refuse(
+        found.reject(
             file,
             f"{clip.music_share:.0%} sounds like music",
             f"at most {recipe.max_music_share:.0%}",
@@ -100,7 +117,7 @@ def _check_bandwidth(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_r
     edge, half = clip.bandwidth_hz, clip.rate_hz / 2
     shown = f"band ends at {edge / 1000:.1f} kHz in a file of {clip.rate_hz} Hz"
     if edge < recipe.min_bandwidth_hz and edge < _UPSAMPLED_SHARE * half:
-        found.refuse(
+        found.reject(
             file,
             f"{shown}: upsampled, or recorded by telephone",
             f"at least {recipe.min_bandwidth_hz / 1000:g} kHz",
@@ -129,7 +146,7 @@ def check_noise(
     least = recipe.min_snr_before_denoise_db if decision.applied else recipe.min_snr_db
     what = f"SNR {clip.snr_db:.0f} dB" + (f" before {decision.denoiser}" if decision.applied else "")
     if clip.snr_db < least:
-        found.refuse(file, what, f"at least {least:g} dB", "record in a quiet room, close to the microphone")
+        found.reject(file, what, f"at least {least:g} dB", "record in a quiet room, close to the microphone")
     last = decision.after if decision.applied else decision.before
     if last is not None and last.overall < recipe.dnsmos_warn_below:
         found.remark(
@@ -150,7 +167,7 @@ def check_pace(
         pace, low, high, unit = _pace(text, seconds, recipe)
         if not low <= pace <= high:
             remedy = "the text belongs to another recording, or words are missing: correct metadata.csv"
-            found.refuse(file, f"{pace:.1f} {unit} a second for {text[:30]!r}", f"{low:g} to {high:g}", remedy)
+            found.reject(file, f"{pace:.1f} {unit} a second for {text[:30]!r}", f"{low:g} to {high:g}", remedy)
     weights = np.array(
         [
             spoken_weight(text) / seconds if seconds > 0 else np.nan
@@ -210,7 +227,7 @@ def check_speakers(
         return
     for file, seconds, similarity in zip(files, speech_s, speakers.similarity, strict=True):
         if similarity < recipe.min_speaker_similarity and seconds >= MIN_SPEECH_S:
-            found.refuse(
+            found.reject(
                 file,
                 f"another speaker? similarity {similarity:.2f} to the other slices",
                 f"at least {recipe.min_speaker_similarity:g}",
@@ -225,9 +242,14 @@ def check_speakers(
             )
 
 
-def check_amount(effective_s: float, recipe: ValidateRecipe, found: Findings) -> None:
-    """Seconds of usable speech of the whole voice."""
+def check_amount(effective_s: float, recipe: ValidateRecipe, found: Findings, recorded_s: float = 0.0) -> None:
+    """Seconds of usable speech of the whole voice; recorded_s: of the usable recordings with their pauses."""
     if effective_s < recipe.min_effective_s:
+        if recorded_s >= recipe.min_effective_s and effective_s >= _SPOKEN_SHARE * recipe.min_effective_s:
+            value = f"{effective_s:.0f} s of speech in {recorded_s:.0f} s of recordings"
+            limit = f"{recipe.min_effective_s:g} s of speech for a good voice"
+            found.remark("all clips", value, limit, "a few more sentences make it better")
+            return
         missing = recipe.min_effective_s - effective_s
         found.refuse(
             "all clips",
@@ -242,6 +264,9 @@ def check_amount(effective_s: float, recipe: ValidateRecipe, found: Findings) ->
             f"at most {recipe.max_effective_s:g} s",
             "keep the best recordings, one to five minutes are enough; or raise validate.max_effective_s",
         )
+    elif effective_s > recipe.enough_effective_s:
+        value, limit = f"{effective_s:.0f} s of speech", f"{recipe.enough_effective_s:g} s, more is not needed"
+        found.remark("all clips", value, limit, "nothing to do: training takes a little longer, the voice is as good")
 
 
 def same_recordings(

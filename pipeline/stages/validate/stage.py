@@ -6,23 +6,23 @@ VoiceFolder -> surveys -> slices -> speakers, consent, amount -> validation.json
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from timbre.audio.denoise import Denoiser
-from timbre.audio.level import active_level_dbfs
-from timbre.audio.reader import UndecodableError, write
-from timbre.audio.resample import resample
+from timbre.audio.reader import UndecodableError, probe, write
 from timbre.audio.room import reverberation_s
-from timbre.audio.vad import detect
 from timbre.audio.waveform import Samples, Waveform
 from timbre.core.digests import digest_file
+from timbre.core.errors import InputError
 from timbre.core.recipe import Recipe, ValidateRecipe
-from timbre.core.settings import problems_error
+from timbre.core.settings import Problem, problems_error
 from timbre.pipeline.stages.table import StageContext
 from timbre.pipeline.stages.validate.checks import (
     Findings,
@@ -44,14 +44,19 @@ from timbre.pipeline.stages.validate.cleaning import (
     probe_spans,
     read_spans,
 )
-from timbre.pipeline.stages.validate.consent import Statement, check_statement
+from timbre.pipeline.stages.validate.consent import Statement, StatementCheck
 from timbre.pipeline.stages.validate.denoisers import choose_denoiser
+from timbre.pipeline.stages.validate.hearing import Hearing, unheard_remark
 from timbre.pipeline.stages.validate.held_out import choose_held_out
+from timbre.pipeline.stages.validate.leaving_out import settle_rejected
+from timbre.pipeline.stages.validate.listening import Listener, listener_for
+from timbre.pipeline.stages.validate.pieces import inside, speech_in, speech_level
 from timbre.pipeline.stages.validate.report import ClipReport, Slice, Validation
-from timbre.pipeline.stages.validate.slicing import Cut, Limits, Plan, plan_slices, shorten_pauses
+from timbre.pipeline.stages.validate.slicing import Limits, Plan, plan_slices, shorten_pauses
 from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder, Speakers, Vectors, compare
 from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip
 from timbre.pipeline.voice.folder import Clip, VoiceFolder, open_voice
+from timbre.text.lexicon import load as load_lexicon
 
 SLICES = "slices"
 SLICES_16K = "slices_16k"
@@ -63,7 +68,7 @@ _MIN_HELD_OUT_S = 2.0
 class ValidateStage:
     """Stage 1 of the table in pipeline/stages/table.py."""
 
-    version = 2
+    version = 3
 
     def machine(self, recipe: Recipe, root: Path) -> Mapping[str, str]:
         """Its denoiser: other packages here make other slices."""
@@ -99,6 +104,22 @@ class _Run:
     vectors: list[Vectors] = field(default_factory=list)
     embedded: list[Slice] = field(default_factory=list)
     waiting: list[tuple[Slice, Samples]] = field(default_factory=list)
+    decoded_s: float = 0.0
+
+    @cached_property
+    def listener(self) -> Listener | None:
+        """The recogniser that hears the recordings, where one is there."""
+        return listener_for(self.context.base)
+
+    @cached_property
+    def hearing(self) -> Hearing:
+        """What was heard in the slices so far."""
+        try:
+            lexicon = load_lexicon(self.folder.path)
+        except InputError:
+            # Its lines are among the problems of the folder already.
+            lexicon = {}
+        return Hearing(self.listener, lexicon)
 
     def validate(self) -> Validation:
         self.found.problems += self.folder.problems
@@ -116,6 +137,7 @@ class _Run:
         (self.context.output / SLICES).mkdir()
         if self.context.base.rate_hz != ANALYSIS_RATE_HZ:
             (self.context.output / SLICES_16K).mkdir()
+        self._refuse_too_much()
         with self.context.progress.task("validate", total=len(self.folder.clips), unit="clips") as task:
             for clip in self.folder.clips:
                 self.context.cancel.check()
@@ -124,13 +146,17 @@ class _Run:
                 task.advance()
         self._embed(rest=True)
         self._compare_clips()
+        self._compare_texts()
         rings = self._room()
         speakers = self._speakers()
         statement = self._statement(speakers)
+        speech_s = {r.file: r.survey.speech_s - r.dropped_s for r in self.reports if r.survey}
+        self._leave_out(speech_s)
         # A refused clip is in the sum all the same: its replacement counts, so do not ask for more recordings.
-        effective = sum(report.survey.speech_s - report.dropped_s for report in self.reports if report.survey)
+        effective = sum(speech_s.values())
         if self.folder.clips or not self.folder.problems:
-            check_amount(effective, self.recipe, self.found)
+            recorded = sum(r.survey.duration_s - r.dropped_s for r in self.reports if r.survey and r.file in speech_s)
+            check_amount(effective, self.recipe, self.found, recorded)
         self._hold_out()
         denoiser = cleaner.denoiser.name if any(r.denoise and r.denoise.denoiser for r in self.reports) else ""
         return Validation(
@@ -153,17 +179,19 @@ class _Run:
         """Measures one recording and, if there is something to use in it, writes its slices."""
         sha256 = digest_file(clip.path)
         try:
-            heard = survey_clip(clip.path, self.recipe.max_clip_s, self.recipe.vad_aggressiveness, self.context.cancel)
+            most_s = min(self.recipe.max_clip_s, max(1.0, self.recipe.max_total_s - self.decoded_s))
+            heard = survey_clip(clip.path, most_s, self.recipe.vad_aggressiveness, self.context.cancel)
         except UndecodableError as error:
             # The message begins with the bare file name, which `where` says better.
             value = error.message.removeprefix(f"{clip.path.name}: ")
-            self.found.refuse(clip.file, value, "a recording that decodes to its end", error.remedy)
+            self.found.reject(clip.file, value, "a recording that decodes to its end", error.remedy)
             return ClipReport(clip.file, clip.text, sha256, None)
+        self.decoded_s += heard.duration_s
         check_sound(clip.file, heard, self.recipe, self.context.base.rate_hz, self.found)
         plan = plan_slices(heard.duration_s, heard.activity, clip.text, self._limits())
         if not heard.speech_s:
             limit = "speech"
-            self.found.refuse(clip.file, "no speech found", limit, "record it again or delete the row")
+            self.found.reject(clip.file, "no speech found", limit, "record it again or delete the row")
             return ClipReport(clip.file, clip.text, sha256, heard, notes=plan.notes)
         for note in plan.notes:
             self.found.remark(
@@ -179,7 +207,7 @@ class _Run:
         check_noise(clip.file, heard, decision, self.recipe, self.found)
         level = heard.level_dbfs
         if decision.applied:
-            level = _level([cleaner.denoiser.denoise(piece) for piece in probes], level)
+            level = speech_level([cleaner.denoiser.denoise(piece) for piece in probes], level)
         self._write_slices(clip, heard, plan, cleaner.denoiser if decision.applied else None, level)
         return ClipReport(clip.file, clip.text, sha256, heard, decision, len(plan.cuts), plan.dropped_s, plan.notes)
 
@@ -196,7 +224,7 @@ class _Run:
         for cut, wave in zip(plan.cuts, read_spans(clip.path, [(c.start_s, c.end_s) for c in plan.cuts]), strict=True):
             self.context.cancel.check()
             clean = denoiser.denoise(wave) if denoiser is not None else wave
-            tight = shorten_pauses(clean.samples, clean.rate_hz, _inside(pauses, cut), self.recipe.max_pause_s)
+            tight = shorten_pauses(clean.samples, clean.rate_hz, inside(pauses, cut), self.recipe.max_pause_s)
             copies = make_copies(Waveform(tight, clean.rate_hz), gain, rate_hz, self.recipe.limiter_ceiling_dbfs)
             name = f"{len(self.slices) + 1:05d}.wav"
             file_16k = f"{SLICES_16K}/{name}" if rate_hz != ANALYSIS_RATE_HZ else f"{SLICES}/{name}"
@@ -211,7 +239,7 @@ class _Run:
                 text=cut.text,
                 language=clip.language,
                 duration_s=duration,
-                speech_s=_speech_in(heard, cut),
+                speech_s=speech_in(heard, cut),
                 clip=clip.file,
                 start_s=cut.start_s,
                 end_s=cut.end_s,
@@ -222,6 +250,8 @@ class _Run:
             self.slices.append(piece)
             if piece.speech_s >= MIN_SPEECH_S:
                 self.waiting.append((piece, copies.analysis.samples))
+            if self.recipe.check_transcripts:
+                self.hearing.add(clip.file, cut.text, clip.language, copies.analysis.samples)
             self._embed()
 
     def _embed(self, rest: bool = False) -> None:
@@ -236,7 +266,7 @@ class _Run:
         files = [report.file for report, _ in heard]
         for file, earlier, identical in same_recordings(files, [r.sha256 for r, _ in heard], [s for _, s in heard]):
             value = f"the same {'file' if identical else 'recording'} as {earlier}"
-            self.found.refuse(file, value, "every recording once", "delete one of the two files and its row")
+            self.found.reject(file, value, "every recording once", "delete one of the two files and its row")
         spoken = [(report, survey) for report, survey in heard if survey.speech_s > 0]
         check_pace(
             [r.file for r, _ in spoken],
@@ -246,6 +276,42 @@ class _Run:
             self.found,
         )
 
+    def _compare_texts(self) -> None:
+        if not self.recipe.check_transcripts:
+            return
+        verdict = self.hearing.verdict([clip.file for clip in self.folder.clips])
+        self.found.problems += verdict.problems
+        self.found.rejected += verdict.rejected
+        self.found.remarks += verdict.remarks
+        heard_by = f"base {self.listener.base.name}" if self.listener is not None else ""
+        if (remark := unheard_remark(verdict.unheard, heard_by)) is not None:
+            self.found.remarks.append(remark)
+
+    def _refuse_too_much(self) -> None:
+        """By what headers say, before a sample is decoded: small files may unpack into days of sound."""
+        total = 0.0
+        for clip in self.folder.clips:
+            try:
+                total += probe(clip.path).duration_s
+            except UndecodableError:
+                continue
+        if total > self.recipe.max_total_s:
+            value, limit = f"{total:.0f} s of sound by their headers", f"at most {self.recipe.max_total_s:g} s"
+            remedy = "keep the best recordings, one to five minutes are enough"
+            raise problems_error([Problem("all clips", value, limit, remedy)], f"voice {self.folder.name}")
+
+    def _leave_out(self, speech_s: dict[str, float]) -> None:
+        """Takes bad recordings out of slices and sums where enough remain without them."""
+        counts = Counter(piece.clip for piece in self.slices)
+        files = [clip.file for clip in self.folder.clips]
+        for file in settle_rejected(self.found, files, speech_s, counts, self.recipe):
+            speech_s.pop(file, None)
+            for piece in self.slices:
+                if piece.clip == file:
+                    for name in {piece.file, piece.file_16k}:
+                        (self.context.output / name).unlink()
+            self.slices = [piece for piece in self.slices if piece.clip != file]
+
     def _room(self) -> float | None:
         levels = [report.survey.room_levels_db for report in self.reports if report.survey is not None]
         rings = reverberation_s(np.concatenate(levels)) if levels else None
@@ -253,10 +319,14 @@ class _Run:
         return rings
 
     def _speakers(self) -> Speakers | None:
-        if len(self.embedded) < _MIN_SLICES:
+        # Drowned or clipped speech sounds like nobody; it is judged already.
+        bad = {file for file, _ in self.found.rejected}
+        kept = [i for i, piece in enumerate(self.embedded) if piece.clip not in bad]
+        kept = kept if len(kept) >= _MIN_SLICES else list(range(len(self.embedded)))
+        if len(kept) < _MIN_SLICES:
             return None
-        speakers = compare(np.concatenate(self.vectors), self.recipe.min_group_similarity)
-        files, seconds = [piece.clip for piece in self.embedded], [piece.speech_s for piece in self.embedded]
+        speakers = compare(np.concatenate(self.vectors)[kept], self.recipe.min_group_similarity)
+        files, seconds = [self.embedded[i].clip for i in kept], [self.embedded[i].speech_s for i in kept]
         check_speakers(files, seconds, speakers, self.recipe, self.found)
         return speakers
 
@@ -268,19 +338,15 @@ class _Run:
         ):
             return None
         centre = speakers.centre if speakers is not None else None
-        return check_statement(
-            named,
-            path,
-            self.folder.language,
-            self.recipe,
-            self.encoder,
-            centre,
-            self.found.problems,
-            self.found.remarks,
-        )
+        check = StatementCheck(
+            named, path, self.folder.language, self.folder.consent.approved_by, self.recipe, self.encoder,
+            self.listener, centre,
+        )  # fmt: skip
+        return check.run(self.found)
 
     def _hold_out(self) -> None:
         texts, lengths = [piece.text for piece in self.slices], [piece.duration_s for piece in self.slices]
+        self._allow_longer_prompts()
         kept = choose_held_out(texts, lengths, self.recipe.held_out_share, self.recipe.held_out_min, _MIN_HELD_OUT_S)
         self.slices = [dataclasses.replace(piece, held_out=i in kept) for i, piece in enumerate(self.slices)]
         training = [piece for piece in self.slices if not piece.held_out]
@@ -293,6 +359,17 @@ class _Run:
                 "all clips", value, limit, "record more sentences of 3 to 10 s, one file and one row each"
             )
 
+    def _allow_longer_prompts(self) -> None:
+        """Where every sentence is a little longer than a prompt should be, a little longer prompts have to do."""
+        if any(piece.prompt for piece in self.slices):
+            return
+        longer = [piece for piece in self.slices if self.recipe.slice_min_s <= piece.duration_s]
+        if longer:
+            value = f"no slice of {self.recipe.slice_min_s:g} to {self.recipe.slice_max_s:g} s; longer ones are prompts"
+            limit = "one sentence of 3 to 10 s"
+            self.found.remark("all clips", value, limit, "record a few sentences of 3 to 10 s as well")
+            self.slices = [dataclasses.replace(piece, prompt=piece in longer) for piece in self.slices]
+
     def _limits(self) -> Limits:
         recipe = self.recipe
         return Limits(
@@ -302,25 +379,3 @@ class _Run:
     def _denoiser(self) -> Denoiser:
         """The one that the recipe names, or the best that this machine has."""
         return choose_denoiser(self.recipe.denoise, self.context.root / "bases").make()
-
-
-def _level(pieces: list[Waveform], otherwise: float) -> float:
-    """Level of active speech over some pieces in dBFS."""
-    heard = [detect(resample(piece, ANALYSIS_RATE_HZ).samples) for piece in pieces]
-    speech = np.concatenate([activity.speech for activity in heard])
-    levels = np.concatenate([activity.levels_dbfs for activity in heard])
-    return active_level_dbfs(levels, speech) if speech.any() else otherwise
-
-
-def _inside(pauses: list[tuple[float, float]], cut: Cut) -> list[tuple[float, float]]:
-    """Pauses within a cut, in seconds from its start."""
-    return [(a - cut.start_s, b - cut.start_s) for a, b in pauses if a > cut.start_s and b < cut.end_s]
-
-
-def _speech_in(heard: ClipSurvey, cut: Cut) -> float:
-    return sum(_overlaps(heard.activity.runs(True), cut))
-
-
-def _overlaps(runs: list[tuple[float, float]], cut: Cut) -> Iterator[float]:
-    for start, end in runs:
-        yield max(0.0, min(end, cut.end_s) - max(start, cut.start_s))

@@ -25,6 +25,8 @@ from timbre.core.cancellation import Cancellation
 # A run of equal samples at the extreme of the recording is a clipped peak; loud but whole peaks have no flat top.
 _FLAT_RUN = 3
 _FLAT_FLOOR = 0.1
+# Float files may pass full scale, but 80 dB beyond it is no level that anybody set; powers would overflow.
+_MOST_PEAK = 1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +104,9 @@ def survey_clip(path: Path, max_s: float, aggressiveness: int, cancel: Cancellat
             place = (count + int(np.flatnonzero(~np.isfinite(mono))[0])) / info.rate_hz
             remedy = "export it again, as 16 or 24 bit"
             raise UndecodableError(f"{path.name}: NaN or infinite sample at {place:.2f} s", remedy)
+        if len(mono) and (top := float(np.abs(mono).max())) > _MOST_PEAK:
+            remedy = "export it again, as 16 or 24 bit"
+            raise UndecodableError(f"{path.name}: samples up to {top:.0e} times full scale", remedy)
         count += len(mono)
         total += float(mono.sum(dtype=np.float64))
         if count > max_s * info.rate_hz:

@@ -23,8 +23,8 @@ from timbre.pipeline.voice.folder import open_voice
 
 ROOT = Path(__file__).parents[3]
 RATE_HZ = 16_000
-# Three sentences are enough to show a fault, and quick.
-SMALL = {"min_effective_s": 5.0, "held_out_min": 1}
+# Three sentences are enough to show a fault, and quick; without one of them too little would remain.
+SMALL = {"min_effective_s": 8.0, "held_out_min": 1}
 FIRST = "wavs/0001.wav"
 
 
@@ -315,7 +315,13 @@ CASES = (
     Case("recording of 0 bytes", _bytes(b""), "0 bytes"),
     Case("recording a Git LFS pointer", _bytes(LFS), "git lfs pull"),
     Case("text named .wav", _bytes(b"this is not sound at all" * 20), "not readable as sound", listen=True),
-    Case("random bytes named .mp3", lambda f: _random_mp3(f), "not readable as sound", listen=True),
+    Case(
+        "random bytes named .mp3",
+        lambda f: _random_mp3(f),
+        "not readable as sound",
+        {"min_effective_s": 9.0},
+        listen=True,
+    ),
     Case("truncated WAV", _truncated(".wav", 0.6), "truncated", listen=True),
     Case("truncated FLAC", _truncated(".flac", 0.6), "0001.flac", listen=True),
     Case("truncated OGG", _truncated(".ogg", 0.6), "truncated", listen=True),
@@ -324,10 +330,9 @@ CASES = (
     Case("infinite sample", _sound(_nan(float("inf")), subtype="FLOAT"), "NaN or infinite sample", listen=True),
     Case("silence", _sound(np.zeros_like), "silent", listen=True),
     Case("4 kHz", _sound(lambda s: s[::4], rate_hz=4_000), "rate 4000 Hz", listen=True),
-    Case("two hours in a small file", _bomb, "more than 60 s", {"max_clip_s": 60.0}, listen=True),
+    Case("two hours in a small file", _bomb, "7203 s of sound by their headers", listen=True),
     Case("clipped", _sound(lambda s: np.clip(6 * s, -0.9, 0.9)), "are clipped", listen=True),
     Case("far too soft", _sound(lambda s: s * np.float32(0.004), subtype="PCM_24"), "dBFS", listen=True),
-    Case("DC offset", _sound(lambda s: s * np.float32(0.5) + np.float32(0.2)), "offset +0.20", listen=True),
     Case("telephone sound", _sound(telephone), "upsampled", listen=True),
     Case("music behind the voice", _sound(lambda s: s + melody(len(s))), "sounds like music", listen=True),
     Case("drowned in noise", _sound(lambda s: noisy(s, 0.08)), "SNR", listen=True),
@@ -336,9 +341,9 @@ CASES = (
     Case(
         "another text", _replace(texts("awb")[0], "Yes. " + "And so on and on. " * 12), "letters a second", listen=True
     ),
-    Case("the same file twice", _twice, "the same file as", listen=True),
-    Case("the same recording twice", _recoded, "the same recording as", listen=True),
-    Case("another person's sentence", _other_person, "other.wav", listen=True),
+    Case("the same file twice", _twice, "the same file as", {"min_effective_s": 9.0}, listen=True),
+    Case("the same recording twice", _recoded, "the same recording as", {"min_effective_s": 9.0}, listen=True),
+    Case("another person's sentence", _other_person, "other.wav", {"min_effective_s": 9.0}, listen=True),
     Case("too little speech", lambda f: None, "of usable speech", {"min_effective_s": 60.0}, listen=True),
     Case("too few slices", lambda f: None, "slices", {"held_out_min": 5}, listen=True),
 )

@@ -1,0 +1,198 @@
+"""Does the list say what the recordings say? Every text is tried on every sound, and its own must win.
+
+slices with frame scores and phones -> best text of each -> mismatches -> the shift or swap that explains them
+
+Nothing depends on how good the recogniser is in itself: accents and children make every text less likely alike. Limits
+and how they were found: docs/validate.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timbre.core.settings import Problem
+from timbre.inference.phone_search import collapse
+from timbre.pipeline.voice.metadata import FILE as METADATA
+from timbre.text.alignment_score import log_softmax, text_scores
+from timbre.text.recognition import CLASSES
+
+# By how much another text must be likelier than the own one, in nats for each phone of the own text. The first is
+# enough where others say the same (a shift, or two that changed places), the second for a recording by itself.
+_MARGIN = 0.15
+_MARGIN_ALONE = 1.2
+# Beside the clip's neighbours in the list, so many texts from all over it.
+_OTHERS = 12
+_NEIGHBOURS = 2
+_MIN_PHONES = 4
+_MIN_UNITS = 3
+# A text that explains its sound no better than most others do is wrong; one that hardly does is worth an ear.
+_LEAST_SHARE = 0.05
+_USUAL_SHARE = 0.15
+_SHIFTED_SHARE = 0.4
+_MIN_SHIFTED = 3
+_LISTED = 8
+_SHOWN = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Spoken:
+    """One slice: its clip, its text, the phones of the text as class ids, the frame scores [T, K] of its sound."""
+
+    clip: str
+    text: str
+    phones: tuple[int, ...]
+    scores: NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A slice whose text is not what is said. heard: its phones. better: index of the slice whose text fits, None when
+    none does. certain: False where it should only be listened to.
+    """
+
+    index: int
+    heard: str
+    better: int | None
+    margin: float
+    certain: bool
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What explains many mismatches: by how many rows the texts are shifted (0: not), and pairs of rows that changed
+    places.
+    """
+
+    offset: int
+    times: int
+    first: int
+    swaps: tuple[tuple[int, int], ...]
+
+
+def find_mismatches(spoken: Sequence[Spoken], rows: Sequence[str]) -> tuple[list[Mismatch], Moved]:
+    """The slices whose own text loses, and what explains them. rows: files in the order of the list."""
+    usable = [i for i, item in enumerate(spoken) if len(item.phones) >= _MIN_PHONES and len(item.scores)]
+    if len(usable) < _MIN_UNITS:
+        return [], Moved(0, 0, 0, ())
+    lost: dict[int, tuple[int, float]] = {}
+    advantages: dict[int, float] = {}
+    for place, i in enumerate(usable):
+        best, margin, advantages[i] = _contest(spoken, usable, place)
+        if margin > _MARGIN:
+            lost[i] = (best, margin)
+    row = {file: number for number, file in enumerate(rows)}
+    moves = {row[spoken[i].clip]: row[spoken[best].clip] for i, (best, _) in lost.items()}
+    moved = _explanation(moves, len({spoken[i].clip for i in usable}))
+    found = []
+    usual = float(np.median(list(advantages.values())))
+    for i in usable:
+        at = row[spoken[i].clip]
+        best, margin = lost.get(i, (i, 0.0))
+        agrees = i in lost and (
+            (moved.offset != 0 and row[spoken[best].clip] - at == moved.offset)
+            or tuple(sorted((at, row[spoken[best].clip]))) in moved.swaps
+        )
+        hopeless = advantages[i] <= max(0.0, _LEAST_SHARE * usual)
+        certain = agrees or margin > _MARGIN_ALONE or hopeless
+        if certain or i in lost or advantages[i] < _USUAL_SHARE * usual:
+            heard = _heard(log_softmax(spoken[i].scores))
+            found.append(Mismatch(i, heard, best if i in lost else None, margin, certain))
+    return found, moved
+
+
+def transcript_problems(
+    spoken: Sequence[Spoken], rows: Sequence[str], found: Sequence[Mismatch], moved: Moved
+) -> tuple[list[Problem], list[Problem]]:
+    """(problems, remarks) for a person: the shift or swap first, then the recordings, a few of each kind."""
+    limit = "the words that are spoken"
+    lists: tuple[list[Problem], list[Problem]] = (_explained(rows, moved), [])
+    for kind, certain in zip(lists, (True, False), strict=True):
+        chosen = [item for item in found if item.certain is certain]
+        for item in chosen[:_LISTED]:
+            own = spoken[item.index]
+            value = f"the list says {_short(own.text)!r}, but what is heard is: {item.heard}"
+            remedy = "listen to it and write what it says, or delete the row"
+            if item.better is not None:
+                other = spoken[item.better]
+                value += f"; {_short(other.text)!r} fits better"
+                remedy = f"give it the text of {other.clip}, if it says that"
+            kind.append(Problem(own.clip, value, limit, remedy))
+        if len(chosen) > _LISTED:
+            rest = len(chosen) - _LISTED
+            kind.append(Problem(METADATA, f"{rest} more recordings of this kind", limit, "correct those above first"))
+    return lists
+
+
+def _contest(spoken: Sequence[Spoken], usable: Sequence[int], place: int) -> tuple[int, float, float]:
+    """(index of the best other text, by how much it wins over the own one, advantage of the own one over most others),
+    both in nats for each phone of the own text.
+    """
+    i = usable[place]
+    chances, length = log_softmax(spoken[i].scores), len(spoken[i].phones)
+    tried = _rivals(spoken, usable, place)
+    if not tried:
+        return i, 0.0, float("inf")
+    own, *others = text_scores(chances, [spoken[j].phones for j in (i, *tried)])
+    if max(others) > own:
+        # It lost to one of a few: let all of them compete, to name the right one.
+        rest = [j for j in usable if j not in (i, *tried) and spoken[j].phones != spoken[i].phones]
+        others += list(text_scores(chances, [spoken[j].phones for j in rest]))
+        tried += rest
+    best = int(np.argmax(others))
+    return tried[best], float(others[best] - own) / length, float(own - np.median(others)) / length
+
+
+def _rivals(spoken: Sequence[Spoken], usable: Sequence[int], place: int) -> list[int]:
+    """Neighbours in the list, where a shift shows, and some from all over it; none with the same words."""
+    count = len(usable)
+    near = [usable[p] for p in range(place - _NEIGHBOURS, place + _NEIGHBOURS + 1) if 0 <= p < count and p != place]
+    spread = [usable[int(p)] for p in np.linspace(0, count - 1, min(count, _OTHERS))]
+    own = spoken[usable[place]].phones
+    return [j for j in dict.fromkeys((*near, *spread)) if j != usable[place] and spoken[j].phones != own]
+
+
+def _explanation(moves: dict[int, int], clips: int) -> Moved:
+    """moves: row of a recording -> row whose text it says."""
+    counts = Counter(to - at for at, to in moves.items() if to != at)
+    offset, times = counts.most_common(1)[0] if counts else (0, 0)
+    if times < max(_MIN_SHIFTED, _SHIFTED_SHARE * clips) and not _in_a_row(moves, offset, times):
+        offset, times = 0, 0
+    first = min((at for at, to in moves.items() if to - at == offset), default=0) if times else 0
+    swaps = sorted((at, to) for at, to in moves.items() if at < to and moves.get(to) == at)
+    return Moved(offset, times, first, tuple(swaps))
+
+
+def _in_a_row(moves: dict[int, int], offset: int, times: int) -> bool:
+    """A list that is shifted from some row on: most rows between the first and the last such one say the same."""
+    at = sorted(row for row, to in moves.items() if to - row == offset)
+    return times >= _MIN_SHIFTED + 1 and times >= 0.7 * (at[-1] - at[0] + 1)
+
+
+def _explained(rows: Sequence[str], moved: Moved) -> list[Problem]:
+    where, limit = f"{METADATA}: text", "each text beside its recording"
+    found = []
+    if moved.offset:
+        count = abs(moved.offset)
+        by = f"{count} row{'s' if count > 1 else ''}"
+        value = f"{moved.times} recordings say the text {by} {'below' if moved.offset > 0 else 'above'} their own"
+        value += f", from {rows[moved.first]} on"
+        found.append(Problem(where, value, limit, f"move the texts {by} {'up' if moved.offset > 0 else 'down'}"))
+    for one, other in moved.swaps[:_LISTED]:
+        value = f"{rows[one]} and {rows[other]} have each other's text"
+        found.append(Problem(where, value, limit, "exchange the two texts"))
+    return found
+
+
+def _heard(chances: NDArray[np.float32]) -> str:
+    names = [CLASSES[item] for item in collapse(chances)]
+    shown = " ".join(names[:_SHOWN])
+    return (shown or "nothing") + (" ..." if len(names) > _SHOWN else "")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
