@@ -12,8 +12,8 @@ from pathlib import Path
 
 from timbre.cli.ci_tools import ci_tools
 from timbre.cli.finding import FAILURE, NOTE, OK, WARNING, Finding, attempt
-from timbre.cli.serving_resources import serving_means
-from timbre.cli.stage_resources import stage_means
+from timbre.cli.serving_resources import serving_findings
+from timbre.cli.stage_resources import stage_findings
 from timbre.core.base import list_bases, load_base
 from timbre.core.errors import TimbreError
 from timbre.core.host import installed_version
@@ -51,14 +51,16 @@ def examine(workspace: Workspace | None, registry: str = "") -> list[Finding]:
     accelerator = find_accelerator()
     if workspace is None:
         machine = (_python(), _memory(), _accelerator(accelerator))
-        return _with_parts({"machine": machine, "repository": (_NO_REPOSITORY,), "speaking": serving_means(registry)})
+        return _with_parts(
+            {"machine": machine, "repository": (_NO_REPOSITORY,), "speaking": serving_findings(registry)}
+        )
     recipe = _load(workspace)
     parts: dict[str, Iterable[Finding]] = {
         "machine": (_python(), _memory(), _disk(workspace.root), _accelerator(accelerator), _git()),
         "repository": (_writable(workspace), _recipe(workspace), *_bases(workspace), _voices(workspace)),
         "packages": _packages(),
-        "stages": stage_means(workspace, recipe, accelerator, registry),
-        "speaking": serving_means(registry),
+        "stages": stage_findings(workspace, recipe, accelerator, registry),
+        "speaking": serving_findings(registry),
         "CI and tests": ci_tools(),
     }
     return _with_parts(parts)

@@ -18,7 +18,7 @@ _HTTP = ("fastapi", "uvicorn", "prometheus-client")
 ENCODERS = {"libmp3lame": "mp3", "libopus": "opus and ogg", "aac": "aac", "flac": "flac"}
 
 
-def serving_means(registry: str) -> Iterator[Finding]:
+def serving_findings(registry: str) -> Iterator[Finding]:
     """One finding each for engine, server, encoders and registry. registry: its address, "" for none."""
     yield attempt("onnxruntime", _engine)
     yield _http()

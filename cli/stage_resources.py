@@ -17,7 +17,7 @@ _NETWORKS = ("torch", "transformers", "peft")
 _JUDGES = ("pesq", "pystoi", "speechmos", "resemblyzer")
 
 
-def stage_means(workspace: Workspace, recipe: Recipe, accelerator: Accelerator, registry: str) -> Iterator[Finding]:
+def stage_findings(workspace: Workspace, recipe: Recipe, accelerator: Accelerator, registry: str) -> Iterator[Finding]:
     """One finding a stage: its version and what it would use, or what it lacks."""
     means: Mapping[str, Callable[[], str]] = {
         "validate": partial(_validate, workspace, recipe),

@@ -122,10 +122,10 @@ class FinetuneRecipe:
     min_steps: int = setting(500, "steps before early stopping may end the training", "steps", low=0)
     max_steps: int = setting(2000, "hard end of the training", "steps", low=1, high=20000)
     warmup_steps: int = setting(50, "steps of linear warm-up", "steps", low=0)
-    validate_every_steps: int = setting(50, "steps between two looks at the held-out loss", "steps", low=1)
+    validate_every_steps: int = setting(50, "steps between two evaluations of the held-out loss", "steps", low=1)
     patience: int = setting(5, "evaluations without improvement before training stops", low=1)
     early_stopping: bool = setting(
-        True, "keep the best look and stop after `patience` worse ones; off: train on, keep the last"
+        True, "keep the best evaluation and stop after `patience` worse ones; off: train on, keep the last"
     )
     listen_sentences: int = setting(
         6, "held-out sentences that are listened to when the adapters' strengths are chosen; 0: full strength", low=0

@@ -93,13 +93,13 @@ class Specimen:
 class Half:
     """How the gates did on some specimens.
 
-    good, poisoned: (measured, passed). refused: good ones that failed, with their red gates; let_through: degraded ones
+    good, degraded: (measured, passed). refused: good ones that failed, with their red gates; let_through: degraded ones
     that passed. caught: kind -> gate -> how many specimens of that kind it turned red for.
     """
 
     speakers: tuple[str, ...]
     good: tuple[int, int]
-    poisoned: tuple[int, int]
+    degraded: tuple[int, int]
     refused: Mapping[str, tuple[str, ...]]
     let_through: tuple[str, ...]
     caught: Mapping[str, Mapping[str, int]]
@@ -109,7 +109,7 @@ class Half:
         return {
             "speakers": len(self.speakers),
             "good": {"measured": self.good[0], "passed": self.good[1]},
-            "poisoned": {"measured": self.poisoned[0], "passed": self.poisoned[1]},
+            "degraded": {"measured": self.degraded[0], "passed": self.degraded[1]},
         }
 
 
@@ -127,7 +127,7 @@ class Calibration:
     def holds(self) -> bool:
         """Whether the judging half agrees: no degraded adapter passes, and at least nine in ten good ones do."""
         measured, passed = self.judging.good
-        return self.judging.poisoned[1] == 0 and passed >= ENOUGH_GOOD * measured
+        return self.judging.degraded[1] == 0 and passed >= ENOUGH_GOOD * measured
 
 
 def candidates() -> list[Gate]:
@@ -187,7 +187,7 @@ def _with_margins(gate: Gate) -> Gate:
 
 def judge_half(gates: GateSet, specimens: Sequence[Specimen], speakers: Sequence[str]) -> Half:
     """How many of the specimens of these speakers pass."""
-    good, poisoned = [0, 0], [0, 0]
+    good, degraded = [0, 0], [0, 0]
     refused: dict[str, tuple[str, ...]] = {}
     let_through: list[str] = []
     caught: dict[str, dict[str, int]] = {}
@@ -195,7 +195,7 @@ def judge_half(gates: GateSet, specimens: Sequence[Specimen], speakers: Sequence
         if item.speaker not in speakers:
             continue
         red = red_gates(gates, item)
-        counts = good if item.kind == GOOD else poisoned
+        counts = good if item.kind == GOOD else degraded
         counts[0] += 1
         counts[1] += not red
         if item.kind == GOOD:
@@ -207,7 +207,7 @@ def judge_half(gates: GateSet, specimens: Sequence[Specimen], speakers: Sequence
         table = caught.setdefault(item.kind, {})
         for name in red:
             table[name] = table.get(name, 0) + 1
-    return Half(tuple(speakers), (good[0], good[1]), (poisoned[0], poisoned[1]), refused, tuple(let_through), caught)
+    return Half(tuple(speakers), (good[0], good[1]), (degraded[0], degraded[1]), refused, tuple(let_through), caught)
 
 
 def red_gates(gates: GateSet, item: Specimen) -> tuple[str, ...]:
@@ -231,13 +231,13 @@ def value_of(gate: Gate, measured: Measurements) -> float | None:
 
 @dataclass(frozen=True)
 class _Scale:
-    """Values of one gate, turned so that larger is worse. goods: of the good ones; `spoilt`: kind -> values, inf for
+    """Values of one gate, turned so that larger is worse. goods: of the good ones; `degraded`: kind -> values, inf for
     what has none.
     """
 
     gate: Gate
     goods: tuple[float, ...]
-    spoilt: Mapping[str, tuple[float, ...]]
+    degraded: Mapping[str, tuple[float, ...]]
 
     @property
     def worst(self) -> float:
@@ -249,14 +249,14 @@ class _Scale:
 
     def gap(self, kind: str) -> float:
         """Distance from the worst good one to the nearest of the kind; zero or less: not separated."""
-        return min(self.spoilt[kind]) - self.worst
+        return min(self.degraded[kind]) - self.worst
 
 
 def _scale(gate: Gate, specimens: Sequence[Specimen]) -> _Scale | None:
     """None for a gate that has no value for every good specimen: it cannot be calibrated here."""
     sign = -1.0 if metric(gate.metric).direction is Direction.HIGHER else 1.0
     goods: list[float] = []
-    spoilt: dict[str, list[float]] = {}
+    degraded: dict[str, list[float]] = {}
     for item in specimens:
         if item.measured is None:
             continue
@@ -266,13 +266,13 @@ def _scale(gate: Gate, specimens: Sequence[Specimen]) -> _Scale | None:
                 return None
             goods.append(sign * value)
         else:
-            spoilt.setdefault(item.kind, []).append(np.inf if value is None else sign * value)
-    return _Scale(gate, tuple(goods), {kind: tuple(values) for kind, values in spoilt.items()}) if goods else None
+            degraded.setdefault(item.kind, []).append(np.inf if value is None else sign * value)
+    return _Scale(gate, tuple(goods), {kind: tuple(values) for kind, values in degraded.items()}) if goods else None
 
 
 def _limits(specimens: Sequence[Specimen], margin: float) -> tuple[list[Gate], dict[str, tuple[str, ...]]]:
     scales = [scale for gate in candidates() if (scale := _scale(gate, specimens)) is not None]
-    kinds = sorted({kind for scale in scales for kind in scale.spoilt})
+    kinds = sorted({kind for scale in scales for kind in scale.degraded})
     given: dict[str, list[str]] = {scale.gate.name: [] for scale in scales}
     separated: dict[str, tuple[str, ...]] = {}
     for kind in kinds:
@@ -302,7 +302,7 @@ def _limits(specimens: Sequence[Specimen], margin: float) -> tuple[list[Gate], d
 
 def _clearest(scales: Sequence[_Scale], kind: str) -> _Scale | None:
     """The gate that keeps a kind furthest from the good ones, in spreads; None where none does."""
-    able = [scale for scale in scales if kind in scale.spoilt and scale.gap(kind) > 0]
+    able = [scale for scale in scales if kind in scale.degraded and scale.gap(kind) > 0]
     return max(able, key=lambda scale: scale.gap(kind) / scale.spread, default=None)
 
 

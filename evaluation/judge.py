@@ -53,7 +53,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Learnt:
+class TrainingOutcome:
     """What stage 3 says about a training, see training/finetune/memorisation.py; None where it does not."""
 
     memorisation: float | None = None
@@ -77,7 +77,7 @@ class Judge:
         output: Path,
         progress: Progress,
         *,
-        learnt: Learnt | None = None,
+        outcome: TrainingOutcome | None = None,
         cancel: Cancellation | None = None,
     ) -> Measurements:
         """All measurements of a voice; samples are written below output/samples.
@@ -111,13 +111,18 @@ class Judge:
         for item in held_out:
             write(samples / f"real-{item.id}.wav", item.wave)
         facts = self._real(held_out, embeddings, voice.lexicon)
-        return self.measurements(voice.name, groups[0], groups[1], facts, learnt)
+        return self.measurements(voice.name, groups[0], groups[1], facts, outcome)
 
     def measurements(
-        self, name: str, adapted: Group, plain: Group, facts: Mapping[str, float], learnt: Learnt | None = None
+        self,
+        name: str,
+        adapted: Group,
+        plain: Group,
+        facts: Mapping[str, float],
+        outcome: TrainingOutcome | None = None,
     ) -> Measurements:
         """Measured groups with all that is said beside them. facts: about the recordings themselves."""
-        found = learnt or Learnt()
+        found = outcome or TrainingOutcome()
         return Measurements(
             voice=name, base=self._engine.base.name, base_digest=self._engine.base.digest,
             profile=self._engine.settings.profile, texts_version=VERSION, adapted=adapted, plain=plain,

@@ -64,7 +64,7 @@ class Row:
         return self.value >= self.limit if self.higher_is_better else self.value <= self.limit
 
 
-class Hearing:
+class BaseRecogniser:
     """The base's own recogniser: content encoder and CTC head."""
 
     def __init__(self, encoder: ContentEncoder) -> None:
@@ -78,7 +78,7 @@ class Hearing:
         return edit_counts(spoken_class_ids(phonemize(text, language).phones), search(scores[0].float().numpy()))
 
 
-class OtherHearing:
+class PocketsphinxRecogniser:
     """pocketsphinx with its own English model: a judge that nothing here was trained with."""
 
     def __init__(self) -> None:
@@ -155,7 +155,11 @@ def seconds_a_phone(files: Sequence[SpeechFile]) -> float:
 
 
 def intelligibility_rows(
-    speaker: TorchSpeaker, hearing: Hearing, other: OtherHearing | None, speech: Path, files: Sequence[SpeechFile]
+    speaker: TorchSpeaker,
+    hearing: BaseRecogniser,
+    other: PocketsphinxRecogniser | None,
+    speech: Path,
+    files: Sequence[SpeechFile],
 ) -> list[Row]:
     """Phone error rates of real and spoken eval sentences; word error rates of the LJSpeech ones by pocketsphinx."""
     known = training_files(speech)
@@ -190,7 +194,7 @@ def intelligibility_rows(
 
 
 def failure_rows(
-    speaker: TorchSpeaker, hearing: Hearing, speech: Path, count: int, report: Report = lambda line: None
+    speaker: TorchSpeaker, hearing: BaseRecogniser, speech: Path, count: int, report: Report = lambda line: None
 ) -> list[Row]:
     """Sentences that fail by the engine's rules: at the first try, and after speaking failed ones once more."""
     sentences = SentenceSource(speech, SENTENCE_SEED).sentences(read_share=0.0)
@@ -310,10 +314,10 @@ def measure(
 ) -> list[Row]:
     """Every row of the table. sentences: how many to count failures over; 0 leaves them out."""
     files = evaluation_files(speech)
-    hearing = Hearing(encoder)
+    hearing = BaseRecogniser(encoder)
     rows = copy_rows(speaker, speech, files)
     report("copy synthesis done")
-    rows += intelligibility_rows(speaker, hearing, OtherHearing(), speech, files)
+    rows += intelligibility_rows(speaker, hearing, PocketsphinxRecogniser(), speech, files)
     report("intelligibility done")
     if sentences:
         rows += failure_rows(speaker, hearing, speech, sentences, report)

@@ -68,7 +68,7 @@ def show(invocation: Invocation, base: str, as_json: bool, as_markdown: bool) ->
 @click.option("--rate", type=float, default=1e-3, show_default=True, help="Learning rate.")
 @click.option(
     "--degraded",
-    "spoilt",
+    "degradations",
     type=click.IntRange(0),
     default=0,
     help="Degradations to apply to each voice. [default: all]",
@@ -94,7 +94,7 @@ def calibrate(
     steps: int,
     minutes: float,
     rate: float,
-    spoilt: int,
+    degradations: int,
     margin: float,
     copies: int,
     fixed: int,
@@ -118,7 +118,9 @@ def calibrate(
 
     workspace, cancel = invocation.workspace(), Cancellation()
     found_base = load_base(base, workspace.bases)
-    plan = CalibrationPlan(steps=steps, minutes=minutes, rate=rate, copies=copies, fixed=fixed, kinds_per_voice=spoilt)
+    plan = CalibrationPlan(
+        steps=steps, minutes=minutes, rate=rate, copies=copies, fixed=fixed, kinds_per_voice=degradations
+    )
     run = Measuring(
         found_base, workspace.root, invocation.registry(registry), plan, invocation.recipe(recipe_file),
         invocation.progress(), cancel, lambda line: click.echo(line, err=True),
@@ -141,6 +143,6 @@ def calibrate(
     if not found.holds:
         raise CheckFailedError(
             f"calibration of {base}: in the test half, {found.judging.good[1]} of {found.judging.good[0]} good and "
-            f"{found.judging.poisoned[1]} of {found.judging.poisoned[0]} degraded voices pass",
+            f"{found.judging.degraded[1]} of {found.judging.degraded[0]} degraded voices pass",
             "see the report; use more speakers, another --margin or a better base",
         )

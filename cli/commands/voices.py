@@ -44,7 +44,7 @@ def voices(context: click.Context, as_json: bool, as_markdown: bool) -> None:
 def list_command(invocation: Invocation, alias: str, registry: str, as_json: bool, as_markdown: bool) -> None:
     """List the voices of this repository and of the registry, with the version each one speaks with."""
     from timbre.core.errors import ConfigurationError
-    from timbre.pipeline.release.registry_view import known_voices, voices_table
+    from timbre.pipeline.release.registry_view import voice_summaries, voices_table
     from timbre.registry.open import open_registry
 
     address = invocation.registry(registry)
@@ -53,7 +53,7 @@ def list_command(invocation: Invocation, alias: str, registry: str, as_json: boo
     except ConfigurationError:
         # Outside a repository there is still the registry.
         workspace = None
-    found = known_voices(workspace, open_registry(address), alias)
+    found = voice_summaries(workspace, open_registry(address), alias)
     plain = [dataclasses.asdict(voice) for voice in found]
     show(invocation, plain, voices_table(found), as_json, as_markdown, empty="no voices here, none published")
 

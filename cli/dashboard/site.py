@@ -15,7 +15,7 @@ from typing import Any
 from timbre.cli.dashboard.page import index_page, voice_page
 from timbre.core.errors import TimbreError
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.release.registry_view import KnownVoice, known_voices
+from timbre.pipeline.release.registry_view import VoiceSummary, voice_summaries
 from timbre.registry.events import Event
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION
@@ -28,7 +28,7 @@ DATA_FILE = "voices.json"
 class VoiceView:
     """One voice: status, versions and events, oldest first. problem: why records could not be read, or ""."""
 
-    known: KnownVoice
+    known: VoiceSummary
     versions: tuple[Manifest, ...] = ()
     events: tuple[Event, ...] = ()
     problem: str = ""
@@ -41,7 +41,7 @@ class VoiceView:
 
 def collect(workspace: Workspace | None, registry: Registry, alias: str = PRODUCTION) -> tuple[VoiceView, ...]:
     """All voices of the repository and the registry, by name. A damaged voice is shown as such and hides no other."""
-    return tuple(_view(known, registry) for known in known_voices(workspace, registry, alias))
+    return tuple(_view(known, registry) for known in voice_summaries(workspace, registry, alias))
 
 
 def write_site(target: Path, views: Sequence[VoiceView], made: str) -> list[Path]:
@@ -54,7 +54,7 @@ def write_site(target: Path, views: Sequence[VoiceView], made: str) -> list[Path
     return [target / name for name in pages]
 
 
-def _view(known: KnownVoice, registry: Registry) -> VoiceView:
+def _view(known: VoiceSummary, registry: Registry) -> VoiceView:
     if known.state == "not published":
         return VoiceView(known)
     try:

@@ -8,10 +8,21 @@ from collections.abc import Mapping
 from typing import Any
 
 HALVES = ("setting", "judging")
+DEGRADED = "degraded"
+_DEGRADED_BEFORE = "degraded"
+"""Name of the same count in gates.yaml files of earlier versions."""
 UNCALIBRATED = (
     "The limits are not calibrated: nobody has measured which good voices they refuse and which bad voices they pass.",
     "这些限值尚未校准：还没有测量过它们会拒绝哪些好声音、放过哪些坏声音。",
 )
+
+
+def voice_counts(half: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """measured and passed of "good" or DEGRADED voices in one half of a calibration block; empty where it says none."""
+    found = half.get(kind)
+    if found is None and kind == DEGRADED:
+        found = half.get(_DEGRADED_BEFORE)
+    return found or {}
 
 
 def left_out_sentence(reason: str) -> tuple[str, str]:
@@ -32,8 +43,8 @@ def calibration_sentence(calibration: Mapping[str, Any], base_digest: str = "") 
     english, chinese = [], []
     for name, label, half in zip(HALVES, ("设定组", "检验组"), halves, strict=True):
         assert isinstance(half, Mapping)
-        good, poisoned = (half.get(kind) or {} for kind in ("good", "poisoned"))
-        numbers = [table.get(key, "?") for table in (good, poisoned) for key in ("passed", "measured")]
+        good, degraded = (voice_counts(half, kind) for kind in ("good", DEGRADED))
+        numbers = [table.get(key, "?") for table in (good, degraded) for key in ("passed", "measured")]
         english.append("{4} half: {0} of {1} good voices pass, {2} of {3} degraded ones pass".format(*numbers, name))
         chinese.append("{4}：{1} 个好声音中 {0} 个通过，{3} 个劣化的声音中 {2} 个通过".format(*numbers, label))
     speakers, date = calibration.get("speakers", "?"), calibration.get("date", "?")

@@ -139,8 +139,8 @@ def markdown_report(found: Calibration, about: About) -> str:
 
 
 def _half_row(name: str, half: Half) -> str:
-    good, poisoned = half.good, half.poisoned
-    return f"| {name} | {len(half.speakers)} | {good[1]} of {good[0]} | {poisoned[1]} of {poisoned[0]} |"
+    good, degraded = half.good, half.degraded
+    return f"| {name} | {len(half.speakers)} | {good[1]} of {good[0]} | {degraded[1]} of {degraded[0]} |"
 
 
 def _limit(gate: Gate) -> str:

@@ -9,7 +9,13 @@ from xml.etree import ElementTree
 
 from timbre.evaluation.gates import Verdict, Verdicts
 from timbre.evaluation.measurements import Measurements
-from timbre.evaluation.reports.calibration_note import HALVES, calibration_sentence, left_out_sentence
+from timbre.evaluation.reports.calibration_note import (
+    DEGRADED,
+    HALVES,
+    calibration_sentence,
+    left_out_sentence,
+    voice_counts,
+)
 
 
 def gates_json(verdicts: Verdicts, measured: Measurements) -> str:
@@ -126,7 +132,7 @@ def _calibration_metrics(calibration: Mapping[str, Any], base: str) -> list[str]
     name = "voice_quality_calibration_voices"
     lines = [f"# HELP {name} Voices that the limits of the base were calibrated on.", f"# TYPE {name} gauge"]
     for half, found in halves.items():
-        for kind in ("good", "poisoned"):
-            for result, count in (found.get(kind) or {}).items():
+        for kind in ("good", DEGRADED):
+            for result, count in voice_counts(found, kind).items():
                 lines.append(f'{name}{{base="{base}",half="{half}",kind="{kind}",result="{result}"}} {count}')
     return lines

@@ -24,11 +24,11 @@ def refuse_without_base(engine: Engine, voice: VoiceFolder, error: Configuration
     forgotten, which is the operator's to mend. Other failures of stage 1 pass through.
     """
     problem = Problem(f"{VOICE_YAML}: base", repr(voice.base), "the name of a folder of bases/", error.remedy)
-    spoilt = dataclasses.replace(voice, problems=(*voice.problems, problem))
+    marked = dataclasses.replace(voice, problems=(*voice.problems, problem))
     # The lowest rate of any base, so that no recording is called too dull for a base that nobody knows.
     stand_in = Base(engine.workspace.bases / voice.base, voice.base, (), rate_hz=16_000, hop=320)
     try:
-        engine.run(spoilt, stand_in, STAGES[0].name)
+        engine.run(marked, stand_in, STAGES[0].name)
     except InputError as refused:
         if len(getattr(refused, "problems", ())) > 1:
             raise

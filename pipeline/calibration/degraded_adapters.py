@@ -1,6 +1,6 @@
 """Degraded adapters of a good voice, most of them without any training, to see which gates catch them.
 
-good voice, its renditions -> sounds, weights, texts or recordings that are wrong in a known way -> Case to measure
+good voice, its renditions -> sounds, weights, texts or recordings that are wrong in a known way -> DegradedAdapter
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from timbre.evaluation.calibration import GOOD, split_speakers
 from timbre.evaluation.degradation import SOUNDS
-from timbre.evaluation.judge import Learnt, without_adapter
+from timbre.evaluation.judge import TrainingOutcome, without_adapter
 from timbre.evaluation.rendition import Copied, Recording, Renderer, Sentence, Spoken, sentences_for
 from timbre.inference.engine import Engine
 from timbre.inference.t2s_slots import Lora
 from timbre.inference.voice import Delta, Voice, load_voice
-from timbre.pipeline.stages.evaluate import learnt_by
+from timbre.pipeline.stages.evaluate import training_outcome
 
 UNTRAINED, OVER_TRAINED, WRONG_SPEAKER, SHUFFLED = "untrained", "over-trained", "wrong-speaker", "shuffled-texts"
 RANDOM, BIT_FLIPS, TRUNCATED = "random-weights", "bit-flips", "truncated-weights"
@@ -39,13 +39,13 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Case:
+class DegradedAdapter:
     """What is measured of one adapter. held_out: its held-out recordings. `learnt`: what its training reported."""
 
     held_out: Sequence[Recording]
     copies: Sequence[Copied]
     spoken: Sequence[Spoken]
-    learnt: Learnt
+    outcome: TrainingOutcome
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,15 @@ class Subject:
     scratch: Path
 
 
-class Poisoner:
+class AdapterDegrader:
     """Makes the cases of one voice; what the good adapter says is rendered once."""
 
     def __init__(self, engine: Engine, subject: Subject, fixed: int, seed: int) -> None:
         self._engine, self._subject, self._fixed, self._seed = engine, subject, fixed, seed
         self._renderer = Renderer(engine)
-        self._learnt = learnt_by(subject.adapter)
+        self._outcome = training_outcome(subject.adapter)
 
-    def case(self, kind: str) -> Case:
+    def case(self, kind: str) -> DegradedAdapter:
         """The case of GOOD or of one of KINDS. Raises VoiceError for weights that the engine refuses, KeyError for a
         kind that is none.
         """
@@ -85,18 +85,18 @@ class Poisoner:
         return self._load(self._subject.adapter, GOOD)
 
     @cached_property
-    def _good(self) -> Case:
-        return self._case(self._voice, self._learnt)
+    def _good(self) -> DegradedAdapter:
+        return self._case(self._voice, self._outcome)
 
     @cached_property
-    def _makers(self) -> dict[str, Callable[[], Case]]:
+    def _makers(self) -> dict[str, Callable[[], DegradedAdapter]]:
         return {
-            UNTRAINED: lambda: self._case(without_adapter(self._voice), Learnt(1.0, 1.0)),
+            UNTRAINED: lambda: self._case(without_adapter(self._voice), TrainingOutcome(1.0, 1.0)),
             OVER_TRAINED: self._over_trained,
-            WRONG_SPEAKER: lambda: self._case(self._voice, self._learnt, self._subject.other),
+            WRONG_SPEAKER: lambda: self._case(self._voice, self._outcome, self._subject.other),
             SHUFFLED: self._shuffled,
-            RANDOM: lambda: self._case(random_weights(self._voice, self._seed), self._learnt),
-            BIT_FLIPS: lambda: self._case(bit_flips(self._voice, self._seed), self._learnt),
+            RANDOM: lambda: self._case(random_weights(self._voice, self._seed), self._outcome),
+            BIT_FLIPS: lambda: self._case(bit_flips(self._voice, self._seed), self._outcome),
             TRUNCATED: self._truncated,
         }
 
@@ -104,28 +104,30 @@ class Poisoner:
         # The engine keeps merged decoders by name and version: no two adapters may share both.
         return load_voice(folder, self._engine.base, name=f"{self._subject.name}-{kind}", version=str(folder)[-64:])
 
-    def _case(self, voice: Voice, learnt: Learnt, held_out: Sequence[Recording] | None = None) -> Case:
+    def _case(
+        self, voice: Voice, outcome: TrainingOutcome, held_out: Sequence[Recording] | None = None
+    ) -> DegradedAdapter:
         recordings = self._subject.held_out if held_out is None else held_out
         copies = [self._renderer.copy(item, voice) for item in recordings]
         spoken = [self._renderer.speak(item, self._seed, voice) for item in self._sentences(recordings)]
-        return Case(recordings, copies, spoken, learnt)
+        return DegradedAdapter(recordings, copies, spoken, outcome)
 
     def _sentences(self, recordings: Sequence[Recording]) -> list[Sentence]:
         return sentences_for(recordings, self._fixed)
 
-    def _with_sound(self, kind: str) -> Case:
-        spoil, good = SOUNDS[kind], self._good
+    def _with_sound(self, kind: str) -> DegradedAdapter:
+        degrade, good = SOUNDS[kind], self._good
         copies = []
         for number, item in enumerate(good.copies):
-            wave = spoil(item.copy, number)
+            wave = degrade(item.copy, number)
             copies.append(replace(item, copy=wave))
         spoken = [
-            item if item.wave is None else replace(item, wave=spoil(item.wave, 1000 + number))
+            item if item.wave is None else replace(item, wave=degrade(item.wave, 1000 + number))
             for number, item in enumerate(good.spoken)
         ]
         return replace(good, copies=copies, spoken=spoken)
 
-    def _shuffled(self) -> Case:
+    def _shuffled(self) -> DegradedAdapter:
         """Every sentence is held to the text of the one before it."""
         good = self._good
         turned = [*good.spoken[-1:], *good.spoken[:-1]]
@@ -135,20 +137,20 @@ class Poisoner:
         ]
         return replace(good, spoken=spoken)
 
-    def _over_trained(self) -> Case:
+    def _over_trained(self) -> DegradedAdapter:
         folder = self._subject.over_trained()
-        return self._case(self._load(folder, OVER_TRAINED), learnt_by(folder))
+        return self._case(self._load(folder, OVER_TRAINED), training_outcome(folder))
 
-    def _truncated(self) -> Case:
+    def _truncated(self) -> DegradedAdapter:
         """The adapter's larger file stops in the middle, as a full disk leaves it."""
         folder = self._subject.scratch / TRUNCATED
         shutil.copytree(self._subject.adapter, folder, dirs_exist_ok=True)
         file = max(folder.glob("*/adapter_model.safetensors"), key=lambda path: path.stat().st_size)
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-        return self._case(self._load(folder, TRUNCATED), self._learnt)
+        return self._case(self._load(folder, TRUNCATED), self._outcome)
 
 
-def chosen_kinds(speakers: Sequence[str], count: int) -> dict[str, tuple[str, ...]]:
+def degradations_by_speaker(speakers: Sequence[str], count: int) -> dict[str, tuple[str, ...]]:
     """Speaker -> the kinds of degradation applied to it: all for a count of 0, else `count` in rotation.
 
     Each half of the speakers goes round for itself, so that what the one half sets limits on the other can judge.

@@ -31,7 +31,12 @@ from timbre.inference.engine import Engine as Speaking
 from timbre.inference.engine import EngineSettings
 from timbre.inference.errors import VoiceError
 from timbre.pipeline.bases.exported import exported_base
-from timbre.pipeline.calibration.degraded_adapters import WRONG_SPEAKER, Poisoner, Subject, chosen_kinds
+from timbre.pipeline.calibration.degraded_adapters import (
+    WRONG_SPEAKER,
+    AdapterDegrader,
+    Subject,
+    degradations_by_speaker,
+)
 from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.evaluate import EvaluateStage, held_out_recordings
@@ -123,18 +128,18 @@ class Measuring:
         found: list[Specimen] = []
         with Speaking(exported, EngineSettings(profile=self.plan.profile)) as engine:
             judge = Judge(engine)
-            chosen = chosen_kinds([speaker.name for speaker in speakers], self.plan.kinds_per_voice)
+            chosen = degradations_by_speaker([speaker.name for speaker in speakers], self.plan.kinds_per_voice)
             for number, speaker in enumerate(speakers):
                 other = speakers[(number + 1) % len(speakers)]
                 kinds = (GOOD, *chosen[speaker.name])
                 with self.progress.task(f"calibrate: {speaker.name}", total=len(kinds), unit="adapters") as task:
-                    poisoner = Poisoner(engine, self._subject(speaker, other), self.plan.fixed, self.plan.seed)
+                    degrader = AdapterDegrader(engine, self._subject(speaker, other), self.plan.fixed, self.plan.seed)
                     for kind in kinds:
                         self.cancel.check()
                         task.note(kind)
                         place = self._place(exported.graphs, speaker, other, kind)
                         found.append(_stored(place, speaker.name, kind) or self._measure(
-                            place, speaker.name, kind, poisoner, judge
+                            place, speaker.name, kind, degrader, judge
                         ))  # fmt: skip
                         task.advance()
         return found, left_out
@@ -186,10 +191,10 @@ class Measuring:
             lambda: self._train(speaker.voice, over_trained=True)[0], scratch,
         )  # fmt: skip
 
-    def _measure(self, place: Path, speaker: str, kind: str, poisoner: Poisoner, judge: Judge) -> Specimen:
+    def _measure(self, place: Path, speaker: str, kind: str, degrader: AdapterDegrader, judge: Judge) -> Specimen:
         began, name = time.process_time(), f"{speaker}-{kind}"
         try:
-            case = poisoner.case(kind)
+            case = degrader.case(kind)
         except VoiceError as error:
             _keep(place, {"refusal": error.message})
             self.say(f"{name}: refused by the loader")
@@ -198,7 +203,7 @@ class Measuring:
         copies = tuple(judge.judge_copy(item) for item in case.copies)
         spoken = tuple(judge.judge_speech(item, real) for item in case.spoken)
         nothing = Group((), ())
-        measured = judge.measurements(name, Group(copies, spoken), nothing, {}, case.learnt)
+        measured = judge.measurements(name, Group(copies, spoken), nothing, {}, case.outcome)
         seconds = time.process_time() - began
         _keep(place, {"cpu_s": round(seconds, 2)}, measured)
         self.say(f"{name}: measured, {seconds:.0f} CPU s")

@@ -21,7 +21,7 @@ UNKNOWN_PERSON = "unknown"
 
 
 @dataclass(frozen=True)
-class Told:
+class PromotionOutcome:
     """Outcome of a promotion: whether another version speaks now, the alias's state (None: never set), in words.
 
     An alias that only learns that it stands for a later commit too has not moved in this sense.
@@ -41,7 +41,7 @@ def promote_for_commit(
     alias: str = PRODUCTION,
     review: bool = False,
     reason: str = "",
-) -> Told:
+) -> PromotionOutcome:
     """Points the alias at a version on behalf of a pipeline, unless something speaks against it.
 
     review: whether voice.yaml asks for one now. An approval that a version was given earlier still counts: a revert to
@@ -51,7 +51,9 @@ def promote_for_commit(
     approved_by = earlier_approval(registry, voice, version)
     if review and not approved_by:
         current = registry.alias(voice, alias)
-        return Told(False, current, f"{alias} stays: waits for a review: timbre promote {voice} {version} --approve")
+        return PromotionOutcome(
+            False, current, f"{alias} stays: waits for a review: timbre promote {voice} {version} --approve"
+        )
     actor = Actor(origin.author or UNKNOWN_PERSON, origin.commit or None)
     found = registry.promote(
         voice,
@@ -62,7 +64,7 @@ def promote_for_commit(
         approved_by=approved_by,
         is_ancestor=repository.is_ancestor,
     )
-    return _told(found, alias, version)
+    return _outcome(found, alias, version)
 
 
 def promote_by_hand(
@@ -75,7 +77,7 @@ def promote_by_hand(
     approve: bool = False,
     reason: str = "",
     repository: Repository | None = None,
-) -> Told:
+) -> PromotionOutcome:
     """Points the alias at a version because a person says so, also backwards. approve: this person gives the review.
 
     The alias keeps its place in the order of commits, so that an older pipeline that ends late cannot move it. Raises
@@ -93,7 +95,7 @@ def promote_by_hand(
         approved_by=who if approve else earlier_approval(registry, voice, version),
         by_hand=True,
     )
-    return _told(found, alias, version)
+    return _outcome(found, alias, version)
 
 
 def order_place(current: Alias | None, commit: str | None, repository: Repository | None) -> str | None:
@@ -128,10 +130,12 @@ def promotion_alert(state: Alias, job_url: str = "") -> Alert:
     return Alert(f"timbre: voice {state.voice} {verbs.get(state.act, state.act)}{what}", state.reason, fields)
 
 
-def _told(found: Promotion, alias: str, version: str) -> Told:
+def _outcome(found: Promotion, alias: str, version: str) -> PromotionOutcome:
     before = found.alias.previous if found.alias is not None and found.moved else None
     if found.moved and before != version:
-        return Told(True, found.alias, f"{alias} now points to {version}" + (f" (before: {before})" if before else ""))
+        return PromotionOutcome(
+            True, found.alias, f"{alias} now points to {version}" + (f" (before: {before})" if before else "")
+        )
     if found.alias is not None and found.alias.version == version:
-        return Told(False, found.alias, f"{alias} points to {version} already")
-    return Told(False, found.alias, f"{alias} stays: {found.reason}")
+        return PromotionOutcome(False, found.alias, f"{alias} points to {version} already")
+    return PromotionOutcome(False, found.alias, f"{alias} stays: {found.reason}")

@@ -21,7 +21,7 @@ from timbre.registry.verification import Finding
 
 
 @dataclass(frozen=True)
-class KnownVoice:
+class VoiceSummary:
     """A voice of this repository, of the registry, or of both.
 
     folder: whether voices/<name> is here; problems: what its files already show. version, since: what the alias points
@@ -41,7 +41,7 @@ class KnownVoice:
     state: str
 
 
-def known_voices(workspace: Workspace | None, registry: Registry, alias: str = PRODUCTION) -> list[KnownVoice]:
+def voice_summaries(workspace: Workspace | None, registry: Registry, alias: str = PRODUCTION) -> list[VoiceSummary]:
     """All voices of both places, by name."""
     folders = {item.name: item for item in list_voices(workspace)} if workspace else {}
     found = []
@@ -49,7 +49,7 @@ def known_voices(workspace: Workspace | None, registry: Registry, alias: str = P
         here = folders.get(name)
         version, since, versions, state = _published(registry, name, alias)
         found.append(
-            KnownVoice(
+            VoiceSummary(
                 name,
                 here is not None,
                 here.language if here else "",
@@ -81,7 +81,7 @@ def _published(registry: Registry, voice: str, alias: str) -> tuple[str, str, in
     return state.version or "", state.time, versions, "published" if state.version else "retired"
 
 
-def voices_table(voices: Sequence[KnownVoice]) -> Table:
+def voices_table(voices: Sequence[VoiceSummary]) -> Table:
     """For people."""
     rows = []
     for item in voices:

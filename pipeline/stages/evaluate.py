@@ -13,7 +13,7 @@ from typing import Any
 
 from timbre.audio.reader import read
 from timbre.core.recipe import EvaluateRecipe
-from timbre.evaluation.judge import Judge, Learnt, Plan
+from timbre.evaluation.judge import Judge, Plan, TrainingOutcome
 from timbre.evaluation.rendition import Recording
 from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.voice import load_voice
@@ -41,7 +41,7 @@ class EvaluateStage:
                 Plan(recipe.seeds, recipe.fixed_sentences),
                 context.output,
                 context.progress,
-                learnt=learnt_by(context.inputs["finetune"]),
+                outcome=training_outcome(context.inputs["finetune"]),
                 cancel=context.cancel,
             )
         measured.write(context.output)
@@ -64,11 +64,11 @@ def held_out_recordings(validated: Path) -> list[Recording]:
     ]
 
 
-def learnt_by(finetuned: Path) -> Learnt:
+def training_outcome(finetuned: Path) -> TrainingOutcome:
     """What stage 3 wrote about its training; a value that is not there is None, and gates on it are red."""
     path = finetuned / "training.json"
     if not path.is_file():
-        return Learnt()
+        return TrainingOutcome()
     about = json.loads(path.read_text(encoding="utf-8"))
     memorised, lost = about.get("memorisation"), about.get("held_out_loss")
-    return Learnt(None if memorised is None else float(memorised), None if lost is None else float(lost))
+    return TrainingOutcome(None if memorised is None else float(memorised), None if lost is None else float(lost))

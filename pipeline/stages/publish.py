@@ -50,7 +50,7 @@ class PublishStage:
         publish_exported(context.base, context.root, context.registry, progress=context.progress)
         actor = Actor(origin.author or UNKNOWN_PERSON, origin.commit or None)
         manifest = registry.publish(package.manifest, package.files, actor=actor, reason="passed every gate")
-        told = promote_for_commit(
+        outcome = promote_for_commit(
             registry,
             manifest,
             origin,
@@ -59,8 +59,8 @@ class PublishStage:
             review=self._voice(context).review,
             reason="passed every gate",
         )
-        facts |= {"published": True, "promoted": told.moved, "alias": recipe.alias}
-        facts["said"] = f"published {version}; {told.words}"
+        facts |= {"published": True, "promoted": outcome.moved, "alias": recipe.alias}
+        facts["said"] = f"published {version}; {outcome.words}"
         write_json(context.output / RECORD, facts)
         return facts
 

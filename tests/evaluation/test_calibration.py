@@ -88,7 +88,7 @@ def test_a_limit_stays_on_this_side_of_what_it_is_there_to_catch() -> None:
     setting, _ = split_speakers(SPEAKERS)
     worst = min(3.9 + 0.05 * SPEAKERS.index(name) for name in setting)
     assert limit_of(found.gates, "pesq_nb_copy") == pytest.approx((worst + 3.7) / 2, abs=0.01)
-    assert found.setting.poisoned == (6, 0) and found.setting.good == (6, 6)
+    assert found.setting.degraded == (6, 0) and found.setting.good == (6, 6)
 
 
 def test_rounding_never_crosses_a_good_voice() -> None:
@@ -97,7 +97,7 @@ def test_rounding_never_crosses_a_good_voice() -> None:
         Specimen(name, kind, measured(name, held_out_loss=loss))
         for name in SPEAKERS for kind, loss in ((GOOD, 0.999994), ("untrained", 1.0))
     ])  # fmt: skip
-    assert found.setting.good == (6, 6) and found.setting.poisoned == (6, 0)
+    assert found.setting.good == (6, 6) and found.setting.degraded == (6, 0)
     assert 0.999994 < limit_of(found.gates, "held_out_loss_tts") < 1.0
 
 
@@ -145,7 +145,7 @@ def test_only_gates_that_catch_something_block() -> None:
 def test_what_nothing_separates_passes_and_is_said() -> None:
     found = calibrate(good_and_spoilt({"noisy": {"pesq_nb": 1.5}, "subtle": {"stoi": 0.95}}))
     assert found.separated["subtle"] == ()
-    assert not found.holds and found.judging.poisoned == (12, 6)
+    assert not found.holds and found.judging.degraded == (12, 6)
     assert sorted(found.judging.let_through)[0].endswith("subtle")
     assert "| subtle | **nothing** |" in markdown_report(found, ABOUT)
 
@@ -190,7 +190,7 @@ def test_a_spoilt_voice_without_a_value_is_a_miss() -> None:
     found = replace(measured("x"), adapted=Group((), (silent, *measured("x").adapted.tts)))
     assert value_of(gate, found) is None
     specimens = [Specimen("x", "silence", found)]
-    assert judge_half(GateSet(1, 5, (gate,), {}), specimens, ("x",)).poisoned == (1, 0)
+    assert judge_half(GateSet(1, 5, (gate,), {}), specimens, ("x",)).degraded == (1, 0)
 
 
 def test_too_few_speakers_are_refused() -> None:
@@ -206,7 +206,7 @@ def test_the_files_say_what_was_found(tmp_path: Path) -> None:
     assert read.gates == found.gates.gates and read.min_sentences == 5
     block = read.calibration
     assert block["judging"] == {
-        "speakers": 6, "good": {"measured": 6, "passed": 6}, "poisoned": {"measured": 12, "passed": 0}
+        "speakers": 6, "good": {"measured": 6, "passed": 6}, "degraded": {"measured": 12, "passed": 0}
     }  # fmt: skip
     assert block["base_digest"] == "b" * 64 and block["caught"]["noisy"] == ["pesq_nb_copy"]
     report = markdown_report(found, ABOUT)

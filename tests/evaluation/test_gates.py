@@ -168,7 +168,7 @@ def test_the_interval_is_as_wide_as_was_asked_for(tmp_path: Path) -> None:
 
 def test_both_halves_of_the_calibration_are_in_every_report(tmp_path: Path) -> None:
     def half(passed: int) -> dict[str, object]:
-        return {"good": {"measured": 6, "passed": passed}, "poisoned": {"measured": 40, "passed": 1}}
+        return {"good": {"measured": 6, "passed": passed}, "degraded": {"measured": 40, "passed": 1}}
 
     block = {"date": "2026-11-21", "speakers": 12, "setting": half(6), "judging": half(5)}
     values = measured()
@@ -181,6 +181,9 @@ def test_both_halves_of_the_calibration_are_in_every_report(tmp_path: Path) -> N
     counted = open_metrics(verdicts, values)
     labels = 'base="pico",half="judging",kind="good"'
     assert f'voice_quality_calibration_voices{{{labels},result="passed"}} 5' in counted and counted.endswith("# EOF\n")
+    before = {name: {"good": half(6)["good"], "degraded": half(6)["degraded"]} for name in ("setting", "judging")}
+    old = decide(gates_of(tmp_path, gate_lines(), calibration={**block, **before}), values)
+    assert "1 of 40 degraded ones pass" in markdown(old, values), "gates.yaml of earlier versions stays readable"
     stale = decide(gates_of(tmp_path, gate_lines(), calibration={**block, "base_digest": "c" * 64}), values)
     assert "for other weights of this base" in markdown(stale, values)
     assert "权重不同" in report_page(stale, values, tmp_path)

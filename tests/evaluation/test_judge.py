@@ -15,7 +15,7 @@ from timbre.audio.waveform import Waveform
 from timbre.core.cancellation import Cancellation, Interrupted
 from timbre.core.errors import InputError
 from timbre.core.progress import SilentProgress
-from timbre.evaluation.judge import Judge, Learnt, Plan, without_adapter
+from timbre.evaluation.judge import Judge, Plan, TrainingOutcome, without_adapter
 from timbre.evaluation.measurements import Measurements, read_measurements
 from timbre.evaluation.rendition import Copied, Recording, Renderer, Spoken, sentences_for
 from timbre.inference.engine import Engine
@@ -63,8 +63,8 @@ def judge(engine: Engine) -> Judge:
 def test_everything_is_spoken_measured_and_kept(
     judge: Judge, voice: Voice, held_out: list[Recording], tmp_path: Path
 ) -> None:
-    learnt = Learnt(1.1, 0.9)
-    found = judge.measure(voice, held_out, Plan((1, 2), 1), tmp_path, SilentProgress(), learnt=learnt)
+    outcome = TrainingOutcome(1.1, 0.9)
+    found = judge.measure(voice, held_out, Plan((1, 2), 1), tmp_path, SilentProgress(), outcome=outcome)
     assert [sample.id for sample in found.adapted.copy] == [item.id for item in held_out]
     assert len(found.adapted.tts) == (len(held_out) + 1) * 2 and len(found.plain.tts) == len(held_out) + 1
     assert {sample.source for sample in found.adapted.tts} == {"held-out", "fixed"}

@@ -15,11 +15,11 @@ from timbre.core.atomic import write_bytes
 
 @dataclass
 class State:
-    """Where a run is. step: updates done; adapter, best: values by name; best_step: -1 before the first look.
+    """Where a run is. step: updates done; adapter, best: values by name; best_step: -1 before the first evaluation.
 
-    optimizer, scaler: their own state dicts; sums, counted: training losses since the last look; history: one entry a
-    look; bad_looks: looks since the best; seconds: trained so far over all restarts; fallbacks, rows, checkpointing: of
-    the memory plan; ended: why the run is over, "" while it is not.
+    optimizer, scaler: their own state dicts; sums, counted: training losses since the last evaluation; history: one
+    entry an evaluation; evaluations_without_improvement: since the best one; seconds: trained so far over all restarts;
+    fallbacks, rows, checkpointing: of the memory plan; ended: why the run is over, "" while it is not.
     """
 
     step: int = 0
@@ -32,7 +32,7 @@ class State:
     best: dict[str, Tensor] = field(default_factory=dict)
     best_step: int = -1
     best_loss: float = float("inf")
-    bad_looks: int = 0
+    evaluations_without_improvement: int = 0
     seconds: float = 0.0
     fallbacks: int = 0
     rows: int = 0
@@ -53,6 +53,9 @@ def load_state(path: Path) -> State | None:
         return None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
+        # Checkpoints of earlier versions.
+        if "evaluations_without_improvement" in content:
+            content["evaluations_without_improvement"] = content.pop("evaluations_without_improvement")
         return State(**content)
     except (RuntimeError, TypeError, EOFError, ValueError, KeyError, OSError, AttributeError):
         return None

@@ -1,4 +1,4 @@
-"""The training loop of one network: steps, looks at the held-out loss, early stopping, checkpoints, memory fallbacks.
+"""The training loop of one network: steps, held-out evaluations, early stopping, checkpoints, memory fallbacks.
 
 task + limits -> best adapter, history
 
@@ -59,8 +59,8 @@ class Task(Protocol):
         """Terms over the held-out slices, the same draws every time; {} without any. "total" decides."""
         ...
 
-    def recite(self) -> dict[str, float]:
-        """The same terms over slices that were trained on, about as many and looked at in the same way; {} without."""
+    def evaluate_train_subset(self) -> dict[str, float]:
+        """The same terms over about as many slices of the training set, in the same way; {} without any."""
         ...
 
     def use_checkpointing(self, enabled: bool) -> None:
@@ -136,7 +136,7 @@ class Loop:
     def _one_step(self) -> None:
         state, recipe, group = self.state, self.recipe, self.environment.group
         if state.step == 0 and not state.history:
-            self._look()
+            self._evaluate()
         for settings in self.optimizer.param_groups:
             settings["lr"] = learning_rate_at(recipe, state.step)
         rows = group.share(self.task.draws.rows(state.step, recipe.batch * recipe.accumulate))
@@ -160,7 +160,7 @@ class Loop:
         for name, value in terms.items():
             state.sums[name] = state.sums.get(name, 0.0) + value
         if state.step % recipe.validate_every_steps == 0 or state.step == recipe.max_steps:
-            self._look()
+            self._evaluate()
 
     def _clip(self) -> Tensor:
         """Clips the adapter and, apart from it, the discriminators; returns the adapter's norm."""
@@ -197,7 +197,7 @@ class Loop:
                 sums[name] = sums.get(name, 0.0) + share * float(value.detach())
         return sums
 
-    def _look(self) -> None:
+    def _evaluate(self) -> None:
         """The held-out loss; remembers the adapter when it is the best so far."""
         state = self.state
         self.task.train(False)
@@ -217,15 +217,19 @@ class Loop:
             state.best_loss = float("inf") if loss is None else loss
         elif loss < state.best_loss:
             state.best, state.best_step = self._adapter(best=True), state.step
-            state.best_loss, state.bad_looks = loss, 0
+            state.best_loss, state.evaluations_without_improvement = loss, 0
         else:
-            state.bad_looks += 1
-        self._tell(entry)
+            state.evaluations_without_improvement += 1
+        self._report(entry)
 
     def _decide(self) -> None:
         """After a step: stop, save, go on."""
         state, recipe, group = self.state, self.recipe, self.environment.group
-        stopping = recipe.early_stopping and state.bad_looks >= recipe.patience and state.step >= self._least_steps()
+        stopping = (
+            recipe.early_stopping
+            and state.evaluations_without_improvement >= recipe.patience
+            and state.step >= self._least_steps()
+        )
         # Processes have clocks of their own: the first one's counts.
         late = bool(group.agree(state.seconds >= self.environment.seconds))
         if state.step >= recipe.max_steps:
@@ -235,7 +239,7 @@ class Loop:
         elif late:
             state.ended = TIME
         if state.ended and state.counted:
-            self._look()
+            self._evaluate()
         cancelled = group.any(self.environment.cancel.cancelled)
         if state.ended or cancelled or state.step % recipe.checkpoint_every_steps == 0:
             self._save()
@@ -322,8 +326,8 @@ class Loop:
         device = self.environment.group.device
         return [device] if device.type == "cuda" else []
 
-    def _tell(self, entry: Mapping[str, Any]) -> None:
+    def _report(self, entry: Mapping[str, Any]) -> None:
         parts = [f"step {entry['step']}"]
         parts += [f"{kind} {entry[kind]['total']:.3f}" for kind in ("training", "held_out") if kind in entry]
         self.environment.progress.note(", ".join(parts))
-        self.environment.log.info("look", extra={"network": self.task.name, **entry})
+        self.environment.log.info("evaluation", extra={"network": self.task.name, **entry})

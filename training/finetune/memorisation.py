@@ -22,7 +22,7 @@ from timbre.training.finetune.precision import Precision
 
 
 @dataclass(frozen=True)
-class Retained:
+class Retention:
     """Total losses of one network: on held-out slices and on slices trained on, with the adapter and without."""
 
     held_out: float
@@ -46,15 +46,15 @@ class Retained:
         return {name: round(value, 6) for name, value in figures.items()}
 
 
-def what_was_retained(task: Task, model: PeftModel, precision: Precision) -> Retained | None:
+def measure_retention(task: Task, model: PeftModel, precision: Precision) -> Retention | None:
     """Looks at both kinds of slices with and without the adapter; None where a kind has no slices or no finite loss.
 
     task: trained, carrying the adapter that is kept. model: its network with the adapter, which can be switched off.
     """
     task.train(False)
     with torch.no_grad(), precision.autocast():
-        after = [task.validate().get("total"), task.recite().get("total")]
+        after = [task.validate().get("total"), task.evaluate_train_subset().get("total")]
         with model.disable_adapter():
-            before = [task.validate().get("total"), task.recite().get("total")]
+            before = [task.validate().get("total"), task.evaluate_train_subset().get("total")]
     losses = [loss for loss in (after[0], before[0], after[1], before[1]) if loss is not None and 0 < loss < 1e9]
-    return Retained(*losses) if len(losses) == 4 else None
+    return Retention(*losses) if len(losses) == 4 else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from timbre.core.atomic import write_json
-from timbre.training.finetune.memorisation import Retained
+from timbre.training.finetune.memorisation import Retention
 
 SCHEMA = 1
 TRAINING_FILE = "training.json"
@@ -38,7 +38,7 @@ class NetworkReport:
     parameters: Mapping[str, int]
     adapter_bytes: int
     peak_mib: float
-    retained: Retained | None = None
+    retained: Retention | None = None
 
     def held_out(self, step: int) -> float | None:
         """Held-out loss at the look of that step."""
@@ -78,7 +78,7 @@ def write_training(
         "schema": SCHEMA,
         **voice,
         "recipe": dict(settings),
-        **learnt(reports),
+        **outcome_figures(reports),
         "networks": {report.name: report.plain() for report in reports},
     }
     write_json(folder / TRAINING_FILE, content)
@@ -87,7 +87,7 @@ def write_training(
     return content
 
 
-def learnt(reports: Sequence[NetworkReport]) -> dict[str, float | None]:
+def outcome_figures(reports: Sequence[NetworkReport]) -> dict[str, float | None]:
     """The two figures that stage 4 gates: the larger memorisation, and the held-out loss of the network that improved
     more (one of the two may rightly stay as the base has it).
     """

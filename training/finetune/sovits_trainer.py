@@ -21,7 +21,7 @@ from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slic
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.training.finetune.acoustic_losses import reconstruction_for
 from timbre.training.finetune.data import Draws, VoiceData, evenly, pad_rows
-from timbre.training.finetune.voice_condition import Known, posterior_of
+from timbre.training.finetune.voice_condition import PosteriorCache, posterior_of
 from timbre.training.lora import network_of, trainable
 
 PURPOSE = 2
@@ -42,7 +42,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class KnownBatch:
+class PosteriorBatch:
     """Rows padded on the right: mean, log_std [B,C,T]; lengths [B]; wave [B,1,T*hop]; codes [B,1,T/2]; phones [B,P]."""
 
     mean: Tensor
@@ -54,9 +54,9 @@ class KnownBatch:
     phone_lengths: Tensor
 
 
-def collate(rows: Sequence[Known], device: torch.device) -> KnownBatch:
+def collate(rows: Sequence[PosteriorCache], device: torch.device) -> PosteriorBatch:
     """Rows padded on the right, on the device."""
-    return KnownBatch(
+    return PosteriorBatch(
         pad_rows([row.mean for row in rows]).to(device),
         pad_rows([row.log_std for row in rows]).to(device),
         torch.tensor([row.frames for row in rows], device=device),
@@ -121,13 +121,13 @@ class AcousticTask:
 
     def validate(self) -> dict[str, float]:
         """The same terms over the held-out slices: fixed noise, pieces at fixed places."""
-        return self._look_at(self._held_out)
+        return self._evaluate_rows(self._held_out)
 
-    def recite(self) -> dict[str, float]:
+    def evaluate_train_subset(self) -> dict[str, float]:
         """The same over slices that were trained on."""
-        return self._look_at(self._trained_on)
+        return self._evaluate_rows(self._trained_on)
 
-    def _look_at(self, rows: Sequence[Known]) -> dict[str, float]:
+    def _evaluate_rows(self, rows: Sequence[PosteriorCache]) -> dict[str, float]:
         sums: dict[str, float] = {}
         for number, row in enumerate(rows):
             batch = collate([row], self.device)
@@ -142,7 +142,7 @@ class AcousticTask:
         return {name: value / count for name, value in sums.items()}
 
     def _terms(
-        self, batch: KnownBatch, starts: Tensor, noise: Tensor, spoken: bool, judged: Discriminators | None
+        self, batch: PosteriorBatch, starts: Tensor, noise: Tensor, spoken: bool, judged: Discriminators | None
     ) -> dict[str, Tensor]:
         network, frames = self.network, batch.mean.shape[2]
         mask = sequence_mask(batch.lengths, frames)
@@ -174,7 +174,7 @@ class AcousticTask:
     def _some_spoken(
         self,
         copied: Tensor,
-        batch: KnownBatch,
+        batch: PosteriorBatch,
         mean: Tensor,
         log_std: Tensor,
         mask: Tensor,

@@ -101,7 +101,7 @@ class TextToSemanticTask:
         """Nats per held-out code after the prompt."""
         return self._terms(self._held_out)
 
-    def recite(self) -> dict[str, float]:
+    def evaluate_train_subset(self) -> dict[str, float]:
         """Nats per code of slices that were trained on, after the prompt as well."""
         return self._terms(self._trained_on)
 

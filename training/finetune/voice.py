@@ -3,7 +3,7 @@
 extract.json, features/ -> sovits/, t2s/ (PEFT), prompt.safetensors, prompt.json, training.json, curves
 
 The acoustic network is trained first, then the text-to-semantic one; only one of them is in memory at a time. Each has
-its own steps, looks and early stopping; of the wall-clock limit the first may use half, the second what is left.
+its own steps, evaluations and early stopping; of the wall-clock limit the first may use half, the second what is left.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from timbre.gptsovits.files.base_networks import load_discriminators, load_synth
 from timbre.training.finetune.checkpoint import State
 from timbre.training.finetune.data import VoiceData, load_voice_data
 from timbre.training.finetune.loop import Environment, Loop, Task
-from timbre.training.finetune.memorisation import Retained, what_was_retained
+from timbre.training.finetune.memorisation import Retention, measure_retention
 from timbre.training.finetune.parallel import Group
 from timbre.training.finetune.precision import Precision, choose_checkpointing, choose_precision
 from timbre.training.finetune.report import NetworkReport, write_training
@@ -162,7 +162,7 @@ class _Job:
                 self.group, self.precision, checkpoint, recompute, limit_s, shown, job.cancel, job.log
             )
             state = Loop(task, recipe, environment).run()
-        retained = what_was_retained(task, model, self.precision)
+        retained = measure_retention(task, model, self.precision)
         size = save_adapter(model, job.output / folder) if self.group.first else 0
         return _report(task.name, state, recipe, parameter_counts(model), size, _peak(self.group.device), retained)
 
@@ -174,7 +174,7 @@ def _report(
     parameters: Mapping[str, int],
     size: int,
     peak: float,
-    retained: Retained | None,
+    retained: Retention | None,
 ) -> NetworkReport:
     return NetworkReport(
         name, state.step, state.best_step, state.ended, state.history, state.seconds, recipe.batch * recipe.accumulate,

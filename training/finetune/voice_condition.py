@@ -25,7 +25,7 @@ PITCH_NOISE = 0.02
 
 
 @dataclass(frozen=True)
-class Known:
+class PosteriorCache:
     """One slice as the acoustic model meets it, T frames (even: whole codes).
 
     mean, log_std [C, T]: the posterior (with the recorded pitch in its channels where the base has them); wave
@@ -65,7 +65,7 @@ def voice_condition(network: Synthesizer, rows: Sequence[Row], device: torch.dev
 
 
 @torch.no_grad()
-def posterior_of(network: Synthesizer, row: Row, condition: Tensor, device: torch.device) -> Known:
+def posterior_of(network: Synthesizer, row: Row, condition: Tensor, device: torch.device) -> PosteriorCache:
     """One slice, on the CPU."""
     assert network.enc_q is not None
     config = network.config
@@ -76,7 +76,7 @@ def posterior_of(network: Synthesizer, row: Row, condition: Tensor, device: torc
     mean, log_std = found.mean[0].float().cpu(), found.log_std[0].float().cpu()
     if isinstance(config.generator, SourceIstftConfig):
         mean, log_std = _with_pitch(mean, log_std, row, config.generator)
-    return Known(mean.clone(), log_std.clone(), wave, row.codes[: frames // config.code_frames], row.phones)
+    return PosteriorCache(mean.clone(), log_std.clone(), wave, row.codes[: frames // config.code_frames], row.phones)
 
 
 def _with_pitch(mean: Tensor, log_std: Tensor, row: Row, config: SourceIstftConfig) -> tuple[Tensor, Tensor]:

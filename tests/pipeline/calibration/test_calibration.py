@@ -18,7 +18,7 @@ from timbre.core.cancellation import Cancellation, Interrupted
 from timbre.core.recipe import load_recipe
 from timbre.evaluation.calibration import GOOD, calibrate, split_speakers
 from timbre.evaluation.gates import read_gates
-from timbre.evaluation.judge import Learnt
+from timbre.evaluation.judge import TrainingOutcome
 from timbre.inference.engine import Engine
 from timbre.inference.errors import VoiceError
 from timbre.inference.exported_base import read_export
@@ -30,10 +30,10 @@ from timbre.pipeline.calibration.degraded_adapters import (
     TRUNCATED,
     UNTRAINED,
     WRONG_SPEAKER,
-    Poisoner,
+    AdapterDegrader,
     Subject,
 )
-from timbre.pipeline.calibration.degraded_adapters import chosen_kinds as kinds_for
+from timbre.pipeline.calibration.degraded_adapters import degradations_by_speaker as kinds_for
 from timbre.pipeline.calibration.measure import CalibrationPlan, Measuring
 
 Make = Callable[..., Path]
@@ -46,24 +46,24 @@ def engine(pico_export: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def poisoner(engine: Engine, make_voice: Make, held_out, tmp_path: Path) -> Poisoner:  # type: ignore[no-untyped-def]  # noqa: F811
+def degrader(engine: Engine, make_voice: Make, held_out, tmp_path: Path) -> AdapterDegrader:  # type: ignore[no-untyped-def]  # noqa: F811
     adapter, other = make_voice("ada", 1), make_voice("bob", 2)
     for folder, memorised in ((adapter, 1.0), (other, 1.7)):
         about = {"memorisation": memorised, "held_out_loss": 0.9}
         (folder / "training.json").write_text(json.dumps(about))
     subject = Subject("ada", adapter, held_out[:2], held_out[1:], lambda: other, tmp_path / "scratch")
-    return Poisoner(engine, subject, fixed=1, seed=1)
+    return AdapterDegrader(engine, subject, fixed=1, seed=1)
 
 
-def test_every_kind_is_another_adapter(poisoner: Poisoner) -> None:
-    good = poisoner.case(GOOD)
-    assert good.learnt == Learnt(1.0, 0.9) and len(good.copies) == 2 and len(good.spoken) == 3
+def test_every_kind_is_another_adapter(degrader: AdapterDegrader) -> None:
+    good = degrader.case(GOOD)
+    assert good.learnt == TrainingOutcome(1.0, 0.9) and len(good.copies) == 2 and len(good.spoken) == 3
     for kind in KINDS:
         if kind == TRUNCATED:
             with pytest.raises(VoiceError, match="safetensors"):
-                poisoner.case(kind)
+                degrader.case(kind)
             continue
-        case = poisoner.case(kind)
+        case = degrader.case(kind)
         same_sound = all(
             left.copy.samples.shape == right.copy.samples.shape and np.allclose(left.copy.samples, right.copy.samples)
             for left, right in zip(case.copies, good.copies, strict=True)
@@ -74,17 +74,17 @@ def test_every_kind_is_another_adapter(poisoner: Poisoner) -> None:
         assert waves and all(np.isfinite(wave).all() for wave in waves), kind
 
 
-def test_training_says_what_became_of_it(poisoner: Poisoner) -> None:
-    assert poisoner.case(UNTRAINED).learnt == Learnt(1.0, 1.0)
-    assert poisoner.case(OVER_TRAINED).learnt == Learnt(1.7, 0.9)
-    assert poisoner.case("noisy").learnt == poisoner.case(GOOD).learnt
+def test_training_says_what_became_of_it(degrader: AdapterDegrader) -> None:
+    assert degrader.case(UNTRAINED).learnt == TrainingOutcome(1.0, 1.0)
+    assert degrader.case(OVER_TRAINED).learnt == TrainingOutcome(1.7, 0.9)
+    assert degrader.case("noisy").learnt == degrader.case(GOOD).learnt
 
 
-def test_texts_and_recordings_are_exchanged(poisoner: Poisoner) -> None:
-    good, shuffled = poisoner.case(GOOD), poisoner.case(SHUFFLED)
+def test_texts_and_recordings_are_exchanged(degrader: AdapterDegrader) -> None:
+    good, shuffled = degrader.case(GOOD), degrader.case(SHUFFLED)
     assert [item.sentence for item in shuffled.spoken] == [item.sentence for item in good.spoken]
     assert [item.wave for item in shuffled.spoken] == [good.spoken[-1].wave, *(i.wave for i in good.spoken[:-1])]
-    wrong = poisoner.case(WRONG_SPEAKER)
+    wrong = degrader.case(WRONG_SPEAKER)
     assert [item.id for item in wrong.held_out] == ["00002", "00003"]
 
 
@@ -147,7 +147,7 @@ def test_from_recordings_to_limits_and_on_where_it_was(pico_base: Path, pico_exp
     assert not [line for line in said[count:] if "measured" in line]
     found = calibrate(specimens, min_sentences=2)
     assert found.setting.good == (2, 2)
-    assert found.setting.poisoned[0] == found.judging.poisoned[0] == 8
+    assert found.setting.degraded[0] == found.judging.degraded[0] == 8
     arguments = ["gates", "calibrate", "pico", *map(str, folders), "--steps", "2", "--minutes", "1", "--copies", "2",
                  "--fixed", "1", "--degraded", "4", "--recipe", str(ROOT / "recipes" / "ci.yaml"), "--write",
                  "--registry", str(tmp_path / "registry")]  # fmt: skip

@@ -30,7 +30,7 @@ from timbre.training.features import extract_features
 from timbre.training.finetune.checkpoint import State, load_state, save_state
 from timbre.training.finetune.data import Draws, VoiceData, load_voice_data
 from timbre.training.finetune.loop import Environment, Loop
-from timbre.training.finetune.memorisation import what_was_retained
+from timbre.training.finetune.memorisation import measure_retention
 from timbre.training.finetune.memory import MOST_FALLBACKS, is_out_of_memory
 from timbre.training.finetune.parallel import Group
 from timbre.training.finetune.precision import Precision
@@ -180,6 +180,13 @@ def test_killed_and_started_again_ends_in_the_same_bits(
     assert adapters(again.output) == adapters(quick)
 
 
+def test_checkpoints_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    state = vars(State(step=3, evaluations_without_improvement=2))
+    state["evaluations_without_improvement"] = state.pop("evaluations_without_improvement")
+    torch.save(state, tmp_path / "old.ckpt")
+    assert load_state(tmp_path / "old.ckpt") == State(step=3, evaluations_without_improvement=2)
+
+
 def test_a_damaged_checkpoint_is_a_new_start(base: Base, features: Path, tmp_path: Path, quick: Path) -> None:
     job = job_for(base, features, tmp_path, "out", "kept")
     job.resume.joinpath("sovits.ckpt").write_bytes(b"PK\x03\x04 half a file")
@@ -291,10 +298,10 @@ def test_what_was_learnt_by_heart_is_told_from_what_was_learnt(finetune: Finetun
 def test_an_adapter_that_does_nothing_has_learnt_nothing(base: Base, features: Path) -> None:
     data, cpu = load_voice_data(features, base), torch.device("cpu")
     model = wrap(load_text_to_semantic(base), LoraSettings())
-    found = what_was_retained(TextToSemanticTask(model, data, 1, cpu), model, Precision("fp32", "cpu"))
+    found = measure_retention(TextToSemanticTask(model, data, 1, cpu), model, Precision("fp32", "cpu"))
     assert found is not None and found.held_out_loss == found.memorisation == 1.0
     alone = dataclasses.replace(data, held_out=())
-    assert what_was_retained(TextToSemanticTask(model, alone, 1, cpu), model, Precision("fp32", "cpu")) is None
+    assert measure_retention(TextToSemanticTask(model, alone, 1, cpu), model, Precision("fp32", "cpu")) is None
 
 
 def test_min_steps_holds_early_stopping_back(finetune: Finetune) -> None:
