@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.speakers import write_speakers
 from timbre.core.atomic import write_json
-from timbre.core.base import Base, load_base
+from timbre.core.base import Base
 from timbre.core.digests import digest_value
 from timbre.core.progress import PlainProgress
 from timbre.core.recipe import FinetuneRecipe, Recipe, load_recipe
@@ -222,7 +222,7 @@ def main(
 ) -> None:
     """Measure, and end with 1 when a limit is missed."""
     workspace = Workspace.find(Path.cwd())
-    base = load_base(name, workspace.bases)
+    base = workspace.load_base(name)
     whole = load_recipe(workspace.default_recipe) if workspace.default_recipe.is_file() else Recipe()
     recipe = CalibrationPlan(steps=steps, minutes=minutes, rate=rate).recipe(whole)
     folder = calibration_folder(workspace.root, name)

@@ -14,7 +14,7 @@ from timbre.cli.ci_tools import ci_tools
 from timbre.cli.finding import FAILURE, NOTE, OK, WARNING, Finding, attempt
 from timbre.cli.serving_resources import serving_findings
 from timbre.cli.stage_resources import stage_findings
-from timbre.core.base import list_bases, load_base
+from timbre.core.base import list_bases
 from timbre.core.errors import TimbreError
 from timbre.core.host import installed_version
 from timbre.core.recipe import Recipe, load_recipe
@@ -153,7 +153,7 @@ def _bases(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _weights(workspace: Workspace, name: str) -> str:
-    base = load_base(name, workspace.bases)
+    base = workspace.load_base(name)
     for item in base.files:
         base.file_path(item.role)
     return f"{base.rate_hz} Hz, {', '.join(base.languages)}; weights installed"

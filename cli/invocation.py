@@ -20,6 +20,7 @@ from timbre.core.logs import LOGGER
 from timbre.core.redaction import Redactor
 
 if TYPE_CHECKING:
+    from timbre.core.base import Base
     from timbre.core.progress import Progress
     from timbre.core.recipe import Recipe
     from timbre.pipeline.engine.alerts import Webhook
@@ -45,9 +46,51 @@ class Invocation:
         from timbre.pipeline.engine.private_state import refuse_foreign_state
         from timbre.pipeline.engine.workspace import Workspace
 
-        found = Workspace.find(self.root or Path.cwd())
+        found = Workspace.find(self.root or Path.cwd(), self.pulled_weights())
         refuse_foreign_state(found.root, found.private)
         return found
+
+    def pulled_weights(self) -> Path | None:
+        """The folder of pulled weights in TIMBRE_BASES, None for the repository's .timbre/bases."""
+        value = self.environment.get("TIMBRE_BASES", "")
+        return Path(value) if value else None
+
+    def bases(self, bases_dir: Path | None, weights: Path | None) -> tuple[Path, Path]:
+        """Folder of base folders, folder of pulled weights: as given, else the repository's, else the package's."""
+        from timbre.core.errors import ConfigurationError
+        from timbre.core.packaged import PACKAGED_BASES
+        from timbre.core.weights import DEFAULT_WEIGHTS_ROOT
+
+        try:
+            workspace = self.workspace()
+        except ConfigurationError:
+            if self.root is not None:
+                raise
+            here = Path("bases")
+            found = here if here.is_dir() else PACKAGED_BASES, self.pulled_weights() or DEFAULT_WEIGHTS_ROOT
+        else:
+            found = workspace.bases, workspace.weights_root
+        return bases_dir or found[0], weights or found[1]
+
+    def load_base(self, name: str) -> Base:
+        """The base of that name: of the repository, else of the package. Raises ConfigurationError."""
+        from timbre.core.base import load_base
+
+        return load_base(name, *self.bases(None, None))
+
+    def cache(self) -> Path:
+        """Where exported bases are kept: .timbre of the repository, else the user's cache: who only speaks or serves
+        needs no repository.
+        """
+        from timbre.core.errors import ConfigurationError
+
+        try:
+            return self.workspace().private
+        except ConfigurationError:
+            if self.root is not None:
+                raise
+            home = self.environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+            return Path(home) / "timbre"
 
     def logger(self) -> logging.Logger:
         """Sets the process's logger up."""

@@ -44,7 +44,6 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "gates": LazyCommand("timbre.cli.commands.gates:gates", "Show or calibrate the gates of a base."),
     "publish": LazyCommand("timbre.cli.commands.publish:publish", "Run every stage and publish to the registry."),
     "say": LazyCommand("timbre.cli.commands.say:say", "Speak text with a published voice."),
-    # serving may be imported by no room, so its command lives there; a string is no import.
     "serve": LazyCommand("timbre.cli.commands.serve:serve", "Serve voices over HTTP."),
     "history": LazyCommand("timbre.cli.commands.history:history", "Show the event log of a voice."),
     "promote": LazyCommand("timbre.cli.commands.moves:promote", "Move an alias to a version; approve a review."),

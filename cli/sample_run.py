@@ -17,7 +17,6 @@ from pathlib import Path
 import yaml
 
 from timbre.cli.main import call
-from timbre.core.base import load_base
 from timbre.core.errors import TimbreError
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.voice.folder import open_voice
@@ -60,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
 def why_base_is_missing(workspace: Workspace, name: str) -> str:
     """Why a base cannot be used on this machine, or ""."""
     try:
-        base = load_base(name, workspace.bases)
+        base = workspace.load_base(name)
     except TimbreError as error:
         return error.message
     absent = [item.path for item in base.files if not (base.weights_dir() / item.path).is_file()]

@@ -11,11 +11,10 @@ from timbre.core.host import installed_version
 from timbre.core.telemetry import switch_off_telemetry
 from timbre.registry.names import PRODUCTION
 from timbre.registry.open import open_registry
+from timbre.serving.encoding import FORMATS
 
 _INSTALL = "in a checkout: pip install '.[serve-cpu]'"
 _HTTP = ("fastapi", "uvicorn", "prometheus-client")
-# Encoders of FFmpeg behind the formats that serving/encoding.py offers; wav and pcm need none.
-ENCODERS = {"libmp3lame": "mp3", "libopus": "opus and ogg", "aac": "aac", "flac": "flac"}
 
 
 def serving_findings(registry: str) -> Iterator[Finding]:
@@ -48,11 +47,11 @@ def _encoders() -> Finding:
         from av.codec import Codec
     except ImportError as error:
         return Finding(name, WARNING, f"wav and pcm only (av cannot be imported: {error})", _INSTALL)
-    missing = [formats for codec, formats in ENCODERS.items() if not _encodes(Codec, codec)]
+    missing = [item.name for item in FORMATS.values() if item.codec and not _encodes(Codec, item.codec)]
     if missing:
         value = f"without {', '.join(missing)}: this av was built without them"
         return Finding(name, WARNING, value, "install av from its wheel: pip install --force-reinstall av")
-    return Finding(name, OK, f"wav, pcm, {', '.join(ENCODERS.values())}")
+    return Finding(name, OK, ", ".join(FORMATS))
 
 
 def _encodes(codec: type, name: str) -> bool:

@@ -45,7 +45,7 @@ def _validate(workspace: Workspace, recipe: Recipe) -> str:
     wanted = recipe.validate.denoise
     if wanted == "off":
         return "speech found by WebRTC VAD, nothing is denoised"
-    chosen = choose_denoiser(wanted, workspace.bases)
+    chosen = choose_denoiser(wanted, workspace.bases, workspace.weights_root)
     if chosen.identity.startswith("rnnoise"):
         _need("pyrnnoise")
     if wanted == "deepfilternet-torch":

@@ -18,8 +18,19 @@ import yaml
 
 from timbre.core.digests import digest_value
 from timbre.core.errors import ConfigurationError
+from timbre.core.packaged import PACKAGED_BASES
 from timbre.core.speaking_defaults import SpeakingDefaults, speaking_defaults
-from timbre.core.weights import TOOL_FILE, Tool, choice, listed, read_common, read_tool, refuse_key, tool_to_plain
+from timbre.core.weights import (
+    DEFAULT_WEIGHTS_ROOT,
+    TOOL_FILE,
+    Tool,
+    choice,
+    listed,
+    read_common,
+    read_tool,
+    refuse_key,
+    tool_to_plain,
+)
 
 BASE_FILE = "base.yaml"
 
@@ -104,24 +115,36 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BASE_KEYS = tuple(f.name for f in fields(Base) if f.name not in {g.name for g in fields(Tool)} | set(_OWN_SHAPE))
 
 
-def load_base(name: str, bases_dir: Path = Path("bases")) -> Base:
-    """The base of that name. name may also be the path of a folder with a base.yaml (it then holds a slash).
+def load_base(name: str, bases_dir: Path = Path("bases"), weights_root: Path = DEFAULT_WEIGHTS_ROOT) -> Base:
+    """The base of that name: from bases_dir, else from the package. name may also be the path of a folder with a
+    base.yaml (it then holds a slash).
 
-    Raises ConfigurationError when there is no such base or its file is wrong; the message names the field.
+    weights_root: as Tool has it. Raises ConfigurationError when there is no such base or its file is wrong; the message
+    names the field.
     """
-    folder = Path(name) if "/" in name else bases_dir / name
+    folder = _find(name, bases_dir, BASE_FILE)
     if not (folder / BASE_FILE).is_file():
-        known = list_bases(bases_dir)
+        known = sorted({*list_bases(bases_dir), *list_bases(PACKAGED_BASES)})
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
         raise ConfigurationError(f"base {name!r}: {folder / BASE_FILE} does not exist", hint)
-    return read_base(folder)
+    return read_base(folder, weights_root)
 
 
-def load_weights(name: str, bases_dir: Path = Path("bases")) -> Tool:
+def load_weights(name: str, bases_dir: Path = Path("bases"), weights_root: Path = DEFAULT_WEIGHTS_ROOT) -> Tool:
     """The base or tool of that name. Raises ConfigurationError as load_base does."""
-    folder = Path(name) if "/" in name else bases_dir / name
-    return read_tool(folder) if (folder / TOOL_FILE).is_file() else load_base(name, bases_dir)
+    folder = _find(name, bases_dir, TOOL_FILE)
+    if (folder / TOOL_FILE).is_file():
+        return read_tool(folder, weights_root)
+    return load_base(name, bases_dir, weights_root)
+
+
+def _find(name: str, bases_dir: Path, file: str) -> Path:
+    """The folder of that name, of bases_dir where it has the file or the package has not."""
+    if "/" in name:
+        return Path(name)
+    packaged = PACKAGED_BASES / name
+    return packaged if not (bases_dir / name).is_dir() and (packaged / file).is_file() else bases_dir / name
 
 
 def list_bases(bases_dir: Path = Path("bases")) -> list[str]:
@@ -129,13 +152,13 @@ def list_bases(bases_dir: Path = Path("bases")) -> list[str]:
     return sorted(path.parent.name for path in bases_dir.glob(f"*/{BASE_FILE}"))
 
 
-def read_base(folder: Path) -> Base:
-    """Reads and checks folder/base.yaml. Raises ConfigurationError."""
+def read_base(folder: Path, weights_root: Path = DEFAULT_WEIGHTS_ROOT) -> Base:
+    """Reads and checks folder/base.yaml. weights_root: as Tool has it. Raises ConfigurationError."""
     path = folder / BASE_FILE
     common, rest = read_common(path, folder)
     for key in rest:
         if key not in (*_BASE_KEYS, *_OWN_SHAPE):
-            refuse_key(path, key, {f.name for f in fields(Base)} - {"folder"})
+            refuse_key(path, key, {f.name for f in fields(Base)} - {"folder", "weights_root"})
     for key in ("architecture", "rate_hz", "hop", "fft", "languages", "phones", "speaker_encoder", "bert"):
         if key not in rest:
             raise ConfigurationError(f"{path}: {key}: missing", "see docs of the base folder, or another base.yaml")
@@ -169,7 +192,7 @@ def read_base(folder: Path) -> Base:
     ):
         remedy = f"write them with: timbre base export {common['name']} --pin"
         raise ConfigurationError(f"{path}: exports: {exports!r} is not editions and their SHA-256", remedy)
-    base = Base(**common, **rest)
+    base = Base(**common, **rest, weights_root=weights_root)
     if base.frames_hz != 2 * base.codes_hz:
         raise ConfigurationError(
             f"{path}: rate_hz / hop is {base.frames_hz:g} frames a second, and {base.codes_hz} codes a second need "

@@ -56,7 +56,7 @@ class ValidateRecipe:
     denoise_min_gain_mos: float = setting(
         0.1, "DNSMOS overall must rise by this for the denoised copy to be kept", low=0
     )
-    min_rate_hz: int = setting(8000, "lowest sample rate that is read", "Hz", low=8000)
+    min_rate_hz: int = setting(8000, "lowest sample rate of a clip", "Hz", low=8000)
     denoise_max_speech_loss_mos: float = setting(
         0.15, "most that DNSMOS of the speech itself may fall through denoising", low=0
     )

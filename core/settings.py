@@ -113,10 +113,8 @@ def describe_type(hint: Any) -> str:
     """A type hint in words: "number", "whole number", "text", "list of numbers"."""
     inner, optional = _without_none(hint)
     words = {int: "whole number", float: "number", bool: "true or false", str: "text"}
-    if typing.get_origin(inner) is tuple:
-        text = f"list of {words[typing.get_args(inner)[0]]}s".replace("texts", "texts")
-    else:
-        text = words[inner]
+    listed = typing.get_origin(inner) is tuple
+    text = f"list of {words[typing.get_args(inner)[0]]}s" if listed else words[inner]
     return f"{text} or null" if optional else text
 
 

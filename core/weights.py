@@ -7,9 +7,8 @@ are either in the folder itself (`weights: here`) or pulled into `<weights root>
 from __future__ import annotations
 
 import difflib
-import os
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import yaml
 from timbre.core.errors import ConfigurationError
 
 TOOL_FILE = "weights.yaml"
-WEIGHTS_ROOT_VARIABLE = "TIMBRE_BASES"
 DEFAULT_WEIGHTS_ROOT = Path(".timbre") / "bases"
 
 _ROLE = re.compile(r"[a-z][a-z0-9_]*")
@@ -61,7 +59,10 @@ class Licence:
 
 @dataclass(frozen=True)
 class Tool:
-    """Weights that are not a base (weights.yaml): a name, files, where they come from, licences."""
+    """Weights that are not a base (weights.yaml): a name, files, where they come from, licences.
+
+    weights_root: folder of pulled weights on this machine; no property of the tool.
+    """
 
     folder: Path
     name: str
@@ -70,6 +71,7 @@ class Tool:
     hub: Hub | None = None
     licences: tuple[Licence, ...] = ()
     description: str = ""
+    weights_root: Path = field(default=DEFAULT_WEIGHTS_ROOT, compare=False, kw_only=True)
 
     @property
     def spec_path(self) -> Path:
@@ -82,10 +84,10 @@ class Tool:
         return all(item.sha256 for item in self.files)
 
     def weights_dir(self, weights_root: Path | None = None) -> Path:
-        """Folder that holds the files. weights_root: None for TIMBRE_BASES or .timbre/bases."""
+        """Folder that holds the files. weights_root: another folder of pulled weights."""
         if self.weights == "here":
             return self.folder
-        return (weights_root or default_weights_root()) / self.name
+        return (weights_root or self.weights_root) / self.name
 
     def file(self, role: str) -> BaseFile:
         """The file with this role. Raises ConfigurationError when there is none."""
@@ -109,24 +111,18 @@ class Tool:
         return path
 
 
-def default_weights_root() -> Path:
-    """$TIMBRE_BASES, else .timbre/bases below the working directory."""
-    value = os.environ.get(WEIGHTS_ROOT_VARIABLE)
-    return Path(value) if value else DEFAULT_WEIGHTS_ROOT
-
-
 def list_tools(bases_dir: Path = Path("bases")) -> list[str]:
     """Names of the tools under bases_dir, sorted."""
     return sorted(path.parent.name for path in bases_dir.glob(f"*/{TOOL_FILE}"))
 
 
-def read_tool(folder: Path) -> Tool:
-    """Reads and checks folder/weights.yaml. Raises ConfigurationError."""
+def read_tool(folder: Path, weights_root: Path = DEFAULT_WEIGHTS_ROOT) -> Tool:
+    """Reads and checks folder/weights.yaml. weights_root: as Tool has it. Raises ConfigurationError."""
     path = folder / TOOL_FILE
     common, rest = read_common(path, folder)
     for key in rest:
-        refuse_key(path, key, {f.name for f in fields(Tool)} - {"folder"})
-    return Tool(**common)
+        refuse_key(path, key, {f.name for f in fields(Tool)} - {"folder", "weights_root"})
+    return Tool(**common, weights_root=weights_root)
 
 
 def tool_to_plain(tool: Tool) -> dict[str, Any]:

@@ -6,16 +6,19 @@ An edition says which program made them (inference/exported_base.py); those of o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from timbre.core.atomic import remove_tree
-from timbre.core.errors import ConfigurationError, InputError
+from timbre.core.errors import ConfigurationError, InputError, TimbreError
 from timbre.core.locks import exclusive
+from timbre.registry.errors import CorruptError
 from timbre.registry.file_set import get_folder, put_folder, read_folder
 from timbre.registry.store import Store
+
+Found = TypeVar("Found")
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _EDITION = re.compile(r"[0-9]+\.[0-9]+")
@@ -44,10 +47,7 @@ def fetch_base(store: Store, base_digest: str, target: Path, edition: str) -> di
     record = _record(base_digest, edition)
     found = read_folder(store, record)
     if found is None:
-        raise ConfigurationError(
-            f"registry {store.url}: there is no exported base with digest {base_digest[:12]}, edition {edition}",
-            remedy="publish it from a machine with torch: timbre base publish NAME",
-        )
+        raise _absent(store, base_digest, f", edition {edition}")
     if not target.exists():
         get_folder(store, record, target)
     return found[0]
@@ -57,6 +57,56 @@ def base_file_digest(store: Store, base_digest: str, edition: str, path: str) ->
     """SHA-256 of one file of an exported base as its record has it, or None. Raises CorruptError."""
     found = read_folder(store, _record(base_digest, edition))
     return next((entry.sha256 for entry in found[1] if entry.path == path), None) if found else None
+
+
+def obtain_base(
+    store: Store,
+    base_digest: str,
+    folder: Path,
+    *,
+    sound: Callable[[Path], Found | None],
+    choose: Callable[[Sequence[str]], str | None],
+    wait_s: float,
+    make: Callable[[Path], None] | None = None,
+    fetching: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> Found:
+    """The exported base on this machine: folder/<digest> where that is sound, else from the registry, else made.
+
+    sound: what lies in a folder, None unless it is that base, complete and unchanged; choose: the edition to fetch of
+    those that the registry holds, None for none of them; make: writes the base into a folder, the last resort;
+    fetching: held during a fetch. A damaged copy in the registry is left for `timbre verify` to name.
+
+    Raises ConfigurationError when neither this machine nor the registry has it, CorruptError when only the registry has
+    it and it is damaged or another base, and what make and `filling` raise.
+    """
+    target = folder / base_digest
+    if (found := sound(target)) is not None:
+        return found
+    with filling(folder, wait_s):
+        # Another process may have brought it while this one waited.
+        if (found := sound(target)) is not None:
+            return found
+        remove_tree(target)
+        edition = choose(base_editions(store, base_digest))
+        if edition is None and make is None:
+            raise _absent(store, base_digest)
+        if edition is not None:
+            try:
+                with fetching():
+                    fetch_base(store, base_digest, target, edition)
+            except TimbreError:
+                if make is None:
+                    raise
+        if (found := sound(target)) is None and make is not None:
+            remove_tree(target)
+            make(target)
+            found = sound(target)
+    if found is None:
+        raise CorruptError(
+            f"{target}: is not the base {base_digest[:12]}",
+            "remove that folder, then publish the base again: timbre base publish NAME",
+        )
+    return found
 
 
 @contextmanager
@@ -82,6 +132,13 @@ def list_bases(store: Store) -> dict[str, dict[str, Any]]:
         if record is not None:
             found[key.split("/")[1]] = record[0]
     return found
+
+
+def _absent(store: Store, base_digest: str, more: str = "") -> ConfigurationError:
+    return ConfigurationError(
+        f"registry {store.url}: there is no exported base with digest {base_digest[:12]}{more}",
+        remedy="publish it from a machine with torch: timbre base publish NAME",
+    )
 
 
 def _record(base_digest: str, edition: str) -> str:

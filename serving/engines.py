@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from timbre.core.atomic import remove_tree
 from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.errors import GraphError
-from timbre.inference.exported_base import EDITION, ExportedBase, sound_export, usable_edition
-from timbre.registry.bases import base_editions, fetch_base, filling
+from timbre.inference.exported_base import ExportedBase, sound_export, usable_edition
+from timbre.registry.bases import obtain_base
 from timbre.registry.store import Store
 
 _LOCK_S = 600.0
@@ -52,7 +51,7 @@ class Engines:
 
     def get(self, digest: str) -> Engine:
         """The engine of a base. Raises ConfigurationError when neither this machine nor the registry has it,
-        GraphError or CorruptError when it is damaged, InfrastructureError when others fill the folder for too long.
+        CorruptError when it is damaged, InfrastructureError when others fill the folder for too long.
         """
         with self._lock:
             if self._closed:
@@ -107,21 +106,7 @@ class Engines:
             held.engine.close()
 
     def _export(self, digest: str) -> ExportedBase:
-        target = self._exports / digest
-        found = sound_export(target, digest)
-        if found is not None:
-            return found
-        with filling(self._exports, _LOCK_S):
-            found = sound_export(target, digest)
-            if found is not None:
-                return found
-            remove_tree(target)
-            edition = usable_edition(base_editions(self._store, digest)) or EDITION
-            fetch_base(self._store, digest, target, edition)
-        found = sound_export(target, digest)
-        if found is None:
-            raise GraphError(
-                f"{target}: what the registry holds under {digest[:12]} is not that base",
-                "publish it again: timbre base publish NAME",
-            )
-        return found
+        def sound(folder: Path) -> ExportedBase | None:
+            return sound_export(folder, digest)
+
+        return obtain_base(self._store, digest, self._exports, sound=sound, choose=usable_edition, wait_s=_LOCK_S)

@@ -12,22 +12,23 @@ import click
 from timbre.cli.commands.base_pin import pin
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
-from timbre.core.base import Base, list_bases, load_base, load_weights
+from timbre.core.base import Base, list_bases, load_weights
 from timbre.core.errors import CheckFailedError, ConfigurationError, TimbreError
-from timbre.core.weights import Tool, list_tools, read_tool
+from timbre.core.packaged import PACKAGED_BASES
+from timbre.core.table import Table
+from timbre.core.weights import list_tools
 
 _BASES_DIR = click.option(
     "--bases-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("bases"),
-    show_default=True,
-    help="Folder that contains the bases.",
+    default=None,
+    help="Folder that contains the bases. [default: bases/ of the repository, else those of the package]",
 )
 _WEIGHTS = click.option(
     "--weights",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
-    help="Folder of pulled weights. [default: $TIMBRE_BASES or .timbre/bases]",
+    help="Folder of pulled weights. [default: $TIMBRE_BASES or .timbre/bases of the repository]",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _MARKDOWN = click.option("--markdown", is_flag=True, help="Print a Markdown table.")
@@ -46,12 +47,19 @@ base.add_command(pin)
 @_WEIGHTS
 @_JSON
 @_MARKDOWN
-def list_command(bases_dir: Path, weights: Path | None, as_json: bool, markdown: bool) -> None:
-    """List bases and whether their weights are installed."""
+@click.pass_obj
+def list_command(
+    invocation: Invocation, bases_dir: Path | None, weights: Path | None, as_json: bool, markdown: bool
+) -> None:
+    """List bases of the repository and of the package, and whether their weights are installed."""
+    given = bases_dir is not None
+    bases_dir, weights = invocation.bases(bases_dir, weights)
     rows: list[dict[str, Any]] = []
-    for name in list_bases(bases_dir) + list_tools(bases_dir):
-        tool: Tool = load_base(name, bases_dir) if name in list_bases(bases_dir) else read_tool(bases_dir / name)
-        folder = tool.weights_dir(weights)
+    places = (bases_dir,) if given else (bases_dir, PACKAGED_BASES)
+    names = [sorted({name for place in places for name in listed(place)}) for listed in (list_bases, list_tools)]
+    for name in names[0] + names[1]:
+        tool = load_weights(name, bases_dir, weights)
+        folder = tool.weights_dir()
         present = sum((folder / item.path).is_file() for item in tool.files)
         rows.append(
             {
@@ -96,14 +104,22 @@ def list_command(bases_dir: Path, weights: Path | None, as_json: bool, markdown:
 @_BASES_DIR
 @_WEIGHTS
 @_JSON
-def pull(name: str, from_dir: Path | None, bases_dir: Path, weights: Path | None, as_json: bool) -> None:
+@click.pass_obj
+def pull(
+    invocation: Invocation,
+    name: str,
+    from_dir: Path | None,
+    bases_dir: Path | None,
+    weights: Path | None,
+    as_json: bool,
+) -> None:
     """Download the weights of base NAME (resumable). The first pull locks revision and digests in base.yaml."""
     from timbre.pipeline.bases.pull import pull as pull_files
 
-    tool = load_weights(name, bases_dir)
+    tool = load_weights(name, *invocation.bases(bases_dir, weights))
     if from_dir is not None and not from_dir.is_dir():
         raise ConfigurationError(f"--from {from_dir}: no such folder", "name the folder that holds the files")
-    report = pull_files(tool, weights, from_dir, lambda path: None if as_json else click.echo(f"fetching {path}"))
+    report = pull_files(tool, None, from_dir, lambda path: None if as_json else click.echo(f"fetching {path}"))
     if as_json:
         click.echo(json.dumps(_plain(report), indent=1))
         return
@@ -120,18 +136,27 @@ def pull(name: str, from_dir: Path | None, bases_dir: Path, weights: Path | None
 @_WEIGHTS
 @_JSON
 @_MARKDOWN
-def check(names: tuple[str, ...], bases_dir: Path, weights: Path | None, as_json: bool, markdown: bool) -> None:
+@click.pass_obj
+def check(
+    invocation: Invocation,
+    names: tuple[str, ...],
+    bases_dir: Path | None,
+    weights: Path | None,
+    as_json: bool,
+    markdown: bool,
+) -> None:
     """Check bases by NAME, or identify weight FILEs. Pickled code in a file is refused, never executed.
 
     Exit code 20 if a file differs from its lock or has wrong shapes, 40 if it is missing, 10 for a refused FILE.
     """
     from timbre.pipeline.bases.check import MISSING, check_base, check_file
 
+    places = invocation.bases(bases_dir, weights)
     rows: list[list[Any]] = []
     found: list[dict[str, Any]] = []
     failures: list[TimbreError] = []
     for name in names:
-        if not _is_base(name, bases_dir):
+        if not _is_base(name):
             try:
                 facts = check_file(Path(name))
             except TimbreError as error:
@@ -148,8 +173,8 @@ def check(names: tuple[str, ...], bases_dir: Path, weights: Path | None, as_json
             )
             rows.append([name, state, detail])
             continue
-        tool = load_weights(name, bases_dir)
-        findings = check_base(tool, weights)
+        tool = load_weights(name, *places)
+        findings = check_base(tool)
         found.append({"name": tool.name, "files": [_plain(item) for item in findings]})
         rows += [[f"{tool.name}: {item.path}", item.state, item.detail] for item in findings]
         failed = [item for item in findings if item.failed]
@@ -236,7 +261,7 @@ def export(
     from timbre.pipeline.bases.exported import exported_base
 
     workspace = invocation.workspace()
-    found = load_base(name, workspace.bases)
+    found = workspace.load_base(name)
     if target is None:
         address = invocation.registry(registry)
         exported = exported_base(found, workspace.root, address, progress=invocation.progress())
@@ -267,7 +292,7 @@ def publish(invocation: Invocation, name: str, registry: str, as_json: bool, mar
     from timbre.pipeline.bases.exported import publish_exported
 
     workspace, address = invocation.workspace(), invocation.registry(registry)
-    found = load_base(name, workspace.bases)
+    found = workspace.load_base(name)
     new = publish_exported(found, workspace.root, address, progress=invocation.progress())
     if as_json:
         click.echo(json.dumps({"name": found.name, "digest": found.digest, "registry": address, "new": new}))
@@ -277,7 +302,7 @@ def publish(invocation: Invocation, name: str, registry: str, as_json: bool, mar
     click.echo(f"| {found.name} | {digest} | {words} |" if markdown else f"{found.name} {digest}: {words} ({address})")
 
 
-def _is_base(name: str, bases_dir: Path) -> bool:
+def _is_base(name: str) -> bool:
     """An argument with a weight suffix or naming a file is a FILE; anything else is a base."""
     path = Path(name)
     return not path.is_file() and path.suffix not in (".ckpt", ".pth", ".pt", ".bin", ".safetensors")
@@ -289,12 +314,5 @@ def _plain(value: Any) -> dict[str, Any]:
 
 
 def _table(head: list[str], rows: list[list[Any]], markdown: bool) -> None:
-    if markdown:
-        click.echo("| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
-        for row in rows:
-            click.echo("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |")
-        return
-    widths = [max(len(str(row[i])) for row in [head, *rows]) for i in range(len(head) - 1)]
-    for row in [head, *rows]:
-        cells = [str(cell).ljust(width) for cell, width in zip(row[:-1], widths, strict=True)]
-        click.echo("  ".join([*cells, str(row[-1])]).rstrip())
+    table = Table(tuple(head), [tuple(map(str, row)) for row in rows])
+    click.echo(table.markdown() if markdown else table.text())

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from timbre.cli.invocation import Invocation
+
 
 @click.command("export-upstream")
 @click.argument("adapters", type=click.Path(path_type=Path, file_okay=False, exists=True))
@@ -17,12 +19,19 @@ import click
 @click.option(
     "--bases-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("bases"),
-    show_default=True,
-    help="Folder that contains the bases.",
+    default=None,
+    help="Folder that contains the bases. [default: bases/ of the repository, else those of the package]",
 )
+@click.pass_obj
 def export_upstream(
-    adapters: Path, target: Path, base_name: str, name: str, epoch: int, step: int, bases_dir: Path
+    invocation: Invocation,
+    adapters: Path,
+    target: Path,
+    base_name: str,
+    name: str,
+    epoch: int,
+    step: int,
+    bases_dir: Path | None,
 ) -> None:
     """Merge the adapters ADAPTERS/t2s and ADAPTERS/sovits into their base, and write a .ckpt and a .pth to TARGET.
 
@@ -31,5 +40,6 @@ def export_upstream(
     from timbre.core.base import load_base
     from timbre.training.upstream_export import export_voice
 
-    for path in export_voice(load_base(base_name, bases_dir), adapters, target, name, epoch, step):
+    base = load_base(base_name, *invocation.bases(bases_dir, None))
+    for path in export_voice(base, adapters, target, name, epoch, step):
         click.echo(str(path))

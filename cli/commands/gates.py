@@ -12,7 +12,6 @@ import click
 from timbre.cli.commands.options import output_options, recipe_option, registry_option
 from timbre.cli.invocation import Invocation, cancel_on_signals
 from timbre.core.atomic import write_json, write_text
-from timbre.core.base import load_base
 from timbre.core.cancellation import Cancellation
 
 
@@ -32,7 +31,7 @@ def show(invocation: Invocation, base: str, as_json: bool, as_markdown: bool) ->
     from timbre.evaluation.metrics.catalogue import metric
     from timbre.evaluation.reports.calibration_note import calibration_sentence
 
-    found_base = load_base(base, invocation.workspace().bases)
+    found_base = invocation.workspace().load_base(base)
     found = read_gates(found_base.folder / GATES_FILE)
     if as_json:
         plain = {
@@ -117,7 +116,7 @@ def calibrate(
     from timbre.pipeline.calibration.measure import CalibrationPlan, Measuring
 
     workspace, cancel = invocation.workspace(), Cancellation()
-    found_base = load_base(base, workspace.bases)
+    found_base = workspace.load_base(base)
     plan = CalibrationPlan(
         steps=steps, minutes=minutes, rate=rate, copies=copies, fixed=fixed, kinds_per_voice=degradations
     )

@@ -11,7 +11,7 @@ import click
 
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
-from timbre.core.errors import ConfigurationError, InputError
+from timbre.core.errors import InputError
 
 _MOST_BYTES = 1 << 20
 
@@ -82,8 +82,10 @@ def say(
     speaking.check_target(output)
     sampling = Sampling(top_k, top_p, temperature, repetition_penalty, seed)
     request = SpeechRequest(_text(text), language=language, sampling=sampling, speed=speed)
-    address, root = invocation.registry(registry), _root(invocation)
-    said = speaking.say(voice, request, root=root, registry=address, profile=profile, progress=invocation.progress())
+    said = speaking.say(
+        voice, request, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile,
+        progress=invocation.progress(), find_base=invocation.load_base,
+    )  # fmt: skip
     speaking.save(output, said.speech.wave)
     plain = _plain(output, said)
     if as_json:
@@ -130,12 +132,3 @@ def _text(given: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"text: not UTF-8 (byte {error.start})", "encode the text as UTF-8") from error
-
-
-def _root(invocation: Invocation) -> Path:
-    """The repository, else the user's cache folder: speaking needs no repository."""
-    try:
-        return invocation.workspace().root
-    except ConfigurationError:
-        home = invocation.environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        return Path(home) / "timbre"

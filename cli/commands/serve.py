@@ -5,41 +5,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import logging
 import socket
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from timbre.cli.invocation import Invocation
 from timbre.core.errors import ConfigurationError, InfrastructureError
 
 if TYPE_CHECKING:
     from timbre.serving.settings import ServeSettings
 
 _SHUTDOWN_S = 10
-
-
-class _Workspace(Protocol):
-    @property
-    def root(self) -> Path: ...
-
-
-class Invocation(Protocol):
-    """What the command line hands to every command."""
-
-    @property
-    def environment(self) -> Mapping[str, str]: ...
-
-    def workspace(self) -> _Workspace:
-        """Raises ConfigurationError outside a voice repository."""
-
-    def registry(self, given: str = "") -> str:
-        """Address of the registry."""
-
-    def logger(self) -> logging.Logger:
-        """The process's logger."""
 
 
 @click.command()
@@ -85,13 +63,14 @@ def serve(
 def _run(invocation: Invocation, settings: ServeSettings, registry: str, cache: Path | None) -> None:
     import uvicorn
 
+    from timbre.pipeline.bases.exported import EXPORTS
     from timbre.registry.open import open_registry
     from timbre.serving.app import create_app
     from timbre.serving.server import Server
 
     log = invocation.logger().getChild("serve")
     store = open_registry(invocation.registry(registry))
-    server = Server(store, (cache or _cache(invocation)) / "exports", settings, log)
+    server = Server(store, (cache or invocation.cache()) / EXPORTS, settings, log)
     with _listen(settings) as listening:
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
@@ -126,14 +105,6 @@ def _listen(settings: ServeSettings) -> socket.socket:
             "stop the program that uses the port, or choose another with --port",
         ) from error
     return listening
-
-
-def _cache(invocation: Invocation) -> Path:
-    try:
-        return invocation.workspace().root / ".timbre"
-    except ConfigurationError:
-        home = invocation.environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        return Path(home) / "timbre"
 
 
 def _shown(settings: ServeSettings) -> dict[str, Any]:

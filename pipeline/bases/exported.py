@@ -13,26 +13,24 @@ graphs of a pinned edition that are others are neither used nor published, where
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from timbre.core.atomic import remove_tree
-from timbre.core.base import Base, load_base, write_base
+from timbre.core.base import Base, write_base
 from timbre.core.digests import digest_file
-from timbre.core.errors import ConfigurationError, TimbreError
+from timbre.core.errors import ConfigurationError
 from timbre.core.progress import Progress
-from timbre.inference.errors import GraphError
 from timbre.inference.exported_base import EDITION, EXPORT_FILE, ExportedBase, read_export, sound_export, usable_edition
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.registry.bases import base_editions, base_file_digest, fetch_base, filling, publish_base
+from timbre.registry.bases import base_editions, base_file_digest, filling, obtain_base, publish_base
 from timbre.registry.open import open_store
-from timbre.registry.store import Store
 
 _WAIT_S = 1800.0
-
-Say = Callable[[str], None]
+EXPORTS = "exports"
+"""Folder of exported bases by digest, in .timbre of a repository or in the user's cache; servers share it."""
 
 
 def exported_base(base: Base, root: Path, registry: str, *, progress: Progress) -> ExportedBase:
@@ -49,19 +47,20 @@ def exported_base(base: Base, root: Path, registry: str, *, progress: Progress) 
 
 
 def exported_for(
-    name: str, digest: str, root: Path, registry: str, *, progress: Progress, bases: Path | None = None
+    name: str, digest: str, cache: Path, registry: str, *, progress: Progress, find_base: Callable[[str], Base]
 ) -> ExportedBase:
     """The exported graphs that a published voice speaks with, by the digest in its manifest. Needs torch only when
     neither this machine nor the registry has them.
 
-    name: of the base, looked up under bases (default: root/bases) as the last resort. Raises ConfigurationError when
-    it cannot be had, or when the base of that name has other weights by now.
+    cache: folder whose exports/ keeps exported bases; name: of the base, which find_base loads for its pins and as the
+    last resort. Raises ConfigurationError when it cannot be had, or when the base of that name has other weights by
+    now.
     """
 
     def make(target: Path) -> None:
         remedy = f"publish it from a machine that has its weights: timbre base publish {name}"
         try:
-            base = load_base(name, bases or root / "bases")
+            base = find_base(name)
             found = base.digest
         except ConfigurationError as error:
             message = f"registry {registry}: no exported base {name!r} ({digest[:12]}), and {error.message}"
@@ -71,9 +70,7 @@ def exported_for(
             raise ConfigurationError(message, remedy)
         _export(base, target, progress)
 
-    return _obtain(
-        exports_folder(root), digest, registry, progress, make, pins=_pins(name, digest, bases or root / "bases")
-    )
+    return _obtain(cache / EXPORTS, digest, registry, progress, make, pins=_pins(name, digest, find_base))
 
 
 def publish_exported(base: Base, root: Path, registry: str, *, progress: Progress) -> bool:
@@ -125,7 +122,7 @@ def about_base(base: Base) -> dict[str, Any]:
 
 def exports_folder(root: Path) -> Path:
     """Where exported bases are kept below a repository root."""
-    return Workspace(root).private / "exports"
+    return Workspace(root).private / EXPORTS
 
 
 def _obtain(
@@ -138,29 +135,31 @@ def _obtain(
     pins: Mapping[str, str] = MappingProxyType({}),
 ) -> ExportedBase:
     """only: the one edition that will do; any of this schema without it. pins: edition -> SHA-256 of export.json."""
-    target = folder / digest
-    found = _sound(target, digest, only, pins)
+    # A sound copy on this machine needs no registry, not even one whose address can be opened.
+    found = _sound(folder / digest, digest, only, pins)
     if found is not None:
         return found
-    with filling(folder, _WAIT_S):
-        # Another process may have made it while this one waited.
-        found = _sound(target, digest, only, pins)
-        if found is not None:
-            return found
-        remove_tree(target)
-        if not _fetched(open_store(registry), digest, target, progress, only, pins):
-            make(target)
-    made = read_export(target)
-    if made.digest != digest:
-        message = f"{target}: holds the base {made.digest[:12]}, expected {digest[:12]}"
-        raise GraphError(message, f"remove that folder, then run: timbre base export {made.name}")
-    if not _as_pinned(made, pins):
-        raise ConfigurationError(
-            f"{target}: exported here, and not what base.yaml of {made.name!r} pins for edition {made.edition}",
-            "fetch the pinned graphs from the registry (timbre base publish on the machine that pinned them), or pin "
-            f"this machine's: timbre base pin {made.name}",
-        )
-    return made
+
+    def sound(target: Path) -> ExportedBase | None:
+        return _sound(target, digest, only, pins)
+
+    def choose(editions: Sequence[str]) -> str | None:
+        return usable_edition([item for item in editions if only in ("", item)])
+
+    def make_pinned(target: Path) -> None:
+        make(target)
+        made = read_export(target)
+        if made.digest == digest and not _as_pinned(made, pins):
+            raise ConfigurationError(
+                f"{target}: exported here, and not what base.yaml of {made.name!r} pins for edition {made.edition}",
+                "fetch the pinned graphs from the registry (timbre base publish on the machine that pinned them), or "
+                f"pin this machine's: timbre base pin {made.name}",
+            )
+
+    return obtain_base(
+        open_store(registry), digest, folder, sound=sound, choose=choose, wait_s=_WAIT_S, make=make_pinned,
+        fetching=lambda: progress.task("fetch exported base"),
+    )  # fmt: skip
 
 
 def _sound(folder: Path, digest: str, only: str, pins: Mapping[str, str]) -> ExportedBase | None:
@@ -174,31 +173,13 @@ def _as_pinned(found: ExportedBase, pins: Mapping[str, str]) -> bool:
     return pin is None or digest_file(found.folder / EXPORT_FILE) == pin
 
 
-def _pins(name: str, digest: str, bases: Path) -> Mapping[str, str]:
+def _pins(name: str, digest: str, find_base: Callable[[str], Base]) -> Mapping[str, str]:
     """Those of base.yaml here, when it is about the base with that digest."""
     try:
-        base = load_base(name, bases)
+        base = find_base(name)
         return base.exports if base.digest == digest else {}
     except ConfigurationError:
         return {}
-
-
-def _fetched(store: Store, digest: str, target: Path, progress: Progress, only: str, pins: Mapping[str, str]) -> bool:
-    """Whether the registry had it and it is sound; a damaged copy is left for `timbre verify` to name."""
-    editions = base_editions(store, digest)
-    edition = usable_edition([item for item in editions if only in ("", item)])
-    if edition is None:
-        return False
-    with progress.task("fetch exported base"):
-        try:
-            fetch_base(store, digest, target, edition)
-        except TimbreError:
-            remove_tree(target)
-            return False
-    if _sound(target, digest, only, pins) is None:
-        remove_tree(target)
-        return False
-    return True
 
 
 def _export(base: Base, target: Path, progress: Progress) -> None:

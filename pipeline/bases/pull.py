@@ -20,7 +20,7 @@ from filelock import FileLock
 from timbre.core.base import write_base
 from timbre.core.digests import digest_file
 from timbre.core.errors import CheckFailedError, ConfigurationError, InfrastructureError
-from timbre.core.weights import BaseFile, Hub, Tool, default_weights_root
+from timbre.core.weights import BaseFile, Hub, Tool
 from timbre.pipeline.bases.sources import FolderSource, HubSource, Source, UrlSource
 
 _STATE = "pull.json"
@@ -67,7 +67,7 @@ def pull(
     """
     if tool.weights == "here":
         return _check_here(tool)
-    root = weights_root or default_weights_root()
+    root = weights_root or tool.weights_root
     target = tool.weights_dir(root)
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / f".{tool.name}.lock"):

@@ -123,7 +123,7 @@ class Engine:
         self, row: StageRow, stage: Stage, voice: Voice, base: Base, recipe: Recipe, before: Sequence[StageOutcome]
     ) -> dict[str, str]:
         found = input_keys(row, voice, base, _keys(before))
-        return found | machine_keys(stage, recipe, self.workspace.root)
+        return found | machine_keys(stage, recipe, base, self.workspace.root)
 
     def _recipe_of(self, voice: Voice) -> Recipe:
         return self.recipe.with_overrides(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe")

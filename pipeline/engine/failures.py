@@ -15,6 +15,7 @@ from timbre.core.errors import (
     InfrastructureError,
     TimbreError,
 )
+from timbre.core.extras import missing_library
 
 # Killed by the kernel (out of memory) or by the CI's own time-out: the process could not say 30 itself.
 EXIT_KILLED = 137
@@ -39,6 +40,8 @@ def explain(error: BaseException) -> BaseException:
         return InfrastructureError("out of memory", "free memory, lower finetune.batch, or use a larger machine")
     if isinstance(error, ConnectionError | TimeoutError):
         return InfrastructureError(f"network: {error}", "check the connection, then run the same command again")
+    if isinstance(error, ModuleNotFoundError):
+        return missing_library(error) or error
     if isinstance(error, OSError) and error.errno is not None:
         return _explain_os(error)
     if _tells_of_a_full_disk(error):

@@ -21,9 +21,9 @@ def input_keys(row: StageRow, voice: Voice, base: Base, stage_keys: Mapping[str,
     return {name: _input_key(name, voice, base, stage_keys) for name in row.inputs}
 
 
-def machine_keys(stage: Stage, recipe: Recipe, root: Path) -> dict[str, str]:
+def machine_keys(stage: Stage, recipe: Recipe, base: Base, root: Path) -> dict[str, str]:
     """Further inputs of a stage that depends on what is installed here; {} for every other stage."""
-    return dict(stage.machine(recipe, root)) if isinstance(stage, MachineStage) else {}
+    return dict(stage.machine(recipe, root / "bases", base.weights_root)) if isinstance(stage, MachineStage) else {}
 
 
 def stage_key(row: StageRow, version: int, recipe: Recipe, inputs: Mapping[str, str]) -> str:

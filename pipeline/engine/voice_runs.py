@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from timbre.core.base import Base, load_base
+from timbre.core.base import Base
 from timbre.core.errors import ConfigurationError, TimbreError
 from timbre.pipeline.bases.absent import refuse_without_base
 from timbre.pipeline.engine.alerts import Alert, Webhook
@@ -26,7 +26,7 @@ from timbre.registry.open import open_registry
 def open_named(engine: Engine, name: str) -> tuple[VoiceFolder, Base]:
     """The folder and the base of a voice. Raises InputError or ConfigurationError."""
     voice = open_voice(engine.workspace.voice_path(name), engine.recipe)
-    return voice, load_base(voice.base, engine.workspace.bases)
+    return voice, engine.workspace.load_base(voice.base)
 
 
 def run_voice(
@@ -51,7 +51,7 @@ def run_voice(
         base_name, recordings = voice.base, voice.recordings()
         refuse_withdrawn(engine.registry, name, recordings, engine.log)
         try:
-            base = load_base(voice.base, engine.workspace.bases)
+            base = engine.workspace.load_base(voice.base)
         except ConfigurationError as absent:
             refuse_without_base(dataclasses.replace(engine, on_stage=collect), voice, absent)
         whole = until in ("", STAGES[-1].name)

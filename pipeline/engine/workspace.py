@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from timbre.core.base import Base, load_base, load_weights
 from timbre.core.errors import ConfigurationError, InfrastructureError, InputError
 from timbre.core.printable import printable
 from timbre.core.settings import nearest
+from timbre.core.weights import Tool
 
 # Also a file name on every system, a label of Kubernetes and a word that needs no quoting in a shell.
 VOICE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -16,16 +18,17 @@ VOICE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True)
 class Workspace:
-    """A checkout of a voice repository."""
+    """A checkout of a voice repository. pulled: folder of pulled weights, None for .timbre/bases."""
 
     root: Path
+    pulled: Path | None = None
 
     @classmethod
-    def find(cls, start: Path) -> Workspace:
+    def find(cls, start: Path, pulled: Path | None = None) -> Workspace:
         """The nearest folder at or above `start` that holds `voices/`. Raises ConfigurationError."""
         for folder in (start.resolve(), *start.resolve().parents):
             if (folder / "voices").is_dir():
-                return cls(folder)
+                return cls(folder, pulled)
         raise ConfigurationError(
             f"{start}: no `voices/` folder here or above", "change into a voice repository, or give --root DIR"
         )
@@ -37,6 +40,19 @@ class Workspace:
     @property
     def bases(self) -> Path:
         return self.root / "bases"
+
+    @property
+    def weights_root(self) -> Path:
+        """Folder of pulled weights."""
+        return self.pulled or self.private / "bases"
+
+    def load_base(self, name: str) -> Base:
+        """A base of this repository, else of the package. Raises ConfigurationError."""
+        return load_base(name, self.bases, self.weights_root)
+
+    def load_weights(self, name: str) -> Tool:
+        """A base or a tool of this repository, else of the package. Raises ConfigurationError."""
+        return load_weights(name, self.bases, self.weights_root)
 
     @property
     def default_recipe(self) -> Path:

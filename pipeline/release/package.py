@@ -26,7 +26,7 @@ from timbre.registry.manifest import Manifest, Provenance
 
 GATES, MEASUREMENTS, SAMPLES = "gates.json", "measurements.json", "samples/"
 VERSION_DIGITS = 12
-# Without samples; DESIGN's promise for a base of 81 M parameters at rank 8.
+# Without samples: a base of 81 M parameters at rank 8 needs about half of it.
 MOST_BYTES = 8_000_000
 _ADAPTERS = ("t2s", "sovits")
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from timbre.audio.reader import write
 from timbre.audio.waveform import Waveform, within_full_scale
+from timbre.core.base import Base, load_base
 from timbre.core.errors import InputError
 from timbre.core.progress import Progress
 from timbre.inference.engine import Engine, EngineSettings
@@ -32,16 +33,25 @@ class Said:
 
 
 def say(
-    reference: str, request: SpeechRequest, *, root: Path, registry: str, profile: str = "fp32", progress: Progress
+    reference: str,
+    request: SpeechRequest,
+    *,
+    cache: Path,
+    registry: str,
+    profile: str = "fp32",
+    progress: Progress,
+    find_base: Callable[[str], Base] = load_base,
 ) -> Said:
-    """reference: VOICE or VOICE@ALIAS or VOICE@VERSION; root: below whose .timbre exported bases are kept.
+    """reference: VOICE or VOICE@ALIAS or VOICE@VERSION; cache, find_base: as exported_for has them.
 
     Raises what Registry.resolve and fetch, exported_for, load_voice and Engine.speak raise.
     """
     name, _, wanted = reference.partition("@")
     store = open_registry(registry)
     manifest = store.resolve(name, wanted or PRODUCTION)
-    exported = exported_for(manifest.base, manifest.base_digest, root, registry, progress=progress)
+    exported = exported_for(
+        manifest.base, manifest.base_digest, cache, registry, progress=progress, find_base=find_base
+    )
     with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
         store.fetch(manifest, Path(folder))
         voice = load_voice(Path(folder), exported, name=name, version=manifest.version)

@@ -150,9 +150,10 @@ class JudgingStage(Protocol):
 class MachineStage(Protocol):
     """A stage whose output depends on what is installed where it runs."""
 
-    def machine(self, recipe: Recipe, root: Path) -> Mapping[str, str]:
-        """What of it: name -> identity; part of the key. Raises ConfigurationError when the recipe asks for something
-        that is not there.
+    def machine(self, recipe: Recipe, bases: Path, weights_root: Path) -> Mapping[str, str]:
+        """What of it: name -> identity; part of the key. bases: base folders; weights_root: pulled weights.
+
+        Raises ConfigurationError when the recipe asks for something that is not there.
         """
         ...
 

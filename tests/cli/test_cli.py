@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ import pytest
 from tests.pipeline.engine.tiny_stages import ROWS, TinyVoice, tiny_base, tiny_voice
 from timbre.cli import main as cli
 from timbre.cli.main import COMMANDS, call
+from timbre.core.base import write_base
 from timbre.core.errors import CheckFailedError, ConfigurationError, InfrastructureError, InputError
 from timbre.core.redaction import Redactor
 from timbre.pipeline.ci.origin import origin_of
@@ -42,7 +44,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     original = engine_module.Engine
     monkeypatch.setattr(engine_module, "Engine", lambda **options: original(**{**options, "rows": ROWS}))
     monkeypatch.setattr(voice_runs, "open_voice", lambda path, recipe: TinyVoice(path))
-    monkeypatch.setattr(voice_runs, "load_base", lambda name, bases: tiny_base(tmp_path))
+    monkeypatch.setattr(Workspace, "load_base", lambda workspace, name: tiny_base(tmp_path))
     monkeypatch.setenv("TIMBRE_ROOT", str(tmp_path))
     for name in ("TIMBRE_WEBHOOK", "TIMBRE_REGISTRY", "CI_COMMIT_SHA", "GITHUB_SHA", "GIT_COMMIT"):
         monkeypatch.delenv(name, raising=False)
@@ -334,3 +336,19 @@ def test_terminating_a_run_is_worth_a_retry(tmp_path: Path) -> None:
     assert process.returncode == 30, err
     assert "signal SIGTERM" in err
     assert not list(tmp_path.rglob(".partial-*"))
+
+
+@pytest.mark.parametrize("command", [["base", "list"], ["base", "list", "--json"]])
+def test_base_list_is_that_of_the_root(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, elsewhere = tmp_path / "repository", tmp_path / "elsewhere"
+    (root / "voices").mkdir(parents=True)
+    elsewhere.mkdir()
+    write_base(dataclasses.replace(tiny_base(root / "bases" / "own"), name="own"))
+    monkeypatch.chdir(elsewhere)
+    assert call(["--root", str(root), *command]) == 0
+    listed = capsys.readouterr().out
+    assert "own" in listed and "nano" in listed, "bases of the repository and of the package"
+    assert call(["--root", str(elsewhere), *command]) == 40, "an empty table would pass for an answer"
+    assert call(command) == 0 and "nano" in capsys.readouterr().out, "without a repository, those of the package"

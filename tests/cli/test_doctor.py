@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving.shelf_of_voices import Shelf
-from timbre.cli import ci_tools
-from timbre.cli import serving_resources as serving_findings
-from timbre.cli import stage_resources as stage_findings
+from timbre.cli import ci_tools, serving_resources, stage_resources
 from timbre.cli.doctor import examine
 from timbre.cli.finding import NOTE, OK, WARNING, Finding, attempt
 from timbre.cli.main import call
@@ -21,7 +19,7 @@ from timbre.core.recipe import Recipe, ValidateRecipe
 from timbre.pipeline.engine import accelerator
 from timbre.pipeline.engine.accelerator import Accelerator, find_accelerator
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.serving.encoding import FORMATS
+from timbre.serving.encoding import FORMATS, Format
 
 Program = Callable[[str, str], Path]
 
@@ -98,21 +96,21 @@ def test_the_build_of_torch_is_read_and_not_imported(tmp_path: Path, monkeypatch
 )
 def test_stage_1_says_which_denoiser(workspace: Workspace, denoise: str, expected: str) -> None:
     recipe = Recipe(validate=ValidateRecipe(denoise=denoise))
-    said = by_name(list(stage_findings.stage_findings(workspace, recipe, Accelerator((), "2", ""), "/shelf")))
+    said = by_name(list(stage_resources.stage_findings(workspace, recipe, Accelerator((), "2", ""), "/shelf")))
     assert expected in said["stage 1 validate"].value
     assert said["stage 5 publish"].value.endswith("into /shelf")
 
 
 def test_stages_say_on_what_they_train(workspace: Workspace) -> None:
     two = Accelerator(("A", "B"), "2.9", "12.8")
-    said = by_name(list(stage_findings.stage_findings(workspace, Recipe(), two, "/shelf")))
+    said = by_name(list(stage_resources.stage_findings(workspace, Recipe(), two, "/shelf")))
     assert "cuda, 2 GPUs" in said["stage 3 finetune"].value
     assert said["stage 2 extract"].value.endswith("cuda")
 
 
 def test_a_missing_package_names_its_stage(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("timbre.cli.stage_resources.installed_version", lambda name: "" if name == "peft" else "1.0")
-    said = by_name(list(stage_findings.stage_findings(workspace, Recipe(), Accelerator((), "2", ""), "/shelf")))
+    said = by_name(list(stage_resources.stage_findings(workspace, Recipe(), Accelerator((), "2", ""), "/shelf")))
     assert said["stage 3 finetune"].state == WARNING and "peft" in said["stage 3 finetune"].value
     assert said["stage 1 validate"].state == OK
 
@@ -121,34 +119,34 @@ def test_a_missing_part_of_the_server_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(
         "timbre.cli.serving_resources.installed_version", lambda name: "" if name == "uvicorn" else "1.0"
     )
-    found = serving_findings._http()
+    found = serving_resources._http()
     assert found.state == WARNING and found.value == "uvicorn not installed"
 
 
 def test_encoders_are_those_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert {item.codec for item in FORMATS.values() if item.codec} == set(serving_findings.ENCODERS)
-    assert serving_findings._encoders().state == OK
-    monkeypatch.setitem(serving_findings.ENCODERS, "no_such_encoder", "xyz")
-    found = serving_findings._encoders()
+    found = serving_resources._encoders()
+    assert found.state == OK and found.value == ", ".join(FORMATS)
+    monkeypatch.setitem(FORMATS, "xyz", Format("xyz", "audio/xyz", "xyz", "no_such_encoder"))
+    found = serving_resources._encoders()
     assert found.state == WARNING and "xyz" in found.value
 
 
 def test_the_registry_is_read(tmp_path: Path, pico_export: Path) -> None:
-    assert serving_findings._registry("").state == NOTE
+    assert serving_resources._registry("").state == NOTE
     shelf = Shelf(tmp_path / "shelf", pico_export)
-    assert "empty" in serving_findings._registry(str(shelf.folder)).value
+    assert "empty" in serving_resources._registry(str(shelf.folder)).value
     shelf.publish("ada", 0)
     shelf.publish("bob", 1, promote=False)
-    found = serving_findings._registry(str(shelf.folder))
+    found = serving_resources._registry(str(shelf.folder))
     assert found.state == OK and found.value.endswith("2 voices, 1 in production; 1 exported bases")
-    assert serving_findings._registry("ftp://elsewhere/").state == WARNING
+    assert serving_resources._registry("ftp://elsewhere/").state == WARNING
 
 
 def test_a_damaged_registry_is_told(tmp_path: Path, pico_export: Path) -> None:
     shelf = Shelf(tmp_path / "shelf", pico_export)
     shelf.publish("ada", 0)
     (shelf.folder / "voices" / "ada" / "aliases" / "production.json").write_text("{", encoding="utf-8")
-    found = serving_findings._registry(str(shelf.folder))
+    found = serving_resources._registry(str(shelf.folder))
     assert found.state == WARNING and "ada" in found.value and found.remedy == "run: timbre verify"
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile as sf
 import yaml
 
 from timbre.cli.pins import constraints, normalised, requirements
 from timbre.cli.settings_table import settings_markdown
 from timbre.core.errors import InputError
-from timbre.core.recipe import SECTIONS, FinetuneRecipe, Recipe, load_recipe
+from timbre.core.recipe import SECTIONS, FinetuneRecipe, Recipe, ValidateRecipe, load_recipe
 from timbre.core.settings import describe_type, keyed_values, read_section, setting
+from timbre.pipeline.stages.validate.checks import Findings, check_sound
+from timbre.pipeline.stages.validate.survey import survey_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -127,3 +132,29 @@ def test_constraints_follow_requirements_of_requirements(tmp_path: Path) -> None
     text = constraints(project)
     assert re.search(r"^pytest==\d", text, re.M) and re.search(r"^pluggy==\d", text, re.M)
     assert "numpy" not in text
+
+
+def read_attributes() -> set[str]:
+    """Names of attributes that the stages read anywhere."""
+    rooms = ("pipeline", "training", "evaluation")
+    trees = [ast.parse(path.read_text("utf-8")) for room in rooms for path in (ROOT / room).rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    return {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_setting_is_read_somewhere(section: str) -> None:
+    """A setting that nothing reads changes keys, and so trains voices anew, for nothing."""
+    names = {field.name for field in dataclasses.fields(SECTIONS[section])}
+    assert names - read_attributes() == set()
+
+
+def test_recordings_below_the_lowest_rate_are_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    tone = np.sin(np.arange(16_000) * 0.3) * (0.2 + 0.1 * rng.random(16_000))
+    sf.write(str(tmp_path / "1.wav"), tone, 8000)
+    clip = survey_clip(tmp_path / "1.wav", 60.0, 2)
+    for lowest, refused in ((8000, False), (16_000, True)):
+        found = Findings()
+        check_sound("1.wav", clip, ValidateRecipe(min_rate_hz=lowest), 16_000, found)
+        assert any("rate 8000 Hz" in item.value for item in found.problems) == refused

@@ -121,8 +121,8 @@ def test_weights_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert here.weights_dir() == tmp_path / "tiny"
     pulled = dataclasses.replace(here, weights="pulled")
     assert pulled.weights_dir(tmp_path / "w") == tmp_path / "w" / "tiny"
-    monkeypatch.setenv("TIMBRE_BASES", str(tmp_path / "store"))
-    assert pulled.weights_dir() == tmp_path / "store" / "tiny"
+    stored = dataclasses.replace(pulled, weights_root=read_base(tmp_path / "tiny", tmp_path / "store").weights_root)
+    assert stored.weights_dir() == tmp_path / "store" / "tiny" and stored == pulled
     with pytest.raises(ConfigurationError, match="timbre base pull tiny"):
         pulled.file_path("acoustic")
     with pytest.raises(ConfigurationError, match="no file with role 'bert'"):

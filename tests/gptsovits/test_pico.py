@@ -12,6 +12,7 @@ import torch
 from click.testing import CliRunner
 
 from timbre.cli.commands.base import base
+from timbre.cli.invocation import Invocation
 from timbre.core.base import Base, read_base
 from timbre.core.digests import digest_file
 from timbre.core.errors import ConfigurationError, InputError, TimbreError
@@ -227,7 +228,7 @@ def test_sizes_of_upstreams_files_come_from_their_configuration() -> None:
 
 def command(*arguments: str) -> tuple[int, str]:
     """Exit code and standard output of `timbre base`, as main() would end the process."""
-    result = CliRunner().invoke(base, arguments)
+    result = CliRunner().invoke(base, arguments, obj=Invocation())
     if isinstance(result.exception, TimbreError):
         return result.exception.exit_code, result.stdout
     assert result.exception is None, result.exception

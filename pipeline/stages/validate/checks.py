@@ -72,7 +72,10 @@ def check_languages(
 
 
 def check_sound(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_rate_hz: int, found: Findings) -> None:
-    """Level, clipping, offset, bandwidth and music of one clip."""
+    """Rate, level, clipping, offset, bandwidth and music of one clip."""
+    if clip.rate_hz < recipe.min_rate_hz:
+        limit = f"at least {recipe.min_rate_hz} Hz"
+        found.refuse(file, f"rate {clip.rate_hz} Hz", limit, "use the original recording, at 24 kHz or more")
     if clip.clipped_share > recipe.max_clipped_share:
         limit = f"at most {recipe.max_clipped_share:.2%}"
         found.reject(

@@ -22,6 +22,7 @@ import numpy as np
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
 from timbre.core.errors import ConfigurationError
+from timbre.core.packaged import PACKAGED_BASES
 from timbre.core.weights import read_tool
 
 TOOL = "deepfilternet"
@@ -31,15 +32,16 @@ _UNUSABLE = (configparser.Error, ImportError, AttributeError, KeyError, RuntimeE
 _PULL = f"run: timbre base pull {TOOL}"
 
 
-def deepfilter_weights(bases_dir: Path, weights_root: Path | None) -> Path | None:
+def deepfilter_weights(bases_dir: Path, weights_root: Path) -> Path | None:
     """The pulled archive (or an unpacked folder beside where it would lie), or None when it is not there."""
-    folder = bases_dir / TOOL
+    folder = bases_dir / TOOL if (bases_dir / TOOL).is_dir() else PACKAGED_BASES / TOOL
     if not folder.is_dir():
         return None
+    tool = read_tool(folder, weights_root)
     try:
-        return read_tool(folder).file_path(ROLE, weights_root)
+        return tool.file_path(ROLE)
     except ConfigurationError:
-        unpacked = read_tool(folder).weights_dir(weights_root)
+        unpacked = tool.weights_dir()
         return unpacked if (unpacked / "config.ini").is_file() else None
 
 

@@ -34,7 +34,7 @@ class Choice:
     make: Callable[[], Denoiser]
 
 
-def choose_denoiser(mode: str, bases: Path, weights_root: Path | None = None) -> Choice:
+def choose_denoiser(mode: str, bases: Path, weights_root: Path) -> Choice:
     """What `denoise: mode` means here. auto and deepfilternet: the library; auto falls back to RNNoise.
 
     deepfilternet-torch: the network of the package `deepfilternet` with pulled weights, which needs Python 3.11. Loads
@@ -53,7 +53,7 @@ def choose_denoiser(mode: str, bases: Path, weights_root: Path | None = None) ->
     return Choice("RNNoise", f"{RNNOISE} {installed_version('pyrnnoise')}", RnNoise)
 
 
-def _torch(bases: Path, weights_root: Path | None) -> Choice:
+def _torch(bases: Path, weights_root: Path) -> Choice:
     weights = deepfilter_weights(bases, weights_root)
     if weights is None:
         raise ConfigurationError(

@@ -70,9 +70,9 @@ class ValidateStage:
 
     version = 3
 
-    def machine(self, recipe: Recipe, root: Path) -> Mapping[str, str]:
+    def machine(self, recipe: Recipe, bases: Path, weights_root: Path) -> Mapping[str, str]:
         """Its denoiser: other packages here make other slices."""
-        return {"denoiser": choose_denoiser(recipe.validate.denoise, root / "bases").identity}
+        return {"denoiser": choose_denoiser(recipe.validate.denoise, bases, weights_root).identity}
 
     def run(self, context: StageContext) -> Mapping[str, Any]:
         """Writes slices/, slices_16k/ and validation.json; the report also when the voice is refused.
@@ -378,4 +378,4 @@ class _Run:
 
     def _denoiser(self) -> Denoiser:
         """The one that the recipe names, or the best that this machine has."""
-        return choose_denoiser(self.recipe.denoise, self.context.root / "bases").make()
+        return choose_denoiser(self.recipe.denoise, self.context.root / "bases", self.context.base.weights_root).make()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from timbre.core.base import read_base
+from timbre.core.base import Base, load_base, read_base
 from timbre.core.digests import digest_file
 from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.core.progress import SilentProgress
@@ -39,6 +39,11 @@ from timbre.registry.verification import verify
 from timbre.serving.engines import Engines
 
 QUIET = SilentProgress()
+
+
+def beside(base: Path) -> Callable[[str], Base]:
+    """Loads bases of the folder that holds this one."""
+    return lambda name: load_base(name, base.parent)
 
 
 @pytest.fixture
@@ -81,7 +86,7 @@ def test_taken_from_the_registry_without_torch(exports: list[Path], pico_base: P
     assert not publish_exported(base, tmp_path, registry, progress=QUIET)
     assert list_bases(open_store(registry))[base.digest]["name"] == base.name
     other = tmp_path / "server"
-    found = exported_for(base.name, base.digest, other, registry, progress=QUIET)
+    found = exported_for(base.name, base.digest, other / ".timbre", registry, progress=QUIET, find_base=load_base)
     found.verify()
     assert found.folder == exports_folder(other) / base.digest
     assert len(exports) == 1, "only the first machine exports"
@@ -112,7 +117,7 @@ def test_a_program_that_exports_otherwise_exports_anew(
     assert base_editions(store, base.digest) == [EDITION, newer]
     assert verify(open_registry(registry)) == []
     # Who only speaks takes an edition of the same schema, here the program's own (the older).
-    spoken = exported_for(base.name, base.digest, tmp_path / "server", registry, progress=QUIET)
+    spoken = exported_for(base.name, base.digest, tmp_path / "server", registry, progress=QUIET, find_base=load_base)
     assert spoken.edition == EDITION and len(exports) == 2
 
 
@@ -129,7 +134,10 @@ def test_a_damaged_registry_copy_is_named_and_not_used(exports: list[Path], pico
     blob = max((tmp_path / "registry" / "blobs").rglob("*"), key=lambda path: path.stat().st_size)
     blob.write_bytes(blob.read_bytes()[:-3])
     assert [finding.affects for finding in verify(open_registry(registry))] == [(f"bases/{base.digest}",)]
-    exported_for(base.name, base.digest, tmp_path / "server", registry, progress=QUIET, bases=pico_base.parent).verify()
+    found = exported_for(
+        base.name, base.digest, tmp_path / "server", registry, progress=QUIET, find_base=beside(pico_base)
+    )
+    found.verify()
     assert len(exports) == 2
 
 
@@ -146,7 +154,7 @@ def test_who_fetches_slowly_is_left_alone(
             return engines.get(digest).base
 
     def pipeline(digest: str) -> ExportedBase:
-        return exported_for("piko", digest, machine, registry, progress=QUIET, bases=pico_base.parent)
+        return exported_for("piko", digest, machine / ".timbre", registry, progress=QUIET, find_base=beside(pico_base))
 
     fetching, other_is_done = threading.Event(), threading.Event()
 
@@ -185,10 +193,10 @@ def test_a_folder_that_is_being_filled_is_waited_for_and_then_named(tmp_path: Pa
 def test_says_what_to_do_when_it_cannot_be_had(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
     registry = str(tmp_path / "registry")
     with pytest.raises(ConfigurationError, match="no exported base 'piko'") as caught:
-        exported_for("piko", "0" * 64, tmp_path, registry, progress=QUIET, bases=pico_base.parent)
+        exported_for("piko", "0" * 64, tmp_path, registry, progress=QUIET, find_base=beside(pico_base))
     assert "timbre base publish piko" in caught.value.remedy
     with pytest.raises(ConfigurationError, match="the voice was made for 000000000000"):
-        exported_for("pico", "0" * 64, tmp_path, registry, progress=QUIET, bases=pico_base.parent)
+        exported_for("pico", "0" * 64, tmp_path, registry, progress=QUIET, find_base=beside(pico_base))
     assert exports == []
 
 

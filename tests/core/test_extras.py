@@ -1,0 +1,66 @@
+"""A library that is missing is named with the line that installs it, whichever command asks for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from timbre.core.extras import missing_library
+
+OWN = ["click>=8.1", "av>=14; extra == 'serve-cpu'", 'praat-parselmouth>=0.4.5; extra == "train"', "PyYAML>=6"]
+
+
+@pytest.mark.parametrize(
+    ("module", "answer"),
+    [
+        ("av.codec", "pip install 'timbre[serve-cpu]'"),
+        ("parselmouth", "pip install 'timbre[train]'"),
+        ("yaml", "pip install 'timbre'"),
+        ("timbre.nowhere", None),
+        ("left_pad", None),
+    ],
+)
+def test_the_extra_of_a_library(module: str, answer: str | None) -> None:
+    found = missing_library(ModuleNotFoundError(f"No module named {module!r}", name=module), OWN)
+    assert (found is None) == (answer is None)
+    if found is not None and answer is not None:
+        assert found.exit_code == 40 and answer in found.remedy and module.split(".")[0] in found.message
+
+
+_WITHOUT = """
+import importlib.abc, sys
+
+class Absent(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from timbre.cli.main import call
+sys.exit(call({command!r}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("missing", "command", "extra"),
+    [
+        ("onnxruntime", ["say", "ada", "Hello.", "-o", "x.wav"], "serve-cpu"),
+        ("uvicorn", ["serve", "--port", "0"], "serve-cpu"),
+        ("torch", ["parity", "nowhere"], "train"),
+        ("torch", ["base", "make-pico", "pico"], "train"),
+    ],
+)
+def test_a_missing_extra_is_configuration(missing: str, command: list[str], extra: str, tmp_path: Path) -> None:
+    (tmp_path / "voices").mkdir()
+    program = _WITHOUT.format(missing=missing, command=command)
+    path = os.pathsep.join([*os.environ.get("PYTHONPATH", "").split(os.pathsep), *map(str, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 40, done.stderr
+    assert f"timbre[{extra}]" in done.stderr and "Traceback" not in done.stderr
