@@ -7,7 +7,6 @@ import json
 import click
 
 from timbre.cli.invocation import Invocation
-from timbre.core.base import load_base
 
 
 @click.command()
@@ -24,7 +23,7 @@ def pin(invocation: Invocation, name: str, as_json: bool) -> None:
     from timbre.pipeline.bases.exported import pin_export
 
     workspace = invocation.workspace()
-    found = load_base(name, workspace.bases)
+    found = workspace.load_base(name)
     edition, digest = pin_export(found, workspace.root, progress=invocation.progress())
     if as_json:
         click.echo(json.dumps({"name": found.name, "edition": edition, "sha256": digest}))
