@@ -9,7 +9,7 @@ from timbre.core.errors import InputError
 from timbre.registry.blobs import Transform
 from timbre.registry.encryption.keyring import Keyring, missing_key
 from timbre.registry.encryption.sealed_file import Place, is_sealed
-from timbre.registry.errors import RevokedError
+from timbre.registry.errors import CorruptError, RevokedError
 from timbre.registry.file_set import get_folder, put_folder, read_folder
 from timbre.registry.names import TRUSTED, UNTRUSTED, check_voice
 from timbre.registry.references import delete_unneeded, digests_in
@@ -61,6 +61,78 @@ def pull_stage(store: Store, stage_key: str, target: Path, keys: Keyring | None 
     found = read_folder(store, _record(stage_key, area))
     opened = _opening(keys, str(found[0].get("voice", "")), stage_key) if found is not None else None
     return get_folder(store, _record(stage_key, area), target, opened)
+
+
+def push_checkpoint(
+    store: Store,
+    stage_key: str,
+    voice: str,
+    stage: str,
+    folder: Path,
+    keys: Keyring | None = None,
+    recordings: str = "",
+    area: str = TRUSTED,
+) -> None:
+    """Keep the state of a stage that is running, in place of its earlier ones.
+
+    Arguments and errors as push_stage's. A machine that is killed meanwhile leaves the earlier state or both; the
+    newest that is whole counts.
+    """
+    refuse_revoked(store, check_voice(voice), recordings)
+    about = {"voice": voice, "stage": stage} | ({"recordings": recordings} if recordings else {})
+    kept = _sealing(keys, voice, stage_key) if keys is not None else None
+    earlier = _checkpoints(store, stage_key, area)
+    number = _number(earlier[-1]) + 1 if earlier else 1
+    while not put_folder(store, _checkpoint(stage_key, area, number), folder, about, kept=kept):
+        number += 1
+    _drop(store, earlier)
+    try:
+        refuse_revoked(store, voice, recordings)
+    except RevokedError:
+        drop_checkpoints(store, stage_key, area)
+        raise
+
+
+def pull_checkpoint(
+    store: Store, stage_key: str, target: Path, keys: Keyring | None = None, area: str = TRUSTED
+) -> bool:
+    """Restore the newest whole state of a running stage at target; False when there is none."""
+    for key in reversed(_checkpoints(store, stage_key, area)):
+        try:
+            found = read_folder(store, key)
+            if found is None:
+                continue
+            return get_folder(store, key, target, _opening(keys, str(found[0].get("voice", "")), stage_key))
+        except CorruptError:
+            continue
+    return False
+
+
+def drop_checkpoints(store: Store, stage_key: str, area: str = TRUSTED) -> None:
+    """Remove every state of a stage: it is done, or its voice is revoked."""
+    _drop(store, _checkpoints(store, stage_key, area))
+
+
+def _drop(store: Store, records: list[str]) -> None:
+    if records:
+        delete_unneeded(store, {digest for key in records for digest in digests_in(store, key)}, records)
+        for key in records:
+            store.delete(key)
+
+
+def _checkpoints(store: Store, stage_key: str, area: str) -> list[str]:
+    """Keys of a stage's states, oldest first."""
+    folder = _record(stage_key, area).removesuffix("stage.json")
+    return sorted((key for key in store.list(folder) if key.startswith(f"{folder}checkpoint-")), key=_number)
+
+
+def _checkpoint(stage_key: str, area: str, number: int) -> str:
+    return _record(stage_key, area).removesuffix("stage.json") + f"checkpoint-{number:06d}.json"
+
+
+def _number(key: str) -> int:
+    digits = key.rpartition("-")[2].removesuffix(".json")
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _sealing(keys: Keyring, voice: str, stage_key: str) -> Transform:

@@ -13,7 +13,15 @@ from timbre.core.errors import InfrastructureError
 from timbre.pipeline.engine.outputs import read_record
 from timbre.pipeline.stages.table import Origin
 from timbre.registry.encryption.keyring import Keyring
-from timbre.registry.stage_cache import TRUSTED, UNTRUSTED, pull_stage, push_stage
+from timbre.registry.stage_cache import (
+    TRUSTED,
+    UNTRUSTED,
+    drop_checkpoints,
+    pull_checkpoint,
+    pull_stage,
+    push_checkpoint,
+    push_stage,
+)
 from timbre.registry.store import Store
 
 
@@ -39,6 +47,20 @@ class RegistryStageCache:
         store, area = self.writes
         recordings = str(record.get("recordings", ""))
         push_stage(store, key, str(record["voice"]), str(record["stage"]), directory, self.keys, recordings, area)
+
+    def fetch_checkpoint(self, key: str, destination: Path) -> bool:
+        """Restore the state of an interrupted stage below destination, which does not exist; False without one."""
+        return any(pull_checkpoint(store, key, destination, self.keys, area) for store, area in self.reads)
+
+    def offer_checkpoint(self, key: str, voice: str, stage: str, recordings: str, directory: Path) -> None:
+        """Keep the state of a running stage. Raises InfrastructureError when the store cannot be written."""
+        store, area = self.writes
+        push_checkpoint(store, key, voice, stage, directory, self.keys, recordings, area)
+
+    def drop_checkpoints(self, key: str) -> None:
+        """Remove the states of a stage that is done."""
+        store, area = self.writes
+        drop_checkpoints(store, key, area)
 
 
 def stage_cache(

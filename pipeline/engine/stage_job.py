@@ -17,6 +17,7 @@ from timbre.core.errors import InfrastructureError
 from timbre.core.host import tool_versions
 from timbre.core.memory import peak_mib, restart_peak
 from timbre.core.settings import keyed_values
+from timbre.pipeline.engine.checkpoint_mirror import StageInProgress, checkpoints_kept
 from timbre.pipeline.engine.failures import with_retries
 from timbre.pipeline.engine.outputs import REPORT_COPY, StageCache, StageOutputs, refuse_changed
 from timbre.pipeline.stages.table import JudgingStage, Stage, StageContext, StageRow
@@ -55,7 +56,7 @@ class StageJob:
             fields = {"stage": self.row.name, "retry": number, "pause_s": pause_s, "reason": str(error)}
             self.log.warning("stage failed, trying again", extra=fields)
 
-        path = with_retries(self._attempt, retries, told, sleep)
+        path = with_retries(lambda: self._attempt(cache), retries, told, sleep)
         if cache is not None:
             try:
                 cache.offer(self.context.key, path)
@@ -73,7 +74,7 @@ class StageJob:
         self.context.report.mkdir(parents=True, exist_ok=True)
         return self.stage.decide(dataclasses.replace(self.context, output=path), path)
 
-    def _attempt(self) -> Path:
+    def _attempt(self, cache: StageCache | None) -> Path:
         key, report = self.context.key, self.context.report
         remove_tree(report)
         report.mkdir(parents=True)
@@ -86,13 +87,18 @@ class StageJob:
                     refuse_changed(used)
             restart_peak()
             started, begun = datetime.now(UTC), time.monotonic()
-            facts = self.stage.run(context)
+            with checkpoints_kept(cache, self._about(), context.resume, self.log):
+                facts = self.stage.run(context)
             seconds = time.monotonic() - begun
             if any(report.iterdir()):
                 shutil.copytree(report, partial / REPORT_COPY)
             return self.outputs.finish(key, partial, self._record(facts, started, seconds))
         finally:
             remove_tree(partial)
+
+    def _about(self) -> StageInProgress:
+        voice = self.context.voice
+        return StageInProgress(self.context.key, voice.name, self.row.name, voice.recordings())
 
     def _record(self, facts: Mapping[str, Any], started: datetime, seconds: float) -> dict[str, Any]:
         """The content of stage.json: enough to know how an output was made, and to make it again."""

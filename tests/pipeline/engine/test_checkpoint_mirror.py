@@ -1,0 +1,152 @@
+"""A machine that is taken away: the next one goes on from the checkpoint in the registry."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from timbre.core.errors import InfrastructureError
+from timbre.pipeline.engine.checkpoint_mirror import StageInProgress, checkpoints_kept
+from timbre.pipeline.engine.registry_cache import RegistryStageCache, stage_cache
+from timbre.pipeline.stages.table import Origin
+from timbre.registry.errors import RevokedError
+from timbre.registry.open import open_store
+from timbre.registry.registry import Actor, Registry
+from timbre.registry.stage_cache import TRUSTED
+from timbre.registry.tombstones import mark_voice
+
+ROOT = Path(__file__).resolve().parents[3]
+KEY = "ab" * 32
+ABOUT = StageInProgress(KEY, "ada", "finetune", "cd" * 32)
+LOG = logging.getLogger("mirror")
+# A training that counts steps: it goes on from its checkpoint, and writes one at every step.
+PROGRAM = """
+import logging, pathlib, sys, time
+from tests.pipeline.engine.test_checkpoint_mirror import ABOUT, cache_at
+from timbre.core.atomic import write_text
+from timbre.pipeline.engine.checkpoint_mirror import checkpoints_kept
+
+registry, folder = map(pathlib.Path, sys.argv[1:])
+resume = folder / "resume"
+resume.mkdir(parents=True)
+with checkpoints_kept(cache_at(registry), ABOUT, resume, logging.getLogger("mirror"), 0.05):
+    state = resume / "steps.txt"
+    step = int(state.read_text()) if state.exists() else 0
+    for step in range(step + 1, 10_000):
+        write_text(state, str(step))
+        time.sleep(0.02)
+"""
+
+
+def cache_at(folder: Path) -> RegistryStageCache:
+    return stage_cache(open_store(str(folder)), Origin())
+
+
+def keys_of(folder: Path) -> list[str]:
+    return sorted(open_store(str(folder)).list("stages/"))
+
+
+def steps(path: Path) -> int:
+    return int(path.read_text()) if path.exists() else 0
+
+
+def test_a_killed_machine_loses_at_most_one_interval(tmp_path: Path) -> None:
+    registry = tmp_path / "registry"
+    command = [sys.executable, "-c", PROGRAM, str(registry), str(tmp_path / "one")]
+    first = subprocess.Popen(command, cwd=ROOT)
+    done = tmp_path / "one" / "resume" / "steps.txt"
+    deadline = time.monotonic() + 60
+    while steps(done) < 60 or not registry.is_dir() or not keys_of(registry):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    first.kill()
+    first.wait()
+    reached = steps(done)
+    resume = tmp_path / "two"
+    resume.mkdir()
+    with pytest.raises(KeyboardInterrupt), checkpoints_kept(cache_at(registry), ABOUT, resume, LOG):
+        restored = steps(resume / "steps.txt")
+        raise KeyboardInterrupt
+    # Steps of 20 ms, copies every 50 ms and the time that a copy takes on a busy machine.
+    assert 0 < restored <= reached
+    assert reached - restored < 60
+
+
+def test_a_stage_that_ends_well_leaves_nothing(tmp_path: Path) -> None:
+    resume = tmp_path / "resume"
+    resume.mkdir()
+    with checkpoints_kept(cache_at(tmp_path / "registry"), ABOUT, resume, LOG, 0.01):
+        (resume / "state").write_bytes(b"1" * 1000)
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "registry").is_dir() or not keys_of(tmp_path / "registry"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert keys_of(tmp_path / "registry") == []
+    assert list(open_store(str(tmp_path / "registry")).list("blobs/")) == []
+
+
+def test_an_interrupted_stage_keeps_its_last_state(tmp_path: Path) -> None:
+    resume = tmp_path / "resume"
+    resume.mkdir()
+    with pytest.raises(KeyboardInterrupt), checkpoints_kept(cache_at(tmp_path / "registry"), ABOUT, resume, LOG, 60):
+        (resume / "state").write_text("last")
+        raise KeyboardInterrupt
+    again = tmp_path / "again"
+    again.mkdir()
+    with checkpoints_kept(cache_at(tmp_path / "registry"), ABOUT, again, LOG):
+        assert (again / "state").read_text() == "last"
+
+
+def test_only_the_newest_state_is_kept(tmp_path: Path) -> None:
+    cache, resume = cache_at(tmp_path / "registry"), tmp_path / "resume"
+    resume.mkdir()
+    for number in range(12):
+        (resume / "state").write_text(str(number))
+        cache.offer_checkpoint(KEY, "ada", "finetune", ABOUT.recordings, resume)
+    assert keys_of(tmp_path / "registry") == [f"stages/{KEY}/checkpoint-000012.json"]
+    assert len(list(open_store(str(tmp_path / "registry")).list("blobs/"))) == 1
+
+
+def test_merge_requests_never_write_where_the_default_branch_reads(tmp_path: Path) -> None:
+    store, resume = open_store(str(tmp_path / "registry")), tmp_path / "resume"
+    resume.mkdir()
+    (resume / "state").write_text("forged")
+    stage_cache(store, Origin(why_not="merge request 7")).offer_checkpoint(KEY, "ada", "finetune", "", resume)
+    assert not stage_cache(store, Origin()).fetch_checkpoint(KEY, tmp_path / "found")
+    assert list(store.list(f"{TRUSTED}/")) == []
+
+
+def test_a_revoked_voice_has_no_checkpoint(tmp_path: Path) -> None:
+    cache, resume = cache_at(tmp_path / "registry"), tmp_path / "resume"
+    resume.mkdir()
+    (resume / "state").write_text("a voice")
+    registry = Registry(open_store(str(tmp_path / "registry")))
+    mark_voice(registry.store, "ada", registry.now(), Actor("eve", None).name, "withdrawn")
+    with pytest.raises(RevokedError):
+        cache.offer_checkpoint(KEY, "ada", "finetune", ABOUT.recordings, resume)
+    assert keys_of(tmp_path / "registry") == []
+
+
+def test_a_store_that_fails_costs_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def fetch_checkpoint(self, *arguments: object) -> bool:
+            raise InfrastructureError("store: not reachable", "try again")
+
+        offer_checkpoint = drop_checkpoints = fetch_checkpoint
+
+    resume = tmp_path / "resume"
+    resume.mkdir()
+    with caplog.at_level("WARNING"), checkpoints_kept(Broken(), ABOUT, resume, LOG, 0.01):
+        (resume / "state").write_text("1")
+    assert "not taken" in caplog.text
+
+
+def test_a_cache_without_checkpoints_is_left_alone(tmp_path: Path) -> None:
+    with checkpoints_kept(None, ABOUT, tmp_path / "absent", LOG):
+        pass
+    assert not (tmp_path / "absent").exists()
