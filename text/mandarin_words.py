@@ -22,6 +22,13 @@ def _jieba() -> Any:
         import jieba
         import jieba.posseg
     jieba.setLogLevel(logging.WARNING)
+    # By itself it reads a cache under a known name in the temporary folder, where any user of the machine could
+    # have put it. Reading the dictionary costs a little more.
+    tokenizer = jieba.dt
+    with tokenizer.lock:
+        if not tokenizer.initialized:
+            tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
+            tokenizer.initialized = True
     return jieba
 
 
