@@ -224,7 +224,9 @@ def _signs(stream: Iterator[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]
 
 def _refuse_non_sound(path: Path) -> None:
     if path.is_dir():
-        raise UndecodableError(f"{path.name}: is a directory, expected a sound file", "put the recording itself there")
+        raise UndecodableError(
+            f"{path.name}: is a directory, expected a sound file", "replace it by the recording itself"
+        )
     try:
         with path.open("rb") as stream:
             head = stream.read(128)

@@ -118,7 +118,7 @@ def child(size: str, network: str, batch: int, full: bool, steps: int) -> dict[s
 
 
 def measure(size: str, network: str, batch: int, full: bool, steps: int) -> dict[str, Any]:
-    """`child` in a process of its own."""
+    """`child` in a separate process."""
     arguments = [sys.executable, "-m", "benchmarks.finetune", "--child", network, "--size", size, "--batch", str(batch)]
     arguments += ["--steps", str(steps), *(["--full"] if full else [])]
     done = subprocess.run(arguments, check=True, capture_output=True, text=True)

@@ -2,7 +2,7 @@
 
 python -m benchmarks.pushes [--voices 20] [--fresh] [--runs 3]
 
-A bare repository whose hook runs our .gitlab-ci.yml with gitlab-ci-local, each job in a checkout of its own, on the
+A bare repository whose hook runs our .gitlab-ci.yml with gitlab-ci-local, each job in a separate checkout, on the
 generated base pico; a server runs over the registry. Printed together, from one run, with limits and exit code 1 when
 one is missed:
 

@@ -1,4 +1,4 @@
-"""The HTTP server under load, in a process of its own, with voices on the generated base pico or on one given.
+"""The HTTP server under load, in a separate process, with voices on the generated base pico or on one given.
 
     python -m benchmarks.server start            start to ready, several times
     python -m benchmarks.server load             N voices at random for a time: errors, memory growth after warm-up

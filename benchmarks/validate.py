@@ -1,6 +1,6 @@
 """How fast stage 1 is, and how much memory it takes: python -m benchmarks.validate [--minutes 1 --minutes 120]
 
-Every figure comes from a process of its own. Speed is seconds of sound for a second of processor time on one core, so
+Every figure comes from a separate process. Speed is seconds of sound for a second of processor time on one core, so
 that other work on the machine does not count; memory is the growth of the peak over what imports and models take.
 """
 

@@ -57,6 +57,6 @@ def _version(path: str) -> str:
     try:
         done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_LIMIT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return f"{path} (did not tell its version)"
+        return f"{path} (unknown version)"
     lines = [line.strip() for line in (done.stdout or done.stderr).splitlines() if line.strip()]
-    return lines[0][:80] if lines and done.returncode == 0 else f"{path} (did not tell its version)"
+    return lines[0][:80] if lines and done.returncode == 0 else f"{path} (unknown version)"

@@ -203,7 +203,7 @@ def read_base(folder: Path, weights_root: Path = DEFAULT_WEIGHTS_ROOT) -> Base:
 
 
 def base_to_plain(base: Tool) -> dict[str, Any]:
-    """The mapping that base.yaml or weights.yaml holds, keys in reading order."""
+    """The mapping of base.yaml or weights.yaml, keys in reading order."""
     plain: dict[str, Any] = {"name": base.name}
     if base.description:
         plain["description"] = base.description

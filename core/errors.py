@@ -1,4 +1,4 @@
-"""Errors that a person can act on, and the exit codes that a CI engine can act on.
+"""Errors with remedies for people and exit codes for CI.
 
 Every error says what is wrong (with the file or field, the value and the limit) and what to do next. Its class decides
 the exit code of the process, and the exit code decides whether CI tries again: only 30 (and the kernel's 137 and 143)

@@ -23,7 +23,7 @@ def _no_message(text: str) -> None:
 def exclusive(path: Path, what: str, wait_s: float = 0.0, say: Callable[[str], None] = _no_message) -> Iterator[None]:
     """Hold the lock file `path` for the length of a `with` block.
 
-    what: what is locked, in words ("voice ada"); say: told once when somebody else holds the lock and we wait.
+    what: what is locked, in words ("voice ada"); say: called once if another process holds the lock.
     Raises InfrastructureError (exit code 30, worth a retry) when it is still held after `wait_s` seconds,
     ConfigurationError when the lock file is a link.
     """

@@ -1,4 +1,4 @@
-"""Libraries that report home: told not to, before they are imported.
+"""Disables telemetry of libraries before they are imported.
 
 ONNX Runtime's official builds (1.31, Linux) make a device id under the user's cache folder and send events about every
 session to their maker unless ORT_DISABLE_TELEMETRY is set when the library initialises; its own function for that comes

@@ -88,7 +88,7 @@ class _Row:
 
 
 class Scheduler:
-    """Runs jobs on a T2SSlots in a thread of its own. close() ends it; waiting and running jobs are then cancelled."""
+    """Runs jobs on a T2SSlots in a separate thread. close() ends it; waiting and running jobs are then cancelled."""
 
     def __init__(self, slots: T2SSlots) -> None:
         self._slots = slots

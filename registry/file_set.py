@@ -45,7 +45,7 @@ def _kept(folder: Path, path: str, kept: Transform | None) -> bytes:
 
 
 def read_folder(store: Store, key: str) -> tuple[dict[str, Any], list[FileEntry]] | None:
-    """What put_folder was told about the folder and its file entries, or None. Raises CorruptError on a damaged
+    """The facts given to put_folder and its file entries, or None. Raises CorruptError on a damaged
     record.
     """
     stored = store.get(key)

@@ -37,7 +37,7 @@ def open_store(url: str, environment: Mapping[str, str] | None = None) -> Store:
         return hub.HubStore(hub_options.read_place(url))
     if parts.scheme and "://" in url:
         raise ConfigurationError(
-            f"registry: this program has no store for addresses that begin with {parts.scheme}://",
+            f"registry: unsupported address scheme {parts.scheme}://",
             remedy="use a folder (a path or file:///path), s3://bucket/prefix or hf://owner/name",
         )
     return LocalStore(Path(url))

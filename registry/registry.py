@@ -1,4 +1,4 @@
-"""Registry: immutable versions of voices, and aliases that say which one speaks. Written once, over any Store."""
+"""Registry: immutable versions of voices and movable aliases, over any Store."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ class Registry:
             failed = sorted(name for name, gate in manifest.gates.items() if not gate.get("passed", False))
             raise CheckFailedError(
                 f"{voice}@{version} failed its gates ({', '.join(failed) or 'no gate passed'}) and is not promoted",
-                remedy="look at its report, improve the recordings, push again",
+                remedy="read its report, improve the recordings, push again",
             )
         if manifest.review_required and not approved_by:
             return Promotion(
@@ -335,7 +335,7 @@ class Registry:
             assert current.commit is not None and actor.commit is not None
             if not is_ancestor(current.commit, actor.commit):
                 newer, older = current.commit[:12], actor.commit[:12]
-                return f"it stands for the newer commit {newer}; {older} does not descend from it"
+                return f"it represents the newer commit {newer}, from which {older} does not descend"
         return ""
 
     def _state(

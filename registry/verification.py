@@ -67,12 +67,12 @@ def audit(registry: Registry, voice: str) -> list[Finding]:
     for key in registry.store.list(f"voices/{voice}/aliases/"):
         state = registry.alias(voice, key.rsplit("/", 1)[-1].removesuffix(".json"))
         if state is not None and state.event().id not in seen:
-            findings.append(Finding(key, "its last move has no event (written by the next move)", (voice,)))
+            findings.append(Finding(key, "its last move has no event (the next move adds it)", (voice,)))
     published = {event.version for event in events.read(registry.store, voice) if event.act is events.Act.PUBLISHED}
     for manifest in registry.versions(voice):
         if manifest.version not in published:
             findings.append(
-                Finding(manifest.key, "no event says who published it (publish it again to add one)", (voice,))
+                Finding(manifest.key, "no event records its publication (publish it again to add one)", (voice,))
             )
     return findings
 
@@ -92,7 +92,7 @@ def _verify_voice(registry: Registry, voice: str, users: dict[str, list[str]], s
             elif kind == "aliases":
                 state = registry.alias(voice, name)
                 if state is not None and state.version is not None and not _has_version(registry, voice, state.version):
-                    findings.append(Finding(key, f"points at version {state.version}, which is not there", (voice,)))
+                    findings.append(Finding(key, f"points at version {state.version}, which does not exist", (voice,)))
             else:
                 stored = registry.store.get(key)
                 if stored is not None:

@@ -92,7 +92,9 @@ async def _wrong_request(request: Request, error: Exception) -> Response:
     lines = [f"{_clean(field) or 'body'}: {_clean(item['msg'])}" for field, item in zip(fields, problems, strict=True)]
     more = len(lines) - _MOST_PROBLEMS
     message = "; ".join(lines[:_MOST_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
-    told = ApiError(400, message, "GET /openapi.json tells what each field may be", param=_clean(fields[0]) or None)
+    told = ApiError(
+        400, message, "see GET /openapi.json for the allowed fields and values", param=_clean(fields[0]) or None
+    )
     return error_response(told, request.scope)
 
 

@@ -1,4 +1,4 @@
-"""Errors as HTTP tells them: a status, a code for programs, a sentence and the next action for people.
+"""Errors as HTTP responses: a status, a code for programs, a message and a remedy for people.
 
 OpenAI's routes answer in OpenAI's shape, every other route in one shape of ours.
 """
@@ -33,7 +33,7 @@ _CODES = {
 
 
 class ApiError(HTTPException):
-    """What a client is told. param: the field at fault, where there is one; headers go with the answer."""
+    """An error response. param: the invalid field, if any; headers: sent with the response."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class ApiError(HTTPException):
 def explain(error: BaseException) -> ApiError | None:
     """The answer to an error that is meant for a person; None for one that is a bug.
 
-    What concerns the operator's machine (paths, stores) is logged, not told.
+    Details of the operator's machine (paths, stores) are logged, not sent.
     """
     if isinstance(error, ApiError):
         return error

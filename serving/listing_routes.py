@@ -1,4 +1,4 @@
-"""Routes that tell: voices, models, health, metrics."""
+"""Read-only routes: voices, models, health, metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told. Labels are bounded: routes of a list, voices of the library, never text or keys."""
+"""Prometheus metrics. Labels are bounded: routes of a list, voices of the library, never text or keys."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Metrics:
             "voice_model_load_failed", "1 while a version cannot be loaded and an older one speaks, or none", voice,
             registry=own,
         )  # fmt: skip
-        self.polls = Counter("voice_registry_polls", "Looks at the registry, by outcome", ("result",), registry=own)
+        self.polls = Counter("voice_registry_polls", "Polls of the registry, by outcome", ("result",), registry=own)
         self.polled = Gauge("voice_registry_last_success_timestamp_seconds", "Last look that succeeded", registry=own)
         self.build = Gauge("voice_build_info", "The running program", ("version", "git_sha"), registry=own)
         self.model = Gauge("voice_model_info", "Version that speaks", ("voice", "voice_sha"), registry=own)

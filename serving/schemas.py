@@ -63,7 +63,7 @@ class SpeechBody(BaseModel):
         True, description="false: speak all of it, check every sentence, speak failed ones again, then answer."
     )
     language: Language | None = Field("auto", description="null: auto.")
-    sample_rate: Rate | None = Field(None, description="Hz; pcm has 24000 unless told otherwise, as OpenAI's.")
+    sample_rate: Rate | None = Field(None, description="Hz; pcm defaults to 24000, like OpenAI's.")
     seed: Seed | None = None
     temperature: Temperature | None = None
     top_k: TopK | None = None

@@ -1,4 +1,4 @@
-"""One running server: registry, engines, library, workers and the thread that looks at the registry."""
+"""One running server: registry, engines, library, workers and the thread that polls the registry."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class ServeSettings:
     body_timeout_s: float = setting(10.0, "longest wait for the rest of a request's body; then 408", "s", low=0.1)
     max_characters: int = setting(4096, "longest text of a request; more is refused with 413", low=1, high=10_000)
     max_body_kib: int = setting(256, "largest body of a request; more is refused with 413", "KiB", low=1)
-    poll_s: float = setting(1.0, "time between two looks at the registry", "s", low=0.05, high=3600)
+    poll_s: float = setting(1.0, "polling interval of the registry", "s", low=0.05, high=3600)
     retry_s: float = setting(30.0, "time until a version that could not be loaded is tried again", "s", low=0.1)
     default_voice: str = setting("", "voice of requests that name none; empty: the only voice there is, else refused")
     voice_names: tuple[str, ...] = setting((), "other names for voices, as alloy=ada or nova=ada@production")

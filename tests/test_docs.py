@@ -178,7 +178,7 @@ def test_the_site_lists_every_page() -> None:
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     """`--strict` fails on dead links, dead anchors and pages outside the navigation; a planted one proves it."""
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict"]
     done = subprocess.run([*build, "--site-dir", str(tmp_path / "site")], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "files" / "bases" / "nano" / "samples" / "index.html").is_file()

@@ -1,4 +1,4 @@
-"""What each metric is: unit, direction, what it needs, which model it trusts and what its value does not tell.
+"""What each metric is: unit, direction, inputs, model, and what its value does not show.
 
 A value without this metadata cannot be compared: PESQ narrow band and wide band differ by up to one point on the same
 pair, and a similarity of one speaker encoder says nothing about another encoder's. Reports print it beside every value.
@@ -41,7 +41,7 @@ class Metric:
     needs_reference: whether an aligned recording of the same words is needed.
     needs_text: whether the spoken text is needed.
     model: the model or standard that gives the value, with its version where one exists.
-    caution: what the value does not tell.
+    caution: what the value does not show.
     """
 
     name: str

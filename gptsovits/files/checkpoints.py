@@ -134,7 +134,7 @@ def checkpoint_version(
     """v2, v2Pro or v2ProPlus: by shapes where the deciding tensors are there, else by label, else by configuration.
 
     Upstream decides by label, by file size and by the MD5 of known files; a renamed or re-saved file defeats all three.
-    Raises InputError for v1, v3 and v4, and when nothing tells.
+    Raises InputError for v1, v3 and v4, and for an unrecognised version.
     """
     for name, rows in _V1_ROWS.items():
         if name in weight and weight[name].shape[0] == rows:

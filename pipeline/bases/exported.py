@@ -187,7 +187,7 @@ def _export(base: Base, target: Path, progress: Progress) -> None:
     try:
         from timbre.training.export.base_export import export_base
     except ImportError as error:
-        message = f"base {base.name!r} ({base.digest[:12]}) has to be exported, and {error.name} is not installed"
+        message = f"base {base.name!r} ({base.digest[:12]}) must be exported, but {error.name} is not installed"
         remedy = f"install timbre[train], or publish it from a machine with torch: timbre base publish {base.name}"
         raise ConfigurationError(message, remedy) from error
     with progress.task(f"export base {base.name}", unit="graphs") as task:

@@ -59,8 +59,8 @@ def pull(
     """Brings every file of a base or tool into its weights folder and returns what was done.
 
     from_dir: take the files from a folder (offline sites) and not from the network; it has the paths of the YAML file,
-    or the bare file names where those are unique. on_file: told each path before it is fetched. hub_endpoint: a mirror
-    of the Hub; None for HF_ENDPOINT or the Hub itself.
+    or the bare file names where those are unique. on_file: called with each path before it is fetched.
+    hub_endpoint: a mirror of the Hub; None for HF_ENDPOINT or the Hub itself.
     The first pull locks the Hub revision and each SHA-256 in the YAML file; later pulls accept nothing else.
     Raises CheckFailedError when bytes differ from the lock; ConfigurationError when a file or repository does not exist
     or may not be read; InfrastructureError when the network fails (run again: it goes on where it stopped).
@@ -89,7 +89,7 @@ def _check_here(tool: Tool) -> PullReport:
     if not present:
         raise CheckFailedError(
             f"{tool.folder}: files are missing or differ from {tool.spec_path.name}",
-            f"they are part of the repository: git lfs pull, then git checkout -- {tool.folder}",
+            f"they belong to the repository: git lfs pull, then git checkout -- {tool.folder}",
         )
     return PullReport(tool.name, tool.folder, "part of the repository", None, False, present)
 
@@ -154,7 +154,7 @@ def _bring(
         origin = "base.yaml is locked to" if item.sha256 else "the Hub says"
         raise CheckFailedError(
             f"{item.path} from {source.label}: sha256 {digest}, {origin} {expected}",
-            "the file is not the one that voices were trained on: do not use it; look into its source",
+            "the file differs from the one voices were trained on: do not use it; check its source",
         )
     return PulledFile(item.role, item.path, digest, path.stat().st_size, how)
 

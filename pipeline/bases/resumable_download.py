@@ -63,5 +63,5 @@ def unreachable(what: str, error: BaseException) -> InfrastructureError:
     reason = str(error).strip().splitlines() or [type(error).__name__]
     return InfrastructureError(
         f"{what}: not reachable: {reason[0]}",
-        "run again: it goes on where it stopped. Without network: timbre base pull NAME --from DIR",
+        "run again to resume. Without network: timbre base pull NAME --from DIR",
     )

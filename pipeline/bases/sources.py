@@ -129,7 +129,7 @@ class HubSource:
             raise unreachable(what, error) from error
         except (errors.GatedRepoError, errors.RepositoryNotFoundError) as error:
             raise ConfigurationError(
-                f"{what}: the Hub says that it does not exist or may not be read with these credentials",
+                f"{what}: it does not exist on the Hub, or these credentials cannot read it",
                 "check the name, and `hf auth login` or HF_TOKEN",
             ) from error
         except (errors.RevisionNotFoundError, errors.EntryNotFoundError) as error:
@@ -162,8 +162,8 @@ class UrlSource:
         without = [item.path for item in tool.files if not item.url]
         if without:
             raise ConfigurationError(
-                f"{tool.spec_path}: {', '.join(without)}: no Hub repository and no url says where to get it",
-                f"get the files and run: timbre base pull {tool.name} --from DIR",
+                f"{tool.spec_path}: {', '.join(without)}: neither a Hub repository nor a url is given",
+                f"copy the files and run: timbre base pull {tool.name} --from DIR",
             )
         self.label = ", ".join(str(item.url) for item in tool.files)
 

@@ -100,7 +100,7 @@ class _Speaker:
 @dataclass(frozen=True)
 class Measuring:
     """One calibration run. root: of the repository, below which everything is kept; registry: where an exported base
-    may be had. say: told a line about every adapter.
+    may be had. say: called with a line about every adapter.
     """
 
     base: Base

@@ -72,7 +72,7 @@ def check_needs(needs: Mapping[str, Sequence[str]]) -> None:
         if name in path:
             raise ValueError(f"jobs need each other in a circle: {' -> '.join((*path[path.index(name) :], name))}")
         if name not in needs:
-            raise ValueError(f"job {path[-1]!r} needs {name!r}, which is not there")
+            raise ValueError(f"job {path[-1]!r} needs {name!r}, which does not exist")
         if name not in done:
             for before in needs[name]:
                 visit(before, (*path, name))

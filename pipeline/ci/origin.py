@@ -1,4 +1,4 @@
-"""Who asked for a run and why, as the CI engines tell it, or as Git tells it on a person's machine."""
+"""Who asked for a run and why, from CI variables or, on a workstation, from Git."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class Planner:
     def _kept(self, change: Change, push: Push, retrain: bool) -> PlannedVoice:
         name, why = change.voice, str(change.kind)
         if not VOICE_NAME.fullmatch(name):
-            return PlannedVoice(name, Action.BUILD, "its folder cannot be named so", named=False)
+            return PlannedVoice(name, Action.BUILD, "its folder name is invalid", named=False)
         try:
             voice = open_voice(self.root / "voices" / name, self.recipe)
         except InputError:
@@ -97,7 +97,7 @@ class Planner:
         training_min = self._training_min(voice)
         if self.registry.tombstone(name) is not None:
             # `timbre publish` refuses it before any stage: a revoked voice must not be trained.
-            return PlannedVoice(name, Action.PROMOTE, "it was revoked, which publish will say")
+            return PlannedVoice(name, Action.PROMOTE, "it was revoked; publish will refuse it")
         known = None
         if push.publishes and not retrain:
             try:
@@ -105,7 +105,7 @@ class Planner:
             except TimbreError:
                 known = None
         if known is not None:
-            why = f"{why}, and published before as {known.version}"
+            why = f"{why}, and already published as {known.version}"
             return PlannedVoice(name, Action.PROMOTE, why, voice.review)
         return PlannedVoice(name, Action.BUILD, why, voice.review, training_min)
 
@@ -133,7 +133,7 @@ def require_shared_registry(address: str, named: bool, workspace: Workspace) -> 
         return
     what = f"registry {address}: lies in the checkout" if named else "TIMBRE_REGISTRY: not set"
     raise ConfigurationError(
-        f"{what}, and every CI job has a checkout of its own",
+        f"{what}, and each CI job has a separate checkout",
         "set TIMBRE_REGISTRY to a place that all runners share, for example /srv/timbre/registry",
     )
 

@@ -20,7 +20,7 @@ _GITLAB = """\
 workflow:
   rules:
     - if: $CI_PIPELINE_SOURCE == "merge_request_event"
-    # Every push to the default branch has voices of its own: a newer push must not end the pipeline of an older one.
+    # Every push to the default branch changes different voices: a newer push must not cancel older pipelines.
     - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
       auto_cancel:
         on_new_commit: none

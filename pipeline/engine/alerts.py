@@ -1,4 +1,4 @@
-"""Alerts to a chat: a Slack-compatible webhook is told when a run fails and when an alias moves.
+"""Alerts to a chat: notifies a Slack-compatible webhook when a run fails and when an alias moves.
 
 An alert never changes the outcome of a run: a webhook that is down is a warning in the log.
 """

@@ -58,7 +58,7 @@ class Engine:
 
     recipe: the repository's recipe, before a voice's own overrides. cache: finished outputs kept elsewhere, if any.
     retries: further tries of a stage after failures of the machine (CI retries by itself, so 0 there).
-    wait_s: how long to wait while another process works on the same voice. on_stage: told every outcome as it happens.
+    wait_s: how long to wait while another process works on the same voice. on_stage: called with every outcome.
     """
 
     workspace: Workspace
@@ -138,7 +138,7 @@ class Engine:
     def _clean(self, voice: Voice) -> None:
         for row in self.rows:
             for name in self._outputs(voice, row).clean():
-                self.log.info("removed what an interrupted run left", extra={"stage": row.name, "directory": name})
+                self.log.info("removed leftovers of an interrupted run", extra={"stage": row.name, "directory": name})
 
     def _tell(self, voice: Voice, outcome: StageOutcome) -> None:
         fields = {"voice": voice.name, "stage": outcome.row.name, "state": outcome.state, "key": outcome.key}

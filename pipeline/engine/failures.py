@@ -45,7 +45,9 @@ def explain(error: BaseException) -> BaseException:
     if isinstance(error, OSError) and error.errno is not None:
         return _explain_os(error)
     if _tells_of_a_full_disk(error):
-        return InfrastructureError(f"disk full: {str(error)[:200]}", "free space or enlarge the quota, then run again")
+        return InfrastructureError(
+            f"disk full: {str(error)[:200]}", "free disk space or raise the quota, then run again"
+        )
     if isinstance(error, KeyboardInterrupt):
         return Interrupted("interrupted", "run the same command again; finished work is kept")
     return error
@@ -60,9 +62,9 @@ def _tells_of_a_full_disk(error: BaseException) -> bool:
 def _explain_os(error: OSError) -> BaseException:
     where = f"{error.filename}: " if error.filename else ""
     if error.errno in _FULL:
-        return InfrastructureError(f"{where}disk full", "free space or enlarge the quota, then run again")
+        return InfrastructureError(f"{where}disk full", "free disk space or raise the quota, then run again")
     if error.errno in _FORBIDDEN:
-        return ConfigurationError(f"{where}{error.strerror}", "give this user the right to write there")
+        return ConfigurationError(f"{where}{error.strerror}", "give this user write permission there")
     if error.errno in _MACHINE:
         return InfrastructureError(f"{where}{error.strerror}", "run the same command again")
     return error
@@ -83,7 +85,7 @@ def with_retries(
     """The result of `work`, tried again after failures of the machine only (exit code 30).
 
     retries: further tries, at most MOST_RETRIES; the pause before them doubles from FIRST_PAUSE_S.
-    on_retry: told the error, the number of the coming try and the pause. An interruption is never tried again.
+    on_retry: called with the error, the number of the next attempt and the pause. Interruptions are never retried.
     """
     for attempt in range(min(retries, MOST_RETRIES) + 1):
         try:

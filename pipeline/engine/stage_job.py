@@ -44,7 +44,7 @@ class StageJob:
                 fetched = path is not None
             except InfrastructureError as error:
                 # A cache only saves time: the stage can always be run.
-                self.log.warning("stage cache not used", extra={"stage": self.row.name, "reason": str(error)})
+                self.log.warning("stage cache unavailable", extra={"stage": self.row.name, "reason": str(error)})
         if path is not None:
             self._restore_report(path)
         return path, fetched
@@ -54,7 +54,7 @@ class StageJob:
 
         def told(error: BaseException, number: int, pause_s: float) -> None:
             fields = {"stage": self.row.name, "retry": number, "pause_s": pause_s, "reason": str(error)}
-            self.log.warning("stage failed, trying again", extra=fields)
+            self.log.warning("stage failed, retrying", extra=fields)
 
         path = with_retries(lambda: self._attempt(cache), retries, told, sleep)
         if cache is not None:
@@ -62,7 +62,7 @@ class StageJob:
                 cache.offer(self.context.key, path)
             except InfrastructureError as error:
                 fields = {"stage": self.row.name, "reason": str(error)}
-                self.log.warning("output not kept in the stage cache", extra=fields)
+                self.log.warning("output not stored in the stage cache", extra=fields)
         return path
 
     def judge(self, path: Path) -> Mapping[str, Any]:

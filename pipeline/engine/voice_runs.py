@@ -92,14 +92,14 @@ def _tell_promotion(engine: Engine, run: VoiceRun, webhook: Webhook) -> None:
     try:
         state = open_registry(engine.registry).alias(run.voice, str(facts["alias"]))
     except TimbreError as error:
-        engine.log.warning("no alert of a promotion", extra={"voice": run.voice, "reason": str(error)})
+        engine.log.warning("promotion alert not sent", extra={"voice": run.voice, "reason": str(error)})
         return
     if state is not None:
         webhook.send(promotion_alert(state, engine.origin.job_url), engine.log)
 
 
 def failure_alert(engine: Engine, run: VoiceRun) -> Alert:
-    """What the webhook is told: which voice failed where, why, and where to look."""
+    """The webhook message of a failure: voice, stage, reason, report."""
     stage = run.outcomes[-1].row.name if run.outcomes and run.outcomes[-1].error is not None else ""
     report = engine.workspace.report(run.voice, stage) if stage else None
     shown = str(report.relative_to(engine.workspace.root)) if report and report.is_dir() else ""

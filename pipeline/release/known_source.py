@@ -26,7 +26,7 @@ def version_here(registry: Registry, voice: VoiceFolder) -> str:
     manifest = registry.find_source(voice.name, source_digest(voice))
     if manifest is None:
         raise NotFoundError(
-            f"voices/{voice.name} as it is here was never published",
+            f"voices/{voice.name} in this state was never published",
             f"publish it first (timbre publish {voice.name}), or name a version (timbre history {voice.name})",
         )
     return manifest.version
@@ -54,16 +54,16 @@ def publish_known(engine: Engine, voice: VoiceFolder) -> StageOutcome | None:
             Repository(engine.workspace.root),
             alias=recipe.alias,
             review=voice.review,
-            reason="its recordings are those of a version that passed",
+            reason="its recordings match a version that passed",
         )
     except CorruptError as error:
-        engine.log.warning("known version not used", extra={"voice": voice.name, "reason": str(error)})
+        engine.log.warning("published version not used", extra={"voice": voice.name, "reason": str(error)})
         return None
     facts: dict[str, Any] = {
         "version": manifest.version,
         "promoted": told.moved,
         "alias": recipe.alias,
-        "said": f"published before as {manifest.version}, no stage run (--rebuild retrains); {told.words}",
+        "said": f"already published as {manifest.version}, no stage run (--rebuild retrains); {told.words}",
         "verdicts": manifest.gates,
     }
     return StageOutcome(stage_row("publish"), KNOWN, seconds=time.monotonic() - started, facts=facts)

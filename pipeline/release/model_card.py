@@ -26,9 +26,9 @@ def model_card(manifest: Manifest, base: Base, samples: Sequence[Sample]) -> str
         f"---\n{yaml.safe_dump(_header(manifest, base), sort_keys=False, allow_unicode=True, width=110)}---",
         f"# Voice `{manifest.voice}`, version `{manifest.version}`",
         f"A LoRA adapter and a prompt for the speech synthesis base `{manifest.base}` "
-        f"(digest `{manifest.base_digest[:12]}`), made by Timbre. It speaks only with that base.",
+        f"(digest `{manifest.base_digest[:12]}`), made by Timbre. It works only with that base.",
         _use(manifest),
-        "## What it may be used for",
+        "## Permitted use",
         _consent(manifest),
         "## Licences of the base",
         _licences(base),
@@ -40,7 +40,7 @@ def model_card(manifest: Manifest, base: Base, samples: Sequence[Sample]) -> str
     if samples:
         rows = [(f"[{item.file}]({item.file})", item.text, item.source) for item in samples]
         parts += ["## Samples", Table(("file", "text", "text from"), rows).markdown()]
-    parts += ["## Where it comes from", _provenance(manifest)]
+    parts += ["## Provenance", _provenance(manifest)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""When an alias moves: after a pipeline, by a person's hand, and what everybody is told about it.
+"""Promotion: moves an alias after a pipeline or by hand, and notifies the webhook.
 
 Pipelines only go forward in the history of commits and never undo what a person did: a version that somebody moved the
 alias off by hand stays back until the recordings change or a person promotes it again (registry/by_hand.py).
@@ -114,7 +114,7 @@ def earlier_approval(registry: Registry, voice: str, version: str) -> str | None
 
 
 def promotion_alert(state: Alias, job_url: str = "") -> Alert:
-    """What the webhook is told about an alias that moved."""
+    """The webhook message of a moved alias."""
     verbs = {Act.PROMOTED: "promoted", Act.ROLLED_BACK: "rolled back", Act.RETIRED: "retired"}
     what = f" to {state.version}" if state.version else ""
     fields = {

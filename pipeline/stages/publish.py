@@ -29,7 +29,7 @@ class PublishStage:
     version = 1
 
     def run(self, context: StageContext) -> Mapping[str, Any]:
-        """Publishes, then promotes unless something speaks against it; `said` in the facts tells what happened.
+        """Publishes, then promotes unless something speaks against it; `said` in the facts describes the result.
 
         Raises RevokedError for a withdrawn voice, InfrastructureError on a full or unreachable store (what was stored
         before stays whole), and what Registry.publish and promote_for_commit raise.

@@ -108,10 +108,10 @@ def open_voice(path: Path, recipe: Recipe | None = None) -> VoiceFolder:
     if problem := name_problem(name):
         raise InputError(f"{problem.where}: {problem.value}; expected {problem.limit}", problem.remedy)
     if (path / ".git").exists():
-        message = f"{path}: a Git submodule or a repository of its own, expected a folder of this one"
+        message = f"{path}: a Git submodule or nested repository, expected a folder of this one"
         raise InputError(message, f"take it out (git rm --cached voices/{name}) and commit its files here")
     if path.is_symlink():
-        raise InputError(f"{path}: a symbolic link, expected a folder", "put the folder itself there")
+        raise InputError(f"{path}: a symbolic link, expected a folder", "replace it by the folder itself")
     if not path.is_dir():
         others = sorted(entry.name for entry in path.parent.iterdir() if entry.is_dir()) if path.parent.is_dir() else []
         remedy = f"start one with: timbre voices new {name}"
@@ -148,7 +148,7 @@ def open_voice(path: Path, recipe: Recipe | None = None) -> VoiceFolder:
 
 def _small_file(folder: Path, name: str, problems: list[Problem], remedy: str) -> bytes | None:
     if not os.path.lexists(folder / name):
-        problems.append(Problem(name, "missing", "every voice folder has one", remedy))
+        problems.append(Problem(name, "missing", "a voice.yaml in every voice folder", remedy))
         return None
     if problem := file_problem(name, folder, name):
         problems.append(problem)
@@ -176,7 +176,7 @@ def _lexicon_problems(folder: Path) -> list[Problem]:
         return problems
     if len(data) > _MAX_LEXICON_BYTES:
         limit = f"at most {_MAX_LEXICON_BYTES}"
-        return [Problem(LEXICON, f"{len(data)} bytes", limit, "keep the words that are read wrongly without it")]
+        return [Problem(LEXICON, f"{len(data)} bytes", limit, "keep only words that are mispronounced without it")]
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -228,7 +228,7 @@ def _stray_files(folder: Path, listed: frozenset[str] | None, statement: str | N
                 # Links that a row names are reported with their row.
                 named = (VOICE_YAML, METADATA, LEXICON, statement)
                 if listed is None or (relative not in listed and relative not in named):
-                    yield Problem(printable(relative), "a symbolic link", "files only", "put the file itself there")
+                    yield Problem(printable(relative), "a symbolic link", "files only", "replace it by the file itself")
                 continue
             suffix = Path(name).suffix.lower()
             is_sound = suffix in SUFFIXES
@@ -237,7 +237,7 @@ def _stray_files(folder: Path, listed: frozenset[str] | None, statement: str | N
             if name.startswith("."):
                 continue
             kind = "a directory" if stat.S_ISDIR(mode) else "in no row of metadata.csv"
-            yield Problem(printable(relative), kind, "one row for each recording", "add a row for it, or delete it")
+            yield Problem(printable(relative), kind, "one row for each recording", "add a row, or delete the file")
 
 
 def _digest_or_none(path: Path) -> str | None:

@@ -40,7 +40,7 @@ def path_problem(where: str, text: str) -> Problem | None:
         if part in ("", ".") or part.startswith((".", "-", " ")) or part.endswith((" ", ".")):
             return Problem(where, shown, "names that begin and end with a letter or digit", _RENAME)
         if part.split(".")[0].lower() in _WINDOWS_DEVICES:
-            return Problem(where, shown, "a name that every system can store", _RENAME)
+            return Problem(where, shown, "a portable file name", _RENAME)
         for character in part:
             if not _HARMLESS.match(character):
                 return Problem(where, shown, f"a name without {character!r}", _RENAME)
@@ -59,9 +59,11 @@ def file_problem(where: str, folder: Path, text: str) -> Problem | None:
         except OSError as error:
             return Problem(where, f"{text!r}: {error.strerror}", "a readable file", "correct the permissions")
         if stat.S_ISLNK(mode):
-            return Problem(where, f"{text!r} is a symbolic link", "a file of its own", "put the recording itself there")
+            return Problem(
+                where, f"{text!r} is a symbolic link", "a regular file", "replace it by the recording itself"
+            )
     if stat.S_ISDIR(mode):
-        return Problem(where, f"{text!r} is a directory", "a file", "put the recording itself there")
+        return Problem(where, f"{text!r} is a directory", "a file", "replace it by the recording itself")
     if not stat.S_ISREG(mode):
-        return Problem(where, f"{text!r} is a device or pipe", "an ordinary file", "put the recording itself there")
+        return Problem(where, f"{text!r} is a device or pipe", "an ordinary file", "replace it by the recording itself")
     return None

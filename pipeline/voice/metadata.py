@@ -63,7 +63,7 @@ def read_metadata(data: bytes, language: str, max_rows: int) -> Metadata:
         return _unusable(Problem(f"{FILE}, line 1", repr(lines[0][:80]), limit, remedy))
     count = sum(1 for line in lines[1:] if line.strip())
     if count > max_rows:
-        remedy = "keep the best recordings; one to five minutes are enough"
+        remedy = "keep the best one to five minutes"
         return _unusable(Problem(FILE, f"{count} rows", f"at most {max_rows}", remedy))
     if count == 0:
         remedy = "add lines such as `wavs/0001.wav|What is said.`"
@@ -90,7 +90,7 @@ def shortened(problems: list[Problem], most: int = _MAX_LISTED) -> list[Problem]
     if len(problems) <= most:
         return problems
     rest = len(problems) - most
-    return [*problems[:most], Problem(FILE, f"{rest} more problems of this kind", "none", "correct those above first")]
+    return [*problems[:most], Problem(FILE, f"{rest} more problems of this kind", "none", "fix those above first")]
 
 
 def _row(
@@ -99,7 +99,7 @@ def _row(
     where = f"{FILE}, line {number}"
     parts = line.split("|")
     if len(parts) != columns:
-        remedy = "write exactly one `|` between the columns; a text cannot hold `|`"
+        remedy = "separate columns with exactly one `|`; texts cannot contain `|`"
         return None, [Problem(where, f"{len(parts)} columns", f"{columns}, as in the first line", remedy)]
     file, text = parts[0].strip(), normalised(parts[1])
     problems = []
@@ -107,7 +107,7 @@ def _row(
         return None, [problem]
     # Names that differ in case only are one file on many machines.
     if (earlier := first_line.setdefault(file.casefold(), number)) != number:
-        problems.append(Problem(where, f"{file!r} again, first in line {earlier}", "every file once", "delete one row"))
+        problems.append(Problem(where, f"{file!r} again, first in line {earlier}", "each file once", "delete one row"))
     own = parts[2].strip() if columns == 3 and parts[2].strip() else language
     if own and own not in LANGUAGES:
         guess = nearest(own.split("-")[0].lower(), LANGUAGES)
@@ -121,9 +121,9 @@ def _row(
 def _text_problems(where: str, file: str, text: str, language: str) -> list[Problem]:
     if not text:
         limit = "what is said in the recording"
-        return [Problem(where, f"no text for {file!r}", limit, "write the words that are spoken")]
+        return [Problem(where, f"no text for {file!r}", limit, "write what is spoken")]
     if len(text) > _MAX_TEXT:
-        remedy = "cut the recording into sentences"
+        remedy = "split the recording into sentences"
         return [Problem(where, f"text of {len(text)} characters", f"at most {_MAX_TEXT}", remedy)]
     if hidden := unprintable(text):
         return [Problem(where, f"invisible character {hidden}", "visible text", "delete it and type the text again")]

@@ -84,7 +84,7 @@ def _script(language: str, sentences: tuple[str, ...]) -> str:
     lines = [
         "Read one line, make one recording. Quiet room, a hand's width from the microphone, half a second of silence",
         "before and after. WAV, 24 kHz or more (FLAC too: then correct the names in metadata.csv).",
-        "A line that went wrong is simply recorded again.",
+        "If a line goes wrong, record it again.",
         "",
         f"{STATEMENT}",
         f"    {CONSENT[language]}",
@@ -116,7 +116,7 @@ def _steps(name: str, count: int, lfs: bool) -> tuple[str, ...]:
         f"delete rows of voices/{name}/metadata.csv that you did not record, and correct those that you read otherwise "
         "or stored under another name (.flac, .mp3, .ogg)",
         f"write in voices/{name}/voice.yaml under `rights` what the voice may be used for",
-        f"check it: timbre validate {name} (it lists all that is wrong, and what to do about it)",
+        f"check it: timbre validate {name} (lists every problem and its remedy)",
         f"git add {'.gitattributes ' if lfs else ''}voices/{name} && git commit -m 'Voice {name}' && git push",
     ]
     if lfs:

@@ -150,7 +150,7 @@ def _language(values: Mapping[Any, Any], problems: list[Problem]) -> str:
         problems.append(Problem(f"{FILE}: language", "missing", allowed, "add for example `language: en`"))
         return ""
     guess = nearest(str(value).split("-")[0].lower(), LANGUAGES)
-    remedy = f"did you mean `{guess}`?" if guess else "only these languages can be trained"
+    remedy = f"did you mean `{guess}`?" if guess else "use one of these languages"
     problems.append(Problem(f"{FILE}: language", _shown(value), allowed, remedy))
     return ""
 
@@ -168,7 +168,7 @@ def _consent(value: Any, given: bool, problems: list[Problem]) -> Consent:
     where = f"{FILE}: consent"
     if not isinstance(value, dict):
         found = _shown(value) if given else "missing"
-        remedy = "state whose voice this is and what it may be used for; see: timbre voices new"
+        remedy = "add the consent section; see: timbre voices new"
         problems.append(Problem(where, found, "a mapping with `kind`", remedy))
         return Consent()
     problems += [unknown_key(where, key, CONSENT_KEYS) for key in value if key not in CONSENT_KEYS]
@@ -184,7 +184,7 @@ def _consent(value: Any, given: bool, problems: list[Problem]) -> Consent:
         remedy = "record the sentence of consent and add `statement: consent.wav`"
         problems.append(Problem(f"{where}.statement", "missing", "the recorded statement of the speaker", remedy))
     if kind in CONSENT_KINDS and not texts["rights"]:
-        remedy = "say under which right the voice may be used, in one sentence"
+        remedy = "state the permitted use in one sentence"
         problems.append(Problem(f"{where}.rights", "missing", f"a text, for kind {kind}", remedy))
     statement = texts["statement"] or None
     if statement and (problem := path_problem(f"{where}.statement", statement)):

@@ -29,7 +29,7 @@ class S3Options:
     encryption: str = setting("", "encryption at rest by the store", choices=("", "AES256", "aws:kms", "aws:kms:dsse"))
     kms_key: str = setting("", "key id or ARN for aws:kms; default: the bucket's")
     checksum: str = setting(
-        "when_supported", "when boto3 sends checksums of its own", choices=("when_supported", "when_required")
+        "when_supported", "when boto3 sends its own checksums", choices=("when_supported", "when_required")
     )
     part_mib: int = setting(64, "objects above this size are sent in parts of this size", "MiB", low=5, high=5000)
     connect_s: float = setting(5.0, "time to connect", "s", low=0.1, high=600)

@@ -193,7 +193,7 @@ def test_a_pipeline_that_ends_late_publishes_and_does_not_promote(
     assert pipeline.green and voice_jobs(pipeline) == ALL, pipeline.log
     (made,) = set(forge.versions()) - {old}
     assert f"published {made}" in pipeline.said("publish ada")
-    assert "stands for the newer commit" in pipeline.said("publish ada")
+    assert "represents the newer commit" in pipeline.said("publish ada")
     assert hears(forge) == f"ada@{old}"
 
 

@@ -104,7 +104,7 @@ def test_new_recordings_and_reverts_are_promoted_as_usual(three: History, step: 
 
 def test_a_revert_to_what_a_person_chose_counts_as_changed_recordings(three: History) -> None:
     three.rollback(to="one")
-    assert three.push("one").moved, "it stands for the newer commit now"
+    assert three.push("one").moved, "it represents the newer commit now"
     assert three.push("three").moved and three.speaks == "three"
 
 

@@ -1,7 +1,7 @@
 """One process or several, one GPU each, behind the same few verbs (accelerate).
 
 Every process holds the whole network and an equal share of a step's rows; gradients of the adapter, a few MB, are
-averaged; decisions are taken by the first process and told to the others.
+averaged; the first process decides and broadcasts its decisions.
 """
 
 from __future__ import annotations

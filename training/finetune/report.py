@@ -1,4 +1,4 @@
-"""What a person looks at after training: training.json, a plot of the curves, event files for TensorBoard."""
+"""Reports of a training: training.json, a plot of the curves, event files for TensorBoard."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def check_sound(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_rate_h
             file,
             f"{clip.clipped_share:.2%} of the samples are clipped",
             limit,
-            "record again with the microphone turned down until no peak reaches the top",
+            "lower the recording level until no peak clips, then record again",
         )
     elif clip.clipped_share > _CLIPPED_REMARK_SHARE:
         value = f"{clip.clipped_share:.2%} of the samples are clipped"
@@ -96,7 +96,7 @@ def check_sound(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_rate_h
             file,
             f"speech at {clip.level_dbfs:.0f} dBFS",
             f"at least {recipe.min_level_dbfs:g} dBFS",
-            "record closer to the microphone, or turn it up",
+            "record closer to the microphone, or raise the recording level",
         )
     if abs(clip.dc_offset) > recipe.max_dc_offset:
         found.remark(
@@ -129,7 +129,7 @@ def _check_bandwidth(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_r
     elif edge < recipe.min_bandwidth_hz:
         found.remark(
             file,
-            f"{shown}: the voice will sound like a telephone",
+            f"{shown}: the voice would sound like a telephone",
             f"at least {recipe.min_bandwidth_hz / 1000:g} kHz",
             "record at 24 kHz or more",
         )
@@ -137,7 +137,7 @@ def _check_bandwidth(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_r
         found.remark(
             file,
             shown,
-            f"{min(half, base_rate_hz / 2) / 1000:g} kHz, what the base can use",
+            f"{min(half, base_rate_hz / 2) / 1000:g} kHz, the base's limit",
             "record at the base's rate or more, without MP3",
         )
 
@@ -156,7 +156,7 @@ def check_noise(
             file,
             f"DNSMOS {last.overall:.2f}",
             f"at least {recipe.dnsmos_warn_below:g}",
-            "a quieter or drier room gives a better voice",
+            "record in a quieter, less reverberant room",
         )
 
 
@@ -169,7 +169,7 @@ def check_pace(
             continue
         pace, low, high, unit = _pace(text, seconds, recipe)
         if not low <= pace <= high:
-            remedy = "the text belongs to another recording, or words are missing: correct metadata.csv"
+            remedy = "the text does not match the recording: correct metadata.csv"
             found.reject(file, f"{pace:.1f} {unit} a second for {text[:30]!r}", f"{low:g} to {high:g}", remedy)
     weights = np.array(
         [
@@ -187,7 +187,7 @@ def check_pace(
                 file,
                 f"read {ratio:.1f} times as fast as the others",
                 f"{1 / _ODD_PACE:.1f} to {_ODD_PACE:g}",
-                f"listen whether it says {text[:30]!r}",
+                f"check by ear that it says {text[:30]!r}",
             )
 
 
@@ -216,7 +216,7 @@ def check_speakers(
     files: Sequence[str], speech_s: Sequence[float], speakers: Speakers, recipe: ValidateRecipe, found: Findings
 ) -> None:
     """One person? files, speech_s: of each slice that was embedded."""
-    remedy = "one folder holds one speaker: remove the recordings of the other person"
+    remedy = "keep one speaker per folder: remove the recordings of the other person"
     # So little speech gives embeddings too uncertain to tell a person by; single slices are still looked at below.
     if speakers.smaller and sum(speech_s[i] for i in speakers.smaller) >= _MIN_GROUP_S:
         names = sorted({files[i] for i in speakers.smaller})
@@ -241,7 +241,7 @@ def check_speakers(
                 file,
                 f"sounds unlike the other slices: similarity {similarity:.2f}",
                 f"at least {_ODD_SIMILARITY:g}",
-                "listen whether it is the same person, in the same room",
+                "check by ear that it is the same person in the same room",
             )
 
 
@@ -265,7 +265,7 @@ def check_amount(effective_s: float, recipe: ValidateRecipe, found: Findings, re
             "all clips",
             f"{effective_s:.0f} s of speech",
             f"at most {recipe.max_effective_s:g} s",
-            "keep the best recordings, one to five minutes are enough; or raise validate.max_effective_s",
+            "keep the best one to five minutes, or raise validate.max_effective_s",
         )
     elif effective_s > recipe.enough_effective_s:
         value, limit = f"{effective_s:.0f} s of speech", f"{recipe.enough_effective_s:g} s, more is not needed"

@@ -108,11 +108,11 @@ def _remarks(
             speech_s = sum(max(0.0, min(b, piece.end_s) - max(a, piece.start_s)) for a, b in spans)
             dropped += speech_s
             notes.append(
-                f"{piece.start_s:.1f} to {piece.end_s:.1f} s: its text cannot be split with certainty and it is longer "
+                f"{piece.start_s:.1f} to {piece.end_s:.1f} s: its text cannot be split reliably and it is longer "
                 f"than {limits.whole_max_s:g} s, left out"
             )
         elif (length := _length_s(piece, spans, limits.max_pause_s)) > limits.slice_max_s:
-            notes.append(f"{piece.start_s:.1f} to {piece.end_s:.1f} s: kept whole ({length:.1f} s), no certain cut")
+            notes.append(f"{piece.start_s:.1f} to {piece.end_s:.1f} s: kept whole ({length:.1f} s), no reliable cut")
     return dropped, tuple(notes)
 
 

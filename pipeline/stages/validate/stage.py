@@ -266,7 +266,7 @@ class _Run:
         files = [report.file for report, _ in heard]
         for file, earlier, identical in same_recordings(files, [r.sha256 for r, _ in heard], [s for _, s in heard]):
             value = f"the same {'file' if identical else 'recording'} as {earlier}"
-            self.found.reject(file, value, "every recording once", "delete one of the two files and its row")
+            self.found.reject(file, value, "no duplicate recordings", "delete one of the files and its row")
         spoken = [(report, survey) for report, survey in heard if survey.speech_s > 0]
         check_pace(
             [r.file for r, _ in spoken],

@@ -124,7 +124,7 @@ def transcript_problems(
             kind.append(Problem(own.clip, value, limit, remedy))
         if len(chosen) > _LISTED:
             rest = len(chosen) - _LISTED
-            kind.append(Problem(METADATA, f"{rest} more recordings of this kind", limit, "correct those above first"))
+            kind.append(Problem(METADATA, f"{rest} more recordings of this kind", limit, "fix those above first"))
     return lists
 
 

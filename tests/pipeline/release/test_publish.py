@@ -198,7 +198,7 @@ def test_a_stale_pipeline_publishes_and_does_not_promote(repo: Repo) -> None:
     second = repo.production
     repo.git("checkout", "-q", old)
     run = repo.run(commit=old)
-    assert f"it stands for the newer commit {new[:12]}" in repo.said(run)
+    assert f"it represents the newer commit {new[:12]}" in repo.said(run)
     assert repo.production == second and len(repo.registry.versions("ada")) == 2
 
 

@@ -306,7 +306,7 @@ CASES = (
     Case("shell command in a name", _row("wavs/$(reboot).wav|Hello there."), "a name without '$'"),
     Case("semicolon in a name", _row("wavs/a;b.wav|Hello there."), "a name without ';'"),
     Case("option as a name", _row("-rf.wav|Hello there."), "names that begin and end"),
-    Case("device name of Windows", _row("wavs/con.wav|Hello there."), "every system can store"),
+    Case("device name of Windows", _row("wavs/con.wav|Hello there."), "portable file name"),
     Case("recording is a symbolic link", _link(FIRST, "/etc/hostname"), "is a symbolic link"),
     Case("stray symbolic link", _link("wavs/x", "/etc"), "wavs/x: a symbolic link"),
     Case("directory named .wav", _directory, "is a directory"),
