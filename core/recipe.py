@@ -151,9 +151,7 @@ class EvaluateRecipe:
 
     seeds: tuple[int, ...] = setting((1, 2, 3), "sampling seeds; each sentence is spoken once per seed", low=0)
     fixed_sentences: int = setting(20, "number of sentences from the fixed text set of the language", low=0)
-    bootstrap_samples: int = setting(
-        1000, "bootstrap bootstrap bootstrap resamples for the confidence intervals", low=10, keyed=False
-    )
+    bootstrap_samples: int = setting(1000, "bootstrap resamples for the confidence intervals", low=10, keyed=False)
     confidence: float = setting(0.95, "level of the confidence intervals", low=0.5, high=0.999, keyed=False)
     profile: str = setting("fp32", "profile of the exported graphs to evaluate", choices=("fp32", "int8"))
 
