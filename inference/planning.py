@@ -16,6 +16,7 @@ from timbre.inference.request import SpeechRequest
 from timbre.inference.scheduler import Job
 from timbre.inference.voice import Voice
 from timbre.text.frontend import phonemize, unspoken
+from timbre.text.markup import plain
 from timbre.text.pauses import finished
 from timbre.text.phonemes import Phonemes
 from timbre.text.sentences import split
@@ -64,7 +65,7 @@ class Planner:
         seed = request.sampling.seed if request.sampling.seed is not None else secrets.randbits(31)
         planned: list[Planned] = []
         unknown: list[str] = []
-        for sentence in filter(_has_words, split(request.text)):
+        for sentence in filter(_has_words, split(plain(request.text))):
             phonemes = phonemize(sentence, language, lexicon, self.base.languages)
             if missing := unspoken(phonemes, self.base.languages):
                 raise TextError(

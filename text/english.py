@@ -70,7 +70,7 @@ def _clause(words: list[str], shouted: bool, lexicon: Mapping[str, tuple[str, ..
             phones.extend(lexicon[lower])
         elif word == "A" and _is_letter(words, position):
             phones.append("EY1")
-        elif (found := reading(lowered, position)) is not None:
+        elif (found := reading(lowered, position, word[0].isupper())) is not None:
             phones.extend(found)
         else:
             phones.extend(_word(word, lower, shouted, lexicon))
@@ -87,6 +87,12 @@ def _is_letter(words: list[str], position: int) -> bool:
 
 
 def _word(word: str, lower: str, shouted: bool, lexicon: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    if lower in lexicon:
+        return lexicon[lower]
+    if word.startswith("A-"):
+        return ("EY1", *_word(word[2:], lower[2:], shouted, lexicon))
+    if lower[-1:] == "s" and lower.rstrip("s'") in lexicon and lower not in ("s", "'s") and not listed(lower):
+        return with_s(lexicon[lower.rstrip("s'")])
     if shouted or is_modern(lower) or word in (lower, lower.capitalize()):
         return pronounce(lower, lexicon)
     if _PLURAL_CAPITALS.fullmatch(word):
@@ -103,7 +109,9 @@ def _word(word: str, lower: str, shouted: bool, lexicon: Mapping[str, tuple[str,
 def _joined(word: str, shouted: bool, lexicon: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Words of parts: COVID-related, Jean-Luc, NASA's."""
     stem, apostrophe, tail = word.partition("'")
-    phones = [phone for part in stem.split("-") if part for phone in _word(part, part.lower(), shouted, lexicon)]
+    phones: list[str] = []
+    for part in filter(None, stem.split("-")):
+        phones.extend(("EY1",) if part == "A" else _word(part, part.lower(), shouted, lexicon))
     if apostrophe and tail.lower() == "s":
         return list(with_s(tuple(phones)))
     if tail:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
+from timbre.text.english_calendar import begins
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -16,7 +17,7 @@ _DAY = r"(3[01]|[12]\d|0?[1-9])"
 _YEAR = r"(1[0-9]\d\d|20\d\d|2[1-9]\d\d)"
 
 _ISO = re.compile(rf"(?<![\d/.-])(\d{{4}})([-/.])(1[0-2]|0?[1-9])\2{_DAY}(?![\d/-]|\.\d)")
-_SLASHED = re.compile(r"(?<![\d/.-])(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?![\d/-]|\.\d)")
+_SLASHED = re.compile(r"(?<![\d/.-])(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|(?<=\d\d[-/.]\d\d[-/.])\d\d)(?![\d/-]|\.\d)")
 _MONTH_FIRST = re.compile(rf"\b{_MONTH} {_DAY}(?:st|nd|rd|th)?(?![\d:%]|[.,/-]\d)(?:(,?) {_YEAR}\b(?![,.]?\d))?")
 _DAY_FIRST = re.compile(rf"\b([Tt]he )?{_DAY}(?:st|nd|rd|th)?(?: of)? {_MONTH}(?=\W|$)(?:(,?) {_YEAR}\b(?![,.]?\d))?")
 _MONTH_YEAR = re.compile(rf"\b{_MONTH},? {_YEAR}\b(?![,.]?\d)")
@@ -37,6 +38,10 @@ def expand_dates(text: str) -> str:
 
     def slashed(match: re.Match[str]) -> str:
         first, second, year = int(match[1]), int(match[3]), int(match[4])
+        if len(match[4]) == 2:
+            if match[2] != "/":
+                return match[0]
+            year += 2000 if year < 50 else 1900
         month, day = (second, first) if first > 12 or match[2] == "." else (first, second)
         if not (1 <= month <= 12 and 1 <= day <= 31):
             return match[0]
@@ -47,6 +52,8 @@ def expand_dates(text: str) -> str:
 
     def day_first(match: re.Match[str]) -> str:
         words = f"{match[1] or 'the '}{numbers.ordinal(int(match[2]))} of {_month(match[3])}"
+        if match[3].endswith(".") and not match[5] and begins(match.string[match.end() :]):
+            words += "."
         return f"{words}, {numbers.year(int(match[5]))}" if match[5] else words
 
     text = _SLASHED.sub(slashed, text)
@@ -57,6 +64,11 @@ def expand_dates(text: str) -> str:
     )
     text = _DAY_FIRST.sub(day_first, text)
     text = _MONTH_FIRST.sub(month_first, text)
+    text = re.sub(
+        r"(?<![\d/.-])(1[0-2]|0?[1-9])/((?:19|20)\d\d)(?![\d/-]|\.\d)",
+        lambda m: f"{_MONTHS[int(m[1]) - 1]} {numbers.year(int(m[2]))}",
+        text,
+    )
     return _MONTH_YEAR.sub(lambda m: f"{_month(m[1])} {numbers.year(int(m[2]))}", text)
 
 
@@ -118,7 +130,7 @@ def expand_decades(text: str) -> str:
     text = re.sub(r"(?<![\w,.])'?((?:1[0-9]|20)\d0)'?s\b", lambda m: numbers.decade(int(m[1])), text)
     text = re.sub(r"(?<!\w)'([2-9]0)'?s\b", lambda m: numbers.decade(int(m[1])), text)
     text = re.sub(
-        r"\b((?:the|early|late|mid)[ -])([2-9]0)'?s\b",
+        r"\b((?:the|early|late|mid|her|his|their|my|your|our|its|someone's|in|to)[ -])([2-9]0)'?s\b",
         lambda m: m[1] + numbers.decade(int(m[2])),
         text,
         flags=re.IGNORECASE,

@@ -29,11 +29,13 @@ def _table() -> dict[str, tuple[Phones, Phones, str]]:
     return result
 
 
-def reading(words: Sequence[str], position: int) -> Phones | None:
+def reading(words: Sequence[str], position: int, capital: bool = False) -> Phones | None:
     """Phones of the homograph words[position] (lower case) in its sentence, None if the word is not a homograph.
 
-    words: the words of one clause; marks are not among them.
+    words: the words of one clause; marks are not among them. capital: the word was written with a capital.
     """
+    if (by_sense := _by_sense(words, position, capital)) is not None:
+        return by_sense
     entry = _table().get(words[position])
     if entry is None:
         return None
@@ -48,9 +50,11 @@ def reading(words: Sequence[str], position: int) -> Phones | None:
         return ("Y", "UW1", "S", "T") if following == "to" else ("Y", "UW1", "Z", "D")
     if word == "close":
         verb = previous in cue_words("verb_cues") or (previous == "" and following in cue_words("noun_cues"))
+        verb = verb or (following in cue_words("determiners") and previous not in cue_words("copulas"))
         return ("K", "L", "OW1", "Z") if verb else ("K", "L", "OW1", "S")
     if part_of_speech == "V":
-        return named if _is_verb(word, previous, following) else other
+        owned = position > 1 and words[position - 2] in cue_words("noun_cues")
+        return named if _is_verb(word, previous, following, owned) else other
     if part_of_speech == "N":
         return named if previous in cue_words("noun_cues") and previous not in cue_words("copulas") else other
     if part_of_speech == "ADJ":  # complex: the adjective before its noun or at the end, the noun before a verb
@@ -58,7 +62,57 @@ def reading(words: Sequence[str], position: int) -> Phones | None:
     return other
 
 
-def _is_verb(word: str, previous: str, following: str) -> bool:
+Condition = tuple[str, frozenset[str]]
+
+
+@cache
+def _senses() -> dict[str, list[tuple[Phones, tuple[Condition, ...]]]]:
+    """Word -> its lines of data/english_senses.txt: phones and the conditions under which they hold."""
+    result: dict[str, list[tuple[Phones, tuple[Condition, ...]]]] = {}
+    for line in (files("timbre.text") / "data" / "english_senses.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("#") or not line:
+            continue
+        word, phones, *parts = (part.strip() for part in line.split("|"))
+        conditions = []
+        for part in filter(None, parts):
+            name, _, listed = part.partition("=")
+            conditions.append((name, _words_of(listed)))
+        result.setdefault(word, []).append((tuple(phones.split()), tuple(conditions)))
+    return result
+
+
+def _words_of(listed: str) -> frozenset[str]:
+    groups = {"@verb": "verb_cues", "@noun": "noun_cues", "@det": "determiners"}
+    words: set[str] = set()
+    for item in listed.split(","):
+        words |= cue_words(groups[item]) if item in groups else {"" if item == "^" else item}
+    return frozenset(words)
+
+
+def _by_sense(words: Sequence[str], position: int, capital: bool) -> Phones | None:
+    senses = _senses().get(words[position])
+    if senses is None:
+        return None
+    previous = words[position - 1] if position else ""
+    following = words[position + 1] if position + 1 < len(words) else ""
+    after = words[position + 2] if position + 2 < len(words) else ""
+    if words[position] == "used" and (after.endswith("ing") or after in cue_words("determiners") or not after):
+        return None
+    for phones, conditions in senses:
+        if all(
+            (name == "prev" and previous in listed)
+            or (name == "next" and following in listed)
+            or (name == "not-prev" and previous not in listed)
+            or (name == "near" and any(word in listed for word in words))
+            or (name == "case" and capital)
+            for name, listed in conditions
+        ):
+            return phones
+    return None
+
+
+def _is_verb(word: str, previous: str, following: str, owned: bool) -> bool:
+    """owned: the word before the previous one is an article or a possessive (our plans conflict)."""
     third_person = word.endswith("s") and not word.endswith("ss")
     if previous in cue_words("verb_cues"):
         return True
@@ -71,8 +125,10 @@ def _is_verb(word: str, previous: str, following: str) -> bool:
     if previous == "":
         return not third_person and following in cue_words("determiners")
     plural_subject = previous.endswith("s") and not previous.endswith(("ss", "'s"))
-    if not third_person and plural_subject:
-        return following in cue_words("noun_cues") or word in {"live", "wind", "tear", "rebel", "object"}
+    if not third_person and plural_subject and previous not in cue_words("plural_attributes"):
+        if following == "" and owned:
+            return True
+        return following in cue_words("after_verb") or following in cue_words("noun_cues") or word in {"live", "wind", "tear", "rebel", "object"}
     if previous in {"and", "or"}:
         return following in cue_words("determiners")
     return third_person and following in cue_words("noun_cues")

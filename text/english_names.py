@@ -6,6 +6,7 @@ import re
 
 from timbre.text import english_numbers as numbers
 from timbre.text.cues import cue_words
+from timbre.text.english_calendar import begins
 
 _TITLES = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Mx": "Mix", "Dr": "Doctor", "Prof": "Professor", "Gen": "General",
@@ -32,8 +33,7 @@ _ALWAYS = {
     r"\bNos\.\s?(?=\d)": "Numbers ", r"\bpp\.\s?(?=\d)": "pages ", r"\bp\.\s?(?=\d)": "page ", r"№\s?": "number ",
     r"\bWWII\b": "World War two", r"\bWWI\b": "World War one", r"\b50/50\b": "fifty fifty",
     r"\b20/20\b": "twenty twenty",
-    r"\bMon\.": "Monday", r"\bTues?\.": "Tuesday", r"\bWed\.": "Wednesday", r"\bThu(?:rs?)?\.": "Thursday",
-    r"\bFri\.": "Friday", r"\bSat\.(?=,?\s[A-Z0-9])": "Saturday", r"\bSun\.(?=,?\s[A-Z0-9])": "Sunday",
+    r"\bvs\b(?!\.)": "versus",
 }  # fmt: skip
 _SENTENCE_END = r"(?!\s*(?:Ltd|Inc|Corp|Co)\b)(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
 
@@ -42,6 +42,7 @@ def expand_abbreviations(text: str) -> str:
     """Dr. Brown -> Doctor Brown; Elm St. -> Elm Street; e.g. -> for example; U.S. -> U S. Final stops stay."""
     for pattern, words in _ALWAYS.items():
         text = re.sub(pattern, words, text)
+    text = _undotted(text)
     for short, words in _TITLES.items():
         text = re.sub(rf"\b{short}\.\s+(?=[A-Z\"']|and\b)", f"{words} ", text)
     text = re.sub(r"(?<=[a-z] )St\.(?=\s[A-Z])|^St\.(?=\s[A-Z])", "Saint", text)
@@ -49,10 +50,41 @@ def expand_abbreviations(text: str) -> str:
     text = re.sub(r"\bSt\.(?=\s)", "Saint", text)
     for short, words in _MIDDLE.items():
         text = re.sub(rf"\b{short}\.(?=\s*[\w(,])", words, text)
+        if short.islower():
+            text = re.sub(rf"\b{short.capitalize()}\.(?=\s*[\w(,])", words.capitalize(), text)
+    text = re.sub(r"(?<!\d )\bsec\.\s?(?=\d)", "section ", text)
     for short, words in _FINAL.items():
         text = re.sub(rf"\b{short}\.", lambda m, words=words: words + _kept_stop(m), text)  # type: ignore[misc]
     text = re.sub(r"\b(?:[A-Za-z]\.){2,}(?![A-Za-z])|\b(?:[A-Za-z]\.)+[A-Za-z]\b(?!\.?\w)", _initials, text)
-    return re.sub(r"(?<![\w.])([A-Z])\.(?= [A-Z])", _initial, text)
+    return re.sub(r"(?<![\w.])(?<![AP] (?=M))([A-Z])\.(?= [A-Z])", _initial, text)
+
+
+_STREETS = {
+    "St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane", "Dr": "Drive", "Hwy": "Highway",
+    "Pl": "Place", "Ct": "Court", "Sq": "Square", "Pkwy": "Parkway",
+}  # fmt: skip
+_SHORT_TITLES = ("Mr", "Mrs", "Ms", "Mx", "Dr", "Prof", "Capt", "Lt", "Sgt", "Rev", "Gov", "Sen", "Gen", "Col", "Maj", "Mt")
+_NAME = r"(?=[A-Z][a-z'’]+)"
+
+
+def _undotted(text: str) -> str:
+    """Abbreviations without their dot: met Dr Jones -> Doctor Jones; Elm Dr. and Elm Dr -> Elm Drive; St Paul."""
+    streets = "|".join(_STREETS)
+    text = re.sub(
+        rf"(?<=[a-z] )\b((?:\d+(?:st|nd|rd|th)?|[A-Z][a-z]+) )({streets})\b(?=$|[,;:!?)]|\.(?:\s|$)|\s+(?:[a-z]|[A-Z]{{2}}\b))(\.?)",
+        lambda m: f"{m[1]}{_STREETS[m[2]]}" + (_kept_stop(m) if m[3] else ""),
+        text,
+    )
+    titles = "|".join(_SHORT_TITLES)
+    text = re.sub(rf"\b({titles})\s+{_NAME}", lambda m: f"{_TITLES[m[1]]} ", text)
+    text = re.sub(
+        r"\b(Mr|Mrs|Ms|Dr|Prof)\.? (?=and (?:Mr|Mrs|Ms|Dr|Prof|Mister|Missus|Miz|Doctor|Professor)\b)",
+        lambda m: f"{_TITLES[m[1]]} ",
+        text,
+    )
+    text = re.sub(rf"(?<![A-Za-z] )\bSt\s+{_NAME}|(?<=[a-z] )(?<![A-Z][a-z] )\bSt\s+{_NAME}", "Saint ", text)
+    text = re.sub(r"(?<=[a-z] )\b([JS])r\b(?!\.)", lambda m: "Junior" if m[1] == "J" else "Senior", text)
+    return re.sub(r"\bFt\s+(?=[A-Z][a-z])", "Fort ", text)
 
 
 def _kept_stop(match: re.Match[str]) -> str:
@@ -62,18 +94,12 @@ def _kept_stop(match: re.Match[str]) -> str:
 
 def _initials(match: re.Match[str]) -> str:
     letters = " ".join(re.findall("[A-Za-z]", match[0])).upper()
-    return letters + ("." if match[0].endswith(".") and _sentence_begins(match.string[match.end() :]) else "")
+    return letters + ("." if match[0].endswith(".") and begins(match.string[match.end() :]) else "")
 
 
 def _initial(match: re.Match[str]) -> str:
     """The dot of an initial ('John F. Kennedy') is no stop, unless a sentence begins after it ('vitamin C. The')."""
-    return match[0] if _sentence_begins(match.string[match.end() :]) else match[1]
-
-
-def _sentence_begins(rest: str) -> bool:
-    """True at the end of the text and before a capitalised word of those that begin sentences and no names."""
-    following = re.match(r"[\"')\]]*\s*(?:$|[\"'(]*([A-Z][a-z']*)\b)", rest)
-    return following is not None and (following[1] is None or following[1].lower() in cue_words("openers"))
+    return match[0] if begins(match.string[match.end() :]) else match[1]
 
 
 _RULER = re.compile(rf"\b({'|'.join(sorted(cue_words('rulers')))}) ([IVX]+)\b(?![.]?[A-Za-z-])")
@@ -140,7 +166,7 @@ def expand_dots(text: str) -> str:
 
 _PHONE = re.compile(
     r"(?<![\w.-])(?:\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){1,4}\d{2,4}"
-    r"|(?:1[ .-])?\(?\d{3}\)?[ .-]\d{3}[.-]\d{4}|\d{3}-\d{4}|\d{2,4}-\d{3,4}-\d{3,4}|0\d{2,4}[ -]\d{5,8}"
+    r"|(?:1[ .-])?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}|0\d(?: \d\d){4}|0\d{2,4} \d{3,4} \d{3,4}|\d{3}-\d{4}|\d{2,4}-\d{3,4}-\d{3,4}|0\d{2,4}[ -]\d{5,8}"
     r"|\d{4} \d{4} \d{4} \d{4})(?![\w-]|[.,:]\d)"
 )
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from timbre.text import english_numbers as numbers
+from timbre.text.english_calendar import expand_calendar
 from timbre.text.english_dates import expand_dates, expand_decades, expand_times, expand_years
 from timbre.text.english_names import (
     expand_abbreviations,
@@ -14,12 +15,19 @@ from timbre.text.english_names import (
     expand_roman,
     expand_telephones,
 )
-from timbre.text.english_quantities import expand_arithmetic, expand_degrees, expand_money, expand_units
+from timbre.text.english_quantities import (
+    expand_arithmetic,
+    expand_degrees,
+    expand_money,
+    expand_scales,
+    expand_units,
+)
+from timbre.text.english_signs import expand_codes, fold_signs, join_groups
 
 _SAME = str.maketrans({
     "’": "'", "‘": "'", "ʼ": "'", "＇": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
     "—": " — ", "―": " — ", "−": "-", "‐": "-", "‑": "-", "⁃": "-", "。": ". ", "，": ", ", "、": ", ", "；": ", ",
-    "：": ": ", "！": "! ", "？": "? ", "⁄": "/", "∕": "/", "½": " 1/2 ", "⅓": " 1/3 ", "⅔": " 2/3 ", "¼": " 1/4 ",
+    "：": ": ", "！": "! ", "？": "? ", "⁄": "/", "∕": "/", "′": "'", "″": '"', "½": " 1/2 ", "⅓": " 1/3 ", "⅔": " 2/3 ", "¼": " 1/4 ",
     "¾": " 3/4 ", "⅛": " 1/8 ", "⅜": " 3/8 ", "⅝": " 5/8 ", "⅞": " 7/8 ", "⅕": " 1/5 ", "ß": "ss", "ø": "o", "Ø": "O",
     "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "th", "þ": "th", "ı": "i",
     "™": " ", "®": " ", "²": "^2", "³": "^3", "\u00ad": "", "\u200b": "", "\ufeff": "", "¿": " ", "¡": " ",
@@ -39,8 +47,8 @@ def normalize(text: str) -> tuple[str, tuple[str, ...]]:
     """Words and marks , . ? ! of a text, and the characters that could not be spoken, without repeats."""
     text = _clean(text)
     for expand in (
-        expand_addresses, expand_dates, expand_times, expand_abbreviations, expand_dots, expand_telephones,
-        expand_roman, expand_money, _ranges, expand_degrees, _versions, expand_decades, expand_units, _ordinals,
+        expand_addresses, fold_signs, expand_calendar, expand_dates, expand_times, expand_abbreviations, expand_dots, expand_telephones,
+        expand_codes, expand_roman, expand_money, expand_scales, _ranges, expand_degrees, _versions, expand_decades, expand_units, _ordinals,
         _fractions, expand_years, expand_arithmetic, _numbers,
     ):  # fmt: skip
         text = expand(text)
@@ -49,7 +57,7 @@ def normalize(text: str) -> tuple[str, tuple[str, ...]]:
 
 def _clean(text: str) -> str:
     """One form for each mark and letter: compatibility forms folded, accents off, line ends as pauses."""
-    text = re.sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", text.translate(_SAME).strip())
+    text = re.sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", join_groups(text.translate(_SAME).strip()))
     text = re.sub(r"(?<=[^\s.,;:!?])\n", ", ", text).replace("\n", " ")
     text = unicodedata.normalize("NFKD", text)
     return "".join(character for character in text if unicodedata.category(character) != "Mn")
@@ -61,6 +69,7 @@ def _ranges(text: str) -> str:
         r"(?<![\w.-])([-]?[\d,.]*\d)(\s?[%°][CF]?)?(?:[-–~]|\s–\s)(?=\d[\d,.]*(?![\d-])(?!\s*=))", r"\1\2 to ", text
     )
     text = re.sub(r"(?<=\d)-(?=[A-Za-z])", " ", text)
+    text = re.sub(r"(?<![A-Za-z])A-?(\d{1,3})(?![\d.,]*\d)", lambda m: f"A-{numbers.cardinal(int(m[1]))} ", text)
     return re.sub(r"(?<=[A-Za-z])-(?=\d)", " ", text)
 
 
@@ -99,7 +108,7 @@ def _fractions(text: str) -> str:
         return f" {numbers.fraction(top, bottom)} "
 
     text = re.sub(r"(?<![\d/.,])(\d{1,4}) {1,2}(\d{1,2})/(\d{1,3})(?![\d/])", mixed, text)
-    return re.sub(r"(?<![\d/.,])(\d{1,4})/(\d{1,4})(?![\d/]|\.\d)", plain, text)
+    return re.sub(r"(?<![\d/.,])(\d{1,4})/(\d{1,4})(?![\d/]|\.\d)(?:st|nd|rd|th)?s?\b", plain, text)
 
 
 def _numbers(text: str) -> str:

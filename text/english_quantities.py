@@ -84,8 +84,17 @@ def expand_money(text: str) -> str:
     def span(match: re.Match[str]) -> str:
         return f"{numbers.decimal(_plain(match[2]))} to {_amount(match[1], match[3], match[4])}"
 
+    def before(match: re.Match[str]) -> str:
+        words = _amount(match[1], match[2], match[3])
+        one, many = _CURRENCIES[match[1]][:2]
+        if words.endswith(many) and _is_attribute(match.string, match.start(), match.end()):
+            words = words[: -len(many)] + one
+        return f" {words} "
+
+    text = re.sub(r"(?<=[€£])(\d+),(\d\d)(?![\d,])", r"\1.\2", text)
+    text = re.sub(r"(?<![\d,.])(\d+),(\d\d)(?=\s?€)", r"\1.\2", text)
     text = _MONEY_RANGE.sub(span, text)
-    text = _MONEY_BEFORE.sub(lambda m: f" {_amount(m[1], m[2], m[3])} ", text)
+    text = _MONEY_BEFORE.sub(before, text)
     text = _MONEY_AFTER.sub(lambda m: f" {_amount(m[3], m[1], m[2])} ", text)
     return re.sub(rf"({NUMBER})\s?¢", lambda m: f"{m[1]} {'cent' if m[1] == '1' else 'cents'}", text)
 
@@ -137,10 +146,10 @@ _RATE_ALONE = re.compile(r"\b(km|m|mi|kg|mg|g|l|ml)/(h|s|min|hr|l|L|kg|ml|m[23²
 def _measure(match: re.Match[str]) -> str:
     number, blank, unit, power, per, per_power = match.groups()
     one, many = _UNITS[unit]
-    if (blank and unit in _GLUED_ONLY and not per and not power) or (unit == "s" and _is_decade(number)):
+    by = re.search(r"\bby\s$", match.string[: match.start()])
+    if (blank and unit in _GLUED_ONLY and not (per or power or by)) or (unit == "s" and _is_decade(number)):
         return match[0]
-    before, after = match.string[: match.start()], match.string[match.end() :]
-    attributive = re.search(r"\b[Aa]n? $", before) and re.match(r" [a-z]", after)
+    attributive = _is_attribute(match.string, match.start(), match.end())
     words = one if _plain(number) == "1" or attributive else many
     if power:
         words = f"{_POWERS[power]} {words}"
@@ -152,13 +161,66 @@ def _measure(match: re.Match[str]) -> str:
     return f"{numbers.decimal(_plain(number))} {words} "
 
 
+_AFTER_AMOUNT = (
+    "is are was were be has have had of and or to in at from for on with by as than per a an the he she it they we you i "
+    "that which who long wide tall high deep away later ago more less each will would can could"
+).split()
+
+
+def _is_attribute(text: str, start: int, end: int) -> bool:
+    """True if the quantity text[start:end] stands before its noun: a $20 bill, the 27" screen."""
+    if not re.search(r"\b(?:an?|the|this|that|my|his|her|our|their|your|one|every|each)\s$", text[:start], re.IGNORECASE):
+        return False
+    after = re.match(r"\s?([a-z]+)", text[end:])
+    return after is not None and after[1] not in _AFTER_AMOUNT
+
+
 def _is_decade(number: str) -> bool:
     return len(number) == 4 and number.endswith("0") and number[:2] in {"17", "18", "19", "20"}
 
 
+def _inches(match: re.Match[str]) -> str:
+    """27" is inches, unless the mark closes a quotation."""
+    if match[2] == '"' and match.string[: match.start()].count('"') % 2:
+        return match[0]
+    singular = match[1] == "1" or "/" in match[1] or _is_attribute(match.string, match.start(), match.end())
+    return f"{match[1]} {'inch' if singular else 'inches'}"
+
+
+def _feet(match: re.Match[str]) -> str:
+    singular = match[1] == "1" or _is_attribute(match.string, match.start(), match.end())
+    return f"{match[1]} {'foot' if singular else 'feet'}"
+
+
+_LETTER_SCALES = re.compile(
+    rf"(?<![\w.$£€])({NUMBER})([kKMB])\b(?!-)(?=(\+?)(?:[,.;:!?)]|$|\s([A-Za-z]+)))(?!\.\d)"
+)
+_RESOLUTIONS = ("2", "4", "5", "8")
+
+
+def expand_scales(text: str) -> str:
+    """2.5k likes -> 2.5 thousand likes; 3M people -> 3 million people; a 4K screen and a 10k race keep their letter."""
+
+    def spoken(match: re.Match[str]) -> str:
+        number, letter, _, following = match.groups()
+        many = bool(following) and (following.endswith("s") or following in ("people", "men", "women", "children"))
+        attribute = bool(re.search(r"\ban?\s$", match.string[: match.start()]))
+        if letter in "kK" and not many and (number in _RESOLUTIONS or attribute or following in ("race", "run", "walk")):
+            return f"{number} K"
+        return f"{number} {_SCALE_WORDS[letter.lower()]}"
+
+    return _LETTER_SCALES.sub(spoken, text)
+
+
 def expand_units(text: str) -> str:
     """10km -> ten kilometers; a 10km walk -> a ten kilometer walk; 120 km/h -> ... kilometers per hour."""
-    text = re.sub(r"(\d+)'\s?(\d{1,2})(?:\"|'')", lambda m: f"{m[1]} {'foot' if m[1] == '1' else 'feet'} {m[2]}", text)
+    text = re.sub(
+        r"(?<![\w'])(\d+)'\s?(\d{1,2})(?:\"|'')?(?![\w'])",
+        lambda m: f"{m[1]} {'foot' if m[1] == '1' else 'feet'} {m[2]}",
+        text,
+    )
+    text = re.sub(r"(?<![\w'])(\d+(?:\.\d+)?|\d+/\d+)(\"|'')(?![\w\"'])", _inches, text)
+    text = re.sub(r"(?<![\w'])(\d+)'(?=\s[a-z]|[,.]|$)", _feet, text)
     text = re.sub(r"(\d) ?ft\.? (\d+) ?in\b", r"\1 feet \2 inches", text)
     text = re.sub(rf"(\d(?:\s?(?:{_UNIT_NAMES}))?)\s?x\s?(?=\d)", r"\1 by ", text)
     text = re.sub(rf"(\d/\d+)\s?({_UNIT_NAMES})\b(?!/)(?:\.(?=\s[a-z]))?", lambda m: f"{m[1]} {_UNITS[m[2]][0]}", text)
@@ -188,11 +250,11 @@ def expand_degrees(text: str) -> str:
 
 _BINARY = {
     "+": "plus", "-": "minus", "×": "times", "*": "times", "·": "times", "÷": "divided by", "/": "divided by",
-    "=": "equals", "<": "is less than", ">": "is greater than", "≤": "is at most", "≥": "is at least",
-    "≠": "is not equal to", "≈": "is about", "±": "plus or minus",
+    "=": "equals", "<": "less than", ">": "greater than", "≤": "less than or equal to",
+    "≥": "greater than or equal to", "≠": "not equal to", "≈": "about", "±": "plus or minus",
 }  # fmt: skip
 _ALONE = {
-    "=": "equals", "≈": "about", "±": "plus or minus", "≤": "at most", "≥": "at least", "≠": "not equal to",
+    "=": "equals", "≈": "about", "±": "plus or minus", "≤": "less than or equal to", "≥": "greater than or equal to", "≠": "not equal to",
     "√": "square root of", "∞": "infinity", "×": "times", "÷": "divided by", "°": "degrees", "%": "percent",
     "+": "plus", "©": "copyright", "§": "section", "¶": "paragraph", "&": "and", "@": "at", "#": "hash",
     "¢": "cents", "‰": "per mille", "→": "to", "µ": "micro",
@@ -203,8 +265,8 @@ def expand_arithmetic(text: str) -> str:
     """7 + 5 -> 7 plus 5; ~50 -> about 50; 30+ -> 30 plus; x^2 -> x squared; a lone sign is read by its name."""
     text = re.sub(r"(?<=\d)-(?=\d[\d,.]*\s*=)", " minus ", text)
     text = re.sub(r"(?<![\w~])[~≈]\s?(?=[\d$£€])", "about ", text)
-    text = re.sub(r"(?<![\w)])<\s?(?=\d)", "less than ", text)
-    text = re.sub(r"(?<![\w)])>\s?(?=\d)", "more than ", text)
+    text = re.sub(r"(?<![\w)])(\s?)<\s?(?=\d)", r"\1less than ", text)
+    text = re.sub(r"(?<![\w)])>\s?(?=\d)", "more than " if re.match(r"\s*>", text) else "greater than ", text)
     text = re.sub(r"(?<=[\w)])\s*[²]|(?<=[\w)])\^2\b", " squared ", text)
     text = re.sub(r"(?<=[\w)])\s*[³]|(?<=[\w)])\^3\b", " cubed ", text)
     text = re.sub(r"(?<=[\w)])\^(-?\w+)", r" to the power of \1 ", text)

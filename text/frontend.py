@@ -30,8 +30,12 @@ def phonemize(
     Raises InputError for a language without front end and for text without anything to speak.
     """
     check_language(language)
-    from timbre.text import mixed
+    from timbre.text import mandarin_signs, mixed
+    from timbre.text.markup import plain
 
+    text = plain(text)
+    if mandarin_signs.concerns(text, language):
+        text = mandarin_signs.fold_signs(text)
     segments: list[Segment] = []
     unknown: list[str] = []
     before = ""

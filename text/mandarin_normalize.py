@@ -79,7 +79,7 @@ def normalize(text: str, after_letter: bool = False, simple: bool = True) -> tup
     if simple and re.search(f"[{HAN}]", text):
         text = simplify(text.replace("嗯", "恩").replace("呣", "母"))
     for expand in (
-        _dates, _times, _telephones, _money, _temperatures, _measures, _percents, _versions, _fractions, _ranges,
+        _spans, _dates, _times, _services, _telephones, _money, _temperatures, _measures, _percents, _versions, _fractions, _ranges,
         _arithmetic, _counts, _numbers,
     ):  # fmt: skip
         text = expand(text)
@@ -94,6 +94,48 @@ def _half_width(text: str) -> str:
     )
 
 
+_PERIOD = r"[年月日号时点分秒天周岁元块米次个度届级]"
+
+
+def _spans(text: str) -> str:
+    """5月1日-5月7日 -> 5月1日到5月7日; 周一-周五 -> 周一到周五; 以3-0获胜 -> 3比0; 02-29 -> 2月29."""
+    text = re.sub(rf"(?<={_PERIOD})\s?[-–—~]+\s?(?=\d{{1,4}}{_PERIOD})", "到", text)
+    text = re.sub(
+        r"((?:周|星期|礼拜)[一二三四五六日天末])\s?[-–—~]+\s?(?=(?:周|星期|礼拜)?[一二三四五六日天末])", r"\1到", text
+    )
+    text = re.sub(r"(?<=[一二三四五六七八九十][月日号])\s?[-–—~]+\s?(?=[一二三四五六七八九十]+[月日号])", "到", text)
+    wins = "获胜|取胜|战胜|击败|领先|落后|战平|完胜|大胜|小胜|惜败|告负|逆转|横扫|不敌|负于|险胜|打平|赢|输|胜|平|击溃"
+    text = re.sub(rf"(?<!\d)(\d{{1,3}})\s?[-–—:]\s?(\d{{1,3}})(?=\s?(?:的比分)?(?:{wins}))", r"\1比\2", text)
+    text = re.sub(r"(比分[是为以]?\D{0,3})(\d{1,3})\s?[-–—]\s?(\d{1,3})(?!\d)", r"\1\2比\3", text)
+    text = re.sub(
+        rf"(?<![\d.,/-])(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?![\d.,/-]|{_PERIOD}|%)",
+        lambda m: f"{int(m[1])}月{int(m[2])}" if "0" in (m[1][0], m[2][0]) else m[0],
+        text,
+    )
+    events = "事件|晚会|地震|大促|购物节|特大|恐怖|起义|惨案|行动|运动|讲话|大地震|维权|活动|狂欢|空难|专案|爆炸|矿难"
+    text = re.sub(
+        rf"(?<![\d.])(\d{{1,2}})[.·•](\d{{1,2}})(?=[“”]?(?:{events}))", lambda m: digits(m[1]) + digits(m[2]), text
+    )
+    text = re.sub(r"(?<!\d)(\d\d)/(\d\d)(?=届|级|赛季|财年|学年|年度)", lambda m: digits(m[1]) + digits(m[2]), text)
+    return re.sub(r"(?<![\d.:])(\d\d)后(?![面天来悔续果方勤排退边者卫背年台])", lambda m: f"{digits(m[1])}后", text)
+
+
+_SERVICE = re.compile(r"(?<![\d.,-])(?:11[0-9]|12[0-3]|100\d\d|9[56]\d{3}|12[13]\d\d|1[26]\d{3})(?![\d%]|[.,:-]\d|[万亿千百])")
+_SERVICE_CUES = re.compile("急救|报警|火警|匪警|求救|救护|消防|客服|热线|电话|拨|打|专线|致电|呼叫|投诉|订票|查号|短信|交通事故|求助|咨询|举报")
+
+
+def _services(text: str) -> str:
+    """110, 119, 10086 in a sentence about calls -> 幺幺零; 110米 and 打了110个 stay numbers."""
+    measures = _measure_words()
+
+    def clause(match: re.Match[str]) -> str:
+        if not _SERVICE_CUES.search(match[0]):
+            return match[0]
+        return re.sub(rf"({_SERVICE.pattern})(?!\s?(?:{measures}|[元块米年月日号度分角折折路]))", lambda m: digits(m[1], one="幺"), match[0])
+
+    return re.sub(r"[^。！？!?]+", clause, text)
+
+
 def _dates(text: str) -> str:
     """2024-03-15, 2024/3/5 and 2024.12.25 -> 二零二四年三月十五日; 2024年 -> 二零二四年; 08年5月 -> 零八年五月."""
     text = re.sub(
@@ -103,8 +145,11 @@ def _dates(text: str) -> str:
     )
     text = re.sub(r"(?<![\d.])(\d{4})\s?[-~—至到]\s?(\d{4})(?=年)", lambda m: f"{digits(m[1])}到{digits(m[2])}", text)
     text = re.sub(
-        r"(?<![\d.,])(\d00)0年(?=[历的前后以来左右多]|之|$)", lambda m: f"{cardinal(int(m[1] + '0'))}年", text
+        r"(?<![\d.,])([1-9])000年(?=的?历史|前|多|左右|之久|了|来|间)",
+        lambda m: f"{'两' if m[1] == '2' else cardinal(int(m[1]))}千年",
+        text,
     )
+    text = re.sub(r"(?<![\d.,])([13-9]000)(?=年)", lambda m: cardinal(int(m[1])), text)
     text = re.sub(r"(?<![\d.,])(\d{4})(?=年)", lambda m: digits(m[1]), text)
     return re.sub(
         r"(?<![\d.,])(0\d|[6-9]\d|\d\d(?=年\s?1?\d月))(?=年(?!前|后|来|以|的|多|间|内|级|代))",
@@ -113,7 +158,7 @@ def _dates(text: str) -> str:
     )
 
 
-_TIME = r"([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?"
+_TIME = r"([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?分?"
 
 
 def _times(text: str) -> str:
@@ -208,7 +253,7 @@ def _measures(text: str) -> str:
 
 def _percents(text: str) -> str:
     """20% -> 百分之二十; 10%-20% -> 百分之十到百分之二十; 5‰ -> 千分之五."""
-    text = re.sub(rf"({NUMBER}%?)\s?[-~]\s?({NUMBER}%)", r"\1到\2", text)
+    text = re.sub(rf"({NUMBER})%?\s?[-–—~]\s?({NUMBER}%)", r"\1%到\2", text)
     text = re.sub(rf"(-?)({NUMBER})\s?%", lambda m: f"{'负' if m[1] else ''}百分之{decimal(m[2])}", text)
     return re.sub(rf"({NUMBER})\s?‰", lambda m: f"千分之{decimal(m[1])}", text)
 
@@ -220,8 +265,15 @@ def _versions(text: str) -> str:
     )
 
 
+_PER = (
+    "平方公里|平方米|立方米|平米|小时|分钟|千瓦时|公里|公斤|千克|课时|人次|天|月|年|人|斤|吨|秒|分|米|次|个|箱|件|瓶|盒|股|张|间|套|"
+    "桶|袋|台|亩|户|位|晚|平|克|升|度|节|期|周|日|辆|只|杯|份|条|本|页|克拉|盎司|桌|字|位"
+)
+
+
 def _fractions(text: str) -> str:
-    """3/4 -> 四分之三."""
+    """3/4 -> 四分之三; 30元/小时 -> 30元每小时."""
+    text = re.sub(rf"(?<=\d)([{HAN}]{{1,4}})\s?/\s?(?=(?:{_PER})(?![{HAN}]{{2}}))", r"\1每", text)
     return re.sub(
         r"(?<![\d/])(-?)(\d+)/(\d+)(?![\d/])",
         lambda m: f"{'负' if m[1] else ''}{cardinal(int(m[3]))}分之{cardinal(int(m[2]))}",
@@ -236,7 +288,7 @@ def _ranges(text: str) -> str:
 
 
 _ARITHMETIC = {
-    "+": "加", "-": "减", "×": "乘", "*": "乘", "÷": "除", "=": "等于", "<": "小于", ">": "大于", "≤": "小于等于",
+    "+": "加", "-": "减", "×": "乘", "*": "乘", "÷": "除以", "=": "等于", "<": "小于", ">": "大于", "≤": "小于等于",
     "≥": "大于等于", "≠": "不等于", "≈": "约等于", "±": "正负",
 }  # fmt: skip
 
@@ -254,10 +306,15 @@ def _arithmetic(text: str) -> str:
     return re.sub(r"-(?=\d)", "负", re.sub(r"(?<=[一-鿿])-(?=[一-鿿])", ",", text))
 
 
+@cache
+def _measure_words() -> str:
+    return "|".join(sorted(cue_words("measures", "mandarin"), key=len, reverse=True))
+
+
 def _counts(text: str) -> str:
     """2个 -> 两个, but 第2个 -> 第二个 and 12个 -> 十二个; 10几年 -> 十几年."""
-    measures = "|".join(sorted(cue_words("measures", "mandarin"), key=len, reverse=True))
-    text = re.sub(rf"(?<![\d.,第月年周])2(?=(?:{measures}))(?!月|日|号|分之|次方|年级)", "两", text)
+    measures = _measure_words()
+    text = re.sub(rf"(?<![\d.,第周高初大])2(?=(?:{measures}))(?!月|日|号|分之|次方|年级|级|班|楼|层(?![皮楼])|层$|元(?:一)?次方)", "两", text)
     return re.sub(r"(?<![\d.])([1-9])0几", lambda m: f"{'' if m[1] == '1' else DIGITS[int(m[1])]}十几", text)
 
 

@@ -52,8 +52,11 @@ def _listed(name: str, word: str) -> bool:
 def _neutral(word: str, tag: str, tones: list[int], cut: Cut) -> None:
     if word in cue_words("full", "mandarin"):
         return
+    parts = cut(word)
+    # Two words of two characters or more that happen to meet in one character (银行 行长) are no reduplication.
+    border = len(parts[0]) if len(parts) == 2 and min(map(len, parts)) > 1 else 0
     for index in range(1, len(word)):
-        if word[index] == word[index - 1] and tag[:1] in {"n", "v", "a"}:
+        if word[index] == word[index - 1] and tag[:1] in {"n", "v", "a"} and index != border:
             tones[index] = 5
     last = word[-1]
     ge = word.find("个")
@@ -72,7 +75,7 @@ def _neutral(word: str, tag: str, tones: list[int], cut: Cut) -> None:
     elif _listed("neutral", word):
         tones[-1] = 5
     start = 0
-    for part in cut(word):
+    for part in parts:
         start += len(part)
         if _listed("neutral", part):
             tones[start - 1] = 5

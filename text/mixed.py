@@ -17,7 +17,7 @@ _MEASURED = re.compile(
 )
 _COUNTERS = "|".join(sorted(cue_words("measures", "mandarin"))) + "|[年月日号点时分秒度百千万亿%°℃]"
 _ENGLISH_RUN = re.compile(
-    rf"(?:\.(?=[A-Za-z]))?(?:(?<![\d.:])\d[\d.,]*(?=[A-Za-z]{{2}}|(?:st|nd|rd|th)\b))?[{LETTERS}]"
+    rf"(?:\.(?=[A-Za-z]))?(?:(?<![\d.:])\d[\d.,]*(?=[a-z]{{2}}|[A-Z][a-z]|(?:st|nd|rd|th)\b))?[{LETTERS}]"
     rf"(?:[{LETTERS}'’&@_./:%?=#+~-]|(?<=[/._@-])\d+|\d(?=[\d]*[./_@-][A-Za-z\d])"
     rf"|[ ,;!?\"“”()]+(?=[A-Za-z])| \d[\d.,]*(?![\d.,]*\s?(?:{_COUNTERS}))| (?=[$£€]?\d+ [A-Za-z]))*"
 )

@@ -1,0 +1,84 @@
+"""English short names of weekdays and months, ranges of times and days, and timestamps."""
+
+from __future__ import annotations
+
+import re
+
+from timbre.text.cues import cue_words
+
+_DAYS = {
+    "Mon": "Monday", "Tues": "Tuesday", "Tue": "Tuesday", "Weds": "Wednesday", "Wed": "Wednesday", "Thurs": "Thursday",
+    "Thur": "Thursday", "Thu": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
+}  # fmt: skip
+_MONTHS = {
+    "Jan": "January", "Feb": "February", "Mar": "March", "Apr": "April", "Jun": "June", "Jul": "July", "Aug": "August",
+    "Sept": "September", "Sep": "September", "Oct": "October", "Nov": "November", "Dec": "December",
+}  # fmt: skip
+_DAY = "|".join(_DAYS)
+_FULL_DAY = "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
+_MONTH = "|".join(_MONTHS)
+_FULL_MONTH = "January|February|March|April|May|June|July|August|September|October|November|December"
+_DASH = r"\s?[-–—]\s?"
+_NEVER_WORDS = frozenset({"Mon", "Tue", "Tues", "Weds", "Thu", "Thur", "Thurs", "Fri"})
+_BEFORE = re.compile(
+    rf"(?:\b(?:on|every|each|next|last|this|until|till|by|from|to|through|since|in|of|open|closed|early|late|mid)[ -]|"
+    rf"\b(?:{_DAY}|{_FULL_DAY}|{_MONTH}|{_FULL_MONTH})\.?(?:,| and| or| &| to)?\s|[-–(/]\s?)$",
+    re.IGNORECASE,
+)
+_AFTER_DAY = re.compile(
+    rf"\.?(?:{_DASH}|, | and | or | & |/)(?:{_DAY}|{_FULL_DAY})\b|\.?,? (?:{_MONTH}|{_FULL_MONTH})\b|\.?,? \d"
+)
+_AFTER_MONTH = re.compile(rf"\.?(?:{_DASH}|, | and | or |/)(?:{_MONTH}|{_FULL_MONTH})\b|\.?,? (?:1\d|20)\d\d\b")
+_HALF = r"(?:\s?[AaPp](?:\.\s?[Mm]\.?|[Mm])(?![A-Za-z]))"
+_TIME_RANGE = re.compile(
+    rf"(?<![\d:.])(\d{{1,2}}:[0-5]\d{_HALF}?|\d{{1,2}}{_HALF}){_DASH}(?=\d{{1,2}}(?::[0-5]\d|{_HALF}))"
+    rf"|(?<![\d:.])(\d{{1,2}}){_DASH}(?=\d{{1,2}}{_HALF})"
+)
+_STAMP = re.compile(
+    r"(?<!\d)(\d{4}-\d\d-\d\d)[T_ ](\d\d:\d\d)(?::(\d\d)(?:[.,]\d+)?)?\s?(?:Z|UTC|[+-]\d\d:?\d\d)?(?![\w:])"
+)
+
+
+def expand_calendar(text: str) -> str:
+    """2024-12-25T10:30:00Z -> 2024-12-25 10:30; 9am-5pm -> 9am to 5pm; Mon-Fri -> Monday to Friday."""
+
+    def stamp(match: re.Match[str]) -> str:
+        seconds = f":{match[3]}" if match[3] and int(match[3]) else ""
+        return f"{match[1]} {match[2]}{seconds}"
+
+    text = _STAMP.sub(stamp, text)
+    text = _TIME_RANGE.sub(lambda m: f"{m[1] or m[2]} to ", text)
+    text = re.sub(
+        rf"\b({_DAY}|{_FULL_DAY})\b\.?{_DASH}(?=(?:{_DAY}|{_FULL_DAY})\b)", lambda m: f"{_DAYS.get(m[1], m[1])} to ", text
+    )
+    text = re.sub(
+        rf"\b({_MONTH}|{_FULL_MONTH})\b\.?{_DASH}(?=(?:{_MONTH}|{_FULL_MONTH})\b)",
+        lambda m: f"{_MONTHS.get(m[1], m[1])} to ",
+        text,
+    )
+    text = re.sub(rf"(?<![-'’])\b({_DAY})\b(\.?)(?!['’-]\w)", _day, text)
+    return re.sub(rf"(?<![-'’])\b({_MONTH})\b(\.?)(?!['’-]\w)", _month, text)
+
+
+def _day(match: re.Match[str]) -> str:
+    before, rest = match.string[: match.start()], match.string[match.end() :]
+    sure = match[1] in _NEVER_WORDS or (match[2] and not begins(rest))
+    if not (sure or _BEFORE.search(before) or _AFTER_DAY.match(match[2] + rest)):
+        return match[0]
+    return _DAYS[match[1]] + ("." if match[2] and begins(rest) else "")
+
+
+def _month(match: re.Match[str]) -> str:
+    before, rest = match.string[: match.start()], match.string[match.end() :]
+    if re.search(r"\d(?:st|nd|rd|th)?(?: of)? $", before) or re.match(r",? \d", rest):
+        # A date: english_dates reads it, and needs to see a stop that ends a sentence.
+        return _MONTHS[match[1]] + ("." if match[2] and begins(rest) and not re.match(r",? \d", rest) else "")
+    if not (_AFTER_MONTH.match(match[2] + rest) or (_BEFORE.search(before) and not re.match(r" [A-Z]", rest))):
+        return match[0]
+    return _MONTHS[match[1]] + ("." if match[2] and begins(rest) else "")
+
+
+def begins(rest: str) -> bool:
+    """True at the end of the text and before a capitalised word of those that begin sentences and no names."""
+    following = re.match(r"[\"')\]]*\s*(?:$|[\"'(]*([A-Z][a-z]*)\b)", rest)
+    return following is not None and (following[1] is None or following[1].lower() in cue_words("openers"))

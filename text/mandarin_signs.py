@@ -1,0 +1,67 @@
+"""Mandarin writing that Latin letters and signs take part in, before a text is cut by script.
+
+100w is 一百万, No.1 is number one, a timestamp is a date and a time, x>5 has its sign in Chinese.
+"""
+
+from __future__ import annotations
+
+import re
+
+from timbre.text import english_numbers
+from timbre.text.english_signs import join_groups
+from timbre.text.languages import HAN
+
+_COMPARED = {
+    "<=": "小于等于", ">=": "大于等于", "!=": "不等于", "≤": "小于等于", "≥": "大于等于", "≠": "不等于", "<": "小于", ">":
+    "大于", "≈": "约等于", "==": "等于", "=": "等于", "+/-": "正负", "±": "正负", "->": "到", "→": "到",
+}  # fmt: skip
+_SIGN = "|".join(sorted(map(re.escape, _COMPARED), key=len, reverse=True))
+_STAMP = re.compile(
+    r"(?<![\d-])(\d{4})-(\d\d)-(\d\d)[T_ ](\d\d:\d\d)(?::(\d\d)(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?(?![\w:])"
+)
+
+
+def concerns(text: str, language: str) -> bool:
+    """True if the text is Chinese enough for these rules: Chinese characters in it, or no English word at all."""
+    if re.search(f"[{HAN}]", text):
+        return True
+    return language in ("zh", "yue") and not re.search("[A-Za-z]{3}", text)
+
+
+def fold_signs(text: str) -> str:
+    """The text with these signs as words or digits that the later steps know."""
+    text = text.replace("∶", ":") if not re.search(r"\d\s?∶\s?\d", text) else re.sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", text)
+
+    def stamp(match: re.Match[str]) -> str:
+        seconds = f":{match[5]}" if match[5] and int(match[5]) else ""
+        return f"{match[1]}年{int(match[2])}月{int(match[3])}日{match[4]}{seconds}"
+
+    text = _STAMP.sub(stamp, text)
+    text = re.sub(r"(?<=\d)\s?[wW](?=\+)", "万", text)
+    text = re.sub(r"(?<=\d)w(?![A-Za-z0-9])", "万", text)
+    text = re.sub(r"(?<=\d)W(?![A-Za-z0-9])", _ten_thousand_or_watt, text)
+    text = re.sub(r"(?<![\d.])(\d(?:\.\d+)?|\d\d+\.\d+)[kK](?=$|[，。！？、,!?；;+的多个人次粉赞阅]|\s)", r"\1千", text)
+    text = re.sub(r"(?<=[万千亿])\+(?!\s?\d)", "多", text)
+    text = re.sub(r"\b(?:N[Oo]|no)\.?\s?(\d{1,4})\b(?![.\d])", lambda m: f"number {english_numbers.cardinal(int(m[1]))}", text)
+    text = re.sub(rf"(?<![A-Za-z])([A-Z])\s?[-–—~～]\s?([A-Z])(?=[{HAN}])(?![A-Za-z])", r"\1到\2", text)
+    text = re.sub(
+        r"(\d+(?:\.\d+)?)\s?(?:L|l|升)/(?:100|百)\s?(?:km|公里|千米)", r"每百公里\1升", text
+    )
+    text = join_groups(text)
+    for before, after in (("[A-Za-z]", "[-+]?[A-Za-z0-9(（]"), ("[0-9)）]", "[A-Za-z]")):
+        text = re.sub(rf"(?<={before})\s?({_SIGN})\s?(?={after})(?!\s?[A-Za-z]{{3}})", _compared, text)
+    text = re.sub(r"(?<=\d)\s?(<=|>=|!=)\s?(?=\d)", _compared, text)
+    return re.sub(rf"(?<=[{HAN}])\s?(<=|>=|!=|[<>≤≥≠]|\+/-)\s?(?=\d)", _compared, text)
+
+
+_WATTS_BEFORE = re.compile("(?:功率|瓦|灯|充|耗电|输出|快充|电源|适配器|支持|电器|发电)[^，。！？]{0,6}$")
+_WATTS_AFTER = re.compile("的?(?:灯|快充|充电|功率|电|适配|闪充|输出|白炽|节能|LED|太阳能|电源|音箱|空调|微波)")
+
+
+def _ten_thousand_or_watt(match: re.Match[str]) -> str:
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    return "W" if _WATTS_BEFORE.search(before) or _WATTS_AFTER.match(after) else "万"
+
+
+def _compared(match: re.Match[str]) -> str:
+    return _COMPARED[match[1]]
