@@ -91,8 +91,9 @@ def _word(word: str, lower: str, shouted: bool, lexicon: Mapping[str, tuple[str,
         return lexicon[lower]
     if word.startswith("A-"):
         return ("EY1", *_word(word[2:], lower[2:], shouted, lexicon))
-    if lower[-1:] == "s" and lower.rstrip("s'") in lexicon and lower not in ("s", "'s") and not listed(lower):
-        return with_s(lexicon[lower.rstrip("s'")])
+    stem = lower.rstrip("'")
+    if stem.endswith("s") and stem[:-1] in lexicon and not listed(stem):
+        return with_s(lexicon[stem[:-1]])
     if shouted or is_modern(lower) or word in (lower, lower.capitalize()):
         return pronounce(lower, lexicon)
     if _PLURAL_CAPITALS.fullmatch(word):

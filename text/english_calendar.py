@@ -49,7 +49,9 @@ def expand_calendar(text: str) -> str:
     text = _STAMP.sub(stamp, text)
     text = _TIME_RANGE.sub(lambda m: f"{m[1] or m[2]} to ", text)
     text = re.sub(
-        rf"\b({_DAY}|{_FULL_DAY})\b\.?{_DASH}(?=(?:{_DAY}|{_FULL_DAY})\b)", lambda m: f"{_DAYS.get(m[1], m[1])} to ", text
+        rf"\b({_DAY}|{_FULL_DAY})\b\.?{_DASH}(?=(?:{_DAY}|{_FULL_DAY})\b)",
+        lambda m: f"{_DAYS.get(m[1], m[1])} to ",
+        text,
     )
     text = re.sub(
         rf"\b({_MONTH}|{_FULL_MONTH})\b\.?{_DASH}(?=(?:{_MONTH}|{_FULL_MONTH})\b)",

@@ -128,7 +128,8 @@ def _is_verb(word: str, previous: str, following: str, owned: bool) -> bool:
     if not third_person and plural_subject and previous not in cue_words("plural_attributes"):
         if following == "" and owned:
             return True
-        return following in cue_words("after_verb") or following in cue_words("noun_cues") or word in {"live", "wind", "tear", "rebel", "object"}
+        verbal = following in cue_words("after_verb") | cue_words("noun_cues")
+        return verbal or word in {"live", "wind", "tear", "rebel", "object"}
     if previous in {"and", "or"}:
         return following in cue_words("determiners")
     return third_person and following in cue_words("noun_cues")

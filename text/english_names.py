@@ -63,7 +63,8 @@ _STREETS = {
     "St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane", "Dr": "Drive", "Hwy": "Highway",
     "Pl": "Place", "Ct": "Court", "Sq": "Square", "Pkwy": "Parkway",
 }  # fmt: skip
-_SHORT_TITLES = ("Mr", "Mrs", "Ms", "Mx", "Dr", "Prof", "Capt", "Lt", "Sgt", "Rev", "Gov", "Sen", "Gen", "Col", "Maj", "Mt")
+_SHORT_TITLES = "Mr|Mrs|Ms|Mx|Dr|Prof|Capt|Lt|Sgt|Rev|Gov|Sen|Gen|Col|Maj|Mt"
+_NO_STREETS = "The|A|My|Our|His|Her|This|Dear|Hello|Hi|Yes|No|And|But|Thanks|Hey|When|If|As|So"
 _NAME = r"(?=[A-Z][a-z'’]+)"
 
 
@@ -71,12 +72,12 @@ def _undotted(text: str) -> str:
     """Abbreviations without their dot: met Dr Jones -> Doctor Jones; Elm Dr. and Elm Dr -> Elm Drive; St Paul."""
     streets = "|".join(_STREETS)
     text = re.sub(
-        rf"(?<=[a-z] )\b((?:\d+(?:st|nd|rd|th)?|[A-Z][a-z]+) )({streets})\b(?=$|[,;:!?)]|\.(?:\s|$)|\s+(?:[a-z]|[A-Z]{{2}}\b))(\.?)",
+        rf"\b(?!(?:{_NO_STREETS}) )((?:\d+(?:st|nd|rd|th)?|[A-Z][a-z]+) )({streets})\b"
+        r"(?=$|[,;:!?)]|\.(?:\s|$)|\s+(?:[a-z]|[A-Z]{2}\b))(\.?)",
         lambda m: f"{m[1]}{_STREETS[m[2]]}" + (_kept_stop(m) if m[3] else ""),
         text,
     )
-    titles = "|".join(_SHORT_TITLES)
-    text = re.sub(rf"\b({titles})\s+{_NAME}", lambda m: f"{_TITLES[m[1]]} ", text)
+    text = re.sub(rf"\b({_SHORT_TITLES})\s+{_NAME}", lambda m: f"{_TITLES[m[1]]} ", text)
     text = re.sub(
         r"\b(Mr|Mrs|Ms|Dr|Prof)\.? (?=and (?:Mr|Mrs|Ms|Dr|Prof|Mister|Missus|Miz|Doctor|Professor)\b)",
         lambda m: f"{_TITLES[m[1]]} ",
@@ -166,7 +167,8 @@ def expand_dots(text: str) -> str:
 
 _PHONE = re.compile(
     r"(?<![\w.-])(?:\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){1,4}\d{2,4}"
-    r"|(?:1[ .-])?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}|0\d(?: \d\d){4}|0\d{2,4} \d{3,4} \d{3,4}|\d{3}-\d{4}|\d{2,4}-\d{3,4}-\d{3,4}|0\d{2,4}[ -]\d{5,8}"
+    r"|(?:1[ .-])?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}|0\d(?: \d\d){4}|0\d{2,4} \d{3,4} \d{3,4}"
+    r"|\d{3}-\d{4}|\d{2,4}-\d{3,4}-\d{3,4}|0\d{2,4}[ -]\d{5,8}"
     r"|\d{4} \d{4} \d{4} \d{4})(?![\w-]|[.,:]\d)"
 )
 

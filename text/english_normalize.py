@@ -27,7 +27,8 @@ from timbre.text.english_signs import expand_codes, fold_signs, join_groups
 _SAME = str.maketrans({
     "’": "'", "‘": "'", "ʼ": "'", "＇": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
     "—": " — ", "―": " — ", "−": "-", "‐": "-", "‑": "-", "⁃": "-", "。": ". ", "，": ", ", "、": ", ", "；": ", ",
-    "：": ": ", "！": "! ", "？": "? ", "⁄": "/", "∕": "/", "′": "'", "″": '"', "½": " 1/2 ", "⅓": " 1/3 ", "⅔": " 2/3 ", "¼": " 1/4 ",
+    "：": ": ", "！": "! ", "？": "? ", "⁄": "/", "∕": "/", "′": "'", "″": '"', "½": " 1/2 ",
+    "⅓": " 1/3 ", "⅔": " 2/3 ", "¼": " 1/4 ",
     "¾": " 3/4 ", "⅛": " 1/8 ", "⅜": " 3/8 ", "⅝": " 5/8 ", "⅞": " 7/8 ", "⅕": " 1/5 ", "ß": "ss", "ø": "o", "Ø": "O",
     "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "th", "þ": "th", "ı": "i",
     "™": " ", "®": " ", "²": "^2", "³": "^3", "\u00ad": "", "\u200b": "", "\ufeff": "", "¿": " ", "¡": " ",
@@ -47,8 +48,9 @@ def normalize(text: str) -> tuple[str, tuple[str, ...]]:
     """Words and marks , . ? ! of a text, and the characters that could not be spoken, without repeats."""
     text = _clean(text)
     for expand in (
-        expand_addresses, fold_signs, expand_calendar, expand_dates, expand_times, expand_abbreviations, expand_dots, expand_telephones,
-        expand_codes, expand_roman, expand_money, expand_scales, _ranges, expand_degrees, _versions, expand_decades, expand_units, _ordinals,
+        expand_addresses, fold_signs, expand_calendar, expand_dates, expand_times, expand_abbreviations, expand_dots,
+        expand_telephones, expand_codes, expand_roman, expand_money, expand_scales, _ranges, expand_degrees, _versions,
+        expand_decades, expand_units, _ordinals,
         _fractions, expand_years, expand_arithmetic, _numbers,
     ):  # fmt: skip
         text = expand(text)

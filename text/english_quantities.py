@@ -91,6 +91,7 @@ def expand_money(text: str) -> str:
             words = words[: -len(many)] + one
         return f" {words} "
 
+    text = re.sub(r"(?<=[€£])(\d{1,3}(?:\.\d{3})+)(?=,\d\d(?!\d)|(?![\d.,]))", lambda m: m[1].replace(".", ""), text)
     text = re.sub(r"(?<=[€£])(\d+),(\d\d)(?![\d,])", r"\1.\2", text)
     text = re.sub(r"(?<![\d,.])(\d+),(\d\d)(?=\s?€)", r"\1.\2", text)
     text = _MONEY_RANGE.sub(span, text)
@@ -132,7 +133,7 @@ _UNITS: dict[str, tuple[str, str]] = {
     "sq ft": ("square foot", "square feet"), "sq m": ("square meter", "square meters"),
     "tbsp": ("tablespoon", "tablespoons"), "tsp": ("teaspoon", "teaspoons"), "fl oz": ("fluid ounce", "fluid ounces"),
 }  # fmt: skip
-_GLUED_ONLY = frozenset({"in", "V", "W", "L", "cl"})
+_GLUED_ONLY = frozenset({"in", "L", "cl"})
 """Units that are common words or letters: after a blank they are something else ('5 in the box', 'Gate 5 B')."""
 _UNIT_NAMES = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
 _POWERS = {"2": "square", "²": "square", "^2": "square", "3": "cubic", "³": "cubic", "^3": "cubic"}
@@ -146,6 +147,8 @@ _RATE_ALONE = re.compile(r"\b(km|m|mi|kg|mg|g|l|ml)/(h|s|min|hr|l|L|kg|ml|m[23²
 def _measure(match: re.Match[str]) -> str:
     number, blank, unit, power, per, per_power = match.groups()
     one, many = _UNITS[unit]
+    if blank and unit in "VW" and not re.match(r"[.,;)]|$|\s[a-z]", match.string[match.end() :]):
+        return match[0]
     by = re.search(r"\bby\s$", match.string[: match.start()])
     if (blank and unit in _GLUED_ONLY and not (per or power or by)) or (unit == "s" and _is_decade(number)):
         return match[0]
@@ -161,17 +164,20 @@ def _measure(match: re.Match[str]) -> str:
     return f"{numbers.decimal(_plain(number))} {words} "
 
 
-_AFTER_AMOUNT = (
-    "is are was were be has have had of and or to in at from for on with by as than per a an the he she it they we you i "
-    "that which who long wide tall high deep away later ago more less each will would can could"
-).split()
+_AFTER_AMOUNT = frozenset({
+    "is", "are", "was", "were", "be", "has", "have", "had", "of", "and", "or", "to", "in", "at", "from", "for",
+    "on", "with", "by", "as", "than", "per", "a", "an", "the", "he", "she", "it", "they", "we", "you", "i", "that",
+    "which", "who", "long", "wide", "tall", "high", "deep", "away", "later", "ago", "more", "less", "each", "will",
+    "would", "can", "could",
+})  # fmt: skip
 
 
 def _is_attribute(text: str, start: int, end: int) -> bool:
     """True if the quantity text[start:end] stands before its noun: a $20 bill, the 27" screen."""
-    if not re.search(r"\b(?:an?|the|this|that|my|his|her|our|their|your|one|every|each)\s$", text[:start], re.IGNORECASE):
+    determiner = r"\b(?:an?|the|this|that|my|his|her|our|their|your|one|every|each)\s$"
+    if not re.search(determiner, text[max(0, start - 8) : start], re.IGNORECASE):
         return False
-    after = re.match(r"\s?([a-z]+)", text[end:])
+    after = re.match(r"\s?([A-Za-z]+)", text[end:])
     return after is not None and after[1] not in _AFTER_AMOUNT
 
 
@@ -192,9 +198,7 @@ def _feet(match: re.Match[str]) -> str:
     return f"{match[1]} {'foot' if singular else 'feet'}"
 
 
-_LETTER_SCALES = re.compile(
-    rf"(?<![\w.$£€])({NUMBER})([kKMB])\b(?!-)(?=(\+?)(?:[,.;:!?)]|$|\s([A-Za-z]+)))(?!\.\d)"
-)
+_LETTER_SCALES = re.compile(rf"(?<![\w.$£€])({NUMBER})([kKMB])\b(?!-)(?=(\+?)(?:[,.;:!?)]|$|\s([A-Za-z]+)))(?!\.\d)")
 _RESOLUTIONS = ("2", "4", "5", "8")
 
 
@@ -205,8 +209,11 @@ def expand_scales(text: str) -> str:
         number, letter, _, following = match.groups()
         many = bool(following) and (following.endswith("s") or following in ("people", "men", "women", "children"))
         attribute = bool(re.search(r"\ban?\s$", match.string[: match.start()]))
-        if letter in "kK" and not many and (number in _RESOLUTIONS or attribute or following in ("race", "run", "walk")):
+        race = number in _RESOLUTIONS or attribute or following in ("race", "run", "walk")
+        if letter in "kK" and not many and race:
             return f"{number} K"
+        if letter in "MB" and following and following[0].isupper():
+            return match[0]
         return f"{number} {_SCALE_WORDS[letter.lower()]}"
 
     return _LETTER_SCALES.sub(spoken, text)
@@ -254,8 +261,9 @@ _BINARY = {
     "≥": "greater than or equal to", "≠": "not equal to", "≈": "about", "±": "plus or minus",
 }  # fmt: skip
 _ALONE = {
-    "=": "equals", "≈": "about", "±": "plus or minus", "≤": "less than or equal to", "≥": "greater than or equal to", "≠": "not equal to",
-    "√": "square root of", "∞": "infinity", "×": "times", "÷": "divided by", "°": "degrees", "%": "percent",
+    "=": "equals", "≈": "about", "±": "plus or minus", "≤": "less than or equal to", "≥": "greater than or equal to",
+    "≠": "not equal to", "√": "square root of", "∞": "infinity", "×": "times", "÷": "divided by", "°": "degrees",
+    "%": "percent",
     "+": "plus", "©": "copyright", "§": "section", "¶": "paragraph", "&": "and", "@": "at", "#": "hash",
     "¢": "cents", "‰": "per mille", "→": "to", "µ": "micro",
 } | {sign: names[1] for sign, names in _CURRENCIES.items() if len(sign) == 1}  # fmt: skip

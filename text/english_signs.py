@@ -60,12 +60,15 @@ def join_groups(text: str) -> str:
 
 
 _CODE_CUE = (
-    r"(?:zip(?: code)?|post(?:al)? ?code|(?:area |country |dial(?:ing)? |access |door |security |verification |product |"
-    r"promo |booking |pass)?code|pin(?: number| code)?|password|passcode|extension|ext\.?|account(?: number| no\.?)?|"
+    r"(?:zip(?: code)?|post(?:al)? ?code|(?:area |country |dial(?:ing)? |access |door |security |verification |"
+    r"product |promo |booking |pass)?code|pin(?: number| code)?|password|passcode|extension|ext\.?|"
+    r"account(?: number| no\.?)?|"
     r"serial(?: number| no\.?)?|tracking(?: number)?|licen[cs]e(?: number| plate)?|id(?: number)?|badge(?: number)?|"
     r"confirmation(?: number)?|reference(?: number)?|(?:phone|mobile|cell|fax|telephone|card|hotline)(?: number)?)"
 )
-_CODE = re.compile(rf"\b({_CODE_CUE}(?: is| was|:|,| of| #)?(?: now)?\s)(\d{{3,}})\b(?![.,:/]\d|-\d|\s?%)", re.IGNORECASE)
+_CODE = re.compile(
+    rf"\b({_CODE_CUE}(?: is| was|:|,| of| #)?(?: now)?\s)(\d{{3,}})\b(?![.,:/]\d|-\d|\s?%)", re.IGNORECASE
+)
 _PAIRED = re.compile(
     r"\b((?:[Rr]oom|[Ff]light|[Ss]uite|[Aa]partment|Apt\.?|Boeing|Airbus|A|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Bb]us|"
     r"[Tt]rain|[Gg]ate|[Uu]nit|[Ll]ocker|[Ff]orm|[Aa]rea) )(\d{3,4})\b(?![.,:/-]\d|\s?%| [a-z]+s\b)"

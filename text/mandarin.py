@@ -36,11 +36,11 @@ def convert(
             word2ph.append(1)
             spoken.append(piece)
             continue
-        for character, syllable in _read(piece, lexicon or {}):
-            if syllable is None:
+        for character, sound in _read(piece, lexicon or {}):
+            if sound is None:
                 lost.append(character)
             else:
-                phones.extend(syllable)
+                phones.extend(sound)
                 word2ph.append(2)
                 spoken.append(character)
     segment = Segment("zh", text, "".join(spoken), tuple(phones), tuple(word2ph))

@@ -79,7 +79,8 @@ def normalize(text: str, after_letter: bool = False, simple: bool = True) -> tup
     if simple and re.search(f"[{HAN}]", text):
         text = simplify(text.replace("嗯", "恩").replace("呣", "母"))
     for expand in (
-        _spans, _dates, _times, _services, _telephones, _money, _temperatures, _measures, _percents, _versions, _fractions, _ranges,
+        _spans, _dates, _times, _services, _telephones, _money, _temperatures, _measures, _percents,
+        _versions, _fractions, _ranges,
         _arithmetic, _counts, _numbers,
     ):  # fmt: skip
         text = expand(text)
@@ -116,12 +117,17 @@ def _spans(text: str) -> str:
     text = re.sub(
         rf"(?<![\d.])(\d{{1,2}})[.·•](\d{{1,2}})(?=[“”]?(?:{events}))", lambda m: digits(m[1]) + digits(m[2]), text
     )
+    text = re.sub(r"(?<!\d)(\d{3,4})(?=大促|晚会|购物节|事件|大地震)", lambda m: digits(m[1]), text)
     text = re.sub(r"(?<!\d)(\d\d)/(\d\d)(?=届|级|赛季|财年|学年|年度)", lambda m: digits(m[1]) + digits(m[2]), text)
     return re.sub(r"(?<![\d.:])(\d\d)后(?![面天来悔续果方勤排退边者卫背年台])", lambda m: f"{digits(m[1])}后", text)
 
 
-_SERVICE = re.compile(r"(?<![\d.,-])(?:11[0-9]|12[0-3]|100\d\d|9[56]\d{3}|12[13]\d\d|1[26]\d{3})(?![\d%]|[.,:-]\d|[万亿千百])")
-_SERVICE_CUES = re.compile("急救|报警|火警|匪警|求救|救护|消防|客服|热线|电话|拨|打|专线|致电|呼叫|投诉|订票|查号|短信|交通事故|求助|咨询|举报")
+_SERVICE = re.compile(
+    r"(?<![\d.,-])(?:11[0-9]|12[0-3]|100\d\d|9[56]\d{3}|12[13]\d\d|1[26]\d{3})(?![\d%]|[.,:-]\d|[万亿千百])"
+)
+_SERVICE_CUES = re.compile(
+    "急救|报警|火警|匪警|求救|救护|消防|客服|热线|电话|拨|打|专线|致电|呼叫|投诉|订票|查号|短信|交通事故|求助|咨询|举报"
+)
 
 
 def _services(text: str) -> str:
@@ -131,7 +137,8 @@ def _services(text: str) -> str:
     def clause(match: re.Match[str]) -> str:
         if not _SERVICE_CUES.search(match[0]):
             return match[0]
-        return re.sub(rf"({_SERVICE.pattern})(?!\s?(?:{measures}|[元块米年月日号度分角折折路]))", lambda m: digits(m[1], one="幺"), match[0])
+        counted = rf"(?!\s?(?:{measures}|[元块米年月日号度分角折路平]))"
+        return re.sub(rf"({_SERVICE.pattern}){counted}", lambda m: digits(m[1], one="幺"), match[0])
 
     return re.sub(r"[^。！？!?]+", clause, text)
 
@@ -143,7 +150,11 @@ def _dates(text: str) -> str:
         lambda m: f"{digits(m[1])}年{cardinal(int(m[3]))}月{cardinal(int(m[4]))}日",
         text,
     )
-    text = re.sub(r"(?<![\d.])(\d{4})\s?[-~—至到]\s?(\d{4})(?=年)", lambda m: f"{digits(m[1])}到{digits(m[2])}", text)
+    text = re.sub(
+        r"(?<![\d.])(\d{4})\s?[-~—至到]\s?(\d{4})(?=年|学年|赛季|财年)",
+        lambda m: f"{digits(m[1])}到{digits(m[2])}",
+        text,
+    )
     text = re.sub(
         r"(?<![\d.,])([1-9])000年(?=的?历史|前|多|左右|之久|了|来|间)",
         lambda m: f"{'两' if m[1] == '2' else cardinal(int(m[1]))}千年",
@@ -228,7 +239,7 @@ def _money(text: str) -> str:
 
 def _temperatures(text: str) -> str:
     """-5°C -> 零下五度; 70°F -> 华氏七十度; 5~10°C -> 五到十度."""
-    text = re.sub(rf"(-?{NUMBER})\s?(?:°\s?[Cc]?)?\s?[-~]\s?(-?{NUMBER})(?=\s?°)", r"\1°到\2", text)
+    text = re.sub(rf"(-?{NUMBER})\s?(?:°\s?[Cc]?)?\s?[-~]\s?(-?{NUMBER})(?=\s?°)", r"\1°C到\2", text)
 
     def degrees(match: re.Match[str]) -> str:
         sign, number, scale = match.groups()
@@ -314,7 +325,8 @@ def _measure_words() -> str:
 def _counts(text: str) -> str:
     """2个 -> 两个, but 第2个 -> 第二个 and 12个 -> 十二个; 10几年 -> 十几年."""
     measures = _measure_words()
-    text = re.sub(rf"(?<![\d.,第周高初大])2(?=(?:{measures}))(?!月|日|号|分之|次方|年级|级|班|楼|层(?![皮楼])|层$|元(?:一)?次方)", "两", text)
+    ranks = "月|日|号|分之|次方|年级|级|班|楼|层(?![皮楼])|层$|元一?次方"
+    text = re.sub(rf"(?<![\d.,第周高初大])2(?=(?:{measures}))(?!{ranks})", "两", text)
     return re.sub(r"(?<![\d.])([1-9])0几", lambda m: f"{'' if m[1] == '1' else DIGITS[int(m[1])]}十几", text)
 
 

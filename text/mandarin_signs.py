@@ -12,8 +12,8 @@ from timbre.text.english_signs import join_groups
 from timbre.text.languages import HAN
 
 _COMPARED = {
-    "<=": "小于等于", ">=": "大于等于", "!=": "不等于", "≤": "小于等于", "≥": "大于等于", "≠": "不等于", "<": "小于", ">":
-    "大于", "≈": "约等于", "==": "等于", "=": "等于", "+/-": "正负", "±": "正负", "->": "到", "→": "到",
+    "<=": "小于等于", ">=": "大于等于", "!=": "不等于", "≤": "小于等于", "≥": "大于等于", "≠": "不等于", "<": "小于",
+    ">": "大于", "≈": "约等于", "==": "等于", "=": "等于", "+/-": "正负", "±": "正负", "->": "到", "→": "到",
 }  # fmt: skip
 _SIGN = "|".join(sorted(map(re.escape, _COMPARED), key=len, reverse=True))
 _STAMP = re.compile(
@@ -30,7 +30,7 @@ def concerns(text: str, language: str) -> bool:
 
 def fold_signs(text: str) -> str:
     """The text with these signs as words or digits that the later steps know."""
-    text = text.replace("∶", ":") if not re.search(r"\d\s?∶\s?\d", text) else re.sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", text)
+    text = re.sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", text).replace("∶", ":")
 
     def stamp(match: re.Match[str]) -> str:
         seconds = f":{match[5]}" if match[5] and int(match[5]) else ""
@@ -42,11 +42,11 @@ def fold_signs(text: str) -> str:
     text = re.sub(r"(?<=\d)W(?![A-Za-z0-9])", _ten_thousand_or_watt, text)
     text = re.sub(r"(?<![\d.])(\d(?:\.\d+)?|\d\d+\.\d+)[kK](?=$|[，。！？、,!?；;+的多个人次粉赞阅]|\s)", r"\1千", text)
     text = re.sub(r"(?<=[万千亿])\+(?!\s?\d)", "多", text)
-    text = re.sub(r"\b(?:N[Oo]|no)\.?\s?(\d{1,4})\b(?![.\d])", lambda m: f"number {english_numbers.cardinal(int(m[1]))}", text)
-    text = re.sub(rf"(?<![A-Za-z])([A-Z])\s?[-–—~～]\s?([A-Z])(?=[{HAN}])(?![A-Za-z])", r"\1到\2", text)
     text = re.sub(
-        r"(\d+(?:\.\d+)?)\s?(?:L|l|升)/(?:100|百)\s?(?:km|公里|千米)", r"每百公里\1升", text
+        r"\b(?:N[Oo]|no)\.?\s?(\d{1,4})\b(?![.\d])", lambda m: f"number {english_numbers.cardinal(int(m[1]))}", text
     )
+    text = re.sub(rf"(?<![A-Za-z])([A-Z])\s?[-–—~～]\s?([A-Z])(?=[{HAN}])(?![A-Za-z])", r"\1到\2", text)
+    text = re.sub(r"(\d+(?:\.\d+)?)\s?(?:L|l|升)/(?:100|百)\s?(?:km|公里|千米)", r"每百公里\1升", text)
     text = join_groups(text)
     for before, after in (("[A-Za-z]", "[-+]?[A-Za-z0-9(（]"), ("[0-9)）]", "[A-Za-z]")):
         text = re.sub(rf"(?<={before})\s?({_SIGN})\s?(?={after})(?!\s?[A-Za-z]{{3}})", _compared, text)

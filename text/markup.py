@@ -9,15 +9,18 @@ from __future__ import annotations
 import html
 import re
 
-_INLINE = "a abbr b bdi big cite code del em font i img input ins kbd label mark q s samp small span strong sub sup tt u var"
+_INLINE = (
+    "a abbr b bdi big cite code del em font i img input ins kbd label mark q s samp small span strong sub sup tt u var"
+)
 _BLOCK = (
-    "address article aside blockquote body br button center dd div dl dt figcaption figure footer form h1 h2 h3 h4 h5 "
+    "address article aside blockquote body button center dd div dl dt figcaption figure footer form h1 h2 h3 h4 h5 "
     "h6 head header hr html li link main meta nav ol option p pre section select table tbody td tfoot th thead title "
     "tr ul"
 )
 _ATTRIBUTES = r"(?:\s+[\w:@-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>]+))*(?:\s+(?:checked|disabled|hidden))?\s*/?"
 _INLINE_TAG = re.compile(rf"</?(?:{'|'.join(_INLINE.split())}){_ATTRIBUTES}>", re.IGNORECASE)
 _BLOCK_TAG = re.compile(rf"\s*</?(?:{'|'.join(_BLOCK.split())}){_ATTRIBUTES}>\s*", re.IGNORECASE)
+_BREAK_TAG = re.compile(r"\s*<br\s*/?>\s*", re.IGNORECASE)
 _UNSPOKEN = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>|<!--.*?-->|<!DOCTYPE[^>]*>", re.IGNORECASE | re.DOTALL)
 _ENTITY = re.compile(r"&(?:[a-zA-Z][a-zA-Z0-9]{1,31}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});")
 
@@ -30,7 +33,9 @@ _HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+(.*?)[ \t]*#*[ \t]*$", re.MULTILI
 _QUOTED = re.compile(r"^[ \t]*>+[ \t]?(?![ \t]*[\d=])", re.MULTILINE)
 _ITEM = re.compile(r"^[ \t]*[-*+•‣◦▪●][ \t]+(?:\[[ xX]\][ \t]+)?(?=\S)", re.MULTILINE)
 _ROW = re.compile(r"^[ \t]*\|(.+)\|[ \t]*$", re.MULTILINE)
-_LINK = re.compile(r"!?\[([^\[\]\n]*)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+[\"'][^\"'\n]*[\"'])?\)|\[[^\[\]\n]*\])")
+_LINK = re.compile(
+    r"!?\[([^\[\]\n]*)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+[\"'][^\"'\n]*[\"'])?\)|\[[^\[\]\n]*\])"
+)
 _AUTOLINK = re.compile(r"<((?:https?://|mailto:)[^\s<>]+)>")
 _SPANS = (
     re.compile(r"(`+)([^`\n]+)\1()"),
@@ -40,6 +45,8 @@ _SPANS = (
     re.compile(r"(?<=[\u3400-\u9fff])(\*)(?=[^\s*])([^*\n]*?[^\s*])\*(?=[\u3400-\u9fff])()"),
     re.compile(r"(?<![\w_])(_)(?=[^\s_])([^_\n]*?[^\s_])_(?![\w_])()"),
 )
+_START = "\ue010"
+"""Stands at the head of a line that begins something new: an item, what follows a heading, a paragraph."""
 _WRAPPED_AT = 40
 """A line of so many letters' worth that ends without a mark was wrapped at an edge, not ended."""
 
@@ -48,19 +55,19 @@ def plain(text: str) -> str:
     """`text` without HTML and Markdown, wrapped lines joined. Text without either comes back as it is."""
     if "<" in text:
         text = _UNSPOKEN.sub(" ", text)
-        text = _BLOCK_TAG.sub("\n", _INLINE_TAG.sub("", _AUTOLINK.sub(r"\1", text)))
+        text = _BREAK_TAG.sub("\n", _BLOCK_TAG.sub(f"\n{_START}", _INLINE_TAG.sub("", _AUTOLINK.sub(r"\1", text))))
     if "&" in text:
         text = _ENTITY.sub(lambda m: html.unescape(m[0]).replace("\u00a0", " "), text)
     if re.search(r"[#*_`~>|\[•‣◦▪●=+-]", text):
         text = _markdown(text)
-    return _unwrapped(text) if "\n" in text else text
+    return (_unwrapped(text) if "\n" in text else text).replace(_START, "")
 
 
 def _markdown(text: str) -> str:
     text = _LINE_MARKS.sub("", text)
-    text = _HEADING.sub(r"\1", text)
+    text = _HEADING.sub(rf"{_START}\1\n{_START}", text)
     text = _ROW.sub(lambda m: ", ".join(cell.strip() for cell in m[1].split("|")), text)
-    text = _ITEM.sub("", _QUOTED.sub("", text))
+    text = _ITEM.sub(_START, _QUOTED.sub("", text))
     text = _LINK.sub(r"\1", text)
     for span in _SPANS:
         text = span.sub(r"\2", text)
@@ -71,7 +78,7 @@ def _unwrapped(text: str) -> str:
     """Lines joined where a line break is no end: before a small letter, and after a long line without a mark."""
     lines = [line.rstrip() for line in text.split("\n")]
     result = lines[0]
-    last = lines[0]
+    last = lines[0].replace(_START, "")
     for line in lines[1:]:
         following = line.lstrip()
         if last and following and re.search(r"[A-Za-z]-$", last) and following[0].islower():
@@ -81,12 +88,12 @@ def _unwrapped(text: str) -> str:
             result += ("" if wide else " ") + following
         else:
             result += "\n" + line
-        last = following
+        last = following.replace(_START, "")
     return result
 
 
 def _continues(last: str, following: str) -> bool:
-    if re.search(r"[.!?。！？…:：][\"'”’）)」』]*$", last) or re.match(r"[-*+#>|•]|\d+[.)、]", following):
+    if re.search(r"[.!?。！？…:：][\"'”’）)」』]*$", last) or re.match(rf"[-*+#>|•{_START}]|\d+[.)、]", following):
         return False
     if re.search(r"[,，、;；(（]$", last) or (following[0].islower() and following[0].isascii()):
         return True

@@ -20,6 +20,10 @@ SILENT: tuple[str, ...] = ("_", "SP", "SP2", "SP3", "UNK")
 """Symbols of the table that are padding, explicit pauses and the unknown symbol."""
 
 
+SHAPES: tuple[str, ...] = ("[", "]", "空", "停")
+"""Symbols of the table that shape the sounds beside them: Japanese pitch, Korean blanks and marks."""
+
+
 @cache
 def symbols() -> tuple[str, ...]:
     """All 732 symbols in table order."""
@@ -37,8 +41,8 @@ def is_symbol(symbol: str) -> bool:
 
 
 def is_speech(symbol: str) -> bool:
-    """True if a symbol of the table stands for a sound, not for a mark, a pause or padding."""
-    return symbol not in MARKS and symbol not in SILENT
+    """True if a symbol of the table stands for a sound, not for a mark, a pause, a pitch or padding."""
+    return symbol not in MARKS and symbol not in SILENT and symbol not in SHAPES
 
 
 def ids_of(phones: Iterable[str]) -> tuple[int, ...]:

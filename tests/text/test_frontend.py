@@ -109,7 +109,7 @@ texts = st.one_of(
 
 
 @given(text=texts, language=st.sampled_from(list(LANGUAGES)))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_text_gives_phones_of_the_table_or_an_input_error(text: str, language: str) -> None:
     try:
         found = phonemize(text, language)
@@ -125,7 +125,7 @@ def test_any_text_gives_phones_of_the_table_or_an_input_error(text: str, languag
 
 
 @given(text=texts, language=st.sampled_from(list(LANGUAGES)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_split_loses_nothing(text: str, language: str) -> None:
     assert "".join(piece for _, piece in split(text, language)) == text
 

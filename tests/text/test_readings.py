@@ -1,0 +1,64 @@
+"""Texts as a person reads them: the lists of tests/text/readings, by kind."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.text_reading import LIMITS, LISTS, Case, judge, outcomes, words
+from timbre.text.frontend import phonemize
+from timbre.text.lexicon import parse
+from timbre.text.markup import plain
+from timbre.text.sentences import split
+
+
+@pytest.mark.parametrize("path", sorted(LISTS.glob("*.txt")), ids=lambda path: path.stem)
+def test_a_list_is_read_right(path: Path) -> None:
+    results = outcomes(path)
+    wrong = [(r.case.text, r.said) for r in results if not r.right]
+    assert len(results) >= 90
+    assert 1 - len(wrong) / len(results) >= LIMITS.get(path.stem, 0.97), wrong
+
+
+def test_a_wrong_reading_counts_as_wrong() -> None:
+    assert not judge(Case("", "I met Dr Jones.", ("I met Drive Jones.",)), "en").right
+    assert not judge(Case("", "He wound the bandage.", ("/W UW1 N D/",)), "en").right
+    assert not judge(Case("", "银行行长", ("/hang5/",)), "zh").right
+    assert not judge(Case("", "It is cold. We left.", ("It is cold we left.",)), "en").right
+    assert words("A B-c, 十二。") == "a b c 十 二"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2 * 3 * 4 and a_b_c", "2 * 3 * 4 and a_b_c"),
+        ("a < b and c > d", "a < b and c > d"),
+        ("AT&T & co", "AT&T & co"),
+        ("-5 degrees\n+3 tomorrow", "-5 degrees\n+3 tomorrow"),
+        ("#1 and #tag", "#1 and #tag"),
+        ("[sic] (so)", "[sic] (so)"),
+        ("**one**\n\n- two\n- three", "one\n\ntwo\nthree"),
+        ("<li>one</li><li>two</li>", "\none\n\ntwo\n"),
+        ("# Head\nbody", "Head\n\nbody"),
+        ("```python\nprint\n```", "\nprint\n"),
+        ("well-\nknown", "well-known"),
+        ("Roses are red\nViolets are blue", "Roses are red\nViolets are blue"),
+        ("<script>x</script>Hi<br/>You", " Hi\nYou"),
+    ],
+)
+def test_markup_goes_and_other_signs_stay(text: str, expected: str) -> None:
+    assert plain(text) == expected
+
+
+def test_a_line_break_inside_a_sentence_is_no_end() -> None:
+    assert split(plain("I went to the\nshop today, and it was closed.")) == [
+        "I went to the shop today, and it was closed."
+    ]
+
+
+def test_lexicon_entries_in_traditional_characters_and_of_names() -> None:
+    own = parse("銀行 yin2 xing2\nMcKay M AH0 K EY1\nZahir Z AA1 HH IH0 R\n")
+    assert phonemize("我去銀行。", "zh", own).phones[4:8] == ("y", "in2", "x", "ing2")
+    assert phonemize("我去银行。", "zh", own).phones[4:8] == ("y", "in2", "x", "ing2")
+    assert phonemize("McKay's", "en", own).phones == ("M", "AH0", "K", "EY1", "Z")
+    assert phonemize("McKay’s", "en", own).phones == ("M", "AH0", "K", "EY1", "Z")
+    assert phonemize("the Zahirs' home", "en", own).phones[2:8] == ("Z", "AA1", "HH", "IH0", "R", "Z")
