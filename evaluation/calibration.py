@@ -45,6 +45,7 @@ _NO_INTERVAL = Interval(resamples=1)
 RESOLUTION: Mapping[str, float] = {
     "pesq_nb": 0.1, "pesq_wb": 0.1, "stoi": 0.01, "estoi": 0.02, "dnsmos": 0.1, "level_dbfs": 2.0, "peak_dbfs": 0.05,
     "bandwidth_hz": 150.0, "clipped_share": 5e-4, "phone_error_rate": 0.02, "failed_sentences": 0.1,
+    "word_error_rate": 0.03, "pace_deviation": 0.05,
     "speaker_similarity": 0.02, "memorisation": 0.15, "held_out_loss": 5e-4,
 }  # fmt: skip
 """Differences below these mean nothing: least spread, in the metric's unit. Memorisation: a voice that is trained for
@@ -52,7 +53,7 @@ real knows its recordings better than the short trainings of a calibration do, a
 """
 
 MARGINS: Mapping[str, tuple[float, float]] = {
-    "phone_error_rate": (0.05, 0.05), "failed_sentences": (0.1, 0.1),
+    "phone_error_rate": (0.05, 0.05), "word_error_rate": (0.08, 0.08), "failed_sentences": (0.1, 0.1),
     "dnsmos": (0.3, 0.2),
 }  # fmt: skip
 """Under `tts`: how much worse than the base without the adapter, and than production, a voice may be."""
@@ -72,6 +73,8 @@ WHY: Mapping[str, str] = {
     "clipped_share": "nothing has flat tops",
     "bandwidth_hz": "it does not sound like a telephone",
     "phone_error_rate": "it says what the text says",
+    "word_error_rate": "its words are heard",
+    "pace_deviation": "it takes the time that its recordings take",
     "failed_sentences": "no sentence is lost, cut off or repeated",
     "speaker_similarity": "it sounds like its own recordings",
     "memorisation": "it learned the voice, not its recordings",

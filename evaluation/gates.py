@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,15 @@ import yaml
 
 from timbre.core.errors import ConfigurationError
 from timbre.evaluation.measurements import Group, Measurements, Sample
-from timbre.evaluation.metrics.catalogue import FLOORS, WORST_POSSIBLE, Direction, Metric, Protocol, metric
+from timbre.evaluation.metrics.catalogue import (
+    FLOORS,
+    RECORDED_SHARE,
+    WORST_POSSIBLE,
+    Direction,
+    Metric,
+    Protocol,
+    metric,
+)
 from timbre.evaluation.metrics.summary import Interval, summarise
 
 GATES_FILE = "gates.yaml"
@@ -176,6 +184,7 @@ def _decide(
         )
         return Verdict(gate, False, None, None, None, 0, None, _file(missing), base, other, f"no value: {why}")
     measurable = [sample for sample in samples if gate.metric in sample.values]
+    gate = _against_recordings(gate, measured)
     found = summarise(values, about.direction, interval, sentences=[sample.id for sample in measurable])
     worst = measurable[found.worst_index]
     value = found.mean if gate.statistic is Statistic.MEAN else found.worst
@@ -190,6 +199,14 @@ def _decide(
         gate, not reasons, value, found.low, found.high, len(values), found.worst,
         _file(missing) or worst.file, base, other, "; ".join(reasons),
     )  # fmt: skip
+
+
+def _against_recordings(gate: Gate, measured: Measurements) -> Gate:
+    """The gate with a limit that the voice's own recordings could meet."""
+    share, recorded = RECORDED_SHARE.get(gate.metric), measured.real.get(gate.metric)
+    if share is None or recorded is None or gate.limit is None:
+        return gate
+    return replace(gate, limit=min(gate.limit, share * recorded))
 
 
 def _misses(gate: Gate, about: Metric, value: float, base: float | None, production: float | None) -> list[str]:

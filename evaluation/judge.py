@@ -27,6 +27,7 @@ from timbre.evaluation.metrics.errors import UnmeasurableError
 from timbre.evaluation.metrics.perceptual import RATE_HZ, dnsmos, dnsmos_digest, pesq, stoi
 from timbre.evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs
 from timbre.evaluation.metrics.speaker import real_to_real, relative_similarity
+from timbre.evaluation.metrics.words import words_wrong
 from timbre.evaluation.rendition import Copied, Recording, Renderer, Sentence, Spoken, sentences_for
 from timbre.evaluation.texts import VERSION
 from timbre.inference.engine import Engine
@@ -34,12 +35,15 @@ from timbre.inference.recogniser import Recogniser
 from timbre.inference.speaker import SpeakerEncoder
 from timbre.inference.t2s_slots import NO_LORA
 from timbre.inference.voice import Voice
+from timbre.text.edit_distance import edit_counts
 from timbre.text.frontend import phonemize
 from timbre.text.lexicon import Lexicon
+from timbre.text.recognition import spoken_class_ids
 
 Values = dict[str, float]
 Vectors = NDArray[np.float32]
 MIN_RECORDINGS = 2
+_WHOLE_S = 1.5
 
 
 @dataclass(frozen=True)
@@ -167,16 +171,23 @@ class Judge:
         about = (sentence.id, sentence.text, sentence.source, spoken.seed)
         if wave is None:
             return Sample(*about, "", {"failed_sentences": 1.0}, {"speech": spoken.refusal}, (spoken.refusal,))
-        values, missing = self._sound(wave, mos=mos)
+        # One word is too short for a speaker's likeness and for an opinion of quality: they are not asked about it.
+        whole = spoken.expected_s >= _WHOLE_S
+        values, missing = self._sound(wave, mos=mos and whole)
         if "peak_dbfs" in values:
             values["peak_dbfs"] -= 20 * math.log10(spoken.gain)  # as the voice speaks: a stream cannot be turned down
         detail = {"seconds": wave.duration_s}
         failures = [*spoken.failures, *self._pace(spoken, wave)]
-        measures: dict[str, Callable[[], float]] = {
-            "speaker_similarity": lambda: float(relative_similarity(self._embedding(wave)[None], real)[0])
-        }
+        measures: dict[str, Callable[[], float]] = {}
+        if whole:
+            measures["speaker_similarity"] = lambda: float(relative_similarity(self._embedding(wave)[None], real)[0])
+        if spoken.expected_s > 0 and wave.duration_s > 0:
+            measures["pace_deviation"] = lambda: abs(math.log(wave.duration_s / spoken.expected_s))
         if self._recogniser is not None:
-            counts = self._recogniser.errors(wave, spoken.phones)
+            heard = self._recogniser.hear(wave)
+            counts = edit_counts(spoken_class_ids(spoken.phones), heard)
+            if spoken.words:
+                measures["word_error_rate"] = lambda: words_wrong(spoken.words, heard) / len(spoken.words)
             detail |= {"phones": counts.length, "phone_errors": counts.errors}
             measures["phone_error_rate"] = lambda: counts.rate
             limit = self._engine.settings.limits.error_rate_of(counts.length)
@@ -250,6 +261,14 @@ class Judge:
     def _real(self, held_out: Sequence[Recording], embeddings: Vectors, lexicon: Lexicon) -> Values:
         """The same measures of the recordings, read as the voice reads their texts."""
         real: Values = {"speaker_similarity": real_to_real(embeddings)}
+        bands: list[float] = []
+        for item in held_out:
+            try:
+                bands.append(bandwidth_hz(item.wave.samples, item.wave.rate_hz))
+            except UnmeasurableError:
+                continue
+        if bands:
+            real["bandwidth_hz"] = float(np.mean(bands))
         scores = []
         for item in held_out:
             try:

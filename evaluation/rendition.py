@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from timbre.audio.waveform import Waveform
 from timbre.core.errors import TimbreError
+from timbre.evaluation.metrics.words import Word, words_of
 from timbre.evaluation.texts import fixed_sentences
 from timbre.inference.copy_synthesis import CopySynthesis
 from timbre.inference.engine import Engine
@@ -56,7 +57,8 @@ class Copied:
 class Spoken:
     """A sentence from its text. wave: None when it could not be spoken, `refusal` then says why. failures: what the
     engine found. expected_s: what it takes at the voice's own pace; sounding_s: its sounds alone. phones: what was to
-    be said, with the voice's own readings. gain: what the engine had to turn it down by (1: nothing).
+    be said, with the voice's own readings; words: the same, word by word, as a recogniser hears it. gain: what the
+    engine had to turn it down by (1: nothing).
     """
 
     sentence: Sentence
@@ -68,6 +70,7 @@ class Spoken:
     phones: tuple[str, ...]
     refusal: str = ""
     gain: float = 1.0
+    words: tuple[Word, ...] = ()
 
 
 class Renderer:
@@ -85,7 +88,8 @@ class Renderer:
     def speak(self, sentence: Sentence, seed: int, voice: Voice) -> Spoken:
         """The sentence in this voice. Never raises for a text that cannot be spoken: that is a finding."""
         request = SpeechRequest(sentence.text, language=sentence.language, sampling=Sampling(seed=seed), check=False)
-        phones = phonemize(sentence.text, sentence.language, voice.lexicon).phones
+        phonemes = phonemize(sentence.text, sentence.language, voice.lexicon)
+        phones, words = phonemes.phones, words_of(phonemes, voice.lexicon)
         pace = voice.prompt.pace
         expected = pace.expected_s(phones), pace.sounding_s(phones)
         try:
@@ -94,7 +98,7 @@ class Renderer:
             return Spoken(sentence, seed, None, (), *expected, phones, f"not spoken: {error.message}")
         failures = tuple(reason for spoken in speech.sentences for reason in spoken.failures)
         gain = min((spoken.gain for spoken in speech.sentences), default=1.0)
-        return Spoken(sentence, seed, speech.wave, failures, *expected, phones, gain=gain)
+        return Spoken(sentence, seed, speech.wave, failures, *expected, phones, gain=gain, words=words)
 
 
 def sentences_for(held_out: Sequence[Recording], fixed: int) -> list[Sentence]:

@@ -131,6 +131,26 @@ METRICS: dict[str, Metric] = {
             text=True,
         ),
         _metric(
+            "word_error_rate",
+            "Word error rate",
+            "1",
+            _DOWN,
+            _TTS,
+            "the base's own phoneme recogniser, by word (English) or syllable (Mandarin)",
+            "A word counts when half of its phones are wrong; tones are not heard.",
+            text=True,
+        ),
+        _metric(
+            "pace_deviation",
+            "Pace and pauses",
+            "1",
+            _DOWN,
+            _TTS,
+            "absolute log ratio of spoken seconds to those that the recordings' pace and pauses give",
+            "Says how long a sentence takes, not where.",
+            text=True,
+        ),
+        _metric(
             "failed_sentences",
             "Failed sentences",
             "1",
@@ -222,6 +242,9 @@ WORST_POSSIBLE: Mapping[str, float] = {
 }  # fmt: skip
 """Where a metric's scale ends on its bad side; the others have no end there."""
 
+
+RECORDED_SHARE: Mapping[str, float] = {"bandwidth_hz": 0.9}
+"""A limit never asks for more than this share of what the recordings have: what a microphone cut off no voice owes."""
 
 FLOORS: Mapping[str, float] = {"pesq_nb": 3.5, "stoi": 0.85}
 """Least limits of a mean under `copy`, for every base: a calibration may ask for more, and nothing may ask for less."""

@@ -18,6 +18,15 @@ ADVICE: dict[str, tuple[str, str]] = {
         "for word, then add more recordings.",
         "合成的内容与文本不符。请逐句核对 metadata.csv 与录音是否完全一致，然后再补充一些录音。",
     ),
+    "word_error_rate": (
+        "Words are lost. Check that every line of metadata.csv matches its recording word for word; training.json "
+        "shows under trade_off what weaker adapters would say.",
+        "有词语听不出来。请逐句核对 metadata.csv 与录音是否一致；较弱适配器的效果见 training.json 的 trade_off。",
+    ),
+    "pace_deviation": (
+        "The voice is much faster or slower than its recordings. Look for long silences and wrong transcripts.",
+        "合成的语速与录音相差太大。请检查录音中的长静音和不符的文本。",
+    ),
     "failed_sentences": (
         "Too many sentences stop early, repeat themselves or run too long. Wrong transcripts and long silences in the "
         "recordings cause this; correct them, or train with fewer steps.",

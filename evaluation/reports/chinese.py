@@ -13,6 +13,8 @@ TITLES: dict[str, tuple[str, str]] = {
     "stoi": ("STOI", "经过模型之后词语仍然清晰"),
     "estoi": ("扩展 STOI", "同 STOI，并考虑频带之间的变化"),
     "phone_error_rate": ("音素错误率", "读出的内容与文本相符"),
+    "word_error_rate": ("词语错误率", "词语听得出来"),
+    "pace_deviation": ("语速与停顿", "所用的时间与录音一致"),
     "failed_sentences": ("失败的句子", "不会提前结束、重复或拖长"),
     "speaker_similarity": ("说话人相似度（相对值）", "听起来像录音中的本人"),
     "dnsmos": ("DNSMOS 总分", "预测听感干净"),

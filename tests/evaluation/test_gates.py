@@ -26,11 +26,13 @@ from timbre.evaluation.texts import fixed_sentences
 GOOD = {
     "pesq_nb": 3.6, "pesq_wb": 3.2, "stoi": 0.95, "estoi": 0.9, "dnsmos": 3.2, "level_dbfs": -20.0, "peak_dbfs": -2.0,
     "bandwidth_hz": 7000.0, "clipped_share": 0.0, "phone_error_rate": 0.1, "failed_sentences": 0.0,
+    "word_error_rate": 0.1, "pace_deviation": 0.1,
     "speaker_similarity": 0.95,
 }  # fmt: skip
 LIMITS = {
     "pesq_nb": 3.5, "pesq_wb": 3.0, "stoi": 0.85, "estoi": 0.8, "dnsmos": 2.8, "level_dbfs": -35.0, "peak_dbfs": 0.0,
     "bandwidth_hz": 5000.0, "clipped_share": 0.001, "phone_error_rate": 0.2, "failed_sentences": 0.05,
+    "word_error_rate": 0.2, "pace_deviation": 0.3,
     "speaker_similarity": 0.85,
     "memorisation": 1.5, "held_out_loss": 0.95,
 }  # fmt: skip
@@ -254,6 +256,15 @@ def test_bad_gate_files_are_named(tmp_path: Path, lines: list[object], words: st
         gates_of(tmp_path, lines)  # type: ignore[arg-type]
 
 
+def test_a_limit_asks_for_no_more_band_than_the_recordings_have(tmp_path: Path) -> None:
+    """A microphone of 8 kHz on a base of 12 kHz: the voice owes what its recordings have, and no less."""
+    gates = gates_of(tmp_path, [{"metric": "bandwidth_hz", "protocol": "tts", "limit": 9000}])
+    narrow = replace(measured({"bandwidth_hz": 6900.0}), real={"bandwidth_hz": 7500.0})
+    assert decide(gates, narrow).passed
+    assert not decide(gates, replace(narrow, real={"bandwidth_hz": 11000.0})).passed
+    assert not decide(gates, replace(measured({"bandwidth_hz": 4000.0}), real={"bandwidth_hz": 7500.0})).passed
+
+
 def test_every_base_keeps_the_floors() -> None:
     for path in SHIPPED:
         gates = {gate.name: gate for gate in read_gates(path).gates}
@@ -285,7 +296,9 @@ def test_every_shipped_gate_can_be_missed(tmp_path: Path, path: Path | None) -> 
     assert found.gates
     for gate in found.gates:
         about, limit = METRICS[gate.metric], gate.limit
-        assert limit is not None, gate.name
+        if limit is None:  # compared with the base and with production only
+            assert gate.base_margin is not None or gate.production_margin is not None, gate.name
+            continue
         far = limit - 1e6 if about.direction is Direction.HIGHER else limit + 1e6
         worst = WORST_POSSIBLE.get(gate.metric, far)
         poor = replace(measured({gate.metric: worst}), memorisation=far, held_out_loss=far)
@@ -355,7 +368,7 @@ def test_every_metric_has_advice_and_every_language_sentences() -> None:
     assert all(all(advice(name)) for name in METRICS)
     assert all(all(words) for words in TITLES.values()) and set(TITLES) == set(METRICS)
     assert set(ADVICE) <= set(METRICS)
-    for language, count in (("en", 40), ("zh", 30)):
+    for language, count in (("en", 55), ("zh", 44)):
         texts = fixed_sentences(language)
         assert len(texts) == len(set(texts)) == count
     with pytest.raises(ConfigurationError, match="'ja'"):
