@@ -145,7 +145,12 @@ def _checked_scalar(value: Any, kind: type, metadata: Mapping[str, Any]) -> Any:
         return value
     if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
         raise ValueError(f"a {describe_type(kind)}")
-    if not math.isfinite(value):
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:
+        # Whole numbers know no limit; a float does.
+        finite = False
+    if not finite:
         raise ValueError("a finite number")
     low, high = metadata.get("low"), metadata.get("high")
     if (low is not None and value < low) or (high is not None and value > high):

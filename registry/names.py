@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from timbre.core.errors import InputError
+from timbre.core.voice_names import LIMIT, is_voice_name, near_voice_name
 
-_VOICE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _VERSION = re.compile(r"[0-9a-f]{12}")
 _ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 PRODUCTION = "production"
@@ -16,15 +16,11 @@ STAGE_AREAS = (TRUSTED, UNTRUSTED)
 
 
 def check_voice(name: str) -> str:
-    """name itself when it may name a voice: 1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or
-    digit.
-    """
-    if not _VOICE.fullmatch(name):
-        raise InputError(
-            f"voice name {name[:80]!r}: allowed are 1 to 63 of a-z, 0-9 and -, beginning and ending with a letter "
-            "or digit",
-            remedy="rename the folder under voices/",
-        )
+    """name itself when it may name a voice (core/voice_names.py). Raises InputError."""
+    if not is_voice_name(name):
+        near = near_voice_name(name)
+        remedy = f"did you mean `{near}`?" if near else "rename the folder under voices/"
+        raise InputError(f"voice name {name[:80]!r}: expected {LIMIT}", remedy)
     return name
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from timbre.core.errors import InputError
 
-_SEGMENT = re.compile(r"[A-Za-z0-9_@+=-][A-Za-z0-9._@+=-]{0,199}")
+_SEGMENT = re.compile(r"[\w@+=-][\w.@+=-]{0,199}")
 
 
 @dataclass(frozen=True)

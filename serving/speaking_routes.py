@@ -19,7 +19,7 @@ from timbre.serving.schemas import NativeError, OpenAIError, SpeechBody, TtsBody
 from timbre.serving.server import Server
 
 _OPENAI_PCM_HZ = 24_000
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}(@[A-Za-z0-9_-]{1,40})?")
+_NAME = re.compile(r"[^\W_][\w-]{0,62}(@[A-Za-z0-9_-]{1,40})?")
 _REFERENCES = ("spk", "voice", "ref_audio_path", "audio_file")
 _LANGUAGES = {"all_zh": "zh", "all_ja": "ja", "all_ko": "ko", "all_yue": "yue", "auto_yue": "auto"}
 _RAW = {"raw": "pcm"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import click
 
@@ -77,3 +78,28 @@ def new(invocation: Invocation, name: str, language: str, base: str, lfs: bool, 
     click.echo("next:")
     for number, step in enumerate(made.steps, 1):
         click.echo(f"  {number}. {step}")
+
+
+@voices.command("import")
+@click.argument("source", type=click.Path(path_type=Path), metavar="DIR|LIST|ZIP")
+@click.argument("name")
+@click.option("--language", type=click.Choice(LANGUAGES), default=None, help="Language of rows that name none.")
+@click.option("--base", default=DEFAULT_BASE, show_default=True, help="Folder of bases/ that it is trained on.")
+@click.pass_obj
+def import_command(invocation: Invocation, source: Path, name: str, language: str | None, base: str) -> None:
+    """Make the voice folder NAME from recordings and a list of texts that another program wrote.
+
+    Reads lists of GPT-SoVITS and LJSpeech and exports of spreadsheets (CSV or tab separated; UTF-8 or UTF-16), beside
+    their recordings or in a ZIP archive. Copies the recordings; the source stays as it is.
+    """
+    from timbre.core.printable import printable
+    from timbre.pipeline.voice.importing import import_voice
+
+    made = import_voice(invocation.workspace().root, source, name, language or "", base)
+    click.echo(f"voices/{name}: {made.rows} recordings")
+    for note in made.notes:
+        click.echo(f"  {printable(note)}")
+    click.echo("next:")
+    click.echo(f"  1. record a statement of consent as voices/{name}/consent.wav, or correct `consent` in voice.yaml")
+    click.echo(f"  2. write in voices/{name}/voice.yaml under `rights` what the voice may be used for")
+    click.echo(f"  3. check it: timbre validate {name}")

@@ -167,7 +167,8 @@ def _deploying(
         keeps=(".timbre/reports/" + label + "/",) if stage == _PUBLISH.name else (),
         limit_min=limit_min,
         exclusive=f"timbre-publish-{label}",
-        environment=f"voices/{label}",
+        # GitLab's environments take ASCII only.
+        environment=f"voices/{label if label.isascii() else _label(label)}",
         interruptible=False,
         manual=manual,
     )

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from timbre.core.errors import ConfigurationError, InputError, TimbreError
 from timbre.core.recipe import Recipe
+from timbre.core.voice_names import is_voice_name
 from timbre.pipeline.ci.changes import Change, Kind, changed_voices
 from timbre.pipeline.ci.code_paths import changes_code
 from timbre.pipeline.ci.git import ZERO, Repository
 from timbre.pipeline.ci.push import Push
-from timbre.pipeline.engine.workspace import VOICE_NAME, Workspace
+from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.release.package import source_digest
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
 from timbre.registry.registry import Registry
@@ -87,12 +88,12 @@ class Planner:
 
     def _kept(self, change: Change, push: Push, retrain: bool) -> PlannedVoice:
         name, why = change.voice, str(change.kind)
-        if not VOICE_NAME.fullmatch(name):
+        if not is_voice_name(name):
             return PlannedVoice(name, Action.BUILD, "its folder name is invalid", named=False)
         try:
             voice = open_voice(self.root / "voices" / name, self.recipe)
-        except InputError:
-            # Stage 1 says what is wrong, to the person who pushed it.
+        except Exception:
+            # One bad folder must not stop the others of the push; stage 1 tells the person who pushed what is wrong.
             return PlannedVoice(name, Action.BUILD, why)
         training_min = self._training_min(voice)
         if self.registry.tombstone(name) is not None:
@@ -117,7 +118,7 @@ class Planner:
 
     def _retired(self, voice: str, push: Push, why: str) -> Sequence[PlannedVoice]:
         """Nothing for a voice that was never published, is retired or revoked already, or must not be touched here."""
-        if not push.publishes or not VOICE_NAME.fullmatch(voice) or voice not in self.registry.voices():
+        if not push.publishes or not is_voice_name(voice) or voice not in self.registry.voices():
             return ()
         if self.registry.tombstone(voice) is not None:
             return ()

@@ -81,8 +81,8 @@ def status_of(engine: Engine, name: str) -> VoiceRun:
     try:
         voice, base = open_named(engine, name)
         return VoiceRun(name, voice.base, engine.status(voice, base))
-    except TimbreError as error:
-        return VoiceRun(name, "", [], error)
+    except Exception as error:
+        return VoiceRun(name, "", [], explain(error))
 
 
 def _tell_promotion(engine: Engine, run: VoiceRun, webhook: Webhook) -> None:

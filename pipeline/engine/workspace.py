@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,8 @@ from timbre.core.base import Base, load_base, load_weights
 from timbre.core.errors import ConfigurationError, InfrastructureError, InputError
 from timbre.core.printable import printable
 from timbre.core.settings import nearest
+from timbre.core.voice_names import LIMIT, is_voice_name, near_voice_name
 from timbre.core.weights import Tool
-
-# Also a file name on every system, a label of Kubernetes and a word that needs no quoting in a shell.
-VOICE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -92,14 +90,26 @@ class Workspace:
         """
         return sorted(printable(path.parent.name) for path in self.voices.glob("*/voice.yaml"))
 
+    def _same_letters(self, name: str) -> str:
+        """A folder whose name shows as this one and is stored otherwise; "" for none."""
+        if not self.voices.is_dir():
+            return ""
+        composed = unicodedata.normalize("NFC", name)
+        found = (path.name for path in self.voices.iterdir())
+        return next((other for other in found if unicodedata.normalize("NFC", other) == composed), "")
+
     def voice_path(self, name: str) -> Path:
         """The folder of a voice. Raises InputError for a name that is not one, and for a voice that does not exist."""
-        if not VOICE_NAME.fullmatch(name):
-            raise InputError(
-                f"voice name {name[:80]!r}: expected 1 to 63 of a-z, 0-9 and inner hyphens",
-                "rename the folder, for example `ada-lovelace`",
-            )
+        if not is_voice_name(name):
+            near = near_voice_name(name)
+            remedy = f"rename the folder, for example `{near or 'ada-lovelace'}`"
+            raise InputError(f"voice name {name[:80]!r}: expected {LIMIT}", remedy)
         path = self.voices / name
+        if not path.is_dir() and (other := self._same_letters(name)):
+            raise InputError(
+                f"voices/{name}: no such folder, but one whose name is stored in other characters (decomposed letters)",
+                f"rename it: git mv voices/{other} voices/{name}",
+            )
         if not path.is_dir():
             guess = nearest(name, self.voice_names())
             raise InputError(

@@ -18,7 +18,7 @@ from timbre.core.errors import InputError
 from timbre.core.printable import printable
 from timbre.core.recipe import Recipe
 from timbre.core.settings import Problem
-from timbre.pipeline.voice.folder_paths import file_problem, name_problem
+from timbre.pipeline.voice.folder_paths import file_problem, name_problem, path_problem
 from timbre.pipeline.voice.metadata import FILE as METADATA
 from timbre.pipeline.voice.metadata import read_metadata, shortened
 from timbre.pipeline.voice.voice_yaml import FILE as VOICE_YAML
@@ -130,13 +130,19 @@ def open_voice(path: Path, recipe: Recipe | None = None) -> VoiceFolder:
     if metadata is not None:
         table = read_metadata(metadata, settings.language, laid_over.validate.max_clips)
         problems += table.problems
-        listed = table.named
         bad_files = []
+        found_as = {name: stored_as(path, name) for name in table.named or ()}
+        listed = frozenset(found_as.values()) if table.named is not None else None
+        first: dict[str, int] = {}
         for row in table.rows:
-            if problem := _clip_problem(path, f"{METADATA}, line {row.line}", row.file):
+            file, where = found_as[row.file], f"{METADATA}, line {row.line}"
+            if (earlier := first.setdefault(file, row.line)) != row.line:
+                what = f"{row.file!r} means {file!r}, which is in line {earlier} already"
+                bad_files.append(Problem(where, what, "every file once", "delete one row"))
+            elif problem := _clip_problem(path, where, file):
                 bad_files.append(problem)
             else:
-                clips.append(Clip(row.file, path / row.file, row.text, row.language))
+                clips.append(Clip(file, path / file, row.text, row.language))
         problems += shortened(bad_files)
     statement = settings.consent.statement
     if statement and (problem := _clip_problem(path, f"{VOICE_YAML}: consent.statement", statement)):
@@ -144,6 +150,25 @@ def open_voice(path: Path, recipe: Recipe | None = None) -> VoiceFolder:
     problems += _lexicon_problems(path)
     problems += shortened(list(_stray_files(path, listed, statement)))
     return VoiceFolder(name, path, settings, tuple(clips), tuple(problems))
+
+
+def stored_as(folder: Path, name: str) -> str:
+    """The file that a name in the list means: itself, or the one in wavs/, or the only one there with a suffix of a
+    recording (`c01.wav`, `c01`). The name itself where there is no such file.
+    """
+    if path_problem("", name) is not None:
+        return name
+    for candidate in (name, f"wavs/{name}"):
+        if os.path.lexists(folder / candidate):
+            return candidate
+    stem = Path(name).name
+    for place in (Path(name).parent, Path("wavs") / Path(name).parent):
+        found = [
+            place / f"{stem}{suffix}" for suffix in SUFFIXES if os.path.lexists(folder / place / f"{stem}{suffix}")
+        ]
+        if len(found) == 1:
+            return found[0].as_posix()
+    return name
 
 
 def _small_file(folder: Path, name: str, problems: list[Problem], remedy: str) -> bytes | None:

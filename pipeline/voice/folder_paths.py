@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import re
 import stat
+import unicodedata
 from pathlib import Path
 
 from timbre.core.settings import Problem
-from timbre.pipeline.engine.workspace import VOICE_NAME
+from timbre.core.voice_names import LIMIT, is_voice_name, near_voice_name
 
-_HARMLESS = re.compile(r"[\w .,+@=()-]", re.UNICODE)
+# Spoken of in messages, never handed to a shell; what could still hurt a careless script is refused.
+_DANGEROUS = frozenset('$`;|<>*?:"\\')
 _MAX_PATH = 200
-_RENAME = "rename the file with letters, digits, `-`, `_` and `.` only, and correct the path here"
+_RENAME = "rename the file, for example to letters, digits, `-`, `_` and `.`, and correct the path here"
 _WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"{n}{i}" for n in ("com", "lpt") for i in range(1, 10))}
 
 
 def name_problem(name: str) -> Problem | None:
     """What is wrong with the name of a voice."""
-    if VOICE_NAME.fullmatch(name):
+    if is_voice_name(name):
         return None
-    limit = "1 to 63 of a-z, 0-9 and inner hyphens"
-    return Problem("voice name", repr(name[:80]), limit, "rename the folder under voices/")
+    near = near_voice_name(name)
+    remedy = f"rename the folder under voices/ to `{near}`" if near else "rename the folder under voices/"
+    return Problem("voice name", repr(name[:80]), LIMIT, remedy)
 
 
 def path_problem(where: str, text: str) -> Problem | None:
@@ -42,7 +45,7 @@ def path_problem(where: str, text: str) -> Problem | None:
         if part.split(".")[0].lower() in _WINDOWS_DEVICES:
             return Problem(where, shown, "a portable file name", _RENAME)
         for character in part:
-            if not _HARMLESS.match(character):
+            if character in _DANGEROUS or not character.isprintable():
                 return Problem(where, shown, f"a name without {character!r}", _RENAME)
     return None
 
@@ -55,7 +58,7 @@ def file_problem(where: str, folder: Path, text: str) -> Problem | None:
         try:
             mode = path.lstat().st_mode
         except (FileNotFoundError, NotADirectoryError):
-            return Problem(where, f"{text!r} does not exist", "an existing file", "add the recording or delete the row")
+            return _absent(where, folder, text)
         except OSError as error:
             return Problem(where, f"{text!r}: {error.strerror}", "a readable file", "correct the permissions")
         if stat.S_ISLNK(mode):
@@ -67,3 +70,30 @@ def file_problem(where: str, folder: Path, text: str) -> Problem | None:
     if not stat.S_ISREG(mode):
         return Problem(where, f"{text!r} is a device or pipe", "an ordinary file", "replace it by the recording itself")
     return None
+
+
+def _absent(where: str, folder: Path, text: str) -> Problem:
+    """Near names: another case, letters stored decomposed (macOS), another suffix."""
+    near = near_file(folder, text)
+    if near is None:
+        return Problem(where, f"{text!r} does not exist", "an existing file", "add the recording or delete the row")
+    if unicodedata.normalize("NFC", near) == unicodedata.normalize("NFC", text):
+        value = f"{text!r} does not exist; the file is stored with decomposed letters, as macOS does"
+        return Problem(where, value, "the same characters in both", f"rename the file to {text!r} (git mv)")
+    return Problem(where, f"{text!r} does not exist", "an existing file", f"did you mean {near!r}? write it here so")
+
+
+def near_file(folder: Path, text: str) -> str | None:
+    """A file beside the missing one that was probably meant, as a path relative to the folder."""
+    place = folder / Path(text).parent
+    if not place.is_dir():
+        return None
+    wanted = _plain(Path(text).name)
+    names = sorted(path.name for path in place.iterdir() if path.is_file())
+    found = next((name for name in names if _plain(name) == wanted), None)
+    found = found or next((name for name in names if _plain(Path(name).stem) == _plain(Path(text).stem)), None)
+    return (Path(text).parent / found).as_posix() if found is not None else None
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

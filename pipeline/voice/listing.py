@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from timbre.core.errors import InputError
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.voice.folder import open_voice
 
@@ -28,7 +27,8 @@ def list_voices(workspace: Workspace) -> list[ListedVoice]:
     for name in workspace.voice_names():
         try:
             voice = open_voice(workspace.voices / name)
-        except InputError:
+        except Exception:
+            # One bad folder must not hide the others; `timbre validate NAME` says what is wrong with it.
             found.append(ListedVoice(name, "", "", "", 0, 1))
             continue
         kind = voice.consent.kind

@@ -58,7 +58,9 @@ def read_metadata(data: bytes, language: str, max_rows: int) -> Metadata:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     header = tuple(part.strip() for part in lines[0].split("|"))
     if header not in HEADERS:
-        remedy = "make the first line `file|text`"
+        remedy = "make the first line `file|text`, with `|` between the columns of every row too"
+        if any(mark in lines[0] for mark in (",", ";", "\t")) or lines[0].count("|") == 3 or ("|" in lines[0]):
+            remedy += "; or bring the list in as it is with: timbre voices import LIST NAME"
         limit = "`file|text` or `file|text|language`"
         return _unusable(Problem(f"{FILE}, line 1", repr(lines[0][:80]), limit, remedy))
     count = sum(1 for line in lines[1:] if line.strip())
@@ -77,7 +79,7 @@ def read_metadata(data: bytes, language: str, max_rows: int) -> Metadata:
             problems += found
             if row is not None:
                 rows.append(row)
-    named = frozenset(line.split("|")[0].strip() for line in lines[1:] if line.strip())
+    named = frozenset(line.split("|")[0].strip().removeprefix("./") for line in lines[1:] if line.strip())
     return Metadata(tuple(rows), named, tuple(shortened(problems)))
 
 
@@ -98,17 +100,21 @@ def _row(
 ) -> tuple[Row | None, list[Problem]]:
     where = f"{FILE}, line {number}"
     parts = line.split("|")
-    if len(parts) != columns:
+    third = parts[2].strip() if len(parts) == 3 else ""
+    # The third column is optional, in the first line too, as long as it can be nothing but a language.
+    if len(parts) not in (2, columns) and not (len(parts) == 3 and (not third or third in LANGUAGES)):
         remedy = "separate columns with exactly one `|`; texts cannot contain `|`"
+        if len(parts) == 4:
+            remedy = "a list of another program? bring it in with: timbre voices import LIST NAME"
         return None, [Problem(where, f"{len(parts)} columns", f"{columns}, as in the first line", remedy)]
-    file, text = parts[0].strip(), normalised(parts[1])
+    file, text = parts[0].strip().removeprefix("./"), normalised(parts[1])
     problems = []
     if problem := path_problem(where, file):
         return None, [problem]
     # Names that differ in case only are one file on many machines.
     if (earlier := first_line.setdefault(file.casefold(), number)) != number:
         problems.append(Problem(where, f"{file!r} again, first in line {earlier}", "each file once", "delete one row"))
-    own = parts[2].strip() if columns == 3 and parts[2].strip() else language
+    own = third or language
     if own and own not in LANGUAGES:
         guess = nearest(own.split("-")[0].lower(), LANGUAGES)
         remedy = f"did you mean `{guess}`?" if guess else "leave the column empty for the voice's own language"

@@ -5,6 +5,7 @@ bytes -> plain YAML (no tags, no aliases, no double keys) -> VoiceSettings and e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,6 @@ import yaml
 
 from timbre.core.recipe import Recipe
 from timbre.core.settings import Problem, nearest, unknown_key
-from timbre.pipeline.engine.workspace import VOICE_NAME
 from timbre.pipeline.voice.folder_paths import path_problem
 from timbre.text.scripts import LANGUAGES
 
@@ -23,6 +23,7 @@ KEYS = ("language", "base", "consent", "review", "recipe")
 CONSENT_KEYS = ("kind", "statement", "rights", "source", "approved_by")
 CONSENT_KINDS = ("recorded", "synthetic", "public-domain", "licensed")
 DEFAULT_BASE = "nano"
+_BASE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
 _MAX_TEXT = 2000
 _MAX_LINE = 4000
 _MAX_BRACKETS = 200
@@ -157,8 +158,7 @@ def _language(values: Mapping[Any, Any], problems: list[Problem]) -> str:
 
 def _base(values: Mapping[Any, Any], problems: list[Problem]) -> str:
     value = values.get("base", DEFAULT_BASE)
-    # Base names follow the same rule as voices, with dots.
-    if isinstance(value, str) and VOICE_NAME.fullmatch(value.replace(".", "-")):
+    if isinstance(value, str) and _BASE_NAME.fullmatch(value):
         return value
     problems.append(Problem(f"{FILE}: base", _shown(value), "the name of a folder of bases/", "see: timbre base list"))
     return DEFAULT_BASE
