@@ -160,7 +160,7 @@ def test_unknown_names_give_near_ones(registry: Registry) -> None:
         registry.resolve("ada", "0" * 12)
 
 
-@pytest.mark.parametrize("name", ["", "Ada", "a/b", "..", "a b", "a;rm", "-ada", "ada-", "a" * 64, "ädä", "a\n"])
+@pytest.mark.parametrize("name", ["", "Ada", "a/b", "..", "a b", "a;rm", "-ada", "ada-", "a" * 64, "a\u0308da", "a\n"])
 def test_names_with_other_characters_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="voice name"):
         check_voice(name)
