@@ -6,7 +6,7 @@ from timbre.core.errors import ConfigurationError, InfrastructureError, InputErr
 
 
 class NotFoundError(InputError):
-    """A voice, version, alias or object that is not there."""
+    """A voice, version, alias or object that does not exist."""
 
 
 class ConflictError(InfrastructureError):

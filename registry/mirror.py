@@ -1,7 +1,7 @@
 """Copies between registries: a mirror that follows, a backup that is complete, and its restoration.
 
 Objects are copied in the order in which a registry writes them (blobs, bases, manifests, events, then aliases), so that
-a copy that is broken off never shows a version without its files, and goes on where it stopped. Every blob is checked
+a copy that is broken off never shows a version without its files, and resumes where it stopped. Every blob is checked
 against its digest on the way. Data keys are not copied: what is encrypted stays readable only where its key is.
 """
 

@@ -42,8 +42,8 @@ async def _gone(receive: Receive) -> None:
 class SpokenResponse(Response):
     """Sends a delivery's pieces, flushed one by one; with sse as OpenAI's server-sent events.
 
-    begun: the delivery's first event. characters: of the request's text. headers: told beside those of every answer.
-    After the first byte a failure can only be told by ending without the last chunk, so that clients see a broken
+    begun: the delivery's first event. characters: of the request's text. headers: added to those of every response.
+    After the first byte a failure can only be signalled by ending without the last chunk, so that clients see a broken
     answer instead of a short one.
     """
 

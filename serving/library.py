@@ -150,7 +150,7 @@ class Library:
         )  # fmt: skip
 
     def unknown(self, name: str, param: str = "voice") -> ApiError:
-        """What is said of a voice that is not there, with names that look like it. param: the field that named it."""
+        """The error for a missing voice, with similar names. param: the field that named it."""
         near = difflib.get_close_matches(name[:63].lower(), [*self._entries, *self._names], n=3, cutoff=0.5)
         remedy = f"did you mean {', '.join(near)}?" if near else "GET /v1/audio/voices lists what there is"
         return ApiError(404, f"there is no voice {name[:63]!r}", remedy, code="voice_not_found", param=param)

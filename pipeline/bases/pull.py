@@ -63,7 +63,7 @@ def pull(
     hub_endpoint: a mirror of the Hub; None for HF_ENDPOINT or the Hub itself.
     The first pull locks the Hub revision and each SHA-256 in the YAML file; later pulls accept nothing else.
     Raises CheckFailedError when bytes differ from the lock; ConfigurationError when a file or repository does not exist
-    or may not be read; InfrastructureError when the network fails (run again: it goes on where it stopped).
+    or may not be read; InfrastructureError when the network fails (run again: it resumes where it stopped).
     """
     if tool.weights == "here":
         return _check_here(tool)

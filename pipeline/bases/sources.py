@@ -119,7 +119,7 @@ class HubSource:
         download(known.location, folder / item.path, headers, f"{self._repo}: {item.path}")
 
     def _ask(self, call: Any, path: str) -> Any:
-        """call(), with the errors of the client told apart: what the operator must mend, and what a retry may cure."""
+        """call(), with client errors classified: what the operator must fix, and what a retry may fix."""
         from huggingface_hub import errors
 
         what = f"{self._repo}: {path}" if path else self._repo

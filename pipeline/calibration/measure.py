@@ -3,7 +3,7 @@
 voice folders -> stages 1 to 3, short -> good adapters -> degraded adapters -> stage 4's measurements, kept one by one
 
 Everything lies below .timbre/calibration/<base>/ and is found again: trainings by their stage keys, measurements by a
-digest of all that they depend on. A run that was stopped goes on where it was.
+digest of all that they depend on. An interrupted run resumes.
 """
 
 from __future__ import annotations

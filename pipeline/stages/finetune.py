@@ -19,7 +19,7 @@ class FinetuneStage:
     def run(self, context: StageContext) -> Mapping[str, Any]:
         """Writes t2s/, sovits/, prompt.safetensors, prompt.json, training.json, and lexicon.txt if the voice has it.
 
-        Goes on from the checkpoints in context.resume. Raises what Finetuning.run raises.
+        Resumes from the checkpoints in context.resume. Raises what Finetuning.run raises.
         """
         from timbre.pipeline.stages.strength import TRADE_OFF, settle_strengths, write_trade_off
         from timbre.training.finetune.parallel import launch

@@ -279,7 +279,7 @@ function showWords() {
 }
 
 function showCount() {
-  // maxLength is -1 until the server has told its limit.
+  // maxLength is -1 until the server has sent its limit.
   const text = find("text");
   find("count").textContent = word("characters", text.value.length, Math.max(text.maxLength, 0));
 }

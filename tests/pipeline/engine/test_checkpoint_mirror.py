@@ -1,4 +1,4 @@
-"""A machine that is taken away: the next one goes on from the checkpoint in the registry."""
+"""A machine that is taken away: the next one resumes from the checkpoint in the registry."""
 
 from __future__ import annotations
 
