@@ -4,7 +4,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV   ?= .venv
-EXTRAS ?= train,serve-cpu,asia,deepfilternet,dev
+EXTRAS ?= train,nano,serve-cpu,asia,deepfilternet,dev
 STAMP  := $(VENV)/.installed
 SITE_STAMP := $(VENV)/.site-installed
 BIN    := $(VENV)/bin
@@ -68,8 +68,9 @@ $(SITE_STAMP): constraints.txt
 	touch $@
 
 # Train bases/nano from the speech beside the checkout: takes hours, skips what is done.
+SPEECH ?= $(TIMBRE_SPEECH)
 nano: $(STAMP)
-	$(BIN)/timbre pretrain all
+	$(BIN)/timbre pretrain all --speech $(SPEECH)
 
 # Build, test, scan, sign and push one image: make image TARGET=serve PLATFORMS=linux/amd64 IMAGE=registry.example.com/timbre PUSH=false
 TARGET ?= serve

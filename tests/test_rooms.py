@@ -23,11 +23,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inference": {"core", "audio", "text"},
     "evaluation": {"core", "audio", "text", "inference"},
     "pipeline": {"core", "audio", "text", "registry", "gptsovits", "training", "inference", "evaluation"},
+    "api": {"core", "audio", "inference", "registry", "pipeline"},
     "nano": {"core", "audio", "text", "gptsovits", "inference", "evaluation", "training"},
     "serving": {"core", "audio", "text", "inference", "registry"},
     "cli": {
         *("core", "audio", "text", "registry", "gptsovits", "training", "inference", "evaluation", "pipeline"),
-        *("serving", "nano"),
+        *("serving", "nano", "api"),
     },
 }
 TORCH_FREE = ("core", "audio", "text", "registry", "inference", "serving")

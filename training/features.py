@@ -27,7 +27,6 @@ from timbre.core.errors import ConfigurationError, InputError
 from timbre.core.progress import Progress, SilentProgress
 from timbre.core.recipe import ExtractRecipe
 from timbre.core.settings import Problem, problems_error
-from timbre.gptsovits.acoustic.configuration import SourceIstftConfig
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.encoders.eres2net import ERes2NetV2
 from timbre.gptsovits.encoders.ge2e import load_ge2e
@@ -249,7 +248,7 @@ def _hear(batch: Sequence[SliceSource], networks: _Networks) -> list[Tensors]:
         if networks.speaker is not None:
             filters = kaldi_fbank(torch.from_numpy(wave)[None].to(networks.device))
             tensors["sv"] = networks.speaker(filters)[0].float().cpu().numpy()
-        if isinstance(networks.synthesizer.config.generator, SourceIstftConfig):
+        if networks.synthesizer.config.harmonic_source is not None:
             tensors["pitch"] = _pitch(sound, base)
         results.append(tensors)
     return results

@@ -12,7 +12,6 @@ import click
 
 DEFAULT_RECIPE = Path("recipes/nano.yaml")
 DEFAULT_WORK = Path(".timbre/pretrain")
-DEFAULT_SPEECH = Path("../shared/speech")
 
 
 def paths(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,7 +22,7 @@ def paths(command: Callable[..., Any]) -> Callable[..., Any]:
             "--work", type=folder, default=DEFAULT_WORK, show_default=True, help="Folder of the corpus and checkpoints."
         ),
         click.option(
-            "--speech", type=folder, default=DEFAULT_SPEECH, show_default=True, envvar="TIMBRE_SPEECH", help="Corpora."
+            "--speech", type=folder, required=True, envvar="TIMBRE_SPEECH", help="Corpora. [default: $TIMBRE_SPEECH]"
         ),
         click.option(
             "--recipe",

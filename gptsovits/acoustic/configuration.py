@@ -220,6 +220,11 @@ class SynthesizerConfig:
         """Rows of the linear spectrogram."""
         return self.fft_size // 2 + 1
 
+    @property
+    def harmonic_source(self) -> SourceIstftConfig | None:
+        """The generator's configuration if it has a harmonic source, so that two latent channels carry the pitch."""
+        return self.generator if isinstance(self.generator, SourceIstftConfig) else None
+
     @classmethod
     def v2(cls) -> SynthesizerConfig:
         """GPT-SoVITS v2, 32 kHz."""

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from timbre.core.base import BERT, Base
 from timbre.core.digests import digest_file
 from timbre.core.errors import CheckFailedError
-from timbre.gptsovits.acoustic.configuration import SourceIstftConfig
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.encoders.ge2e import load_ge2e
 from timbre.gptsovits.files.base_networks import (
@@ -150,6 +149,7 @@ def _write(
         save_file({PROJECTION: parameters[PROJECTION].copy()}, projection)
         for path in (tokens, projection):
             files[path.stem] = {"fp32": {"file": path.name, "sha256": digest_file(path)}}
+    pitched = config.harmonic_source
     exported = ExportedBase(
         folder=folder, name=base.name, digest=base.digest, rate_hz=base.rate_hz, hop=base.hop, fft_size=base.fft,
         codes_hz=base.codes_hz, languages=base.languages, speaker_encoder=base.speaker_encoder, bert=base.bert,
@@ -157,8 +157,8 @@ def _write(
         acoustic=AcousticShape(
             latent=config.latent_channels, condition=config.condition_channels, speaker_width=config.speaker_width,
             spectrum_bins=config.spectrum_bins, generator_context_frames=context_frames(synthesizer),
-            source_fft_size=config.generator.fft_size if isinstance(config.generator, SourceIstftConfig) else 0,
-            refinements=config.generator.refinements if isinstance(config.generator, SourceIstftConfig) else 0,
+            source_fft_size=0 if pitched is None else pitched.fft_size,
+            refinements=0 if pitched is None else pitched.refinements,
         ),
         recogniser_classes=CLASSES if networks.recogniser is not None else (),
         graphs=files, speaking=base.speaking,
@@ -200,7 +200,7 @@ def _acoustic_models(network: Synthesizer, report: Report) -> list[tuple[str, on
         {"features": {2: "T"}},
     )))  # fmt: skip
     report("generator")
-    source = isinstance(config.generator, SourceIstftConfig)
+    source = config.harmonic_source is not None
     models.append(("generator", graphs.trace(
         graphs.SourceGraph(network) if source else graphs.GeneratorGraph(network),
         (torch.randn(1, latent, 30), condition), ("z", "condition"),

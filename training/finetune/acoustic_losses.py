@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from timbre.gptsovits.acoustic.configuration import SourceIstftConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
 from timbre.gptsovits.acoustic.losses import MEL_WEIGHT
 from timbre.gptsovits.acoustic.spectrogram import MelConfig, MelSpectrogram, Spectrogram, SpectrogramConfig
@@ -58,7 +58,7 @@ class SourceReconstruction(nn.Module):
 
     def __init__(self, config: SynthesizerConfig, mel_weight: float) -> None:
         super().__init__()
-        assert isinstance(config.generator, SourceIstftConfig)
+        assert config.harmonic_source is not None
         self.spectrogram = Spectrogram(SpectrogramConfig(config.rate_hz, config.fft_size, config.hop, config.fft_size))
         self.mels = MultiResolutionMel(config.rate_hz)
         importance = bin_weights(config.spectrum_bins, config.rate_hz).sqrt()
@@ -81,5 +81,5 @@ class SourceReconstruction(nn.Module):
 
 def reconstruction_for(config: SynthesizerConfig, mel_weight: float) -> MelReconstruction | SourceReconstruction:
     """The one that fits the base's generator."""
-    kind = SourceReconstruction if isinstance(config.generator, SourceIstftConfig) else MelReconstruction
+    kind = SourceReconstruction if config.harmonic_source is not None else MelReconstruction
     return kind(config, mel_weight)

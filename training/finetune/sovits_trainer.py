@@ -13,7 +13,6 @@ from peft import PeftModel
 from torch import Tensor, nn
 
 from timbre.gptsovits.acoustic.adversarial import adversarial_pass
-from timbre.gptsovits.acoustic.configuration import SourceIstftConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
 from timbre.gptsovits.acoustic.losses import kl_loss
@@ -95,7 +94,7 @@ class AcousticTask:
         config = network.config
         self.reconstruction = reconstruction_for(config, weights.mel).to(device)
         self.segment = max(1, round(weights.segment_s * config.rate_hz / config.hop))
-        self._source = isinstance(config.generator, SourceIstftConfig)
+        self._source = config.harmonic_source is not None
         self.judges = judges
 
     def parameters(self) -> dict[str, nn.Parameter]:

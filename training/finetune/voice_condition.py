@@ -74,8 +74,8 @@ def posterior_of(network: Synthesizer, row: Row, condition: Tensor, device: torc
     spectrum = spectrogram_of(network).to(device)(wave.to(device)[None])
     found = network.enc_q(spectrum, torch.ones_like(spectrum[:, :1]), condition.to(device), 0.0)
     mean, log_std = found.mean[0].float().cpu(), found.log_std[0].float().cpu()
-    if isinstance(config.generator, SourceIstftConfig):
-        mean, log_std = _with_pitch(mean, log_std, row, config.generator)
+    if config.harmonic_source is not None:
+        mean, log_std = _with_pitch(mean, log_std, row, config.harmonic_source)
     return PosteriorCache(mean.clone(), log_std.clone(), wave, row.codes[: frames // config.code_frames], row.phones)
 
 
