@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from timbre.text.cues import cue_words
+from timbre.text.patterns import sub
 
 _DAYS = {
     "Mon": "Monday", "Tues": "Tuesday", "Tue": "Tuesday", "Weds": "Wednesday", "Wed": "Wednesday", "Thurs": "Thursday",
@@ -48,18 +49,18 @@ def expand_calendar(text: str) -> str:
 
     text = _STAMP.sub(stamp, text)
     text = _TIME_RANGE.sub(lambda m: f"{m[1] or m[2]} to ", text)
-    text = re.sub(
+    text = sub(
         rf"\b({_DAY}|{_FULL_DAY})\b\.?{_DASH}(?=(?:{_DAY}|{_FULL_DAY})\b)",
         lambda m: f"{_DAYS.get(m[1], m[1])} to ",
         text,
     )
-    text = re.sub(
+    text = sub(
         rf"\b({_MONTH}|{_FULL_MONTH})\b\.?{_DASH}(?=(?:{_MONTH}|{_FULL_MONTH})\b)",
         lambda m: f"{_MONTHS.get(m[1], m[1])} to ",
         text,
     )
-    text = re.sub(rf"(?<![-'’])\b({_DAY})\b(\.?)(?!['’-]\w)", _day, text)
-    return re.sub(rf"(?<![-'’])\b({_MONTH})\b(\.?)(?!['’-]\w)", _month, text)
+    text = sub(rf"(?<![-'’])\b({_DAY})\b(\.?)(?!['’-]\w)", _day, text)
+    return sub(rf"(?<![-'’])\b({_MONTH})\b(\.?)(?!['’-]\w)", _month, text)
 
 
 def _day(match: re.Match[str]) -> str:

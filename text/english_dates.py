@@ -6,6 +6,7 @@ import re
 
 from timbre.text import english_numbers as numbers
 from timbre.text.english_calendar import begins
+from timbre.text.patterns import sub
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -57,14 +58,14 @@ def expand_dates(text: str) -> str:
         return f"{words}, {numbers.year(int(match[5]))}" if match[5] else words
 
     text = _SLASHED.sub(slashed, text)
-    text = re.sub(
+    text = sub(
         rf"\b{_MONTH} {_DAY}\s?[-–]\s?{_DAY}\b",
         lambda m: f"{_date(None, _month(m[1]), int(m[2]))} to {numbers.ordinal(int(m[3]))}",
         text,
     )
     text = _DAY_FIRST.sub(day_first, text)
     text = _MONTH_FIRST.sub(month_first, text)
-    text = re.sub(
+    text = sub(
         r"(?<![\d/.-])(1[0-2]|0?[1-9])/((?:19|20)\d\d)(?![\d/-]|\.\d)",
         lambda m: f"{_MONTHS[int(m[1]) - 1]} {numbers.year(int(m[2]))}",
         text,
@@ -104,7 +105,7 @@ def expand_times(text: str) -> str:
 
     text = _CLOCK.sub(clock, text)
     text = _HOUR.sub(lambda m: numbers.cardinal(int(m[1])) + _half_day(m, m[2]), text)
-    return re.sub(r"(?<![\d:.])(\d+):(\d+)(?![\d:])", r"\1 to \2", text)
+    return sub(r"(?<![\d:.])(\d+):(\d+)(?![\d:])", r"\1 to \2", text)
 
 
 def _minute(minute: int) -> str:
@@ -127,15 +128,15 @@ _COUNTED = re.compile(
 
 def expand_decades(text: str) -> str:
     """1980s, the 80s and '80s -> eighties; '99 -> ninety-nine."""
-    text = re.sub(r"(?<![\w,.])'?((?:1[0-9]|20)\d0)'?s\b", lambda m: numbers.decade(int(m[1])), text)
-    text = re.sub(r"(?<!\w)'([2-9]0)'?s\b", lambda m: numbers.decade(int(m[1])), text)
-    text = re.sub(
+    text = sub(r"(?<![\w,.])'?((?:1[0-9]|20)\d0)'?s\b", lambda m: numbers.decade(int(m[1])), text)
+    text = sub(r"(?<!\w)'([2-9]0)'?s\b", lambda m: numbers.decade(int(m[1])), text)
+    text = sub(
         r"\b((?:the|early|late|mid|her|his|their|my|your|our|its|someone's|in|to)[ -])([2-9]0)'?s\b",
         lambda m: m[1] + numbers.decade(int(m[2])),
         text,
         flags=re.IGNORECASE,
     )
-    return re.sub(
+    return sub(
         r"(?<![\w])'(\d)(\d)(?!\w)",
         lambda m: f"oh {numbers.cardinal(int(m[2]))}" if m[1] == "0" else numbers.cardinal(int(m[1] + m[2])),
         text,
@@ -144,7 +145,7 @@ def expand_decades(text: str) -> str:
 
 def expand_years(text: str) -> str:
     """Four digits without a comma: read as a year unless they count something ('1250 feet') or are no likely year."""
-    text = re.sub(
+    text = sub(
         r"(?<![\w.,-])(1[1-9]\d\d|20\d\d)\s?[-–]\s?(\d\d|1[1-9]\d\d|20\d\d)(?![\w-]|[.,]\d)",
         lambda m: f"{numbers.year(int(m[1]))} to {numbers.year(int(m[2]))}",
         text,
@@ -158,9 +159,9 @@ def expand_years(text: str) -> str:
         likely = 1100 <= value < 2100
         return f" {numbers.year(value) if not counted and (likely or cued) else numbers.cardinal(value)} "
 
-    text = re.sub(
+    text = sub(
         r"(?<=[A-Z])(\d\d)(\d\d)(?!\d)",
         lambda m: f" {numbers.year(int(m[0]))} " if "10" <= m[1] < "30" else f" {numbers.digits(m[0])} ",
         text,
     )
-    return re.sub(r"(?<![\d.,:/])[12]\d{3}(?![\d:/]|[.,]\d)", one, text)
+    return sub(r"(?<![\d.,:/])[12]\d{3}(?![\d:/]|[.,]\d)", one, text)

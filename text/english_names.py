@@ -7,6 +7,7 @@ import re
 from timbre.text import english_numbers as numbers
 from timbre.text.cues import cue_words
 from timbre.text.english_calendar import begins
+from timbre.text.patterns import sub
 
 _TITLES = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Mx": "Mix", "Dr": "Doctor", "Prof": "Professor", "Gen": "General",
@@ -41,22 +42,22 @@ _SENTENCE_END = r"(?!\s*(?:Ltd|Inc|Corp|Co)\b)(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]
 def expand_abbreviations(text: str) -> str:
     """Dr. Brown -> Doctor Brown; Elm St. -> Elm Street; e.g. -> for example; U.S. -> U S. Final stops stay."""
     for pattern, words in _ALWAYS.items():
-        text = re.sub(pattern, words, text)
+        text = sub(pattern, words, text)
     text = _undotted(text)
     for short, words in _TITLES.items():
-        text = re.sub(rf"\b{short}\.\s+(?=[A-Z\"']|and\b)", f"{words} ", text)
-    text = re.sub(r"(?<=[a-z] )St\.(?=\s[A-Z])|^St\.(?=\s[A-Z])", "Saint", text)
-    text = re.sub(r"(?<=[a-zA-Z0-9] )St\.", lambda m: "Street" + _kept_stop(m), text)
-    text = re.sub(r"\bSt\.(?=\s)", "Saint", text)
+        text = sub(rf"\b{short}\.\s+(?=[A-Z\"']|and\b)", f"{words} ", text)
+    text = sub(r"(?<=[a-z] )St\.(?=\s[A-Z])|^St\.(?=\s[A-Z])", "Saint", text)
+    text = sub(r"(?<=[a-zA-Z0-9] )St\.", lambda m: "Street" + _kept_stop(m), text)
+    text = sub(r"\bSt\.(?=\s)", "Saint", text)
     for short, words in _MIDDLE.items():
-        text = re.sub(rf"\b{short}\.(?=\s*[\w(,])", words, text)
+        text = sub(rf"\b{short}\.(?=\s*[\w(,])", words, text)
         if short.islower():
-            text = re.sub(rf"\b{short.capitalize()}\.(?=\s*[\w(,])", words.capitalize(), text)
-    text = re.sub(r"(?<!\d )\bsec\.\s?(?=\d)", "section ", text)
+            text = sub(rf"\b{short.capitalize()}\.(?=\s*[\w(,])", words.capitalize(), text)
+    text = sub(r"(?<!\d )\bsec\.\s?(?=\d)", "section ", text)
     for short, words in _FINAL.items():
-        text = re.sub(rf"\b{short}\.", lambda m, words=words: words + _kept_stop(m), text)  # type: ignore[misc]
-    text = re.sub(r"\b(?:[A-Za-z]\.){2,}(?![A-Za-z])|\b(?:[A-Za-z]\.)+[A-Za-z]\b(?!\.?\w)", _initials, text)
-    return re.sub(r"(?<![\w.])(?<![AP] (?=M))([A-Z])\.(?= [A-Z])", _initial, text)
+        text = sub(rf"\b{short}\.", lambda m, words=words: words + _kept_stop(m), text)  # type: ignore[misc]
+    text = sub(r"\b(?:[A-Za-z]\.){2,}(?![A-Za-z])|\b(?:[A-Za-z]\.)+[A-Za-z]\b(?!\.?\w)", _initials, text)
+    return sub(r"(?<![\w.])(?<![AP] (?=M))([A-Z])\.(?= [A-Z])", _initial, text)
 
 
 _STREETS = {
@@ -71,21 +72,21 @@ _NAME = r"(?=[A-Z][a-z'’]+)"
 def _undotted(text: str) -> str:
     """Abbreviations without their dot: met Dr Jones -> Doctor Jones; Elm Dr. and Elm Dr -> Elm Drive; St Paul."""
     streets = "|".join(_STREETS)
-    text = re.sub(
+    text = sub(
         rf"\b(?!(?:{_NO_STREETS}) )((?:\d+(?:st|nd|rd|th)?|[A-Z][a-z]+) )({streets})\b"
         r"(?=$|[,;:!?)]|\.(?:\s|$)|\s+(?:[a-z]|[A-Z]{2}\b))(\.?)",
         lambda m: f"{m[1]}{_STREETS[m[2]]}" + (_kept_stop(m) if m[3] else ""),
         text,
     )
-    text = re.sub(rf"\b({_SHORT_TITLES})\s+{_NAME}", lambda m: f"{_TITLES[m[1]]} ", text)
-    text = re.sub(
+    text = sub(rf"\b({_SHORT_TITLES})\s+{_NAME}", lambda m: f"{_TITLES[m[1]]} ", text)
+    text = sub(
         r"\b(Mr|Mrs|Ms|Dr|Prof)\.? (?=and (?:Mr|Mrs|Ms|Dr|Prof|Mister|Missus|Miz|Doctor|Professor)\b)",
         lambda m: f"{_TITLES[m[1]]} ",
         text,
     )
-    text = re.sub(rf"(?<![A-Za-z] )\bSt\s+{_NAME}|(?<=[a-z] )(?<![A-Z][a-z] )\bSt\s+{_NAME}", "Saint ", text)
-    text = re.sub(r"(?<=[a-z] )\b([JS])r\b(?!\.)", lambda m: "Junior" if m[1] == "J" else "Senior", text)
-    return re.sub(r"\bFt\s+(?=[A-Z][a-z])", "Fort ", text)
+    text = sub(rf"(?<![A-Za-z] )\bSt\s+{_NAME}|(?<=[a-z] )(?<![A-Z][a-z] )\bSt\s+{_NAME}", "Saint ", text)
+    text = sub(r"(?<=[a-z] )\b([JS])r\b(?!\.)", lambda m: "Junior" if m[1] == "J" else "Senior", text)
+    return sub(r"\bFt\s+(?=[A-Z][a-z])", "Fort ", text)
 
 
 def _kept_stop(match: re.Match[str]) -> str:
@@ -141,7 +142,7 @@ _ADDRESS_SIGNS = {
 
 
 def _address(text: str) -> str:
-    text = re.sub(r"^(?:https?|ftp)://", "", text).rstrip("/")
+    text = sub(r"^(?:https?|ftp)://", "", text).rstrip("/")
     words: list[str] = []
     for part in re.findall(r"[A-Za-z]+|\d+|.", text):
         if part in _ADDRESS_SIGNS:
@@ -161,8 +162,8 @@ def expand_addresses(text: str) -> str:
 
 def expand_dots(text: str) -> str:
     """README.md -> README dot md; .NET -> dot NET. After `expand_abbreviations`, which has the other inner dots."""
-    text = re.sub(r"(?<!\S)\.(?=[A-Za-z])", "dot ", text)
-    return re.sub(r"(?<=[A-Za-z0-9])\.(?=[a-z]+\d?\b)|(?<=[a-z])\.(?=[A-Z]{2,}\b)", " dot ", text)
+    text = sub(r"(?<!\S)\.(?=[A-Za-z])", "dot ", text)
+    return sub(r"(?<=[A-Za-z0-9])\.(?=[a-z]+\d?\b)|(?<=[a-z])\.(?=[A-Z]{2,}\b)", " dot ", text)
 
 
 _PHONE = re.compile(
@@ -180,8 +181,6 @@ def expand_telephones(text: str) -> str:
         groups = ", ".join(numbers.digits(group) for group in re.findall(r"\d+", match[0]))
         return ("plus " if match[0].startswith("+") else "") + groups
 
-    text = re.sub(
-        r"\b([Cc]all|[Dd]ial|[Pp]hone) (\d{3})\b(?![-.,]?\d)", lambda m: f"{m[1]} {numbers.digits(m[2])}", text
-    )
-    text = re.sub(r"(?<=\b[A-Z]{2} )\d{5}(?![\d,]|\.\d)", lambda m: numbers.digits(m[0]), text)
+    text = sub(r"\b([Cc]all|[Dd]ial|[Pp]hone) (\d{3})\b(?![-.,]?\d)", lambda m: f"{m[1]} {numbers.digits(m[2])}", text)
+    text = sub(r"(?<=\b[A-Z]{2} )\d{5}(?![\d,]|\.\d)", lambda m: numbers.digits(m[0]), text)
     return _PHONE.sub(spoken, text)

@@ -23,6 +23,7 @@ from timbre.text.english_quantities import (
     expand_units,
 )
 from timbre.text.english_signs import expand_codes, fold_signs, join_groups
+from timbre.text.patterns import sub
 
 _SAME = str.maketrans({
     "’": "'", "‘": "'", "ʼ": "'", "＇": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
@@ -59,20 +60,20 @@ def normalize(text: str) -> tuple[str, tuple[str, ...]]:
 
 def _clean(text: str) -> str:
     """One form for each mark and letter: compatibility forms folded, accents off, line ends as pauses."""
-    text = re.sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", join_groups(text.translate(_SAME).strip()))
-    text = re.sub(r"(?<=[^\s.,;:!?])\n", ", ", text).replace("\n", " ")
+    text = sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", join_groups(text.translate(_SAME).strip()))
+    text = sub(r"(?<=[^\s.,;:!?])\n", ", ", text).replace("\n", " ")
     text = unicodedata.normalize("NFKD", text)
     return "".join(character for character in text if unicodedata.category(character) != "Mn")
 
 
 def _ranges(text: str) -> str:
     """10-20 -> 10 to 20; 3-year-old -> 3 year-old; COVID-19 -> COVID 19."""
-    text = re.sub(
+    text = sub(
         r"(?<![\w.-])([-]?[\d,.]*\d)(\s?[%°][CF]?)?(?:[-–~]|\s–\s)(?=\d[\d,.]*(?![\d-])(?!\s*=))", r"\1\2 to ", text
     )
-    text = re.sub(r"(?<=\d)-(?=[A-Za-z])", " ", text)
-    text = re.sub(r"(?<![A-Za-z])A-?(\d{1,3})(?![\d.,]*\d)", lambda m: f"A-{numbers.cardinal(int(m[1]))} ", text)
-    return re.sub(r"(?<=[A-Za-z])-(?=\d)", " ", text)
+    text = sub(r"(?<=\d)-(?=[A-Za-z])", " ", text)
+    text = sub(r"(?<![A-Za-z])A-?(\d{1,3})(?![\d.,]*\d)", lambda m: f"A-{numbers.cardinal(int(m[1]))} ", text)
+    return sub(r"(?<=[A-Za-z])-(?=\d)", " ", text)
 
 
 def _versions(text: str) -> str:
@@ -83,11 +84,11 @@ def _versions(text: str) -> str:
         words = (numbers.cardinal(int(p)) if p == "0" or p[0] != "0" else numbers.digits(p) for p in parts)
         return f" {' point '.join(words)} "
 
-    return re.sub(r"(?<![\d.,])\d+(?:\.\d+){2,}(?![\d])", spoken, text)
+    return sub(r"(?<![\d.,])\d+(?:\.\d+){2,}(?![\d])", spoken, text)
 
 
 def _ordinals(text: str) -> str:
-    return re.sub(
+    return sub(
         r"(?<![\d.])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b",
         lambda m: numbers.ordinal(int(m[1].replace(",", ""))),
         text,
@@ -109,16 +110,16 @@ def _fractions(text: str) -> str:
             return f"{numbers.cardinal(top)} out of {numbers.cardinal(bottom)}"
         return f" {numbers.fraction(top, bottom)} "
 
-    text = re.sub(r"(?<![\d/.,])(\d{1,4}) {1,2}(\d{1,2})/(\d{1,3})(?![\d/])", mixed, text)
-    return re.sub(r"(?<![\d/.,])(\d{1,4})/(\d{1,4})(?![\d/]|\.\d)(?:st|nd|rd|th)?s?\b", plain, text)
+    text = sub(r"(?<![\d/.,])(\d{1,4}) {1,2}(\d{1,2})/(\d{1,3})(?![\d/])", mixed, text)
+    return sub(r"(?<![\d/.,])(\d{1,4})/(\d{1,4})(?![\d/]|\.\d)(?:st|nd|rd|th)?s?\b", plain, text)
 
 
 def _numbers(text: str) -> str:
     """What is left in digits: decimals, grouped thousands, numbers with a leading zero, negatives, cardinals."""
-    text = re.sub(r"(?<![\w.])-\s?(?=\.?\d)", " negative ", text)
-    text = re.sub(r"\d{1,3}(?:,\d{3})+(?!\d)", lambda m: m[0].replace(",", ""), text)
-    text = re.sub(r"\d*\.\d+", lambda m: f" {numbers.decimal(m[0])} ", text)
-    return re.sub(r"\d+", lambda m: f" {_whole(m[0])} ", text)
+    text = sub(r"(?<![\w.])-\s?(?=\.?\d)", " negative ", text)
+    text = sub(r"\d{1,3}(?:,\d{3})+(?!\d)", lambda m: m[0].replace(",", ""), text)
+    text = sub(r"\d*\.\d+", lambda m: f" {numbers.decimal(m[0])} ", text)
+    return sub(r"\d+", lambda m: f" {_whole(m[0])} ", text)
 
 
 def _whole(number: str) -> str:
@@ -131,10 +132,10 @@ def _marks(text: str) -> tuple[str, tuple[str, ...]]:
     """Marks as the phones , . ? ! alone, one at a time; other characters out, and which of them had no words."""
     for letter, name in _GREEK.items():
         text = text.replace(letter, f" {name} ").replace(letter.upper(), f" {name} ")
-    text = re.sub(r"\s*(?:[;:]|[—–]|--+|\s-\s)\s*", ", ", text)
-    text = re.sub(r"(?<=\w)_(?=\w)", " underscore ", text)
+    text = sub(r"\s*(?:[;:]|[—–]|--+|\s-\s)\s*", ", ", text)
+    text = sub(r"(?<=\w)_(?=\w)", " underscore ", text)
     unknown = tuple(dict.fromkeys(c for c in text if not re.match(r"[A-Za-z,.?!]", c) and c not in _STRUCTURE))
-    text = re.sub(r"[^A-Za-z,.?!'\- ]", " ", text)
-    text = re.sub(r"\s+([,.?!])", r"\1", re.sub(r"\s+", " ", text))
-    text = re.sub(r"(?<=[,.?!])(?:\s*[,.?!])+", "", re.sub(r"[,\s]+(?=[.?!])", "", text))
-    return re.sub(r"^[,\s]+|\s+$", "", text), unknown
+    text = sub(r"[^A-Za-z,.?!'\- ]", " ", text)
+    text = sub(r"\s+([,.?!])", r"\1", sub(r"\s+", " ", text))
+    text = sub(r"(?<=[,.?!])(?:\s*[,.?!])+", "", sub(r"[,\s]+(?=[.?!])", "", text))
+    return sub(r"^[,\s]+|\s+$", "", text), unknown

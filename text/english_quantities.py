@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
+from timbre.text.patterns import sub
 
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 """A number in digits: 1,250 or 1250 or 3.14 or .5."""
@@ -91,13 +92,13 @@ def expand_money(text: str) -> str:
             words = words[: -len(many)] + one
         return f" {words} "
 
-    text = re.sub(r"(?<=[€£])(\d{1,3}(?:\.\d{3})+)(?=,\d\d(?!\d)|(?![\d.,]))", lambda m: m[1].replace(".", ""), text)
-    text = re.sub(r"(?<=[€£])(\d+),(\d\d)(?![\d,])", r"\1.\2", text)
-    text = re.sub(r"(?<![\d,.])(\d+),(\d\d)(?=\s?€)", r"\1.\2", text)
+    text = sub(r"(?<=[€£])(\d{1,3}(?:\.\d{3})+)(?=,\d\d(?!\d)|(?![\d.,]))", lambda m: m[1].replace(".", ""), text)
+    text = sub(r"(?<=[€£])(\d+),(\d\d)(?![\d,])", r"\1.\2", text)
+    text = sub(r"(?<![\d,.])(\d+),(\d\d)(?=\s?€)", r"\1.\2", text)
     text = _MONEY_RANGE.sub(span, text)
     text = _MONEY_BEFORE.sub(before, text)
     text = _MONEY_AFTER.sub(lambda m: f" {_amount(m[3], m[1], m[2])} ", text)
-    return re.sub(rf"({NUMBER})\s?¢", lambda m: f"{m[1]} {'cent' if m[1] == '1' else 'cents'}", text)
+    return sub(rf"({NUMBER})\s?¢", lambda m: f"{m[1]} {'cent' if m[1] == '1' else 'cents'}", text)
 
 
 _UNITS: dict[str, tuple[str, str]] = {
@@ -221,16 +222,16 @@ def expand_scales(text: str) -> str:
 
 def expand_units(text: str) -> str:
     """10km -> ten kilometers; a 10km walk -> a ten kilometer walk; 120 km/h -> ... kilometers per hour."""
-    text = re.sub(
+    text = sub(
         r"(?<![\w'])(\d+)'\s?(\d{1,2})(?:\"|'')?(?![\w'])",
         lambda m: f"{m[1]} {'foot' if m[1] == '1' else 'feet'} {m[2]}",
         text,
     )
-    text = re.sub(r"(?<![\w'])(\d+(?:\.\d+)?|\d+/\d+)(\"|'')(?![\w\"'])", _inches, text)
-    text = re.sub(r"(?<![\w'])(\d+)'(?=\s[a-z]|[,.]|$)", _feet, text)
-    text = re.sub(r"(\d) ?ft\.? (\d+) ?in\b", r"\1 feet \2 inches", text)
-    text = re.sub(rf"(\d(?:\s?(?:{_UNIT_NAMES}))?)\s?x\s?(?=\d)", r"\1 by ", text)
-    text = re.sub(rf"(\d/\d+)\s?({_UNIT_NAMES})\b(?!/)(?:\.(?=\s[a-z]))?", lambda m: f"{m[1]} {_UNITS[m[2]][0]}", text)
+    text = sub(r"(?<![\w'])(\d+(?:\.\d+)?|\d+/\d+)(\"|'')(?![\w\"'])", _inches, text)
+    text = sub(r"(?<![\w'])(\d+)'(?=\s[a-z]|[,.]|$)", _feet, text)
+    text = sub(r"(\d) ?ft\.? (\d+) ?in\b", r"\1 feet \2 inches", text)
+    text = sub(rf"(\d(?:\s?(?:{_UNIT_NAMES}))?)\s?x\s?(?=\d)", r"\1 by ", text)
+    text = sub(rf"(\d/\d+)\s?({_UNIT_NAMES})\b(?!/)(?:\.(?=\s[a-z]))?", lambda m: f"{m[1]} {_UNITS[m[2]][0]}", text)
     text = _MEASURE.sub(_measure, text.replace("µ", "μ"))
 
     def rate(match: re.Match[str]) -> str:
@@ -250,9 +251,9 @@ def expand_degrees(text: str) -> str:
         noun = "degree" if _plain(match[2]) == "1" else "degrees"
         return f"{sign}{numbers.decimal(_plain(match[2]))} {noun}{scales[(match[3] or '').upper()]} "
 
-    text = re.sub(rf"(?:(?<![\w.])(-))?({NUMBER})\s?°\s?([CcFf]\b)?", degrees, text)
-    text = re.sub(rf"({NUMBER})\s?%", r"\1 percent ", text)
-    return re.sub(rf"({NUMBER})\s?‰", r"\1 per mille ", text)
+    text = sub(rf"(?:(?<![\w.])(-))?({NUMBER})\s?°\s?([CcFf]\b)?", degrees, text)
+    text = sub(rf"({NUMBER})\s?%", r"\1 percent ", text)
+    return sub(rf"({NUMBER})\s?‰", r"\1 per mille ", text)
 
 
 _BINARY = {
@@ -271,21 +272,21 @@ _ALONE = {
 
 def expand_arithmetic(text: str) -> str:
     """7 + 5 -> 7 plus 5; ~50 -> about 50; 30+ -> 30 plus; x^2 -> x squared; a lone sign is read by its name."""
-    text = re.sub(r"(?<=\d)-(?=\d[\d,.]*\s*=)", " minus ", text)
-    text = re.sub(r"(?<![\w~])[~≈]\s?(?=[\d$£€])", "about ", text)
-    text = re.sub(r"(?<![\w)])(\s?)<\s?(?=\d)", r"\1less than ", text)
-    text = re.sub(r"(?<![\w)])>\s?(?=\d)", "more than " if re.match(r"\s*>", text) else "greater than ", text)
-    text = re.sub(r"(?<=[\w)])\s*[²]|(?<=[\w)])\^2\b", " squared ", text)
-    text = re.sub(r"(?<=[\w)])\s*[³]|(?<=[\w)])\^3\b", " cubed ", text)
-    text = re.sub(r"(?<=[\w)])\^(-?\w+)", r" to the power of \1 ", text)
+    text = sub(r"(?<=\d)-(?=\d[\d,.]*\s*=)", " minus ", text)
+    text = sub(r"(?<![\w~])[~≈]\s?(?=[\d$£€])", "about ", text)
+    text = sub(r"(?<![\w)])(\s?)<\s?(?=\d)", r"\1less than ", text)
+    text = sub(r"(?<![\w)])>\s?(?=\d)", "more than " if re.match(r"\s*>", text) else "greater than ", text)
+    text = sub(r"(?<=[\w)])\s*[²]|(?<=[\w)])\^2\b", " squared ", text)
+    text = sub(r"(?<=[\w)])\s*[³]|(?<=[\w)])\^3\b", " cubed ", text)
+    text = sub(r"(?<=[\w)])\^(-?\w+)", r" to the power of \1 ", text)
     signs = "".join(re.escape(sign) for sign in _BINARY)
     for _ in range(2):  # neighbours share an operand: 1 + 2 + 3
-        text = re.sub(
+        text = sub(
             rf"(?<=[\w.)])( [{signs}] |[+×÷=≤≥≠≈±·*<>]|\s[+×÷=≤≥≠≈±]|[+×÷=≤≥≠≈±]\s)(?=[-(√]?[\d.]|[a-zA-Z]\b)",
             lambda m: f" {_BINARY[m[1].strip()]} ",
             text,
         )
-    text = re.sub(r"#\s?(?=\d)", "number ", text)
-    text = re.sub(r"#(?=[A-Za-z])", "hashtag ", text)
+    text = sub(r"#\s?(?=\d)", "number ", text)
+    text = sub(r"#(?=[A-Za-z])", "hashtag ", text)
     alone = "".join(re.escape(sign) for sign in _ALONE)
-    return re.sub(rf"[{alone}]", lambda m: f" {_ALONE[m[0]]} ", text)
+    return sub(rf"[{alone}]", lambda m: f" {_ALONE[m[0]]} ", text)

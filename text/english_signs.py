@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
+from timbre.text.patterns import sub
 
 _FOLDED = (
     (re.compile(r"\+\s?/\s?[-−–]|\+-(?=\s?\d)"), "±"),
@@ -36,12 +37,12 @@ def fold_signs(text: str) -> str:
     text = _SCIENTIFIC.sub(
         lambda m: f"{m[1]} times ten to the {'minus ' if m[2] in ('-', '−') and m[2] else ''}{m[3]}", text
     )
-    text = re.sub(r"\b([A-G])#(?![\w#])", r"\1 sharp", text)
-    text = re.sub(r"(?<![\w.)%])[-−–]\s?(?=[$£€¥₹]\s?\d)", "minus ", text)
-    text = re.sub(r"(?<=\d) [x×] (?=\d[\d.,]*\s*=)", " times ", text)
-    text = re.sub(r"(?<=\d)x(?=\d[\d.,]*\s*=)", " times ", text)
-    text = re.sub(r"(?<=[\d)])\s/\s(?=[\d(])", " divided by ", text)
-    return re.sub(r"(?<=[=+(] )([a-z]{2,3})(?=\^\d)", lambda m: " ".join(m[1]), text)
+    text = sub(r"\b([A-G])#(?![\w#])", r"\1 sharp", text)
+    text = sub(r"(?<![\w.)%])[-−–]\s?(?=[$£€¥₹]\s?\d)", "minus ", text)
+    text = sub(r"(?<=\d) [x×] (?=\d[\d.,]*\s*=)", " times ", text)
+    text = sub(r"(?<=\d)x(?=\d[\d.,]*\s*=)", " times ", text)
+    text = sub(r"(?<=[\d)])\s/\s(?=[\d(])", " divided by ", text)
+    return sub(r"(?<=[=+(] )([a-z]{2,3})(?=\^\d)", lambda m: " ".join(m[1]), text)
 
 
 def join_groups(text: str) -> str:
@@ -56,7 +57,7 @@ def join_groups(text: str) -> str:
         return match[1] + "".join(groups)
 
     text = _GROUPED.sub(joined, text)
-    return re.sub(r"(?<![\d.,'])(\d{1,3})((?:['’]\d{3})+)(?!\d)", lambda m: re.sub(r"\D", "", m[0]), text)
+    return sub(r"(?<![\d.,'])(\d{1,3})((?:['’]\d{3})+)(?!\d)", lambda m: sub(r"\D", "", m[0]), text)
 
 
 _CODE_CUE = (
@@ -78,12 +79,12 @@ _PAIRED = re.compile(
 def expand_codes(text: str) -> str:
     """zip code 90210 -> nine zero two one zero; Room 305 -> three oh five; Boeing 747 -> seven forty-seven."""
     text = _CODE.sub(lambda m: m[1] + numbers.digits(m[2]), text)
-    text = re.sub(
+    text = sub(
         r"\b(ZIP|zip code|[A-Z]{2}),? (\d{5})-(\d{4})\b",
         lambda m: f"{m[1]} {numbers.digits(m[2])}, {numbers.digits(m[3])}",
         text,
     )
-    text = re.sub(r"\b([A-Z])\.(\d{3})\b(?![\d.])", lambda m: f"{m[1]} {numbers.digits(m[2])}", text)
+    text = sub(r"\b([A-Z])\.(\d{3})\b(?![\d.])", lambda m: f"{m[1]} {numbers.digits(m[2])}", text)
     return _PAIRED.sub(lambda m: m[1] + paired(m[2]), text)
 
 

@@ -9,6 +9,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from timbre.text.patterns import sub
+
 HANGUL = "[\uac00-\ud7a3\u1100-\u11ff\u3131-\u318e]"
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 _NAMES = "영일이삼사오육칠팔구"
@@ -74,42 +76,40 @@ def normalize(text: str, hangul_of: Callable[[str], str]) -> tuple[str, tuple[st
         unicodedata.normalize("NFKC", c) if unicodedata.category(c)[0] in "NLS" and not "㄰" <= c <= "㆏" else c
         for c in unicodedata.normalize("NFC", text.strip())
     )
-    text = re.sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", text).replace("...", "…")
-    text = re.sub(r"(?<=[.,?!…])\n", " ", text)
-    text = re.sub("[\u3400-\u4dbf\u4e00-\u9fff]+", lambda m: hangul_of(m[0]), text)
-    text = re.sub("&", " 앤 ", _numbers(text)).translate(_MARKS)
+    text = sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", text).replace("...", "…")
+    text = sub(r"(?<=[.,?!…])\n", " ", text)
+    text = sub("[\u3400-\u4dbf\u4e00-\u9fff]+", lambda m: hangul_of(m[0]), text)
+    text = sub("&", " 앤 ", _numbers(text)).translate(_MARKS)
     text = "".join(STOP if c in _QUOTES else c for c in text)
     kept = re.compile(rf"{HANGUL}|[\d,.?!…{STOP}]")
     unknown = tuple(dict.fromkeys(c for c in text if not (kept.match(c) or c.isspace() or c in _SILENT)))
     text = "".join(c if kept.match(c) else " " if c.isspace() or c in "/|-" else "" for c in text)
-    text = re.sub(r"([,.?!…])[,.?!…]+", r"\1", re.sub(r"\s+([,.?!…])", r"\1", re.sub(r"\s+", " ", text)))
+    text = sub(r"([,.?!…])[,.?!…]+", r"\1", sub(r"\s+([,.?!…])", r"\1", sub(r"\s+", " ", text)))
     return text.strip(), unknown
 
 
 def _numbers(text: str) -> str:
     """010-1234-5678 -> 공일공, 일이삼사, ...; 3.5% -> 삼 점 오퍼센트; 152 -> 백오십이; 3개 stays."""
-    text = re.sub(
+    text = sub(
         r"(?<!\d)(\d{4})[-./](1[0-2]|0?[1-9])[-./](3[01]|[12]\d|0?[1-9])(?![\d-])",
         lambda m: f"{m[1]}년 {int(m[2])}월 {int(m[3])}일",
         text,
     )
-    text = re.sub(
+    text = sub(
         r"(?<![\d:])([01]?\d|2[0-4]):([0-5]\d)(?![\d:])",
         lambda m: f"{int(m[1]) or cardinal(0)}시" + (f" {int(m[2])}분" if int(m[2]) else ""),
         text,
     )
-    text = re.sub(r"(?<!\d)0+(?=[시분초])", "영", text)
-    text = re.sub(r"(?<![\d-])\d{2,4}-\d{3,4}-\d{4}(?![\d-])", lambda m: ", ".join(map(digits, m[0].split("-"))), text)
+    text = sub(r"(?<!\d)0+(?=[시분초])", "영", text)
+    text = sub(r"(?<![\d-])\d{2,4}-\d{3,4}-\d{4}(?![\d-])", lambda m: ", ".join(map(digits, m[0].split("-"))), text)
     signs = "".join(map(re.escape, _MONEY))
-    text = re.sub(rf"([{signs}])\s?({_NUMBER})", lambda m: _decimal(m[2]) + _MONEY[m[1]], text)
-    text = re.sub(rf"({_NUMBER})\s?[-~～〜]\s?(?={_NUMBER}(?!\s?=))", r"\1에서 ", text)
-    text = re.sub(
-        rf"(?<![\d{HANGUL[1:-1]})])-(?={_NUMBER})", "영하 " if re.search("[도℃°]", text) else "마이너스 ", text
-    )
+    text = sub(rf"([{signs}])\s?({_NUMBER})", lambda m: _decimal(m[2]) + _MONEY[m[1]], text)
+    text = sub(rf"({_NUMBER})\s?[-~～〜]\s?(?={_NUMBER}(?!\s?=))", r"\1에서 ", text)
+    text = sub(rf"(?<![\d{HANGUL[1:-1]})])-(?={_NUMBER})", "영하 " if re.search("[도℃°]", text) else "마이너스 ", text)
     for _ in range(2):
-        text = re.sub(r"(?<=\d)\s?([-+×÷=])\s?(?=\d)", lambda m: f" {_SIGNS[m[1]]} ", text)
+        text = sub(r"(?<=\d)\s?([-+×÷=])\s?(?=\d)", lambda m: f" {_SIGNS[m[1]]} ", text)
     units = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
-    text = re.sub(rf"({_NUMBER})\s?({units})(?![A-Za-z])", lambda m: _decimal(m[1]) + _UNITS[m[2]], text)
-    text = re.sub(r"(?<![\d.,])0\d+(?![\d.,])", lambda m: digits(m[0]), text)
-    text = re.sub(r"\d[\d,]*\.\d+", lambda m: _decimal(m[0]), text)
-    return re.sub(rf"{_NUMBER}(?!{HANGUL}|[\d,.]*\d)", lambda m: _decimal(m[0]), text)
+    text = sub(rf"({_NUMBER})\s?({units})(?![A-Za-z])", lambda m: _decimal(m[1]) + _UNITS[m[2]], text)
+    text = sub(r"(?<![\d.,])0\d+(?![\d.,])", lambda m: digits(m[0]), text)
+    text = sub(r"\d[\d,]*\.\d+", lambda m: _decimal(m[0]), text)
+    return sub(rf"{_NUMBER}(?!{HANGUL}|[\d,.]*\d)", lambda m: _decimal(m[0]), text)

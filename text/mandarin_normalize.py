@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from timbre.text.cues import cue_words
 from timbre.text.mandarin_numbers import DIGITS, cardinal, decimal, digits
+from timbre.text.patterns import sub
 
 if TYPE_CHECKING:
     from opencc import OpenCC
@@ -70,11 +71,11 @@ def normalize(text: str, after_letter: bool = False, simple: bool = True) -> tup
     code. simple: traditional characters become simplified ones, and 嗯 and 呣 what the phone table can say.
     """
     if after_letter:
-        text = re.sub(r"^\d{3,}(?![.:,]?\d)", lambda m: digits(m[0], one="幺"), text)
+        text = sub(r"^\d{3,}(?![.:,]?\d)", lambda m: digits(m[0], one="幺"), text)
     for character, words in _CIRCLED.items():
         text = text.replace(character, words)
-    text = re.sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", text.strip())
-    text = re.sub(r"(?<=[^\s,.;:!?，。；：！？、…])\n", "，", text).replace("\n", "")
+    text = sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", text.strip())
+    text = sub(r"(?<=[^\s,.;:!?，。；：！？、…])\n", "，", text).replace("\n", "")
     text = _half_width(text.translate(_SIGNS))
     if simple and re.search(f"[{HAN}]", text):
         text = simplify(text.replace("嗯", "恩").replace("呣", "母"))
@@ -100,26 +101,26 @@ _PERIOD = r"[年月日号时点分秒天周岁元块米次个度届级]"
 
 def _spans(text: str) -> str:
     """5月1日-5月7日 -> 5月1日到5月7日; 周一-周五 -> 周一到周五; 以3-0获胜 -> 3比0; 02-29 -> 2月29."""
-    text = re.sub(rf"(?<={_PERIOD})\s?[-–—~]+\s?(?=\d{{1,4}}{_PERIOD})", "到", text)
-    text = re.sub(
+    text = sub(rf"(?<={_PERIOD})\s?[-–—~]+\s?(?=\d{{1,4}}{_PERIOD})", "到", text)
+    text = sub(
         r"((?:周|星期|礼拜)[一二三四五六日天末])\s?[-–—~]+\s?(?=(?:周|星期|礼拜)?[一二三四五六日天末])", r"\1到", text
     )
-    text = re.sub(r"(?<=[一二三四五六七八九十][月日号])\s?[-–—~]+\s?(?=[一二三四五六七八九十]+[月日号])", "到", text)
+    text = sub(r"(?<=[一二三四五六七八九十][月日号])\s?[-–—~]+\s?(?=[一二三四五六七八九十]+[月日号])", "到", text)
     wins = "获胜|取胜|战胜|击败|领先|落后|战平|完胜|大胜|小胜|惜败|告负|逆转|横扫|不敌|负于|险胜|打平|赢|输|胜|平|击溃"
-    text = re.sub(rf"(?<!\d)(\d{{1,3}})\s?[-–—:]\s?(\d{{1,3}})(?=\s?(?:的比分)?(?:{wins}))", r"\1比\2", text)
-    text = re.sub(r"(比分[是为以]?\D{0,3})(\d{1,3})\s?[-–—]\s?(\d{1,3})(?!\d)", r"\1\2比\3", text)
-    text = re.sub(
+    text = sub(rf"(?<!\d)(\d{{1,3}})\s?[-–—:]\s?(\d{{1,3}})(?=\s?(?:的比分)?(?:{wins}))", r"\1比\2", text)
+    text = sub(r"(比分[是为以]?\D{0,3})(\d{1,3})\s?[-–—]\s?(\d{1,3})(?!\d)", r"\1\2比\3", text)
+    text = sub(
         rf"(?<![\d.,/-])(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?![\d.,/-]|{_PERIOD}|%)",
         lambda m: f"{int(m[1])}月{int(m[2])}" if "0" in (m[1][0], m[2][0]) else m[0],
         text,
     )
     events = "事件|晚会|地震|大促|购物节|特大|恐怖|起义|惨案|行动|运动|讲话|大地震|维权|活动|狂欢|空难|专案|爆炸|矿难"
-    text = re.sub(
+    text = sub(
         rf"(?<![\d.])(\d{{1,2}})[.·•](\d{{1,2}})(?=[“”]?(?:{events}))", lambda m: digits(m[1]) + digits(m[2]), text
     )
-    text = re.sub(r"(?<!\d)(\d{3,4})(?=大促|晚会|购物节|事件|大地震)", lambda m: digits(m[1]), text)
-    text = re.sub(r"(?<!\d)(\d\d)/(\d\d)(?=届|级|赛季|财年|学年|年度)", lambda m: digits(m[1]) + digits(m[2]), text)
-    return re.sub(r"(?<![\d.:])(\d\d)后(?![面天来悔续果方勤排退边者卫背年台])", lambda m: f"{digits(m[1])}后", text)
+    text = sub(r"(?<!\d)(\d{3,4})(?=大促|晚会|购物节|事件|大地震)", lambda m: digits(m[1]), text)
+    text = sub(r"(?<!\d)(\d\d)/(\d\d)(?=届|级|赛季|财年|学年|年度)", lambda m: digits(m[1]) + digits(m[2]), text)
+    return sub(r"(?<![\d.:])(\d\d)后(?![面天来悔续果方勤排退边者卫背年台])", lambda m: f"{digits(m[1])}后", text)
 
 
 _SERVICE = re.compile(
@@ -138,31 +139,31 @@ def _services(text: str) -> str:
         if not _SERVICE_CUES.search(match[0]):
             return match[0]
         counted = rf"(?!\s?(?:{measures}|[元块米年月日号度分角折路平]))"
-        return re.sub(rf"({_SERVICE.pattern}){counted}", lambda m: digits(m[1], one="幺"), match[0])
+        return sub(rf"({_SERVICE.pattern}){counted}", lambda m: digits(m[1], one="幺"), match[0])
 
-    return re.sub(r"[^。！？!?]+", clause, text)
+    return sub(r"[^。！？!?]+", clause, text)
 
 
 def _dates(text: str) -> str:
     """2024-03-15, 2024/3/5 and 2024.12.25 -> 二零二四年三月十五日; 2024年 -> 二零二四年; 08年5月 -> 零八年五月."""
-    text = re.sub(
+    text = sub(
         r"(?<!\d)(\d{4})([-/.])(1[0-2]|0?[1-9])\2(3[01]|[12]\d|0?[1-9])(?![\d/-]|\.\d)",
         lambda m: f"{digits(m[1])}年{cardinal(int(m[3]))}月{cardinal(int(m[4]))}日",
         text,
     )
-    text = re.sub(
+    text = sub(
         r"(?<![\d.])(\d{4})\s?[-~—至到]\s?(\d{4})(?=年|学年|赛季|财年)",
         lambda m: f"{digits(m[1])}到{digits(m[2])}",
         text,
     )
-    text = re.sub(
+    text = sub(
         r"(?<![\d.,])([1-9])000年(?=的?历史|前|多|左右|之久|了|来|间)",
         lambda m: f"{'两' if m[1] == '2' else cardinal(int(m[1]))}千年",
         text,
     )
-    text = re.sub(r"(?<![\d.,])([13-9]000)(?=年)", lambda m: cardinal(int(m[1])), text)
-    text = re.sub(r"(?<![\d.,])(\d{4})(?=年)", lambda m: digits(m[1]), text)
-    return re.sub(
+    text = sub(r"(?<![\d.,])([13-9]000)(?=年)", lambda m: cardinal(int(m[1])), text)
+    text = sub(r"(?<![\d.,])(\d{4})(?=年)", lambda m: digits(m[1]), text)
+    return sub(
         r"(?<![\d.,])(0\d|[6-9]\d|\d\d(?=年\s?1?\d月))(?=年(?!前|后|来|以|的|多|间|内|级|代))",
         lambda m: digits(m[1]),
         text,
@@ -174,8 +175,8 @@ _TIME = r"([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?分?"
 
 def _times(text: str) -> str:
     """8:30 -> 八点半; 9:00-17:30 -> 九点至十七点三十分; after 比分 or 比例, and where no time can be, 3:2 -> 三比二."""
-    text = re.sub(r"(?<=\d)：(?=\d)", ":", text)
-    text = re.sub(r"(比[分例率数]?[是为约]?\s?)(\d+):(\d+)", r"\1\2比\3", text)
+    text = sub(r"(?<=\d)：(?=\d)", ":", text)
+    text = sub(r"(比[分例率数]?[是为约]?\s?)(\d+):(\d+)", r"\1\2比\3", text)
 
     def one(hour: str, minute: str, second: str | None, half: bool) -> str:
         words = f"{_hour(int(hour))}点"
@@ -185,13 +186,13 @@ def _times(text: str) -> str:
             words += f"{'零' if minute[0] == '0' and int(minute) else ''}{cardinal(int(minute))}分"
         return words + (f"{cardinal(int(second))}秒" if second else "")
 
-    text = re.sub(
+    text = sub(
         rf"(?<![\d:.]){_TIME}\s?[-~—]\s?{_TIME}(?![\d:])",
         lambda m: f"{one(m[1], m[2], m[3], False)}至{one(m[4], m[5], m[6], False)}",
         text,
     )
-    text = re.sub(rf"(?<![\d:.]){_TIME}(?![\d:])", lambda m: one(m[1], m[2], m[3], True), text)
-    return re.sub(r"(?<=\d):(?=\d)", "比", text)
+    text = sub(rf"(?<![\d:.]){_TIME}(?![\d:])", lambda m: one(m[1], m[2], m[3], True), text)
+    return sub(r"(?<=\d):(?=\d)", "比", text)
 
 
 def _hour(hour: int) -> str:
@@ -204,7 +205,7 @@ def _telephones(text: str) -> str:
     def groups(match: re.Match[str]) -> str:
         return ",".join(digits(group, one="幺") for group in re.findall(r"\d+", match[0]))
 
-    text = re.sub(
+    text = sub(
         r"(?<![\d.-])(?:\+?86[- ]?)?1[3-9]\d(?:\d{8}|[- ]\d{4}[- ]\d{4})(?![\d-]|\.\d)"
         r"|(?<![\d.-])(?:\+\d{1,3}[- ]\d{2,4}[- ]\d{6,8}|0\d{2,3}[- ]\d{3,4}[- ]\d{4}"
         r"|0\d{2,3}[- ]\d{7,8}|[48]00-\d{3,4}-\d{3,4}|\d{3,4}-\d{7,8})(?![\d-]|\.\d)",
@@ -212,12 +213,12 @@ def _telephones(text: str) -> str:
         text,
     )
     cues = "|".join(sorted(cue_words("codes", "mandarin"), key=len, reverse=True))
-    text = re.sub(
+    text = sub(
         rf"((?:{cues})[是为:：]?\s?)(\d{{3,}})(?![\d.,]*\d|[元块万亿千百%个名位只条张米公次])",
         lambda m: m[1] + digits(m[2], one="幺"),
         text,
     )
-    return re.sub(
+    return sub(
         r"(?<![\d.,])(\d{3,5})(?=室|房|国道|次列车|次航班|次高铁|路公交|路车|热线)",
         lambda m: digits(m[1], one="幺"),
         text,
@@ -227,19 +228,17 @@ def _telephones(text: str) -> str:
 def _money(text: str) -> str:
     """¥700 -> 七百元; $3.5万 -> 三点五万美元; 5€ -> 五欧元."""
     signs = "".join(map(re.escape, _MONEY))
-    text = re.sub(
+    text = sub(
         rf"([{signs}])\s?({NUMBER})\s?({_SCALE})?(?:[美欧日韩]?元|英镑)?",
         lambda m: f"{decimal(m[2])}{m[3] or ''}{_MONEY[m[1]]}",
         text,
     )
-    return re.sub(
-        rf"({NUMBER})\s?({_SCALE})?\s?([{signs}])", lambda m: f"{decimal(m[1])}{m[2] or ''}{_MONEY[m[3]]}", text
-    )
+    return sub(rf"({NUMBER})\s?({_SCALE})?\s?([{signs}])", lambda m: f"{decimal(m[1])}{m[2] or ''}{_MONEY[m[3]]}", text)
 
 
 def _temperatures(text: str) -> str:
     """-5°C -> 零下五度; 70°F -> 华氏七十度; 5~10°C -> 五到十度."""
-    text = re.sub(rf"(-?{NUMBER})\s?(?:°\s?[Cc]?)?\s?[-~]\s?(-?{NUMBER})(?=\s?°)", r"\1°C到\2", text)
+    text = sub(rf"(-?{NUMBER})\s?(?:°\s?[Cc]?)?\s?[-~]\s?(-?{NUMBER})(?=\s?°)", r"\1°C到\2", text)
 
     def degrees(match: re.Match[str]) -> str:
         sign, number, scale = match.groups()
@@ -247,7 +246,7 @@ def _temperatures(text: str) -> str:
         spans = re.match(r"到-?\d[\d.]*\s?°", match.string[match.end() :])
         return f"{'华氏' if scale in ('F', 'f') else ''}{below}{decimal(number)}{'' if spans else '度'}"
 
-    return re.sub(rf"(?:(?<![\dA-Za-z])(-))?({NUMBER})\s?°\s?([CcFf])?", degrees, text)
+    return sub(rf"(?:(?<![\dA-Za-z])(-))?({NUMBER})\s?°\s?([CcFf])?", degrees, text)
 
 
 def _measures(text: str) -> str:
@@ -259,21 +258,19 @@ def _measures(text: str) -> str:
         words += _POWERS[power] + _UNITS[unit]
         return words + (f"每{_POWERS[per_power]}{_UNITS[per]}" if per else "")
 
-    return _MEASURE.sub(spoken, re.sub(rf"({NUMBER})[-~]({NUMBER}\s?(?:{_UNIT_NAMES})(?![A-Za-z]))", r"\1到\2", text))
+    return _MEASURE.sub(spoken, sub(rf"({NUMBER})[-~]({NUMBER}\s?(?:{_UNIT_NAMES})(?![A-Za-z]))", r"\1到\2", text))
 
 
 def _percents(text: str) -> str:
     """20% -> 百分之二十; 10%-20% -> 百分之十到百分之二十; 5‰ -> 千分之五."""
-    text = re.sub(rf"({NUMBER})%?\s?[-–—~]\s?({NUMBER}%)", r"\1%到\2", text)
-    text = re.sub(rf"(-?)({NUMBER})\s?%", lambda m: f"{'负' if m[1] else ''}百分之{decimal(m[2])}", text)
-    return re.sub(rf"({NUMBER})\s?‰", lambda m: f"千分之{decimal(m[1])}", text)
+    text = sub(rf"({NUMBER})%?\s?[-–—~]\s?({NUMBER}%)", r"\1%到\2", text)
+    text = sub(rf"(-?)({NUMBER})\s?%", lambda m: f"{'负' if m[1] else ''}百分之{decimal(m[2])}", text)
+    return sub(rf"({NUMBER})\s?‰", lambda m: f"千分之{decimal(m[1])}", text)
 
 
 def _versions(text: str) -> str:
     """1.2.3 -> 一点二点三; every digit on its own."""
-    return re.sub(
-        r"(?<![\d.])\d+(?:\.\d+){2,}(?!\d)", lambda m: "点".join(digits(part) for part in m[0].split(".")), text
-    )
+    return sub(r"(?<![\d.])\d+(?:\.\d+){2,}(?!\d)", lambda m: "点".join(digits(part) for part in m[0].split(".")), text)
 
 
 _PER = (
@@ -284,8 +281,8 @@ _PER = (
 
 def _fractions(text: str) -> str:
     """3/4 -> 四分之三; 30元/小时 -> 30元每小时."""
-    text = re.sub(rf"(?<=\d)([{HAN}]{{1,4}})\s?/\s?(?=(?:{_PER})(?![{HAN}]{{2}}))", r"\1每", text)
-    return re.sub(
+    text = sub(rf"(?<=\d)([{HAN}]{{1,4}})\s?/\s?(?=(?:{_PER})(?![{HAN}]{{2}}))", r"\1每", text)
+    return sub(
         r"(?<![\d/])(-?)(\d+)/(\d+)(?![\d/])",
         lambda m: f"{'负' if m[1] else ''}{cardinal(int(m[3]))}分之{cardinal(int(m[2]))}",
         text,
@@ -294,8 +291,8 @@ def _fractions(text: str) -> str:
 
 def _ranges(text: str) -> str:
     """3~5 -> 3到5; 10-20分钟 -> 10到20分钟. A hyphen with an equals sign after it is arithmetic."""
-    text = re.sub(rf"({NUMBER}[{HAN}]?)\s?~\s?(-?{NUMBER})", r"\1到\2", text)
-    return re.sub(rf"(?<![\d.+×÷=-])({NUMBER})[-—]({NUMBER})(?=[{HAN}])(?!\s?=)", r"\1到\2", text)
+    text = sub(rf"({NUMBER}[{HAN}]?)\s?~\s?(-?{NUMBER})", r"\1到\2", text)
+    return sub(rf"(?<![\d.+×÷=-])({NUMBER})[-—]({NUMBER})(?=[{HAN}])(?!\s?=)", r"\1到\2", text)
 
 
 _ARITHMETIC = {
@@ -306,15 +303,15 @@ _ARITHMETIC = {
 
 def _arithmetic(text: str) -> str:
     """3+5=8 -> 三加五等于八; 30+个 -> 三十多个; x^2 -> 的平方; -5 -> 负五."""
-    text = re.sub(r"(\d)\+(?!\s?[\d(])", r"\1多", text)
-    text = re.sub(r"(?<=\d)-(?=0\d)", ",", text)
+    text = sub(r"(\d)\+(?!\s?[\d(])", r"\1多", text)
+    text = sub(r"(?<=\d)-(?=0\d)", ",", text)
     for _ in range(2):  # neighbours share an operand
-        text = re.sub(r"(?<=[\dA-Za-z)])\s?([-+×*÷=<>≤≥≠≈±])\s?(?=-?[\d(])", lambda m: _ARITHMETIC[m[1]], text)
-    text = re.sub(r"(?<=[\dA-Za-z)])\^2", "的平方", text)
-    text = re.sub(r"(?<=[\dA-Za-z)])\^3", "的立方", text)
-    text = re.sub(r"(?<=[\dA-Za-z)])\^(\d+)", r"的\1次方", text)
-    text = re.sub(r"[=≤≥≠≈±<>×÷]", lambda m: _ARITHMETIC[m[0]], text)
-    return re.sub(r"-(?=\d)", "负", re.sub(r"(?<=[一-鿿])-(?=[一-鿿])", ",", text))
+        text = sub(r"(?<=[\dA-Za-z)])\s?([-+×*÷=<>≤≥≠≈±])\s?(?=-?[\d(])", lambda m: _ARITHMETIC[m[1]], text)
+    text = sub(r"(?<=[\dA-Za-z)])\^2", "的平方", text)
+    text = sub(r"(?<=[\dA-Za-z)])\^3", "的立方", text)
+    text = sub(r"(?<=[\dA-Za-z)])\^(\d+)", r"的\1次方", text)
+    text = sub(r"[=≤≥≠≈±<>×÷]", lambda m: _ARITHMETIC[m[0]], text)
+    return sub(r"-(?=\d)", "负", sub(r"(?<=[一-鿿])-(?=[一-鿿])", ",", text))
 
 
 @cache
@@ -326,27 +323,27 @@ def _counts(text: str) -> str:
     """2个 -> 两个, but 第2个 -> 第二个 and 12个 -> 十二个; 10几年 -> 十几年."""
     measures = _measure_words()
     ranks = "月|日|号|分之|次方|年级|级|班|楼|层(?![皮楼])|层$|元一?次方"
-    text = re.sub(rf"(?<![\d.,第周高初大])2(?=(?:{measures}))(?!{ranks})", "两", text)
-    return re.sub(r"(?<![\d.])([1-9])0几", lambda m: f"{'' if m[1] == '1' else DIGITS[int(m[1])]}十几", text)
+    text = sub(rf"(?<![\d.,第周高初大])2(?=(?:{measures}))(?!{ranks})", "两", text)
+    return sub(r"(?<![\d.])([1-9])0几", lambda m: f"{'' if m[1] == '1' else DIGITS[int(m[1])]}十几", text)
 
 
 def _numbers(text: str) -> str:
     """Everything that is left in digits: decimals, grouped thousands, numbers with a leading zero, cardinals."""
-    text = re.sub(r"\d{1,3}(?:,\d{3})+(?![,\d])", lambda m: m[0].replace(",", ""), text)
-    text = re.sub(r"\d*\.\d+", lambda m: decimal(m[0]), text)
+    text = sub(r"\d{1,3}(?:,\d{3})+(?![,\d])", lambda m: m[0].replace(",", ""), text)
+    text = sub(r"\d*\.\d+", lambda m: decimal(m[0]), text)
 
     def whole(match: re.Match[str]) -> str:
         number = match[0]
         as_code = (len(number) > 1 and number[0] == "0") or len(number) > 16
         return digits(number, one="幺") if as_code else cardinal(int(number))
 
-    return re.sub(r"\d+", whole, text)
+    return sub(r"\d+", whole, text)
 
 
 def _marks(text: str) -> tuple[str, tuple[str, ...]]:
     """Marks as , . ? ! … alone, one at a time; other characters out, and which of them had no words."""
-    text = re.sub(r"(?:…|\.\.\.|。。。)+|~+", "…", text)
-    text = re.sub(r"—+|--+", "，", text).translate(_MARKS)
+    text = sub(r"(?:…|\.\.\.|。。。)+|~+", "…", text)
+    text = sub(r"—+|--+", "，", text).translate(_MARKS)
     unknown = tuple(dict.fromkeys(c for c in text if not re.match(rf"[{HAN},.?!…\s\"'()\[\]{{}}<>-]", c)))
-    text = re.sub(rf"[^{HAN},.?!…]", "", text)
-    return re.sub(r"([,.?!…])[,.?!…]+", r"\1", text), unknown
+    text = sub(rf"[^{HAN},.?!…]", "", text)
+    return sub(r"([,.?!…])[,.?!…]+", r"\1", text), unknown

@@ -10,6 +10,7 @@ import re
 from timbre.text import english_numbers
 from timbre.text.english_signs import join_groups
 from timbre.text.languages import HAN
+from timbre.text.patterns import sub
 
 _COMPARED = {
     "<=": "小于等于", ">=": "大于等于", "!=": "不等于", "≤": "小于等于", "≥": "大于等于", "≠": "不等于", "<": "小于",
@@ -30,28 +31,28 @@ def concerns(text: str, language: str) -> bool:
 
 def fold_signs(text: str) -> str:
     """The text with these signs as words or digits that the later steps know."""
-    text = re.sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", text).replace("∶", ":")
+    text = sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", text).replace("∶", ":")
 
     def stamp(match: re.Match[str]) -> str:
         seconds = f":{match[5]}" if match[5] and int(match[5]) else ""
         return f"{match[1]}年{int(match[2])}月{int(match[3])}日{match[4]}{seconds}"
 
     text = _STAMP.sub(stamp, text)
-    text = re.sub(r"(?<=\d)\s?[wW](?=\+)", "万", text)
-    text = re.sub(r"(?<=\d)w(?![A-Za-z0-9])", "万", text)
-    text = re.sub(r"(?<=\d)W(?![A-Za-z0-9])", _ten_thousand_or_watt, text)
-    text = re.sub(r"(?<![\d.])(\d(?:\.\d+)?|\d\d+\.\d+)[kK](?=$|[，。！？、,!?；;+的多个人次粉赞阅]|\s)", r"\1千", text)
-    text = re.sub(r"(?<=[万千亿])\+(?!\s?\d)", "多", text)
-    text = re.sub(
+    text = sub(r"(?<=\d)\s?[wW](?=\+)", "万", text)
+    text = sub(r"(?<=\d)w(?![A-Za-z0-9])", "万", text)
+    text = sub(r"(?<=\d)W(?![A-Za-z0-9])", _ten_thousand_or_watt, text)
+    text = sub(r"(?<![\d.])(\d(?:\.\d+)?|\d\d+\.\d+)[kK](?=$|[，。！？、,!?；;+的多个人次粉赞阅]|\s)", r"\1千", text)
+    text = sub(r"(?<=[万千亿])\+(?!\s?\d)", "多", text)
+    text = sub(
         r"\b(?:N[Oo]|no)\.?\s?(\d{1,4})\b(?![.\d])", lambda m: f"number {english_numbers.cardinal(int(m[1]))}", text
     )
-    text = re.sub(rf"(?<![A-Za-z])([A-Z])\s?[-–—~～]\s?([A-Z])(?=[{HAN}])(?![A-Za-z])", r"\1到\2", text)
-    text = re.sub(r"(\d+(?:\.\d+)?)\s?(?:L|l|升)/(?:100|百)\s?(?:km|公里|千米)", r"每百公里\1升", text)
+    text = sub(rf"(?<![A-Za-z])([A-Z])\s?[-–—~～]\s?([A-Z])(?=[{HAN}])(?![A-Za-z])", r"\1到\2", text)
+    text = sub(r"(\d+(?:\.\d+)?)\s?(?:L|l|升)/(?:100|百)\s?(?:km|公里|千米)", r"每百公里\1升", text)
     text = join_groups(text)
     for before, after in (("[A-Za-z]", "[-+]?[A-Za-z0-9(（]"), ("[0-9)）]", "[A-Za-z]")):
-        text = re.sub(rf"(?<={before})\s?({_SIGN})\s?(?={after})(?!\s?[A-Za-z]{{3}})", _compared, text)
-    text = re.sub(r"(?<=\d)\s?(<=|>=|!=)\s?(?=\d)", _compared, text)
-    return re.sub(rf"(?<=[{HAN}])\s?(<=|>=|!=|[<>≤≥≠]|\+/-)\s?(?=\d)", _compared, text)
+        text = sub(rf"(?<={before})\s?({_SIGN})\s?(?={after})(?!\s?[A-Za-z]{{3}})", _compared, text)
+    text = sub(r"(?<=\d)\s?(<=|>=|!=)\s?(?=\d)", _compared, text)
+    return sub(rf"(?<=[{HAN}])\s?(<=|>=|!=|[<>≤≥≠]|\+/-)\s?(?=\d)", _compared, text)
 
 
 _WATTS_BEFORE = re.compile("(?:功率|瓦|灯|充|耗电|输出|快充|电源|适配器|支持|电器|发电)[^，。！？]{0,6}$")

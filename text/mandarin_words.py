@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Sequence
-from functools import cache, lru_cache
-from typing import Any
+from functools import lru_cache
 
 from timbre.text.mandarin_pinyin import tones_of
+from timbre.text.mandarin_tagging import jieba_package, tagged
 
 Word = tuple[str, str]
 """A word and its part of speech in jieba's tags."""
 
 
-@cache
-def _jieba() -> Any:
-    """jieba with its default dictionary: half a second of processor time, at the first Mandarin text."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it imports pkg_resources, which warns of its own retirement
-        import jieba
-        import jieba.posseg
-    jieba.setLogLevel(logging.WARNING)
-    # By itself it reads a cache under a known name in the temporary folder, where any user of the machine could
-    # have put it. Reading the dictionary costs a little more.
-    tokenizer = jieba.dt
-    with tokenizer.lock:
-        if not tokenizer.initialized:
-            tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
-            tokenizer.initialized = True
-    return jieba
-
-
 def words_of(clause: str) -> list[Word]:
     """Words with tags of a clause of Han characters, joined for sandhi."""
-    words: list[Word] = [(pair.word, pair.flag) for pair in _jieba().posseg.cut(clause)]
+    words: list[Word] = tagged(clause)
     words = _join_bu(words)
     words = _join_yi(words)
     words = _join_repeats(words)
@@ -46,7 +26,7 @@ def words_of(clause: str) -> list[Word]:
 @lru_cache(maxsize=20_000)
 def cut(word: str) -> tuple[str, ...]:
     """`word` cut in two at the border of its first shortest known part; the word alone if it has none."""
-    part = min(_jieba().cut_for_search(word), key=len, default=word)
+    part = min(jieba_package().cut_for_search(word), key=len, default=word)
     start = word.find(part)
     if len(part) == len(word):
         return (word,)
