@@ -43,6 +43,19 @@ def open_store(url: str, environment: Mapping[str, str] | None = None) -> Store:
     return LocalStore(Path(url))
 
 
+COPIES = "registry-copies"
+"""Folder of copies of a remote registry, in a machine's cache folder."""
+
+
+def with_cache(registry: Registry, folder: Path) -> Registry:
+    """The same registry read through a cache in folder, when it is a remote one."""
+    from timbre.registry.stores.cached import CachedStore
+
+    if isinstance(registry.store, LocalStore):
+        return registry
+    return Registry(CachedStore(registry.store, folder), keys=registry.keys)
+
+
 def open_registry(url: str, *, unsafe_aliases: bool = False, environment: Mapping[str, str] | None = None) -> Registry:
     """The registry at an address, with the keys that the environment names; nothing is created until something is
     written.

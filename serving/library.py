@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from timbre.core.errors import TimbreError
+from timbre.core.errors import InfrastructureError, TimbreError
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION
 from timbre.registry.registry import Registry
@@ -167,13 +167,20 @@ class Library:
             found = read_catalogue(self.registry, {name: entry.listing for name, entry in self._entries.items()})
         except TimbreError as error:
             self._metrics.polls.labels("failed").inc()
+            self._metrics.away.set(isinstance(error, InfrastructureError))
             if error.message != self.last_problem:
                 self._log.error("registry could not be read", extra={"reason": error.message})
             self.last_problem = error.message
             return
-        self._metrics.polls.labels("ok").inc()
-        self._metrics.polled.set(time.time())
-        self.last_problem = ""
+        # A store behind a cache answers from its copies while it is away, and says so.
+        away = getattr(self.registry.store, "problem", "")
+        self._metrics.away.set(bool(away))
+        self._metrics.polls.labels("cached" if away else "ok").inc()
+        if away and away != self.last_problem:
+            self._log.error("registry is away, its last good state counts", extra={"reason": away})
+        if not away:
+            self._metrics.polled.set(time.time())
+        self.last_problem = away
         with self._lock:
             self._entries = {name: _follow(listing, self._entries.get(name)) for name, listing in found.items()}
         self._drop_gone()

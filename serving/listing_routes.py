@@ -144,6 +144,7 @@ def _health(server: Server, request: Request, status: str) -> Health:
         commit=server.settings.commit,
         voices=dict(server.states),
         bases=sorted(engine.base.name for engine in server.engines.open),
+        registry="away" if server.library.last_problem else "ok",
         problems=problems,
         max_characters=server.settings.max_characters,
     )

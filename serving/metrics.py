@@ -61,6 +61,9 @@ class Metrics:
         )  # fmt: skip
         self.polls = Counter("voice_registry_polls", "Polls of the registry, by outcome", ("result",), registry=own)
         self.polled = Gauge("voice_registry_last_success_timestamp_seconds", "Last look that succeeded", registry=own)
+        self.away = Gauge(
+            "voice_registry_away", "1 while the registry does not answer and its last good state counts", registry=own
+        )
         self.build = Gauge("voice_build_info", "The running program", ("version", "git_sha"), registry=own)
         self.model = Gauge("voice_model_info", "Version that speaks", ("voice", "voice_sha"), registry=own)
         self.build.labels(version, commit or UNKNOWN).set(1)

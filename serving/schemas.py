@@ -192,12 +192,15 @@ class ModelList(BaseModel):
 
 
 class Health(BaseModel):
-    """GET /livez, /readyz and /health. problems: what the operator should look at. max_characters: of one request."""
+    """GET /livez, /readyz and /health. registry: "away" while it does not answer. problems: what the operator should
+    look at. max_characters: of one request.
+    """
 
     status: str
     version: str
     commit: str
     voices: dict[str, int]
     bases: list[str]
+    registry: str
     problems: list[str]
     max_characters: int

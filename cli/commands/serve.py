@@ -64,13 +64,14 @@ def _run(invocation: Invocation, settings: ServeSettings, registry: str, cache: 
     import uvicorn
 
     from timbre.pipeline.bases.exported import EXPORTS
-    from timbre.registry.open import open_registry
+    from timbre.registry.open import COPIES, open_registry, with_cache
     from timbre.serving.app import create_app
     from timbre.serving.server import Server
 
     log = invocation.logger().getChild("serve")
-    store = open_registry(invocation.registry(registry))
-    server = Server(store, (cache or invocation.cache()) / EXPORTS, settings, log)
+    folder = cache or invocation.cache()
+    store = with_cache(open_registry(invocation.registry(registry)), folder / COPIES)
+    server = Server(store, folder / EXPORTS, settings, log)
     with _listen(settings) as listening:
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host

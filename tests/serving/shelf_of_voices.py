@@ -23,11 +23,11 @@ ACTOR = Actor("tester", None)
 class Shelf:
     """publish(), promote() and what else happens to voices while a server speaks with them."""
 
-    def __init__(self, folder: Path, export: Path) -> None:
+    def __init__(self, folder: Path, export: Path, address: str = "") -> None:
         self.folder = folder
         self.export = export
         self.base = read_export(export)
-        self.registry: Registry = open_registry(str(folder))
+        self.registry: Registry = open_registry(address or str(folder))
         publish_base(self.registry.store, self.base.digest, export, {"name": self.base.name}, EDITION)
 
     def publish(self, name: str, seed: int = 0, *, promote: bool = True, alias: str = PRODUCTION) -> str:

@@ -1,0 +1,198 @@
+"""A read-through cache in a local folder: what was read once can be read again while the store is away.
+
+Blobs and other objects that never change are read from the folder when they are there and sound. Aliases, tombstones
+and listings are asked for every time; while the store cannot be reached, the last answer counts, and `away_since` says
+so. Writes go to the store alone. A tombstone removes the voice's files from the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+from timbre.core.atomic import write_bytes
+from timbre.core.digests import digest_bytes
+from timbre.core.errors import InfrastructureError
+from timbre.registry.errors import CorruptError
+from timbre.registry.records import unseal
+from timbre.registry.store import Store, Stored, check_key
+
+_LARGEST_BYTES = 64 << 20  # larger ones are graphs of bases, which servers keep in a folder of their own
+_RETRY_S = 5.0
+_UNCHANGING = ("blobs/", "bases/", "stages/")
+T = TypeVar("T")
+
+
+class CachedStore:
+    """Store over another store and a folder. limit_bytes: above it the least recently used blobs are dropped."""
+
+    def __init__(
+        self,
+        inner: Store,
+        folder: Path,
+        *,
+        limit_bytes: int = 20 << 30,
+        retry_s: float = _RETRY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # Two registries behind one folder must not answer for each other.
+        self._folder = folder / hashlib.sha256(inner.url.encode()).hexdigest()[:16]
+        self._inner = inner
+        self._retry_s = retry_s
+        self._clock = clock
+        self._lock = Lock()
+        self._failed: tuple[float, InfrastructureError] | None = None
+        self.away_since: float | None = None
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
+        self._drop_oldest(limit_bytes)
+
+    @property
+    def url(self) -> str:
+        """The store's."""
+        return self._inner.url
+
+    @property
+    def can_compare_and_swap(self) -> bool:
+        """The store's."""
+        return self._inner.can_compare_and_swap
+
+    @property
+    def problem(self) -> str:
+        """Why the store is away, or "" while it answers."""
+        return self._failed[1].message if self.away_since is not None and self._failed is not None else ""
+
+    def get(self, key: str) -> Stored | None:
+        """From the folder what cannot change, else from the store, else, while it is away, what it last gave."""
+        path = self._path(check_key(key))
+        if _cannot_change(key) and (data := _sound(key, path)) is not None:
+            return Stored(data, digest_bytes(data))
+        try:
+            found = self._ask(lambda: self._inner.get(key))
+        except InfrastructureError:
+            if path.is_file():
+                data = path.read_bytes()
+                return Stored(data, digest_bytes(data))
+            if self._absent(path).exists():
+                return None
+            raise
+        self._keep(key, path, found)
+        if found is not None and key.startswith("voices/") and key.endswith("/revoked.json"):
+            self._forget(key.split("/")[1])
+        return found
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """The store's."""
+        return self._inner.put_if_absent(key, data)
+
+    def replace_if(self, key: str, data: bytes, tag: str) -> str | None:
+        """The store's."""
+        return self._inner.replace_if(key, data, tag)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """The store's listing, or its last one while it is away."""
+        path = self._folder / "listings" / hashlib.sha256(prefix.encode()).hexdigest()
+        try:
+            keys = self._ask(lambda: [*self._inner.list(prefix)])
+        except InfrastructureError:
+            try:
+                keys = json.loads(path.read_bytes())
+            except (OSError, ValueError):
+                keys = None
+            if keys is None:
+                raise
+        else:
+            _write(path, json.dumps(keys).encode())
+        yield from keys
+
+    def delete(self, key: str) -> bool:
+        """The store's; the copy goes too."""
+        self._path(check_key(key)).unlink(missing_ok=True)
+        return self._inner.delete(key)
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        """call(), or the last failure again when it is younger than retry_s: a look asks for hundreds of objects."""
+        with self._lock:
+            if self._failed is not None and self._clock() - self._failed[0] < self._retry_s:
+                raise self._failed[1]
+        try:
+            answer = call()
+        except CorruptError:
+            raise
+        except InfrastructureError as error:
+            with self._lock:
+                self._failed = (self._clock(), error)
+                self.away_since = self.away_since or time.time()
+            raise
+        with self._lock:
+            self._failed, self.away_since = None, None
+        return answer
+
+    def _keep(self, key: str, path: Path, found: Stored | None) -> None:
+        absent = self._absent(path)
+        if found is None:
+            path.unlink(missing_ok=True)
+            if not _cannot_change(key):
+                _write(absent, b"")
+        elif len(found.data) <= _LARGEST_BYTES:
+            absent.unlink(missing_ok=True)
+            _write(path, found.data)
+
+    def _forget(self, voice: str) -> None:
+        """Removes the blobs that this voice's manifests name, but for those that other voices here need."""
+        own, others = set[str](), set[str]()
+        for path in (self._folder / "objects" / "voices").glob("*/versions/*.json"):
+            try:
+                digests = {entry["sha256"] for entry in json.loads(path.read_bytes())["files"]}
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            (own if path.parts[-3] == voice else others).update(digests)
+        for digest in own - others:
+            self._path(f"blobs/{digest[:2]}/{digest}").unlink(missing_ok=True)
+
+    def _drop_oldest(self, limit_bytes: int) -> None:
+        files = [(path.stat(), path) for path in (self._folder / "objects" / "blobs").glob("*/*")]
+        total = sum(about.st_size for about, _ in files)
+        for about, path in sorted(files, key=lambda item: item[0].st_atime):
+            if total <= limit_bytes:
+                return
+            path.unlink(missing_ok=True)
+            total -= about.st_size
+
+    def _path(self, key: str) -> Path:
+        return self._folder / "objects" / key
+
+    @staticmethod
+    def _absent(path: Path) -> Path:
+        return path.with_name(f".absent-{path.name}")
+
+
+def _cannot_change(key: str) -> bool:
+    parts = key.split("/")
+    return key.startswith(_UNCHANGING) or (parts[0] == "voices" and parts[2:3] in (["versions"], ["events"]))
+
+
+def _sound(key: str, path: Path) -> bytes | None:
+    """A copy's content when it is what was stored: by digest for blobs, by seal for records."""
+    try:
+        data = path.read_bytes()
+        if key.startswith("blobs/"):
+            return data if digest_bytes(data) == path.name else None
+        unseal(key, data)
+    except (OSError, CorruptError):
+        return None
+    return data
+
+
+def _write(path: Path, data: bytes) -> None:
+    """A cache that cannot be written (full, read-only) is one that holds less."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, data)
+    except OSError:
+        return
