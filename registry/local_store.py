@@ -8,6 +8,7 @@ per key
 
 from __future__ import annotations
 
+import builtins
 import errno
 import hashlib
 import os
@@ -106,6 +107,15 @@ class LocalStore:
             found += [(relative / name).as_posix() for name in files if not name.startswith(".")]
         yield from sorted(found)
 
+    def folders(self, prefix: str) -> builtins.list[str]:
+        """Sorted names of the folders right below a folder prefix that hold an object."""
+        base = self._root / check_key(prefix.rstrip("/"))
+        try:
+            names = [entry.name for entry in os.scandir(base) if entry.is_dir() and not entry.name.startswith(".")]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(name for name in names if _holds_objects(base / name))
+
     def delete(self, key: str) -> bool:
         """Removes the file; empty folders stay."""
         path = self._path(key)
@@ -163,6 +173,14 @@ class LocalStore:
         return InfrastructureError(
             f"registry {self.url}: cannot {action} {path.name}: {error.strerror or error}", remedy=remedy
         )
+
+
+def _holds_objects(folder: Path) -> bool:
+    for _, subdirectories, files in os.walk(folder):
+        subdirectories[:] = [name for name in subdirectories if not name.startswith(".")]
+        if any(not name.startswith(".") for name in files):
+            return True
+    return False
 
 
 def _flush_directory(path: Path) -> None:

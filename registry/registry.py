@@ -22,7 +22,7 @@ from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice, version_key
 from timbre.registry.records import seal, unseal
 from timbre.registry.references import delete_unneeded
-from timbre.registry.store import Store, batched
+from timbre.registry.store import Store, batched, folders_below
 from timbre.registry.tombstones import refuse_revoked, tombstone
 
 
@@ -68,7 +68,7 @@ class Registry:
 
     def voices(self) -> list[str]:
         """Names of all voices that were ever published, sorted; revoked and retired ones too."""
-        return sorted({key.split("/")[1] for key in self.store.list("voices/")})
+        return folders_below(self.store, "voices/")
 
     def versions(self, voice: str) -> list[Manifest]:
         """All versions of a voice, oldest first. Raises CorruptError on a damaged manifest."""

@@ -56,6 +56,16 @@ class Store(Protocol):
         """Removes the object; False when there was none."""
 
 
+def folders_below(store: Store, prefix: str) -> list[str]:
+    """Sorted names of the folders right below a folder prefix that hold an object; stores that can list them alone
+    (method `folders`) are not asked for every key.
+    """
+    folders = getattr(store, "folders", None)
+    if folders is not None:
+        return list(folders(prefix))
+    return sorted({rest.split("/", 1)[0] for key in store.list(prefix) if "/" in (rest := key[len(prefix) :])})
+
+
 @contextmanager
 def batched(store: Store, title: str, tag: str = "") -> Iterator[list[str]]:
     """What put_if_absent writes in the block becomes visible at once on stores that can (a commit on the Hub, with this

@@ -7,6 +7,7 @@ so. Writes go to the store alone. A tombstone removes the voice's files from the
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import json
 import time
@@ -20,7 +21,7 @@ from timbre.core.digests import digest_bytes
 from timbre.core.errors import InfrastructureError
 from timbre.registry.errors import CorruptError
 from timbre.registry.records import unseal
-from timbre.registry.store import Store, Stored, check_key
+from timbre.registry.store import Store, Stored, check_key, folders_below
 
 _LARGEST_BYTES = 64 << 20  # larger ones are graphs of bases, which servers keep in a folder of their own
 _RETRY_S = 5.0
@@ -109,6 +110,14 @@ class CachedStore:
         else:
             _write(path, json.dumps(keys).encode())
         yield from keys
+
+    def folders(self, prefix: str) -> builtins.list[str]:
+        """The store's folders, from the last listing while it is away."""
+        try:
+            return self._ask(lambda: folders_below(self._inner, prefix))
+        except InfrastructureError:
+            keys = self.list(prefix)
+            return sorted({rest.split("/", 1)[0] for key in keys if "/" in (rest := key[len(prefix) :])})
 
     def delete(self, key: str) -> bool:
         """The store's; the copy goes too."""

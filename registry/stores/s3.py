@@ -8,6 +8,7 @@ conditions (probe.py). Objects above part_mib are sent in parts, visible only wh
 
 from __future__ import annotations
 
+import builtins
 import logging
 import random
 import secrets
@@ -108,7 +109,7 @@ class S3Store:
                     if key and not key.endswith("/") and "/." not in f"/{key}":
                         yield key
 
-    def folders(self, prefix: str) -> list[str]:
+    def folders(self, prefix: str) -> builtins.list[str]:
         """Sorted names of the folders right below a folder prefix: one request for a thousand of them."""
         folder = prefix.rstrip("/")
         whole = f"{self._place.prefix}{check_key(folder)}/"

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from timbre.core.errors import InputError
-from timbre.registry.store import Store
+from timbre.registry.store import Store, folders_below
 
 
 class StoreBehaviour:
@@ -57,6 +57,12 @@ class StoreBehaviour:
         assert list(store.list("voices/a/")) == ["voices/a/1", "voices/a/2"]
         assert list(store.list("voices/")) == ["voices/a/1", "voices/a/2", "voices/b/1"]
         assert len(list(store.list(""))) == 5
+
+    def test_folders_hold_objects(self, store: Store) -> None:
+        for key in ("voices/b/1", "voices/a/x/2", "voices/c", "voices/d/1", "other/e/1"):
+            store.put_if_absent(key, b"")
+        store.delete("voices/d/1")
+        assert folders_below(store, "voices/") == ["a", "b"] and folders_below(store, "none/") == []
 
     @pytest.mark.parametrize(
         "key", ["", "/", "a//b", "../a", "a/../b", ".hidden", "a/.tmp", "a b", "a\\b", "a\nb", "a\u0308", "a" * 300]

@@ -102,12 +102,6 @@ def test_deleting_forgets_old_versions(s3_server: S3Server, versions: str, left:
     assert len(found.get("Versions", [])) == left
 
 
-def test_folders_are_listed_without_their_content(store: S3Store) -> None:
-    for key in ("voices/b/1", "voices/a/1", "voices/a/x/2", "voices/c"):
-        store.put_if_absent(key, b"")
-    assert store.folders("voices/") == ["a", "b"] and store.folders("none/") == []
-
-
 def test_a_reader_reads_and_is_told_that_it_may_not_write(
     s3_server: S3Server, store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
