@@ -17,10 +17,9 @@ from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.request import Speech, SpeechRequest
 from timbre.inference.voice import load_voice
 from timbre.pipeline.bases.exported import exported_for
-from timbre.pipeline.engine.workspace import Workspace
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION
-from timbre.registry.open import open_registry, with_cache
+from timbre.registry.open import COPIES, open_registry, with_cache
 
 SUFFIXES = (".wav", ".flac")
 
@@ -48,7 +47,7 @@ def say(
     Raises what Registry.resolve and fetch, exported_for, load_voice and Engine.speak raise.
     """
     name, _, wanted = reference.partition("@")
-    store = with_cache(open_registry(registry), Workspace(root).private / "registry-copies")
+    store = with_cache(open_registry(registry), cache / COPIES)
     manifest = store.resolve(name, wanted or PRODUCTION)
     exported = exported_for(
         manifest.base, manifest.base_digest, cache, registry, progress=progress, find_base=find_base
