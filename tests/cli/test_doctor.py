@@ -19,6 +19,7 @@ from timbre.core.recipe import Recipe, ValidateRecipe
 from timbre.pipeline.engine import accelerator
 from timbre.pipeline.engine.accelerator import Accelerator, find_accelerator
 from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.stages.validate.denoisers import library_there
 from timbre.serving.encoding import FORMATS, Format
 
 Program = Callable[[str, str], Path]
@@ -91,8 +92,16 @@ def test_the_build_of_torch_is_read_and_not_imported(tmp_path: Path, monkeypatch
     assert accelerator._CUDA.search("cuda: Optional[str] = None") is None
 
 
+BEST_DENOISER = "DeepFilterNet 3" if library_there() else "RNNoise"
+
+
 @pytest.mark.parametrize(
-    ("denoise", "expected"), [("off", "nothing is denoised"), ("rnnoise", "RNNoise"), ("auto", "RNNoise")]
+    ("denoise", "expected"),
+    [
+        ("off", "nothing is denoised"),
+        ("rnnoise", "RNNoise"),
+        ("auto", "DeepFilterNet 3" if library_there() else "RNNoise"),
+    ],
 )
 def test_stage_1_says_which_denoiser(workspace: Workspace, denoise: str, expected: str) -> None:
     recipe = Recipe(validate=ValidateRecipe(denoise=denoise))
