@@ -88,6 +88,7 @@ def test_bases_are_found_without_a_repository(python: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_readme_runs_from_the_wheel(python: Path, pico_base: Path, tmp_path: Path) -> None:
     """On pico, whose stages take seconds: the sound is noise, the way to it is the same."""
     root = tmp_path / _NAME
