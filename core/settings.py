@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -36,10 +37,34 @@ class Problem:
         return f"{self.where}: {self.value}; expected {self.limit}\n  -> {self.remedy}"
 
 
+_GROUPED_FROM = 4
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+
+
+def grouped(problems: typing.Sequence[Problem]) -> list[Problem]:
+    """The same problems for a reader: four or more that differ only in where and in their numbers become one, which
+    names the places and shows the first value.
+    """
+    kinds: dict[tuple[str, str, str], list[Problem]] = {}
+    for problem in problems:
+        kind = (_NUMBER.sub("#", problem.value), _NUMBER.sub("#", problem.limit), problem.remedy)
+        kinds.setdefault(kind, []).append(problem)
+    found = []
+    for same in kinds.values():
+        if len(same) < _GROUPED_FROM:
+            found += same
+            continue
+        places = ", ".join(problem.where for problem in same[:_GROUPED_FROM])
+        rest = len(same) - _GROUPED_FROM
+        where = f"{places} and {rest} more" if rest else places
+        found.append(dataclasses.replace(same[0], where=where))
+    return found
+
+
 def problems_error(problems: typing.Sequence[Problem], title: str) -> InputError:
     """One InputError that lists every problem; the exception carries them as `problems` for JSON output."""
     lines = [f"{title}: {len(problems)} problem{'s' if len(problems) != 1 else ''}"]
-    lines += [f"{number}. {problem}" for number, problem in enumerate(problems, 1)]
+    lines += [f"{number}. {problem}" for number, problem in enumerate(grouped(problems), 1)]
     error = InputError("\n".join(lines))
     error.problems = list(problems)  # type: ignore[attr-defined]
     return error

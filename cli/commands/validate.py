@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from timbre.cli.commands.single_stage import View, error_of, stage_command
+from timbre.core.printable import printable
+from timbre.core.settings import Problem, grouped
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.validate.report import JSON_FILE, MARKDOWN_FILE
 
 _STAGE = "validate"
+_MOST_REMARKS = 8
 
 
 def _report(run: VoiceRun, workspace: Workspace) -> dict[str, Any] | None:
@@ -60,8 +63,20 @@ def _line(run: VoiceRun, workspace: Workspace) -> str:
     )
 
 
+def _remarks(run: VoiceRun, workspace: Workspace) -> list[str]:
+    """What a person should know of a voice that passes, too: a few lines a voice."""
+    report = _report(run, workspace)
+    remarks = grouped([Problem(**remark) for remark in report["remarks"]]) if report is not None else []
+    lines = [f"  remark: {printable(r.where)}: {printable(r.value)}\n    -> {printable(r.remedy)}" for r in remarks]
+    if len(lines) > _MOST_REMARKS:
+        path = workspace.report(run.voice, _STAGE) / MARKDOWN_FILE
+        more = f"  {len(lines) - _MOST_REMARKS} more kinds of remarks: {path.relative_to(workspace.root)}"
+        lines = [*lines[:_MOST_REMARKS], more]
+    return lines
+
+
 def _text(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
-    return "\n".join(_line(run, workspace) for run in runs)
+    return "\n".join(line for run in runs for line in (_line(run, workspace), *_remarks(run, workspace)))
 
 
 @stage_command(

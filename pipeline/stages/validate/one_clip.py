@@ -1,0 +1,109 @@
+"""One take judged by itself, while the person is still before the microphone: within a second, without a voice folder.
+
+file + text -> survey, words, likeness to the takes before -> ClipJudgement
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from timbre.audio.reader import read
+from timbre.audio.resample import resample
+from timbre.core.errors import InputError
+from timbre.core.recipe import ValidateRecipe
+from timbre.core.settings import Problem
+from timbre.pipeline.stages.validate.checks import Findings, check_noise, check_pace, check_sound
+from timbre.pipeline.stages.validate.cleaning import ANALYSIS_RATE_HZ, DenoiseDecision
+from timbre.pipeline.stages.validate.listening import Listener
+from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder, Vectors
+from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip
+from timbre.text.alignment_score import log_softmax, phrase_score
+from timbre.text.frontend import phonemize
+from timbre.text.recognition import spoken_class_ids
+
+MAX_TAKE_S = 60.0
+# A word of so few phones is too short to be told from what stands beside it.
+_MIN_WORD_PHONES = 4
+# Between words that are there and words of other sentences: docs/validate.md.
+_WORD_SCORE = -3.5
+_NOT_DENOISED = DenoiseDecision(False, "", "not tried on a single take")
+
+
+@dataclass(frozen=True, eq=False)
+class ClipJudgement:
+    """problems: the take has to be recorded again. remarks: it may sound better. missed: words of the text that were
+    not heard, None where nobody could listen. similarity: to the takes before, None without any. vector: of the
+    speaker, to be handed in with the next take; None for too little speech.
+    """
+
+    survey: ClipSurvey | None
+    problems: tuple[Problem, ...]
+    remarks: tuple[Problem, ...]
+    missed: tuple[str, ...] | None
+    similarity: float | None
+    vector: Vectors | None
+
+    @property
+    def good(self) -> bool:
+        """Whether it can be kept."""
+        return not self.problems
+
+
+@dataclass
+class ClipJudge:
+    """Loads its networks once. base_rate_hz: of the base that the voice is for. listener: None without a recogniser."""
+
+    recipe: ValidateRecipe
+    base_rate_hz: int
+    listener: Listener | None
+    encoder: SpeakerEncoder = field(default_factory=SpeakerEncoder)
+
+    def judge(self, path: Path, text: str, language: str, earlier: Sequence[Vectors] = ()) -> ClipJudgement:
+        """path: the take. text: what it should say. earlier: vectors of the takes before, by `ClipJudgement.vector`."""
+        found = Findings()
+        try:
+            survey = survey_clip(path, MAX_TAKE_S, self.recipe.vad_aggressiveness)
+            samples = resample(read(path, MAX_TAKE_S), ANALYSIS_RATE_HZ).samples
+        except InputError as error:
+            found.refuse(path.name, error.message, "a recording that decodes to its end", error.remedy)
+            return ClipJudgement(None, tuple(found.problems), (), None, None, None)
+        if not survey.speech_s:
+            found.refuse(path.name, "no speech found", "speech", "record it again, closer to the microphone")
+            return ClipJudgement(survey, tuple(found.problems), (), None, None, None)
+        check_sound(path.name, survey, self.recipe, self.base_rate_hz, found)
+        check_noise(path.name, survey, _NOT_DENOISED, self.recipe, found)
+        check_pace([path.name], [text], [survey.speech_s], self.recipe, found)
+        missed = self._missed(samples, text, language)
+        if missed:
+            remedy = "read the sentence again, every word of it"
+            found.remark(path.name, f"not heard: {', '.join(missed)}", "every word of the text", remedy)
+        vector, similarity = None, None
+        if survey.speech_s >= MIN_SPEECH_S:
+            vector = self.encoder.embed([samples])[0]
+            if len(earlier):
+                centre = np.sum(np.stack(list(earlier)), axis=0)
+                similarity = float(np.dot(vector, centre) / max(float(np.linalg.norm(centre)), 1e-12))
+        if similarity is not None and similarity < self.recipe.min_speaker_similarity:
+            limit = f"at least {self.recipe.min_speaker_similarity:g}"
+            value = f"another speaker? similarity {similarity:.2f} to the takes before"
+            found.refuse(path.name, value, limit, "one voice is one person, with the same microphone")
+        problems = (*found.problems, *(problem for _, problem in found.rejected))
+        return ClipJudgement(survey, problems, tuple(found.remarks), missed, similarity, vector)
+
+    def _missed(self, samples: np.ndarray, text: str, language: str) -> tuple[str, ...] | None:
+        if self.listener is None or language not in self.listener.languages:
+            return None
+        chances = log_softmax(self.listener.scores(samples))
+        missed = []
+        for word in text.split():
+            try:
+                phones = spoken_class_ids(phonemize(word, language).phones)
+            except InputError:
+                continue
+            if len(phones) >= _MIN_WORD_PHONES and phrase_score(chances, phones) < _WORD_SCORE:
+                missed.append(word.strip(".,!?;:\"'"))
+        return tuple(missed)
