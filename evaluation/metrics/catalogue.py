@@ -137,7 +137,7 @@ METRICS: dict[str, Metric] = {
             _DOWN,
             _TTS,
             "the base's own phoneme recogniser, by word (English) or syllable (Mandarin)",
-            "A word counts when half of its phones are wrong; tones are not heard.",
+            "A word counts when two thirds of its phones are wrong; tones are not heard.",
             text=True,
         ),
         _metric(

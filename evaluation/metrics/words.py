@@ -16,8 +16,10 @@ from timbre.text.lexicon import Lexicon
 from timbre.text.phonemes import Phonemes
 from timbre.text.recognition import spoken_class_ids
 
-WRONG_SHARE = 0.5
-"""A word is wrong when at least so many of its phones are."""
+WRONG_SHARE = 0.66
+"""A word is wrong when at least so many of its phones are. Of 0.34, 0.5 and 0.66 the one that agrees best with Whisper
+base on 45 short answers (correlation .30; the others .22).
+"""
 Word = tuple[int, ...]
 
 
