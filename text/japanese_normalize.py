@@ -18,7 +18,7 @@ QUOTES = '「」『』（）()【】[]《》〈〉“”"{}<>〜~～'
 """Marks that part words without a pause: the v2 checkpoints have UNK for them."""
 _NUMBER = r"\d+(?:\.\d+)?"
 _DIGITS = dict(
-    zip("0123456789", ("ゼロ", "イチ", "ニー", "サン", "ヨン", "ゴー", "ロク", "ナナ", "ハチ", "キュー"), strict=True)
+    zip("0123456789", ["ゼロ", "イチ", "ニー", "サン", "ヨン", "ゴー", "ロク", "ナナ", "ハチ", "キュー"], strict=True)
 )
 _MONEY = {"¥": "円", "$": "ドル", "€": "ユーロ", "£": "ポンド", "₩": "ウォン", "元": "元"}
 _UNITS = {
@@ -83,7 +83,7 @@ def _telephones(text: str) -> str:
     """090-1111-2222 -> digit by digit, with a pause between its groups."""
 
     def groups(match: re.Match[str]) -> str:
-        return ",".join("".join(_DIGITS[int(digit)] for digit in group) for group in match[0].split("-"))
+        return ",".join("".join(_DIGITS[digit] for digit in group) for group in match[0].split("-"))
 
     return sub(r"(?<![\d-])(?:\d{2,5}-\d{1,4}-\d{3,4}|(?<=〒)\d{3}-\d{4})(?![\d-])", groups, text)
 

@@ -5,6 +5,8 @@ One entry a line, word and phones with a blank, a tab or '=' between; '#' begins
     Nguyen      W IH1 N            ARPAbet with stress
     Timbre      T AE1 M B ER0
     重庆        chong2 qing4       pinyin with tone digits, one syllable for each character
+    yue:重慶    cung4 hing3        Jyutping, one syllable for each character
+    サクラ      s a [ k u r a      Japanese or Korean: symbols of the phone table, as the front end writes them
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from timbre.core.errors import InputError
+from timbre.text.cantonese import syllable as jyutping_syllable
+from timbre.text.languages import HANGUL, KANA
 from timbre.text.mandarin_normalize import HAN
 from timbre.text.mandarin_pinyin import syllable
 from timbre.text.symbols import is_speech, is_symbol
@@ -50,6 +54,18 @@ def read(text: str) -> tuple[dict[str, tuple[str, ...]], list[tuple[int, str]]]:
                 problems.append((number, f"{wrong[0]!r} in {word!r} is no ARPAbet phone"))
             else:
                 entries[word] = tuple(phones)
+        elif re.fullmatch(f"yue:[{HAN}]+", word):
+            problem, reading = _cantonese(word[4:], phones)
+            if problem:
+                problems.append((number, problem))
+            else:
+                entries[word[4:]] = reading
+        elif re.fullmatch(f"[{KANA}{HAN}]*[{KANA}][{KANA}{HAN}]*|[{HANGUL}]+", word):
+            wrong = [phone for phone in phones if not is_symbol(phone)]
+            if wrong:
+                problems.append((number, f"{wrong[0]!r} in {word!r} is no symbol of the phone table"))
+            else:
+                entries[word] = tuple(phones)
         elif re.fullmatch(f"[{HAN}]+", word):
             problem, reading = _mandarin(word, phones)
             if problem:
@@ -79,6 +95,19 @@ def _mandarin(word: str, syllables: list[str]) -> tuple[str, tuple[str, ...]]:
         if found is None or not all(map(is_symbol, found.phones)) or not pinyin[-1:].isdigit():
             return f"{pinyin!r} in {word!r} is no syllable of pinyin with a tone 1 to 5", ()
         phones.extend(found.phones)
+    return "", tuple(phones)
+
+
+def _cantonese(word: str, syllables: list[str]) -> tuple[str, tuple[str, ...]]:
+    """(problem, phones): one of them is empty."""
+    if len(syllables) != len(word):
+        return f"{word!r} has {len(word)} characters but {len(syllables)} syllables", ()
+    phones: list[str] = []
+    for jyutping in syllables:
+        found = jyutping_syllable(jyutping.lower())
+        if found is None:
+            return f"{jyutping!r} in {word!r} is no syllable of Jyutping with a tone 1 to 6", ()
+        phones.extend(found)
     return "", tuple(phones)
 
 

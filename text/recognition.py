@@ -66,7 +66,8 @@ def class_of(phone: str) -> int | None:
         return _class_ids()[phone]
     except KeyError:
         raise InputError(
-            f"phone {phone!r} has no recogniser class; the classes cover English and Mandarin",
+            f"phone {phone!r} has no recogniser class; the classes cover English and Mandarin, not Japanese, "
+            "Korean or Cantonese",
             remedy="measure this voice without the phone error rate",
         ) from None
 

@@ -10,7 +10,8 @@ import re
 
 from timbre.text.cues import cue_words
 
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f"
+# Chinese characters, kana and Hangul: each a syllable or so, and no blank between words to go by.
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f\u3041-\u30fa\u30fc-\u30ff\uac00-\ud7a3"
 _CLOSERS = "\"'”’）)」』】》\\]"
 _STRONG = re.compile(rf"(?:[.!?]+[{_CLOSERS}]*(?=\s|$)|[.!?]+(?=[{_HAN}])|[。！？…]+[{_CLOSERS}]*|\n+)\s*")
 _WEAK = re.compile(rf"(?:[,;:](?=\s)|[，、；：]|\s[-–—]+(?=\s)|—+|[)）](?=[\s{_HAN}]))\s*")

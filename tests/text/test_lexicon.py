@@ -47,3 +47,14 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     (tmp_path / "lexicon.txt").write_bytes(b"caf\xe9 K AE0\n")
     with pytest.raises(InputError, match="byte 3 is not UTF-8"):
         load(tmp_path)
+
+
+def test_entries_of_cantonese_japanese_and_korean() -> None:
+    own = parse("yue:重慶 cung4 hing3\nサクラ s a k u r a\n김치 ㄱ ㅣ ㅁ ㅊ ㅣ\n")
+    assert phonemize("重慶好靚。", "yue", own).phones[:4] == ("Yc", "Yung4", "Yh", "Ying3")
+    assert phonemize("サクラです。", "ja", own).phones[:6] == ("s", "a", "k", "u", "r", "a")
+    assert phonemize("김치 주세요.", "ko", own).phones[:5] == ("ㄱ", "ㅣ", "ㅁ", "ㅊ", "ㅣ")
+    assert phonemize("重慶很大。", "zh", own).phones[:4] == ("ch", "ong2", "q", "ing4")
+    for wrong in ("yue:重慶 cung4", "yue:重 zzz9", "サクラ xx", "김치 qq"):
+        with pytest.raises(InputError, match="line 1"):
+            parse(wrong)

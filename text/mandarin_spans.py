@@ -1,0 +1,64 @@
+"""Mandarin spans of dates and days, scores, dates of events, and numbers of services (110, 10086)."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from timbre.text.cues import cue_words
+from timbre.text.mandarin_numbers import digits
+from timbre.text.patterns import sub
+
+
+@cache
+def measure_words() -> str:
+    """Measure words as alternatives of a regular expression, long ones first."""
+    return "|".join(sorted(cue_words("measures", "mandarin"), key=len, reverse=True))
+
+
+_PERIOD = r"[年月日号时点分秒天周岁元块米次个度届级]"
+
+
+def expand_spans(text: str) -> str:
+    """5月1日-5月7日 -> 5月1日到5月7日; 周一-周五 -> 周一到周五; 以3-0获胜 -> 3比0; 02-29 -> 2月29."""
+    text = sub(rf"(?<={_PERIOD})\s?[-–—~]+\s?(?=\d{{1,4}}{_PERIOD})", "到", text)
+    text = sub(
+        r"((?:周|星期|礼拜)[一二三四五六日天末])\s?[-–—~]+\s?(?=(?:周|星期|礼拜)?[一二三四五六日天末])", r"\1到", text
+    )
+    text = sub(r"(?<=[一二三四五六七八九十][月日号])\s?[-–—~]+\s?(?=[一二三四五六七八九十]+[月日号])", "到", text)
+    wins = "获胜|取胜|战胜|击败|领先|落后|战平|完胜|大胜|小胜|惜败|告负|逆转|横扫|不敌|负于|险胜|打平|赢|输|胜|平|击溃"
+    text = sub(rf"(?<!\d)(\d{{1,3}})\s?[-–—:]\s?(\d{{1,3}})(?=\s?(?:的比分)?(?:{wins}))", r"\1比\2", text)
+    text = sub(r"(比分[是为以]?\D{0,3})(\d{1,3})\s?[-–—]\s?(\d{1,3})(?!\d)", r"\1\2比\3", text)
+    text = sub(
+        rf"(?<![\d.,/-])(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?![\d.,/-]|{_PERIOD}|%)",
+        lambda m: f"{int(m[1])}月{int(m[2])}" if "0" in (m[1][0], m[2][0]) else m[0],
+        text,
+    )
+    events = "事件|晚会|地震|大促|购物节|特大|恐怖|起义|惨案|行动|运动|讲话|大地震|维权|活动|狂欢|空难|专案|爆炸|矿难"
+    text = sub(
+        rf"(?<![\d.])(\d{{1,2}})[.·•](\d{{1,2}})(?=[“”]?(?:{events}))", lambda m: digits(m[1]) + digits(m[2]), text
+    )
+    text = sub(r"(?<!\d)(\d{3,4})(?=大促|晚会|购物节|事件|大地震)", lambda m: digits(m[1]), text)
+    text = sub(r"(?<!\d)(\d\d)/(\d\d)(?=届|级|赛季|财年|学年|年度)", lambda m: digits(m[1]) + digits(m[2]), text)
+    return sub(r"(?<![\d.:])(\d\d)后(?![面天来悔续果方勤排退边者卫背年台])", lambda m: f"{digits(m[1])}后", text)
+
+
+_SERVICE = re.compile(
+    r"(?<![\d.,-])(?:11[0-9]|12[0-3]|100\d\d|9[56]\d{3}|12[13]\d\d|1[26]\d{3})(?![\d%]|[.,:-]\d|[万亿千百])"
+)
+_SERVICE_CUES = re.compile(
+    "急救|报警|火警|匪警|求救|救护|消防|客服|热线|电话|拨|打|专线|致电|呼叫|投诉|订票|查号|短信|交通事故|求助|咨询|举报"
+)
+
+
+def expand_services(text: str) -> str:
+    """110, 119, 10086 in a sentence about calls -> 幺幺零; 110米 and 打了110个 stay numbers."""
+    measures = measure_words()
+
+    def clause(match: re.Match[str]) -> str:
+        if not _SERVICE_CUES.search(match[0]):
+            return match[0]
+        counted = rf"(?!\s?(?:{measures}|[元块米年月日号度分角折路平]))"
+        return sub(rf"({_SERVICE.pattern}){counted}", lambda m: digits(m[1], one="幺"), match[0])
+
+    return sub(r"[^。！？!?]+", clause, text)
