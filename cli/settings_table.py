@@ -10,14 +10,15 @@ from typing import Any
 
 from timbre.core.atomic import write_text
 from timbre.core.recipe import SECTIONS
-from timbre.core.settings import describe_type, limits_text
+from timbre.core.settings import LOWER, describe_type, limits_text
 from timbre.pipeline.stages.table import STAGES
 
 HEAD = """\
 # Settings
 
 Written by `make docs` from `core/recipe.py`; do not edit. `recipes/default.yaml` holds the same values, one
-section per stage. A voice can override any of them under `recipe:` in its voice.yaml. Gate limits belong to a base:
+section per stage. A voice can override those marked "voice" under `recipe:` in its voice.yaml; all others decide what
+is accepted or what a run costs, and only the operator's recipe sets them. Gate limits belong to a base:
 `bases/<base>/gates.yaml`. Settings marked with an asterisk do not affect outputs, so changing them reruns nothing.
 """
 
@@ -36,13 +37,14 @@ def settings_markdown() -> str:
 
 def _table(kind: type) -> str:
     hints = typing.get_type_hints(kind)
-    lines = ["| setting | default | unit | type and limits | meaning |", "|---|---|---|---|---|"]
+    lines = ["| setting | default | unit | type and limits | set by | meaning |", "|---|---|---|---|---|---|"]
     for field in dataclasses.fields(kind):
         metadata = field.metadata
         mark = "" if metadata["keyed"] else " \\*"
         limits = limits_text(metadata["low"], metadata["high"]) or ", ".join(metadata["choices"])
         allowed = ", ".join(part for part in (describe_type(hints[field.name]), limits) if part)
-        cells = [f"`{field.name}`{mark}", f"`{_shown(field.default)}`", metadata["unit"], allowed, metadata["doc"]]
+        who = {True: "voice", LOWER: "voice, lower only"}.get(metadata["voice"], "operator")
+        cells = [f"`{field.name}`{mark}", f"`{_shown(field.default)}`", metadata["unit"], allowed, who, metadata["doc"]]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

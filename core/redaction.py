@@ -18,7 +18,8 @@ _SECRET_NAME = re.compile(
 _HARMLESS_NAME = re.compile(r"(sock|_file$|_path$|_dir$|^xauthority$|disable)", re.I)
 
 # "tokens" and "tokenizer" are words of our own trade.
-_FIELD = r"[\w.-]*(?:token(?![a-z])|secret|passw(?:or)?d|api[_-]?key|access[_-]?key|signature|credential)[\w.-]*"
+# What stands before the word is kept in any case, and an unlimited repeat would make long lines take quadratic time.
+_FIELD = r"(?:token(?![a-z])|secret|passw(?:or)?d|api[_-]?key|access[_-]?key|signature|credential)[\w.-]{0,80}"
 _SECRET_FIELD = re.compile(_FIELD, re.I)
 _PATTERNS = tuple(
     (re.compile(pattern, flags), replacement)
@@ -29,9 +30,9 @@ _PATTERNS = tuple(
         (r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.I, rf"\1 {MASK}"),
         (r"\b(hf_|ghp_|gho_|ghs_|github_pat_|glpat-|xox[abprs]-|sk-)[A-Za-z0-9_-]{8,}", 0, MASK),
         (r"\b(AKIA|ASIA)[A-Z0-9]{16}\b", 0, MASK),
-        (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", 0, MASK),
-        (rf"""(["']{_FIELD}["']\s*:\s*)(["'])(?:\\.|(?!\2).)*\2""", re.I, rf"\1\2{MASK}\2"),
-        (rf"""(\b{_FIELD}\s*[=:]\s*)(?!\[redacted\])[^\s&"',;]+""", re.I, rf"\1{MASK}"),
+        (r"(?<![A-Za-z0-9_.-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", 0, MASK),
+        (rf"""({_FIELD}["']\s*:\s*)(["'])(?:\\.|(?!\2).)*\2""", re.I, rf"\1\2{MASK}\2"),
+        (rf"""({_FIELD}\s*[=:]\s*)(?!\[redacted\])[^\s&"',;]+""", re.I, rf"\1{MASK}"),
     )
 )
 

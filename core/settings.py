@@ -70,6 +70,9 @@ def problems_error(problems: typing.Sequence[Problem], title: str) -> InputError
     return error
 
 
+LOWER = "lower"
+
+
 def setting(
     default: Any,
     doc: str,
@@ -79,14 +82,17 @@ def setting(
     high: float | None = None,
     choices: tuple[str, ...] = (),
     keyed: bool = True,
+    voice: bool | str = False,
 ) -> Any:
     """A dataclass field for one setting.
 
     doc: one line; unit: "s", "Hz", "dB", ... ; low and high: inclusive limits of numbers; choices: the allowed strings.
     keyed: False for settings that cannot change a stage's outputs (how often to write a checkpoint, say), which must
-    therefore not be part of the stage's key.
+    therefore not be part of the stage's key. voice: whether the owner of a voice may set it in voice.yaml (LOWER: only
+    to less than the operator's value); every other setting decides what is accepted or what a run costs, and only the
+    operator's recipe sets it.
     """
-    metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices, "keyed": keyed}
+    metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices, "keyed": keyed, "voice": voice}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -110,10 +116,11 @@ def keyed_values(section: Any) -> dict[str, Any]:
     return {field.name: getattr(section, field.name) for field in fields if field.metadata.get("keyed", True)}
 
 
-def read_section(section: Any, values: Any, where: str) -> tuple[Any, list[Problem]]:
+def read_section(section: Any, values: Any, where: str, by_voice: bool = False) -> tuple[Any, list[Problem]]:
     """`section` (a frozen dataclass instance) with `values` laid over it, and the problems found.
 
-    values: what a YAML document held under the section's name (a mapping, or None for nothing); where: for messages.
+    by_voice: only settings that a voice may set are taken. values: what a YAML document held under the section's name
+    (a mapping, or None for nothing); where: for messages.
     """
     if values is None:
         return section, []
@@ -127,8 +134,16 @@ def read_section(section: Any, values: Any, where: str) -> tuple[Any, list[Probl
         if name not in fields:
             problems.append(unknown_key(where, name, fields))
             continue
+        if by_voice and not fields[name].metadata.get("voice"):
+            remedy = "remove it; the operator sets it in recipes/default.yaml, for every voice"
+            problems.append(Problem(f"{where}.{name}", _shown(value), "a setting that a voice may set", remedy))
+            continue
         try:
             changes[name] = _checked(value, hints[name], fields[name].metadata)
+            if by_voice and fields[name].metadata["voice"] == LOWER and changes[name] > getattr(section, name):
+                most = getattr(section, name)
+                del changes[name]
+                raise ValueError(f"at most the operator's {most:g}")
         except ValueError as error:
             problems.append(Problem(f"{where}.{name}", _shown(value), str(error), _remedy(fields[name])))
     return dataclasses.replace(section, **changes), problems
@@ -187,7 +202,7 @@ def limits_text(low: float | None, high: float | None, unit: str = "") -> str:
     """Inclusive limits in words: "1 to 10 s", "at least 3"."""
     tail = f" {unit}" if unit else ""
     if low is not None and high is not None:
-        return f"{low:g} to {high:g}{tail}"
+        return f"{low:g} to {high:.10g}{tail}"
     if low is not None:
         return f"at least {low:g}{tail}"
     return f"at most {high:g}{tail}" if high is not None else ""

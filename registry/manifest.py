@@ -12,7 +12,7 @@ from timbre.registry.errors import CorruptError
 from timbre.registry.names import check_version, check_voice, version_key
 
 # Fields that versions of older programs lack.
-_LATER = ("recordings", "gates_digest", "overrides")
+_LATER = ("recordings", "gates_digest", "overrides", "sequence", "review_dropped")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Manifest:
     files: everything in the package but this manifest. recordings: digest of the recordings alone, equal under every
     name and setting ("" in versions of older programs). gates_digest: SHA-256 of the gates.yaml that the verdicts were
     taken by. overrides: what the voice's own `recipe:` changed.
+    sequence: counts the versions of a voice in the order in which they were published, whatever clocks say.
+    review_dropped: the folder asks for no review any more, but the version in production did.
     """
 
     voice: str
@@ -62,6 +64,8 @@ class Manifest:
     recordings: str = ""
     gates_digest: str = ""
     overrides: dict[str, Any] = field(default_factory=dict)
+    sequence: int = 0
+    review_dropped: bool = False
 
     def __post_init__(self) -> None:
         check_voice(self.voice)

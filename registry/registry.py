@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from timbre.core.errors import CheckFailedError, InputError
+from timbre.core.errors import InputError
 from timbre.registry import events
 from timbre.registry.aliases import Alias, Decide, move_alias, read_alias
 from timbre.registry.blobs import FileEntry, fetch_files, get_file, mend, put_bytes
 from timbre.registry.by_hand import IsAncestor, hold_words, holding_move, is_by_hand
 from timbre.registry.encryption.keyring import Keyring, missing_key
 from timbre.registry.encryption.sealed_file import Place, is_sealed
+from timbre.registry.conditions import require_passed, require_reviewed
 from timbre.registry.errors import CorruptError, NotFoundError, RetiredError, RevokedError
 from timbre.registry.events import Act, Event
 from timbre.registry.manifest import Manifest
@@ -74,7 +75,7 @@ class Registry:
         """All versions of a voice, oldest first. Raises CorruptError on a damaged manifest."""
         keys = self.store.list(f"voices/{check_voice(voice)}/versions/")
         found = (self.manifest(voice, Path(key).stem) for key in keys)
-        return sorted(found, key=lambda manifest: (manifest.created, manifest.version))
+        return sorted(found, key=lambda manifest: (manifest.sequence, manifest.created, manifest.version))
 
     def manifest(self, voice: str, version: str) -> Manifest:
         """One version's manifest. Raises NotFoundError with what there is, CorruptError when it is damaged."""
@@ -147,6 +148,16 @@ class Registry:
         fetch_files(self.store, wanted, target, f"{manifest.voice}@{manifest.version}", opened)
         (target / "package.json").write_bytes(seal(manifest.key, manifest.to_body()))
 
+    def _next_sequence(self, voice: str) -> int:
+        """One more than any version of the voice has; damaged ones do not count."""
+        highest = 0
+        for key in self.store.list(f"voices/{check_voice(voice)}/versions/"):
+            try:
+                highest = max(highest, self.manifest(voice, Path(key).stem).sequence)
+            except CorruptError:
+                continue
+        return highest + 1
+
     def _open_file(self, manifest: Manifest, path: str, data: bytes) -> bytes:
         if not is_sealed(data):
             return data
@@ -173,7 +184,7 @@ class Registry:
         name, tag = f"{manifest.voice}@{manifest.version}", f"{manifest.voice}-{manifest.version}"
         with batched(self.store, f"Publish {name}", tag) as overtaken:
             entries = tuple(put_bytes(self.store, path, data) for path, data in sorted(files.items()))
-            full = replace(manifest, files=entries)
+            full = replace(manifest, files=entries, sequence=self._next_sequence(manifest.voice))
             if not self.store.put_if_absent(full.key, seal(full.key, full.to_body())):
                 full = self.manifest(manifest.voice, manifest.version)
             events.append(self.store, self._published(full, reason))
@@ -215,12 +226,16 @@ class Registry:
         self._require_voice(voice)
         self._refuse_revoked(voice)
         manifest = self.manifest(voice, version)
+<<<<<<< HEAD
         if not manifest.passed:
             failed = sorted(name for name, gate in manifest.gates.items() if not gate.get("passed", False))
             raise CheckFailedError(
                 f"{voice}@{version} failed its gates ({', '.join(failed) or 'no gate passed'}) and is not promoted",
                 remedy="read its report, improve the recordings, push again",
             )
+=======
+        require_passed(manifest)
+>>>>>>> acc6e2a (A voice sets its training and nothing else; one rule before an alias moves)
         if manifest.review_required and not approved_by:
             return Promotion(
                 False, self.alias(voice, alias), f"waits for a review: timbre promote {voice} {version} --approve"
@@ -246,13 +261,15 @@ class Registry:
     def rollback(
         self, voice: str, *, actor: Actor, alias: str = PRODUCTION, to: str | None = None, reason: str = ""
     ) -> Alias:
-        """Points an alias back at `to`, or at the version before the current one. Raises NotFoundError when there is
-        none.
+        """Points an alias back at `to`, or at the version before the current one.
+
+        What promote asks of a version counts here too: its gates passed, its files are whole, and a review that it
+        needs was given, now or before. Raises NotFoundError when there is none, CheckFailedError otherwise.
         """
         self._require_voice(voice)
         self._refuse_revoked(voice)
         if to is not None:
-            self._check_files(self.manifest(voice, to))
+            self._require_releasable(self.manifest(voice, to))
 
         def decide(current: Alias | None) -> Alias | None:
             target = to or (current.previous if current else None)
@@ -261,7 +278,7 @@ class Registry:
                     f"voice {voice!r} has no version before the current one under {alias!r}",
                     remedy=f"name one: timbre rollback {voice} --to VERSION (see timbre history {voice})",
                 )
-            self._check_files(self.manifest(voice, target))
+            self._require_releasable(self.manifest(voice, target))
             # A rollback by hand has no commit of its own: it keeps the place in the order of commits.
             commit = actor.commit or (current.commit if current else None)
             return self._state(voice, alias, target, Act.ROLLED_BACK, Actor(actor.name, commit), reason, None)
@@ -347,6 +364,11 @@ class Registry:
     def _moved(state: Alias | None) -> Alias:
         assert state is not None, "this decision never declines"
         return state
+
+    def _require_releasable(self, manifest: Manifest) -> None:
+        require_passed(manifest)
+        require_reviewed(self.store, manifest)
+        self._check_files(manifest)
 
     def _check_files(self, manifest: Manifest) -> None:
         for entry in manifest.files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from timbre.core.digests import digest_bytes
 from timbre.core.errors import TimbreError
@@ -14,6 +15,16 @@ from timbre.registry.records import unseal
 from timbre.registry.references import digests_in, references
 from timbre.registry.registry import Registry
 from timbre.registry.tombstones import revoked_voices
+
+
+@runtime_checkable
+class Sweeping(Protocol):
+    """A store in which killed writers leave files of their own."""
+
+    def sweep(self) -> int:
+        """Removes them where they are old enough not to be in use; how many."""
+        ...
+
 
 Progress = Callable[[int, int], None]
 
@@ -35,6 +46,9 @@ def verify(registry: Registry, voice: str | None = None, progress: Progress | No
     """
     users: dict[str, list[str]] = {}
     findings: list[Finding] = []
+    if isinstance(registry.store, Sweeping):
+        # What killed writers left is nobody's object, and nothing else reads the whole store.
+        registry.store.sweep()
     sizes: dict[str, int] = {}
     for name in [voice] if voice else registry.voices():
         findings += _verify_voice(registry, name, users, sizes)

@@ -159,6 +159,10 @@ class Repository:
             raise self._failed("ls-files", found.stderr)
         return [path for path in found.stdout.split("\0") if path]
 
+    def differs(self, folder: str) -> bool:
+        """Whether files below a folder differ from the commit that is checked out, or are not in it."""
+        return bool(self._run("status", "--porcelain", "-z", "--untracked-files=all", "--", folder).stdout)
+
     def had_tree(self, name: str, tree: str, before: str) -> bool:
         """Whether voices/<name> had this tree in `before` or one of its ancestors (in this clone)."""
         found = self._run("log", "--format=%H", "-n", "500", before, "--", f"voices/{name}")

@@ -112,7 +112,7 @@ class Planner:
 
     def _training_min(self, voice: VoiceFolder) -> float:
         try:
-            return self.recipe.with_overrides(voice.recipe, f"voices/{voice.name}").finetune.max_minutes
+            return self.recipe.for_voice(voice.recipe, f"voices/{voice.name}").finetune.max_minutes
         except InputError:
             return self.recipe.finetune.max_minutes
 

@@ -126,7 +126,7 @@ class Engine:
         return found | machine_keys(stage, recipe, base, self.workspace.root)
 
     def _recipe_of(self, voice: Voice) -> Recipe:
-        return self.recipe.with_overrides(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe")
+        return self.recipe.for_voice(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe")
 
     def _selected(self, until: str) -> tuple[StageRow, ...]:
         names = [row.name for row in self.rows]

@@ -10,7 +10,7 @@ from typing import Any
 
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.engine.engine import Engine, StageOutcome
-from timbre.pipeline.release.package import source_digest
+from timbre.pipeline.release.package import committed, source_digest
 from timbre.pipeline.release.promotion import promote_for_commit
 from timbre.pipeline.stages.table import stage_row
 from timbre.pipeline.voice.folder import VoiceFolder
@@ -42,7 +42,8 @@ def publish_known(engine: Engine, voice: VoiceFolder) -> StageOutcome | None:
     registry = open_registry(engine.registry)
     if engine.origin.why_not:
         return None
-    recipe = engine.recipe.with_overrides(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe").publish
+    recipe = engine.recipe.for_voice(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe").publish
+    repository = Repository(engine.workspace.root)
     try:
         manifest = registry.find_source(voice.name, source_digest(voice))
         if manifest is None:
@@ -50,8 +51,8 @@ def publish_known(engine: Engine, voice: VoiceFolder) -> StageOutcome | None:
         told = promote_for_commit(
             registry,
             manifest,
-            engine.origin,
-            Repository(engine.workspace.root),
+            committed(engine.origin, voice, repository),
+            repository,
             alias=recipe.alias,
             review=voice.review,
             reason="its recordings match a version that passed",

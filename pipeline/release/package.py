@@ -5,6 +5,7 @@ outputs of finetune and evaluate, gates.json -> Package
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from timbre.core.base import Base
-from timbre.core.digests import digest_value
+from timbre.core.digests import digest_file, digest_value
 from timbre.core.errors import CheckFailedError, InfrastructureError
 from timbre.core.host import tool_versions
 from timbre.core.recipe import SECTIONS, Recipe
+from timbre.evaluation.gates import GATES_FILE
 from timbre.evaluation.measurements import Sample, read_measurements
+from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.engine.outputs import read_record
 from timbre.pipeline.release.model_card import CARD, model_card
 from timbre.pipeline.release.promotion import UNKNOWN_PERSON
@@ -50,7 +53,8 @@ class Package:
 class Made:
     """Where the pipeline made a voice.
 
-    finetuned, measured: finished outputs of stages 3 and 4. gates: gates.json of stage 4's report, decided in this run.
+    review: whether a review is asked for beside voice.yaml. finetuned, measured: finished outputs of stages 3 and 4.
+    gates: gates.json of stage 4's report, decided in this run.
     """
 
     voice: VoiceFolder
@@ -60,6 +64,7 @@ class Made:
     finetuned: Path
     measured: Path
     gates: Path
+    review: bool = False
 
 
 def source_digest(voice: VoiceFolder) -> str:
@@ -101,7 +106,7 @@ def build_package(made: Made, created: str, samples: int) -> Package:
             "statement": voice.consent.statement,
             **({"approved_by": voice.consent.approved_by} if voice.consent.approved_by else {}),
         },
-        review_required=voice.review,
+        review_required=voice.review or made.review,
         provenance=Provenance(
             origin.commit or None,
             origin.author or None,
@@ -112,10 +117,26 @@ def build_package(made: Made, created: str, samples: int) -> Package:
         ),
         files=(),
         recordings=voice.recordings(),
+        gates_digest=_digest_of_gates(base),
+        overrides={name: dict(values) for name, values in voice.recipe.items() if values},
+        review_dropped=made.review and not voice.review,
     )
     kept = choose_samples(read_measurements(made.measured).adapted.tts, samples)
     files = _files(made, kept)
     return Package(manifest, {**files, CARD: model_card(manifest, base, kept).encode()})
+
+
+def _digest_of_gates(base: Base) -> str:
+    """Of the limits that the verdicts were taken by; empty for a base that has none (its verdicts say so)."""
+    path = base.folder / GATES_FILE
+    return digest_file(path) if path.is_file() else ""
+
+
+def committed(origin: Origin, voice: VoiceFolder, repository: Repository) -> Origin:
+    """The origin without its commit when the recordings here are not those of that commit."""
+    if origin.commit and repository.differs(str(voice.path)):
+        return dataclasses.replace(origin, commit="")
+    return origin
 
 
 def version_of(measured: Path) -> str:

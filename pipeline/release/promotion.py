@@ -12,6 +12,8 @@ from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.engine.alerts import Alert
 from timbre.pipeline.stages.table import Origin
 from timbre.registry.aliases import Alias
+from timbre.registry.conditions import approval
+from timbre.registry.errors import CorruptError, NotFoundError
 from timbre.registry.events import Act
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION
@@ -49,11 +51,20 @@ def promote_for_commit(
     """
     voice, version = manifest.voice, manifest.version
     approved_by = earlier_approval(registry, voice, version)
+<<<<<<< HEAD
     if review and not approved_by:
         current = registry.alias(voice, alias)
         return PromotionOutcome(
             False, current, f"{alias} stays: waits for a review: timbre promote {voice} {version} --approve"
         )
+=======
+    current = registry.alias(voice, alias)
+    if not origin.commit and current is not None and current.commit is not None and current.version != version:
+        words = f"{alias} stays: these recordings are not committed, and it stands for commit {current.commit[:12]}"
+        return Told(False, current, words)
+    if (review or review_of_production(registry, voice, alias)) and not approved_by:
+        return Told(False, current, f"{alias} stays: waits for a review: timbre promote {voice} {version} --approve")
+>>>>>>> acc6e2a (A voice sets its training and nothing else; one rule before an alias moves)
     actor = Actor(origin.author or UNKNOWN_PERSON, origin.commit or None)
     found = registry.promote(
         voice,
@@ -65,6 +76,22 @@ def promote_for_commit(
         is_ancestor=repository.is_ancestor,
     )
     return _outcome(found, alias, version)
+
+
+def review_of_production(registry: Registry, voice: str, alias: str = PRODUCTION) -> bool:
+    """Whether the version in production was one that asks for a review: a push cannot drop that line for itself.
+
+    The push that drops it is reviewed once more; the version that was approved without the line frees those after it.
+    """
+    current = registry.alias(voice, alias)
+    last = current and (current.version or current.previous)
+    if not last:
+        return False
+    try:
+        manifest = registry.manifest(voice, last)
+    except (CorruptError, NotFoundError):
+        return False
+    return manifest.review_required and not manifest.review_dropped
 
 
 def promote_by_hand(
@@ -109,8 +136,8 @@ def order_place(current: Alias | None, commit: str | None, repository: Repositor
 
 def earlier_approval(registry: Registry, voice: str, version: str) -> str | None:
     """Who approved this very version when it was promoted before, or None."""
-    events = registry.history(voice)
-    return next((item.approved_by for item in reversed(events) if item.version == version and item.approved_by), None)
+    registry.history(voice)
+    return approval(registry.store, voice, version)
 
 
 def promotion_alert(state: Alias, job_url: str = "") -> Alert:

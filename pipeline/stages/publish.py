@@ -13,9 +13,9 @@ from timbre.core.recipe import PublishRecipe
 from timbre.pipeline.bases.exported import publish_exported
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.release.package import GATES, MOST_BYTES, Made, build_package
-from timbre.pipeline.release.promotion import UNKNOWN_PERSON, promote_for_commit
-from timbre.pipeline.stages.table import StageContext
+from timbre.pipeline.release.package import GATES, MOST_BYTES, Made, build_package, committed
+from timbre.pipeline.release.promotion import UNKNOWN_PERSON, promote_for_commit, review_of_production
+from timbre.pipeline.stages.table import Origin, StageContext
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
 from timbre.registry.open import open_registry
 from timbre.registry.registry import Actor
@@ -34,9 +34,14 @@ class PublishStage:
         Raises RevokedError for a withdrawn voice, InfrastructureError on a full or unreachable store (what was stored
         before stays whole), and what Registry.publish and promote_for_commit raise.
         """
-        recipe, origin = context.section(PublishRecipe), context.origin
+        recipe, repository = context.section(PublishRecipe), Repository(context.root)
+        voice = self._voice(context)
+        origin = committed(context.origin, voice, repository)
+        if origin != context.origin:
+            context.log.warning("recordings are not committed: published without a commit", extra={"voice": voice.name})
         registry = open_registry(context.registry)
-        package = build_package(self._made(context), registry.now(), recipe.samples)
+        review = review_of_production(registry, voice.name, recipe.alias)
+        package = build_package(self._made(context, voice, origin, review), registry.now(), recipe.samples)
         version = package.manifest.version
         facts: dict[str, Any] = {"version": version, "size_bytes": package.size_bytes, "promoted": False}
         if package.size_bytes > MOST_BYTES:
@@ -54,9 +59,9 @@ class PublishStage:
             registry,
             manifest,
             origin,
-            Repository(context.root),
+            repository,
             alias=recipe.alias,
-            review=self._voice(context).review,
+            review=manifest.review_required,
             reason="passed every gate",
         )
         facts |= {"published": True, "promoted": outcome.moved, "alias": recipe.alias}
@@ -64,12 +69,13 @@ class PublishStage:
         write_json(context.output / RECORD, facts)
         return facts
 
-    def _made(self, context: StageContext) -> Made:
+    def _made(self, context: StageContext, voice: VoiceFolder, origin: Origin, review: bool) -> Made:
         return Made(
-            voice=self._voice(context),
+            voice=voice,
             base=context.base,
             recipe=context.recipe,
-            origin=context.origin,
+            origin=origin,
+            review=review,
             finetuned=context.inputs["finetune"],
             measured=context.inputs["evaluate"],
             gates=Workspace(context.root).report(context.voice.name, "evaluate") / GATES,

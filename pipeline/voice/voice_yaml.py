@@ -213,7 +213,7 @@ def _review(values: Mapping[Any, Any], problems: list[Problem]) -> bool:
 
 
 def _recipe(value: Any, problems: list[Problem]) -> Mapping[str, Any]:
-    _, found = Recipe().check_overrides(value, f"{FILE}: recipe")
+    _, found = Recipe().check_overrides(value, f"{FILE}: recipe", by_voice=True)
     problems += found
     return dict(value) if isinstance(value, dict) and not found else {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 
 import pytest
 
@@ -92,3 +93,18 @@ def test_every_part_of_a_log_line(as_json: bool) -> None:
         assert entry["level"] == "error" and entry["logger"] == "engine"
         assert entry["nested"] == {"password": MASK, "ok": [MASK, 3]}
         assert "ValueError" in entry["error"]
+
+
+@pytest.mark.parametrize(
+    "text", ["token" * 40_000, "a.token-" * 25_000, "-eyJabcdefgh" * 20_000, "a" * 200_000, '"api_key' * 25_000]
+)
+def test_a_long_line_takes_linear_time(text: str) -> None:
+    """Doubling the text at most triples the time; quadratic patterns quadruple it, and took minutes here."""
+
+    def seconds(what: str) -> float:
+        started = time.process_time()
+        Redactor().clean(what)
+        return time.process_time() - started
+
+    half = min(seconds(text[: len(text) // 2]) for _ in range(3))
+    assert seconds(text) < 3 * half + 0.05

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -373,3 +375,34 @@ def test_kill_9_at_200_random_points_leaves_no_half_version(tmp_path: Path) -> N
     survivor = registry.publish(make_manifest(content="last"), make_files("last"), actor=ADA)
     assert registry.promote("ada", survivor.version, actor=ADA).moved
     assert verify(registry) == [] and [f for f in audit(registry, "ada") if "last move" in f.problem] == []
+
+
+def test_a_rollback_asks_what_a_promotion_asks(registry: Registry) -> None:
+    """A version with red gates, or one whose review nobody gave, is not reached by going back to it."""
+    good = published(registry)
+    registry.promote("ada", good.version, actor=ADA)
+    red, unseen = published(registry, "two", passed=False), published(registry, "three", review=True)
+    for manifest, why in ((red, "failed its gates"), (unseen, "needs a review")):
+        with pytest.raises(CheckFailedError, match=why):
+            registry.rollback("ada", actor=ADA, to=manifest.version)
+    registry.promote("ada", unseen.version, actor=ADA, approved_by="grace")
+    registry.promote("ada", good.version, actor=ADA)
+    assert registry.rollback("ada", actor=ADA, to=unseen.version).version == unseen.version
+
+
+def test_a_clock_that_is_behind_does_not_undo_a_retraining(registry: Registry) -> None:
+    first = published(registry)
+    again = dataclasses.replace(make_manifest(content="two"), source=first.source, created="2020-01-01T00:00:00")
+    again = registry.publish(again, make_files("two"), actor=ADA)
+    assert again.created < first.created and registry.find_source("ada", first.source) == again
+    assert [item.version for item in registry.versions("ada")] == [first.version, again.version]
+
+
+def test_verify_removes_what_killed_writers_left(registry: Registry) -> None:
+    published(registry)
+    left = Path(registry.store.url) / "blobs" / ".tmp-1-abc"
+    left.write_bytes(b"half")
+    verify(registry)
+    assert left.exists(), "it may still be in use"
+    os.utime(left, (0, 0))
+    assert verify(registry) == [] and not left.exists()

@@ -174,9 +174,18 @@ def test_a_review_holds_until_somebody_approves(repo: Repo, capsys: pytest.Captu
     state = repo.registry.alias("ada")
     assert state is not None and state.commit == repo.head
     repo.record("again", YAML)
+    run = repo.run()
+    assert repo.production == version, "a push cannot drop the review that it is itself held by"
+    again = run.outcomes[-1].facts["version"]
+    assert call(["promote", "ada", again]) == 20
+    assert call(["promote", "ada", again, "--approve", "--by", "Carol"]) == 0
+    third = repo.record("third", YAML)
     repo.run()
-    assert repo.production != version
+    assert repo.production not in (version, again) and repo.registry.alias("ada").commit == third  # type: ignore[union-attr]
     repo.git("revert", "--no-edit", "HEAD")
+    repo.run()
+    assert repo.production == again
+    repo.record("reviewed", YAML + "review: required\n")
     repo.run()
     assert repo.production == version, "what was approved once needs no second approval"
 
@@ -415,3 +424,13 @@ def test_choice_of_samples() -> None:
     assert [item.id for item in chosen] == ["f0", "f1", "f2", "o0", "o1", "o2"]
     assert {item.seed for item in chosen} == {1}
     assert len(choose_samples(own, 6)) == 5 and len(choose_samples(fixed, 6)) == 6 and choose_samples(own, 0) == ()
+
+
+def test_recordings_that_are_not_committed_are_published_under_no_commit(repo: Repo) -> None:
+    repo.run()
+    before = repo.production
+    (repo.root / "voices/ada/wavs/1.wav").write_text("never committed")
+    run = repo.run()
+    version = run.outcomes[-1].facts["version"]
+    assert "not committed" in repo.said(run) and repo.production == before
+    assert repo.registry.manifest("ada", version).provenance.commit is None

@@ -253,7 +253,10 @@ CASES = (
     Case("review: maybe", _yaml("language: en\nreview: maybe\n"), "review: 'maybe'"),
     Case("unknown recipe key", _yaml("language: en\nrecipe: {finetune: {rnk: 4}}\n"), "did you mean `rank`?"),
     Case("recipe value out of range", _yaml("language: en\nrecipe: {finetune: {rank: 100000}}\n"), "1 to 256"),
-    Case("recipe value NaN", _yaml("language: en\nrecipe: {validate: {min_snr_db: .nan}}\n"), "a finite number"),
+    Case(
+        "recipe of the operator", _yaml("language: en\nrecipe: {validate: {min_snr_db: 0}}\n"), "that a voice may set"
+    ),
+    Case("recipe value NaN", _yaml("language: en\nrecipe: {finetune: {alpha: .nan}}\n"), "a finite number"),
     Case("no consent", _yaml("language: en\n"), "consent: missing"),
     Case("unknown kind of consent", _consent("  kind: recordet\n"), "did you mean `recorded`?"),
     Case("recorded without statement", _consent("  kind: recorded\n"), "consent.statement: missing"),

@@ -16,14 +16,16 @@ import pytest
 from tests.pipeline.voice.bad_inputs import ROOT, good_folder
 from timbre.cli.main import call
 
-SMALL_RECIPE = "recipe: {validate: {min_effective_s: 5.0, held_out_min: 1}}\n"
+SMALL_RECIPE = "validate: {min_effective_s: 5.0, held_out_min: 1}\n"
 
 
 def repository(root: Path, settings: str = "", clips: int = 1) -> Path:
     """A voice repository with the base nano and one voice, ada; settings: further lines of its voice.yaml."""
     folder = good_folder(root / "voices" / "ada", clips)
     with (folder / "voice.yaml").open("a", encoding="utf-8") as stream:
-        stream.write(SMALL_RECIPE + settings)
+        stream.write(settings)
+    (root / "recipes").mkdir(exist_ok=True)
+    (root / "recipes" / "default.yaml").write_text(SMALL_RECIPE, encoding="utf-8")
     (root / "bases/nano").mkdir(parents=True)
     shutil.copy(ROOT / "bases/nano/base.yaml", root / "bases/nano")
     return folder
