@@ -54,6 +54,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "verify": LazyCommand("timbre.cli.commands.audit:verify", "Verify every stored byte of the registry."),
     "registry": LazyCommand("timbre.cli.commands.registry:registry", "Mirror, back up, restore, measure registries."),
     "keys": LazyCommand("timbre.cli.commands.keys:keys", "Manage the keys that voices are encrypted with."),
+    "sign": LazyCommand("timbre.cli.commands.sign:sign", "Sign the registry's records with a key."),
     "changed": LazyCommand("timbre.cli.commands.changed:changed", "List the voices that a push changes."),
     "ci": LazyCommand("timbre.cli.commands.ci:ci", "Write the CI jobs of a push (GitLab, Jenkins)."),
     "dashboard": LazyCommand("timbre.cli.commands.dashboard:dashboard", "Build the static site of all voices."),

@@ -29,82 +29,57 @@ class ValidateRecipe:
         -16.0, "RMS level of active speech after normalisation", "dBFS", low=-40, high=-6, voice=True
     )
     limiter_ceiling_dbfs: float = setting(-1.0, "peak ceiling of the look-ahead limiter", "dBFS", low=-12, high=0)
-<<<<<<< HEAD
-    min_effective_s: float = setting(60.0, "minimum duration of speech without pauses", "s", low=1)
-    enough_effective_s: float = setting(300.0, "speech above which more is remarked on as needless", "s", low=60)
+    min_effective_s: float = setting(60.0, "minimum duration of speech without pauses", "s", low=1, high=3600)
+    enough_effective_s: float = setting(
+        300.0, "speech above which more is remarked on as needless", "s", low=60, high=36000
+    )
     max_left_out_share: float = setting(
         0.2, "share of the clips that may be left out as bad while enough remain (one clip always may)", low=0, high=1
     )
-    max_effective_s: float = setting(1800.0, "maximum duration of speech of one voice", "s", low=60)
-    slice_min_s: float = setting(3.0, "minimum length of a slice", "s", low=0.5, high=10)
-    slice_max_s: float = setting(10.0, "maximum length of a slice", "s", low=3, high=30)
+    max_effective_s: float = setting(1800.0, "maximum duration of speech of one voice", "s", low=60, high=36000)
+    slice_min_s: float = setting(3.0, "minimum length of a slice", "s", low=0.5, high=10, voice=True)
+    slice_max_s: float = setting(10.0, "maximum length of a slice", "s", low=3, high=30, voice=True)
     whole_clip_max_s: float = setting(
-        15.0, "maximum length of a clip kept whole if its text cannot be split reliably", "s", low=3
+        15.0,
+        "maximum length of a clip kept whole if its text cannot be split reliably",
+        "s",
+        low=3,
+        high=60,
+        voice=True,
     )
-    clip_min_s: float = setting(1.0, "minimum length of a clip; shorter ones are skipped with a note", "s", low=0)
-    max_pause_s: float = setting(0.6, "maximum pause inside a slice; longer ones are shortened", "s", low=0.1)
-    held_out_share: float = setting(0.1, "share of the slices held out for evaluation", low=0, high=0.5)
-    held_out_min: int = setting(5, "minimum number of slices held out for evaluation", low=0)
-    vad_aggressiveness: int = setting(2, "WebRTC VAD mode, 3 is the strictest", low=0, high=3)
-=======
-    min_effective_s: float = setting(60.0, "least speech, after pauses are taken out", "s", low=1, high=3600)
-    max_effective_s: float = setting(1800.0, "most speech that one voice may bring", "s", low=60, high=36000)
-    slice_min_s: float = setting(3.0, "shortest slice cut from a clip", "s", low=0.5, high=10, voice=True)
-    slice_max_s: float = setting(10.0, "longest slice cut from a clip", "s", low=3, high=30, voice=True)
-    whole_clip_max_s: float = setting(
-        15.0, "longest clip kept whole when its text cannot be split with certainty", "s", low=3, high=60, voice=True
+    clip_min_s: float = setting(
+        1.0, "minimum length of a clip; shorter ones are skipped with a note", "s", low=0, high=10
     )
-    clip_min_s: float = setting(1.0, "clips shorter than this are left out with a note", "s", low=0, high=10)
     max_pause_s: float = setting(
-        0.6, "longer pauses inside a slice are shortened to this", "s", low=0.1, high=10, voice=True
+        0.6, "maximum pause inside a slice; longer ones are shortened", "s", low=0.1, high=10, voice=True
     )
-    held_out_share: float = setting(
-        0.1, "share of the slices kept for evaluation and never trained on", low=0, high=0.5
-    )
-    held_out_min: int = setting(5, "least number of slices kept for evaluation", low=0, high=1000)
+    held_out_share: float = setting(0.1, "share of the slices held out for evaluation", low=0, high=0.5)
+    held_out_min: int = setting(5, "minimum number of slices held out for evaluation", low=0, high=1000)
     vad_aggressiveness: int = setting(2, "WebRTC VAD mode, 3 is the strictest", low=0, high=3, voice=True)
->>>>>>> acc6e2a (A voice sets its training and nothing else; one rule before an alias moves)
     denoise: str = setting(
         "auto",
         "denoiser; auto: the best one available, used only if it improves the clip",
         choices=("auto", "off", "rnnoise", "deepfilternet", "deepfilternet-torch"),
         voice=True,
     )
-<<<<<<< HEAD
-    denoise_below_snr_db: float = setting(25.0, "SNR below which the denoiser is tried", "dB")
-    denoise_min_gain_mos: float = setting(0.1, "minimum gain in DNSMOS overall to keep the denoised copy", low=0)
-    min_rate_hz: int = setting(8000, "lowest sample rate of a clip", "Hz", low=8000)
-    denoise_max_speech_loss_mos: float = setting(0.15, "maximum loss in DNSMOS of speech through denoising", low=0)
-    min_snr_db: float = setting(12.0, "minimum SNR of a clip that is not denoised", "dB")
-    min_snr_before_denoise_db: float = setting(9.0, "minimum SNR of a clip before denoising", "dB")
+    denoise_below_snr_db: float = setting(25.0, "SNR below which the denoiser is tried", "dB", high=200)
+    denoise_min_gain_mos: float = setting(
+        0.1, "minimum gain in DNSMOS overall to keep the denoised copy", low=0, high=5
+    )
+    min_rate_hz: int = setting(8000, "lowest sample rate of a clip", "Hz", low=8000, high=192000)
+    denoise_max_speech_loss_mos: float = setting(
+        0.15, "maximum loss in DNSMOS of speech through denoising", low=0, high=5
+    )
+    min_snr_db: float = setting(12.0, "minimum SNR of a clip that is not denoised", "dB", high=200)
+    min_snr_before_denoise_db: float = setting(9.0, "minimum SNR of a clip before denoising", "dB", high=200)
     max_clipped_share: float = setting(0.01, "maximum share of samples in clipped runs", low=0, high=1)
-    min_level_dbfs: float = setting(-45.0, "minimum level of active speech in a clip", "dBFS")
+    min_level_dbfs: float = setting(-45.0, "minimum level of active speech in a clip", "dBFS", high=0)
     max_dc_offset: float = setting(
         0.05, "mean of the samples, full scale is 1, above which its removal is remarked on", low=0, high=1
     )
-    min_bandwidth_hz: float = setting(5000.0, "minimum bandwidth of a clip", "Hz", low=0)
-    max_reverberation_s: float = setting(0.8, "maximum estimated reverberation time (RT60)", "s", low=0)
+    min_bandwidth_hz: float = setting(5000.0, "minimum bandwidth of a clip", "Hz", low=0, high=96000)
+    max_reverberation_s: float = setting(0.8, "maximum estimated reverberation time (RT60)", "s", low=0, high=60)
     max_music_share: float = setting(0.3, "maximum share of music in a clip", low=0, high=1)
-=======
-    denoise_below_snr_db: float = setting(25.0, "clips with less than this are tried with the denoiser", "dB", high=200)
-    denoise_min_gain_mos: float = setting(
-        0.1, "DNSMOS overall must rise by this for the denoised copy to be kept", low=0, high=5
-    )
-    min_rate_hz: int = setting(8000, "lowest sample rate that is read", "Hz", low=8000, high=192000)
-    denoise_max_speech_loss_mos: float = setting(
-        0.15, "most that DNSMOS of the speech itself may fall through denoising", low=0, high=5
-    )
-    min_snr_db: float = setting(12.0, "least signal-to-noise ratio of a clip that is not denoised", "dB", high=200)
-    min_snr_before_denoise_db: float = setting(
-        9.0, "least signal-to-noise ratio of a clip that is denoised", "dB", high=200
-    )
-    max_clipped_share: float = setting(0.001, "most samples of a clip that may sit in clipped runs", low=0, high=1)
-    min_level_dbfs: float = setting(-45.0, "softest active-speech level of a clip", "dBFS", high=0)
-    max_dc_offset: float = setting(0.05, "largest mean of the samples, full scale is 1", low=0, high=1)
-    min_bandwidth_hz: float = setting(5000.0, "lowest upper edge of the spectrum of a clip", "Hz", low=0, high=96000)
-    max_reverberation_s: float = setting(0.8, "longest estimated reverberation time (RT60)", "s", low=0, high=60)
-    max_music_share: float = setting(0.3, "largest share of a clip that sounds like music", low=0, high=1)
->>>>>>> acc6e2a (A voice sets its training and nothing else; one rule before an alias moves)
     min_speaker_similarity: float = setting(
         0.66, "minimum GE2E similarity of a slice to the other slices", low=-1, high=1
     )
@@ -114,112 +89,76 @@ class ValidateRecipe:
     min_consent_similarity: float = setting(
         0.84, "minimum GE2E similarity of the consent statement to the voice", low=-1, high=1
     )
-<<<<<<< HEAD
     min_consent_words: float = setting(
         -2.4, "minimum score of the consent wording in the statement, in nats per phoneme; 0 is perfect", high=0
     )
-    min_consent_speech_s: float = setting(2.0, "minimum duration of speech in the consent statement", "s", low=0)
-    min_characters_per_s: float = setting(2.0, "minimum reading speed of alphabetic text", "1/s", low=0)
-    max_characters_per_s: float = setting(30.0, "maximum reading speed of alphabetic text", "1/s", low=1)
-    min_cjk_characters_per_s: float = setting(1.0, "minimum reading speed of Chinese characters", "1/s", low=0)
-    max_cjk_characters_per_s: float = setting(10.0, "maximum reading speed of Chinese characters", "1/s", low=1)
+    min_consent_speech_s: float = setting(
+        2.0, "minimum duration of speech in the consent statement", "s", low=0, high=600
+    )
+    min_characters_per_s: float = setting(2.0, "minimum reading speed of alphabetic text", "1/s", low=0, high=1000)
+    max_characters_per_s: float = setting(30.0, "maximum reading speed of alphabetic text", "1/s", low=1, high=1000)
+    min_cjk_characters_per_s: float = setting(
+        1.0, "minimum reading speed of Chinese characters", "1/s", low=0, high=1000
+    )
+    max_cjk_characters_per_s: float = setting(
+        10.0, "maximum reading speed of Chinese characters", "1/s", low=1, high=1000
+    )
     check_transcripts: bool = setting(
         True, "whether the recogniser compares every text with its recording before anything is trained"
     )
-    max_total_s: float = setting(7200.0, "maximum total length of all clips, from their headers", "s", low=60)
-    max_clip_s: float = setting(14400.0, "maximum length of a clip", "s", low=60)
-    max_clips: int = setting(5000, "maximum number of rows in metadata.csv", low=1)
+    max_total_s: float = setting(
+        7200.0, "maximum total length of all clips, from their headers", "s", low=60, high=864000
+    )
+    max_clip_s: float = setting(14400.0, "maximum length of a clip", "s", low=60, high=86400)
+    max_clips: int = setting(5000, "maximum number of rows in metadata.csv", low=1, high=100000)
     dnsmos_warn_below: float = setting(2.8, "DNSMOS overall below which the report warns", low=0, high=5)
-=======
-    min_consent_speech_s: float = setting(2.0, "least speech in the consent statement", "s", low=0, high=600)
-    min_characters_per_s: float = setting(2.0, "slowest believable reading of alphabetic text", "1/s", low=0, high=1000)
-    max_characters_per_s: float = setting(
-        30.0, "fastest believable reading of alphabetic text", "1/s", low=1, high=1000
-    )
-    min_cjk_characters_per_s: float = setting(
-        1.0, "slowest believable reading of Chinese characters", "1/s", low=0, high=1000
-    )
-    max_cjk_characters_per_s: float = setting(
-        10.0, "fastest believable reading of Chinese characters", "1/s", low=1, high=1000
-    )
-    max_clip_s: float = setting(14400.0, "longest clip that is decoded", "s", low=60, high=86400)
-    max_clips: int = setting(5000, "most rows of metadata.csv", low=1, high=100000)
-    dnsmos_warn_below: float = setting(2.8, "DNSMOS overall below this is a warning in the report", low=0, high=5)
->>>>>>> acc6e2a (A voice sets its training and nothing else; one rule before an alias moves)
 
 
 @dataclass(frozen=True)
 class ExtractRecipe:
     """Stage 2: semantic codes, speaker embedding, spectrograms, phonemes, prompt slice."""
 
-<<<<<<< HEAD
-    batch_s: float = setting(40.0, "batch size of the content encoder", "s", low=1, keyed=False)
-    shard_mib: int = setting(64, "maximum size of a features file", "MiB", low=1)
-    prompt_min_s: float = setting(3.0, "minimum length of the prompt", "s", low=1, high=10)
-    prompt_max_s: float = setting(10.0, "maximum length of the prompt", "s", low=3, high=15)
-=======
-    batch_s: float = setting(40.0, "audio in one batch through the content encoder", "s", low=1, keyed=False, high=3600)
-    shard_mib: int = setting(64, "largest size of one features file", "MiB", low=1, high=4096)
-    prompt_min_s: float = setting(3.0, "shortest prompt slice", "s", low=1, high=10, voice=True)
-    prompt_max_s: float = setting(10.0, "longest prompt slice", "s", low=3, high=15, voice=True)
->>>>>>> acc6e2a (A voice sets its training and nothing else; one rule before an alias moves)
+    batch_s: float = setting(40.0, "batch size of the content encoder", "s", low=1, keyed=False, high=3600)
+    shard_mib: int = setting(64, "maximum size of a features file", "MiB", low=1, high=4096)
+    prompt_min_s: float = setting(3.0, "minimum length of the prompt", "s", low=1, high=10, voice=True)
+    prompt_max_s: float = setting(10.0, "maximum length of the prompt", "s", low=3, high=15, voice=True)
 
 
 @dataclass(frozen=True)
 class FinetuneRecipe:
     """Stage 3: LoRA on the frozen base, with early stopping."""
 
-<<<<<<< HEAD
-    rank: int = setting(8, "rank of the LoRA matrices", low=1, high=256)
-    alpha: float = setting(16.0, "LoRA scale: the update is multiplied by alpha / rank", low=0.1)
-    dropout: float = setting(0.0, "dropout before the LoRA matrices", low=0, high=0.9)
-    learning_rate: float = setting(2e-4, "peak learning rate of AdamW", low=1e-7, high=0.1)
-    weight_decay: float = setting(0.01, "weight decay of AdamW", low=0)
-    batch: int = setting(4, "slices in one step", low=1, high=256)
-    accumulate: int = setting(1, "gradient accumulation steps", low=1, high=64)
-    min_steps: int = setting(500, "minimum steps before early stopping", "steps", low=0)
-    max_steps: int = setting(2000, "maximum steps", "steps", low=1, high=20000)
-    warmup_steps: int = setting(50, "steps of linear warm-up", "steps", low=0)
-    validate_every_steps: int = setting(50, "steps between two evaluations of the held-out loss", "steps", low=1)
-    patience: int = setting(5, "evaluations without improvement before training stops", low=1)
-    early_stopping: bool = setting(
-        True, "keep the best evaluation and stop after `patience` worse ones; off: train on, keep the last"
-    )
-    listen_sentences: int = setting(
-        6, "held-out sentences that are listened to when the adapters' strengths are chosen; 0: full strength", low=0
-    )
-    max_error_rise: float = setting(
-        0.02, "maximum rise of the phoneme error rate over the base at the chosen strength", low=0, high=1
-    )
-    max_minutes: float = setting(240.0, "wall-clock limit of the stage, for a machine that hangs", "min", low=0.1)
-    checkpoint_every_steps: int = setting(100, "interval between checkpoints", "steps", low=1, keyed=False)
-    gradient_clip: float = setting(1.0, "gradient clipping norm", low=0.01)
-=======
     rank: int = setting(8, "rank of the LoRA matrices", low=1, high=256, voice=True)
     alpha: float = setting(16.0, "LoRA scale: the update is multiplied by alpha / rank", low=0.1, high=4096, voice=True)
     dropout: float = setting(0.0, "dropout before the LoRA matrices", low=0, high=0.9, voice=True)
     learning_rate: float = setting(2e-4, "peak learning rate of AdamW", low=1e-7, high=0.1, voice=True)
     weight_decay: float = setting(0.01, "weight decay of AdamW", low=0, high=10, voice=True)
     batch: int = setting(4, "slices in one step", low=1, high=256, voice=True)
-    accumulate: int = setting(1, "steps whose gradients are added before an update", low=1, high=64, voice=True)
-    min_steps: int = setting(
-        500, "steps before early stopping may end the training", "steps", low=0, high=20000, voice=True
-    )
-    max_steps: int = setting(2000, "hard end of the training", "steps", low=1, high=20000, voice=True)
+    accumulate: int = setting(1, "gradient accumulation steps", low=1, high=64, voice=True)
+    min_steps: int = setting(500, "minimum steps before early stopping", "steps", low=0, high=20000, voice=True)
+    max_steps: int = setting(2000, "maximum steps", "steps", low=1, high=20000, voice=True)
     warmup_steps: int = setting(50, "steps of linear warm-up", "steps", low=0, high=20000, voice=True)
     validate_every_steps: int = setting(
-        50, "steps between two looks at the held-out loss", "steps", low=1, high=20000, voice=True
+        50, "steps between two evaluations of the held-out loss", "steps", low=1, high=20000, voice=True
     )
-    patience: int = setting(5, "looks without improvement before training stops", low=1, high=1000, voice=True)
+    patience: int = setting(5, "evaluations without improvement before training stops", low=1, high=1000, voice=True)
     early_stopping: bool = setting(
-        True, "keep the best look and stop after `patience` worse ones; off: train on, keep the last", voice=True
+        True, "keep the best evaluation and stop after `patience` worse ones; off: train on, keep the last", voice=True
     )
-    max_minutes: float = setting(60.0, "wall-clock limit of the stage", "min", low=0.1, high=2880, voice=LOWER)
-    checkpoint_every_steps: int = setting(
-        100, "steps between two resumable checkpoints", "steps", low=1, keyed=False, high=20000
+    listen_sentences: int = setting(
+        6,
+        "held-out sentences that are listened to when the adapters' strengths are chosen; 0: full strength",
+        low=0,
+        high=1000,
     )
-    gradient_clip: float = setting(1.0, "largest gradient norm", low=0.01, high=1000, voice=True)
->>>>>>> acc6e2a (A voice sets its training and nothing else; one rule before an alias moves)
+    max_error_rise: float = setting(
+        0.02, "maximum rise of the phoneme error rate over the base at the chosen strength", low=0, high=1
+    )
+    max_minutes: float = setting(
+        240.0, "wall-clock limit of the stage, for a machine that hangs", "min", low=0.1, high=2880, voice=LOWER
+    )
+    checkpoint_every_steps: int = setting(100, "interval between checkpoints", "steps", low=1, keyed=False, high=20000)
+    gradient_clip: float = setting(1.0, "gradient clipping norm", low=0.01, high=1000, voice=True)
     precision: str = setting(
         "auto",
         "arithmetic of the forward pass; auto: bf16 where the device has it",
@@ -229,21 +168,13 @@ class FinetuneRecipe:
     gradient_checkpointing: str = setting(
         "auto", "trade time for memory; auto: on GPUs below 24 GB", choices=("auto", "on", "off"), voice=True
     )
-<<<<<<< HEAD
-    segment_s: float = setting(0.64, "length of the waveform segments that train the decoder", "s", low=0.1, high=5)
-    adversarial: bool = setting(False, "also train against the base's discriminators, if it has any")
-    kl_weight: float = setting(1.0, "weight of the KL loss of the acoustic model", low=0)
-    mel_weight: float = setting(45.0, "weight of the mel loss of the acoustic model", low=0)
-    seed: int = setting(1234, "seed of every random choice in training", low=0)
-=======
     segment_s: float = setting(
-        0.64, "length of the waveform piece that the decoder is trained on", "s", low=0.1, high=5, voice=True
+        0.64, "length of the waveform segments that train the decoder", "s", low=0.1, high=5, voice=True
     )
-    adversarial: bool = setting(False, "also train against the base's discriminators, where it has them", voice=True)
+    adversarial: bool = setting(False, "also train against the base's discriminators, if it has any", voice=True)
     kl_weight: float = setting(1.0, "weight of the KL loss of the acoustic model", low=0, high=1000, voice=True)
     mel_weight: float = setting(45.0, "weight of the mel loss of the acoustic model", low=0, high=1000, voice=True)
     seed: int = setting(1234, "seed of every random choice in training", low=0, high=4294967295, voice=True)
->>>>>>> acc6e2a (A voice sets its training and nothing else; one rule before an alias moves)
 
 
 @dataclass(frozen=True)
@@ -252,17 +183,13 @@ class EvaluateRecipe:
     limits.
     """
 
-<<<<<<< HEAD
-    seeds: tuple[int, ...] = setting((1, 2, 3), "sampling seeds; each sentence is spoken once per seed", low=0)
-    fixed_sentences: int = setting(20, "number of sentences from the fixed text set of the language", low=0)
-    bootstrap_samples: int = setting(1000, "bootstrap resamples for the confidence intervals", low=10, keyed=False)
-=======
     seeds: tuple[int, ...] = setting(
-        (1, 2, 3), "sampling seeds; every sentence is spoken once with each", low=0, high=4294967295
+        (1, 2, 3), "sampling seeds; each sentence is spoken once per seed", low=0, high=4294967295
     )
-    fixed_sentences: int = setting(20, "sentences taken from the fixed text set of the language", low=0, high=1000)
-    bootstrap_samples: int = setting(1000, "resamples for the confidence intervals", low=10, keyed=False, high=100000)
->>>>>>> acc6e2a (A voice sets its training and nothing else; one rule before an alias moves)
+    fixed_sentences: int = setting(20, "number of sentences from the fixed text set of the language", low=0, high=1000)
+    bootstrap_samples: int = setting(
+        1000, "bootstrap resamples for the confidence intervals", low=10, keyed=False, high=100000
+    )
     confidence: float = setting(0.95, "level of the confidence intervals", low=0.5, high=0.999, keyed=False)
     profile: str = setting("fp32", "profile of the exported graphs to evaluate", choices=("fp32", "int8"))
 
@@ -271,13 +198,8 @@ class EvaluateRecipe:
 class PublishRecipe:
     """Stage 5: write the immutable version, move the alias, record who and why."""
 
-<<<<<<< HEAD
-    alias: str = setting("production", "alias to move if every gate is green")
-    samples: int = setting(6, "number of samples kept in the package", low=0, high=50)
-=======
-    alias: str = setting("production", "alias that is moved when every gate is green", voice=True)
-    samples: int = setting(6, "spoken samples kept in the package", low=0, high=50, voice=True)
->>>>>>> acc6e2a (A voice sets its training and nothing else; one rule before an alias moves)
+    alias: str = setting("production", "alias to move if every gate is green", voice=True)
+    samples: int = setting(6, "number of samples kept in the package", low=0, high=50, voice=True)
     encryption: str = setting(
         "with a key",
         "whether recordings and voices must be encrypted before they leave this machine",

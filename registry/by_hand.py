@@ -55,6 +55,22 @@ def holding_move(
     return held.get(version)
 
 
+def objection(current: Alias | None, version: str | None, commit: str | None, is_ancestor: IsAncestor | None) -> str:
+    """Why an alias does not move to a version (None: out of service) for a commit; empty when nothing speaks against
+    it. A move whose order is not known is let through: outside Git nothing orders.
+    """
+    if current is None:
+        return ""
+    if current.version == version and current.commit == commit:
+        return "it already stands there for this commit"
+    if is_ancestor is None or current.commit is None or commit is None or current.commit == commit:
+        return ""
+    if is_ancestor(current.commit, commit):
+        return ""
+    newer, older = current.commit[:12], commit[:12]
+    return f"it represents the newer commit {newer}, from which {older} does not descend"
+
+
 def hold_words(move: Event) -> str:
     """Why a pipeline leaves the alias alone, and what brings the version back."""
     how = "rolled" if move.act is Act.ROLLED_BACK else "took"

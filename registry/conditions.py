@@ -17,7 +17,7 @@ def require_passed(manifest: Manifest) -> None:
     raise CheckFailedError(
         f"{manifest.voice}@{manifest.version} failed its gates ({', '.join(failed) or 'no gate passed'}) and is not "
         "promoted",
-        remedy="look at its report, improve the recordings, push again",
+        remedy="read its report, improve the recordings, push again",
     )
 
 

@@ -11,16 +11,23 @@ from timbre.core.errors import ConfigurationError
 from timbre.registry.encryption.keyring import open_keyring
 from timbre.registry.local_store import LocalStore
 from timbre.registry.registry import Registry
+from timbre.registry.signing import guarded
 from timbre.registry.store import Store
+
+WITNESS = "TIMBRE_WITNESS"
 
 
 def open_store(url: str, environment: Mapping[str, str] | None = None) -> Store:
-    """The store at a path or a file://, s3:// or hf:// address.
+    """The store at a path or a file://, s3:// or hf:// address, behind signatures where the environment names keys.
 
     environment: where defaults of an address's options come from (os.environ). No connection is made here. Raises
     ConfigurationError on an address of another kind, or one whose options are wrong.
     """
     environment = os.environ if environment is None else environment
+    return guarded(_plain_store(url, environment), environment)
+
+
+def _plain_store(url: str, environment: Mapping[str, str]) -> Store:
     if not url.strip():
         raise ConfigurationError("registry: the address is empty", remedy="pass --registry PATH or set TIMBRE_REGISTRY")
     parts = urlsplit(url)
@@ -61,4 +68,6 @@ def open_registry(url: str, *, unsafe_aliases: bool = False, environment: Mappin
     written.
     """
     store = open_store(url, environment)
-    return Registry(store, unsafe_aliases=unsafe_aliases, keys=open_keyring(store, environment))
+    named = (os.environ if environment is None else environment).get(WITNESS, "")
+    witness = open_store(named, environment) if named else None
+    return Registry(store, unsafe_aliases=unsafe_aliases, keys=open_keyring(store, environment), witness=witness)

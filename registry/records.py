@@ -14,12 +14,12 @@ SCHEMA_VERSION = 1
 def seal(key: str, body: dict[str, Any]) -> bytes:
     """body with its schema version, key and the digest of all of it, as indented UTF-8 JSON.
 
-    Raises ValueError when body uses one of the three reserved names.
+    Raises ValueError when body uses one of the four reserved names.
     """
-    if reserved := {"schema_version", "key", "digest"} & body.keys():
+    if reserved := {"schema_version", "key", "digest", "signature"} & body.keys():
         raise ValueError(f"record {key}: the names {sorted(reserved)} are reserved")
     record = {"schema_version": SCHEMA_VERSION, "key": key, **body}
-    return _encode({**record, "digest": digest_value(record)})
+    return encode({**record, "digest": digest_value(record)})
 
 
 def unseal(key: str, data: bytes) -> dict[str, Any]:
@@ -45,10 +45,11 @@ def unseal(key: str, data: bytes) -> dict[str, Any]:
             f"registry: {key} has schema version {version!r}; this program reads {SCHEMA_VERSION}",
             remedy="upgrade timbre on this machine",
         )
-    if _encode({**record, "digest": digest}) != data:
+    if encode({**record, "digest": digest}) != data:
         raise CorruptError(f"registry: {key} was changed after it was written (its bytes differ)", remedy=remedy)
-    return {name: value for name, value in record.items() if name not in ("schema_version", "key")}
+    return {name: value for name, value in record.items() if name not in ("schema_version", "key", "signature")}
 
 
-def _encode(record: dict[str, Any]) -> bytes:
+def encode(record: dict[str, Any]) -> bytes:
+    """The bytes of a record, digest and all; there is one way to write it."""
     return (json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from timbre.core.errors import InputError
-from timbre.registry import events
+from timbre.registry import chain, events
 from timbre.registry.aliases import Alias, Decide, move_alias, read_alias
 from timbre.registry.blobs import FileEntry, fetch_files, get_file, mend, put_bytes
-from timbre.registry.by_hand import IsAncestor, hold_words, holding_move, is_by_hand
+from timbre.registry.by_hand import IsAncestor, hold_words, holding_move, is_by_hand, objection
+from timbre.registry.conditions import require_passed, require_reviewed
 from timbre.registry.encryption.keyring import Keyring, missing_key
 from timbre.registry.encryption.sealed_file import Place, is_sealed
-from timbre.registry.conditions import require_passed, require_reviewed
 from timbre.registry.errors import CorruptError, NotFoundError, RetiredError, RevokedError
 from timbre.registry.events import Act, Event
 from timbre.registry.manifest import Manifest
@@ -59,8 +59,10 @@ class Registry:
         clock: Callable[[], str] = events.utc_now,
         unsafe_aliases: bool = False,
         keys: Keyring | None = None,
+        witness: Store | None = None,
     ) -> None:
         self.store = store
+        self.witness = witness
         self.keys = keys
         self._clock = clock
         self._unsafe = unsafe_aliases
@@ -95,7 +97,19 @@ class Registry:
 
     def alias(self, voice: str, alias: str = PRODUCTION) -> Alias | None:
         """An alias's state, or None when it was never set."""
-        return read_alias(self.store, check_voice(voice), check_alias(alias))
+        state = read_alias(self.store, check_voice(voice), check_alias(alias))
+        if chain.is_chained(self.store):
+            chain.refuse_older_state(self.store, voice, alias, state.generation if state else 0, self.witness)
+        return state
+
+    def settle(self, voice: str) -> chain.Head | None:
+        """Links what happened to a voice into its history and tells the witness; None where records are not signed."""
+        if not chain.is_chained(self.store):
+            return None
+        head = chain.link(self.store, voice)
+        if self.witness is not None:
+            chain.bear_witness(self.witness, head)
+        return head
 
     def resolve(self, voice: str, reference: str = PRODUCTION) -> Manifest:
         """The manifest of voice@reference, where reference is an alias or a version id.
@@ -191,6 +205,7 @@ class Registry:
         if full.key in overtaken:
             full = self.manifest(manifest.voice, manifest.version)
             events.append(self.store, self._published(full, reason))
+        self.settle(manifest.voice)
         for entry in entries:
             mend(self.store, entry, lambda path=entry.path: files[path])  # type: ignore[misc]
         try:
@@ -226,16 +241,7 @@ class Registry:
         self._require_voice(voice)
         self._refuse_revoked(voice)
         manifest = self.manifest(voice, version)
-<<<<<<< HEAD
-        if not manifest.passed:
-            failed = sorted(name for name, gate in manifest.gates.items() if not gate.get("passed", False))
-            raise CheckFailedError(
-                f"{voice}@{version} failed its gates ({', '.join(failed) or 'no gate passed'}) and is not promoted",
-                remedy="read its report, improve the recordings, push again",
-            )
-=======
         require_passed(manifest)
->>>>>>> acc6e2a (A voice sets its training and nothing else; one rule before an alias moves)
         if manifest.review_required and not approved_by:
             return Promotion(
                 False, self.alias(voice, alias), f"waits for a review: timbre promote {voice} {version} --approve"
@@ -248,13 +254,13 @@ class Registry:
         def decide(current: Alias | None) -> Alias | None:
             nonlocal declined
             hold = "" if by_hand else self._hold(current, version, is_ancestor)
-            declined = hold or self._objection(current, version, actor, is_ancestor)
+            declined = hold or objection(current, version, actor.commit, is_ancestor)
             if declined:
                 return None
             state = self._state(voice, alias, version, Act.PROMOTED, actor, reason, approved_by)
             return replace(state, by_hand=by_hand)
 
-        moved = move_alias(self.store, voice, alias, decide, unsafe=self._unsafe)
+        moved = self._move(voice, alias, decide)
         self._refuse_revoked(voice)
         return Promotion(moved is not None, moved or self.alias(voice, alias), declined)
 
@@ -283,7 +289,7 @@ class Registry:
             commit = actor.commit or (current.commit if current else None)
             return self._state(voice, alias, target, Act.ROLLED_BACK, Actor(actor.name, commit), reason, None)
 
-        return self._moved(move_alias(self.store, voice, alias, decide, unsafe=self._unsafe))
+        return self._moved(self._move(voice, alias, decide))
 
     def retire(
         self,
@@ -300,11 +306,16 @@ class Registry:
 
         def decide(current: Alias | None) -> Alias | None:
             nonlocal declined
-            declined = self._objection(current, None, actor, is_ancestor)
+            declined = objection(current, None, actor.commit, is_ancestor)
             return None if declined else self._state(voice, alias, None, Act.RETIRED, actor, reason, None)
 
-        moved = move_alias(self.store, voice, alias, decide, unsafe=self._unsafe)
+        moved = self._move(voice, alias, decide)
         return Promotion(moved is not None, moved or self.alias(voice, alias), declined)
+
+    def _move(self, voice: str, alias: str, decide: Decide) -> Alias | None:
+        moved = move_alias(self.store, voice, alias, decide, unsafe=self._unsafe)
+        self.settle(voice)
+        return moved
 
     # -- helpers ---------------------------------------------------------------------------------------------------
 
@@ -340,20 +351,6 @@ class Registry:
             is_ancestor,
         )
         return hold_words(found) if found else ""
-
-    @staticmethod
-    def _objection(current: Alias | None, version: str | None, actor: Actor, is_ancestor: IsAncestor | None) -> str:
-        if current is None:
-            return ""
-        if current.version == version and current.commit == actor.commit:
-            return "it already stands there for this commit"
-        ordered = is_ancestor is not None and current.commit is not None and actor.commit is not None
-        if ordered and current.commit != actor.commit and is_ancestor is not None:
-            assert current.commit is not None and actor.commit is not None
-            if not is_ancestor(current.commit, actor.commit):
-                newer, older = current.commit[:12], actor.commit[:12]
-                return f"it represents the newer commit {newer}, from which {older} does not descend"
-        return ""
 
     def _state(
         self, voice: str, alias: str, version: str | None, act: Act, actor: Actor, reason: str, approved_by: str | None

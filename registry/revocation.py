@@ -86,6 +86,7 @@ def revoke(registry: Registry, voice: str, *, actor: Actor, reason: str, all_nam
         assert mark is not None
         act = Event(name, Act.REVOKED, mark["time"], mark["actor"], mark["reason"], actor.commit)
         events.append(store, act)
+        registry.settle(name)
     found = Certificate(voice, time, actor.name, reason, tuple(names), tuple(sorted(spared)), destroyed, kept)
     _store(registry, found)
     return found

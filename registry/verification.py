@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from timbre.core.digests import digest_bytes
 from timbre.core.errors import TimbreError
-from timbre.registry import events
+from timbre.registry import chain, events
 from timbre.registry.file_set import read_folder
 from timbre.registry.names import STAGE_AREAS, blob_key
 from timbre.registry.records import unseal
@@ -52,6 +52,7 @@ def verify(registry: Registry, voice: str | None = None, progress: Progress | No
     sizes: dict[str, int] = {}
     for name in [voice] if voice else registry.voices():
         findings += _verify_voice(registry, name, users, sizes)
+        findings += _broken_chain(registry, name)
     findings += _leftovers(registry, voice)
     if voice is None:
         for prefix in ("bases/", *(f"{area}/" for area in STAGE_AREAS)):
@@ -76,7 +77,9 @@ def verify(registry: Registry, voice: str | None = None, progress: Progress | No
 
 def audit(registry: Registry, voice: str) -> list[Finding]:
     """What a voice's history cannot explain: an alias whose last move has no event, a version without its event."""
-    findings = []
+    findings = _broken_chain(registry, voice)
+    if findings:
+        return findings
     seen = {event.id for event in events.read(registry.store, voice)}
     for key in registry.store.list(f"voices/{voice}/aliases/"):
         state = registry.alias(voice, key.rsplit("/", 1)[-1].removesuffix(".json"))
@@ -89,6 +92,29 @@ def audit(registry: Registry, voice: str) -> list[Finding]:
                 Finding(manifest.key, "no event records its publication (publish it again to add one)", (voice,))
             )
     return findings
+
+
+def _broken_chain(registry: Registry, voice: str) -> list[Finding]:
+    """Where records are signed: events removed, added, changed or reordered, and older states that were put back."""
+    store = registry.store
+    if not chain.is_chained(store):
+        return []
+    found = chain.problems(store, voice)
+    try:
+        found += chain.contradictions(store, chain.told(registry.witness, voice) if registry.witness else ())
+        for key in store.list(f"voices/{voice}/aliases/"):
+            registry.alias(voice, key.rsplit("/", 1)[-1].removesuffix(".json"))
+        acts = events.read(store, voice)
+        there = {key.rsplit("/", 1)[-1].removesuffix(".json") for key in store.list(f"voices/{voice}/versions/")}
+        pruned = {event.version for event in acts if event.act is events.Act.PRUNED}
+        published = {event.version for event in acts if event.act is events.Act.PUBLISHED and event.version}
+        found += [(f"voices/{voice}/versions/{gone}.json", "a published version is gone")
+                  for gone in sorted(published - there - pruned)]  # fmt: skip
+        for alias in {event.alias for event in acts if event.alias}:
+            registry.alias(voice, alias)
+    except TimbreError as error:
+        found.append((f"voices/{voice}/", error.message))
+    return [Finding(key, problem, (voice,)) for key, problem in found]
 
 
 def _verify_voice(registry: Registry, voice: str, users: dict[str, list[str]], sizes: dict[str, int]) -> list[Finding]:

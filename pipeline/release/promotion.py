@@ -51,20 +51,13 @@ def promote_for_commit(
     """
     voice, version = manifest.voice, manifest.version
     approved_by = earlier_approval(registry, voice, version)
-<<<<<<< HEAD
-    if review and not approved_by:
-        current = registry.alias(voice, alias)
-        return PromotionOutcome(
-            False, current, f"{alias} stays: waits for a review: timbre promote {voice} {version} --approve"
-        )
-=======
     current = registry.alias(voice, alias)
     if not origin.commit and current is not None and current.commit is not None and current.version != version:
         words = f"{alias} stays: these recordings are not committed, and it stands for commit {current.commit[:12]}"
-        return Told(False, current, words)
+        return PromotionOutcome(False, current, words)
     if (review or review_of_production(registry, voice, alias)) and not approved_by:
-        return Told(False, current, f"{alias} stays: waits for a review: timbre promote {voice} {version} --approve")
->>>>>>> acc6e2a (A voice sets its training and nothing else; one rule before an alias moves)
+        words = f"{alias} stays: waits for a review: timbre promote {voice} {version} --approve"
+        return PromotionOutcome(False, current, words)
     actor = Actor(origin.author or UNKNOWN_PERSON, origin.commit or None)
     found = registry.promote(
         voice,

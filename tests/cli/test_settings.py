@@ -134,7 +134,6 @@ def test_constraints_follow_requirements_of_requirements(tmp_path: Path) -> None
     assert "numpy" not in text
 
 
-<<<<<<< HEAD
 def read_attributes() -> set[str]:
     """Names of attributes that the stages read anywhere."""
     rooms = ("pipeline", "training", "evaluation")
@@ -159,7 +158,8 @@ def test_recordings_below_the_lowest_rate_are_refused(tmp_path: Path) -> None:
         found = Findings()
         check_sound("1.wav", clip, ValidateRecipe(min_rate_hz=lowest), 16_000, found)
         assert any("rate 8000 Hz" in item.value for item in found.problems) == refused
-=======
+
+
 def test_every_number_has_an_upper_bound_and_limits_are_the_operators() -> None:
     for kind in SECTIONS.values():
         for field in dataclasses.fields(kind):
@@ -177,4 +177,3 @@ def test_every_number_has_an_upper_bound_and_limits_are_the_operators() -> None:
     with pytest.raises(InputError, match="2880"):
         Recipe().with_overrides({"finetune": {"max_minutes": 1e300}}, "recipe")
     assert Recipe().for_voice({"finetune": {"rank": 4}}, "voice.yaml").finetune.rank == 4
->>>>>>> acc6e2a (A voice sets its training and nothing else; one rule before an alias moves)

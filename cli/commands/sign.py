@@ -1,0 +1,44 @@
+"""`timbre sign`: keys that sign the records of a registry, and the adoption of a registry that had none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from timbre.cli.commands.options import registry_option
+from timbre.cli.invocation import Invocation
+
+
+@click.group()
+def sign() -> None:
+    """Sign the registry's records with a key."""
+
+
+@sign.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def new(file: Path) -> None:
+    """Write a new private key to FILE (TIMBRE_SIGNING_KEY) and print its public key for the file of trusted keys
+    (TIMBRE_TRUSTED_KEYS).
+    """
+    from timbre.registry.signing import new_key
+
+    click.echo(new_key(file))
+
+
+@sign.command()
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@registry_option
+@click.pass_obj
+def adopt(invocation: Invocation, yes: bool, registry: str) -> None:
+    """Sign every record of a registry as it is now. Check it first: timbre verify, timbre audit."""
+    from timbre.registry.open import open_registry
+    from timbre.registry.signing import adopt_records
+
+    store = open_registry(invocation.registry(registry))
+    if not yes:
+        click.confirm(f"Sign everything that {store.store.url} holds now?", abort=True, err=True)
+    count = adopt_records(store.store)
+    for voice in store.voices():
+        store.settle(voice)
+    click.echo(f"{store.store.url}: {count} records signed")

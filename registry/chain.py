@@ -1,0 +1,160 @@
+"""The chain of a voice's events: which there were, in which order, each link over the one before and signed.
+
+event -> link <number>.json: digest of the link before, key and digest of the event -> head -> witness
+
+Links are numbered and written once, so of two writers one gets a number and the other goes on to the next. A process
+that dies between an event and its link is healed by the next that links. The chain shows a removed, changed, added or
+reordered event; that its end was cut off shows only against a witness: heads kept in a second store, where who can
+write the registry cannot, and in Git's notes of the commits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from timbre.core.digests import digest_bytes
+from timbre.core.errors import TimbreError
+from timbre.registry.errors import CorruptError
+from timbre.registry.names import check_voice
+from timbre.registry.records import seal, unseal
+from timbre.registry.store import Store
+
+_ATTEMPTS = 64
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last link of a voice: its number (0: none) and the SHA-256 of its bytes."""
+
+    voice: str
+    number: int
+    digest: str
+
+
+def is_chained(store: Store) -> bool:
+    """Whether events of this store are linked: where records are signed (registry/signing.py)."""
+    return bool(getattr(store, "signs", False))
+
+
+def link(store: Store, voice: str) -> Head:
+    """Links every event of a voice that no link names yet, in the order of their keys; the head afterwards."""
+    for _ in range(_ATTEMPTS):
+        linked, head = _read(store, voice)
+        waiting = [key for key in store.list(f"voices/{check_voice(voice)}/events/") if key not in linked]
+        if not waiting:
+            return head
+        for key in waiting:
+            stored = store.get(key)
+            if stored is None:
+                continue
+            number = head.number + 1
+            where = _key(voice, number)
+            body = {"number": number, "before": head.digest, "event": key, "sha256": digest_bytes(stored.data)}
+            if not store.put_if_absent(where, seal(where, body)):
+                break
+            written = store.get(where)
+            assert written is not None
+            head = Head(voice, number, digest_bytes(written.data))
+    return head
+
+
+def problems(store: Store, voice: str) -> list[tuple[str, str]]:
+    """(key, what is wrong) for every event and link that does not fit the others; empty when the chain is whole."""
+    found: list[tuple[str, str]] = []
+    before, named = "", {}
+    keys = list(store.list(f"voices/{check_voice(voice)}/chain/"))
+    for number, key in enumerate(keys, 1):
+        if key != _key(voice, number):
+            return [*found, (_key(voice, number), "a link of the history is missing")]
+        try:
+            stored = store.get(key)
+            body = unseal(key, stored.data) if stored is not None else {}
+        except TimbreError as error:
+            return [*found, (key, error.message)]
+        if stored is None or body.get("number") != number or body.get("before") != before:
+            return [*found, (key, "this link does not follow the one before it")]
+        before = digest_bytes(stored.data)
+        named[str(body["event"])] = str(body["sha256"])
+    events = list(store.list(f"voices/{voice}/events/"))
+    found += [(key, "an event is missing that the history names") for key in sorted(named.keys() - set(events))]
+    for key in events:
+        try:
+            event = store.get(key)
+        except TimbreError as error:
+            found.append((key, error.message))
+            continue
+        if key not in named:
+            found.append((key, "an event that the history does not name (the next move links it, if it is true)"))
+        elif event is not None and digest_bytes(event.data) != named[key]:
+            found.append((key, "an event was changed after it was linked"))
+    return found
+
+
+def bear_witness(witness: Store, head: Head) -> None:
+    """Writes a head to a second place; what was written there before is never replaced."""
+    if head.number:
+        key = f"heads/{head.voice}/{head.number:08d}.json"
+        witness.put_if_absent(key, seal(key, {"voice": head.voice, "number": head.number, "sha256": head.digest}))
+
+
+def told(witness: Store, voice: str) -> list[Head]:
+    """What the witness was told about a voice, oldest first. Raises CorruptError for a damaged or unsigned head."""
+    found = []
+    for key in witness.list(f"heads/{check_voice(voice)}/"):
+        stored = witness.get(key)
+        if stored is not None:
+            body = unseal(key, stored.data)
+            found.append(Head(voice, int(body["number"]), str(body["sha256"])))
+    return found
+
+
+def contradictions(store: Store, heads: Iterable[Head]) -> list[tuple[str, str]]:
+    """(key, what is wrong) where the chain lacks a link that a witness was told of, or has another in its place."""
+    found = []
+    for head in heads:
+        key = _key(check_voice(head.voice), head.number)
+        try:
+            there = store.get(key)
+        except TimbreError as error:
+            found.append((key, error.message))
+            continue
+        if there is None:
+            found.append((key, "the end of the history was cut off: a witness knows this link"))
+        elif digest_bytes(there.data) != head.digest:
+            found.append((key, "a witness was told another link"))
+    return found
+
+
+def refuse_older_state(store: Store, voice: str, alias: str, generation: int, witness: Store | None = None) -> None:
+    """Raises CorruptError when an alias of this generation (0: there is none) is an older state that was put back, or
+    when the history behind it was cut. Only names of objects are looked at, so that a server can ask at every load.
+    """
+    events = list(store.list(f"voices/{check_voice(voice)}/events/"))
+    links = list(store.list(f"voices/{voice}/chain/"))
+    moves = [int(match[1]) for key in events if (match := re.search(rf"-{re.escape(alias)}-g([0-9]+)\.json$", key))]
+    known = max((int(key[-13:-5]) for key in (witness.list(f"heads/{voice}/") if witness else ())), default=0)
+    remedy = f"find out who wrote there (timbre audit {voice}), then restore the registry from a backup"
+    if generation < max(moves, default=0):
+        message = f"alias {alias!r} of {voice!r} is an older state (generation {generation} of {max(moves)})"
+        raise CorruptError(f"registry {store.url}: {message}", remedy=remedy)
+    if len(events) < len(links) or len(links) < known:
+        raise CorruptError(f"registry {store.url}: the history of {voice!r} was cut", remedy=remedy)
+
+
+def _read(store: Store, voice: str) -> tuple[set[str], Head]:
+    linked, digest, number = set[str](), "", 0
+    for key in store.list(f"voices/{check_voice(voice)}/chain/"):
+        stored = store.get(key)
+        if stored is None:
+            continue
+        body: dict[str, Any] = unseal(key, stored.data)
+        linked.add(str(body["event"]))
+        digest, number = digest_bytes(stored.data), int(body["number"])
+    return linked, Head(voice, number, digest)
+
+
+def _key(voice: str, number: int) -> str:
+    return f"voices/{voice}/chain/{number:08d}.json"
