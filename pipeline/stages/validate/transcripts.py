@@ -25,6 +25,8 @@ from timbre.text.recognition import CLASSES
 # enough where others say the same (a shift, or two that changed places), the second for a recording by itself.
 _MARGIN = 0.15
 _MARGIN_ALONE = 1.2
+# Most right texts win by three.
+_CLOSE = 0.5
 # Beside the clip's neighbours in the list, so many texts from all over it.
 _OTHERS = 12
 _NEIGHBOURS = 2
@@ -138,8 +140,8 @@ def _contest(spoken: Sequence[Spoken], usable: Sequence[int], place: int) -> tup
     if not tried:
         return i, 0.0, float("inf")
     own, *others = text_scores(chances, [spoken[j].phones for j in (i, *tried)])
-    if max(others) > own:
-        # It lost to one of a few: let all of them compete, to name the right one.
+    if max(others) > own - _CLOSE * length:
+        # It lost to one of a few, or nearly: let all of them compete, to name the right one.
         rest = [j for j in usable if j not in (i, *tried) and spoken[j].phones != spoken[i].phones]
         others += list(text_scores(chances, [spoken[j].phones for j in rest]))
         tried += rest
