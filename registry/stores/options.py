@@ -64,7 +64,7 @@ def _value(kind: type[Any], name: str, text: str, where: str) -> Any:
             raise ConfigurationError(f"{where}: {name} is {text[:80]!r}", remedy=f"use: {', '.join(limits['choices'])}")
         return text
     try:
-        number = type(default)(text)
+        number: float | None = int(text) if isinstance(default, int) else float(text)
     except ValueError:
         number = None
     low, high = limits["low"], limits["high"]
