@@ -22,7 +22,7 @@ from timbre.audio.waveform import Samples, Waveform
 from timbre.core.digests import digest_file
 from timbre.core.errors import InputError
 from timbre.core.recipe import Recipe, ValidateRecipe
-from timbre.core.settings import Problem, problems_error
+from timbre.core.settings import problems_error
 from timbre.pipeline.stages.table import StageContext
 from timbre.pipeline.stages.validate.checks import (
     Findings,
@@ -137,9 +137,9 @@ class _Run:
         (self.context.output / SLICES).mkdir()
         if self.context.base.rate_hz != ANALYSIS_RATE_HZ:
             (self.context.output / SLICES_16K).mkdir()
-        self._refuse_too_much()
-        with self.context.progress.task("validate", total=len(self.folder.clips), unit="clips") as task:
-            for clip in self.folder.clips:
+        clips = () if self._is_too_much() else self.folder.clips
+        with self.context.progress.task("validate", total=len(clips), unit="clips") as task:
+            for clip in clips:
                 self.context.cancel.check()
                 task.note(clip.file)
                 self.reports.append(self._clip(clip, cleaner))
@@ -154,7 +154,7 @@ class _Run:
         self._leave_out(speech_s)
         # A refused clip is in the sum all the same: its replacement counts, so do not ask for more recordings.
         effective = sum(speech_s.values())
-        if self.folder.clips or not self.folder.problems:
+        if self.reports or not self.found.problems:
             recorded = sum(r.survey.duration_s - r.dropped_s for r in self.reports if r.survey and r.file in speech_s)
             check_amount(effective, self.recipe, self.found, recorded)
         self._hold_out()
@@ -287,7 +287,7 @@ class _Run:
         if (remark := unheard_remark(verdict.unheard, heard_by)) is not None:
             self.found.remarks.append(remark)
 
-    def _refuse_too_much(self) -> None:
+    def _is_too_much(self) -> bool:
         """By what headers say, before a sample is decoded: small files may unpack into days of sound."""
         total = 0.0
         for clip in self.folder.clips:
@@ -298,7 +298,8 @@ class _Run:
         if total > self.recipe.max_total_s:
             value, limit = f"{total:.0f} s of sound by their headers", f"at most {self.recipe.max_total_s:g} s"
             remedy = "keep the best recordings, one to five minutes are enough"
-            raise problems_error([Problem("all clips", value, limit, remedy)], f"voice {self.folder.name}")
+            self.found.refuse("all clips", value, limit, remedy)
+        return total > self.recipe.max_total_s
 
     def _leave_out(self, speech_s: dict[str, float]) -> None:
         """Takes bad recordings out of slices and sums where enough remain without them."""
