@@ -33,6 +33,7 @@ class Rate:
     languages: tuple[str, ...] = LANGUAGES
     # No other base beside it, so that nothing is heard unless a test asks for it.
     folder: Path = Path("/nowhere/measured")
+    weights_root: Path = Path("/nowhere/weights")
 
     def has(self, role: str) -> bool:
         """It has no files."""

@@ -18,7 +18,7 @@ def recognising_base(base: Base) -> Base | None:
     if base.folder == folder or not (folder / BASE_FILE).is_file():
         return None
     try:
-        other = read_base(folder)
+        other = read_base(folder, base.weights_root)
     except ConfigurationError:
         return None
     return other if _hears(other) else None
