@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from tests.pipeline.bad_inputs import clip
+from tests.pipeline.voice.bad_inputs import clip
 from timbre.audio.reader import UndecodableError, mono_blocks, probe, read
 from timbre.audio.waveform import Samples
 

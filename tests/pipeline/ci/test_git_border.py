@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.test_changes import Work
+from tests.pipeline.ci.test_changes import Work
 from timbre.cli.main import call
 from timbre.core.errors import ConfigurationError, InputError
 from timbre.core.printable import printable
