@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from timbre.core.recipe import Recipe
     from timbre.pipeline.engine.alerts import Webhook
     from timbre.pipeline.engine.engine import Engine
+    from timbre.pipeline.engine.run_log import RunLog
     from timbre.pipeline.engine.workspace import Workspace
+
+OWN_CACHE = "TIMBRE_MERGE_REQUEST_CACHE"
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,20 @@ class Invocation:
         url = self.environment.get("TIMBRE_WEBHOOK", "").strip()
         return Webhook(url, self.redactor) if url else None
 
+    def run_log(self, registry: str = "") -> RunLog:
+        """Where runs leave their records: in the registry, for runs that do not publish in their own area or store."""
+        from timbre.pipeline.ci.origin import origin_of
+        from timbre.pipeline.engine.run_log import RunLog, run_area
+        from timbre.registry.encryption.keyring import open_keyring
+        from timbre.registry.open import open_store
+        from timbre.registry.run_records import RunStore
+
+        origin, own = origin_of(self.environment, self.workspace().root), self.environment.get(OWN_CACHE, "")
+        address = self.registry(registry)
+        keys = open_keyring(open_store(address), self.environment)
+        store = open_store(own if own and origin.why_not else address)
+        return RunLog(RunStore(store, run_area(origin), keys), self.redactor)
+
     def refuse_without_key(self, recipe: Recipe) -> None:
         """Raises ConfigurationError before any work when encryption is demanded and no master key is named, or the
         master key that is named cannot be read.
@@ -163,7 +180,7 @@ class Invocation:
             from timbre.registry.encryption.keyring import open_keyring
             from timbre.registry.open import open_store
 
-            store, own = open_store(named), self.environment.get("TIMBRE_MERGE_REQUEST_CACHE", "")
+            store, own = open_store(named), self.environment.get(OWN_CACHE, "")
             keys = open_keyring(store, self.environment)
             cache = stage_cache(store, origin, open_store(own) if own else None, keys)
         return Engine(

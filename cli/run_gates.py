@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from timbre.evaluation.reports.calibration_note import calibration_sentence
+from timbre.pipeline.engine.run_log import gates_of_run
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.verdict.gates_table import gates_table
@@ -17,7 +18,7 @@ _STAGE, _GATES, _PAGE = "evaluate", "gates.json", "report.html"
 def after_run(workspace: Workspace, run: VoiceRun) -> list[str]:
     """Lines of text; none for a run that ended before stage 4."""
     lines: list[str] = []
-    gates = gates_of(workspace, run)
+    gates = gates_of_run(workspace, run)
     if gates:
         lines += ["", gates_table(gates).text(), ""]
     page = workspace.report(run.voice, _STAGE) / _PAGE
@@ -29,16 +30,6 @@ def after_run(workspace: Workspace, run: VoiceRun) -> list[str]:
         if outcome.facts.get("said"):
             lines.append(f"{run.voice}: {outcome.facts['said']}")
     return lines
-
-
-def gates_of(workspace: Workspace, run: VoiceRun) -> Mapping[str, Any]:
-    """The verdicts of this run: of its stage 4, or of the version that was known; empty when neither came about."""
-    for outcome in run.outcomes:
-        if outcome.facts.get("verdicts"):
-            known: Mapping[str, Any] = outcome.facts["verdicts"]
-            return known
-    decided: Mapping[str, Any] = _written(workspace, run).get("gates", {}) if _decided(run) else {}
-    return decided
 
 
 def _written(workspace: Workspace, run: VoiceRun) -> Mapping[str, Any]:

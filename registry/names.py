@@ -13,6 +13,11 @@ PRODUCTION = "production"
 # Stage caches: outputs of runs that publish, and of merge requests and other branches, which the former never read.
 TRUSTED, UNTRUSTED = "stages", "merge-requests"
 STAGE_AREAS = (TRUSTED, UNTRUSTED)
+# What every run did: of runs that publish, and of the others, below the area that these may write.
+RUNS = "runs"
+RUN_AREAS = (RUNS, f"{UNTRUSTED}/runs")
+# Every place with records over files (file_set.py) beside versions and bases.
+FOLDER_AREAS = (*STAGE_AREAS, RUNS)
 
 
 def check_voice(name: str) -> str:

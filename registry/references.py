@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from timbre.core.errors import TimbreError
-from timbre.registry.names import STAGE_AREAS, blob_key
+from timbre.registry.names import FOLDER_AREAS, blob_key
 from timbre.registry.records import unseal
 from timbre.registry.store import Store
 from timbre.registry.tombstones import revoked_voices
@@ -78,8 +78,8 @@ def delete_unneeded(store: Store, digests: Iterable[str], leaving: Collection[st
 
 
 def stage_records(store: Store) -> Iterator[str]:
-    """Keys of all cached stages, of trusted and of other runs."""
-    for area in STAGE_AREAS:
+    """Keys of all cached stages and records of runs, of trusted and of other runs."""
+    for area in FOLDER_AREAS:
         yield from store.list(f"{area}/")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from timbre.registry.errors import CorruptError
 from timbre.registry.file_set import read_folder
-from timbre.registry.names import tombstone_key
+from timbre.registry.names import FOLDER_AREAS, TRUSTED, tombstone_key
 from timbre.registry.registry import Registry
 
 
@@ -30,7 +30,8 @@ class Usage:
 
 
 def usage(registry: Registry) -> Usage:
-    """The use of every voice, of "bases" and of cached "stages". Damaged records are left out: timbre
+    """The use of every voice, of "bases" and of cached "stages", of those of merge requests, and of records
+    of runs where there are any. Damaged records are left out: timbre
     verify names them.
     """
     store = registry.store
@@ -49,7 +50,7 @@ def usage(registry: Registry) -> Usage:
             versions += 1
             files |= {entry.sha256: entry.size_bytes for entry in manifest.files}
         users[voice] = (versions, files)
-    for prefix in ("bases", "stages"):
+    for prefix in ("bases", *FOLDER_AREAS):
         files, count = {}, 0
         for key in store.list(f"{prefix}/"):
             try:
@@ -58,7 +59,8 @@ def usage(registry: Registry) -> Usage:
                 continue
             count += 1
             files |= {entry.sha256: entry.size_bytes for entry in (found[1] if found else [])}
-        users[f"({prefix})"] = (count, files)
+        if count or prefix in ("bases", TRUSTED):
+            users[f"({prefix})"] = (count, files)
     times: dict[str, int] = {}
     sizes: dict[str, int] = {}
     for _, files in users.values():

@@ -10,7 +10,7 @@ from timbre.core.digests import digest_bytes
 from timbre.core.errors import TimbreError
 from timbre.registry import chain, events
 from timbre.registry.file_set import read_folder
-from timbre.registry.names import STAGE_AREAS, blob_key
+from timbre.registry.names import FOLDER_AREAS, blob_key
 from timbre.registry.records import unseal
 from timbre.registry.references import digests_in, references
 from timbre.registry.registry import Registry
@@ -55,7 +55,7 @@ def verify(registry: Registry, voice: str | None = None, progress: Progress | No
         findings += _broken_chain(registry, name)
     findings += _leftovers(registry, voice)
     if voice is None:
-        for prefix in ("bases/", *(f"{area}/" for area in STAGE_AREAS)):
+        for prefix in ("bases/", *(f"{area}/" for area in FOLDER_AREAS)):
             for key in registry.store.list(prefix):
                 findings += _verify_folder(registry, key, users, sizes)
     stored = {key.rsplit("/", 1)[-1] for key in registry.store.list("blobs/")} if voice is None else set()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from timbre.cli.commands.single_stage import View, error_of, stage_command
-from timbre.cli.run_gates import after_run, gates_of
+from timbre.cli.run_gates import after_run
+from timbre.pipeline.engine.run_log import gates_of_run
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.workspace import Workspace
 
@@ -18,7 +19,7 @@ def _plain(workspace: Workspace, run: VoiceRun) -> dict[str, Any]:
         "voice": run.voice,
         "exit_code": run.exit_code,
         "key": run.outcomes[-1].key if run.outcomes else "",
-        "gates": gates_of(workspace, run),
+        "gates": gates_of_run(workspace, run),
         "error": error_of(run),
     }
 
@@ -27,7 +28,7 @@ def _markdown(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
     parts = []
     for run in runs:
         path = workspace.report(run.voice, _STAGE) / "report.md"
-        if gates_of(workspace, run) and path.is_file():
+        if gates_of_run(workspace, run) and path.is_file():
             parts.append(path.read_text(encoding="utf-8"))
         else:
             parts.append(f"## {run.voice}: failed before its gates\n\n```\n{run.error}\n```\n")

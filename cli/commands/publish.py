@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from timbre.cli.commands.single_stage import View, error_of, stage_command
-from timbre.cli.run_gates import after_run, gates_of
+from timbre.cli.run_gates import after_run
 from timbre.core.table import Table
+from timbre.pipeline.engine.run_log import gates_of_run
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.workspace import Workspace
 
@@ -22,7 +23,7 @@ def _plain(workspace: Workspace, run: VoiceRun) -> dict[str, Any]:
         "version": facts.get("version", ""),
         "promoted": facts.get("promoted", False),
         "said": facts.get("said", ""),
-        "gates": gates_of(workspace, run),
+        "gates": gates_of_run(workspace, run),
         "error": error_of(run),
     }
 

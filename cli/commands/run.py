@@ -14,6 +14,7 @@ from timbre.core.cancellation import Cancellation
 from timbre.pipeline.engine import run_report
 from timbre.pipeline.engine.alerts import Webhook
 from timbre.pipeline.engine.engine import Engine, StageOutcome
+from timbre.pipeline.engine.run_log import RunLog
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.voice_runs import run_voice
 from timbre.pipeline.stages.table import STAGES
@@ -73,7 +74,8 @@ def run(
     if not names:
         raise click.UsageError("voices/ contains no voice folder; create one: timbre voices new NAME --language en")
     with cancel_on_signals(cancel):
-        runs = [_run_one(invocation, engine, name, until or "", rebuild, webhook, quiet) for name in names]
+        log = invocation.run_log(registry)
+        runs = [_run_one(invocation, engine, name, until or "", rebuild, webhook, quiet, log) for name in names]
     if as_json:
         click.echo(invocation.redactor.clean(json.dumps(run_report.as_plain(runs), indent=2, ensure_ascii=False)))
     elif as_markdown:
@@ -82,11 +84,18 @@ def run(
 
 
 def _run_one(
-    invocation: Invocation, engine: Engine, name: str, until: str, rebuild: bool, webhook: Webhook | None, quiet: bool
+    invocation: Invocation,
+    engine: Engine,
+    name: str,
+    until: str,
+    rebuild: bool,
+    webhook: Webhook | None,
+    quiet: bool,
+    log: RunLog,
 ) -> VoiceRun:
     if not quiet:
         click.echo(name)
-    found = run_voice(engine, name, until, rebuild, webhook)
+    found = run_voice(engine, name, until, rebuild, webhook, runs=log)
     if not quiet:
         for line in after_run(engine.workspace, found):
             click.echo(invocation.redactor.clean(line))

@@ -108,7 +108,8 @@ def _run(invocation: Invocation, until: str, call: StageCall) -> tuple[Workspace
         raise click.UsageError("voices/ contains no voice folder; create one: timbre voices new NAME --language en")
     webhook = invocation.webhook()
     with cancel_on_signals(cancel):
-        runs = [run_voice(engine, name, until, call.rebuild, webhook, call.retrain) for name in names]
+        log = invocation.run_log(call.registry)
+        runs = [run_voice(engine, name, until, call.rebuild, webhook, call.retrain, log) for name in names]
     return engine.workspace, runs
 
 

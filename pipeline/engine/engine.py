@@ -23,11 +23,13 @@ from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.failures import explain
 from timbre.pipeline.engine.keys import input_keys, machine_keys, stage_key
 from timbre.pipeline.engine.outputs import StageCache, StageOutputs, content_digest, read_record
-from timbre.pipeline.engine.stage_job import StageJob
+from timbre.pipeline.engine.stage_job import StageJob, last_verdict
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.table import STAGES, Origin, Stage, StageContext, StageRow, Voice
+from timbre.pipeline.stages.table import STAGES, JudgingStage, Origin, Stage, StageContext, StageRow, Voice
 
 DONE, SKIPPED, FETCHED, FAILED, MISSING, WAITING = "done", "skipped", "fetched", "failed", "missing", "waiting"
+# Only in a look at the status: the output is there, and its last verdict was red, or was not taken on this machine.
+RED, UNDECIDED = "red", "undecided"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class StageOutcome:
     """Outcome of one stage.
 
     state: done (ran), skipped (was there), fetched (from the stage cache), failed, missing (not part of this version),
-        waiting (not made yet). key: "" where it cannot be known yet. seconds: what this run spent on it.
+        waiting (not made yet), red or undecided (the output is there, its verdict is not green). key: "" where it
+        cannot be known yet. seconds: what this run spent on it.
     facts: what the stage says about itself, and its verdict. error: of a failed or missing stage.
     """
 
@@ -115,9 +118,15 @@ class Engine:
                 continue
             path = self._outputs(voice, row).seen(key)
             record = (read_record(path) if path else None) or {}
-            state = SKIPPED if path else WAITING
+            state = WAITING if path is None else self._judged(voice, row, stage, key)
             found.append(StageOutcome(row, state, key, path, record.get("seconds", 0.0), record.get("facts", {})))
         return found
+
+    def _judged(self, voice: Voice, row: StageRow, stage: Stage, key: str) -> str:
+        if not isinstance(stage, JudgingStage):
+            return SKIPPED
+        passed = last_verdict(self.workspace.report(voice.name, row.name), key)
+        return UNDECIDED if passed is None else SKIPPED if passed else RED
 
     def _inputs(
         self, row: StageRow, stage: Stage, voice: Voice, base: Base, recipe: Recipe, before: Sequence[StageOutcome]

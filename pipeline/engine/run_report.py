@@ -21,7 +21,10 @@ from timbre.pipeline.engine.failures import exit_code
 # Of several voices with several failures the process can only end with one code: first what a retry may mend (work that
 # is done is skipped then), then what somebody must look at.
 _SEVERITY = (EXIT_INFRASTRUCTURE, EXIT_BUG, EXIT_CONFIGURATION, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_OK)
-_MARKS = {"done": "✔", "skipped": "✔", "fetched": "✔", "known": "✔", "failed": "✘", "missing": "–", "waiting": "·"}
+_MARKS = {
+    "done": "✔", "skipped": "✔", "fetched": "✔", "known": "✔", "failed": "✘", "missing": "–", "waiting": "·",
+    "red": "✘", "undecided": "?",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

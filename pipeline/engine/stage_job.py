@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import shutil
 import time
@@ -12,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from timbre.core.atomic import remove_tree
-from timbre.core.errors import InfrastructureError
+from timbre.core.atomic import remove_tree, write_json
+from timbre.core.errors import CheckFailedError, InfrastructureError
 from timbre.core.host import tool_versions
 from timbre.core.memory import peak_mib, restart_peak
 from timbre.core.settings import keyed_values
@@ -21,6 +22,18 @@ from timbre.pipeline.engine.checkpoint_mirror import StageInProgress, checkpoint
 from timbre.pipeline.engine.failures import with_retries
 from timbre.pipeline.engine.outputs import REPORT_COPY, StageCache, StageOutputs, refuse_changed
 from timbre.pipeline.stages.table import JudgingStage, Stage, StageContext, StageRow
+
+# In the report directory of a stage that decides something: what was decided last, and on which output.
+VERDICT_FILE = "verdict.json"
+
+
+def last_verdict(report: Path, key: str) -> bool | None:
+    """Whether the output of `key` passed when it was judged last on this machine; None where that is not known."""
+    try:
+        found = json.loads((report / VERDICT_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return bool(found.get("passed")) if isinstance(found, dict) and found.get("key") == key else None
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,13 @@ class StageJob:
         for used in (path, *self.context.inputs.values()):
             refuse_changed(used)
         self.context.report.mkdir(parents=True, exist_ok=True)
-        return self.stage.decide(dataclasses.replace(self.context, output=path), path)
+        try:
+            facts = self.stage.decide(dataclasses.replace(self.context, output=path), path)
+        except CheckFailedError:
+            write_json(self.context.report / VERDICT_FILE, {"key": self.context.key, "passed": False})
+            raise
+        write_json(self.context.report / VERDICT_FILE, {"key": self.context.key, "passed": True})
+        return facts
 
     def _attempt(self, cache: StageCache | None) -> Path:
         key, report = self.context.key, self.context.report

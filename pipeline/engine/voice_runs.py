@@ -13,6 +13,7 @@ from timbre.pipeline.bases.absent import refuse_without_base
 from timbre.pipeline.engine.alerts import Alert, Webhook
 from timbre.pipeline.engine.engine import Engine, StageOutcome
 from timbre.pipeline.engine.failures import explain
+from timbre.pipeline.engine.run_log import RunLog
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.release.known_source import publish_known
 from timbre.pipeline.release.promotion import promotion_alert
@@ -30,14 +31,27 @@ def open_named(engine: Engine, name: str) -> tuple[VoiceFolder, Base]:
 
 
 def run_voice(
-    engine: Engine, name: str, until: str, rebuild: bool, webhook: Webhook | None, retrain: bool = False
+    engine: Engine,
+    name: str,
+    until: str,
+    rebuild: bool,
+    webhook: Webhook | None,
+    retrain: bool = False,
+    runs: RunLog | None = None,
 ) -> VoiceRun:
     """retrain: run the stages even for a source that was published before; what they made already is kept.
 
-    Never raises but for an interruption by hand: the failure is in the result, so that other voices still run."""
+    Never raises but for an interruption by hand: the failure is in the result, so that other voices still run. runs:
+    where the run leaves its record."""
     outcomes: list[StageOutcome] = []
 
     recordings = ""
+    number = runs.begin(engine.workspace, engine.origin, name, until, engine.log) if runs is not None else ""
+
+    def record(run: VoiceRun) -> VoiceRun:
+        if runs is not None:
+            runs.finish(engine.workspace, engine.origin, number, run, engine.log, recordings)
+        return run
 
     def collect(outcome: StageOutcome) -> None:
         outcomes.append(outcome)
@@ -66,11 +80,15 @@ def run_voice(
             engine.log.error("a bug in timbre", exc_info=error, extra={"voice": name})
         if isinstance(explained, RevokedError):
             remove_local_work(engine.workspace, name)
-        run = VoiceRun(name, base_name, outcomes, explained)
+        run = record(VoiceRun(name, base_name, outcomes, explained))
         if webhook is not None:
             webhook.send(failure_alert(engine, run), engine.log)
         return run
-    run = VoiceRun(name, base_name, outcomes)
+    except BaseException as stopped:
+        # A second signal ends the process at once; the record still says so.
+        record(VoiceRun(name, base_name, outcomes, explain(stopped)))
+        raise
+    run = record(VoiceRun(name, base_name, outcomes))
     if webhook is not None:
         _tell_promotion(engine, run, webhook)
     return run

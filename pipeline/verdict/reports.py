@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from timbre.evaluation.reports.machine import gates_json, junit_xml, open_metrics
 from timbre.evaluation.reports.markdown import markdown
@@ -18,9 +20,7 @@ PAGE = "report.html"
 def write_reports(context: StageContext, measured: Path, decision: Decision) -> Path:
     """Writes every report into context.report; returns the page. measured: output directory of stage 4."""
     values, verdicts = decision.measured, decision.verdicts
-    curves = [context.inputs["finetune"] / name for name in ("training.svg", "trade_off.svg")]
     commit = context.origin.commit[:12]
-    about = f"voices/{context.voice.name}" + (f" at {commit} by {context.origin.author}" if commit else "")
     files = {
         "gates.json": gates_json(verdicts, values),
         "junit.xml": junit_xml(verdicts, values),
@@ -30,13 +30,20 @@ def write_reports(context: StageContext, measured: Path, decision: Decision) -> 
             verdicts,
             values,
             measured,
-            curve_svg="".join(curve.read_text(encoding="utf-8") for curve in curves if curve.is_file()),
-            about=about,
+            training=_training(context.inputs["finetune"]),
+            commit=commit,
+            author=context.origin.author,
         ),
     }
     for name, text in files.items():
         (context.report / name).write_text(text, encoding="utf-8")
     return context.report / PAGE
+
+
+def _training(finetuned: Path) -> Mapping[str, Any]:
+    path = finetuned / "training.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found if isinstance(found, dict) else {}
 
 
 def stage_seconds(outputs: Mapping[str, Path]) -> dict[str, float]:
