@@ -109,13 +109,15 @@ class Verdicts:
     """All verdicts; passed is False when a blocking one is red.
 
     confidence: level of their intervals. calibration: of the gates, as gates.yaml has it. left_out: why nothing was
-    compared with the version in production although there is one; empty otherwise.
+    compared with the version in production although there is one; empty otherwise. edited: names of gates whose limits
+    are not those that the calibration set.
     """
 
     verdicts: tuple[Verdict, ...]
     confidence: float = Interval.confidence
     calibration: Mapping[str, Any] = field(default_factory=dict)
     left_out: str = ""
+    edited: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -162,7 +164,23 @@ def decide(
     other = production if production is not None and production.base_digest == measured.base_digest else None
     how = interval or Interval()
     found = tuple(_decide(gate, gates.min_sentences, measured, other, how) for gate in gates.gates)
-    return Verdicts(found, how.confidence, gates.calibration)
+    return Verdicts(found, how.confidence, gates.calibration, edited=edited_by_hand(gates))
+
+
+def limits_as_set(gates: GateSet) -> dict[str, list[float | bool | None]]:
+    """Gate -> limit, both margins and whether it blocks: what a calibration writes down to be compared with later."""
+    return {gate.name: [gate.limit, gate.base_margin, gate.production_margin, gate.blocks] for gate in gates.gates}
+
+
+def edited_by_hand(gates: GateSet) -> tuple[str, ...]:
+    """Gates whose limits differ from those that the calibration set, added and removed ones too; none where it did not
+    write them down (calibrations of earlier versions).
+    """
+    before = gates.calibration.get("limits")
+    if not isinstance(before, Mapping):
+        return ()
+    now = limits_as_set(gates)
+    return tuple(name for name in dict.fromkeys((*now, *before)) if now.get(name) != before.get(name))
 
 
 def _decide(

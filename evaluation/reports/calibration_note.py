@@ -4,7 +4,7 @@ calibrated, and that the comparison with production was left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 HALVES = ("setting", "judging")
@@ -30,6 +30,15 @@ def left_out_sentence(reason: str) -> tuple[str, str]:
     return (
         f"Not compared with production, so limits relative to it were not applied: {reason}.",
         f"没有与生产版本比较，相对于它的限值不参与判定：{reason}。",
+    )
+
+
+def edited_sentence(names: Sequence[str]) -> tuple[str, str]:
+    """(English, Chinese): which limits somebody changed in gates.yaml after the calibration had set them."""
+    listed = ", ".join(names)
+    return (
+        f"Limits edited by hand after the calibration, which no longer vouches for them: {listed}.",
+        f"校准之后手工修改过的限值，校准结果对它们不再有效：{listed}。",
     )
 
 

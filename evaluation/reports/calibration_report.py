@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from timbre.evaluation.calibration import Calibration, Half
-from timbre.evaluation.gates import Gate
+from timbre.evaluation.gates import Gate, limits_as_set
 from timbre.evaluation.metrics.catalogue import metric
 from timbre.evaluation.reports.calibration_note import calibration_sentence
 
@@ -43,6 +43,7 @@ def calibration_block(found: Calibration, about: About) -> dict[str, Any]:
         "caught": {kind: sorted(counts) for kind, counts in sorted(caught_in_all(found).items())},
         "let_through": sorted([*setting.let_through, *judging.let_through]),
         "plan": dict(about.plan),
+        "limits": limits_as_set(found.gates),
     }
 
 

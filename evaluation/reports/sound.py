@@ -1,0 +1,64 @@
+"""Sound inside a page: players and spectrograms as data addresses, so that a report needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from timbre.audio.reader import read
+from timbre.audio.resample import resample
+from timbre.core.errors import TimbreError
+
+RATE_HZ = 16_000
+SHOWN_S = 12.0
+"""Longest sound that a spectrogram shows."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """player: FLAC as a data address; picture: PNG of the spectrogram, 0 to 8 kHz over `seconds`."""
+
+    player: str
+    picture: str
+    seconds: float
+
+
+def sound(path: Path) -> Sound | None:
+    """None for a file that is not there or cannot be read."""
+    if not path.is_file():
+        return None
+    try:
+        samples = resample(read(path), RATE_HZ).samples
+    except TimbreError:
+        return None
+    stream = io.BytesIO()
+    soundfile.write(stream, samples, RATE_HZ, format="FLAC", subtype="PCM_16")
+    player = f"data:audio/flac;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    shown = samples[: int(SHOWN_S * RATE_HZ)]
+    return Sound(player, f"data:image/png;base64,{base64.b64encode(spectrogram(shown)).decode()}", len(shown) / RATE_HZ)
+
+
+def spectrogram(samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> bytes:
+    """samples [T] at RATE_HZ -> PNG in grey: log magnitudes up to 8 kHz, 80 dB below the loudest."""
+    size, hop = 512, max(128, len(samples) // 500)
+    padded = np.pad(samples, (0, size))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+    power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)) ** 2
+    decibels = 10 * np.log10(power + 1e-10)
+    grey = np.clip((decibels - decibels.max() + 80) / 80, 0, 1).T[::-1]
+    pixels = (255 - grey[::2] * 255).astype(np.uint8)
+    height, width = pixels.shape
+    raw = b"".join(b"\0" + row.tobytes() for row in pixels)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")

@@ -1,0 +1,165 @@
+"""The page of a run: whole Chinese, units, levels, curves within the page, limits that somebody edited."""
+
+from __future__ import annotations
+
+import html.parser
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.evaluation.test_gates import gate_lines, gates_of, measured
+from timbre.evaluation.gates import decide, limits_as_set
+from timbre.evaluation.measurements import Group, Measurements
+from timbre.evaluation.metrics.catalogue import METRICS
+from timbre.evaluation.reports.charts import Point, Series, line_chart, spark
+from timbre.evaluation.reports.heard import CAUTIONS, HEARD
+from timbre.evaluation.reports.page import report_page
+from timbre.evaluation.reports.summary import kind_of, level, limit_quantity, quantity, reason_in_chinese, totals
+
+# Names of measures, standards, models and formats, and units.
+NAMES = {
+    "PESQ", "STOI", "ESTOI", "DNSMOS", "MOS", "LQO", "Hz", "kHz", "dB", "dBFS", "s", "csv", "metadata", "training",
+    "json", "trade_off", "voices", "ada", "pico", "fp", "abc", "Ada", "b" * 12,
+}  # fmt: skip
+REASONS = (
+    "duration 9.00 s is outside 1.00 to 3.00 s (2.00 s are expected)",
+    "duration 0.50 s is outside 1.00 to 3.00 s (2.00 s are expected)",
+    "words missing: phoneme error rate 75% is above 60%",
+    "loops: a group of codes follows itself 9 times (limit 6)",
+    "silent: -70 dBFS is below -50",
+    "cut off: no end token before the length limit",
+    "not spoken: the text is empty",
+    "something that nobody foresaw",
+)
+
+
+class Chinese(html.parser.HTMLParser):
+    """All text that a reader of Chinese sees: everything but what only readers of English are shown."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self._open: list[tuple[str, bool]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        hidden = tag in ("style", "script", "code") or (given.get("lang") == "en" and tag != "html")
+        if tag not in ("meta", "input", "img", "br", "line", "rect", "polyline"):
+            self._open.append((tag, hidden))
+        shown = not any(state for _, state in self._open)
+        self.text += [given[name] or "" for name in ("title", "alt", "placeholder") if name in given and shown]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open and self._open.pop()[0] == tag, f"</{tag}> closes nothing"
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Closes at once: holds no text."""
+
+    def handle_data(self, data: str) -> None:
+        if not any(hidden for _, hidden in self._open):
+            self.text.append(data)
+
+    def english(self, names: set[str]) -> list[str]:
+        words = re.findall(r"[A-Za-z][A-Za-z_]*", " ".join(self.text))
+        return sorted(set(words) - names)
+
+
+def failing() -> Measurements:
+    values = measured({"stoi": 0.5, "phone_error_rate": 0.5, "failed_sentences": 1.0}, count=8)
+    tts = tuple(
+        replace(item, text="一句话。", failures=(reason,))
+        for item, reason in zip(values.adapted.tts, REASONS, strict=True)
+    )
+    copies = tuple(replace(item, text="一句话。") for item in values.adapted.copy)
+    return replace(values, adapted=Group(copies, tts))
+
+
+TRAINING = {
+    "networks": {
+        "t2s": {
+            "best_step": 40,
+            "history": [
+                {"step": n, "training": {"total": 5 - n / 40}, "held_out": {"total": 5.0}} for n in (0, 40, 80)
+            ],
+        }
+    }
+}
+
+
+def test_a_reader_of_chinese_sees_no_english(tmp_path: Path) -> None:
+    values = failing()
+    verdicts = decide(gates_of(tmp_path, gate_lines()), values)
+    for found in (
+        verdicts,
+        replace(verdicts, edited=("stoi_copy",)),
+        decide(gates_of(tmp_path, gate_lines()), measured()),
+    ):
+        page = report_page(found, values, tmp_path, training=TRAINING, commit="abc", author="Ada")
+        seen = Chinese(page)
+        assert seen.english(NAMES | {"stoi_copy", "English"}) == [], "names and units only"
+        assert not seen._open, "every tag is closed"
+    assert '<html lang="en">' in page and "navigator.language" in page, "the browser chooses, and lang follows"
+
+
+def test_the_check_for_english_can_fail() -> None:
+    assert Chinese('<p>red<span lang="en">gate</span></p>').english(NAMES) == ["red"]
+
+
+def test_limits_edited_after_the_calibration_are_called_so(tmp_path: Path) -> None:
+    gates = gates_of(tmp_path, gate_lines())
+    block = {"calibration": {"limits": limits_as_set(gates)}}
+    assert decide(gates_of(tmp_path, gate_lines(), **block), measured()).edited == ()
+    lines = [{**line, "limit": 0.9} if line["metric"] == "stoi" else line for line in gate_lines()]
+    found = decide(gates_of(tmp_path, lines, **block), measured())
+    assert found.edited == ("stoi_copy",)
+    page = report_page(found, measured(), tmp_path)
+    assert "Limits edited by hand" in page and "手工修改过的限值" in page
+    assert decide(gates_of(tmp_path, gate_lines()[1:], **block), measured()).edited == ("pesq_nb_copy",), "or removed"
+    assert decide(gates, measured()).edited == (), "calibrations of earlier versions do not say"
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    list(zip(REASONS, ["long", "short", "words", "loops", "silent", "cut", "refused", "other"], strict=True)),
+)
+def test_reasons_are_counted_and_said_in_chinese(reason: str, kind: str) -> None:
+    assert kind_of(reason) == kind and not re.search(r"[a-z]{4,}", reason_in_chinese(reason))
+
+
+def test_totals_count_sentences_not_reasons() -> None:
+    assert totals(failing().adapted.tts)[0].startswith("8 of 8 sentences failed: 1 too long, 1 too short")
+    assert totals(measured().adapted.tts) == ("All 6 sentences were spoken in full.", "6 句全部完整读出。")
+
+
+def test_units_and_decimals(tmp_path: Path) -> None:
+    found = {item.gate.metric: item for item in decide(gates_of(tmp_path, gate_lines()), measured()).verdicts}
+    assert quantity(found["phone_error_rate"], 0.12345) == "12.3 %"
+    assert (
+        quantity(found["level_dbfs"], -21.37) == "-21.4 dBFS" and quantity(found["bandwidth_hz"], 7216.4) == "7216 Hz"
+    )
+    assert quantity(found["stoi"], 0.91234) == "0.912" and quantity(found["stoi"], None) == "-"
+    assert limit_quantity(found["failed_sentences"]) == "≤ 5.0 %"
+
+
+def test_a_limit_inside_the_interval_is_yellow(tmp_path: Path) -> None:
+    (sure,) = decide(gates_of(tmp_path, [{"metric": "stoi", "protocol": "copy", "limit": 0.85}]), measured()).verdicts
+    assert level(sure) == "green"
+    assert level(replace(sure, low=0.8, high=0.95)) == "yellow"
+    assert level(replace(sure, passed=False)) == "red"
+    assert level(replace(sure, passed=False, gate=replace(sure.gate, blocks=False))) == "yellow"
+
+
+def test_charts_fit_and_take_no_broken_numbers() -> None:
+    chart = line_chart([Series(("a", "甲"), [(0, 1), (10, float("nan")), (20, 3)])], ("x", "轴"), 10)
+    assert 'viewBox="0 0 640 240"' in chart and "nan" not in chart and 'class="mark"' in chart
+    assert line_chart([Series(("a", "甲"), [(5, 5)])], ("x", "轴")), "one point has a range too"
+    assert spark([Point(1.0), Point(None), Point(float("inf"))], 0.0).count("<circle") == 1
+    assert spark([], None) == ""
+    assert 'y="0.0"' in spark([Point(2.0)], 1.0, lower_is_better=True), "what misses is above"
+
+
+def test_every_metric_says_what_is_heard() -> None:
+    assert set(HEARD) == set(CAUTIONS) == set(METRICS)
