@@ -98,18 +98,19 @@ class CachedStore:
     def list(self, prefix: str) -> Iterator[str]:
         """The store's listing, or its last one while it is away."""
         path = self._folder / "listings" / hashlib.sha256(prefix.encode()).hexdigest()
+        keys: builtins.list[str] | None
         try:
             keys = self._ask(lambda: [*self._inner.list(prefix)])
         except InfrastructureError:
             try:
-                keys = json.loads(path.read_bytes())
+                keys = [str(key) for key in json.loads(path.read_bytes())]
             except (OSError, ValueError):
                 keys = None
             if keys is None:
                 raise
         else:
             _write(path, json.dumps(keys).encode())
-        yield from keys
+        yield from keys or ()
 
     def folders(self, prefix: str) -> builtins.list[str]:
         """The store's folders, from the last listing while it is away."""
