@@ -111,10 +111,20 @@ def _broken_chain(registry: Registry, voice: str) -> list[Finding]:
         found += [(f"voices/{voice}/versions/{gone}.json", "a published version is gone")
                   for gone in sorted(published - there - pruned)]  # fmt: skip
         for alias in {event.alias for event in acts if event.alias}:
-            registry.alias(voice, alias)
+            state = registry.alias(voice, alias)
+            found += _missing_base(registry, voice, state.version if state else None)
     except TimbreError as error:
         found.append((f"voices/{voice}/", error.message))
     return [Finding(key, problem, (voice,)) for key, problem in found]
+
+
+def _missing_base(registry: Registry, voice: str, version: str | None) -> list[tuple[str, str]]:
+    """Publishing puts the base there first, so a version in use without any of its graphs had them taken away."""
+    if version is None or registry.tombstone(voice) is not None:
+        return []
+    where = f"bases/{registry.manifest(voice, version).base_digest}/"
+    gone = next(iter(registry.store.list(where)), None) is None
+    return [(where, f"the exported base of {voice}@{version} is gone; publish it again: timbre base publish")] * gone
 
 
 def _verify_voice(registry: Registry, voice: str, users: dict[str, list[str]], sizes: dict[str, int]) -> list[Finding]:
