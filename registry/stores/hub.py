@@ -149,7 +149,7 @@ class HubStore:
             if not holds(oids):
                 return ""
             adds = {**files, **(card_of(files) if not remove else _NOTHING)}
-            work = [CommitOperationAdd(path, data) for path, data in adds.items()]
+            work: builtins.list[Any] = [CommitOperationAdd(path, data) for path, data in adds.items()]
             work += [CommitOperationDelete(remove)] if remove else []
             try:
                 done = attempted(
@@ -236,7 +236,7 @@ class HubStore:
             return attempted(call, what, attempts=options.attempts, longest_s=options.wait_s, sleep=self._sleep)
         except (HfHubHTTPError, EntryNotFoundError) as error:
             if status_of(error) == 404 and "absent" in absent:
-                return absent["absent"]  # type: ignore[no-any-return]
+                return absent["absent"]
             raise ConfigurationError(f"{what}: {error}", remedy="check the registry's address") from error
 
 
