@@ -106,22 +106,40 @@ class Engine:
         Raises TextError for text that cannot be spoken or a language the base does not have, and what the scheduler
         raises.
         """
+        sentences, unknown = self.sentences(request, voice, cancel=cancel)
+        pause = np.zeros(round(request.pause_s * self.base.rate_hz), np.float32)
+        spoken, joined = [], []
+        for sentence, wave in sentences:
+            spoken.append(sentence)
+            joined += [wave, pause]
+        return Speech(Waveform(np.concatenate(joined[:-1]), self.base.rate_hz), tuple(spoken), unknown)
+
+    def sentences(
+        self, request: SpeechRequest, voice: Voice, *, cancel: Cancellation | None = None
+    ) -> tuple[Generator[tuple[SpokenSentence, NDArray[np.float32]]], tuple[str, ...]]:
+        """What `speak` joins, sentence by sentence, checked, without the pauses; and the characters that are not
+        spoken. cancel and errors: as in speak; those of the text and its language are raised here.
+        """
         planned, unknown = self._planner.plan(request, voice)
         jobs = [self._planner.job(item, request, voice) for item in planned]
-        spoken, waves = [], []
+        return self._sentences(planned, jobs, request, voice, cancel), unknown
+
+    def _sentences(
+        self,
+        planned: list[Planned],
+        jobs: list[Job],
+        request: SpeechRequest,
+        voice: Voice,
+        cancel: Cancellation | None,
+    ) -> Generator[tuple[SpokenSentence, NDArray[np.float32]]]:
         try:
             for item, job in zip(planned, jobs, strict=True):
                 self._send(job, item, request, voice)
             for item, job in zip(planned, jobs, strict=True):
-                sentence, wave = self._finish(item, job, request, voice, cancel)
-                spoken.append(sentence)
-                waves.append(wave)
+                yield self._finish(item, job, request, voice, cancel)
         finally:
             for job in jobs:
                 job.cancel()
-        pause = np.zeros(round(request.pause_s * self.base.rate_hz), np.float32)
-        joined = [part for wave in waves for part in (wave, pause)][:-1]
-        return Speech(Waveform(np.concatenate(joined), self.base.rate_hz), tuple(spoken), unknown)
 
     def stream(self, request: SpeechRequest, voice: Voice, *, cancel: Cancellation | None = None) -> SpeechStream:
         """The request's audio in pieces as it is decoded; the first after about half a second's worth of codes.

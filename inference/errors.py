@@ -9,6 +9,10 @@ class TextError(InputError):
     """The text cannot be spoken: empty, too long, or in a language the base does not have."""
 
 
+class TooLongError(TextError):
+    """The text would take longer to say than a request may."""
+
+
 class VoiceError(InputError):
     """The voice package cannot be used with this base or this program."""
 

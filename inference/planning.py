@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timbre.inference.characters import CharacterVectors
-from timbre.inference.errors import TextError
+from timbre.inference.errors import TextError, TooLongError
 from timbre.inference.exported_base import ExportedBase
 from timbre.inference.guards import SentenceLimits
 from timbre.inference.request import SpeechRequest
@@ -23,6 +25,9 @@ from timbre.text.sentences import split
 
 _SHORTEST_SHARE = 0.5
 _SEEDS_APART = 1_000_003
+_RUN = re.compile(r"[A-Za-z0-9]+")
+_LONGEST_RUN = 180
+"""Letters or digits without a break: as many as the longest sentence has (text/sentences.py)."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,11 @@ class Planner:
         seed = request.sampling.seed if request.sampling.seed is not None else secrets.randbits(31)
         planned: list[Planned] = []
         unknown: list[str] = []
-        for sentence in filter(_has_words, split(plain(request.text))):
+        sentences = [item for item in split(plain(request.text)) if _has_words(item)]
+        _check_runs(sentences)
+        planned_s = request.pause_s * (len(sentences) - 1)
+        _check_length(planned_s, request)
+        for sentence in sentences:
             phonemes = phonemize(sentence, language, lexicon, self.base.languages)
             if missing := unspoken(phonemes, self.base.languages):
                 raise TextError(
@@ -79,6 +88,10 @@ class Planner:
             ids = np.array(phonemes.ids, np.int64)
             own = seed + _SEEDS_APART * len(planned)
             planned.append(Planned(sentence, phonemes, ids, seconds, sounding_s, own))
+            # Before the next one is read: reading costs more than everything else here.
+            self._check_room(planned[-1], request, voice)
+            planned_s += seconds / request.speed
+            _check_length(planned_s, request)
             unknown += phonemes.unknown
         if not planned:
             raise TextError(
@@ -94,14 +107,8 @@ class Planner:
         continues = self._continues(request)
         prompt = voice.prompt.codes if continues else voice.prompt.codes[:0]
         phones = np.concatenate([voice.prompt.phones, item.ids]) if continues else item.ids
-        room = self.capacity - len(phones) - len(prompt)
+        room = self._check_room(item, request, voice)
         wanted = int(self.limits.longest_s(item.seconds) * rate)
-        if room < item.seconds * rate:
-            raise TextError(
-                f"text {item.text[:40]!r}: a sentence of {len(item.ids)} phones does not fit the engine's "
-                f"{self.capacity} positions beside the voice's prompt",
-                "break it up with punctuation",
-            )
         return Job(
             phones=phones,
             prompt=prompt,
@@ -111,6 +118,18 @@ class Planner:
             lora=voice.t2s,
             loop_limit=self.limits.loop_run,
         )
+
+    def _check_room(self, item: Planned, request: SpeechRequest, voice: Voice) -> int:
+        """Positions for the sentence's codes. Raises TextError when they cannot suffice."""
+        taken = len(voice.prompt.phones) + len(voice.prompt.codes) if self._continues(request) else 0
+        room = self.capacity - len(item.ids) - taken
+        if room < item.seconds * self.base.codes_hz:
+            raise TextError(
+                f"text {item.text[:40]!r}: a sentence of {len(item.ids)} phones does not fit the engine's "
+                f"{self.capacity} positions beside the voice's prompt",
+                "break it up with punctuation",
+            )
+        return room
 
     def features(self, item: Planned, request: SpeechRequest, voice: Voice) -> NDArray[np.float32] | None:
         """Character vectors [P, H] of the prompt's phones, if they are read too, and the sentence's; None without."""
@@ -133,3 +152,23 @@ class Planner:
 def _has_words(sentence: str) -> bool:
     """False for a piece of marks and symbols alone, which is a pause beside other sentences."""
     return any(character.isalnum() for character in sentence)
+
+
+def _check_runs(sentences: Iterable[str]) -> None:
+    """Raises TextError for a run of letters and digits that no sentence can hold: reading it would take seconds."""
+    for sentence in sentences:
+        longest = max(map(len, _RUN.findall(sentence)), default=0)
+        if longest > _LONGEST_RUN:
+            raise TextError(
+                f"text {sentence[:40]!r}: {longest} letters or digits in a row, the limit is {_LONGEST_RUN}",
+                "break it up with blanks or punctuation",
+            )
+
+
+def _check_length(planned_s: float, request: SpeechRequest) -> None:
+    if request.longest_s is not None and planned_s > request.longest_s:
+        raise TooLongError(
+            f"text: it would take more than {request.longest_s:g} s to say, with {request.pause_s:g} s between its "
+            "sentences",
+            "send it in several requests",
+        )

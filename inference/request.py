@@ -21,7 +21,7 @@ class SpeechRequest:
     above 1 is faster. pause_s: silence between sentences. check: recognise each sentence and speak it once more when
     words are missing (whole-text requests only). lexicon: word -> phones that override the voice's own and the
     dictionary. prompt_codes: whether speech continues the voice's prompt, None for what suits the base; without, the
-    prompt conditions the sound only.
+    prompt conditions the sound only. longest_s: of the speech as planned, pauses included; None for any.
     """
 
     text: str
@@ -32,6 +32,7 @@ class SpeechRequest:
     check: bool = True
     lexicon: Mapping[str, tuple[str, ...]] | None = None
     prompt_codes: bool | None = None
+    longest_s: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.text) > MAX_CHARACTERS:

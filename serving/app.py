@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -22,6 +23,7 @@ from timbre.serving.middleware import Gate, error_response
 from timbre.serving.page_routes import page_routes
 from timbre.serving.server import Server
 from timbre.serving.speaking_routes import speaking_routes
+from timbre.serving.wire import QuietLoop
 
 _MOST_PROBLEMS = 3
 
@@ -31,6 +33,7 @@ def create_app(server: Server) -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_exception_handler(QuietLoop(server.log))
         server.start()
         try:
             yield

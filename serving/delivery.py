@@ -13,6 +13,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from timbre.serving.answer import StalledError
 from timbre.serving.encoding import FORMATS
 from timbre.serving.errors import ApiError, error_body
 from timbre.serving.metrics import Metrics
@@ -53,7 +54,6 @@ class SpokenResponse(Response):
         begun: Begun,
         metrics: Metrics,
         *,
-        stall_timeout_s: float,
         sse: bool,
         characters: int,
         headers: Mapping[str, str],
@@ -62,7 +62,6 @@ class SpokenResponse(Response):
         kind = FORMATS[delivery.order.format]
         self._delivery = delivery
         self._metrics = metrics
-        self._stall_s = stall_timeout_s
         self._sse = sse
         self._characters = characters
         self._unspoken = len(begun.unknown)
@@ -83,9 +82,9 @@ class SpokenResponse(Response):
         leaving = asyncio.ensure_future(_gone(receive))
         try:
             await self._send_all(leaving, send)
-        except TimeoutError:
-            self._metrics.cancelled.labels("stalled").inc()
+        except StalledError:
             delivery.cancel.cancel("the client took nothing for too long")
+            raise
         except OSError:
             delivery.cancel.cancel("the client went away")
         finally:
@@ -121,25 +120,26 @@ class SpokenResponse(Response):
                 return
 
     async def _send_whole(self, send: Send) -> None:
-        parts, event = b"", await self._delivery.take()
+        parts: list[bytes] = []
+        event = await self._delivery.take()
         while isinstance(event, Piece):
-            parts += event.data
+            parts.append(event.data)
             event = await self._delivery.take()
         if isinstance(event, Done):
             self._shown["x-timbre-failed-sentences"] = str(event.failed)
             self._shown["x-timbre-audio-seconds"] = f"{event.seconds:.3f}"
-        self._shown["content-length"] = str(len(parts))
+        self._shown["content-length"] = str(sum(map(len, parts)))
         await self._start(send)
-        await self._body(send, parts, more=False)
+        for part in parts:
+            await self._body(send, part)
+        await self._body(send, b"", more=False)
 
     async def _start(self, send: Send) -> None:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._shown.items()]
-        message = {"type": "http.response.start", "status": self.status_code, "headers": headers}
-        await asyncio.wait_for(send(message), self._stall_s)
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
 
     async def _body(self, send: Send, data: bytes, *, more: bool = True) -> None:
-        message = {"type": "http.response.body", "body": data, "more_body": more}
-        await asyncio.wait_for(send(message), self._stall_s)
+        await send({"type": "http.response.body", "body": data, "more_body": more})
 
     def _end(self, done: Done) -> bytes:
         # OpenAI counts tokens; here they are characters in and semantic codes (25 a second) out.

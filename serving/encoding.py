@@ -25,6 +25,7 @@ RATES = (8000, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 _OPEN_LENGTH = 0xFFFFFFFF
 _FULL_SCALE = 32767
+_PART_SAMPLES = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -85,19 +86,42 @@ def open_encoder(name: str, voice_rate_hz: int, wanted_hz: int | None = None) ->
     return _LibraryEncoder(FORMATS[name], resampler, _Sink())
 
 
+class WholeEncoder:
+    """A finished answer, encoded sentence by sentence, with lengths in its header. name: a key of FORMATS."""
+
+    def __init__(self, name: str, voice_rate_hz: int, wanted_hz: int | None = None) -> None:
+        self._rate_hz = output_rate(name, voice_rate_hz, wanted_hz)
+        self._name = name
+        resampler = _Resampler(voice_rate_hz, self._rate_hz)
+        self._sink = _SeekableSink()
+        self._encoder: Encoder
+        if name in ("wav", "pcm"):
+            self._encoder = _PcmEncoder(resampler, header=False)
+            self._sink.write(wav_header(self._rate_hz, 0) if name == "wav" else b"")
+        else:
+            self._encoder = _LibraryEncoder(FORMATS[name], resampler, self._sink)
+
+    def push(self, samples: Floats) -> None:
+        """samples [S] of the voice's rate."""
+        # By parts, so that no copy of it is larger than one.
+        for start in range(0, len(samples), _PART_SAMPLES):
+            self._sink.write(self._encoder.push(samples[start : start + _PART_SAMPLES]))
+
+    def finish(self) -> bytes:
+        """All of it."""
+        self._sink.write(self._encoder.finish())
+        if self._name == "wav":
+            size_bytes = self._sink.tell() - len(wav_header(self._rate_hz, 0))
+            self._sink.seek(0)
+            self._sink.write(wav_header(self._rate_hz, size_bytes))
+        return self._sink.getvalue()
+
+
 def encode_whole(name: str, wave: Waveform, wanted_hz: int | None = None) -> bytes:
     """A finished waveform, with lengths in its header."""
-    rate = output_rate(name, wave.rate_hz, wanted_hz)
-    resampler = _Resampler(wave.rate_hz, rate)
-    if name in ("wav", "pcm"):
-        data = _int16(np.concatenate([resampler.push(wave.samples), resampler.finish()])).tobytes()
-        return wav_header(rate, len(data)) + data if name == "wav" else data
-    sink = _SeekableSink()
-    encoder = _LibraryEncoder(FORMATS[name], resampler, sink)
-    encoder.start()
+    encoder = WholeEncoder(name, wave.rate_hz, wanted_hz)
     encoder.push(wave.samples)
-    encoder.finish()
-    return sink.getvalue()
+    return encoder.finish()
 
 
 def wav_header(rate_hz: int, size_bytes: int | None) -> bytes:

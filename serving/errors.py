@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from timbre.core.cancellation import Interrupted
 from timbre.core.errors import ConfigurationError, InfrastructureError, InputError, TimbreError
-from timbre.inference.errors import GraphError, VoiceError
+from timbre.inference.errors import GraphError, TooLongError, VoiceError
 from timbre.registry.errors import CorruptError, NotFoundError, RetiredError, RevokedError
 
 OPENAI_PREFIX = "/v1/"
@@ -25,6 +25,7 @@ _CODES = {
     408: "request_timeout",
     410: "gone",
     413: "too_large",
+    421: "wrong_host",
     415: "unsupported_media_type",
     429: "queue_full",
     500: "internal_error",
@@ -69,6 +70,8 @@ def explain(error: BaseException) -> ApiError | None:
         return unavailable("this voice cannot be loaded; the server's log says why")
     if isinstance(error, Interrupted):
         return unavailable("the server is shutting down")
+    if isinstance(error, TooLongError):
+        return ApiError(413, error.message, error.remedy)
     if isinstance(error, InputError):
         return ApiError(400, error.message, error.remedy)
     if isinstance(error, InfrastructureError | TimbreError):

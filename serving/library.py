@@ -88,6 +88,7 @@ class Library:
         self._lock = threading.Lock()
         self._manifests: dict[tuple[str, str], Manifest] = {}
         self.looked = threading.Event()
+        self.closing = threading.Event()
         self.last_problem = ""
 
     # -- requests --------------------------------------------------------------------------------------------------
@@ -208,6 +209,8 @@ class Library:
             for name, entry in entries.items() for alias in entry.listing.aliases if self._unsettled(entry, alias)
         ]  # fmt: skip
         for first_time, name, alias in sorted(waiting):
+            if self.closing.is_set():
+                return
             if first_time and self._clock() - began > _LOADING_S:
                 return
             try:
@@ -244,6 +247,9 @@ class Library:
                 # Merged now, so that the first request after the change does not wait, and a misfit is found here.
                 speaker.engine.decoders.get(speaker.voice)
         except Exception as error:
+            if self.closing.is_set():
+                # Engines are closed under it; the version is sound.
+                raise unavailable("the server is shutting down") from error
             reason = error.message if isinstance(error, TimbreError | ApiError) else repr(error)
             self._note(name, alias, None, Failure(state.version, reason, self._clock()))
             self._log.error(

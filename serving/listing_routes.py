@@ -144,7 +144,13 @@ def _health(server: Server, request: Request, status: str) -> Health:
         commit=server.settings.commit,
         voices=dict(server.states),
         bases=sorted(engine.base.name for engine in server.engines.open),
-        registry="away" if server.library.last_problem else "ok",
+        registry=_registry(server),
         problems=problems,
         max_characters=server.settings.max_characters,
     )
+
+
+def _registry(server: Server) -> str:
+    if server.library.last_problem:
+        return "away"
+    return "ok" if server.poll.stale_for_s is None else "stale"

@@ -64,6 +64,9 @@ class Metrics:
         self.away = Gauge(
             "voice_registry_away", "1 while the registry does not answer and its last good state counts", registry=own
         )
+        self.stale = Gauge(
+            "voice_registry_stale", "1 while the registry was not read for longer than stale_s", registry=own
+        )
         self.build = Gauge("voice_build_info", "The running program", ("version", "git_sha"), registry=own)
         self.model = Gauge("voice_model_info", "Version that speaks", ("voice", "voice_sha"), registry=own)
         self.build.labels(version, commit or UNKNOWN).set(1)

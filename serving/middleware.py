@@ -15,9 +15,11 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from timbre.serving.answer import Answer, StalledError
 from timbre.serving.auth import Guard
 from timbre.serving.errors import ApiError, error_body, explain
 from timbre.serving.metrics import UNKNOWN, Metrics
+from timbre.serving.origins import Origins
 from timbre.serving.settings import ServeSettings
 
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -35,6 +37,8 @@ class Gate:
         self._metrics = metrics
         self._most_bytes = settings.max_body_kib * 1024
         self._body_s = settings.body_timeout_s
+        self._origins = Origins(settings)
+        self._stall_s = settings.stall_timeout_s
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,16 +52,20 @@ class Gate:
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         state = scope.setdefault("state", {})
         state["request_id"] = given if _ID.fullmatch(given) else secrets.token_hex(8)
-        answer = _Answer(send, state["request_id"])
+        answer = Answer(send, state["request_id"], state.get("wire"), self._stall_s)
         state["known"] = self._guard.knows(headers)
         speaking = scope["path"] in _SPEAKING
         started = time.perf_counter()
         if speaking:
             self._metrics.in_flight.inc()
         try:
+            self._check_framing(headers)
+            self._origins.check(scope["path"], headers)
             self._guard.check(scope["path"], state["known"], headers)
             self._check_length(headers)
             await self._app(scope, _Body(receive, self._most_bytes, self._body_s), answer)
+        except StalledError:
+            self._metrics.cancelled.labels("stalled").inc()
         except Exception as error:
             await self._tell(error, scope, receive, answer)
         finally:
@@ -65,12 +73,21 @@ class Gate:
                 self._metrics.in_flight.dec()
                 self._count(scope, answer, time.perf_counter() - started)
 
+    @staticmethod
+    def _check_framing(headers: dict[bytes, bytes]) -> None:
+        # Two lengths: programs in front of this one may take the other, and read the rest as a request of its own.
+        if b"content-length" in headers and b"transfer-encoding" in headers:
+            raise ApiError(
+                400, "the request has Content-Length and Transfer-Encoding", "send one of them",
+                headers={"connection": "close"},
+            )  # fmt: skip
+
     def _check_length(self, headers: dict[bytes, bytes]) -> None:
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self._most_bytes:
             raise _too_large(self._most_bytes)
 
-    async def _tell(self, error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
+    async def _tell(self, error: Exception, scope: Scope, receive: Receive, answer: Answer) -> None:
         told = explain(error)
         if told is None:
             self._log.error("bug in a request", extra={"path": scope["path"][:100]}, exc_info=error)
@@ -79,7 +96,7 @@ class Gate:
             response = error_response(told, scope)
             await response(scope, receive, answer)
 
-    def _count(self, scope: Scope, answer: _Answer, seconds: float) -> None:
+    def _count(self, scope: Scope, answer: Answer, seconds: float) -> None:
         route, voice = scope["path"], scope["state"].get("voice", UNKNOWN)
         status = str(answer.status) if answer.complete else "cut"
         self._metrics.requests.labels(route, voice, status).inc()
@@ -95,26 +112,6 @@ def error_response(error: ApiError, scope: Scope) -> JSONResponse:
     """The JSON answer of an error."""
     body = error_body(error, scope["path"], scope.get("state", {}).get("request_id", ""))
     return JSONResponse(body, error.status_code, dict(error.headers or {}))
-
-
-class _Answer:
-    """Passes an answer on with the request's id, and remembers how it went."""
-
-    def __init__(self, send: Send, request_id: str) -> None:
-        self._send = send
-        self._id = request_id.encode()
-        self.status = 499
-        self.started = False
-        self.complete = False
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status, self.started = message["status"], True
-            extra = [(b"x-request-id", self._id), (b"x-content-type-options", b"nosniff")]
-            message = {**message, "headers": [*message.get("headers", []), *extra]}
-        elif message["type"] == "http.response.body" and not message.get("more_body", False):
-            self.complete = True
-        await self._send(message)
 
 
 class _Body:

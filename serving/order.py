@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import dataclass, field
 
 from timbre.core.cancellation import Cancellation
+from timbre.inference.errors import CancelledError
 from timbre.inference.request import SpeechRequest
 from timbre.serving.errors import ApiError
 
@@ -60,18 +62,32 @@ class Done:
 Event = Begun | Piece | Done | ApiError
 
 
+_LOOK_S = 0.2
+
+
 @dataclass(eq=False)
 class Delivery:
-    """An order under way. The worker posts events, the client's task takes them; either side may cancel."""
+    """An order under way. The worker posts events, the client's task takes them; either side may cancel.
+
+    most_bytes: encoded sound that may wait here; the worker waits with more. stall_s: how long it waits.
+    """
 
     order: Order
     loop: asyncio.AbstractEventLoop
+    most_bytes: int = 4 << 20
+    stall_s: float = 30.0
     cancel: Cancellation = field(default_factory=Cancellation)
     arrived_s: float = field(default_factory=time.perf_counter)
     _events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
+    _room: threading.Condition = field(default_factory=threading.Condition)
+    _waiting_bytes: int = 0
 
     def post(self, event: Event) -> None:
-        """From the worker's thread."""
+        """From the worker's thread. Raises CancelledError for a Piece that finds no room within stall_s, or that
+        nobody wants any more.
+        """
+        if isinstance(event, Piece):
+            self._await_room(len(event.data))
         try:
             self.loop.call_soon_threadsafe(self._events.put_nowait, event)
         except RuntimeError:  # the loop was closed: nobody listens any more
@@ -79,9 +95,30 @@ class Delivery:
 
     async def take(self) -> Event:
         """The next event, in the client's task."""
-        return await self._events.get()
+        event = await self._events.get()
+        if isinstance(event, Piece):
+            with self._room:
+                self._waiting_bytes -= len(event.data)
+                self._room.notify_all()
+        return event
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Encoded sound that was posted and not taken."""
+        return self._waiting_bytes
 
     @property
     def waited_s(self) -> float:
         """Seconds since the request arrived."""
         return time.perf_counter() - self.arrived_s
+
+    def _await_room(self, size_bytes: int) -> None:
+        deadline_s = time.monotonic() + self.stall_s
+        with self._room:
+            while self._waiting_bytes and self._waiting_bytes + size_bytes > self.most_bytes:
+                if time.monotonic() >= deadline_s:
+                    self.cancel.cancel("the client took too little for too long")
+                if self.cancel.cancelled:
+                    raise CancelledError(f"speaking: {self.cancel.reason}", "send the request again")
+                self._room.wait(_LOOK_S)
+            self._waiting_bytes += size_bytes

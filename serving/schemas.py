@@ -192,7 +192,8 @@ class ModelList(BaseModel):
 
 
 class Health(BaseModel):
-    """GET /livez, /readyz and /health. registry: "away" while it does not answer. problems: what the operator should
+    """GET /livez, /readyz and /health. registry: "away" while it does not answer, "stale" when a
+    look at it does not end. problems: what the operator should
     look at. max_characters: of one request.
     """
 

@@ -19,6 +19,7 @@ from timbre.serving.engines import Engines
 from timbre.serving.errors import ApiError
 from timbre.serving.library import Library
 from timbre.serving.metrics import Metrics
+from timbre.serving.poll_watch import PollWatch
 from timbre.serving.settings import ServeSettings
 from timbre.serving.workers import Workers
 from timbre.text.frontend import phonemize
@@ -55,25 +56,31 @@ class Server:
         self.ready = threading.Event()
         self._read: set[str] = set()
         self._stop = threading.Event()
-        self._looking = threading.Thread(target=self._look_on, name="registry-poller", daemon=True)
+        self.poll = PollWatch(
+            self._look_on, self.metrics, log, stale_s=settings.stale_s, stop=self._stop, poll_s=settings.poll_s
+        )  # fmt: skip
 
     def start(self) -> None:
         """Starts looking and speaking; `ready` is set when the first voice has spoken, or there is none to wait for."""
         self.workers.start()
-        self._looking.start()
+        self.poll.start()
 
     def close(self) -> None:
         """Stops looking, cancels what runs, closes the engines."""
         self._stop.set()
+        self.library.closing.set()
         self.workers.close()
         self.engines.close()
-        if self._looking.ident is not None:
-            self._looking.join(timeout=10)
+        self.poll.join(timeout_s=10)
 
     @property
     def problems(self) -> list[str]:
         """What the operator should know, one line each."""
         found = [f"registry: {self.library.last_problem}"] if self.library.last_problem else []
+        if self.poll.stale_for_s is not None:
+            found.append(
+                f"registry: not read for {self.poll.stale_for_s:.0f} s, so that revocations do not reach this server"
+            )
         for name, entry in self.library.entries.items():
             if entry.listing.problem:
                 found.append(f"voice {name}: {entry.listing.problem}")
@@ -98,6 +105,9 @@ class Server:
             except Exception as error:
                 # The poller must outlive everything: without it no new voice would ever speak.
                 self.log.error("bug while looking at the registry", exc_info=error)
+            else:
+                if not self.library.last_problem:
+                    self.poll.read()
             pending = self.library.pending
             if not pending and (unread := self._unread()):
                 # In a thread of its own: it is a second of Python at best, and moves must be noticed meanwhile.

@@ -39,9 +39,21 @@ class ServeSettings:
     stall_timeout_s: float = setting(
         30.0, "a client that takes no byte for so long while some wait for it is dropped", "s", low=0.1
     )
+    header_timeout_s: float = setting(10.0, "longest wait for the head of a request; then 408", "s", low=0.1)
     body_timeout_s: float = setting(10.0, "longest wait for the rest of a request's body; then 408", "s", low=0.1)
     max_characters: int = setting(4096, "longest text of a request; more is refused with 413", low=1, high=10_000)
+    max_audio_s: float = setting(
+        1800.0, "longest speech of a request as planned, pauses included; more is refused with 413", "s", low=1
+    )
+    max_pending_kib: int = setting(
+        4096, "encoded speech that waits for a client before speaking waits too", "KiB", low=64
+    )
+    max_connections: int = setting(
+        1000, "open connections, within the limit of open files; the one that has been idle longest makes room",
+        low=8, high=100_000,
+    )  # fmt: skip
     max_body_kib: int = setting(256, "largest body of a request; more is refused with 413", "KiB", low=1)
+    stale_s: float = setting(60.0, "a registry that was not read for so long is reported as stale", "s", low=0.1)
     poll_s: float = setting(1.0, "polling interval of the registry", "s", low=0.05, high=3600)
     retry_s: float = setting(30.0, "time until a version that could not be loaded is tried again", "s", low=0.1)
     default_voice: str = setting("", "voice of requests that name none; empty: the only voice there is, else refused")
@@ -53,6 +65,9 @@ class ServeSettings:
     jwt_issuer: str = setting("", "issuer that tokens must name; empty: not looked at")
     open_access: bool = setting(False, "answer everybody although the address is not a loopback one")
     cors_origins: tuple[str, ...] = setting((), "web origins whose pages may call this server; * for all")
+    allowed_hosts: tuple[str, ...] = setting(
+        (), "host names that requests may name; empty: those of this machine where no key is asked for, else any"
+    )
     page: bool = setting(True, "show the web page at /")
     commit: str = setting("", "commit of the running program, for /health and voice_build_info")
 

@@ -139,7 +139,7 @@ def _speech(server: Server, text: str, *, field: str, **options: Any) -> SpeechR
         )
     if not text.strip():
         raise ApiError(400, f"{field}: it is empty", "send at least one word", param=field)
-    return SpeechRequest(text, **options)
+    return SpeechRequest(text, longest_s=server.settings.max_audio_s, **options)
 
 
 async def _answer(
@@ -158,7 +158,8 @@ async def _answer(
     state = request.scope["state"]
     state["voice"] = voice
     order = Order(voice, wanted, spoken, media, rate_hz, whole, request.url.path)
-    delivery = Delivery(order, asyncio.get_running_loop())
+    settings = server.settings
+    delivery = Delivery(order, asyncio.get_running_loop(), settings.max_pending_kib * 1024, settings.stall_timeout_s)
     server.workers.submit(delivery)
     first = await take_or_leave(delivery, request.receive)
     if first is None:
@@ -168,7 +169,4 @@ async def _answer(
         raise first
     assert isinstance(first, Begun), "nothing comes before Begun but an error"
     headers = {"x-timbre-ignored": ", ".join(ignored)} if ignored else {}
-    return SpokenResponse(
-        delivery, first, server.metrics, stall_timeout_s=server.settings.stall_timeout_s, sse=sse,
-        characters=len(spoken.text), headers=headers,
-    )  # fmt: skip
+    return SpokenResponse(delivery, first, server.metrics, sse=sse, characters=len(spoken.text), headers=headers)

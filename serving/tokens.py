@@ -14,6 +14,8 @@ from typing import Any, TypeGuard
 
 _LEEWAY_S = 30
 _LONGEST = 8192
+_LATEST_S = 253402300800
+"""The year 10000: what ends later never ends, which no token may."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class TokenRules:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # A whole number may be too large for a float, and Infinity would never end.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LATEST_S
 
 
 def _decoded(part: bytes) -> bytes | None:

@@ -13,12 +13,12 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from timbre.audio.waveform import Waveform
 from timbre.core.errors import TimbreError
 from timbre.inference.errors import CancelledError
 from timbre.inference.request import SpokenSentence
-from timbre.serving.encoding import encode_whole, open_encoder, output_rate
+from timbre.serving.encoding import WholeEncoder, open_encoder, output_rate
 from timbre.serving.errors import ApiError, explain, unavailable
 from timbre.serving.library import Library
 from timbre.serving.loader import Speaker
@@ -28,6 +28,7 @@ from timbre.serving.order import Begun, Delivery, Done, Piece
 _REASONS = ("silent", "duration", "loops", "cut off", "words missing")
 _LONGEST_RETRY_S = 60
 _SILENCE_DBFS = -70.0
+_PIECE_BYTES = 256 * 1024
 
 
 class Workers:
@@ -124,6 +125,10 @@ class Workers:
         if isinstance(error, CancelledError) and delivery.cancel.cancelled:
             delivery.post(unavailable(delivery.cancel.reason or "the request was cancelled"))
             return
+        if self._closed and isinstance(error, TimbreError | ApiError):
+            # Engines close under what still waits: that is no fault of a voice.
+            delivery.post(unavailable("the server is shutting down"))
+            return
         answer = explain(error)
         order = delivery.order
         if answer is None:
@@ -153,20 +158,25 @@ class Workers:
         self._metrics.first_audio.labels(order.voice).observe(delivery.waited_s)
 
     def _whole(self, delivery: Delivery, speaker: Speaker) -> float:
-        order = delivery.order
-        speech = speaker.engine.speak(order.speech, speaker.voice, cancel=delivery.cancel)
-        for sentence in speech.sentences:
+        order, rate_hz = delivery.order, speaker.engine.base.rate_hz
+        encoder, loudness, failed = WholeEncoder(order.format, rate_hz, order.rate_hz), _Loudness(), 0
+        spoken, unknown = speaker.engine.sentences(order.speech, speaker.voice, cancel=delivery.cancel)
+        pause = np.zeros(round(order.speech.pause_s * rate_hz), np.float32)
+        for index, (sentence, wave) in enumerate(spoken):
+            for samples in (pause, wave) if index else (wave,):
+                encoder.push(samples)
+                loudness.add(samples)
+            failed += bool(sentence.failures)
             if sentence.attempts > 1:
                 self._metrics.regenerations.labels(_reason(sentence)).inc()
-        loudness = _Loudness()
-        loudness.add(speech.wave)
         self._refuse_silence(order.voice, loudness)
-        data = encode_whole(order.format, speech.wave, order.rate_hz)
-        failed = sum(bool(sentence.failures) for sentence in speech.sentences)
-        self._begin(delivery, speaker, speech.unknown)
-        delivery.post(Piece(data))
-        delivery.post(Done(speech.wave.duration_s, failed))
-        return speech.wave.duration_s
+        data = memoryview(encoder.finish())
+        self._begin(delivery, speaker, unknown)
+        for start in range(0, len(data), _PIECE_BYTES):
+            delivery.post(Piece(bytes(data[start : start + _PIECE_BYTES])))
+        seconds = loudness.samples / rate_hz
+        delivery.post(Done(seconds, failed))
+        return seconds
 
     def _stream(self, delivery: Delivery, speaker: Speaker) -> float:
         order = delivery.order
@@ -180,7 +190,7 @@ class Workers:
             if not begun:
                 self._begin(delivery, speaker, waves.unknown)
                 begun = True
-            loudness.add(wave)
+            loudness.add(wave.samples)
             if data:
                 delivery.post(Piece(data))
         # Known only now, when the head of the answer has left: the answer breaks off.
@@ -207,9 +217,9 @@ class _Loudness:
     samples: int = 0
     energy: float = 0.0
 
-    def add(self, wave: Waveform) -> None:
-        self.samples += len(wave.samples)
-        self.energy += float(np.sum(np.square(wave.samples, dtype=np.float64)))
+    def add(self, samples: NDArray[np.float32]) -> None:
+        self.samples += len(samples)
+        self.energy += float(np.sum(np.square(samples, dtype=np.float64)))
 
     @property
     def silent(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,7 @@ def _run(invocation: Invocation, settings: ServeSettings, registry: str, cache: 
     from timbre.registry.open import COPIES, open_registry, with_cache
     from timbre.serving.app import create_app
     from timbre.serving.server import Server
+    from timbre.serving.wire import SeldomFilter, http_config
 
     log = invocation.logger().getChild("serve")
     folder = cache or invocation.cache()
@@ -76,10 +78,8 @@ def _run(invocation: Invocation, settings: ServeSettings, registry: str, cache: 
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"timbre: http://{shown}:{port}/ speaks for {store.store.url}", err=True)
-        config = uvicorn.Config(
-            create_app(server), log_config=None, access_log=False, server_header=False, http="h11",
-            timeout_keep_alive=15, timeout_graceful_shutdown=_SHUTDOWN_S, h11_max_incomplete_event_size=32 * 1024,
-        )  # fmt: skip
+        logging.getLogger("uvicorn.error").addFilter(SeldomFilter())
+        config = http_config(create_app(server), settings, shutdown_s=_SHUTDOWN_S, log_config=None)
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl+C, after everything was closed in order
             uvicorn.Server(config).run(sockets=[listening])
 

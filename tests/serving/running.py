@@ -20,6 +20,7 @@ from timbre.registry.registry import Registry
 from timbre.serving.app import create_app
 from timbre.serving.server import Server
 from timbre.serving.settings import ServeSettings
+from timbre.serving.wire import http_config
 
 # Looks often and gives up late: a test that means a time limit sets it itself.
 FAST = ServeSettings(poll_s=0.1, retry_s=0.3, workers=4, queue=16, queue_timeout_s=300, body_timeout_s=60)
@@ -94,7 +95,7 @@ def running(registry: Registry, exports: Path, settings: ServeSettings = FAST) -
     server = Server(registry, exports, settings, log)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(server), log_level="critical", access_log=False, timeout_graceful_shutdown=2)
+    config = http_config(create_app(server), settings, shutdown_s=2, log_level="critical")
     http = uvicorn.Server(config)
     thread = threading.Thread(target=http.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

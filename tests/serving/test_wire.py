@@ -10,7 +10,7 @@ import pytest
 
 from tests.serving.running import Running, wait_until
 
-HOST = b"Host: x\r\n"
+HOST = b"Host: localhost\r\n"
 BODY = b'{"text": "hi", "spk": "ada"}'
 JSON = b"Content-Type: application/json\r\n"
 
@@ -64,7 +64,7 @@ def exchange(live: Running, data: bytes, *, half_close: bool = False, awaited: b
         b"GET /health HTTP/1.1\r\n" + HOST + b"Authorization: Bearer \xff\xfe\r\n\r\n",
         b"GET /health HTTP/1.1\r\n" + HOST + b"X-Request-Id: a\x0bb\r\n\r\n",
         b"GET /health HTTP/1.1\r\n" + HOST + b"X: " + b"y" * 100_000 + b"\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
     ],
     ids=lambda data: f"{len(data)}-bytes",
