@@ -26,6 +26,12 @@ from timbre.serving.speaking_routes import speaking_routes
 from timbre.serving.wire import QuietLoop
 
 _MOST_PROBLEMS = 3
+SHOWN_HEADERS = (
+    "x-timbre-voice", "x-timbre-sample-rate", "x-timbre-channels", "x-timbre-unspoken-characters",
+    "x-timbre-audio-seconds", "x-timbre-failed-sentences", "x-timbre-ignored", "x-request-id", "retry-after",
+    "content-length",
+)  # fmt: skip
+"""Headers that pages of other origins may read: those of docs/server.md."""
 
 
 def create_app(server: Server) -> ASGIApp:
@@ -54,8 +60,9 @@ def create_app(server: Server) -> ASGIApp:
     gate: ASGIApp = Gate(app, Guard(server.settings), server.metrics, server.settings, server.log)
     if server.settings.cors_origins:
         gate = CORSMiddleware(
-            gate, allow_origins=list(server.settings.cors_origins), allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type", "x-api-key"], expose_headers=["*"],
+            gate, allow_origins=list(server.settings.cors_origins), allow_methods=["GET", "HEAD", "POST"],
+            # Official clients send a dozen of their own (x-stainless-os, ...): what is asked for is granted.
+            allow_headers=["*"], expose_headers=list(SHOWN_HEADERS), max_age=86_400,
         )  # fmt: skip
     return gate
 
@@ -91,6 +98,8 @@ async def _wrong_request(request: Request, error: Exception) -> Response:
         )
         return error_response(told, request.scope)
     problems = error.errors()
+    if broken := next((item for item in problems if item["type"] == "json_invalid"), None):
+        return error_response(_no_json(broken), request.scope)
     fields = [".".join(str(part) for part in item["loc"] if part not in ("body", "query")) for item in problems]
     lines = [f"{_clean(field) or 'body'}: {_clean(item['msg'])}" for field, item in zip(fields, problems, strict=True)]
     more = len(lines) - _MOST_PROBLEMS
@@ -99,6 +108,16 @@ async def _wrong_request(request: Request, error: Exception) -> Response:
         400, message, "see GET /openapi.json for the allowed fields and values", param=_clean(fields[0]) or None
     )
     return error_response(told, request.scope)
+
+
+def _no_json(problem: Any) -> ApiError:
+    """What the parser says, and where."""
+    said = _clean(str(problem.get("ctx", {}).get("error", "")))
+    place = problem["loc"][-1] if problem["loc"] and isinstance(problem["loc"][-1], int) else 0
+    return ApiError(
+        400, f"the body is not JSON: {said or 'it cannot be read'} (character {place + 1})",
+        'send an object such as {"input": "Good morning.", "voice": "NAME"}', code="not_json",
+    )  # fmt: skip
 
 
 def _clean(text: str) -> str:

@@ -24,6 +24,7 @@ from timbre.serving.engines import Engines
 from timbre.serving.errors import ApiError, unavailable
 from timbre.serving.loader import Loader, Speaker
 from timbre.serving.metrics import Metrics
+from timbre.serving.openai_voices import OPENAI_VOICES, stand_in
 
 _LOADING_S = 0.3
 
@@ -73,6 +74,7 @@ class Library:
         retry_s: float,
         names: Mapping[str, str] | None = None,
         default_voice: str = "",
+        openai_names: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.registry = registry
@@ -83,6 +85,7 @@ class Library:
         self._retry_s = retry_s
         self._names = dict(names or {})
         self._default = default_voice
+        self._openai_names = openai_names
         self._clock = clock
         self._entries: dict[str, Entry] = {}
         self._lock = threading.Lock()
@@ -107,6 +110,9 @@ class Library:
         if not self.looked.is_set():
             raise unavailable("the server is starting", retry_after_s=1, code="starting")
         reference = self._names.get(reference, reference) or self._default_reference()
+        if self._openai_names and reference in OPENAI_VOICES and reference not in self._entries:
+            ready = [name for name, entry in self._entries.items() if entry.state == "ready"]
+            reference = self._default or stand_in(reference, ready) or reference
         name, _, wanted = reference.partition("@")
         name, _, more = self._names[name].partition("@") if name in self._names else (name, "", "")
         entry = self._entries.get(name)

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from timbre.serving.answer import Answer, StalledError
 from timbre.serving.auth import Guard
 from timbre.serving.errors import ApiError, error_body, explain
+from timbre.serving.leniency import utf8_query
 from timbre.serving.metrics import UNKNOWN, Metrics
 from timbre.serving.origins import Origins
 from timbre.serving.settings import ServeSettings
@@ -63,6 +64,7 @@ class Gate:
             self._origins.check(scope["path"], headers)
             self._guard.check(scope["path"], state["known"], headers)
             self._check_length(headers)
+            scope = _as_meant(scope)
             await self._app(scope, _Body(receive, self._most_bytes, self._body_s), answer)
         except StalledError:
             self._metrics.cancelled.labels("stalled").inc()
@@ -106,6 +108,16 @@ class Gate:
             self._metrics.refused.labels(str(answer.status)).inc()
         extra: dict[str, Any] = {"route": route, "voice": voice, "status": status, "seconds": round(seconds, 3)}
         self._log.info("request", extra={**extra, "request_id": scope["state"]["request_id"]})
+
+
+def _as_meant(scope: Scope) -> Scope:
+    """HEAD as GET where nothing is spoken, since the protocol leaves the body out; a query in GBK as UTF-8."""
+    changed: dict[str, Any] = {}
+    if scope["method"] == "HEAD" and scope["path"] not in _SPEAKING:
+        changed["method"] = "GET"
+    if b"%" in scope["query_string"]:
+        changed["query_string"] = utf8_query(scope["query_string"])
+    return {**scope, **changed} if changed else scope
 
 
 def error_response(error: ApiError, scope: Scope) -> JSONResponse:

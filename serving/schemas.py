@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from timbre.serving.encoding import RATES
+from timbre.serving.leniency import as_meant
 
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 MediaType = Literal["wav", "raw", "ogg", "aac", "pcm", "mp3", "opus", "flac"]
@@ -47,7 +48,16 @@ class VoiceId(BaseModel):
     id: Name
 
 
-class SpeechBody(BaseModel):
+class _Lenient(BaseModel):
+    """Fields as clients send them: null for what they leave unset, numbers and switches as text, names in capitals."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_meant(cls, given: Any) -> Any:
+        return as_meant(given, cls) if isinstance(given, dict) else given
+
+
+class SpeechBody(_Lenient):
     """POST /v1/audio/speech: OpenAI's fields, then those of this server."""
 
     model_config = ConfigDict(extra="allow", strict=True)
@@ -71,7 +81,7 @@ class SpeechBody(BaseModel):
     repetition_penalty: Penalty | None = None
 
 
-class _TtsFields(BaseModel):
+class _TtsFields(_Lenient):
     """Fields of GPT-SoVITS's api_v2 and the short form {text, spk}."""
 
     text: Text
@@ -104,9 +114,16 @@ class TtsBody(_TtsFields):
 
 
 class TtsQuery(_TtsFields):
-    """GET /tts."""
+    """GET /tts. A field that is there without a value is unset."""
 
     model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if value not in ("", [""]) or name == "text"}
 
 
 def ignored_fields(body: BaseModel, *also: str) -> list[str]:

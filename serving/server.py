@@ -47,7 +47,7 @@ class Server:
         names = dict(pair.split("=", 1) for pair in settings.voice_names)
         self.library = Library(
             registry, self.engines, self.metrics, log, voices_held=settings.voices_held, retry_s=settings.retry_s,
-            names=names, default_voice=settings.default_voice,
+            names=names, default_voice=settings.default_voice, openai_names=settings.openai_names,
         )  # fmt: skip
         self.workers = Workers(
             self.library, self.metrics, log, count=settings.workers, waiting=settings.queue,

@@ -58,6 +58,9 @@ class ServeSettings:
     retry_s: float = setting(30.0, "time until a version that could not be loaded is tried again", "s", low=0.1)
     default_voice: str = setting("", "voice of requests that name none; empty: the only voice there is, else refused")
     voice_names: tuple[str, ...] = setting((), "other names for voices, as alloy=ada or nova=ada@production")
+    openai_names: bool = setting(
+        True, "OpenAI's voice names (alloy, nova, ...) speak: with default_voice, else each with one of the voices"
+    )
     api_keys: tuple[str, ...] = setting((), "keys that may speak; at least 16 characters each")
     api_keys_file: str = setting("", "file with one key a line, for mounted secrets")
     jwt_secret: str = setting("", "secret of HS256 tokens that may speak; at least 32 characters")

@@ -37,12 +37,14 @@ def test_names_beside_the_one_that_speaks_are_told_as_ignored(live: Running) -> 
 VALUES: list[dict[str, Any]] = [
     {"seed": 4_294_967_295}, {"seed": -1}, {"top_p": 0}, {"repetition_penalty": 1}, {"text_lang": None},
     {"text_lang": "EN"}, {"text_lang": "all_zh"}, {"text_lang": "Auto_Yue"},
+    {"speed_factor": None}, {"seed": None, "media_type": None, "top_k": None}, {"speed_factor": "1.25"}, {"seed": 3.0},
+    {"seed": "7", "top_p": "0.9"},
 ]  # fmt: skip
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"seed": 4_294_967_296}, "seed"), ({"seed": -2}, "seed"), ({"top_p": -0.1}, "top_p"),
     ({"text_lang": ""}, "text_lang"),
     ({"repetition_penalty": 0.9}, "repetition_penalty: below 1 repetition is rewarded and speech loops"),
-    ({"repetition_penalty": 11}, "repetition_penalty"), ({"speed_factor": None}, "speed_factor"),
+    ({"repetition_penalty": 11}, "repetition_penalty"),
 ]  # fmt: skip
 
 
