@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from timbre.core.progress import Progress, SilentProgress
@@ -12,6 +13,7 @@ from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.voice_runs import run_voice
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.table import Origin
+from timbre.registry.encryption.keyring import require_key
 
 
 def run_pipeline(
@@ -29,14 +31,21 @@ def run_pipeline(
     .timbre/registry of the repository. recipe: a YAML file, None for recipes/default.yaml, else the built-in values.
     until: last stage to run, "" for all five. author: recorded with a published version.
 
+    Variables of the operator (TIMBRE_ENCRYPTION, TIMBRE_MASTER_KEY and those of a registry's address) hold as for the
+    command line.
+
     A voice that fails stops no other: its run has the `error` and the `exit_code`. Raises ConfigurationError outside a
-    repository and for a recipe that does not exist, InputError for a recipe that cannot be used.
+    repository, without a master key where one is demanded, and for a recipe that does not exist; InputError for one
+    that cannot be used.
     """
     workspace = Workspace.find(Path(folder))
     refuse_foreign_state(workspace.root, workspace.private)
+    settings = _recipe(workspace, recipe)
+    require_key(os.environ, settings.publish.encryption == "required")
+    workspace.make_private()
     engine = Engine(
         workspace=workspace,
-        recipe=_recipe(workspace, recipe),
+        recipe=settings,
         registry=registry or str(workspace.default_registry),
         origin=Origin(author=author),
         progress=progress or SilentProgress(),

@@ -150,16 +150,9 @@ class Invocation:
         """Raises ConfigurationError before any work when encryption is demanded and no master key is named, or the
         master key that is named cannot be read.
         """
-        from timbre.registry.encryption.keyring import VARIABLE, demands, missing_key
-        from timbre.registry.encryption.master import read_master
+        from timbre.registry.encryption.keyring import require_key
 
-        text = self.environment.get(VARIABLE, "").strip()
-        if text:
-            read_master(text)
-        elif demands(self.environment):
-            raise missing_key("the operator demands it (TIMBRE_ENCRYPTION=required)")
-        elif recipe.publish.encryption == "required":
-            raise missing_key("the recipe demands it (publish.encryption: required)")
+        require_key(self.environment, recipe.publish.encryption == "required")
 
     def engine(self, recipe: Recipe, registry: str = "", use_cache: bool = True, **options: Any) -> Engine:
         """An engine for this repository; options: retries, wait_s, cancel, on_stage of Engine.

@@ -174,6 +174,19 @@ def demands(environment: Mapping[str, str]) -> bool:
     return value == "required"
 
 
+def require_key(environment: Mapping[str, str], by_recipe: bool) -> None:
+    """Raises ConfigurationError before any work when encryption is demanded and no master key is named, or the master
+    key that is named cannot be read. by_recipe: whether publish.encryption demands it.
+    """
+    text = environment.get(VARIABLE, "").strip()
+    if text:
+        read_master(text)
+    elif demands(environment):
+        raise missing_key(f"the operator demands it ({DEMAND}=required)")
+    elif by_recipe:
+        raise missing_key("the recipe demands it (publish.encryption: required)")
+
+
 def missing_key(why: str) -> ConfigurationError:
     """What a run without a key is refused with."""
     return ConfigurationError(

@@ -20,7 +20,7 @@ _NAME = "my-voices"
 DATA = (
     "timbre/py.typed", "timbre/serving/page/index.html", "timbre/serving/page/page.js", "timbre/recipes/default.yaml",
     "timbre/recipes/ci.yaml", "timbre/text/data/symbols_v2.txt", "timbre/text/data/phone_grams.npz",
-    "timbre/evaluation/texts/en.txt", "timbre/bases/nano/base.yaml", "timbre/bases/nano/gates.yaml",
+    "timbre/bases/nano/base.yaml", "timbre/bases/nano/gates.yaml",
     "timbre/bases/nano/acoustic.safetensors", "timbre/bases/nano/text_to_semantic.safetensors",
     "timbre/bases/nano/content_encoder.json",
 )  # fmt: skip
@@ -72,8 +72,10 @@ def run(python: Path, program: str, folder: Path) -> str:
 
 def test_the_wheel_holds_one_name_and_its_data(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
+    texts = [f"timbre/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "evaluation" / "texts").glob("*.txt")]
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"timbre"}
-    assert [name for name in DATA if name not in names] == []
+    assert texts
+    assert [name for name in (*DATA, *texts) if name not in names] == []
     assert [name for name in names if name.startswith(("timbre/tests", "timbre/benchmarks", "timbre/voices"))] == []
 
 
