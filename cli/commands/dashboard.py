@@ -18,15 +18,20 @@ from timbre.core.errors import ConfigurationError
     metavar="DIR", help="Output folder.",
 )  # fmt: skip
 @click.option("--alias", default="production", show_default=True, help="Alias shown as the current version.")
+@click.option(
+    "--samples/--no-samples", default=True, show_default=True,
+    help="Copy sounds of production versions and of red runs beside the pages; recordings of people never.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the list of written files as JSON.")
 @registry_option
 @click.pass_obj
-def dashboard(invocation: Invocation, output: Path, alias: str, as_json: bool, registry: str) -> None:
-    """Build pages of all voices: production version, gates over versions, events, links to reports.
+def dashboard(invocation: Invocation, output: Path, alias: str, samples: bool, as_json: bool, registry: str) -> None:
+    """Build pages of all voices: state, likeness, words and MOS over commits, runs, events, links to reports.
 
-    Plain files in English and Chinese, ready for GitLab Pages or a Jenkins report.
+    Plain files in English and Chinese, ready for GitLab Pages or a Jenkins report, and an Atom feed of failures. A
+    second build into the same folder writes only the pages of voices that changed.
     """
-    from timbre.cli.dashboard.site import collect, write_site
+    from timbre.cli.dashboard.site import Site
     from timbre.pipeline.ci.origin import origin_of
     from timbre.registry.open import open_registry
 
@@ -38,11 +43,11 @@ def dashboard(invocation: Invocation, output: Path, alias: str, as_json: bool, r
     store = open_registry(invocation.registry(registry) if workspace or registry else _named(invocation))
     commit = origin_of(invocation.environment, workspace.root).commit if workspace else ""
     made = f"{store.now()[:19].replace('T', ' ')} UTC" + (f", {commit[:12]}" if commit else "")
-    files = write_site(output, collect(workspace, store, alias), made)
+    files = Site(output, store, workspace, alias, samples).write(made)
     if as_json:
         click.echo(json.dumps({"files": [str(path) for path in files]}, indent=2))
     else:
-        click.echo(f"{output}: {len(files) - 2} voices")
+        click.echo(f"{output}: {len(files) - 3} voices")
 
 
 def _named(invocation: Invocation) -> str:

@@ -72,8 +72,17 @@ def line_chart(series: Sequence[Series], x_name: tuple[str, str], marked_x: floa
     )
 
 
-def spark(points: Sequence[Point], limit: float | None, lower_is_better: bool = False, label: str = "") -> Markup:
-    """A small chart of a value over versions: the limit dashed, the side that misses it shaded, a dot a version."""
+def spark(
+    points: Sequence[Point],
+    limit: float | None,
+    lower_is_better: bool = False,
+    label: str = "",
+    dots: tuple[str, ...] = (),
+) -> Markup:
+    """A small chart of a value over versions: the limit dashed, the side that misses it shaded, a dot a version.
+
+    dots: states whose dots are drawn; all when empty (a page of 500 voices has no room for them).
+    """
     values = [point.value for point in points if point.value is not None and math.isfinite(point.value)]
     if not values:
         return Markup("")
@@ -96,15 +105,16 @@ def spark(points: Sequence[Point], limit: float | None, lower_is_better: bool = 
             f'<line class="limit" x1="0" x2="200" y1="{y(limit):.1f}" y2="{y(limit):.1f}"/>'
         )
     line = " ".join(f"{a:.1f},{b:.1f}" for a, b, _ in drawn)
-    dots = "".join(
+    marks = "".join(
         f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{4 if point.state == "now" else 2.5}" class="{escape(point.state)}">'
         + (f"<title>{escape(point.title)}</title>" if point.title else "")
         + "</circle>"
         for a, b, point in drawn
+        if not dots or point.state in dots
     )
     return Markup(
         f'<svg class="spark" viewBox="0 0 200 60" role="img" aria-label="{escape(label)}">{shade}'
-        f'<polyline points="{line}"/>{dots}</svg>'
+        f'<polyline points="{line}"/>{marks}</svg>'
     )
 
 

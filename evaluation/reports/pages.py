@@ -10,12 +10,13 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 _HERE = "timbre.evaluation.reports"
 
 
-def _read(name: str) -> str:
-    return (resources.files(_HERE) / "templates" / name).read_text(encoding="utf-8")
+def read(package: str, name: str) -> str:
+    """A file of a package's templates as it is: style sheets and scripts of ours."""
+    return (resources.files(package) / "templates" / name).read_text(encoding="utf-8")
 
 
-CSS = _read("base.css")
-LANGUAGE_SCRIPT = _read("language.js")
+CSS = read(_HERE, "base.css")
+LANGUAGE_SCRIPT = read(_HERE, "language.js")
 
 
 @cache

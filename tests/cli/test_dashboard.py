@@ -5,24 +5,42 @@ from __future__ import annotations
 import html.parser
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.dashboard import fabricate
+from tests.evaluation.test_report_page import Chinese
 from tests.pipeline.release.publish_stages import YAML, Repo, make_repo
-from timbre.cli.dashboard.page import index_page, voice_page
-from timbre.cli.dashboard.site import collect, write_site
+from timbre.cli.dashboard.site import CACHE_FILE, FEED_FILE, Site
+from timbre.cli.dashboard.voice_view import ACTS, IMPORTANCE, RUN_STATES, STATES, artifact_link
 from timbre.cli.main import timbre
+from timbre.core.redaction import Redactor
+from timbre.pipeline.engine.run_log import RunLog, run_area
+from timbre.pipeline.engine.voice_runs import run_voice
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.registry.registry import Actor
+from timbre.registry.events import Act
+from timbre.registry.registry import Actor, Registry
 from timbre.registry.revocation import revoke
+from timbre.registry.run_records import RunStore
 
 JOB = "https://gitlab.example/voices/-/jobs/12"
+NAMES = {
+    "MOS", "Timbre", "English", "voice", "nano", "tts", "copy", "ci", "Ada", "Lovelace", "MB", "now", "UTC", "MiB", "s",
+    "validate", "extract", "finetune", "evaluate", "publish",
+}  # fmt: skip
 
 
 @pytest.fixture
 def repo(tmp_path: Path, pico_base: Path, pico_export: Path) -> Repo:
     return make_repo(tmp_path, pico_base, pico_export)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    """Eleven voices with three versions each; the first and the last are red."""
+    return fabricate(tmp_path_factory.mktemp("made"), 11, 3)
 
 
 class Page(html.parser.HTMLParser):
@@ -39,7 +57,7 @@ class Page(html.parser.HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.links += [value or "" for name, value in attrs if name == "href"]
-        if tag not in ("meta", "line", "circle", "polyline"):
+        if tag not in ("meta", "link", "input"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -52,94 +70,133 @@ class Page(html.parser.HTMLParser):
         self.text += data
 
 
+def go(repo: Repo, **origin: str) -> None:
+    engine = repo.engine(**origin)
+    run_voice(
+        engine, "ada", "", False, None, runs=RunLog(RunStore(repo.registry.store, run_area(engine.origin)), Redactor())
+    )
+
+
 def site(repo: Repo, target: Path) -> dict[str, Page]:
-    files = write_site(target, collect(Workspace(repo.root), repo.registry), "now")
+    files = Site(target, repo.registry, Workspace(repo.root)).write("now")
     return {path.name: Page(path.read_text(encoding="utf-8")) for path in files if path.suffix == ".html"}
 
 
-def test_versions_gates_history_and_what_speaks(repo: Repo, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_versions_runs_gates_history_and_what_speaks(repo: Repo, tmp_path_factory: pytest.TempPathFactory) -> None:
     target = tmp_path_factory.mktemp("site")
-    repo.said(repo.run(job_url=JOB))
+    go(repo, job_url=JOB)
     old = repo.production
-    repo.record("two")
-    repo.said(repo.run())
+    repo.record("two", YAML.replace("Free | for all", "<script>alert(1)</script>"))
+    go(repo, author="<img src=x onerror=alert(1)>")
     new = repo.production
+    repo.registry.rollback("ada", actor=Actor("Bob <bob@example.org>"), reason="it hisses")
+    (repo.root / "red").touch()
+    repo.record("three")
+    go(repo, job_url=JOB)
     pages = site(repo, target)
     assert set(pages) == {"index.html", "ada.html"}
     index, page = pages["index.html"], pages["ada.html"]
-    assert "ada.html" in index.links and new and new in index.text and old not in index.text
-    assert "in production" in index.text and "已上线" in index.text and "1 / 1" in index.text
-    assert old and old in page.text and page.text.count("promoted") == 2 and "Sample peak" in page.text
-    assert page.tags.count("circle") == 2, "a point a version"
+    assert "ada.html" in index.links and not page.open and not index.open, "every tag is closed"
+    assert old and new and old in page.text and new in page.text and "rolled back" in page.text
+    assert "it hisses" in page.text and "run: red" in page.text and "运行：未通过" in page.text
+    assert "Sample peak" in index.text, "the card says which gate is red"
+    assert "example.org" not in page.text + index.text and "<img src=x" in page.text and "img" not in page.tags
+    assert page.tags.count("script") == index.tags.count("script") == 1
+    assert page.tags.count("circle") == 3, "a point a version, and one for the red run"
     assert f"{JOB}/artifacts/file/.timbre/reports/ada/evaluate/report.html" in page.links
-    assert not page.open and not index.open, "every tag is closed"
-    data = json.loads((target / "voices.json").read_text(encoding="utf-8"))
-    assert [item["version"] for item in data[0]["history"]] == [old, new]
-    assert data[0]["history"][0]["gates"]["peak_dbfs_tts"] == {
+    (data,) = json.loads((target / "voices.json").read_text(encoding="utf-8"))
+    assert [item["version"] for item in data["history"]] == [old, new] and data["now"] == "red"
+    assert data["runs"][-1]["red"] == ["Sample peak"]
+    assert data["history"][0]["gates"]["peak_dbfs_tts"] == {
         "value": -1.0, "limit": 0.0, "passed": True, "blocks": True
     }  # fmt: skip
+    feed = ElementTree.fromstring((target / FEED_FILE).read_text(encoding="utf-8"))
+    entries = feed.findall("{http://www.w3.org/2005/Atom}entry")
+    assert [entry.findtext("{http://www.w3.org/2005/Atom}title") for entry in entries] == ["ada: red"]
+    assert list((target / "samples" / "ada").iterdir()), "the production version can be played"
+    revoke(repo.registry, "ada", actor=Actor("Bob"), reason="she asked us to")
+    pages = site(repo, target)
+    assert "revoked" in pages["ada.html"].text and "she asked us to" in pages["ada.html"].text
+    assert not (target / "samples" / "ada").exists() and "audio" not in pages["ada.html"].tags
 
 
-def test_jenkins_reports_are_linked_and_other_addresses_are_not(repo: Repo) -> None:
-    repo.said(repo.run(job_url="http://jenkins.example/job/voices/7/"))
-    (view,) = collect(Workspace(repo.root), repo.registry)
-    links = Page(voice_page(view, "now")).links
-    assert "http://jenkins.example/job/voices/7/artifact/.timbre/reports/ada/evaluate/report.html" in links
-    repo.record("two")
-    repo.said(repo.run(job_url="javascript:alert(1)"))
-    (view,) = collect(Workspace(repo.root), repo.registry)
-    assert not [link for link in Page(voice_page(view, "now")).links if "javascript" in link]
-
-
-def test_texts_of_a_push_are_only_text(repo: Repo) -> None:
-    repo.record("two", YAML.replace("Free | for all", "<script>alert(1)</script>"))
-    repo.said(repo.run(author="<img src=x onerror=alert(1)>"))
-    views = collect(Workspace(repo.root), repo.registry)
-    for page in (Page(index_page(views, "now")), Page(voice_page(views[0], "now"))):
-        assert page.tags.count("script") == 1 and "img" not in page.tags
-        assert "<img src=x" in page.text
-
-
-def test_addresses_of_people_stay_in_the_registry(repo: Repo) -> None:
-    repo.said(repo.run())
-    views = collect(Workspace(repo.root), repo.registry)
-    page = index_page(views, "now") + voice_page(views[0], "now")
-    assert "Ada" in page and "ada@example.org" not in page
-
-
-def test_a_limit_of_zero_is_drawn(repo: Repo) -> None:
-    repo.said(repo.run())
-    (view,) = collect(Workspace(repo.root), repo.registry)
-    assert "stroke-dasharray" in voice_page(view, "now") and 'y1="8.0"' in voice_page(view, "now")
+def test_links_to_reports_and_to_nothing_else() -> None:
+    path = ".timbre/reports/ada/evaluate/report.html"
+    assert artifact_link(JOB, "ada") == f"{JOB}/artifacts/file/{path}"
+    assert artifact_link("http://jenkins.example/job/7/", "ada") == f"http://jenkins.example/job/7/artifact/{path}"
+    assert artifact_link("javascript:alert(1)", "ada") == ""
 
 
 def test_voices_that_do_not_speak_say_why(repo: Repo, tmp_path_factory: pytest.TempPathFactory) -> None:
     repo.record("new one", voice="eve")
-    repo.said(repo.run())
-    revoke(repo.registry, "ada", actor=Actor("Bob"), reason="she asked us to")
     pages = site(repo, tmp_path_factory.mktemp("site"))
-    assert "revoked" in pages["ada.html"].text and "she asked us to" in pages["ada.html"].text
     assert "not published" in pages["eve.html"].text and "未发布" in pages["index.html"].text
 
 
-def test_a_damaged_voice_hides_no_other(repo: Repo, tmp_path_factory: pytest.TempPathFactory) -> None:
-    repo.said(repo.run())
-    (manifest,) = (repo.root / ".timbre" / "registry" / "voices" / "ada" / "versions").glob("*.json")
+def test_a_damaged_voice_hides_no_other(tmp_path: Path) -> None:
+    registry = fabricate(tmp_path / "registry", 2, 1)
+    (manifest,) = (tmp_path / "registry" / "voices" / "voice-000" / "versions").glob("*.json")
     manifest.write_text("{", encoding="utf-8")
-    repo.record("other", voice="eve")
-    pages = site(repo, tmp_path_factory.mktemp("site"))
-    assert set(pages) == {"index.html", "ada.html", "eve.html"}
-    assert "registry: " in pages["ada.html"].text
+    Site(tmp_path / "site", registry).write("now")
+    assert "registry: " in (tmp_path / "site" / "voice-000.html").read_text()
+    assert "voice-001" in (tmp_path / "site" / "index.html").read_text()
 
 
-def test_the_command_outside_a_repository(
-    repo: Repo, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repo.said(repo.run())
-    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+def test_a_reader_of_chinese_sees_no_english(made: Registry, tmp_path: Path) -> None:
+    Site(tmp_path, made).write("now")
+    titles = {
+        "Measure",
+        "DNSMOS",
+        "PESQ",
+        "STOI",
+        "Speaker",
+        "similarity",
+        "Word",
+        "error",
+        "rate",
+        "overall",
+        "narrow",
+        "band",
+    }
+    for name in ("index.html", "voice-000.html", "voice-001.html"):
+        seen = Chinese((tmp_path / name).read_text(encoding="utf-8"))
+        assert seen.english(NAMES | titles) == []
+    assert all(
+        any(letter >= "一" for letter in names[1]) for names in (*STATES.values(), *RUN_STATES.values(), *ACTS.values())
+    )
+    assert set(ACTS) == {str(act) for act in Act}
+
+
+def test_red_voices_come_first_and_gates_by_importance(made: Registry, tmp_path: Path) -> None:
+    Site(tmp_path, made).write("now")
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert index.index('href="voice-010.html"') < index.index('href="voice-001.html"')
+    assert 'data-s="red"' in index and "DNSMOS overall" in index
+    page = (tmp_path / "voice-000.html").read_text(encoding="utf-8")
+    titles = ("Speaker similarity", "Word error rate", "DNSMOS overall", "PESQ narrow band", "Measure 0")
+    places = [page.index(f'aria-label="{title}"') for title in titles]
+    assert places == sorted(places) and IMPORTANCE[0] == "speaker_similarity_tts"
+
+
+def test_a_second_build_writes_only_what_changed(made: Registry, tmp_path: Path) -> None:
+    Site(tmp_path, made).write("now")
+    stamps = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("voice-*.html")}
+    runs = RunStore(made.store)
+    runs.finish("voice-003", runs.begin("voice-003", made.now(), {}), {"state": "refused", "error": "no <words>"}, {})
+    Site(tmp_path, made).write("now")
+    changed = {name for name, stamp in stamps.items() if (tmp_path / name).stat().st_mtime_ns != stamp}
+    assert changed == {"voice-003.html"} and "no &lt;words&gt;" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    (tmp_path / CACHE_FILE).write_text("{", encoding="utf-8")
+    assert len(Site(tmp_path, made).write("now")) == 3 + 11, "a damaged cache costs a whole build"
+
+
+def test_the_command_outside_a_repository(made: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     runner = CliRunner()
-    found = runner.invoke(timbre, ["dashboard", "--registry", repo.address, "--output", "site"])
-    assert found.exit_code == 0 and "site: 1 voices" in found.output, found.output
-    assert Path("site/ada.html").is_file()
+    found = runner.invoke(
+        timbre, ["dashboard", "--registry", made.store.url.removeprefix("file://"), "--output", "site"]
+    )
+    assert found.exit_code == 0 and "site: 11 voices" in found.output, found.output
+    assert Path("site/voice-001.html").is_file()
     refused = runner.invoke(timbre, ["dashboard"], env={"TIMBRE_REGISTRY": ""})
     assert refused.exit_code != 0 and "no registry given" in str(refused.exception)

@@ -21,7 +21,7 @@ from timbre.evaluation.reports.summary import kind_of, level, limit_quantity, qu
 # Names of measures, standards, models and formats, and units.
 NAMES = {
     "PESQ", "STOI", "ESTOI", "DNSMOS", "MOS", "LQO", "Hz", "kHz", "dB", "dBFS", "s", "csv", "metadata", "training",
-    "json", "trade_off", "voices", "ada", "pico", "fp", "abc", "Ada", "b" * 12,
+    "json", "trade_off", "voices", "ada", "pico", "fp", "abc", "Ada",
 }  # fmt: skip
 REASONS = (
     "duration 9.00 s is outside 1.00 to 3.00 s (2.00 s are expected)",
@@ -47,7 +47,7 @@ class Chinese(html.parser.HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         hidden = tag in ("style", "script", "code") or (given.get("lang") == "en" and tag != "html")
-        if tag not in ("meta", "input", "img", "br", "line", "rect", "polyline"):
+        if tag not in ("meta", "link", "input", "img", "br", "line", "rect", "polyline"):
             self._open.append((tag, hidden))
         shown = not any(state for _, state in self._open)
         self.text += [given[name] or "" for name in ("title", "alt", "placeholder") if name in given and shown]
@@ -63,7 +63,7 @@ class Chinese(html.parser.HTMLParser):
             self.text.append(data)
 
     def english(self, names: set[str]) -> list[str]:
-        words = re.findall(r"[A-Za-z][A-Za-z_]*", " ".join(self.text))
+        words = re.findall(r"[A-Za-z][A-Za-z_]*", re.sub(r"\b[0-9a-f]{8,12}\b", "", " ".join(self.text)))
         return sorted(set(words) - names)
 
 

@@ -15,7 +15,7 @@ from tests.pipeline.release.publish_stages import YAML, Repo, make_repo
 from timbre.audio.reader import write
 from timbre.audio.waveform import Waveform
 from timbre.core.cancellation import Cancellation
-from timbre.core.errors import InfrastructureError
+from timbre.core.errors import InfrastructureError, InputError
 from timbre.core.redaction import Redactor
 from timbre.pipeline.engine.run_log import RunLog, run_area
 from timbre.pipeline.engine.run_report import VoiceRun
@@ -114,9 +114,16 @@ def test_refused_cancelled_red_superseded_waiting_and_bug_are_each_told_apart(
     red(repo, why_not="branch x")
     assert last(repo).state == "red" and last(repo).red == ("Sample peak",) and last(repo).reached == "evaluate"
     (repo.root / "red").unlink()
-    repo.record("three", YAML + "nonsense: 1\n")
-    go(repo)
-    assert last(repo).state == "refused" and "nonsense" in last(repo).text("error")
+    repo.record("three")
+
+    def refuse(*_: Any) -> Any:
+        raise InputError("wavs/1.wav: too quiet", "record again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tests.pipeline.release.publish_stages.Look.run", refuse)
+        go(repo)
+    assert last(repo).state == "refused" and "too quiet" in last(repo).text("error")
+    assert last(repo).text("remedy") == "record again" and last(repo).reached == "validate"
     repo.record("four", YAML + "review: required\n")
     go(repo)
     assert last(repo).state == "waiting"
