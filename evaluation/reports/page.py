@@ -162,7 +162,7 @@ def _pairs(measured: Measurements, sounds: _Sounds) -> list[dict[str, Any]]:
     for sample in measured.adapted.tts:
         if sample.source == "held-out" and sample.file:
             spoken.setdefault(sample.id, sample)
-    found = []
+    found: list[dict[str, Any]] = []
     for sample in spoken.values():
         recording = sounds.recording(sample.id) if len(found) < _MAX_PAIRS else None
         if recording is not None:
@@ -183,7 +183,7 @@ def _method(measured: Measurements) -> Pair:
     )
 
 
-def _curves(training: Mapping[str, Any]) -> list[tuple[Pair, str]]:
+def _curves(training: Mapping[str, Any]) -> list[tuple[Pair, Markup]]:
     """A chart a network: losses over steps, the kept step marked. Empty for a training.json of another shape."""
     found = []
     networks = training.get("networks")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -78,6 +79,9 @@ def _job(job: Job, settings: GitlabSettings) -> dict[str, Any]:
     if job.environment:
         action = "stop" if job.stage == RETIRE else "start"
         written["environment"] = {"name": job.environment, "deployment_tier": "production", "action": action}
+        if action == "start":
+            # The voice's page of the dashboard on GitLab Pages.
+            written["environment"]["url"] = f"$CI_PAGES_URL/{quote(job.voice)}.html"
     if job.manual:
         # Allowed to wait: the version is published and the pipeline is done; production moves when somebody agrees.
         written |= {"when": "manual", "allow_failure": True}
@@ -96,7 +100,11 @@ def _artifacts(job: Job, settings: GitlabSettings) -> dict[str, Any]:
         "expire_in": settings.keep,
         "paths": list(job.keeps),
     }
-    reports = {"junit": job.junit, "metrics": job.metrics}
+    # A link in the merge request, from GitLab 12.5 on; names in plain ASCII only.
+    if job.name.isascii():
+        kept["expose_as"] = f"{job.name} report"
+    # Code quality: from 13.2 on in every tier; metrics: a paid tier.
+    reports = {"junit": job.junit, "metrics": job.metrics, "codequality": job.code_quality}
     if any(reports.values()):
         kept["reports"] = {name: path for name, path in reports.items() if path}
     return kept

@@ -28,11 +28,11 @@ class Job:
     """One job.
 
     stage: column of the pipeline's picture (COLUMNS). command: one call of `timbre`, quoted for a POSIX shell. needs:
-    names of jobs that must have ended well. keeps: files and folders to keep, also of a failed job; junit and metrics
-    are among them. resumes: folder that a second attempt goes on from. gpu: where to run. limit_min: minutes.
-    exclusive: name of the lock that only one job holds at a time; "" for none. environment: what is deployed to.
-    interruptible: whether a newer push may end it. manual: waits for a person. retries, retried_exit_codes: attempts
-    after the first, and after which exit codes.
+    names of jobs that must have ended well. keeps: files and folders to keep, also of a failed job; junit, metrics
+    and code_quality are among them. resumes: folder that a second attempt goes on from. gpu: where to run. limit_min:
+    minutes. exclusive: name of the lock that only one job holds at a time; "" for none. environment: what is deployed
+    to. interruptible: whether a newer push may end it. manual: waits for a person. retries, retried_exit_codes:
+    attempts after the first, and after which exit codes.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Job:
     keeps: tuple[str, ...] = ()
     junit: str = ""
     metrics: str = ""
+    code_quality: str = ""
     resumes: str = ""
     gpu: bool = False
     limit_min: int = _SHORT_MIN
@@ -140,6 +141,7 @@ def _stage_job(label: str, voice: PlannedVoice, row: StageRow, needs: tuple[str,
         keeps=(reports,),
         junit=reports + row.junit if row.junit else "",
         metrics=reports + row.metrics if row.metrics else "",
+        code_quality=reports + row.code_quality if row.code_quality else "",
         resumes=f".timbre/work/{label}/{row.name}/" if row.gpu else "",
         gpu=row.gpu,
         limit_min=row.limit_min + (round(voice.training_min) if row.gpu else 0),

@@ -169,7 +169,8 @@ class StageRow:
     target: "module:class", imported when the stage runs; empty while the stage is not there.
     cached: False for a stage that acts on the world (publish) and therefore runs every time; it must be idempotent.
     limit_min: minutes after which CI ends the job, beside what the recipe itself allows a training; gpu: whether CI
-        sends it to a machine with a GPU. junit, metrics: names of such files in the stage's report directory.
+        sends it to a machine with a GPU. junit, metrics, code_quality: names of such files in the stage's report
+        directory.
     """
 
     number: int
@@ -185,6 +186,7 @@ class StageRow:
     gpu: bool = False
     junit: str = ""
     metrics: str = ""
+    code_quality: str = ""
 
     @property
     def stage_inputs(self) -> tuple[str, ...]:
@@ -210,6 +212,7 @@ STAGES: tuple[StageRow, ...] = (
         inputs=(FOLDER, BASE_RATE, RECOGNISER),
         sections=("validate",),
         target="timbre.pipeline.stages.validate.stage:ValidateStage",
+        code_quality="codequality.json",
     ),
     StageRow(
         2,

@@ -44,6 +44,8 @@ from timbre.pipeline.stages.validate.cleaning import (
     probe_spans,
     read_spans,
 )
+from timbre.pipeline.stages.validate.code_quality import FILE as CODE_QUALITY
+from timbre.pipeline.stages.validate.code_quality import code_quality
 from timbre.pipeline.stages.validate.consent import Statement, StatementCheck
 from timbre.pipeline.stages.validate.denoisers import choose_denoiser
 from timbre.pipeline.stages.validate.hearing import Hearing, unheard_remark
@@ -56,6 +58,7 @@ from timbre.pipeline.stages.validate.slicing import Limits, Plan, plan_slices, s
 from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder, Speakers, Vectors, compare
 from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip
 from timbre.pipeline.voice.folder import Clip, VoiceFolder, open_voice
+from timbre.pipeline.voice.metadata import FILE as METADATA
 from timbre.text.lexicon import load as load_lexicon
 
 SLICES = "slices"
@@ -63,6 +66,7 @@ SLICES_16K = "slices_16k"
 _MIN_SLICES = 2
 _EMBED_TOGETHER = 8
 _MIN_HELD_OUT_S = 2.0
+_MOST_TABLE_BYTES = 4 << 20
 
 
 class ValidateStage:
@@ -84,10 +88,20 @@ class ValidateStage:
         folder = voice if isinstance(voice, VoiceFolder) else open_voice(voice.path, context.recipe)
         result = _Run(context, folder, context.section(ValidateRecipe)).validate()
         result.write(context.report)
+        findings = code_quality(folder.name, result.findings.problems, result.findings.remarks, _table(folder.path))
+        (context.report / CODE_QUALITY).write_text(findings, encoding="utf-8")
         result.write(context.output)
         if not result.passed:
             raise problems_error(result.findings.problems, f"voice {folder.name}")
         return result.facts()
+
+
+def _table(folder: Path) -> str:
+    """metadata.csv as far as it can be read: findings name its rows."""
+    try:
+        return (folder / METADATA).read_bytes()[:_MOST_TABLE_BYTES].decode("utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 @dataclass

@@ -173,7 +173,11 @@ def test_the_child_pipeline(tmp_path: Path) -> None:
     assert kept["when"] == "always" and all(
         any(path.startswith(folder) for folder in kept["paths"]) for path in kept["reports"].values()
     )
-    assert set(kept["reports"]) == {"junit", "metrics"}
+    assert set(kept["reports"]) == {"junit", "metrics"} and kept["expose_as"] == "evaluate ada report"
+    found = document["validate ada"]["artifacts"]["reports"]
+    assert found == {"codequality": ".timbre/reports/ada/validate/codequality.json"}
+    assert document["publish ada"]["environment"]["url"] == "$CI_PAGES_URL/ada.html"
+    assert "url" not in document["retire eve"]["environment"]
     assert document["approve ada"]["when"] == "manual" and document["approve ada"]["allow_failure"] is True
     assert document["retire eve"]["environment"]["action"] == "stop"
     assert all(job["needs"] is not None for name, job in document.items() if " " in name)

@@ -1,0 +1,39 @@
+"""Findings of stage 1 at file and line, as a merge request shows them."""
+
+from __future__ import annotations
+
+import json
+
+from timbre.core.settings import Problem
+from timbre.pipeline.stages.table import stage_row
+from timbre.pipeline.stages.validate.code_quality import FILE, code_quality
+
+TABLE = "file|text\nwavs/1.wav|One.\nwavs/2.wav|Two.\n"
+
+
+def places(*wheres: str) -> list[tuple[str, int]]:
+    problems = [Problem(where, "too quiet", "-40 dBFS", "record again") for where in wheres]
+    found = json.loads(code_quality("ada", problems, [], TABLE))
+    return [(item["location"]["path"], item["location"]["lines"]["begin"]) for item in found]
+
+
+def test_findings_stand_where_a_person_changes_something() -> None:
+    wheres = ("metadata.csv, line 3", "voices/ada/voice.yaml: base", "wavs/2.wav", "wavs/9.wav", "lexicon.txt, line 2")
+    assert places(*wheres) == [
+        ("voices/ada/metadata.csv", 3), ("voices/ada/voice.yaml", 1), ("voices/ada/metadata.csv", 3),
+        ("voices/ada/wavs/9.wav", 1), ("voices/ada/lexicon.txt", 2),
+    ]  # fmt: skip
+    assert places("voice name", "all recordings") == [("voices/ada/voice.yaml", 1)] * 2
+
+
+def test_problems_weigh_more_than_remarks_and_keep_their_identity() -> None:
+    problem = Problem("wavs/2.wav", "too quiet", "-40 dBFS", "record again")
+    first = json.loads(code_quality("ada", [problem], [problem], TABLE))
+    assert [item["severity"] for item in first] == ["major", "info"]
+    assert first[0]["description"] == "wavs/2.wav: too quiet; expected -40 dBFS. record again"
+    moved = json.loads(code_quality("ada", [problem], [], "file|text\n" + TABLE))
+    assert moved[0]["fingerprint"] == first[0]["fingerprint"] and moved[0]["location"] != first[0]["location"]
+
+
+def test_the_table_of_stages_names_the_file() -> None:
+    assert stage_row("validate").code_quality == FILE
