@@ -31,7 +31,9 @@ _CLIP_S, _PHONES = 4, 40
 _STEPS = 3
 
 
-def step_of(size: str, network: str, batch: int, full: bool) -> tuple[Callable[[], object], dict[str, Any]]:
+def step_of(
+    size: str, network: str, batch: int, full: bool, device: str = "cpu"
+) -> tuple[Callable[[], object], dict[str, Any]]:
     """A function that does one step, and facts: trainable values by group, bytes of the adapter's file."""
     import torch
 
@@ -49,7 +51,7 @@ def step_of(size: str, network: str, batch: int, full: bool) -> tuple[Callable[[
     from timbre.training.lora import LoraSettings, parameter_counts, save_adapter, wrap
 
     config = getattr(SynthesizerConfig, size.lower())()
-    codes, cpu = _CLIP_S * 25, torch.device("cpu")
+    codes, where = _CLIP_S * 25, torch.device(device)
 
     def row(number: int) -> Row:
         speaker = torch.rand(config.speaker_width) if config.speaker_width else None
@@ -72,18 +74,19 @@ def step_of(size: str, network: str, batch: int, full: bool) -> tuple[Callable[[
         plain: Any = TextToSemantic(T2S_NANO if size == "nano" else T2S_V2)
     else:
         plain = Synthesizer(config)
-        condition = voice_condition(plain.eval(), rows, cpu)
+        condition = voice_condition(plain.eval().to(where), rows, where)
         if full:
             judges = Discriminators(DiscriminatorConfig.nano() if size == "nano" else DiscriminatorConfig.v2pro())
+            judges.to(where)
     model = wrap(plain, LoraSettings())
     facts: dict[str, Any] = {"trainable": parameter_counts(model)}
     with tempfile.TemporaryDirectory() as folder:
         facts["adapter_bytes"] = save_adapter(model, Path(folder))
     task: Any
     if network == "t2s":
-        task = TextToSemanticTask(model, data, 1, cpu)
+        task = TextToSemanticTask(model.to(where), data, 1, where)
     else:
-        task = AcousticTask(model, data, condition, Weights(1.0, 45.0, 0.64), 1, cpu, judges)
+        task = AcousticTask(model.to(where), data, condition, Weights(1.0, 45.0, 0.64), 1, where, judges)
     task.train(True)
     if full:
         plain.requires_grad_(True)

@@ -29,8 +29,11 @@ def _engine() -> str:
     switch_off_telemetry()
     import onnxruntime
 
+    from timbre.inference.device import choose_device
+
     offered = ", ".join(onnxruntime.get_available_providers())
-    return f"{onnxruntime.__version__}; graphs run on CPUExecutionProvider (this build offers {offered})"
+    device = choose_device("auto").shown
+    return f"{onnxruntime.__version__}; graphs run on {device} (this build offers {offered})"
 
 
 def _http() -> Finding:

@@ -18,6 +18,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from timbre.inference.device import CPU, Device
 from timbre.inference.errors import VoiceError
 from timbre.inference.exported_base import ExportedBase
 from timbre.inference.pieces import pieces_of
@@ -38,8 +39,11 @@ class Decoder:
 class DecoderCache:
     """Merged decoders of the voices used last, at most `size` of them besides the base's own. Thread-safe."""
 
-    def __init__(self, base: ExportedBase, *, profile: str = "fp32", threads: int = 1, size: int = 8) -> None:
+    def __init__(
+        self, base: ExportedBase, *, profile: str = "fp32", threads: int = 1, size: int = 8, device: Device = CPU
+    ) -> None:
         self._base = base
+        self._device = device
         self._profile = profile
         self._threads = threads
         self._size = size
@@ -113,7 +117,8 @@ class DecoderCache:
         )
 
     def _open(self, graph: str, replaced: Mapping[str, Floats]) -> ort.InferenceSession:
-        return open_session(self._base.graph(graph, self._profile), threads=self._threads, replaced=replaced)
+        path = self._base.graph(graph, self._profile)
+        return open_session(path, threads=self._threads, replaced=replaced, device=self._device)
 
 
 class Utterance:

@@ -16,6 +16,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from timbre.inference.device import CPU, Device
 from timbre.inference.errors import GraphError
 from timbre.inference.exported_base import ExportedBase
 from timbre.inference.session import open_session
@@ -31,8 +32,8 @@ _MOST_CHARACTERS = 510
 class CharacterVectors:
     """Of a base with a graph `bert`. Thread-safe."""
 
-    def __init__(self, base: ExportedBase, *, profile: str = "fp32", threads: int = 1) -> None:
-        self._base, self._profile, self._threads = base, profile, threads
+    def __init__(self, base: ExportedBase, *, profile: str = "fp32", threads: int = 1, device: Device = CPU) -> None:
+        self._base, self._profile, self._threads, self._device = base, profile, threads, device
         self._lock = threading.Lock()
         self._session: ort.InferenceSession | None = None
         path = base.graph("bert_tokens")
@@ -78,5 +79,6 @@ class CharacterVectors:
     def _open(self) -> ort.InferenceSession:
         with self._lock:
             if self._session is None:
-                self._session = open_session(self._base.graph("bert", self._profile), threads=self._threads)
+                path = self._base.graph("bert", self._profile)
+                self._session = open_session(path, threads=self._threads, device=self._device)
             return self._session

@@ -21,6 +21,7 @@ from timbre.audio.waveform import Waveform
 from timbre.core.cancellation import Cancellation
 from timbre.inference.acoustic import DecoderCache, Utterance
 from timbre.inference.characters import CharacterVectors
+from timbre.inference.device import CPU, Device
 from timbre.inference.errors import CancelledError
 from timbre.inference.exported_base import ExportedBase, read_export
 from timbre.inference.guards import SentenceLimits, longest_loop, sentence_failures
@@ -46,7 +47,8 @@ _TRIES_APART = 500_009
 @dataclass(frozen=True)
 class EngineSettings:
     """threads: of each graph. slots: sentences decoded at once. capacity: positions of a slot. voices: merged
-    decoders held.
+    decoders held. device: of decoders, recogniser and character vectors; the text-to-semantic graph stays on the
+    processor, since its attention (GroupQueryAttention, causal = 0) has no float32 kernel for CUDA.
     """
 
     profile: str = "fp32"
@@ -55,6 +57,7 @@ class EngineSettings:
     capacity: int = 1280
     voices: int = 8
     limits: SentenceLimits = field(default_factory=SentenceLimits)
+    device: Device = CPU
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,17 @@ class Engine:
             slots=options.slots, capacity=options.capacity, threads=options.threads,
         )  # fmt: skip
         self.scheduler = Scheduler(slots)
-        self.decoders = DecoderCache(self.base, profile=options.profile, threads=options.threads, size=options.voices)
+        device = options.device
+        self.decoders = DecoderCache(
+            self.base, profile=options.profile, threads=options.threads, size=options.voices, device=device
+        )
         characters = None
         if self.base.has("bert"):
-            characters = CharacterVectors(self.base, profile=options.profile, threads=options.threads)
+            characters = CharacterVectors(self.base, profile=options.profile, threads=options.threads, device=device)
         self._planner = Planner(self.base, options.limits, slots.capacity, characters)
-        self.recogniser = Recogniser(self.base, threads=options.threads) if self.base.recogniser_classes else None
+        self.recogniser = None
+        if self.base.recogniser_classes:
+            self.recogniser = Recogniser(self.base, threads=options.threads, device=device)
 
     def __enter__(self) -> Engine:
         return self

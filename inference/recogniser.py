@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
+from timbre.inference.device import CPU, Device
 from timbre.inference.exported_base import ExportedBase
 from timbre.inference.phone_search import search
 from timbre.inference.session import open_session
@@ -22,8 +23,8 @@ RATE_HZ = 16_000
 class Recogniser:
     """Audio -> phone classes by the content encoder's phone head. Thread-safe: it holds a session only."""
 
-    def __init__(self, base: ExportedBase, *, threads: int = 1) -> None:
-        self._session = open_session(base.graph("content"), threads=threads)
+    def __init__(self, base: ExportedBase, *, threads: int = 1, device: Device = CPU) -> None:
+        self._session = open_session(base.graph("content"), threads=threads, device=device)
 
     def logits(self, wave: Waveform) -> NDArray[np.float32]:
         """Class scores [T, K] at 50 frames a second, of audio at any rate."""

@@ -76,6 +76,9 @@ def explain(error: BaseException) -> ApiError | None:
         return ApiError(400, error.message, error.remedy)
     if isinstance(error, InfrastructureError | TimbreError):
         return unavailable("the engine could not finish this request")
+    if type(error).__module__.startswith("onnxruntime"):
+        # Its classes are not public. The device is full or gone, or the graph met a shape that it cannot take.
+        return unavailable("the engine could not run this request; the server's log says why", code="engine_failed")
     return None
 
 

@@ -145,6 +145,7 @@ def _health(server: Server, request: Request, status: str) -> Health:
         voices=dict(server.states),
         bases=sorted(engine.base.name for engine in server.engines.open),
         registry=_registry(server),
+        device=server.device.name,
         problems=problems,
         max_characters=server.settings.max_characters,
     )

@@ -69,6 +69,7 @@ class Metrics:
         )
         self.build = Gauge("voice_build_info", "The running program", ("version", "git_sha"), registry=own)
         self.model = Gauge("voice_model_info", "Version that speaks", ("voice", "voice_sha"), registry=own)
+        self.device = Gauge("voice_device_info", "Where graphs run", ("device",), registry=own)
         self.build.labels(version, commit or UNKNOWN).set(1)
 
     def show_models(self, serving: Iterable[tuple[str, str]], failed: Iterable[str], states: dict[str, int]) -> None:

@@ -210,7 +210,8 @@ class ModelList(BaseModel):
 
 class Health(BaseModel):
     """GET /livez, /readyz and /health. registry: "away" while it does not answer, "stale" when a
-    look at it does not end. problems: what the operator should
+    look at it does not end. device: cpu or
+    cuda:N. problems: what the operator should
     look at. max_characters: of one request.
     """
 
@@ -220,5 +221,6 @@ class Health(BaseModel):
     voices: dict[str, int]
     bases: list[str]
     registry: str
+    device: str
     problems: list[str]
     max_characters: int

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from timbre.core.errors import ConfigurationError, TimbreError
 from timbre.core.host import installed_version
+from timbre.inference.device import choose_device
 from timbre.inference.engine import EngineSettings
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
@@ -36,7 +37,12 @@ class Server:
         self.log = log
         self.version = installed_version("timbre") or "unknown"
         self.metrics = Metrics(self.version, settings.commit)
+        self.device = choose_device(settings.device)
+        self.metrics.device.labels(self.device.name).set(1)
+        if self.device.fallback:
+            log.warning("speaking on the processor", extra={"reason": self.device.fallback})
         engine_settings = EngineSettings(
+            device=self.device,
             profile=settings.profile,
             threads=settings.threads,
             slots=settings.slots,
@@ -77,6 +83,8 @@ class Server:
     def problems(self) -> list[str]:
         """What the operator should know, one line each."""
         found = [f"registry: {self.library.last_problem}"] if self.library.last_problem else []
+        if self.device.fallback:
+            found.append(f"device: {self.device.fallback}; the processor speaks")
         if self.poll.stale_for_s is not None:
             found.append(
                 f"registry: not read for {self.poll.stale_for_s:.0f} s, so that revocations do not reach this server"

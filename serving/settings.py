@@ -13,6 +13,7 @@ import yaml
 
 from timbre.core.errors import ConfigurationError
 from timbre.core.settings import read_section, setting
+from timbre.inference.device import WANTED
 
 PREFIX = "TIMBRE_SERVE_"
 """A setting `poll_s` is given in the environment as this prefix and POLL_S."""
@@ -28,6 +29,7 @@ class ServeSettings:
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(9880, "port to listen on; 0 takes a free one", low=0, high=65535)
     profile: str = setting("fp32", "graphs to use", choices=("fp32", "int8"))
+    device: str = setting("auto", "where graphs run: auto, cpu, cuda or cuda:N; auto takes CUDA where it is offered")
     threads: int = setting(1, "threads of each graph", low=1, high=64)
     slots: int = setting(8, "sentences decoded at once, for each base", low=1, high=256)
     capacity: int = setting(1280, "positions (phones and codes) of a slot", low=128, high=8192)
@@ -160,6 +162,8 @@ def _typed(text: str, hint: Any) -> Any:
 
 
 def _check(settings: ServeSettings) -> None:
+    if not WANTED.fullmatch(settings.device):
+        raise ConfigurationError(f"device: {settings.device!r} is none", "use auto, cpu, cuda or cuda:N")
     if any(len(key) < _SHORTEST_KEY for key in settings.api_keys):
         raise ConfigurationError(
             f"api_keys: a key has fewer than {_SHORTEST_KEY} characters", "make one with: openssl rand -hex 24"

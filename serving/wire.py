@@ -55,9 +55,11 @@ class Wire(H11Protocol):
     def unsent_bytes(self) -> int:
         """Bytes that the client has not taken yet: those of this process, and those that the system holds."""
         held = int(self.transport.get_write_buffer_size())
-        connection = self.transport.get_extra_info("socket")
-        with contextlib.suppress(OSError):  # closed meanwhile
-            held += struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        if descriptor < 0:  # closed: nothing will leave any more
+            return held
+        with contextlib.suppress(OSError):
+            held += struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0" * 4))[0]
         return held
 
     @property

@@ -137,6 +137,8 @@ class Workers:
         elif answer.status_code >= 500 and isinstance(error, TimbreError):
             extra = {"voice": order.voice, "reference": order.reference, "reason": error.message}
             self._log.error("could not speak", extra=extra)
+        elif answer.status_code >= 500 and not isinstance(error, ApiError):
+            self._log.error("could not speak", extra={"voice": order.voice}, exc_info=error)
         delivery.post(answer)
 
     def _speak(self, delivery: Delivery) -> None:

@@ -50,6 +50,9 @@ _MOST_BYTES = 1 << 20
     help="Penalty for repeated codes; 1 for none. Default: the base's.",
 )
 @click.option("--profile", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="Graphs used.")
+@click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N; without CUDA the processor speaks."
+)
 @registry_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")
@@ -67,6 +70,7 @@ def say(
     top_p: float | None,
     repetition_penalty: float | None,
     profile: str,
+    device: str,
     registry: str,
     as_json: bool,
     as_markdown: bool,
@@ -75,6 +79,7 @@ def say(
 
     Needs no torch if the registry has the exported base.
     """
+    from timbre.inference.device import choose_device
     from timbre.inference.request import SpeechRequest
     from timbre.inference.sampling import Sampling
     from timbre.pipeline.release import speaking
@@ -82,9 +87,12 @@ def say(
     speaking.check_target(output)
     sampling = Sampling(top_k, top_p, temperature, repetition_penalty, seed)
     request = SpeechRequest(_text(text), language=language, sampling=sampling, speed=speed)
+    chosen = choose_device(device)
+    if chosen.fallback:
+        click.echo(f"timbre: the processor speaks: {chosen.fallback}", err=True)
     said = speaking.say(
         voice, request, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile,
-        progress=invocation.progress(), find_base=invocation.load_base,
+        device=chosen, progress=invocation.progress(), find_base=invocation.load_base,
     )  # fmt: skip
     speaking.save(output, said.speech.wave)
     plain = _plain(output, said)

@@ -26,6 +26,7 @@ _SHUTDOWN_S = 10
 @click.option("--port", type=int, default=None, help="Port; default: 9880; 0 takes a free one.")
 @click.option("--voice", "default_voice", default=None, metavar="VOICE", help="Voice for requests that name none.")
 @click.option("--profile", type=click.Choice(["fp32", "int8"]), default=None, help="ONNX graph profile; default: fp32.")
+@click.option("--device", default=None, help="auto, cpu, cuda or cuda:N; default: auto.")
 @click.option("--workers", type=int, default=None, help="Concurrent requests; default: 4.")
 @click.option("--threads", type=int, default=None, help="Threads per graph; default: 1.")
 @click.option(

@@ -13,6 +13,7 @@ from timbre.audio.waveform import Waveform, within_full_scale
 from timbre.core.base import Base, load_base
 from timbre.core.errors import InputError
 from timbre.core.progress import Progress
+from timbre.inference.device import CPU, Device
 from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.request import Speech, SpeechRequest
 from timbre.inference.voice import load_voice
@@ -39,6 +40,7 @@ def say(
     cache: Path,
     registry: str,
     profile: str = "fp32",
+    device: Device = CPU,
     progress: Progress,
     find_base: Callable[[str], Base] = load_base,
 ) -> Said:
@@ -55,7 +57,7 @@ def say(
     with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
         store.fetch(manifest, Path(folder))
         voice = load_voice(Path(folder), exported, name=name, version=manifest.version)
-    with Engine(exported, EngineSettings(profile=profile)) as engine:
+    with Engine(exported, EngineSettings(profile=profile, device=device)) as engine:
         return Said(manifest, engine.speak(request, voice))
 
 

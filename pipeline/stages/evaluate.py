@@ -15,6 +15,7 @@ from timbre.audio.reader import read
 from timbre.core.recipe import EvaluateRecipe
 from timbre.evaluation.judge import Judge, Plan, TrainingOutcome
 from timbre.evaluation.rendition import Recording
+from timbre.inference.device import choose_device
 from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.voice import load_voice
 from timbre.pipeline.bases.exported import exported_base
@@ -33,7 +34,7 @@ class EvaluateStage:
         """Measures; decides nothing. Raises InputError when too little was held out."""
         recipe = context.section(EvaluateRecipe)
         exported = exported_base(context.base, context.root, context.registry, progress=context.progress)
-        with Engine(exported, EngineSettings(profile=recipe.profile)) as engine:
+        with Engine(exported, EngineSettings(profile=recipe.profile, device=choose_device("auto"))) as engine:
             voice = load_voice(context.inputs["finetune"], exported, name=context.voice.name, version=context.key[:12])
             measured = Judge(engine).measure(
                 voice,

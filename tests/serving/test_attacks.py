@@ -44,11 +44,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclasses.dataclass
 class Site:
-    """A small application behind the gate. seen: query strings."""
+    """A small application behind the gate. seen: query strings; lines: errors that were logged."""
 
     port: int
     metrics: Metrics
     seen: list[bytes]
+    lines: list[logging.LogRecord]
 
     def connect(self, received_bytes: int = 0) -> socket.socket:
         client = socket.socket()
@@ -88,7 +89,10 @@ def site(settings: ServeSettings = QUICK) -> Iterator[Site]:
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     metrics = Metrics("1", "")
-    gate = Gate(app, Guard(settings), metrics, settings, logging.Logger("site"))
+    lines: list[logging.LogRecord] = []
+    log = logging.Logger("site")
+    log.addHandler(_Keep(lines, logging.ERROR))
+    gate = Gate(app, Guard(settings), metrics, settings, log)
     config = http_config(gate, settings, shutdown_s=1, log_level="critical", lifespan="off")
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
@@ -97,11 +101,12 @@ def site(settings: ServeSettings = QUICK) -> Iterator[Site]:
     thread.start()
     wait_until(lambda: http.started)
     try:
-        yield Site(listening.getsockname()[1], metrics, seen)
+        yield Site(listening.getsockname()[1], metrics, seen, lines)
     finally:
         http.should_exit = True
         thread.join(20)
         listening.close()
+    assert not lines, [line.exc_info for line in lines]
 
 
 def test_half_a_head_is_given_up_and_makes_room() -> None:
@@ -135,6 +140,16 @@ def test_an_answer_that_nobody_reads_is_cut_and_not_counted_as_done() -> None:
         assert here.count('voice_tts_requests_total{route="/tts",status="200"') == 0
 
 
+def test_a_client_that_leaves_is_no_bug() -> None:
+    with site() as here:
+        for _ in range(20):
+            with here.connect() as client:
+                client.sendall(b"GET /tts HTTP/1.1\r\nHost: localhost\r\n\r\n" + LIVEZ)
+                client.recv(1000)
+        wait_until(lambda: here.count('voice_tts_requests_total{route="/tts",status="cut"') == 20)
+        assert not here.lines
+
+
 def test_an_answer_that_is_read_slowly_but_steadily_arrives() -> None:
     with site() as here, here.connect(4096) as client:
         client.sendall(b"GET /tts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -164,7 +179,7 @@ def test_a_query_with_raw_bytes_arrives() -> None:
         for raw in ("café".encode(), "你好".encode("gbk")):
             said = here.ask(b"GET /livez?text=" + raw + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert said.startswith(b"HTTP/1.1 200"), said
-        assert here.seen == [b"text=caf%C3%A9", b"text=%C4%E3%BA%C3"]
+        assert here.seen == [b"text=caf%C3%A9", b"text=%E4%BD%A0%E5%A5%BD"]
 
 
 @pytest.mark.parametrize(
@@ -300,8 +315,8 @@ def test_floods_of_log_lines_are_one_line() -> None:
 
 
 class _Keep(logging.Handler):
-    def __init__(self, lines: list[logging.LogRecord]) -> None:
-        super().__init__()
+    def __init__(self, lines: list[logging.LogRecord], level: int = logging.NOTSET) -> None:
+        super().__init__(level)
         self._lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:

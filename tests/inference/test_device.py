@@ -1,0 +1,92 @@
+"""Where graphs run: what is asked for, what is offered, and what is said when they differ. On the processor."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper
+
+from timbre.core.errors import ConfigurationError
+from timbre.inference.device import CPU, CPU_PROVIDER, CUDA_PROVIDER, Device, choose_device, lost_provider
+from timbre.inference.errors import GraphError
+from timbre.inference.session import open_session
+from timbre.serving.errors import explain
+
+BOTH = (CUDA_PROVIDER, CPU_PROVIDER)
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Path:
+    """y = x + x."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in "xy"]
+    body = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "twice", values[:1], values[1:])
+    path = tmp_path / "twice.onnx"
+    onnx.save(helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered", "name", "said"),
+    [
+        ("auto", (CPU_PROVIDER,), "cpu", ""),
+        ("auto", BOTH, "cuda:0", ""),
+        ("cpu", BOTH, "cpu", ""),
+        ("cuda", BOTH, "cuda:0", ""),
+        ("cuda:3", BOTH, "cuda:3", ""),
+        ("cuda:3", (CPU_PROVIDER,), "cpu", "cuda:3 was asked for"),
+    ],
+)
+def test_what_is_asked_for_and_offered(wanted: str, offered: tuple[str, ...], name: str, said: str) -> None:
+    device = choose_device(wanted, offered)
+    assert device.name == name and device.providers[-1] == CPU_PROVIDER
+    assert said in device.fallback and bool(said) == bool(device.fallback)
+    assert (device.providers[0] == CUDA_PROVIDER) == name.startswith("cuda")
+    if name.startswith("cuda"):
+        assert dict(device.session_providers)[CUDA_PROVIDER]["device_id"] == name.partition(":")[2]
+
+
+@pytest.mark.parametrize("wanted", ["", "gpu", "cuda:", "cuda:-1", "cuda:0 ", "CPU"])
+def test_other_words_are_refused(wanted: str) -> None:
+    with pytest.raises(ConfigurationError, match="device"):
+        choose_device(wanted)
+
+
+def test_providers_are_taken_in_their_order(graph: Path) -> None:
+    offered = tuple(ort.get_available_providers())
+    before = tuple(item for item in offered if item != CPU_PROVIDER)
+    session = open_session(graph, device=Device("test", (*before, CPU_PROVIDER)))
+    assert session.get_providers()[-1] == CPU_PROVIDER and set(session.get_providers()) == set(offered)
+
+
+def test_a_graph_that_misses_its_device_speaks_and_says_so(graph: Path, caplog: pytest.LogCaptureFixture) -> None:
+    if CUDA_PROVIDER in ort.get_available_providers():
+        pytest.skip("this ONNX Runtime has the provider that is to be missing")
+    caplog.set_level(logging.WARNING, "timbre.engine")
+    logging.getLogger("timbre").propagate = True
+    session = open_session(graph, device=choose_device("cuda", BOTH))
+    assert np.array_equal(session.run(None, {"x": np.ones(3, np.float32)})[0], np.full(3, 2, np.float32))
+    assert [record.getMessage() for record in caplog.records] == ["a graph runs on the processor"]
+    assert vars(caplog.records[0])["device"] == "cuda:0"
+    caplog.clear()
+    assert not lost_provider(CPU, open_session(graph)) and not caplog.records
+
+
+def test_a_damaged_graph_is_no_matter_of_devices(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a graph")
+    for device in (CPU, choose_device("cuda", BOTH)):
+        with pytest.raises(GraphError, match="refuses it"):
+            open_session(broken, device=device)
+
+
+def test_a_run_that_fails_on_the_device_is_answered_with_503(graph: Path) -> None:
+    with pytest.raises(Exception, match="INVALID_ARGUMENT") as caught:
+        open_session(graph).run(None, {"x": np.ones((2, 2), np.float32)})
+    answer = explain(caught.value)
+    assert answer is not None and (answer.status_code, answer.code) == (503, "engine_failed")
+    assert answer.headers is not None and answer.headers["Retry-After"]
