@@ -1,4 +1,4 @@
-"""The script for CUDA machines: what it says without one, and that a failure or a missing part never reads as a pass."""
+"""The script for CUDA machines: what it says without one; a failure or a missing part never reads as a pass."""
 
 from __future__ import annotations
 
