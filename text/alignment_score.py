@@ -8,6 +8,7 @@ For one sound these compare: every text has to account for the same frames, what
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,14 @@ from timbre.text.recognition import BLANK, SILENCE
 _NEVER = -1e30
 
 
-def log_softmax(scores: NDArray[np.floating]) -> NDArray[np.float32]:
+def log_softmax(scores: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Scores [T, K] of a recogniser as log probabilities [T, K]."""
     wide = np.asarray(scores, np.float64)
     moved = wide - wide.max(axis=1, keepdims=True)
     return np.asarray(moved - np.log(np.exp(moved).sum(axis=1, keepdims=True)), np.float32)
 
 
-def text_scores(log_chances: NDArray[np.floating], texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+def text_scores(log_chances: NDArray[np.floating[Any]], texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
     """Log probabilities [J] of J texts, class ids without silence, for log probabilities [T, K] of one sound.
 
     Silence separates like the blank. An empty text, and one with more classes than there are frames, has about -1e30.
@@ -55,7 +56,7 @@ def text_scores(log_chances: NDArray[np.floating], texts: Sequence[Sequence[int]
     return np.where(ends > 0, scores, _NEVER)
 
 
-def phrase_score(log_chances: NDArray[np.floating], phrase: Sequence[int]) -> float:
+def phrase_score(log_chances: NDArray[np.floating[Any]], phrase: Sequence[int]) -> float:
     """How well a phrase (class ids) is heard somewhere within log probabilities [T, K]: 0 is perfect.
 
     Log probability of the best place, relative to the likeliest classes of its frames, for each phone; what is before

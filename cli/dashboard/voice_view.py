@@ -120,7 +120,9 @@ class VoiceView:
 
     def _measured(self) -> list[tuple[str, Mapping[str, Mapping[str, Any]]]]:
         """Version or run -> gates, oldest first: every version, and runs that led to none."""
-        found = [(item.created[:19].replace(":", ""), item.version, item.gates) for item in self.versions]
+        found: list[tuple[str, str, Mapping[str, Mapping[str, Any]]]] = [
+            (item.created[:19].replace(":", ""), item.version, item.gates) for item in self.versions
+        ]
         found += [
             (run.record.id[:17], run.record.id, dict(run.gates))
             for run in self.runs

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from timbre.audio.reader import read
 from timbre.audio.resample import resample
@@ -105,7 +106,7 @@ class StatementCheck:
             found.refuse(self.where, value, limit, f"{remedy}; {_APPROVE}")
 
 
-def consent_score(log_chances: np.ndarray, language: str) -> float:
+def consent_score(log_chances: NDArray[np.float32], language: str) -> float:
     """Best score of the phrases that make a consent in that language (text/alignment_score.py: phrase_score)."""
     phrases = CONSENT_PHRASES.get(language, ())
     ids = [spoken_class_ids(phonemize(phrase, language).phones) for phrase in phrases]

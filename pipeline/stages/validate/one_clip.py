@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from timbre.audio.reader import read
 from timbre.audio.resample import resample
@@ -94,7 +95,7 @@ class ClipJudge:
         problems = (*found.problems, *(problem for _, problem in found.rejected))
         return ClipJudgement(survey, problems, tuple(found.remarks), missed, similarity, vector)
 
-    def _missed(self, samples: np.ndarray, text: str, language: str) -> tuple[str, ...] | None:
+    def _missed(self, samples: NDArray[np.float32], text: str, language: str) -> tuple[str, ...] | None:
         if self.listener is None or language not in self.listener.languages:
             return None
         chances = log_softmax(self.listener.scores(samples))
