@@ -55,12 +55,15 @@ _VERSION_HEADS = (
 
 @dataclass(frozen=True)
 class Part:
-    """What the index, the feed and voices.json need of one voice. Kept between builds."""
+    """What the index, the feed and voices.json need of one voice. Kept between builds. data: JSON as it is written:
+    hundreds of voices are not parsed and copied for one that changed.
+    """
 
+    name: str
     fingerprint: str
     state: str
     card: str
-    data: dict[str, Any]
+    data: str
     failed: list[dict[str, str]]
 
 
@@ -96,8 +99,8 @@ class Site:
         pages = {
             "index.html": index_page(list(parts.values()), made),
             FEED_FILE: feed([item for part in parts.values() for item in part.failed], self.registry.now()),
-            DATA_FILE: json.dumps([part.data for part in parts.values()], ensure_ascii=False) + "\n",
-            CACHE_FILE: json.dumps({name: dataclasses.asdict(part) for name, part in parts.items()}),
+            DATA_FILE: "[" + ",\n".join(part.data for part in parts.values()) + "]\n",
+            CACHE_FILE: json.dumps({name: vars(part) for name, part in parts.items()}, ensure_ascii=False),
         }
         for name, text in pages.items():
             write_text(self.target / name, text)
@@ -128,7 +131,8 @@ class Site:
              "link": run.job or f"{name}.html", "text": ", ".join(run.red) or run.text("error")}
             for name, run in failures([view])
         ]  # fmt: skip
-        return Part(fingerprint, view.state, card(view, spoken[:1]), _data(view), failed[-_MOST_FAILURES:])
+        data = json.dumps(_data(view), ensure_ascii=False)
+        return Part(known.name, fingerprint, view.state, card(view, spoken[:1]), data, failed[-_MOST_FAILURES:])
 
     def _view(self, known: VoiceSummary) -> VoiceView:
         store = self.registry.store
@@ -202,7 +206,7 @@ class Site:
 def index_page(parts: Sequence[Part], made: str) -> str:
     """All voices as cards, those that need somebody first; filters for name, author and state."""
     order = {state: number for number, state in enumerate(("red", "damaged", "waiting", "running", "not promoted"))}
-    sorted_parts = sorted(parts, key=lambda part: (order.get(part.state, 9), part.data["name"]))
+    sorted_parts = sorted(parts, key=lambda part: (order.get(part.state, 9), part.name))
     counts = {state: sum(part.state == state for part in parts) for state in STATES}
     states = [(state, STATES[state], count) for state, count in counts.items() if count]
     script = LANGUAGE_SCRIPT + read(_PACKAGE, "filter.js")
