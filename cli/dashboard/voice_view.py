@@ -118,7 +118,7 @@ class VoiceView:
         found = [_of_event(event) for event in self.events] + [_of_run(run) for run in self.runs]
         return sorted(found, key=lambda item: str(item["time"]), reverse=True)
 
-    def _measured(self) -> list[tuple[str, Mapping[str, Mapping[str, Any]]]]:
+    def _measured(self) -> Sequence[tuple[str, Mapping[str, Mapping[str, Any]]]]:
         """Version or run -> gates, oldest first: every version, and runs that led to none."""
         found: list[tuple[str, str, Mapping[str, Mapping[str, Any]]]] = [
             (item.created[:19].replace(":", ""), item.version, item.gates) for item in self.versions
