@@ -1,13 +1,19 @@
-"""What clients send without meaning harm, taken as it is meant. Without voices."""
+"""What clients send without meaning harm, taken as it is meant; and an end without errors."""
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, quote
 
 import pytest
 from pydantic import ValidationError
 
+from tests.serving.running import Running
+from tests.serving.shelf_of_voices import Shelf
+from timbre.inference.errors import GraphError
 from timbre.serving.leniency import utf8_query
 from timbre.serving.openai_voices import OPENAI_VOICES, stand_in
 from timbre.serving.schemas import SpeechBody, TtsBody, TtsQuery
@@ -80,3 +86,40 @@ def test_a_new_voice_takes_only_its_share_of_openais_names() -> None:
     assert len(set(before.values())) > 2
     assert all(after[name] in (before[name], "new") for name in OPENAI_VOICES)
     assert stand_in("alloy", []) == "" and stand_in("alloy", ["one"]) == "one"
+
+
+def test_a_server_takes_what_clients_send(live: Running) -> None:
+    for path in ("/livez", "/readyz", "/health", "/", "/page.js", "/v1/models"):
+        looked, got = live.call("HEAD", path), live.call("GET", path)
+        assert (looked.status, looked.data) == (200, b""), path
+        assert looked.headers["content-type"] == got.headers["content-type"]
+    assert live.call("HEAD", "/tts?text=hi&spk=ada").status == 405
+    broken = live.call("POST", "/v1/audio/speech", b'{"voice": "ada", "input": "Hi.",}')
+    assert broken.status == 400 and broken.json["error"]["code"] == "not_json"
+    assert "the body is not JSON" in broken.json["error"]["message"] and "character" in broken.json["error"]["message"]
+    spoken = live.call("GET", "/tts?text=" + quote("hi 你".encode("gbk")) + "&spk=ada&streaming_mode=&seed=1")
+    assert spoken.status == 200, spoken.data
+    body = {"model": "tts-1", "input": "hi", "voice": "alloy", "speed": None, "response_format": None, "stream": False}
+    named = [live.call("POST", "/v1/audio/speech", body).headers["x-timbre-voice"] for _ in range(2)]
+    assert named[0] == named[1] and named[0].split("@")[0] in ("ada", "bob", "carl")
+    unknown = live.call("POST", "/v1/audio/speech", {**body, "voice": "nobody"})
+    assert unknown.status == 404
+
+
+def test_what_waits_at_shutdown_is_no_error(
+    serve: Callable[..., Running], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.publish("ada")
+    live = serve()
+    library, begun = live.server.library, threading.Event()
+
+    def load(name: str, version: str) -> Any:
+        begun.set()
+        library.closing.wait(30)
+        raise GraphError("the server is shutting down", "send the request to another server")
+
+    monkeypatch.setattr(library, "_load", load)
+    shelf.publish("late")
+    assert begun.wait(30)
+    live.server.close()
+    assert [line.getMessage() for line in live.lines if line.levelno >= logging.ERROR] == []
