@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -151,7 +152,7 @@ def test_bad_texts_are_named(
 
 def test_texts_that_look_bad_are_spoken(engine: Engine, make_voice: Callable[..., Path]) -> None:
     voice = load_voice(make_voice(), engine.base, name="ada")
-    for text in ("Hi 😀!", "a", "1234567890" * 5, "Hello 世界 again.", "w" * 300, "tab\tnew\nline\x07bell"):
+    for text in ("Hi 😀!", "a", "1234567890" * 5, "Hello 世界 again.", "w" * 150, "tab\tnew\nline\x07bell"):
         assert engine.speak(request(text), voice).wave.duration_s > 0.1
 
 
@@ -288,7 +289,7 @@ def test_the_base_says_how_to_speak_unless_the_request_does(
         folder = tmp_path / f"export-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
         for path in pico_export.iterdir():
-            (folder / path.name).symlink_to(path)
+            shutil.copyfile(path, folder / path.name)
         about = json.loads((pico_export / "export.json").read_text())
         (folder / "export.json").unlink()
         (folder / "export.json").write_text(json.dumps({**about, "speaking": {**about["speaking"], **speaking}}))
