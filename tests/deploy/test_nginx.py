@@ -66,7 +66,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, pico_export: Path) -> Iterat
     folder = tmp_path_factory.mktemp("nginx")
     Shelf(folder / "registry", pico_export).publish("ada")
     ports = [free_port(), free_port()]
-    servers = [timbre_serve(folder / "registry", folder / f"cache{port}", port) for port in ports]
+    servers = [timbre_serve(folder / "registry", folder / f"cache{port}", port, allowed_hosts=NAME) for port in ports]
     certificate(folder)
     tls, plain = free_port(), free_port()
     configuration = folder / "nginx.conf"

@@ -206,7 +206,7 @@ def test_by_url(tmp_path: Path) -> None:
             pull(read_tool(tool.folder), tmp_path / "w2")
     with pytest.raises(ConfigurationError, match="not https"):
         pull(put_tool(tmp_path / "plain", hub=False, url="http://example.org"), tmp_path / "w3")
-    with pytest.raises(ConfigurationError, match="no url"):
+    with pytest.raises(ConfigurationError, match="neither a Hub repository nor a url"):
         pull(put_tool(tmp_path / "none", hub=False), tmp_path / "w4")
 
 

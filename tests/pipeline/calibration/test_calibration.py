@@ -57,7 +57,7 @@ def degrader(engine: Engine, make_voice: Make, held_out, tmp_path: Path) -> Adap
 
 def test_every_kind_is_another_adapter(degrader: AdapterDegrader) -> None:
     good = degrader.case(GOOD)
-    assert good.learnt == TrainingOutcome(1.0, 0.9) and len(good.copies) == 2 and len(good.spoken) == 3
+    assert good.outcome == TrainingOutcome(1.0, 0.9) and len(good.copies) == 2 and len(good.spoken) == 3
     for kind in KINDS:
         if kind == TRUNCATED:
             with pytest.raises(VoiceError, match="safetensors"):
@@ -75,9 +75,9 @@ def test_every_kind_is_another_adapter(degrader: AdapterDegrader) -> None:
 
 
 def test_training_says_what_became_of_it(degrader: AdapterDegrader) -> None:
-    assert degrader.case(UNTRAINED).learnt == TrainingOutcome(1.0, 1.0)
-    assert degrader.case(OVER_TRAINED).learnt == TrainingOutcome(1.7, 0.9)
-    assert degrader.case("noisy").learnt == degrader.case(GOOD).learnt
+    assert degrader.case(UNTRAINED).outcome == TrainingOutcome(1.0, 1.0)
+    assert degrader.case(OVER_TRAINED).outcome == TrainingOutcome(1.7, 0.9)
+    assert degrader.case("noisy").outcome == degrader.case(GOOD).learnt
 
 
 def test_texts_and_recordings_are_exchanged(degrader: AdapterDegrader) -> None:
@@ -146,7 +146,8 @@ def test_from_recordings_to_limits_and_on_where_it_was(pico_base: Path, pico_exp
     assert repeated == specimens
     assert not [line for line in said[count:] if "measured" in line]
     found = calibrate(specimens, min_sentences=2)
-    assert found.setting.good == (2, 2)
+    # The networks are random: no copy of theirs reaches the floors of PESQ and STOI.
+    assert found.setting.good == (2, 0)
     assert found.setting.degraded[0] == found.judging.degraded[0] == 8
     arguments = ["gates", "calibrate", "pico", *map(str, folders), "--steps", "2", "--minutes", "1", "--copies", "2",
                  "--fixed", "1", "--degraded", "4", "--recipe", str(ROOT / "recipes" / "ci.yaml"), "--write",

@@ -28,7 +28,7 @@ from timbre.registry.records import seal, unseal
 from timbre.registry.registry import Actor
 
 CI = Actor("ci", "c1")
-LINE = {"metric": "stoi", "protocol": "copy", "limit": 0.5, "production_margin": 0.01}
+LINE = {"metric": "estoi", "protocol": "copy", "limit": 0.5, "production_margin": 0.01}
 
 
 class Judged:
@@ -59,7 +59,7 @@ class Judged:
         for folder in (base, report, output):
             folder.mkdir(exist_ok=True)
         (base / "gates.yaml").write_text(json.dumps({"gates": [LINE]}), encoding="utf-8")
-        measured({"stoi": stoi}).write(output)
+        measured({"estoi": stoi}).write(output)
         context: Any = SimpleNamespace(
             voice=SimpleNamespace(name="ada"), base=SimpleNamespace(folder=base), registry=self.address,
             report=report, inputs={"finetune": output}, origin=Origin(), log=logging.getLogger("timbre"),
@@ -76,17 +76,17 @@ def judged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Judged:
 
 
 def test_a_voice_that_is_worse_than_production_is_red(judged: Judged) -> None:
-    judged.publish(measured({"stoi": 0.99}))
+    judged.publish(measured({"estoi": 0.99}))
     judged.decide(0.98)
     with pytest.raises(CheckFailedError, match=r"STOI 0.900 is more than 0.01 below production \(0.990\)"):
         judged.decide(0.9)
     report = json.loads((judged.root / "report" / "gates.json").read_text(encoding="utf-8"))
-    assert report["gates"]["stoi_copy"]["production"] == pytest.approx(0.99) and report["production_left_out"] == ""
+    assert report["gates"]["estoi_copy"]["production"] == pytest.approx(0.99) and report["production_left_out"] == ""
 
 
 def test_nothing_in_production_is_nothing_to_say(judged: Judged) -> None:
     assert judged.decide(0.6)["gates.json"].count('"production_left_out": ""') == 1, "never published"
-    judged.publish(measured({"stoi": 0.99}))
+    judged.publish(measured({"estoi": 0.99}))
     judged.registry.retire("ada", actor=CI)
     reports = judged.decide(0.6)
     assert "Not compared" not in reports["report.md"] + reports["report.html"] + reports["junit.xml"]
@@ -131,7 +131,7 @@ def _alias(judged: Judged) -> None:
     ],
 )
 def test_what_cannot_be_compared_with_is_said(judged: Judged, damage: Callable[[Judged], None], words: str) -> None:
-    judged.publish(measured({"stoi": 0.99}))
+    judged.publish(measured({"estoi": 0.99}))
     damage(judged)
     said_everywhere(judged, words)
 
@@ -145,7 +145,7 @@ def test_what_cannot_be_compared_with_is_said(judged: Judged, damage: Callable[[
     ],
 )
 def test_measurements_of_another_kind_are_left_out(judged: Judged, changes: dict[str, Any] | None, words: str) -> None:
-    judged.publish(None if changes is None else measured({"stoi": 0.99}), changes)
+    judged.publish(None if changes is None else measured({"estoi": 0.99}), changes)
     said_everywhere(judged, words)
 
 
@@ -162,7 +162,7 @@ def said_everywhere(judged: Judged, words: str) -> None:
 
 
 def test_a_registry_that_cannot_be_read_is_no_green(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
-    judged.publish(measured({"stoi": 0.99}))
+    judged.publish(measured({"estoi": 0.99}))
 
     def away(path: Path) -> bytes:
         raise OSError(5, "Input/output error")
@@ -187,5 +187,5 @@ def test_an_address_that_is_none_is_the_operators(judged: Judged) -> None:
 
 
 def test_production_on_another_base_is_not_compared_with(judged: Judged) -> None:
-    judged.publish(dataclasses.replace(measured({"stoi": 0.99}), base_digest="c" * 64))
+    judged.publish(dataclasses.replace(measured({"estoi": 0.99}), base_digest="c" * 64))
     judged.decide(0.6)

@@ -84,7 +84,7 @@ def test_a_clean_recording_is_not_denoised_and_a_noisy_one_is(tmp_path: Path) ->
 
 def test_a_denoiser_that_is_asked_for_but_absent_is_for_the_operator(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="deepfilternet"):
-        run_stage_one(good_folder(tmp_path / "ada"), tmp_path, recipe=SMALL | {"denoise": "deepfilternet"})
+        run_stage_one(good_folder(tmp_path / "ada"), tmp_path, recipe=SMALL | {"denoise": "deepfilternet-torch"})
 
 
 @pytest.mark.parametrize(("seconds", "passes"), [(59.9, False), (60.0, True), (60.1, True), (1800.1, False)])
