@@ -36,6 +36,7 @@ def store(s3_server: S3Server) -> S3Store:
 
 
 class TestS3Store(StoreBehaviour):
+    keeps_emptied_folders = True
     # SeaweedFS makes each writer that waits for another one's lock wait a whole second.
     writers = 3
     rounds = 4

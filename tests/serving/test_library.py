@@ -236,7 +236,10 @@ def test_clients_that_leave_free_their_slots(serve: Callable[..., Running], shel
     shelf.publish("ada", 1)
     live = serve(dataclasses.replace(FAST, workers=2))
     body = json.dumps({"text": LONG * 3, "spk": "ada", "streaming_mode": 1}).encode()
-    head = b"POST /tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    head = (
+        b"POST /tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        % len(body)
+    )
     for read in (0, 2000):
         with socket.create_connection(("127.0.0.1", live.port)) as client:
             client.sendall(head + body)
@@ -262,7 +265,8 @@ def test_a_client_that_stops_reading_is_dropped(serve: Callable[..., Running], s
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", live.port))
         client.sendall(
-            b"POST /tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+            b"POST /tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            % len(body)
             + body
         )
         wait_until(lambda: live.metric('voice_tts_cancelled_total{reason="stalled"}') == 1, 240)
