@@ -30,7 +30,8 @@ class SpeakingDefaults:
     (0: the likeliest alone).
     temperature: 0 always takes the likeliest. repetition_penalty: codes that were spoken already become less likely.
     prompt_codes: speech continues the phones and codes of the voice's prompt; without, the prompt conditions the sound
-    only. noise_scale: share of the acoustic prior's spread that is drawn.
+    only. noise_scale: share of the acoustic prior's spread that is drawn. follow_text: the base's codes stand for
+    phones (text/phone_codes.py), and only those are drawn that keep to the text.
     """
 
     top_k: int = 15
@@ -39,6 +40,7 @@ class SpeakingDefaults:
     repetition_penalty: float = 1.35
     prompt_codes: bool = True
     noise_scale: float = 0.5
+    follow_text: bool = False
 
     def to_plain(self) -> dict[str, Any]:
         """All fields, as export.json holds them."""
@@ -58,7 +60,7 @@ def speaking_defaults(data: Any) -> SpeakingDefaults:
     for name, value in data.items():
         if name not in known:
             raise ValueError(f"{name}: unknown; there are: {', '.join(sorted(known))}")
-        if name == "prompt_codes":
+        if name in ("prompt_codes", "follow_text"):
             if not isinstance(value, bool):
                 raise ValueError(f"{name}: {value!r} is not true or false")
             continue

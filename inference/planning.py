@@ -20,6 +20,7 @@ from timbre.inference.voice import Voice
 from timbre.text.frontend import phonemize, unspoken
 from timbre.text.markup import plain
 from timbre.text.pauses import finished
+from timbre.text.phone_codes import TextPath
 from timbre.text.phonemes import Phonemes
 from timbre.text.sentences import split
 
@@ -117,6 +118,7 @@ class Planner:
             max_codes=min(wanted, room),
             lora=voice.t2s,
             loop_limit=self.limits.loop_run,
+            path=TextPath.of(item.ids.tolist()) if self.base.speaking.follow_text else None,
         )
 
     def _check_room(self, item: Planned, request: SpeechRequest, voice: Voice) -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from timbre.core.errors import InputError
 from timbre.core.speaking_defaults import LIMITS, SpeakingDefaults
+from timbre.text.phone_codes import TextPath
 
 Floats = NDArray[np.float32]
 _COLDEST = 1e-5
@@ -52,7 +53,15 @@ class Sampling:
 class Sampler:
     """Draws codes for one row. Rows beside it change nothing: it has its own random numbers and its own memory."""
 
-    def __init__(self, sampling: Sampling, vocabulary: int, end_token: int, prompt: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        sampling: Sampling,
+        vocabulary: int,
+        end_token: int,
+        prompt: NDArray[np.int64],
+        path: TextPath | None = None,
+    ) -> None:
+        self._path = path
         self._config = sampling.over(SpeakingDefaults())
         self._end = end_token
         self._seen = np.zeros(vocabulary, bool)
@@ -63,6 +72,7 @@ class Sampler:
         """The next code from logits [V], or None when the sequence ends here.
 
         It ends when the end token is drawn or is the likeliest id after the penalty; never while may_end is False.
+        With a path through the text, only what keeps to it is drawn, and the path alone says when it may end.
         """
         config = self._config
         scores = np.where(
@@ -70,6 +80,9 @@ class Sampler:
             np.where(logits < 0, logits * config.repetition_penalty, logits / config.repetition_penalty),
             logits,
         ).astype(np.float64)
+        if self._path is not None:
+            scores = self._path.weighed(scores, self._end)
+            may_end = True
         if not may_end:
             scores[self._end] = -np.inf
         likeliest = int(np.argmax(scores))
@@ -79,6 +92,8 @@ class Sampler:
         if code == self._end:
             return None
         self._seen[code] = True
+        if self._path is not None:
+            self._path.take(code)
         return code
 
     def _race(self, scores: NDArray[np.float64]) -> int:

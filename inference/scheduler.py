@@ -23,6 +23,7 @@ from timbre.inference.errors import CancelledError
 from timbre.inference.guards import longest_loop
 from timbre.inference.sampling import Sampler, Sampling
 from timbre.inference.t2s_slots import NO_LORA, Lora, T2SSlots
+from timbre.text.phone_codes import TextPath
 
 _LOOK_EVERY = 25
 
@@ -40,7 +41,8 @@ class Job:
     """One sequence to decode. Iterate over `codes()` from any thread; call `cancel()` to stop it.
 
     phones [P]: prompt phones and target phones. prompt [Y]: codes of the prompt. min_codes: no end before this many.
-    max_codes: cut off here. features [P, H]: projected character vectors or None.
+    max_codes: cut off here. path: of the text, where codes stand for phones. features [P, H]: projected character
+    vectors or None.
     """
 
     phones: NDArray[np.int64]
@@ -51,6 +53,7 @@ class Job:
     lora: Lora = NO_LORA
     features: NDArray[np.float32] | None = None
     loop_limit: int = 4
+    path: TextPath | None = None
     _events: queue.SimpleQueue[int | Ending | BaseException] = field(default_factory=queue.SimpleQueue, repr=False)
     _cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
     ending: Ending | None = None
@@ -147,7 +150,9 @@ class Scheduler:
             job = self._waiting.popleft()
             if self._drop_cancelled(job):
                 continue
-            sampler = Sampler(job.sampling, self._slots.shape.vocabulary, self._slots.shape.end_token, job.prompt)
+            sampler = Sampler(
+                job.sampling, self._slots.shape.vocabulary, self._slots.shape.end_token, job.prompt, job.path
+            )
             try:
                 _, logits = self._slots.admit(job.phones, job.prompt, job.lora, job.features)
             except ValueError as error:

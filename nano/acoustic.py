@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,18 +31,20 @@ BASIS_CLIPS = 600
 
 @dataclass(frozen=True)
 class AcousticSettings:
-    """Settings of the first half. Minutes count training over all restarts, without measuring."""
+    """Settings of the first half. posterior: whether its
+    latent is trained; else it stays the corpus's principal components, and only its pitch is."""
 
     batch: int = 16
     frames: int = 32
     learning_rate: float = 1e-3
     warm_up_steps: int = 200
-    minutes: float = 60.0
+    steps: int = 6000
+    posterior: bool = False
     clip_norm: float = 2.0
     average_decay: float = 0.999
     seed: int = 4
-    checkpoint_minutes: float = 5.0
-    measure_minutes: float = 10.0
+    checkpoint_steps: int = 200
+    measure_steps: int = 500
     eval_clips_per_corpus: int = 4
     part_weights: dict[str, float] = field(default_factory=dict)
     weights: LossWeights = field(default_factory=LossWeights)
@@ -51,7 +53,7 @@ class AcousticSettings:
 def learning_rate_at(settings: AcousticSettings, clock: Clock) -> float:
     """Linear warm-up in steps, then a cosine in minutes down to a tenth."""
     warm = min(1.0, (clock.step + 1) / settings.warm_up_steps)
-    done = min(1.0, clock.minutes / settings.minutes)
+    done = min(1.0, clock.step / settings.steps)
     return settings.learning_rate * warm * (0.1 + 0.9 * 0.5 * (1.0 + math.cos(math.pi * done)))
 
 
@@ -86,22 +88,32 @@ def train_autoencoder(
     config: SynthesizerConfig,
     settings: AcousticSettings,
     device: torch.device,
+    start: Mapping[str, torch.Tensor] | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Train until ``settings.minutes`` are used up, resuming from ``folder``; returns the checkpoint's path.
+    """Train for ``settings.steps``, resuming from ``folder``; returns the checkpoint's path.
 
     Writes ``autoencoder.pt`` (checkpoint) and ``autoencoder.jsonl`` (one line a measurement) into ``folder``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "autoencoder.pt"
-    model = build(config, corpus, settings.seed).to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
+    if start is None:
+        model = build(config, corpus, settings.seed).to(device)
+    else:
+        torch.manual_seed(settings.seed)
+        model = Autoencoder(config).to(device)
+        model.load_state_dict(start)
+    groups = [
+        {"params": list(model.dec.parameters()), "weight_decay": 0.01},
+        {"params": list(model.enc_q.parameters()), "weight_decay": 0.0},  # what is not trained must not shrink
+    ]
+    optimizer = torch.optim.AdamW(groups, settings.learning_rate, betas=(0.9, 0.99))
     average = WeightAverage(model, settings.average_decay)
     clock = Clock()
     if path.is_file():
         clock, _ = load_checkpoint(path, model, {"autoencoder": optimizer}, average)
     sampler = SegmentSampler(corpus, PitchTracks.of(corpus), settings.frames, settings.seed, settings.part_weights)
-    loss_of = AutoencoderLoss(config, settings.weights, device)
+    loss_of = AutoencoderLoss(config, settings.weights, device, settings.posterior)
     count = settings.eval_clips_per_corpus
     waves = evaluation_waves(speech, count, config.hop) if count else []
     sums: dict[str, float] = {}
@@ -122,10 +134,7 @@ def train_autoencoder(
         report(json.dumps(row))
         sums, counted = {}, 0
 
-    if clock.step == 0:
-        note()
-    saved = measured = clock.minutes
-    while clock.minutes < settings.minutes:
+    while clock.step < settings.steps:
         began = time.monotonic()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(settings, clock)
@@ -141,12 +150,10 @@ def train_autoencoder(
         counted += 1
         clock.step += 1
         clock.minutes += (time.monotonic() - began) / 60.0
-        if clock.minutes - saved >= settings.checkpoint_minutes:
+        if clock.step % settings.checkpoint_steps == 0:
             save_checkpoint(path, model, {"autoencoder": optimizer}, average, clock)
-            saved = clock.minutes
-        if clock.minutes - measured >= settings.measure_minutes:
+        if clock.step % settings.measure_steps == 0 and clock.step < settings.steps:
             note()
-            measured = clock.minutes
     save_checkpoint(path, model, {"autoencoder": optimizer}, average, clock)
     note()
     return path

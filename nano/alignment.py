@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from timbre.nano.corpus import Clip, Corpus, replace_text
+from timbre.nano.corpus import Clip, Corpus, replace_text, to_int16
 from timbre.text.english_words import pronounce
 from timbre.text.recognition import CLASSES, SILENCE
 
@@ -137,7 +137,7 @@ def _align_share(folder: Path, part: str, share: Sequence[Clip]) -> list[Alignme
     found = []
     for clip in share:
         aligner = mandarin if clip.language == "zh" else english
-        found.append(aligner.align(clip.id, corpus.samples(clip), clip.text))
+        found.append(aligner.align(clip.id, to_int16(corpus.heard(clip)), clip.text))
     return [alignment for alignment in found if alignment is not None]
 
 

@@ -69,9 +69,11 @@ class LossWeights:
 class AutoencoderLoss:
     """Terms of the first half; holds the mel banks and the weights of the bins."""
 
-    def __init__(self, config: SynthesizerConfig, weights: LossWeights, device: torch.device) -> None:
+    def __init__(
+        self, config: SynthesizerConfig, weights: LossWeights, device: torch.device, posterior: bool = True
+    ) -> None:
         assert isinstance(config.generator, SourceIstftConfig)
-        self.weights = weights
+        self.weights, self.posterior = weights, posterior
         self.generator = config.generator
         self.mels = MultiResolutionMel(config.rate_hz).to(device)
         importance = bin_weights(config.spectrum_bins, config.rate_hz).sqrt()
@@ -83,6 +85,8 @@ class AutoencoderLoss:
         device = batch.wave.device
         with torch.autocast(device.type, torch.bfloat16):
             mean = model.encode(spectrum).mean
+            if not self.posterior:
+                mean = torch.cat([mean[:, :PITCH_CHANNELS], mean[:, PITCH_CHANNELS:].detach()], dim=1)
             z = noisy(mean)
             # The source takes the true pitch: a wrong one would teach the network not to trust the harmonics.
             z = torch.cat([self._true_pitch(batch, z), z[:, PITCH_CHANNELS:]], dim=1)

@@ -23,7 +23,7 @@ from torch.nn import functional
 from timbre.core.errors import ConfigurationError
 from timbre.nano.alignment import UNKNOWN
 from timbre.nano.content_batches import Batch, BatchSource
-from timbre.nano.content_network import ContentConfig, ContentEncoder
+from timbre.nano.content_network import TONES, ContentConfig, ContentEncoder
 from timbre.text.recognition import BLANK
 
 CHECKPOINT = "content.ckpt"
@@ -88,6 +88,14 @@ class ContentTrainer:
         self.step, self.seconds = state["step"], state["seconds"]
         return True
 
+    def start_from(self, path: Path) -> None:
+        """Begin from the weights of an earlier encoder (a state dict; heads that it lacks start at random)."""
+        state = torch.load(path, map_location=self.config.device, weights_only=True)
+        own = self.encoder.state_dict()
+        own |= {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+        self.encoder.load_state_dict(own)
+        self.average = {name: value.detach().clone() for name, value in self.encoder.state_dict().items()}
+
     def save(self) -> None:
         """Write the checkpoint beside the old one, then rename."""
         partial = self.folder / (CHECKPOINT + ".partial")
@@ -150,7 +158,9 @@ class ContentTrainer:
         with self._autocast():
             outputs = self.encoder(torch.from_numpy(batch.waveform).to(self.config.device))
         losses = content_losses(outputs, batch, self.config)
-        loss = losses["frame"] + self.config.ctc_weight * losses["ctc"] + self.config.prosody_weight * losses["prosody"]
+        config = self.config
+        loss = losses["frame"] + config.ctc_weight * losses["ctc"]
+        loss = loss + config.prosody_weight * (losses["prosody"] + losses["detail"])
         norm = self._update(loss, self.config.rate(self.step))
         self.step += 1
         weight = min(self.config.average, self.step / (self.step + 20))
@@ -222,7 +232,9 @@ def content_losses(outputs: tuple[Tensor, Tensor, Tensor], batch: Batch, config:
         )
         / lengths.sum()
     )
-    losses["prosody"] = _prosody_loss(prosody, torch.from_numpy(batch.prosody).to(device)[:, :frames])
+    wanted = torch.from_numpy(batch.prosody).to(device)[:, :frames]
+    losses["prosody"] = _prosody_loss(prosody, wanted)
+    losses["detail"] = _detail_loss(prosody, wanted)
     known = labels != UNKNOWN
     losses["accuracy"] = ((frame.argmax(-1) == labels) & known).sum() / known.sum().clamp(min=1)
     return losses
@@ -238,6 +250,19 @@ def _prosody_loss(found: Tensor, wanted: Tensor) -> Tensor:
     if not bool(voiced.any()):
         return voicing
     return voicing + 4.0 * functional.smooth_l1_loss(found[..., 1][voiced], wanted[..., 1][voiced], beta=0.1)
+
+
+def _detail_loss(found: Tensor, wanted: Tensor) -> Tensor:
+    """Cross entropy of tones where there is one, and of having just begun where that is known."""
+    loss = found.sum() * 0.0
+    tones = wanted[..., 2].long()
+    if bool((tones >= 0).any()):
+        loss = loss + functional.cross_entropy(found[..., 2 : 2 + TONES][tones >= 0], tones[tones >= 0])
+    begun = wanted[..., 3]
+    known = begun != UNKNOWN
+    if bool(known.any()):
+        loss = loss + functional.binary_cross_entropy_with_logits(found[..., 2 + TONES][known], begun[known])
+    return loss
 
 
 def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:

@@ -16,8 +16,13 @@ import numpy.typing as npt
 from timbre.nano.alignment import UNKNOWN, Alignment
 from timbre.nano.augmentation import Augmenter, change_speed
 from timbre.nano.content_network import HOP, WINDOW, frames_of
-from timbre.nano.corpus import RATE_HZ, Clip, Corpus
+from timbre.nano.corpus import CONTENT_RATE_HZ as RATE_HZ
+from timbre.nano.corpus import RATE_HZ as CACHE_RATE_HZ
+from timbre.nano.corpus import Clip, Corpus
 from timbre.text.recognition import BLANK, CLASSES, SILENCE
+
+BEGIN_S = 0.04
+"""A sound has just begun for so long: one code."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class BatchConfig:
 @dataclass(frozen=True)
 class Batch:
     """waveform float32 [B, T]; labels int64 [B, F], UNKNOWN where nothing is known; targets: class ids without silence,
-    one row behind the other, int64 [sum]; target_lengths int64 [B]; prosody float32 [B, F, 2]."""
+    one row behind the other, int64 [sum]; target_lengths int64 [B]; prosody float32 [B, F, 4]: voicing, relative pitch,
+    tone (0 to 4) and whether the sound has just begun; UNKNOWN where not known."""
 
     waveform: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
@@ -57,6 +63,7 @@ class BatchSource:
         config: BatchConfig,
         seed: int = 0,
         pitch: Mapping[str, npt.NDArray[np.float32]] | None = None,
+        tones: Mapping[str, npt.NDArray[np.int64]] | None = None,
     ) -> None:
         clips = [clip for clip in corpus.select("train") if clip.id in alignments and clip.seconds >= config.shortest_s]
         if not clips:
@@ -64,6 +71,7 @@ class BatchSource:
         self._clips = sorted(clips, key=lambda clip: clip.seconds)
         self._corpus, self._alignments, self._augmenter = corpus, alignments, augmenter
         self._config, self._seed, self._pitch = config, seed, pitch or {}
+        self._tones = tones or {}
         self._lengths = np.array([clip.seconds for clip in self._clips])
         chances = np.array([clip.seconds * self._weight(clip) for clip in self._clips])
         self._chances = chances / chances.sum()
@@ -104,18 +112,20 @@ class BatchSource:
     def _piece(
         self, clip: Clip, samples: int, random: np.random.Generator
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """One window: audio [T], labels [F], CTC targets, prosody [F, 2]."""
+        """One window: audio [T], labels [F], CTC targets, prosody [F, 4]."""
         alignment = self._alignments[clip.id]
         speed = self._augmenter.speed(random)
-        whole = clip.samples / speed
+        cached = CACHE_RATE_HZ / RATE_HZ  # samples of the cache a sample that the encoder hears
+        whole = clip.samples / cached / speed
         first = (
             int(random.integers(-max(0, int(samples - whole)), 1))
             if whole <= samples
             else int(random.integers(int(whole - samples) + 1))
         )  # in samples at the new speed; below 0: silence comes first
-        source_from = max(0, int(first * speed))
-        source_to = min(clip.samples, int((first + samples) * speed) + 64)
-        audio = change_speed(self._corpus.waveform(clip)[source_from:source_to], speed)
+        source_from = max(0, int(first * speed * cached))
+        source_to = min(clip.samples, int((first + samples) * speed * cached) + 64)
+        piece = self._corpus.samples(clip)[source_from:source_to].astype(np.float32) / 32768.0
+        audio = change_speed(piece, speed * cached)
         window = np.zeros(samples, dtype=np.float32)
         start = max(0, -first)
         part = audio[: samples - start]
@@ -133,7 +143,16 @@ class BatchSource:
         target = target[(target != SILENCE) & (target != BLANK)]
         if not target.size:
             target = np.array([SILENCE])
-        return window, labels, target, prosody_at(self._pitch.get(clip.id), centres)
+        segment = np.searchsorted(ends, centres, side="right")
+        inside_clip = (centres >= 0) & (segment < len(ends))
+        begins = np.append(np.concatenate([[0.0], ends[:-1]]), np.inf)[segment]
+        just_begun = np.where(inside_clip, (centres - begins < BEGIN_S).astype(np.float32), UNKNOWN)
+        tones = np.append(self._tones.get(clip.id, np.full(len(ends), UNKNOWN)), UNKNOWN)
+        tone = np.where(inside_clip, tones[segment], UNKNOWN)
+        prosody = np.concatenate(
+            [prosody_at(self._pitch.get(clip.id), centres), np.stack([tone, just_begun], axis=1)], axis=1
+        ).astype(np.float32)
+        return window, labels, target, prosody
 
 
 def prosody_at(track: npt.NDArray[np.float32] | None, centres_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

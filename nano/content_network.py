@@ -23,7 +23,9 @@ from timbre.text.recognition import CLASSES
 
 WINDOW = 400
 HOP = 320
-PROSODY_OUTPUTS = 2
+TONES = 5
+PROSODY_OUTPUTS = 2 + TONES + 1
+"""Voicing, relative pitch, five tones, and whether the sound has just begun."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class ContentConfig:
 
 
 class ContentEncoder(nn.Module):
-    """HubertModel with a frame head (one class a frame), a CTC head and a prosody head (voicing, relative pitch)."""
+    """HubertModel with a frame head (one class a frame), a CTC head and a prosody head (PROSODY_OUTPUTS)."""
 
     def __init__(self, config: ContentConfig) -> None:
         super().__init__()
@@ -102,7 +104,7 @@ class ContentEncoder(nn.Module):
         return states
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """waveform [B, T] -> frame scores [B, F, C], CTC scores [B, F, C], prosody [B, F, 2]."""
+        """waveform [B, T] -> frame scores [B, F, C], CTC scores [B, F, C], prosody [B, F, PROSODY_OUTPUTS]."""
         hidden = self.hidden(waveform)
         return self.frame_head(hidden), self.ctc_head(hidden), self.prosody_head(hidden)
 

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from timbre.core.errors import ConfigurationError
-from timbre.nano.corpus import evaluation_files, read_audio
+from timbre.nano.corpus import RATE_HZ, evaluation_files, read_audio, resampled
 
-RATE_HZ = 16_000
+JUDGE_HZ = 16_000
+"""The rate at which PESQ and STOI are defined here."""
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -28,7 +30,7 @@ def evaluation_waves(
 
 
 def copy_quality(copy: Callable[[Floats], Floats], waves: Sequence[Floats]) -> dict[str, float]:
-    """Mean PESQ narrow and wide band and STOI of ``copy(wave)`` against ``wave``, all [T] at 16 kHz."""
+    """Mean PESQ narrow and wide band and STOI of ``copy(wave)`` against ``wave``, all [T] at the corpus's rate."""
     try:
         from pesq import pesq
         from pystoi import stoi
@@ -36,7 +38,7 @@ def copy_quality(copy: Callable[[Floats], Floats], waves: Sequence[Floats]) -> d
         raise ConfigurationError("pesq or pystoi is not installed", remedy="pip install 'timbre[train]'") from error
     rows = []
     for wave in waves:
-        made = copy(wave)
-        rows.append((pesq(RATE_HZ, wave, made, "nb"), pesq(RATE_HZ, wave, made, "wb"), stoi(wave, made, RATE_HZ)))
+        real, made = (resampled(sound, RATE_HZ, JUDGE_HZ) for sound in (wave, copy(wave)))
+        rows.append((pesq(JUDGE_HZ, real, made, "nb"), pesq(JUDGE_HZ, real, made, "wb"), stoi(real, made, JUDGE_HZ)))
     means = np.mean(rows, axis=0)
     return {name: round(float(mean), 4) for name, mean in zip(("pesq_nb", "pesq_wb", "stoi"), means, strict=True)}

@@ -1,9 +1,10 @@
-"""The corpus cache: every training clip at 16 kHz in a few memory-mapped files.
+"""The corpus cache: every training clip at 24 kHz in a few memory-mapped files.
 
-Layout of a corpus folder (default ``.timbre/pretrain/corpus``). It is made of *parts* (``real``, ``flite``,
-``espeak``), each of which is complete or absent, and can be added later without touching the others::
+Layout of a corpus folder (default ``.timbre/pretrain/corpus``). It is made of *parts* (``real``,
+``teacher``, ``voices``, ``flite``, ``espeak``), each of which is complete or absent, and can be added later without
+touching the others::
 
-    real.i16              all clips of the part one behind the other, int16 little endian, 16 kHz mono
+    real.i16              all clips of the part one behind the other, int16 little endian, 24 kHz mono
     real.jsonl            one JSON object a clip: {"id", "path", "speaker", "language", "text", "seconds", "split",
                           "offset", "samples"}; offset and samples count int16 values in real.i16.  Written last.
     real.alignment.jsonl  (optional, see alignment.py) {"id", "phones": [...], "ends_s": [...]}: recogniser classes
@@ -27,8 +28,13 @@ import numpy.typing as npt
 
 from timbre.core.errors import ConfigurationError, InputError
 
-RATE_HZ = 16_000
-CORPORA = ("ljspeech", "vctk", "aishell", "speechocean762")
+RATE_HZ = 24_000
+CONTENT_RATE_HZ = 16_000
+"""What the content encoder hears; the cache is resampled on the way to it."""
+
+CORPORA = ("ljspeech", "vctk", "aishell", "speechocean762", "kathleen")
+FIRST_HELD_OUT_OF_KATHLEEN = "arctic_b0480"
+VOICES = "librispeech-speakers"
 HELD_OUT_SYNTHETIC = frozenset({"awb", "awb_time"})
 """Flite voices that stand for new users: never trained on."""
 
@@ -71,6 +77,8 @@ def read_metadata(speech: Path, corpus: str) -> list[SpeechFile]:
     files = []
     for number, line in enumerate(lines[1:], start=2):
         fields = line.split("|")
+        if len(fields) == 6 and corpus == VOICES:
+            del fields[5:]
         if len(fields) != 5:
             raise InputError(
                 f"{path}:{number}: {len(fields)} fields, 5 wanted", remedy="write file|speaker|language|text|seconds"
@@ -94,7 +102,7 @@ def unseen_speakers(speech: Path) -> frozenset[str]:
 def check_allowed(path: str, speaker: str, unseen: frozenset[str]) -> None:
     """ConfigurationError if a clip may not be trained on: an eval clip, an unseen speaker, a held-out synthetic
     voice."""
-    if "eval" in Path(path).parts:
+    if is_evaluation(path):
         raise ConfigurationError(
             f"{path}: an eval clip in the training corpus", remedy="delete the corpus cache and build it again"
         )
@@ -108,13 +116,20 @@ def check_allowed(path: str, speaker: str, unseen: frozenset[str]) -> None:
         )
 
 
+def is_evaluation(path: str) -> bool:
+    """Whether a clip is kept for evaluation: an ``eval/`` folder, or the last sentences of Kathleen."""
+    file = Path(path)
+    kathleen = file.parts[:1] == ("kathleen",) and file.stem >= FIRST_HELD_OUT_OF_KATHLEEN
+    return "eval" in file.parts or kathleen
+
+
 def training_files(speech: Path) -> list[SpeechFile]:
     """Every clip of the real corpora that may be trained on, in a fixed order."""
     unseen = unseen_speakers(speech)
     files = []
     for corpus in CORPORA:
         for file in read_metadata(speech, corpus):
-            if "eval" not in Path(file.path).parts and file.speaker not in unseen:
+            if not is_evaluation(file.path) and file.speaker not in unseen:
                 check_allowed(file.path, file.speaker, unseen)
                 files.append(file)
     return files
@@ -122,7 +137,7 @@ def training_files(speech: Path) -> list[SpeechFile]:
 
 def evaluation_files(speech: Path, corpora: Iterable[str] = ("ljspeech", "vctk")) -> list[SpeechFile]:
     """The eval clips of known speakers (unseen sentences)."""
-    return [file for corpus in corpora for file in read_metadata(speech, corpus) if "eval" in Path(file.path).parts]
+    return [file for corpus in corpora for file in read_metadata(speech, corpus) if is_evaluation(file.path)]
 
 
 def read_audio(path: Path, rate_hz: int = RATE_HZ) -> npt.NDArray[np.float32]:
@@ -131,11 +146,24 @@ def read_audio(path: Path, rate_hz: int = RATE_HZ) -> npt.NDArray[np.float32]:
 
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples.mean(axis=1)
-    if rate != rate_hz:
-        import soxr  # not on every machine that trains; a packed corpus has this rate already
+    return np.ascontiguousarray(resampled(mono, rate, rate_hz), dtype=np.float32)
 
-        mono = soxr.resample(mono, rate, rate_hz, quality="HQ")
-    return np.ascontiguousarray(mono, dtype=np.float32)
+
+def resampled(samples: npt.NDArray[np.float32], rate_hz: int, to_hz: int) -> npt.NDArray[np.float32]:
+    """float32 [T] at rate_hz -> float32 [T * to_hz / rate_hz]."""
+    if rate_hz == to_hz:
+        return samples
+    try:
+        import soxr
+    except ImportError:  # not on every machine that trains: the whole clip through its spectrum
+        size = round(samples.size * to_hz / rate_hz)
+        spectrum = np.fft.rfft(samples)
+        kept = np.zeros(size // 2 + 1, spectrum.dtype)
+        count = min(kept.size, spectrum.size)
+        kept[:count] = spectrum[:count]
+        return (np.fft.irfft(kept, size) * (size / max(1, samples.size))).astype(np.float32)
+    changed: npt.NDArray[np.float32] = soxr.resample(samples, rate_hz, to_hz, quality="HQ")
+    return changed
 
 
 def to_int16(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
@@ -156,7 +184,7 @@ class PartWriter:
         self._offset = 0
 
     def add(self, id: str, path: str, speaker: str, language: str, text: str, audio: npt.NDArray[np.int16]) -> None:
-        """Append one clip, int16 [T] at 16 kHz. ConfigurationError if it may not be trained on."""
+        """Append one clip, int16 [T] at 24 kHz. ConfigurationError if it may not be trained on."""
         check_allowed(path, speaker, self._unseen)
         split = "dev" if len(self._rows) % DEV_EVERY == DEV_EVERY - 1 else "train"
         clip = Clip(id, path, speaker, language, text, round(audio.size / RATE_HZ, 3), split, self._offset, audio.size)
@@ -188,6 +216,21 @@ def build_real(speech: Path, folder: Path) -> int:
         identity = file.path.rsplit(".", 1)[0]
         audio = to_int16(read_audio(speech / file.path))
         writer.add(identity, file.path, file.speaker, file.language, file.text, audio)
+    return writer.close()
+
+
+def build_voices(speech: Path, folder: Path) -> int:
+    """Decode the many speakers without transcripts into the part ``voices``; their test speakers stay out."""
+    writer = PartWriter(folder, "voices", unseen_speakers(speech))
+    held_out = {
+        line.split("|")[0]
+        for line in (speech / VOICES / "metadata.csv").read_text(encoding="utf-8").splitlines()
+        if line.endswith("|test-other")
+    }
+    for file in read_metadata(speech, VOICES):
+        if file.path.partition("/")[2] not in held_out:
+            audio = to_int16(read_audio(speech / file.path))
+            writer.add(file.path.rsplit(".", 1)[0], file.path, file.speaker, file.language, "", audio)
     return writer.close()
 
 
@@ -225,6 +268,10 @@ class Corpus:
     def waveform(self, clip: Clip) -> npt.NDArray[np.float32]:
         """float32 [T] in -1..1."""
         return self.samples(clip).astype(np.float32) / 32768.0
+
+    def heard(self, clip: Clip) -> npt.NDArray[np.float32]:
+        """float32 [T] at the content encoder's rate."""
+        return resampled(self.waveform(clip), RATE_HZ, CONTENT_RATE_HZ)
 
     @property
     def parts(self) -> list[str]:

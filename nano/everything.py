@@ -2,17 +2,14 @@
 
     python -m timbre.nano.everything --pack corpus.pack --out OUT [--device cuda] [--stage content]
 
-A packed corpus brings the codes of the content encoder that was trained here: ``--stage autoencoder``, then
-``acoustic`` and ``t2s``, train on those, while ``content`` and ``quantizer`` make new ones. It needs torch, numpy,
-safetensors, transformers and soundfile, nothing else. Without ``--stage`` the first stage that is not done runs. Stages
-continue from their checkpoints in the work folder. What a stage made comes out as fp16 safetensors, each file below
-16 MB.
+A packed corpus brings its alignments, from which the codes come. It needs torch, numpy, safetensors, transformers and
+soundfile, nothing else. Without ``--stage`` the first stage that is not done runs. Stages continue from their
+checkpoints in the work folder. What a stage made comes out as fp16 safetensors, each file below 16 MB.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -24,11 +21,10 @@ from safetensors.torch import save_file
 from timbre.core.errors import TimbreError
 from timbre.nano.content import load_averaged
 from timbre.nano.packed import unpack_corpus
-from timbre.nano.quantizer import QUANTIZER_FILE
 from timbre.nano.recipe import NanoRecipe, load_nano_recipe
-from timbre.nano.stages import content_trainer, make_codes
+from timbre.nano.stages import content_trainer
 
-STAGES = ("content", "quantizer", "autoencoder", "acoustic", "t2s")
+STAGES = ("content", "autoencoder", "acoustic", "t2s")
 LARGEST_FILE = 16_000_000
 Report = Callable[[str], None]
 
@@ -44,15 +40,11 @@ def run_stage(
         trainer = content_trainer(recipe.content, speech, work, device)
         trainer.train(minutes=minutes, report=report)
         return trainer.step >= trainer.config.steps
-    if stage == "quantizer":
-        make_codes(recipe.quantizer, speech, work, report)
-        return True
     from timbre.nano import speech_stages
 
     where = torch.device(device)
     if stage == "autoencoder":
-        alone = dataclasses.replace(recipe.acoustic, class_minutes=0.0, joint_minutes=0.0)
-        speech_stages.acoustic(alone, speech, work, where, report)
+        speech_stages.generator(recipe.acoustic, speech, work, where, report)
     elif stage == "acoustic":
         speech_stages.acoustic(recipe.acoustic, speech, work, where, report)
     else:
@@ -64,10 +56,6 @@ def outputs(stage: str, work: Path) -> Mapping[str, torch.Tensor]:
     """Weights that a stage made, averaged, by name."""
     if stage == "content":
         return load_averaged(work / "content").state_dict()
-    if stage == "quantizer":
-        from safetensors.torch import load_file
-
-        return load_file(work / "quantizer" / QUANTIZER_FILE)
     path = {
         "autoencoder": work / "acoustic" / "autoencoder.pt",
         "acoustic": work / "acoustic" / "joint.pt",

@@ -36,7 +36,7 @@ from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, log
 
 @dataclass(frozen=True)
 class JointSettings:
-    """Settings of the second half. Minutes count training over all restarts, without measuring.
+    """Settings of the second half.
 
     spoken_weight: of `JointLoss.spoken_term`. guide_weight, heard_weight: of the teachers in joint_guides.py.
     copied: with a teacher of hearing, the share of the generator's rows that are copies, the others spoken.
@@ -49,8 +49,8 @@ class JointSettings:
     generator_rate: float = 3e-4
     final_share: float = 0.1
     warm_up_steps: int = 100
-    minutes: float = 45.0
-    generator_from_minute: float = 5.0
+    steps: int = 4000
+    generator_from_step: int = 0
     generator_every: int = 2
     segment_frames: int = 32
     spoken_weight: float = 1.0
@@ -62,8 +62,8 @@ class JointSettings:
     clip_norm: float = 2.0
     average_decay: float = 0.998
     seed: int = 6
-    checkpoint_minutes: float = 5.0
-    report_minutes: float = 5.0
+    checkpoint_steps: int = 200
+    report_steps: int = 100
 
 
 @torch.no_grad()
@@ -238,9 +238,9 @@ def parameter_groups(model: Synthesizer, settings: JointSettings) -> list[dict[s
 
 
 def share_at(settings: JointSettings, clock: Clock) -> float:
-    """Share of the full rates: linear warm-up in steps, then a cosine in minutes down to ``final_share``."""
+    """Share of the full rates: linear warm-up, then a cosine down to ``final_share``."""
     warm = min(1.0, (clock.step + 1) / settings.warm_up_steps)
-    done = min(1.0, clock.minutes / settings.minutes)
+    done = min(1.0, clock.step / settings.steps)
     return warm * (settings.final_share + (1 - settings.final_share) * 0.5 * (1.0 + math.cos(math.pi * done)))
 
 
@@ -255,7 +255,7 @@ def train_joint(
     name: str = "joint",
     heard: Heard | None = None,
 ) -> Path:
-    """Train ``model`` in place until the minutes are used up, resuming from ``folder/name.pt``; ends with the
+    """Train ``model`` in place for the settings' steps, resuming from ``folder/name.pt``; ends with the
     average."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.pt"
@@ -270,13 +270,12 @@ def train_joint(
     loss_of = JointLoss(model.config, settings, device, guide, heard)
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
-    saved = told = clock.minutes
-    while clock.minutes < settings.minutes:
+    while clock.step < settings.steps:
         began = time.monotonic()
         share = share_at(settings, clock)
         for group in optimizer.param_groups:
             group["lr"] = group["full"] * share
-        speaks = clock.minutes >= settings.generator_from_minute and clock.step % settings.generator_every == 0
+        speaks = clock.step >= settings.generator_from_step and clock.step % settings.generator_every == 0
         terms = loss_of(model, sampler.batch(clock.step).to(device), speaks)
         optimizer.zero_grad(set_to_none=True)
         terms["total"].backward()
@@ -291,11 +290,10 @@ def train_joint(
             counts[term] = counts.get(term, 0) + 1
         clock.step += 1
         clock.minutes += (time.monotonic() - began) / 60.0
-        finished = clock.minutes >= settings.minutes
-        if finished or clock.minutes - saved >= settings.checkpoint_minutes:
+        finished = clock.step >= settings.steps
+        if finished or clock.step % settings.checkpoint_steps == 0:
             save_checkpoint(path, model, {"joint": optimizer}, average, clock)
-            saved = clock.minutes
-        if finished or clock.minutes - told >= settings.report_minutes:
+        if finished or clock.step % settings.report_steps == 0:
             row: dict[str, Any] = {"step": clock.step, "minutes": round(clock.minutes, 2)}
             row |= {term: round(sums[term] / counts[term], 4) for term in sums}
             if measure is not None:
@@ -306,7 +304,7 @@ def train_joint(
             with (folder / f"{name}.jsonl").open("a") as log:
                 log.write(json.dumps(row) + "\n")
             report(json.dumps(row))
-            sums, counts, told = {}, {}, clock.minutes
+            sums, counts = {}, {}
     if guide is not None:
         guide.remove()
     model.load_state_dict(average.state)

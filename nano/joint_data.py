@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from timbre.core.errors import ConfigurationError
-from timbre.nano.alignment import Alignment
 from timbre.nano.corpus import Clip, Corpus
 from timbre.nano.pitch_tracks import PitchTracks
-from timbre.nano.semantic_data import Ids, places_of
+from timbre.nano.semantic_data import Ids
 from timbre.nano.speaker_vectors import SpeakerVectors
 from timbre.training.pitch import HOP, continuous
 
@@ -72,7 +71,7 @@ class SentenceSampler:
         longest_s: float = 10.0,
         weights: Mapping[str, float] | None = None,
         split: str = "train",
-        alignments: Mapping[str, Alignment] | None = None,
+        places: Mapping[str, Ids] | None = None,
     ) -> None:
         self.clips = [
             clip
@@ -83,7 +82,7 @@ class SentenceSampler:
             raise ConfigurationError("no training clip has codes and phones", remedy="timbre pretrain quantizer")
         self.corpus, self.codes, self.phones, self.pitch, self.speakers = corpus, codes, phones, pitch, speakers
         self.max_frames, self.seed = max_frames, seed
-        self._alignments, self._places = alignments or {}, dict[str, Ids]()
+        self._places = places or {}
         shares = np.array([(weights or {}).get(source_of(clip), 1.0) for clip in self.clips])
         self._chances = shares / shares.sum()
         self._by_speaker: dict[str, list[Clip]] = {}
@@ -96,11 +95,8 @@ class SentenceSampler:
 
     def places(self, clip: Clip) -> Ids:
         """For each code of a clip the index of its phone, -1 where text and alignment disagree or there is none."""
-        if clip.id not in self._places:
-            alignment, count = self._alignments.get(clip.id), len(self.codes[clip.id])
-            found = None if alignment is None else places_of(alignment, self.phones[clip.id], count)
-            self._places[clip.id] = np.full(count, -1, np.int16) if found is None else found
-        return self._places[clip.id]
+        found = self._places.get(clip.id)
+        return np.full(len(self.codes[clip.id]), -1, np.int16) if found is None else found
 
     def draw(self, step: int) -> list[Clip]:
         """Clips of a step."""

@@ -24,10 +24,13 @@ from timbre.nano.alignment import words_of
 from timbre.nano.content_network import ContentEncoder
 from timbre.nano.corpus import (
     CORPORA,
+    RATE_HZ,
     SpeechFile,
     evaluation_files,
+    is_evaluation,
     read_audio,
     read_metadata,
+    resampled,
     training_files,
     unseen_speakers,
 )
@@ -38,7 +41,9 @@ from timbre.text.frontend import phonemize
 from timbre.text.recognition import spoken_class_ids
 
 Floats = npt.NDArray[np.float32]
-RATE_HZ = 16_000
+JUDGE_HZ = 16_000
+"""Recognisers, PESQ and STOI hear at this rate."""
+
 PROMPT_S = (3.0, 8.0)
 SENTENCE_SEED = 200
 BATCH = 10
@@ -64,6 +69,11 @@ class Row:
         return self.value >= self.limit if self.higher_is_better else self.value <= self.limit
 
 
+def judged(wave: Floats) -> Floats:
+    """[T] at the base's rate -> at JUDGE_HZ."""
+    return resampled(wave, RATE_HZ, JUDGE_HZ)
+
+
 class BaseRecogniser:
     """The base's own recogniser: content encoder and CTC head."""
 
@@ -72,8 +82,9 @@ class BaseRecogniser:
 
     @torch.inference_mode()
     def errors(self, wave: Floats, text: str, language: str) -> EditCounts:
-        """Phone edits between what is heard in [T] at 16 kHz and what the text says."""
-        padded = np.pad(wave, (0, max(0, RATE_HZ // 2 - len(wave))))
+        """Phone edits between what is heard in [T] and what the text says."""
+        heard = judged(wave)
+        padded = np.pad(heard, (0, max(0, JUDGE_HZ // 2 - len(heard))))
         _, scores, _ = self.encoder(torch.from_numpy(padded.astype(np.float32))[None])
         return edit_counts(spoken_class_ids(phonemize(text, language).phones), search(scores[0].float().numpy()))
 
@@ -87,8 +98,8 @@ class PocketsphinxRecogniser:
         self._decoder = pocketsphinx.Decoder(loglevel="FATAL")
 
     def errors(self, wave: Floats, text: str) -> EditCounts:
-        """Word edits between what is heard in [T] at 16 kHz and the text."""
-        samples = (np.clip(wave, -1.0, 1.0) * 32767).astype(np.int16)
+        """Word edits between what is heard in [T] and the text."""
+        samples = (np.clip(judged(wave), -1.0, 1.0) * 32767).astype(np.int16)
         self._decoder.start_utt()
         self._decoder.process_raw(samples.tobytes(), full_utt=True)
         self._decoder.end_utt()
@@ -120,9 +131,10 @@ def copy_rows(speaker: TorchSpeaker, speech: Path, files: Sequence[SpeechFile]) 
             ("copy", speaker.copy(wave)),
             ("Griffin-Lim", griffin_lim(speaker.synthesizer, speaker, wave)),
         ):
-            values.setdefault(f"{name}, PESQ narrow band", []).append(pesq(wave, made, band="nb"))
-            values.setdefault(f"{name}, PESQ wide band", []).append(pesq(wave, made, band="wb"))
-            values.setdefault(f"{name}, STOI", []).append(stoi(wave, made))
+            real, made = judged(wave), judged(made)
+            values.setdefault(f"{name}, PESQ narrow band", []).append(pesq(real, made, band="nb"))
+            values.setdefault(f"{name}, PESQ wide band", []).append(pesq(real, made, band="wb"))
+            values.setdefault(f"{name}, STOI", []).append(stoi(real, made))
     limits = {"copy, PESQ narrow band": 3.0, "copy, PESQ wide band": 2.2, "copy, STOI": 0.92}
     return [Row(name, float(np.mean(rows)), limits.get(name), True, len(rows)) for name, rows in values.items()]
 
@@ -235,14 +247,14 @@ def likeness_rows(speaker: TorchSpeaker, speech: Path, texts: Sequence[str]) -> 
     by_speaker: dict[str, list[SpeechFile]] = {}
     for corpus in CORPORA:
         for file in read_metadata(speech, corpus):
-            if file.speaker in held_out and "eval" not in Path(file.path).parts:
+            if file.speaker in held_out and not is_evaluation(file.path):
                 by_speaker.setdefault(file.speaker, []).append(file)
     values, own = [], []
     for files in by_speaker.values():
         longest = sorted(files, key=lambda file: -file.seconds)
         prompt = prompt_of(speaker, speech, longest)
-        rest = np.stack([speaker.ge2e.embed(read_audio(speech / file.path)) for file in longest[1:7]])
-        made = np.stack([speaker.ge2e.embed(one.wave) for one in spoken_by(speaker, prompt, texts, "en")])
+        rest = np.stack([speaker.speaker_vector(read_audio(speech / file.path)) for file in longest[1:7]])
+        made = np.stack([speaker.speaker_vector(one.wave) for one in spoken_by(speaker, prompt, texts, "en")])
         values.append(float(cosine(made, rest).mean()))
         own.append(real_to_real(rest))
     if not values:
@@ -295,11 +307,11 @@ def speaker_of_base(name: str) -> tuple[TorchSpeaker, ContentEncoder]:
 
 
 def codes_with(encoder: ContentEncoder, synthesizer: Synthesizer) -> Callable[[Floats], npt.NDArray[np.int64]]:
-    """wave [T] at 16 kHz -> codes [N], by the content encoder and the acoustic model's quantizer."""
+    """wave [T] -> codes [N], by the content encoder and the acoustic model's quantizer."""
     from timbre.nano.quantizer import content_features
 
     def codes(wave: Floats) -> npt.NDArray[np.int64]:
-        features = torch.from_numpy(content_features(encoder.eval(), wave)).T.unsqueeze(0)
+        features = torch.from_numpy(content_features(encoder.eval(), judged(wave))).T.unsqueeze(0)
         return synthesizer.extract_codes(features)[0, 0].numpy()
 
     return codes

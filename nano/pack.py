@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from timbre.core import base as base_module
 from timbre.core.base import Base, write_base
 from timbre.core.digests import digest_file
@@ -21,12 +23,15 @@ from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.nano.checkpointing import averaged
 from timbre.nano.content import load_averaged
-from timbre.nano.content_network import ContentEncoder
+from timbre.nano.content_network import TONES, ContentEncoder
+from timbre.nano.label_codes import projection_of
 
 RECOGNISER = "recogniser"
-LARGEST_BYTES = 32_000_000
+LARGEST_BYTES = 40_000_000
 
-NANO_SPEAKING = SpeakingDefaults(top_k=5, repetition_penalty=1.0, prompt_codes=False, noise_scale=0.2)
+NANO_SPEAKING = SpeakingDefaults(
+    top_k=5, temperature=0.6, repetition_penalty=1.0, prompt_codes=False, noise_scale=0.2, follow_text=True
+)
 """As timbre.nano.speaking measures it. Prompt codes stay out until the codes continue a prompt well."""
 
 LICENCES = (
@@ -35,8 +40,9 @@ LICENCES = (
     ("VCTK, speaker p239 (training data)", "CC-BY-4.0", "https://datashare.ed.ac.uk/handle/10283/3443"),
     ("AISHELL-1, speaker S0150 (training data)", "Apache-2.0", "https://www.openslr.org/33"),
     ("speechocean762, adults (training data)", "CC-BY-4.0", "https://www.openslr.org/101"),
-    ("flite voices slt, rms, kal16 (synthetic training data)", "BSD-style", "http://www.festvox.org/flite"),
-    ("espeak-ng (synthetic training data)", "GPL-3.0-or-later (the program)", "https://github.com/espeak-ng/espeak-ng"),
+    ("Kathleen (training data)", "CC0-1.0", "https://github.com/rhasspy/dataset-voice-kathleen"),
+    ("LibriSpeech, one clip each of 251 speakers (training data)", "CC-BY-4.0", "https://www.openslr.org/12"),
+    ("Kokoro-82M (its speech is training data)", "Apache-2.0", "https://github.com/hexgrad/kokoro"),
     (
         "speaker encoder (not included; the resemblyzer package)",
         "Apache-2.0",
@@ -46,10 +52,24 @@ LICENCES = (
 
 
 def load_acoustic(work: Path) -> Synthesizer:
-    """The acoustic model of a work folder, with quantizer, averaged weights."""
+    """The acoustic model of a work folder, averaged weights; codes as the content encoder's heads hear them."""
     model = Synthesizer(SynthesizerConfig.nano())
     averaged(model, work / "acoustic" / "joint.pt")
+    encoder = load_averaged(work / "content")
+    hears_codes(model, encoder)
     return model
+
+
+@torch.no_grad()
+def hears_codes(model: Synthesizer, encoder: ContentEncoder) -> None:
+    """Set the projection before the codebook from the encoder's heads of frames, tones and beginnings."""
+    details = encoder.prosody_head.weight, encoder.prosody_head.bias
+    tone = details[0][2 : 2 + TONES], details[1][2 : 2 + TONES]
+    begins = details[0][2 + TONES :], details[1][2 + TONES :]
+    weight, bias = projection_of((encoder.frame_head.weight, encoder.frame_head.bias), tone, begins)
+    model.ssl_proj.weight.copy_(weight)
+    assert model.ssl_proj.bias is not None
+    model.ssl_proj.bias.copy_(bias)
 
 
 def load_semantic(work: Path) -> TextToSemantic:
@@ -100,7 +120,7 @@ def pack(work: Path, folder: Path, steps: str = "") -> Base:
     base = Base(
         folder=folder,
         name="nano",
-        description="Small base trained by this project on two CPU cores; speaks English",
+        description="Small base trained by this project on two CPU cores; speaks English and Mandarin",
         files=tuple(BaseFile(role, name, digest_file(folder / name)) for role, name in files),
         weights="here",
         licences=tuple(Licence(*row) for row in LICENCES),
@@ -108,7 +128,7 @@ def pack(work: Path, folder: Path, steps: str = "") -> Base:
         rate_hz=config.rate_hz,
         hop=config.hop,
         fft=config.fft_size,
-        languages=("en",),
+        languages=("en", "zh"),
         speaker_encoder="ge2e",
         speaking=NANO_SPEAKING,
     )

@@ -18,7 +18,7 @@ import torch
 
 from timbre.inference.phone_search import collapse, search
 from timbre.nano.content_network import ContentEncoder
-from timbre.nano.corpus import SpeechFile, evaluation_files, read_audio
+from timbre.nano.corpus import CONTENT_RATE_HZ, SpeechFile, evaluation_files, read_audio
 from timbre.text.edit_distance import EditCounts, edit_counts, total
 from timbre.text.frontend import phonemize
 from timbre.text.recognition import spoken_class_ids
@@ -89,7 +89,7 @@ def measure_files(encoder: ContentEncoder, speech: Path, files: Sequence[SpeechF
     by_ctc, by_frame = [], []
     for file in files:
         wanted = spoken_class_ids(phonemize(file.text, file.language).phones)
-        frame, ctc = heads(encoder, read_audio(speech / file.path))
+        frame, ctc = heads(encoder, read_audio(speech / file.path, CONTENT_RATE_HZ))
         by_ctc.append(edit_counts(wanted, search(ctc)))
         by_frame.append(edit_counts(wanted, heard_by_frames(frame)))
     return total(by_ctc), total(by_frame)

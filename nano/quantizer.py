@@ -27,7 +27,8 @@ from timbre.core.errors import ConfigurationError
 from timbre.gptsovits.acoustic.quantizer import ResidualQuantizer
 from timbre.nano.alignment import UNKNOWN, Alignment
 from timbre.nano.content_network import HOP, WINDOW, ContentEncoder
-from timbre.nano.corpus import RATE_HZ, Clip, Corpus
+from timbre.nano.corpus import CONTENT_RATE_HZ as RATE_HZ
+from timbre.nano.corpus import Clip, Corpus
 from timbre.nano.phone_error import smooth_path
 from timbre.text.edit_distance import EditCounts, edit_counts, total
 from timbre.text.recognition import BLANK, CLASSES, SILENCE
@@ -97,7 +98,7 @@ def collect_pairs(
     for clip in clips:
         if clip.id not in alignments:
             continue
-        pairs = as_pairs(content_features(encoder, corpus.waveform(clip)))
+        pairs = as_pairs(content_features(encoder, corpus.heard(clip)))
         features.append(pairs.astype(np.float32))
         labels.append(pair_labels(alignments[clip.id], len(pairs)))
         octaves.append(pair_pitch(pitch.get(clip.id), len(pairs)))
@@ -298,7 +299,7 @@ def _explained(codes: npt.NDArray[np.int16], pitch: Floats, rows: int) -> float:
 
 
 def codes_path(corpus: Corpus, part: str, mark: str = "") -> Path:
-    """Where the codes of a part lie. mark: of codes that were set aside (carry_over.py)."""
+    """Where the codes of a part lie. mark: of codes that were set aside."""
     return corpus.folder / (f"{part}.codes.{mark}.npz" if mark else f"{part}.codes.npz")
 
 
@@ -310,7 +311,7 @@ def write_codes(
     clips = [clip for clip in corpus.clips if clip.part == part]
     rows = {}
     for number, clip in enumerate(clips, start=1):
-        rows[clip.id] = quantizer.codes(content_features(encoder, corpus.waveform(clip)))
+        rows[clip.id] = quantizer.codes(content_features(encoder, corpus.heard(clip)))
         if number % 500 == 0:
             report(f"{part}: codes of {number} of {len(clips)} clips")
     buffer = io.BytesIO()

@@ -21,8 +21,8 @@ class CorpusRecipe:
     """Stage corpus: real speech, its alignment, synthetic speech."""
 
     seed: int = setting(1, "seed of sentences and synthetic voices", low=0)
-    flite_hours: float = setting(3.5, "English speech by flite (slt, rms, kal16)", "h", low=0, high=200)
-    espeak_hours: float = setting(2.5, "speech by espeak-ng in its variants", "h", low=0, high=200)
+    flite_hours: float = setting(0.0, "English speech by flite (slt, rms, kal16)", "h", low=0, high=200)
+    espeak_hours: float = setting(0.0, "speech by espeak-ng in its variants", "h", low=0, high=200)
     espeak_mandarin_share: float = setting(0.6, "share of espeak's sentences in Mandarin", low=0, high=1)
     workers: int = setting(1, "processes that align and synthesise", low=1, high=256)
 
@@ -43,7 +43,9 @@ class ContentRecipe:
     ljspeech_weight: float = setting(3.0, "how often clips of LJSpeech are drawn, against their hours", low=0)
     vctk_weight: float = setting(3.0, "the same of VCTK", low=0)
     speechocean762_weight: float = setting(0.8, "the same of speechocean762", low=0)
-    aishell_weight: float = setting(1.0, "the same of AISHELL", low=0)
+    kathleen_weight: float = setting(3.0, "the same of Kathleen", low=0)
+    aishell_weight: float = setting(4.0, "the same of AISHELL", low=0)
+    teacher_weight: float = setting(1.0, "the same of the teacher's", low=0)
     flite_weight: float = setting(0.3, "the same of flite's speech", low=0)
     espeak_weight: float = setting(0.15, "the same of espeak-ng's", low=0)
     checkpoint_minutes: float = setting(4.0, "time between checkpoints", "min", low=0)
@@ -63,43 +65,42 @@ class QuantizerRecipe:
 
 @dataclass(frozen=True)
 class AcousticRecipe:
-    """Stage acoustic: autoencoder, then prior, flow and style. Minutes are those of training on the machine at hand."""
+    """Stage acoustic: generator on principal components; prior, flow and style; then both together."""
 
     seed: int = setting(4, "seed of weights and batches", low=0)
-    batch: int = setting(16, "segments of 0.64 s in a batch of the autoencoder", low=1)
-    learning_rate: float = setting(4e-4, "highest learning rate of the autoencoder", low=0)
-    autoencoder_minutes: float = setting(20.0, "training of the autoencoder", "min", low=0)
+    parts: str = setting("real teacher", "parts of the corpus with alignments")
+    generator_parts: str = setting("real teacher voices", "parts that the generator copies")
+    batch: int = setting(16, "segments of 0.64 s in a batch of the generator", low=1)
+    learning_rate: float = setting(8e-4, "highest learning rate of the generator", low=0)
+    generator_steps: int = setting(6000, "steps of the generator on copies", low=0)
     measured_clips: int = setting(4, "eval clips of each corpus whose copies are measured on the way", low=0)
-    max_frames: int = setting(2400, "frames in a batch of sentences, padding included", low=50)
-    class_minutes: float = setting(20.0, "training of prior, flow, style on classes as if codes", "min", low=0)
-    joint_minutes: float = setting(45.0, "training of prior, flow, style and generator", "min", low=0)
+    max_frames: int = setting(1400, "frames in a batch of sentences, padding included", low=50)
+    prior_rate: float = setting(1e-3, "highest learning rate of prior, flow and style", low=0)
+    generator_rate: float = setting(4e-4, "highest learning rate of the generator in the joint steps", low=0)
+    prior_steps: int = setting(4000, "steps of prior, flow and style", low=0)
+    joint_steps: int = setting(1500, "steps of prior, flow, style and generator", low=0)
     guide: float = setting(0.3, "weight of the loss that shows frames their phone in the text", low=0)
-    heard: float = setting(2.0, "weight of the distance in what the content encoder hears; 0: left out", low=0)
-    spoken: float = setting(1.0, "weight of the distance of the spoken mean's spectrum from the recorded one", low=0)
-    copied: float = setting(0.25, "share of the generator's rows that are copies, with heard", low=0, high=1)
-    wrong_codes: float = setting(0.0, "share of codes that are replaced by others of the batch", low=0, high=0.9)
-    joint_parts: str = setting("real flite", "parts of the corpus that the second half reads")
-    flite_weight: float = setting(0.3, "how often flite's clips are drawn, against LJSpeech's and VCTK's", low=0)
-    espeak_weight: float = setting(0.1, "the same of espeak-ng's", low=0)
-    nonnative_weight: float = setting(0.5, "the same of speechocean762's and AISHELL's", low=0)
+    spoken: float = setting(3.0, "weight of the distance of the spoken mean's spectrum from the recorded one", low=0)
+    copied: float = setting(0.3, "share of the generator's rows that are copies in the joint steps", low=0, high=1)
+    wrong_codes: float = setting(0.04, "share of codes that are replaced by others of the batch", low=0, high=0.9)
+    readers_weight: float = setting(2.0, "how often native readers' clips are drawn, against the teacher's", low=0)
+    nonnative_weight: float = setting(0.6, "the same of speechocean762's", low=0)
+    aishell_weight: float = setting(2.0, "the same of AISHELL's", low=0)
 
 
 @dataclass(frozen=True)
 class SemanticRecipe:
-    """Stage t2s: classes as stand-ins for codes, then the codes."""
+    """Stage t2s: text to codes."""
 
     seed: int = setting(5, "seed of weights and batches", low=0)
-    parts: str = setting("real flite espeak", "parts of the corpus that are read")
-    made_up_sentences: int = setting(6000, "sentences with drawn durations in the first half", low=0)
+    parts: str = setting("real teacher", "parts of the corpus that are read")
     max_positions: int = setting(3000, "phones and codes in a batch, padding included", low=100)
     learning_rate: float = setting(8e-4, "highest learning rate", low=0)
     guide: float = setting(0.5, "weight of the loss that shows attention the next phone", low=0)
-    code_drop: float = setting(0.15, "chance that a code of the past is hidden, in the second half", low=0, high=0.9)
-    join_share: float = setting(0.15, "rows that are two examples of a speaker, as with a prompt", low=0, high=1)
-    span_share: float = setting(0.45, "of the others, rows that are a part of an example", low=0, high=1)
-    phrase_minutes: float = setting(8.0, "training on stand-ins of one to four words", "min", low=0)
-    follower_minutes: float = setting(12.0, "training on stand-ins of whole sentences", "min", low=0)
-    minutes: float = setting(45.0, "training on codes", "min", low=0)
+    code_drop: float = setting(0.1, "chance that a code of the past is hidden", low=0, high=0.9)
+    join_share: float = setting(0.1, "rows that are two examples of a speaker, as with a prompt", low=0, high=1)
+    span_share: float = setting(0.3, "of the others, rows that are a part of an example", low=0, high=1)
+    steps: int = setting(5000, "optimizer steps", low=1)
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def _pass(head: nn.Linear, optimizer: torch.optim.Optimizer, examples: Sequence[
 
 def _hidden(encoder: ContentEncoder, corpus: Corpus, clip: Clip) -> Tensor:
     with torch.no_grad():
-        return encoder.hidden(torch.from_numpy(corpus.waveform(clip))[None])[0]
+        return encoder.hidden(torch.from_numpy(corpus.heard(clip))[None])[0]
 
 
 def _drawn(corpus: Corpus, alignments: Mapping[str, Alignment], count: int, random: np.random.Generator) -> list[Clip]:

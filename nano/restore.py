@@ -20,13 +20,16 @@ from torch import nn
 from timbre.core import base as base_module
 from timbre.core.base import Base
 from timbre.core.errors import ConfigurationError
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_semantic
 from timbre.gptsovits.files.checkpoints import read_state_dict
 from timbre.nano.alignment import UNKNOWN, Alignment
 from timbre.nano.content import CHECKPOINT, ContentTrainer
 from timbre.nano.content_batches import prosody_at
-from timbre.nano.content_network import HOP, WINDOW, ContentEncoder
-from timbre.nano.corpus import RATE_HZ, Corpus, unseen_speakers
+from timbre.nano.content_network import HOP, TONES, WINDOW, ContentEncoder
+from timbre.nano.corpus import CONTENT_RATE_HZ as RATE_HZ
+from timbre.nano.corpus import Corpus, unseen_speakers
+from timbre.nano.label_codes import DETAIL_SHARE, DETAIL_WEIGHT, ROWS
 from timbre.nano.pack import RECOGNISER
 from timbre.nano.quantizer import Quantizer, announce, content_features, with_ridge, write_all_codes
 from timbre.nano.recipe import NanoRecipe
@@ -62,9 +65,10 @@ def restore(base: Base, recipe: NanoRecipe, speech: Path, work: Path, content_st
     report("fitting the heads of frames and prosody")
     share = fit_heads(trainer.encoder, corpus, alignments, stored_pitch(corpus))
     report(f"{100 * share:.1f} % of labelled frames are right")
+    synthesizer, t2s = load_synthesizer(base).float(), load_text_to_semantic(base).float()
+    take_code_heads(trainer.encoder, synthesizer)
     trainer.average = {name: value.detach().clone() for name, value in trainer.encoder.state_dict().items()}
     trainer.step = content_steps
-    synthesizer, t2s = load_synthesizer(base).float(), load_text_to_semantic(base).float()
     stored = synthesizer.state_dict()
     quantizer = Quantizer(stored["ssl_proj.weight"], stored["ssl_proj.bias"], synthesizer.quantizer)
     path = quantizer.save(work / "quantizer")
@@ -91,6 +95,20 @@ def load_content(encoder: ContentEncoder, base: Base) -> None:
 
 
 @torch.no_grad()
+def take_code_heads(encoder: ContentEncoder, synthesizer: Synthesizer) -> None:
+    """Heads of tones and beginnings from the projection before a codebook of phones (the inverse of projection_of)."""
+    if synthesizer.config.codebook_size != ROWS or synthesizer.ssl_proj.bias is None:
+        return
+    weight, bias = synthesizer.ssl_proj.weight.sum(2), synthesizer.ssl_proj.bias
+    gain, classes = DETAIL_WEIGHT / DETAIL_SHARE, len(CLASSES)
+    rows = [(slice(2, 2 + TONES), slice(classes, classes + TONES), gain)]
+    rows.append((slice(2 + TONES, 3 + TONES), slice(classes + TONES, classes + TONES + 1), 0.5 * gain))
+    for own, theirs, scale in rows:
+        encoder.prosody_head.weight[own].copy_(weight[theirs] / scale)
+        encoder.prosody_head.bias[own].copy_(bias[theirs] / scale)
+
+
+@torch.no_grad()
 def fit_heads(
     encoder: ContentEncoder,
     corpus: Corpus,
@@ -107,7 +125,7 @@ def fit_heads(
     drawn = np.random.default_rng(seed).permutation(len(known))[:clips]
     features, labels, prosody = [], [], []
     for clip in (known[index] for index in drawn):
-        hidden = content_features(encoder, corpus.waveform(clip))
+        hidden = content_features(encoder, corpus.heard(clip))
         features.append(hidden)
         labels.append(alignments[clip.id].frame_labels(len(hidden)).astype(np.int64))
         centres_s = (WINDOW / 2 + HOP * np.arange(len(hidden))) / RATE_HZ
@@ -122,7 +140,8 @@ def fit_heads(
         voicing = _least_squares(x[tracked], VOICING_LOGIT * (2 * p[tracked, 0] - 1))
         octaves = _least_squares(x[voiced], p[voiced, 1])
         solved = np.stack([voicing, octaves])
-        _set(encoder.prosody_head, solved[:, :-1], solved[:, -1])
+        encoder.prosody_head.weight[:2].copy_(torch.from_numpy(solved[:, :-1]))
+        encoder.prosody_head.bias[:2].copy_(torch.from_numpy(solved[:, -1]))
     return float(np.mean((x[y != UNKNOWN] @ weight.T + bias).argmax(1) == y[y != UNKNOWN]))
 
 

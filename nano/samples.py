@@ -8,6 +8,7 @@ import numpy as np
 
 from timbre.nano.corpus import (
     CORPORA,
+    RATE_HZ,
     evaluation_files,
     read_audio,
     read_metadata,
@@ -19,7 +20,6 @@ from timbre.nano.measure import Floats, prompt_of
 from timbre.nano.speaking import TorchSpeaker
 
 FRESH = "The weather was kind to us, and the boat came home before the evening bell."
-RATE_HZ = 16_000
 
 
 def write_samples(speaker: TorchSpeaker, speech: Path, folder: Path) -> list[str]:

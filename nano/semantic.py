@@ -37,7 +37,7 @@ class SemanticSettings:
     learning_rate: float = 8e-4
     final_share: float = 0.1
     warm_up_steps: int = 80
-    minutes: float = 30.0
+    steps: int = 5000
     clip_norm: float = 1.0
     average_decay: float = 0.998
     seed: int = 5
@@ -45,8 +45,8 @@ class SemanticSettings:
     span_share: float = 0.0
     guide: float = 0.0
     code_drop: float = 0.0
-    checkpoint_minutes: float = 5.0
-    report_minutes: float = 2.0
+    checkpoint_steps: int = 200
+    report_steps: int = 200
 
 
 def with_vocabulary(config: T2SConfig, rows: int) -> T2SConfig:
@@ -158,9 +158,9 @@ class CodeDrop:
 
 
 def learning_rate_at(settings: SemanticSettings, clock: Clock) -> float:
-    """Linear warm-up in steps, then a cosine in minutes down to ``final_share``."""
+    """Linear warm-up, then a cosine down to ``final_share``."""
     warm = min(1.0, (clock.step + 1) / settings.warm_up_steps)
-    done = min(1.0, clock.minutes / settings.minutes)
+    done = min(1.0, clock.step / settings.steps)
     floor = settings.final_share
     return settings.learning_rate * warm * (floor + (1 - floor) * 0.5 * (1.0 + math.cos(math.pi * done)))
 
@@ -171,7 +171,9 @@ def development_loss(model: TextToSemantic, examples: Sequence[Example], max_pos
     rows = targets = correct = 0.0
     for index in range(0, len(examples), 16):
         batch = ExampleSampler(examples[index : index + 16], 10**9, 0, 0.0).batch(0)
-        loss = model.loss(batch_to(batch, next(model.parameters()).device))
+        device = next(model.parameters()).device
+        with torch.autocast(device.type, torch.bfloat16):
+            loss = model.loss(batch_to(batch, device))
         rows += float(loss.rows.sum())
         targets += float(loss.targets.sum())
         correct += float(loss.correct.sum())
@@ -194,11 +196,10 @@ def train(
     settings: SemanticSettings,
     device: torch.device,
     report: Callable[[str], None] = lambda line: None,
-    now: Callable[[], float] = time.monotonic,
 ) -> Path:
-    """Train ``model`` in place until the minutes are used up, resuming from ``folder/name.pt``; ends with the average.
+    """Train ``model`` in place for the settings' steps, resuming from ``folder/name.pt``; ends with the average.
 
-    One line a report in ``folder/name.jsonl``. now: a clock in seconds.
+    One line a report in ``folder/name.jsonl``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.pt"
@@ -213,9 +214,9 @@ def train(
     guide = AttentionGuide(model) if settings.guide > 0 else None
     drop = CodeDrop(model, settings.code_drop) if settings.code_drop > 0 else None
     nats = correct = targets = strayed = 0.0
-    began_at, saved, told = clock.step, clock.minutes, clock.minutes
-    while clock.minutes < settings.minutes:
-        began = now()
+    began_at = clock.step
+    while clock.step < settings.steps:
+        began = time.monotonic()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(settings, clock)
         batch, places = sampler.guided_batch(clock.step)
@@ -237,9 +238,9 @@ def train(
         correct += float(loss.correct.sum())
         targets += float(loss.targets.sum())
         clock.step += 1
-        clock.minutes += (now() - began) / 60.0
-        finished = clock.minutes >= settings.minutes
-        if finished or clock.minutes - told >= settings.report_minutes:
+        clock.minutes += (time.monotonic() - began) / 60.0
+        finished = clock.step >= settings.steps
+        if finished or clock.step % settings.report_steps == 0:
             row: dict[str, Any] = {
                 "step": clock.step, "minutes": round(clock.minutes, 2), "nats": round(nats / max(1.0, targets), 4),
                 "correct": round(correct / max(1.0, targets), 4),
@@ -256,10 +257,9 @@ def train(
                 log.write(json.dumps(row) + "\n")
             report(json.dumps(row))
             nats = correct = targets = strayed = 0.0
-            began_at, told = clock.step, clock.minutes
-        if finished or clock.minutes - saved >= settings.checkpoint_minutes:
+            began_at = clock.step
+        if finished or clock.step % settings.checkpoint_steps == 0:
             save_checkpoint(path, model, {"t2s": optimizer}, average, clock)
-            saved = clock.minutes
     if guide is not None:
         guide.remove()
     if drop is not None:

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from timbre.core.atomic import write_bytes
 from timbre.core.errors import InputError
 from timbre.gptsovits.encoders.ge2e import EMBEDDING_SIZE, load_ge2e
-from timbre.nano.corpus import Corpus
+from timbre.nano.corpus import CONTENT_RATE_HZ, RATE_HZ, Corpus, resampled
 
 Floats = npt.NDArray[np.float32]
-LONGEST_SAMPLES = 6 * 16_000
-"""A vector of the first six seconds is as good as one of the whole clip, and cheaper."""
+LONGEST_SAMPLES = 4 * CONTENT_RATE_HZ
+"""A vector of the first four seconds is nearly as good as one of the whole clip, and cheaper."""
 
 
 class SpeakerVectors:
@@ -39,7 +39,11 @@ class SpeakerVectors:
                 encoder = load_ge2e()
                 rows = np.zeros((len(clips), EMBEDDING_SIZE), np.float16)
                 for begin in range(0, len(clips), batch):
-                    waves = [corpus.waveform(clip)[:LONGEST_SAMPLES] for clip in clips[begin : begin + batch]]
+                    longest = LONGEST_SAMPLES * RATE_HZ // CONTENT_RATE_HZ
+                    waves = [
+                        resampled(corpus.waveform(clip)[:longest], RATE_HZ, CONTENT_RATE_HZ)
+                        for clip in clips[begin : begin + batch]
+                    ]
                     try:
                         rows[begin : begin + len(waves)] = encoder.embed_many(waves)
                     except InputError:

@@ -1,70 +1,52 @@
 """The stages acoustic and t2s as functions of a recipe, a speech folder and a work folder.
 
-Both have a first half that needs no codes and a second half that does; without codes (``<part>.codes.npz``, stage
-quantizer) a stage does its first half and says so. All paths below the work folder::
+Codes come from alignments (label_codes.py), so nothing here waits for the content encoder. Below the work folder::
 
-    acoustic/autoencoder.pt, .jsonl    first half: posterior and generator
-    acoustic/classes.pt, .jsonl        first half: prior, flow, style on classes as stand-ins for codes
-    acoustic/joint.pt, .jsonl          second half: the same on the codes, and the generator on the prior's latents
-    semantic/phrases.pt, .jsonl        first half: classes as stand-ins for codes, one to four words
-    semantic/follower.pt, .jsonl       first half: whole sentences
-    semantic/t2s.pt, .jsonl            second half: the codes
+    acoustic/basis.pt                  posterior and generator on principal components, before training
+    acoustic/autoencoder.pt, .jsonl    generator and the posterior's pitch on copies
+    acoustic/prior.pt, .jsonl          prior, flow, style; may run beside the generator
+    acoustic/joint.pt, .jsonl          all of them together
+    semantic/t2s.pt, .jsonl            text to codes
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from timbre.core.errors import ConfigurationError
 from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
-from timbre.nano.acoustic import AcousticSettings, train_autoencoder
-from timbre.nano.alignment import Alignment
+from timbre.nano.acoustic import AcousticSettings, build, train_autoencoder
 from timbre.nano.checkpointing import averaged
-from timbre.nano.content import load_averaged
-from timbre.nano.corpus import Corpus, unseen_speakers
-from timbre.nano.joint import JointSettings, start_from_autoencoder, start_from_classes, train_joint
+from timbre.nano.corpus import RATE_HZ, Corpus, unseen_speakers
+from timbre.nano.joint import JointSettings, start_from_autoencoder, train_joint
 from timbre.nano.joint_data import SentenceSampler
-from timbre.nano.joint_guides import Heard
+from timbre.nano.label_codes import CODE_S, Labelled, corpus_labels, quantizer_of
 from timbre.nano.pitch_tracks import PitchTracks
 from timbre.nano.quantizer import codes_path
 from timbre.nano.recipe import AcousticRecipe, SemanticRecipe
-from timbre.nano.semantic import (
-    CLASS_COUNT,
-    SemanticSettings,
-    class_shares,
-    start_from_follower,
-    train,
-    with_vocabulary,
-)
-from timbre.nano.semantic_data import (
-    DurationModel,
-    Example,
-    Ids,
-    class_codes,
-    corpus_examples,
-    made_up_examples,
-    phone_ids,
-    short_sentences,
-)
-from timbre.nano.sentences import SentenceSource
+from timbre.nano.semantic import SemanticSettings, train
+from timbre.nano.semantic_data import Example, Ids, phone_ids
 from timbre.nano.speaker_vectors import SpeakerVectors
 from timbre.nano.stages import load_alignments
 
 Report = Callable[[str], None]
 
+CODE_SAMPLES = round(CODE_S * RATE_HZ)
+
 BEFORE = "before"
-"""Marks codes and checkpoints of an earlier codebook (carry_over.py)."""
+"""Marks codes and checkpoints of an earlier codebook."""
 
 START = "start.pt"
-"""Weights that a second half starts from in place of the first half's."""
+"""Weights of a restored base that the joint steps, and text to semantic, go on from."""
+
+DEVELOPMENT = 60
+"""Clips whose loss is looked at on the way."""
 
 
 def stored_codes(corpus: Corpus, mark: str = "") -> dict[str, Ids]:
@@ -108,170 +90,121 @@ def open_parts(work: Path, speech: Path, parts: Sequence[str]) -> Corpus:
     return Corpus.open(folder, there or ["real"], unseen_speakers(speech))
 
 
-def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.device, report: Report) -> None:
-    """Stage acoustic: the autoencoder, then, when there are codes, prior, flow and style."""
-    folder = work / "acoustic"
+def corpus_codes(corpus: Corpus, phones: Mapping[str, Ids]) -> dict[str, Labelled]:
+    """Codes of label_codes.py of every clip with an alignment."""
+    counts = {clip.id: clip.samples // CODE_SAMPLES for clip in corpus.clips}
+    return corpus_labels(load_alignments(corpus), phones, counts)
+
+
+def acoustic_basis(work: Path, speech: Path, config: SynthesizerConfig, recipe: AcousticRecipe) -> Path:
+    """Seeded posterior and generator on the principal components of the corpus, ``acoustic/basis.pt``; made once."""
+    path = work / "acoustic" / "basis.pt"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        corpus = open_parts(work, speech, recipe.generator_parts.split())
+        torch.save(build(config, corpus, recipe.seed).state_dict(), path)
+    return path
+
+
+def generator(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.device, report: Report) -> Path:
+    """First half of stage acoustic: the generator, and the posterior's pitch, on copies."""
     config = SynthesizerConfig.nano()
-    begun = (folder / START).is_file()
-    path = folder / "autoencoder.pt"
-    if not begun:
-        settings = AcousticSettings(
-            batch=recipe.batch, learning_rate=recipe.learning_rate, minutes=recipe.autoencoder_minutes,
-            seed=recipe.seed, eval_clips_per_corpus=recipe.measured_clips,
-        )  # fmt: skip
-        path = train_autoencoder(open_parts(work, speech, ["real"]), speech, folder, config, settings, device, report)
-    corpus = open_parts(work, speech, recipe.joint_parts.split())
-    phones, pitch, speakers = corpus_phones(corpus), PitchTracks.of(corpus), SpeakerVectors.of(corpus)
-    alignments = load_alignments(corpus)
-    classes = {
-        identity: labels for identity, alignment in alignments.items() if (labels := class_codes(alignment)) is not None
-    }
-
-    def sampler(codes: Mapping[str, Ids]) -> SentenceSampler:
-        return SentenceSampler(
-            corpus, codes, phones, pitch, speakers, recipe.max_frames, recipe.seed,
-            weights={
-                "flite": recipe.flite_weight, "espeak": recipe.espeak_weight,
-                "speechocean762": recipe.nonnative_weight, "aishell": recipe.nonnative_weight,
-            },
-            alignments=alignments,
-        )  # fmt: skip
-
-    torch.manual_seed(recipe.seed)
-    of_classes = Synthesizer(config)
-    if begun:
-        report(f"the first half is done: {folder / START}")
-    elif finished(folder / "classes.pt", recipe.class_minutes):
-        averaged(of_classes, folder / "classes.pt")
-    else:
-        autoencoder = torch.load(path, map_location="cpu", weights_only=True)["average"]["state"]
-        start_from_autoencoder(of_classes, autoencoder)
-        first = JointSettings(
-            max_frames=recipe.max_frames,
-            minutes=recipe.class_minutes,
-            final_share=0.4,
-            seed=recipe.seed,
-            guide_weight=recipe.guide,
-        )
-        train_joint(of_classes, sampler(classes), folder, first, device, report, name="classes")
-    codes = stored_codes(corpus)
-    if not codes:
-        report("no codes yet: the second half waits for stage quantizer")
-        return
-    model = Synthesizer(config)
-    load_quantizer(model, work)
-    if begun:
-        model.load_state_dict(torch.load(folder / START, map_location="cpu", weights_only=True))
-    else:
-        pairs = [(codes[identity], labels) for identity, labels in classes.items() if identity in codes]
-        start_from_classes(model, of_classes.cpu(), class_shares(pairs, config.codebook_size))
-    joint = JointSettings(
-        max_frames=recipe.max_frames,
-        minutes=recipe.joint_minutes,
-        generator_from_minute=0.0,
+    start = torch.load(acoustic_basis(work, speech, config, recipe), map_location="cpu", weights_only=True)
+    settings = AcousticSettings(
+        batch=recipe.batch,
+        learning_rate=recipe.learning_rate,
+        steps=recipe.generator_steps,
         seed=recipe.seed,
+        eval_clips_per_corpus=recipe.measured_clips,
+    )
+    corpus = open_parts(work, speech, recipe.generator_parts.split())
+    return train_autoencoder(corpus, speech, work / "acoustic", config, settings, device, start, report)
+
+
+def prior(
+    recipe: AcousticRecipe, speech: Path, work: Path, device: torch.device, report: Report, together: bool = False
+) -> Path:
+    """Second half of stage acoustic. together: prior, flow and style with the generator, from both halves; else these
+    alone, beside the first half, on the principal components.
+    """
+    folder, config = work / "acoustic", SynthesizerConfig.nano()
+    corpus = open_parts(work, speech, recipe.parts.split())
+    phones, pitch, speakers = corpus_phones(corpus), PitchTracks.of(corpus), SpeakerVectors.of(corpus)
+    labelled = corpus_codes(corpus, phones)
+    report(f"{len(labelled)} of {len(corpus.clips)} clips have codes")
+    readers = dict.fromkeys(("ljspeech", "vctk", "kathleen"), recipe.readers_weight)
+    sampler = SentenceSampler(
+        corpus, {name: item.codes for name, item in labelled.items()}, phones, pitch, speakers, recipe.max_frames,
+        recipe.seed,
+        weights={**readers, "speechocean762": recipe.nonnative_weight, "aishell": recipe.aishell_weight},
+        places={name: item.places for name, item in labelled.items()},
+    )  # fmt: skip
+    torch.manual_seed(recipe.seed)
+    model = Synthesizer(config)
+    model.quantizer.load_state_dict(quantizer_of(config.ssl_width).state_dict())
+    if together and (folder / START).is_file():
+        model.load_state_dict(torch.load(folder / START, map_location="cpu", weights_only=True))
+        halves = None
+    elif together:
+        averaged(model, folder / "prior.pt")
+        halves = torch.load(folder / "autoencoder.pt", map_location="cpu", weights_only=True)["average"]["state"]
+    else:
+        halves = torch.load(acoustic_basis(work, speech, config, recipe), map_location="cpu", weights_only=True)
+    if halves is not None:
+        start_from_autoencoder(model, halves)
+    settings = JointSettings(
+        max_frames=recipe.max_frames,
+        learning_rate=recipe.prior_rate,
+        generator_rate=recipe.generator_rate,
+        steps=recipe.joint_steps if together else recipe.prior_steps,
+        final_share=0.04 if together else 0.4,
+        generator_from_step=0 if together else recipe.prior_steps,
         guide_weight=recipe.guide,
-        heard_weight=recipe.heard,
+        spoken_weight=recipe.spoken,
         copied=recipe.copied,
         wrong_codes=recipe.wrong_codes,
-        spoken_weight=recipe.spoken,
+        seed=recipe.seed,
     )
-    heard = None
-    if recipe.heard > 0:
-        encoder, width = load_averaged(work / "content"), model.ssl_proj.weight
-        heard = Heard(encoder, width.detach(), int((width.abs().sum((1, 2)) > 0).sum()) - 1)  # the last one is pitch
-    train_joint(model, sampler(codes), folder, joint, device, report, heard=heard)
+    return train_joint(model, sampler, folder, settings, device, report, name="joint" if together else "prior")
 
 
-def load_quantizer(model: Synthesizer, work: Path) -> None:
-    """Put stage quantizer's projection and codebook into the acoustic model (names of the official weights)."""
-    from safetensors.torch import load_file
-
-    path = work / "quantizer" / "quantizer.safetensors"
-    if not path.is_file():
-        raise ConfigurationError(f"{path}: not found", remedy="timbre pretrain quantizer")
-    stored = load_file(path)
-    state = model.state_dict()
-    unknown = sorted(name for name in stored if name not in state or state[name].shape != stored[name].shape)
-    if unknown:
-        raise ConfigurationError(f"{path}: {unknown[0]} does not fit the acoustic model", "timbre pretrain quantizer")
-    model.load_state_dict({**state, **{name: value.float() for name, value in stored.items()}})
+def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.device, report: Report) -> None:
+    """Stage acoustic in one process: both halves, then both together."""
+    generator(recipe, speech, work, device, report)
+    prior(recipe, speech, work, device, report)
+    prior(recipe, speech, work, device, report, together=True)
 
 
 def semantic_examples(
-    corpus: Corpus, codes: Mapping[str, Ids], phones: Mapping[str, Ids], alignments: Mapping[str, Alignment]
+    corpus: Corpus, labelled: Mapping[str, Labelled], phones: Mapping[str, Ids]
 ) -> tuple[list[Example], list[Example]]:
     """(training, development) examples."""
-    development = [
-        Example(clip.id, clip.speaker, phones[clip.id], codes[clip.id])
-        for clip in corpus.select(split="dev")
-        if clip.id in phones and clip.id in codes and clip.part == "real"
-    ]
-    return corpus_examples(corpus.clips, phones, codes, alignments), development
+    training, development = [], []
+    for clip in corpus.clips:
+        if clip.id not in labelled or clip.id not in phones:
+            continue
+        item = labelled[clip.id]
+        example = Example(clip.id, clip.speaker, phones[clip.id], item.codes, item.places)
+        (training if clip.split == "train" else development).append(example)
+    return training, development
 
 
 def semantic(recipe: SemanticRecipe, speech: Path, work: Path, device: torch.device, report: Report) -> None:
-    """Stage t2s: phrases, then sentences of stand-ins; then, when there are codes, the network that is shipped."""
-    folder = work / "semantic"
+    """Stage t2s: text to the codes of label_codes.py."""
     corpus = open_parts(work, speech, recipe.parts.split())
-    phones, alignments = corpus_phones(corpus), load_alignments(corpus)
-    classes = {
-        identity: labels for identity, alignment in alignments.items() if (labels := class_codes(alignment)) is not None
-    }
+    phones = corpus_phones(corpus)
+    training, development = semantic_examples(corpus, corpus_codes(corpus, phones), phones)
+    # Fluent readers count twice; the many non-native ones read haltingly, they are left out.
+    training = [example for example in training if not example.id.startswith("speechocean762/")]
+    training += [example for example in training if not example.id.startswith("teacher/")]
+    development = development[:: max(1, len(development) // DEVELOPMENT)]
+    report(f"{len(training)} examples, {len(development)} for development")
     torch.manual_seed(recipe.seed)
-    follower = TextToSemantic(with_vocabulary(T2S_NANO, CLASS_COUNT))
-    begun = (folder / START).is_file()
-    if begun:
-        report(f"the first half is done: {folder / START}")
-    elif recipe.follower_minutes <= 0:
-        report("no first half: the network for codes starts at random")
-    elif not finished(folder / "follower.pt", recipe.follower_minutes):
-        sentences = SentenceSource(speech, recipe.seed).sentences()
-        durations = DurationModel(alignments.values())
-        phrases = made_up_examples(
-            short_sentences(sentences, recipe.seed), 2 * recipe.made_up_sentences, durations, recipe.seed
-        )
-        begin = SemanticSettings(
-            max_positions=recipe.max_positions // 2, learning_rate=1.25 * recipe.learning_rate, final_share=0.5,
-            minutes=recipe.phrase_minutes, join_share=0.15, average_decay=0.99, guide=2 * recipe.guide,
-            seed=recipe.seed,
-        )  # fmt: skip
-        train(follower, phrases, phrases[:64], folder, "phrases", begin, device, report)
-        training, development = semantic_examples(corpus, classes, phones, alignments)
-        training += made_up_examples(sentences, recipe.made_up_sentences, durations, recipe.seed)
-        training += phrases[: recipe.made_up_sentences // 2]
-        then = settings_of(recipe, recipe.follower_minutes)
-        train(follower, training, development, folder, "follower", then, device, report)
-    else:
-        averaged(follower, folder / "follower.pt")
-    codes = stored_codes(corpus)
-    if not codes:
-        report("no codes yet: the second half waits for stage quantizer")
-        return
-    rows = T2S_NANO.vocabulary - 1
-    model = TextToSemantic(with_vocabulary(T2S_NANO, rows))
-    if begun:
-        model.load_state_dict(torch.load(folder / START, map_location="cpu", weights_only=True))
-    else:
-        pairs = [(codes[identity], labels) for identity, labels in classes.items() if identity in codes]
-        start_from_follower(model, follower, class_shares(pairs, rows))
-    training, development = semantic_examples(corpus, codes, phones, alignments)
-    # The two native readers count three times: the many others read haltingly.
-    training += 2 * [example for example in training if example.id.startswith(("ljspeech/", "vctk/"))]
-    settings = replace(settings_of(recipe, recipe.minutes), code_drop=recipe.code_drop)
-    train(model, training, development, folder, "t2s", settings, device, report)
-
-
-def settings_of(recipe: SemanticRecipe, minutes: float) -> SemanticSettings:
-    """Settings of a run over whole sentences."""
-    return SemanticSettings(
-        max_positions=recipe.max_positions, learning_rate=recipe.learning_rate, minutes=minutes, guide=recipe.guide,
-        seed=recipe.seed, join_share=recipe.join_share, span_share=recipe.span_share,
+    model = TextToSemantic(T2S_NANO)
+    if (work / "semantic" / START).is_file():
+        model.load_state_dict(torch.load(work / "semantic" / START, map_location="cpu", weights_only=True))
+    settings = SemanticSettings(
+        max_positions=recipe.max_positions, learning_rate=recipe.learning_rate, steps=recipe.steps, guide=recipe.guide,
+        seed=recipe.seed, join_share=recipe.join_share, span_share=recipe.span_share, code_drop=recipe.code_drop,
     )  # fmt: skip
-
-
-def finished(path: Path, minutes: float) -> bool:
-    """Whether a checkpoint has used up its minutes."""
-    if not path.is_file():
-        return False
-    return bool(torch.load(path, map_location="cpu", weights_only=True)["clock"]["minutes"] >= minutes)
+    train(model, training, development, work / "semantic", "t2s", settings, device, report)

@@ -19,12 +19,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from timbre.nano.alignment import Alignment, align_part, read_alignments
+from timbre.nano.alignment import UNKNOWN, Alignment, read_alignments, write_alignments
 from timbre.nano.augmentation import AugmentationConfig, Augmenter
 from timbre.nano.content import CHECKPOINT, ContentTrainer, ContentTraining, load_averaged, replace_ctc_head
 from timbre.nano.content_batches import BatchConfig, BatchSource
 from timbre.nano.content_network import ContentEncoder
-from timbre.nano.corpus import Corpus, build_real, replace_text, unseen_speakers
+from timbre.nano.corpus import Corpus, build_real, build_voices, replace_text, unseen_speakers
+from timbre.nano.forced_alignment import align_scores, frame_scores
+from timbre.nano.label_codes import segments_of
 from timbre.nano.pitch_tracks import PitchTracks
 from timbre.nano.quantizer import (
     Quantizer,
@@ -38,10 +40,14 @@ from timbre.nano.quantizer import (
 )
 from timbre.nano.recipe import ContentRecipe, CorpusRecipe, QuantizerRecipe
 from timbre.nano.recogniser_head import HeadTraining, refit_head
+from timbre.nano.semantic_data import phone_ids
 from timbre.nano.sentences import MandarinSentences, SentenceSource
 from timbre.nano.synthetic import build_espeak, build_flite
+from timbre.nano.teacher import build_teacher
 
-WEIGHTED = ("ljspeech", "vctk", "speechocean762", "aishell", "flite", "espeak")
+WEIGHTED = ("ljspeech", "vctk", "kathleen", "speechocean762", "aishell", "teacher", "flite", "espeak")
+START = "start.pt"
+"""Weights that the content encoder begins from, where there is such a file in its folder."""
 Report = Callable[[str], None]
 
 
@@ -50,9 +56,11 @@ def make_corpus(recipe: CorpusRecipe, speech: Path, work: Path, report: Report) 
     folder = work / "corpus"
     if not (folder / "real.jsonl").is_file():
         report(f"real: {build_real(speech, folder)} clips")
-    if not (folder / "real.alignment.jsonl").is_file():
-        aligned, tried = align_part(folder, "real", recipe.workers)
-        report(f"real: {aligned} of {tried} clips aligned")
+    if not (folder / "voices.jsonl").is_file():
+        report(f"voices: {build_voices(speech, folder)} clips")
+    if not (folder / "teacher.jsonl").is_file():
+        kept, there = build_teacher(speech, folder)
+        report(f"teacher: {kept} of {there} clips fit their texts")
     if recipe.flite_hours > 0 and not (folder / "flite.jsonl").is_file():
         sentences = SentenceSource(speech, recipe.seed).sentences()
         count = build_flite(speech, folder, sentences, recipe.flite_hours, recipe.seed, recipe.workers)
@@ -116,7 +124,7 @@ def dev_quality(
     codes, labels, octaves = [], [], []
     clips = [clip for clip in corpus.clips if clip.part == "real" and clip.id in alignments]
     for clip in [clip for clip in clips if clip.split == "dev"] or clips[:50]:
-        codes.append(quantizer.codes(content_features(encoder, corpus.waveform(clip))))
+        codes.append(quantizer.codes(content_features(encoder, corpus.heard(clip))))
         labels.append(pair_labels(alignments[clip.id], len(codes[-1])))
         octaves.append(pair_pitch(pitch.get(clip.id), len(codes[-1])))
     return code_quality(codes, labels, octaves, quantizer.rows).row()
@@ -144,10 +152,43 @@ def content_trainer(recipe: ContentRecipe, speech: Path, work: Path, device: str
         ),
         recipe.seed,
         stored_pitch(corpus),
+        stored_tones(corpus),
     )
     trainer = ContentTrainer(training_of(recipe, device), source, work / "content")
-    trainer.resume()
+    if not trainer.resume() and (work / "content" / START).is_file():
+        trainer.start_from(work / "content" / START)
     return trainer
+
+
+def stored_tones(corpus: Corpus) -> dict[str, npt.NDArray[np.int64]]:
+    """Tone (0 to 4) of each sound of the Mandarin alignments by clip id, UNKNOWN for sounds without one."""
+    found = {}
+    alignments = load_alignments(corpus)
+    for clip in corpus.clips:
+        if clip.language != "zh" or clip.id not in alignments:
+            continue
+        phones = phone_ids(clip.text, clip.language)
+        if phones is not None:
+            tones = [segment.tone - 1 for segment in segments_of(alignments[clip.id], phones)]
+            found[clip.id] = np.array([tone if tone >= 0 else UNKNOWN for tone in tones], dtype=np.int64)
+    return found
+
+
+def align_again(encoder: ContentEncoder, folder: Path, part: str, report: Report) -> None:
+    """Align a part with a content encoder, in place of the alignments that it has."""
+    corpus = Corpus.open(folder, [part])
+    found = []
+    for number, clip in enumerate(corpus.clips, start=1):
+        phones = phone_ids(clip.text, clip.language)
+        if phones is not None:
+            scores = frame_scores(encoder, corpus.heard(clip))
+            alignment = align_scores(clip.id, scores, [int(phone) for phone in phones])
+            if alignment is not None:
+                found.append(alignment)
+        if number % 1000 == 0:
+            report(f"{part}: {len(found)} of {number} clips aligned")
+    write_alignments(folder, part, found)
+    report(f"{part}: {len(found)} of {len(corpus.clips)} clips aligned")
 
 
 def stored_pitch(corpus: Corpus) -> Mapping[str, npt.NDArray[np.float32]]:

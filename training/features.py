@@ -154,7 +154,7 @@ def extract_features(
         for batch in _batches(slices, recipe.batch_s if networks.gains_by_batches else 0.0, networks.pads):
             cancel.check()
             task.note(batch[0].text[:40])
-            for piece, tensors in zip(batch, _hear(batch, networks), strict=True):
+            for piece, tensors in zip(batch, _hear(batch, networks, spoken), strict=True):
                 phonemes = spoken[piece.id]
                 tensors["phones"] = np.array(phonemes.ids, np.int64)
                 if bert is not None:
@@ -221,8 +221,8 @@ def _batches(slices: Sequence[SliceSource], batch_s: float, padded: bool) -> Ite
 
 
 @torch.inference_mode()
-def _hear(batch: Sequence[SliceSource], networks: _Networks) -> list[Tensors]:
-    """Everything of the slices that comes from their sound."""
+def _hear(batch: Sequence[SliceSource], networks: _Networks, spoken: Mapping[str, Phonemes]) -> list[Tensors]:
+    """Everything of the slices that comes from their sound, and codes that come from sound and text."""
     base = networks.base
     heard = [read(piece.path_16k, _LONGEST_S).samples for piece in batch]
     # As many samples of silence as make one frame for every 320 samples of sound.
@@ -238,10 +238,11 @@ def _hear(batch: Sequence[SliceSource], networks: _Networks) -> list[Tensors]:
     results: list[Tensors] = []
     for row, (piece, wave) in enumerate(zip(batch, heard, strict=True)):
         frames = min(hidden.shape[1], len(wave) // _FRAME)
-        codes = networks.synthesizer.extract_codes(hidden[row : row + 1, :frames].transpose(1, 2))
+        features = hidden[row : row + 1, :frames].transpose(1, 2)
+        codes = _codes(networks.synthesizer, features, spoken[piece.id])
         sound = read(piece.path, _LONGEST_S).samples if piece.path != piece.path_16k else wave
         tensors: Tensors = {
-            "codes": codes[0, 0].cpu().numpy().astype(np.int64),
+            "codes": codes,
             "wave": np.clip(np.round(sound * 32768.0), -32768, 32767).astype(np.int16),
             "ge2e": ge2e[row],
         }
@@ -252,6 +253,25 @@ def _hear(batch: Sequence[SliceSource], networks: _Networks) -> list[Tensors]:
             tensors["pitch"] = _pitch(sound, base)
         results.append(tensors)
     return results
+
+
+def _codes(synthesizer: Synthesizer, features: torch.Tensor, phonemes: Phonemes) -> NDArray[np.int64]:
+    """Codes [N] of features [1,C,T] at 50 Hz.
+
+    Where codes stand for phones, the text decides which, and the sound only when: what the encoder mishears would
+    teach the voice to mispronounce.
+    """
+    from timbre.text.phone_codes import CODES
+    from timbre.text.recognition import CLASSES
+    from timbre.training.text_codes import codes_of_text
+
+    if synthesizer.config.codebook_size == CODES:
+        scores = synthesizer.ssl_proj(features.float())[0, : len(CLASSES)].log_softmax(0).T.cpu().numpy()
+        labelled = codes_of_text(scores, phonemes.ids)
+        if labelled is not None:
+            return labelled.codes.astype(np.int64)
+    heard: NDArray[np.int64] = synthesizer.extract_codes(features)[0, 0].cpu().numpy().astype(np.int64)
+    return heard
 
 
 def _pitch(wave: Floats, base: Base) -> Floats:

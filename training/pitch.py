@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from timbre.core.errors import ConfigurationError
 
-RATE_HZ = 16_000
-HOP = 320
+RATE_HZ = 24_000
+HOP = 480
 FLOOR_HZ, CEILING_HZ = 60.0, 500.0
 MIN_SECONDS = 0.2
 """Below this Praat's analysis window does not fit."""
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def track(wave: Floats) -> Floats:
-    """wave [T] at 16 kHz -> F0 [T // hop] in Hz, 0 where unvoiced."""
+    """wave [T] at 24 kHz -> F0 [T // hop] in Hz, 0 where unvoiced."""
     try:
         import parselmouth
     except ImportError as error:  # pragma: no cover - depends on the installation

@@ -39,13 +39,13 @@ def paths(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group("pretrain")
 def pretrain() -> None:
-    """Train the nano base: corpus, content, quantizer, acoustic, t2s. Each stage resumes where it stopped."""
+    """Train the nano base: corpus, content, align, acoustic, t2s, pack. Each stage continues where it stopped."""
 
 
 @pretrain.command("corpus")
 @paths
 def corpus(recipe_file: Path, speech: Path, work: Path) -> None:
-    """Decode, align and synthesise the training speech."""
+    """Decode the training speech, and give the teacher's its alignments, pitch and speaker vectors."""
     from timbre.nano.recipe import load_nano_recipe
     from timbre.nano.stages import make_corpus
 
@@ -64,9 +64,6 @@ def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: i
     from timbre.nano.recipe import load_nano_recipe
     from timbre.nano.stages import content_trainer
 
-    if (work / "READY_CODES").is_file():
-        click.echo(f"codes depend on this encoder, so it is frozen: remove {work / 'READY_CODES'} to continue training")
-        return
     torch.set_num_threads(threads)
     trainer = content_trainer(load_nano_recipe(recipe_file).content, speech, work, device)
     signal.signal(signal.SIGTERM, lambda number, frame: setattr(trainer, "stop", True))
@@ -74,34 +71,30 @@ def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: i
     click.echo(f"step {trainer.step} of {trainer.config.steps}")
 
 
-@pretrain.command("quantizer")
+@pretrain.command("align")
 @paths
-@click.option("--again", is_flag=True, help="Fit again even if codes exist.")
-def quantizer(recipe_file: Path, speech: Path, work: Path, again: bool) -> None:
-    """Fit projection and codebook, and write the codes of the corpus. Freezes the content encoder.
-
-    --again: trained acoustic and text-to-semantic networks continue from their weights.
-    """
+def align(recipe_file: Path, speech: Path, work: Path) -> None:
+    """Align the recordings with their texts by the content encoder; repeat it when the encoder has learned more."""
     import torch
 
-    from timbre.nano.carry_over import carry_over, set_aside, waiting
-    from timbre.nano.corpus import Corpus, unseen_speakers
+    from timbre.nano.content import load_averaged
+    from timbre.nano.stages import align_again
+
+    torch.set_num_threads(1)
+    align_again(load_averaged(work / "content"), work / "corpus", "real", click.echo)
+
+
+@pretrain.command("quantizer")
+@paths
+def quantizer(recipe_file: Path, speech: Path, work: Path) -> None:
+    """Fit a codebook by clustering, as bases had before codes stood for phones (label_codes.py). For comparison."""
+    import torch
+
     from timbre.nano.recipe import load_nano_recipe
     from timbre.nano.stages import make_codes
 
-    known = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
-    ready = work / "READY_CODES"
-    if ready.is_file() and not again and not waiting(known):
-        click.echo(f"codes exist: {ready}")
-        return
     torch.set_num_threads(1)
-    if again:
-        set_aside(known)
-    if again or not ready.is_file():
-        ready.unlink(missing_ok=True)  # until all parts have theirs
-        make_codes(load_nano_recipe(recipe_file).quantizer, speech, work, click.echo)
-    if waiting(known):
-        carry_over(known, work, click.echo)
+    make_codes(load_nano_recipe(recipe_file).quantizer, speech, work, click.echo)
 
 
 @pretrain.command("restore")
@@ -116,8 +109,7 @@ def quantizer(recipe_file: Path, speech: Path, work: Path, again: bool) -> None:
 def restore(recipe_file: Path, speech: Path, work: Path, base_name: str, content_steps: int) -> None:
     """Create checkpoints from a packed base, to continue its training on another machine. Needs the corpus.
 
-    `timbre pretrain acoustic` and `t2s` then continue from its networks. To continue the content encoder, remove
-    READY_CODES and renew the codes afterwards with `timbre pretrain quantizer --again`.
+    Then `timbre pretrain content`, `acoustic --part joint` and `t2s` go on from its networks.
     """
     import torch
 
@@ -171,9 +163,8 @@ def everything(
     for command, options in (
         (corpus, {}),
         (content, {**machine, "minutes": float("inf")}),
-        (quantizer, {"again": False}),
-        (recogniser, {}),
-        (acoustic, machine),
+        (align, {}),
+        (acoustic, {**machine, "part": "all"}),
         (t2s, machine),
         (pack, {"target": target}),
     ):
@@ -233,22 +224,35 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @pretrain.command("acoustic")
 @paths
 @training_options
-def acoustic(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) -> None:
-    """Train posterior and generator; once codes exist, prior, flow and style."""
+@click.option(
+    "--part",
+    type=click.Choice(["all", "generator", "prior", "joint"]),
+    default="all",
+    show_default=True,
+    help="generator and prior may train side by side; joint needs both.",
+)
+def acoustic(recipe_file: Path, speech: Path, work: Path, device: str, threads: int, part: str) -> None:
+    """Train the generator; prior, flow and style; then all of them together."""
     import torch
 
     from timbre.nano import speech_stages
     from timbre.nano.recipe import load_nano_recipe
 
     torch.set_num_threads(threads)
-    speech_stages.acoustic(load_nano_recipe(recipe_file).acoustic, speech, work, torch.device(device), click.echo)
+    recipe, where = load_nano_recipe(recipe_file).acoustic, torch.device(device)
+    if part in ("all", "generator"):
+        speech_stages.generator(recipe, speech, work, where, click.echo)
+    if part in ("all", "prior"):
+        speech_stages.prior(recipe, speech, work, where, click.echo)
+    if part in ("all", "joint"):
+        speech_stages.prior(recipe, speech, work, where, click.echo, together=True)
 
 
 @pretrain.command("t2s")
 @paths
 @training_options
 def t2s(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) -> None:
-    """Train text to semantic: first on phone classes, then on codes once they exist."""
+    """Train text to semantic codes."""
     import torch
 
     from timbre.nano import speech_stages

@@ -247,25 +247,33 @@ class SynthesizerConfig:
 
     @classmethod
     def nano(cls) -> SynthesizerConfig:
-        """The embedded base: 16 kHz, hop 320, inverse-STFT generator, GE2E speaker vector."""
+        """The embedded base: 24 kHz, hop 480, inverse-STFT generator, GE2E speaker vector, codes of label_codes.py."""
         return cls(
             name="nano",
-            rate_hz=16000,
-            fft_size=1280,
-            hop=320,
+            rate_hz=24000,
+            fft_size=1920,
+            hop=480,
             ssl_width=256,
-            codebook_size=512,
+            codebook_size=516,
             latent_channels=160,
-            hidden_channels=128,
+            hidden_channels=192,
             condition_channels=128,
             speaker_width=SPEAKER_WIDTH_GE2E,
             prior=PriorEncoderConfig(
-                filter_channels=256, ssl_layers=1, text_layers=2, joint_layers=2, mrte_width=128, mrte_heads=2
+                filter_channels=336,
+                ssl_layers=1,
+                text_layers=2,
+                joint_layers=4,
+                mrte_width=192,
+                mrte_heads=2,
+                dropout=0.0,
             ),
-            style=StyleEncoderConfig(bins=401, width=96, masked_convolutions=True),
-            posterior=WaveNetConfig(layers=4),
-            flow=FlowConfig(couplings=3, wavenet=WaveNetConfig(layers=2, kernel=3)),
-            generator=SourceIstftConfig(inner_width=512, blocks=5),
+            style=StyleEncoderConfig(bins=800, width=96, masked_convolutions=True),
+            posterior=WaveNetConfig(layers=2, kernel=3),
+            flow=FlowConfig(couplings=2, wavenet=WaveNetConfig(layers=1, kernel=3)),
+            generator=SourceIstftConfig(
+                inner_width=640, blocks=6, fft_size=1920, hop=480, rate_hz=24000, refinements=32
+            ),
             compressed_spectrum=True,
             noise_share=0.2,
         )

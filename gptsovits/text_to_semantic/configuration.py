@@ -93,6 +93,6 @@ _UPSTREAM_KEYS = (
 T2S_V2 = T2SConfig()
 T2S_V1 = T2SConfig(phonemes=512)
 T2S_NANO = T2SConfig(
-    hidden=256, heads=4, layers=6, feed_forward=768, vocabulary=513, end_token=512, bert_width=0, position_dropout=0.0
+    hidden=256, heads=4, layers=6, feed_forward=768, vocabulary=517, end_token=516, bert_width=0, position_dropout=0.0
 )
 T2S_PICO = T2SConfig(hidden=32, heads=2, layers=2, feed_forward=64, bert_width=0)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
@@ -23,18 +26,30 @@ MIN_CODES = 11
 MAX_CODES = 1500
 
 
+class CodePath(Protocol):
+    """Where in its text an utterance is: which codes may come next."""
+
+    def take(self, code: int) -> None:
+        """Move on by a code that was allowed."""
+
+    def weighed(self, scores: NDArray[np.float64], end: int) -> NDArray[np.float64]:
+        """Scores [V] -> those of the allowed codes, minus infinity elsewhere; end: id of the end token."""
+
+
 @dataclass(frozen=True)
 class T2SRequest:
     """One text to speak. phones int64 [P]: prompt text and target text; prompt int64 [Y]: the prompt's codes, may be
     empty.
 
-    bert: float [W, P], or None for zeros. seed: of the row's own random numbers.
+    bert: float [W, P], or None for zeros. seed: of the row's own random numbers. path: of the target text through codes
+    that stand for phones; only codes that keep to it are then drawn.
     """
 
     phones: Tensor
     prompt: Tensor
     bert: Tensor | None = None
     seed: int = 0
+    path: CodePath | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +157,8 @@ def generate(
     ended = [False] * len(requests)
     for step in range(max_codes):
         logits = penalise(logits.float(), seen, sampling.repetition_penalty)
+        for row, index in enumerate(active):
+            _keep_to_path(logits[row], requests[index].path, end)
         if step < min_codes:
             logits[:, end] = -torch.inf
         drawn = draw(probabilities(logits, sampling), generators)
@@ -149,8 +166,11 @@ def generate(
         for row, (index, code) in enumerate(zip(active, drawn.tolist(), strict=True)):
             if stops[row]:
                 ended[index] = True
-            else:
-                produced[index].append(code)
+                continue
+            produced[index].append(code)
+            path = requests[index].path
+            if path is not None:
+                path.take(code)
         if any(stops):
             stay = [row for row, stop in enumerate(stops) if not stop]
             if not stay:
@@ -165,6 +185,14 @@ def generate(
         logits = advance(model, drawn, state)
     pairs = zip(produced, ended, strict=True)
     return [T2SResult(torch.tensor(codes, dtype=torch.int64), done) for codes, done in pairs]
+
+
+def _keep_to_path(logits: Tensor, path: CodePath | None, end: int) -> None:
+    """Scores of a row [V] as its path weighs them, in place: minus infinity for every code that would leave it."""
+    if path is None:
+        return
+    weighed = path.weighed(logits.double().cpu().numpy(), end)
+    logits.copy_(torch.from_numpy(weighed))
 
 
 def _padding_bias(valid: Tensor, cache: KeyValueCache, dtype: torch.dtype) -> Tensor:

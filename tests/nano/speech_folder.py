@@ -10,7 +10,7 @@ import soundfile
 
 def write_speech(folder: Path, clips: int = 6) -> Path:
     """Four corpora; ljspeech has ``clips`` clips to train on and one of eval, speechocean762 an unseen speaker."""
-    rows: dict[str, list[str]] = {"ljspeech": [], "vctk": [], "aishell": [], "speechocean762": []}
+    rows: dict[str, list[str]] = {"ljspeech": [], "vctk": [], "aishell": [], "speechocean762": [], "kathleen": []}
     for number in range(clips):
         name = f"train/LJ{number:03d}.wav"
         rows["ljspeech"].append(_clip(folder, "ljspeech", name, "LJ", "en", 1.6 + 0.2 * number, number))
@@ -19,6 +19,7 @@ def write_speech(folder: Path, clips: int = 6) -> Path:
     rows["aishell"].append(_clip(folder, "aishell", "train/a1.wav", "A1", "zh", 2.0, 5))
     rows["speechocean762"].append(_clip(folder, "speechocean762", "S1/1.wav", "S1", "en", 2.0, 6))
     rows["speechocean762"].append(_clip(folder, "speechocean762", "S2/1.wav", "S2", "en", 2.0, 7))
+    (folder / "kathleen").mkdir(exist_ok=True)
     for corpus, lines in rows.items():
         text = "\n".join(["file|speaker|language|text|seconds", *lines]) + "\n"
         (folder / corpus / "metadata.csv").write_text(text, encoding="utf-8")

@@ -67,5 +67,5 @@ def test_colour_repeats_with_its_generator_and_never_clips(tone: Audio) -> None:
 def test_speed_stays_in_its_range() -> None:
     augmenter = Augmenter(ALWAYS)
     factors = [augmenter.speed(np.random.default_rng(seed)) for seed in range(200)]
-    assert 0.86 <= min(factors) < 0.9 and 1.12 < max(factors) <= 1.16
+    assert 0.84 <= min(factors) < 0.88 and 1.16 < max(factors) <= 1.2
     assert Augmenter(AugmentationConfig(speed_chance=0.0)).speed(np.random.default_rng(0)) == 1.0

@@ -12,7 +12,7 @@ import torch
 from tests.nano.tone_corpus import PHONES, TONES_HZ, tone_source, write_tones
 from timbre.nano.alignment import read_alignments
 from timbre.nano.content import ContentTrainer, ContentTraining, load_averaged
-from timbre.nano.content_network import ContentConfig, ContentEncoder, frames_of
+from timbre.nano.content_network import PROSODY_OUTPUTS, ContentConfig, ContentEncoder, frames_of
 from timbre.nano.phone_error import heads, heard_by_frames, smooth_path
 from timbre.text.recognition import CLASSES, SILENCE
 
@@ -32,7 +32,7 @@ def test_frames_have_the_geometry_of_hubert(samples: int) -> None:
         frame, ctc, prosody = encoder(torch.randn(1, samples) * 0.05)
     expected = (samples - 400) // 320 + 1
     assert frames_of(samples) == expected
-    assert frame.shape == ctc.shape == (1, expected, len(CLASSES)) and prosody.shape == (1, expected, 2)
+    assert frame.shape == ctc.shape == (1, expected, len(CLASSES)) and prosody.shape == (1, expected, PROSODY_OUTPUTS)
 
 
 def test_front_end_begins_as_log_band_energies() -> None:
@@ -60,7 +60,7 @@ def test_batches_label_what_sounds(tmp_path: Path) -> None:
         batch = source.batch(step)
         rows, frames = batch.labels.shape
         assert batch.waveform.shape == (rows, 400 + 320 * (frames - 1)) and batch.waveform.dtype == np.float32
-        assert batch.target_lengths.sum() == batch.targets.size and batch.prosody.shape == (rows, frames, 2)
+        assert batch.target_lengths.sum() == batch.targets.size and batch.prosody.shape == (rows, frames, 4)
         for wave, labels in zip(batch.waveform, batch.labels, strict=True):
             for frame, label in enumerate(labels):
                 if label != SILENCE:
@@ -91,7 +91,7 @@ def test_training_learns_the_tones(tmp_path: Path) -> None:
     alignments = read_alignments(corpus.folder, "real")
     right, total = 0, 0
     for clip in corpus.clips[:8]:
-        frame, _ = heads(encoder, corpus.waveform(clip))
+        frame, _ = heads(encoder, corpus.heard(clip))
         labels = alignments[clip.id].frame_labels(len(frame))
         right += int((frame.argmax(1) == labels).sum())
         total += labels.size

@@ -42,7 +42,7 @@ def test_audio_is_resampled_and_kept(speech: Path, tmp_path: Path) -> None:
     corpus = Corpus.open(tmp_path / "corpus")
     clip = next(clip for clip in corpus.clips if clip.speaker == "VCTK_p1")
     wave = corpus.waveform(clip)
-    assert wave.dtype == np.float32 and clip.samples == wave.size == 32_000 and clip.seconds == 2.0
+    assert wave.dtype == np.float32 and clip.samples == wave.size == 48_000 and clip.seconds == 2.0
     spectrum = np.abs(np.fft.rfft(wave))
     assert abs(np.argmax(spectrum) / 2.0 - 600) < 2  # its sine
     assert sum(clip.samples for clip in corpus.clips) * 2 == (tmp_path / "corpus" / "real.i16").stat().st_size

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from tests.nano.test_joint import CPU, corpus, sampler_of, small, started  # noqa: F401
-from timbre.core.errors import ConfigurationError
-from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.prior_encoder import Mrte
-from timbre.gptsovits.acoustic.synthesizer import Synthesizer
-from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
-from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.nano.alignment import Alignment
-from timbre.nano.carry_over import carry_over, set_aside, shares_of, waiting
-from timbre.nano.checkpointing import Clock, WeightAverage, save_checkpoint
 from timbre.nano.content_network import ContentConfig, ContentEncoder
 from timbre.nano.corpus import Corpus
 from timbre.nano.joint import JointLoss, JointSettings, with_wrong_codes
 from timbre.nano.joint_data import SentenceSampler
 from timbre.nano.joint_guides import Heard, TextGuide
-from timbre.nano.quantizer import Quantizer
-from timbre.nano.speech_stages import BEFORE, START, stored_codes
+from timbre.nano.semantic_data import places_of
 from timbre.text.recognition import CLASSES, class_of
 from timbre.text.symbols import phones_of
 
@@ -121,7 +110,14 @@ def test_places_of_a_batch_follow_the_alignment(corpus: Corpus) -> None:  # noqa
     ends = [clip.seconds * (position + 1) / len(spoken) for position in range(len(spoken))]
     alignment = Alignment(clip.id, tuple(name for name, _ in spoken), tuple(ends))
     known = SentenceSampler(
-        corpus, plain.codes, plain.phones, plain.pitch, plain.speakers, 450, 1, alignments={clip.id: alignment}
+        corpus,
+        plain.codes,
+        plain.phones,
+        plain.pitch,
+        plain.speakers,
+        450,
+        1,
+        places={clip.id: places_of(alignment, plain.phones[clip.id], len(plain.codes[clip.id]))},
     )
     places = known.places(clip)
     assert places.min() >= 0 and places.max() < count and (np.diff(places) >= 0).all()
@@ -129,110 +125,6 @@ def test_places_of_a_batch_follow_the_alignment(corpus: Corpus) -> None:  # noqa
     frames = known.frames_of(clip)
     assert batch.places[0, :frames:2].tolist() == places[: frames // 2].tolist()
     assert torch.equal(batch.places[0, :frames:2], batch.places[0, 1:frames:2])
-
-
-def test_shares_tell_which_old_code_a_new_one_replaces() -> None:
-    old = {"a": np.array([0, 1, 2, 0], np.int16), "b": np.array([2], np.int16)}
-    new = {"a": np.array([2, 0, 1, 2], np.int16), "b": np.array([1], np.int16), "c": np.array([0], np.int16)}
-    shares = shares_of(old, new, 3)
-    assert shares.argmax(1).tolist() == [1, 2, 0]
-    assert torch.allclose(shares.sum(1), torch.ones(3))
-    with pytest.raises(ConfigurationError, match="both codebooks"):
-        shares_of({"x": old["a"]}, new, 3)
-
-
-def _trained(work: Path, seed: int) -> tuple[Synthesizer, TextToSemantic]:
-    """Both networks in a work folder, as their stages leave them, and a codebook."""
-    torch.manual_seed(seed)
-    synthesizer, t2s = Synthesizer(SynthesizerConfig.nano()), TextToSemantic(T2S_NANO)
-    for name, network in (("acoustic/joint.pt", synthesizer), ("semantic/t2s.pt", t2s)):
-        (work / name).parent.mkdir(exist_ok=True)
-        save_checkpoint(work / name, network, {}, WeightAverage(network), Clock(3, 1.0))
-    Quantizer(synthesizer.ssl_proj.weight, synthesizer.ssl_proj.bias, synthesizer.quantizer).save(work / "quantizer")
-    return synthesizer, t2s
-
-
-def _codes(seed: int) -> np.ndarray:  # type: ignore[type-arg]
-    return np.random.default_rng(seed).integers(0, 20, 400).astype(np.int16)
-
-
-def _write_codes(copy: Corpus, seed: int) -> None:
-    part = sorted({clip.part for clip in copy.clips})[0]
-    np.savez(copy.folder / f"{part}.codes.npz", x=_codes(seed))
-
-
-@pytest.fixture
-def apart(corpus: Corpus, tmp_path: Path) -> Corpus:  # noqa: F811
-    shutil.copytree(corpus.folder, tmp_path / "corpus")
-    return Corpus.open(tmp_path / "corpus", sorted({clip.part for clip in corpus.clips}))
-
-
-def test_a_second_codebook_that_was_cut_off_does_not_overwrite_the_first(apart: Corpus) -> None:
-    _write_codes(apart, 1)
-    set_aside(apart)
-    first = stored_codes(apart, BEFORE)["x"].tolist()
-    _write_codes(apart, 2)  # the new ones of one part, then a kill; and once more
-    assert waiting(apart)
-    set_aside(apart)
-    assert stored_codes(apart, BEFORE)["x"].tolist() == first
-
-
-def test_networks_are_carried_over_once(apart: Corpus, tmp_path: Path) -> None:
-    synthesizer, t2s = _trained(tmp_path, 3)
-    _write_codes(apart, 1)
-    set_aside(apart)
-    _write_codes(apart, 1)  # the same codes: what is carried over must be what was there
-    carry_over(apart, tmp_path, lambda line: None)
-    begun = torch.load(tmp_path / "semantic" / START, weights_only=True)
-    assert torch.equal(begun["h.layers.0.linear1.weight"], t2s.state_dict()["h.layers.0.linear1.weight"])
-    used = sorted(set(stored_codes(apart)["x"].tolist()))
-    rows = "ar_audio_embedding.word_embeddings.weight"
-    noise = 0.1 * float(t2s.state_dict()[rows][:512].std())
-    moved = (begun[rows] - t2s.state_dict()[rows])[used]
-    assert float(moved.std()) < 1.5 * noise, "a code that stayed itself keeps its row, but for the noise"
-    heard = torch.load(tmp_path / "acoustic" / START, weights_only=True)
-    assert torch.equal(heard["dec.direct.weight"], synthesizer.state_dict()["dec.direct.weight"])
-    assert not waiting(apart)
-    assert not (tmp_path / "acoustic" / "joint.pt").exists() and (tmp_path / "acoustic" / "joint.earlier.pt").is_file()
-
-
-def test_networks_that_were_not_trained_since_are_carried_over_again(apart: Corpus, tmp_path: Path) -> None:
-    _trained(tmp_path, 3)
-    _write_codes(apart, 1)
-    for seed in (2, 3):
-        set_aside(apart)
-        _write_codes(apart, seed)
-        carry_over(apart, tmp_path, lambda line: None)
-    set_aside(apart)
-    rows = "ar_audio_embedding.word_embeddings.weight"
-    once = torch.load(tmp_path / "semantic" / START, weights_only=True)[rows]
-    _write_codes(apart, 4)
-    carry_over(apart, tmp_path, lambda line: None)
-    twice = torch.load(tmp_path / "semantic" / START, weights_only=True)[rows]
-    shares = shares_of({"x": _codes(3)}, {"x": _codes(4)}, 512)
-    assert float((twice[:512] - shares @ once[:512]).std()) < 0.2 * float(once[:512].std())
-
-
-def test_carrying_over_may_be_killed_between_the_networks(
-    apart: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _trained(tmp_path, 3)
-    _write_codes(apart, 1)
-    set_aside(apart)
-    _write_codes(apart, 2)
-
-    def killed(*arguments: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("timbre.nano.carry_over.start_from_follower", killed)
-        carry_over(apart, tmp_path, lambda line: None)
-    first = torch.load(tmp_path / "acoustic" / START, weights_only=True)
-    assert waiting(apart) and (tmp_path / "semantic" / "t2s.pt").is_file()
-    carry_over(apart, tmp_path, lambda line: None)
-    again = torch.load(tmp_path / "acoustic" / START, weights_only=True)
-    assert all(torch.equal(first[name], again[name]) for name in first), "what was carried over is not carried twice"
-    assert (tmp_path / "semantic" / START).is_file() and not waiting(apart)
 
 
 def test_wrong_codes_come_from_the_batch_in_their_share() -> None:

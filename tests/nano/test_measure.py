@@ -37,7 +37,7 @@ class FakeSpeaker:
         self.batches.append(list(texts))
         found = []
         for text in texts:
-            wave = np.full(5600 * len(text.split()), 0.1, np.float32)
+            wave = np.full(8400 * len(text.split()), 0.1, np.float32)
             loops = text in self.worse or (text in self.bad and seed < 1000)
             codes = (7,) * 200 if loops else tuple(range(50))
             found.append(Spoken(wave, codes, True))
@@ -53,7 +53,7 @@ def test_texts_come_back_in_the_order_given() -> None:
     texts = [f"{'word ' * (index % 5 + 1)}{index}" for index in range(23)]
     speaker = FakeSpeaker()
     spoken = spoken_by(speaker, None, texts, "en")  # type: ignore[arg-type]
-    assert [len(one.wave) for one in spoken] == [5600 * len(text.split()) for text in texts]
+    assert [len(one.wave) for one in spoken] == [8400 * len(text.split()) for text in texts]
     assert all(len(batch) <= 10 for batch in speaker.batches)
 
 

@@ -97,14 +97,14 @@ def test_codes_of_a_corpus(tmp_path: Path) -> None:
     )  # fmt: skip
     encoder = ContentEncoder(config).eval()
     corpus = write_tones(tmp_path, clips=3)
-    features = np.concatenate([as_pairs(content_features(encoder, corpus.waveform(clip))) for clip in corpus.clips])
+    features = np.concatenate([as_pairs(content_features(encoder, corpus.heard(clip))) for clip in corpus.clips])
     labels = np.random.default_rng(0).integers(2, 6, size=len(features))
     quantizer = Quantizer.fit(Pairs(features, labels, np.zeros(len(features), np.float32)), WIDTH, 8, 2, 4, 0.0, 0)
     path = write_codes(encoder, quantizer, corpus, "real", lambda line: None)
     with np.load(path) as stored:
         assert sorted(stored.files) == sorted(clip.id for clip in corpus.clips)
         for clip in corpus.clips:
-            assert stored[clip.id].dtype == np.int16 and stored[clip.id].size == clip.samples // 640
+            assert stored[clip.id].dtype == np.int16 and stored[clip.id].size == clip.samples // 960
 
 
 def test_announcement_names_the_paths(tmp_path: Path) -> None:

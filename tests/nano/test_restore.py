@@ -87,7 +87,7 @@ def test_codes_are_those_of_the_base(base: Base, work: Path) -> None:
     assert codes.keys() == {clip.id for clip in corpus.clips}
     synthesizer, encoder = load_synthesizer(base).float(), load_averaged(work / "content")
     for clip in corpus.clips[:3]:
-        features = torch.from_numpy(content_features(encoder, corpus.waveform(clip))).T[None]
+        features = torch.from_numpy(content_features(encoder, corpus.heard(clip))).T[None]
         assert codes[clip.id].tolist() == synthesizer.extract_codes(features)[0, 0].tolist()
     assert Quantizer.load(work / "quantizer").rows == SynthesizerConfig.nano().codebook_size
     assert (work / "READY_CODES").is_file()
@@ -111,13 +111,13 @@ def test_the_heads_know_what_the_features_tell(tmp_path: Path) -> None:
     alignments = read_alignments(tmp_path, "real")
     torch.manual_seed(2)
     encoder = ContentEncoder(ContentConfig())
-    pitch = {clip.id: np.where(np.arange(clip.samples // 320) % 20 < 10, 200.0, 0.0).astype(np.float32)
+    pitch = {clip.id: np.where(np.arange(clip.samples // 480) % 20 < 10, 200.0, 0.0).astype(np.float32)
              for clip in corpus.clips}  # fmt: skip
     share = fit_heads(encoder, corpus, alignments, pitch)
     assert share > 0.9, "tones are easy to tell apart in log band energies"
     clip = corpus.clips[0]
     with torch.inference_mode():
-        frame, _, prosody = encoder(torch.from_numpy(corpus.waveform(clip))[None])
+        frame, _, prosody = encoder(torch.from_numpy(corpus.heard(clip))[None])
     heard = {CLASSES[index] for index in frame[0].argmax(-1).tolist()}
     assert heard <= {*alignments[clip.id].phones}
     assert torch.isfinite(prosody).all()

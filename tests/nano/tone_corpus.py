@@ -9,7 +9,7 @@ import numpy as np
 from timbre.nano.alignment import Alignment, read_alignments, write_alignments
 from timbre.nano.augmentation import AugmentationConfig, Augmenter
 from timbre.nano.content_batches import BatchConfig, BatchSource
-from timbre.nano.corpus import Corpus, PartWriter, to_int16
+from timbre.nano.corpus import RATE_HZ, Corpus, PartWriter, to_int16
 
 PHONES = ("AA", "S", "IY", "M")
 TONES_HZ = (500.0, 3500.0, 2000.0, 1000.0)
@@ -22,17 +22,17 @@ def write_tones(folder: Path, clips: int = 60, seed: int = 0) -> Corpus:
     writer = PartWriter(folder, "real", frozenset())
     alignments = []
     for number in range(clips):
-        phones, ends, pieces = [SILENT], [0.2], [np.zeros(3200)]
+        phones, ends, pieces = [SILENT], [0.2], [np.zeros(round(0.2 * RATE_HZ))]
         while ends[-1] < random.uniform(1.8, 2.6):
             kind = int(random.integers(-1, len(PHONES)))
             name = PHONES[kind] if kind >= 0 else SILENT
             if name == phones[-1]:
                 continue
-            size = int(random.uniform(0.08, 0.2) * 16_000)
-            tone = np.sin(2 * np.pi * TONES_HZ[kind] * np.arange(size) / 16_000) if kind >= 0 else np.zeros(size)
+            size = int(random.uniform(0.08, 0.2) * RATE_HZ)
+            tone = np.sin(2 * np.pi * TONES_HZ[kind] * np.arange(size) / RATE_HZ) if kind >= 0 else np.zeros(size)
             pieces.append(0.2 * tone)
             phones.append(name)
-            ends.append(ends[-1] + size / 16_000)
+            ends.append(ends[-1] + size / RATE_HZ)
         audio = np.concatenate(pieces) + 0.001 * random.standard_normal(sum(piece.size for piece in pieces))
         writer.add(f"c/{number}", f"c/{number}.wav", "S", "en", "la", to_int16(audio.astype(np.float32)))
         alignments.append(Alignment(f"c/{number}", tuple(phones), tuple(ends)))
@@ -43,7 +43,7 @@ def write_tones(folder: Path, clips: int = 60, seed: int = 0) -> Corpus:
 
 def tone_source(corpus: Corpus, seconds: float = 8.0) -> BatchSource:
     """Batches of a tone corpus without noise; half of them at another speed."""
-    quiet = AugmentationConfig(speed_chance=0.5, noise_chance=0, room_chance=0, tilt_chance=0)
+    quiet = AugmentationConfig(speed_chance=0.5, noise_chance=0, room_chance=0, tilt_chance=0, band_chance=0)
     alignments = read_alignments(corpus.folder, "real")
     config = BatchConfig(seconds=seconds, shortest_s=1.0, longest_s=2.0)
     return BatchSource(corpus, alignments, Augmenter(quiet), config)

@@ -1,0 +1,303 @@
+"""What does a listener understand? Whisper hears what exported bases and voices say, and errors are counted.
+
+    TIMBRE_WHISPER=FOLDER python -m benchmarks.listener --base nano --base OTHER_FOLDER [--count 60] [--zero-shot 4]
+
+FOLDER holds a Whisper model that faster-whisper reads (base and multilingual for the figures of the model card). A row
+a base, language and kind of text: word errors in English, errors over toned and toneless pinyin syllables in Mandarin
+(a recogniser chooses among characters that sound alike), texts heard right, texts that the engine calls failed. Known
+speakers are readers of the training speech, strangers those of unseen-speakers.txt; both from one clip, without
+fine-tuning. --voice FOLDER judges a package or the output of stage 3 instead, on the first base. Nothing here is needed
+by the product: without faster-whisper or a model it says so and ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.listener_texts import ENGLISH, MANDARIN, SHORT_ENGLISH, SHORT_MANDARIN
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Waveform
+from timbre.core.base import Base, load_base
+from timbre.core.progress import PlainProgress
+from timbre.inference.engine import Engine
+from timbre.inference.exported_base import ExportedBase
+from timbre.inference.request import SpeechRequest
+from timbre.inference.sampling import Sampling
+from timbre.inference.t2s_slots import NO_LORA
+from timbre.inference.voice import Prompt, Voice, load_voice
+from timbre.pipeline.bases.exported import exported_base
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.text.edit_distance import EditCounts, edit_counts, total
+
+Floats = NDArray[np.float32]
+JUDGE_HZ = 16_000
+KNOWN = {"en": ("kathleen", "ljspeech", "vctk"), "zh": ("aishell",)}
+PROMPT_S = (3.0, 8.0)
+MANDARIN_PROMPT = "以下是普通话的句子。"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One text: who said it, what was heard, edits of words (en) or toned syllables (zh), of toneless syllables, and
+    why the engine calls it failed."""
+
+    text: str
+    speaker: str
+    heard: str
+    edits: EditCounts
+    toneless: EditCounts | None
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table; rates in per cent."""
+
+    base: str
+    kind: str
+    speakers: str
+    texts: int
+    error: float
+    toneless: float | None
+    right: float
+    failed: float
+
+
+def english_words(text: str) -> list[str]:
+    """Lower-case words; digits as words."""
+    from num2words import num2words
+
+    text = re.sub(r"(\d),(?=\d{3})", r"\1", text.lower().replace("’", "'"))
+    text = re.sub(r"\d+(?:\.\d+)?", lambda m: num2words(float(m[0]) if "." in m[0] else int(m[0])), text)
+    return re.sub(r"[^a-z' ]", " ", text.replace("-", " ")).split()
+
+
+def syllables(text: str, tones: bool) -> list[str]:
+    """Pinyin of the Chinese characters; Arabic numbers are read out first."""
+    from pypinyin import Style, lazy_pinyin
+
+    from timbre.text.mandarin_normalize import normalize
+
+    characters = "".join(re.findall(r"[\u4e00-\u9fff]", normalize(text)[0]))
+    style = Style.TONE3 if tones else Style.NORMAL
+    return list(lazy_pinyin(characters, style=style, neutral_tone_with_five=True))
+
+
+class Listener:
+    """Whisper by faster-whisper, greedy enough to be the same every time."""
+
+    def __init__(self, model: Path) -> None:
+        from faster_whisper import WhisperModel
+
+        self._model = WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=1)
+
+    def hears(self, wave: Waveform, language: str) -> str:
+        """What is said, as text."""
+        samples = resample(wave, JUDGE_HZ).samples.astype(np.float32)
+        segments, _ = self._model.transcribe(
+            samples,
+            language=language,
+            beam_size=5,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            without_timestamps=True,
+            initial_prompt=MANDARIN_PROMPT if language == "zh" else None,
+        )
+        return " ".join(segment.text.strip() for segment in segments)
+
+
+def zero_shot(base: Base, exported: ExportedBase, name: str, recording: Path, language: str) -> Voice:
+    """The base with one recording of a speaker as its prompt: it conditions the sound, its codes are not continued."""
+    import torch
+
+    from timbre.audio.reader import read
+    from timbre.gptsovits.acoustic.spectrogram import Spectrogram, SpectrogramConfig
+    from timbre.gptsovits.acoustic.synthesizer import Reference
+    from timbre.gptsovits.encoders.ge2e import load_ge2e
+    from timbre.gptsovits.files.base_networks import load_synthesizer
+
+    model = load_synthesizer(base, with_posterior=False).float()
+    config = model.config
+    wave = read(recording, PROMPT_S[1] + 4.0)
+    vector = load_ge2e().embed(resample(wave, JUDGE_HZ).samples)
+    own = torch.from_numpy(np.ascontiguousarray(resample(wave, config.rate_hz).samples)).view(1, 1, -1)
+    spectrogram = Spectrogram(SpectrogramConfig(config.rate_hz, config.fft_size, config.hop, config.fft_size))
+    with torch.inference_mode():
+        condition = model.condition(Reference(spectrogram(own), torch.from_numpy(vector).unsqueeze(0))).numpy()
+    empty = np.zeros(0, np.int64)
+    prompt = Prompt(empty, empty, language, condition, vector, 0.085 if language == "en" else 0.1)
+    return Voice(name, "zero-shot", exported.digest, prompt, NO_LORA, {})
+
+
+def recordings(speech: Path, language: str, strangers: int) -> Iterator[tuple[str, str, Path]]:
+    """(group, speaker, clip): a training clip of every known reader of the language, clips of unseen speakers."""
+    from timbre.nano.corpus import read_metadata, training_files, unseen_speakers
+
+    known = training_files(speech)
+    for corpus in KNOWN[language]:
+        files = [file for file in known if file.path.startswith(f"{corpus}/")]
+        fitting = [file for file in files if PROMPT_S[0] <= file.seconds <= PROMPT_S[1]]
+        if fitting:
+            yield "known", fitting[0].speaker, speech / fitting[0].path
+    if language == "en":
+        unseen = read_metadata(speech, "speechocean762")
+        for speaker in sorted(unseen_speakers(speech))[:strangers]:
+            own = [file for file in unseen if file.speaker == speaker]
+            fitting = [file for file in own if PROMPT_S[0] <= file.seconds <= PROMPT_S[1]]
+            if fitting:
+                yield "strangers", speaker, speech / fitting[0].path
+
+
+def judged(
+    listener: Listener,
+    engine: Engine,
+    voices: Sequence[Voice],
+    texts: Sequence[str],
+    language: str,
+    report: Callable[[str], None],
+) -> list[Heard]:
+    """Every text, spoken by the voices in turn."""
+    found = []
+    for index, text in enumerate(texts):
+        voice = voices[index % len(voices)]
+        request = SpeechRequest(text, language=language, sampling=Sampling(seed=index))
+        speech = engine.speak(request, voice)
+        heard = listener.hears(speech.wave, language)
+        failures = tuple(reason for sentence in speech.sentences for reason in sentence.failures)
+        if language == "en":
+            edits, toneless = edit_counts(english_words(text), english_words(heard)), None
+        else:
+            edits = edit_counts(syllables(text, True), syllables(heard, True))
+            toneless = edit_counts(syllables(text, False), syllables(heard, False))
+        found.append(Heard(text, voice.name, heard, edits, toneless, failures))
+        report(f"{edits.rate:.2f} {voice.name}: {text} | {heard} {'; '.join(failures)}")
+    return found
+
+
+def row_of(base: str, kind: str, speakers: str, heard: Sequence[Heard]) -> Row:
+    """The line of some texts."""
+    toneless = [item.toneless for item in heard if item.toneless is not None]
+    return Row(
+        base,
+        kind,
+        speakers,
+        len(heard),
+        round(100 * total([item.edits for item in heard]).rate, 2),
+        round(100 * total(toneless).rate, 2) if toneless else None,
+        round(100 * float(np.mean([item.edits.rate == 0 for item in heard])), 1),
+        round(100 * float(np.mean([bool(item.failures) for item in heard])), 1),
+    )
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Markdown."""
+    lines = ["| base | texts | speakers | count | errors % | toneless % | heard right % | called failed % |",
+             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for row in rows:
+        cells = (row.base, row.kind, row.speakers, row.texts, row.error, row.toneless, row.right, row.failed)
+        lines.append("| " + " | ".join("" if cell is None else str(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def model_folder(option: Path | None) -> Path | str:
+    """Folder of the Whisper model, or why there is none."""
+    folder = option or (Path(os.environ["TIMBRE_WHISPER"]) if os.environ.get("TIMBRE_WHISPER") else None)
+    if folder is None or not (folder / "model.bin").is_file():
+        return "no Whisper model: give --whisper FOLDER or TIMBRE_WHISPER, a folder with a CTranslate2 model.bin"
+    try:
+        import faster_whisper  # noqa: F401
+        import num2words  # noqa: F401
+    except ImportError as error:
+        return f"{error.name} is not installed: pip install faster-whisper num2words"
+    return folder
+
+
+def texts_of(base: Base, count: int) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(kind, language, texts) that a base can speak."""
+    for kind, language, texts in (
+        ("English", "en", ENGLISH),
+        ("Mandarin", "zh", MANDARIN),
+        ("short English", "en", SHORT_ENGLISH),
+        ("short Mandarin", "zh", SHORT_MANDARIN),
+    ):
+        if language in base.languages:
+            yield kind, language, texts[:count]
+
+
+@click.command(help=__doc__)
+@click.option("--base", "names", multiple=True, default=("nano",), show_default=True, help="Name or folder; repeat.")
+@click.option(
+    "--voice", "folders", multiple=True, type=click.Path(path_type=Path), help="A package or stage 3's output."
+)
+@click.option("--language", default="en", show_default=True, help="Of the voices given by --voice.")
+@click.option("--count", default=60, show_default=True, help="Most texts of a kind.")
+@click.option("--zero-shot", "strangers", default=4, show_default=True, help="Unseen speakers; 0: only known ones.")
+@click.option("--speech", type=click.Path(path_type=Path), default=Path("../shared/speech"), envvar="TIMBRE_SPEECH")
+@click.option("--whisper", type=click.Path(path_type=Path), help="Model folder (default: TIMBRE_WHISPER).")
+@click.option("--json", "target", type=click.Path(path_type=Path), help="Write every text and row there.")
+def main(
+    names: tuple[str, ...],
+    folders: tuple[Path, ...],
+    language: str,
+    count: int,
+    strangers: int,
+    speech: Path,
+    whisper: Path | None,
+    target: Path | None,
+) -> None:
+    """Print the table."""
+    found = model_folder(whisper)
+    if isinstance(found, str):
+        click.echo(f"skipped: {found}")
+        return
+    listener = Listener(found)
+    workspace = Workspace.find(Path.cwd())
+    rows: list[Row] = []
+    details: dict[str, list[Any]] = {}
+
+    def report(line: str) -> None:
+        click.echo(line, err=True)
+
+    def add(
+        engine: Engine, base: Base, kind: str, group: str, voices: Sequence[Voice], texts: Sequence[str], code: str
+    ) -> None:
+        heard = judged(listener, engine, voices, texts, code, report)
+        rows.append(row_of(base.name if base.folder.name == base.name else base.folder.name, kind, group, heard))
+        details[f"{rows[-1].base}, {kind}, {group}"] = [asdict(item) for item in heard]
+
+    for name in names:
+        base = load_base(name, workspace.bases)
+        progress = PlainProgress(report, every_s=60.0)
+        exported = exported_base(base, workspace.root, str(workspace.default_registry), progress=progress)
+        with Engine(exported) as engine:
+            if folders:
+                for folder in folders:
+                    voice = load_voice(folder, exported, name=folder.name)
+                    for kind, code, texts in texts_of(base, count):
+                        if code == language:
+                            add(engine, base, kind, voice.name, [voice], texts, code)
+                break
+            for kind, code, texts in texts_of(base, count):
+                voices: dict[str, list[Voice]] = {}
+                for group, speaker, clip in recordings(speech, code, strangers):
+                    voices.setdefault(group, []).append(zero_shot(base, exported, speaker, clip, code))
+                for group, some in voices.items():
+                    add(engine, base, kind, group, some, texts, code)
+    click.echo(table(rows))
+    if target is not None:
+        whole = {"rows": [asdict(row) for row in rows], "texts": details}
+        target.write_text(json.dumps(whole, ensure_ascii=False, indent=1, default=str))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The way of a text through codes that stand for phones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from timbre.inference.sampling import Sampler, Sampling
+from timbre.text.frontend import phonemize
+from timbre.text.phone_codes import CODES, LONGEST_EDGE, LONGEST_SOUND, UNIT_OF, UNITS, TextPath
+from timbre.text.recognition import CLASSES, SILENCE
+from timbre.text.symbols import ids_of
+
+END = CODES
+PAUSE = 2 * UNIT_OF[SILENCE, 0]
+
+
+def path_of(text: str, language: str = "en") -> TextPath:
+    path = TextPath.of(ids_of(phonemize(text, language).phones))
+    assert path is not None
+    return path
+
+
+def code(name: str, tone: int = 0) -> int:
+    return 2 * UNIT_OF[CLASSES.index(name), tone]
+
+
+def test_a_text_begins_and_ends_with_silence() -> None:
+    path = path_of("Hi")  # HH AY1, without a mark
+    assert path.choices() == ((PAUSE,), False)
+    for taken in (PAUSE, code("HH"), code("AY"), code("AY") + 1, PAUSE):
+        assert taken in path.choices()[0]
+        path.take(taken)
+    assert path.choices() == ((PAUSE + 1,), False)
+    path.take(PAUSE + 1)
+    assert path.choices() == ((PAUSE + 1,), True)
+
+
+def test_a_pause_at_a_mark_may_be_left_out() -> None:
+    path = path_of("No, I.")  # N OW1 , AY1 .
+    for taken in (PAUSE, code("N"), code("OW")):
+        path.take(taken)
+    assert set(path.choices()[0]) == {code("OW") + 1, PAUSE, code("AY")}
+    path.take(code("AY"))
+    assert path.choices()[0] == (code("AY") + 1, PAUSE)
+
+
+def test_a_sound_must_give_way_at_last() -> None:
+    path = path_of("I")
+    path.take(PAUSE)
+    path.take(code("AY"))
+    for _ in range(LONGEST_SOUND - 1):
+        path.take(code("AY") + 1)
+    assert path.choices()[0] == (PAUSE,)
+
+
+def test_finals_carry_the_tone_of_the_text() -> None:
+    path = path_of("马。", "zh")
+    path.take(PAUSE)
+    path.take(code("m"))
+    assert code("a", 3) in path.choices()[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_a_network_wants_the_text_is_said(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    sampler = Sampler(Sampling(seed=seed, top_k=5, repetition_penalty=1.0), CODES + 1, END, np.zeros(0, np.int64),
+                      path_of("Two birds."))  # fmt: skip
+    codes = []
+    while (drawn := sampler.draw(random.normal(0, 3, CODES + 1).astype(np.float32), may_end=True)) is not None:
+        codes.append(drawn)
+        assert len(codes) < 200
+    begun = [CLASSES[UNITS[item // 2][0]] for item in codes if item % 2 == 0]
+    assert begun == ["<silence>", "T", "UW", "B", "ER", "D", "Z", "<silence>"]
+    assert codes[-2:].count(PAUSE + 1) >= 1 and codes.count(PAUSE + 1) <= 2 * LONGEST_EDGE
+
+
+def test_going_on_is_asked_of_all_codes_together() -> None:
+    path = path_of("I see.")
+    path.take(PAUSE)
+    scores = np.full(CODES + 1, -10.0)
+    scores[code("N") + 1] = 5.0  # a network that goes on with another sound than the text's
+    weighed = path.weighed(scores, END)
+    assert int(np.argmax(weighed)) == PAUSE + 1
+    scores[code("N") + 1], scores[code("B")] = -10.0, 5.0  # and one that begins another
+    assert int(np.argmax(path.weighed(scores, END))) == code("AY")
+
+
+def test_phones_of_other_languages_have_no_path() -> None:
+    assert TextPath.of([]) is None or TextPath.of([]).choices() == ((PAUSE,), False)  # type: ignore[union-attr]

@@ -1,0 +1,126 @@
+"""Codes that stand for phones, and the way of a text through them.
+
+A base of this kind has two codes for every sound: one that begins it and one that goes on with it. So when a text is
+spoken, the only open question at each code is whether the sound goes on or the next one begins; `TextPath` says which
+codes answer it. Whatever a network would rather say, no sound of the text is lost, repeated or taken for another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timbre.core.errors import InputError
+from timbre.text.recognition import ARPABET, CLASSES, MANDARIN_FINALS, MANDARIN_INITIALS, SILENCE, class_of
+from timbre.text.symbols import phones_of
+
+TONES = 5
+NEUTRAL = 5
+_NAMES = {name: index for index, name in enumerate(CLASSES)}
+UNITS: tuple[tuple[int, int], ...] = (
+    (SILENCE, 0),
+    *((_NAMES[name], 0) for name in (*ARPABET, *MANDARIN_INITIALS)),
+    *((_NAMES[name], tone) for name in MANDARIN_FINALS for tone in range(1, TONES + 1)),
+)
+"""(class, tone) of every pair of codes; tone 0: the sound has none. Code 2 u begins unit u, 2 u + 1 goes on with it."""
+
+CODES = 2 * len(UNITS)
+UNIT_OF = {unit: index for index, unit in enumerate(UNITS)}
+
+LONGEST_SOUND, LONGEST_PAUSE, LONGEST_EDGE = 14, 20, 6
+"""Codes (40 ms each) after which a sound, a pause at a mark, the silence at either end must give way."""
+
+SHORTEST_END = 2
+"""Codes of silence before the end, so that the last sound is not cut off."""
+
+
+def tone_of(symbol: str) -> int:
+    """Tone of a Mandarin final with its digit, 0 for every other phone."""
+    return int(symbol[-1]) if symbol[-1] in "12345" and symbol[:-1] in MANDARIN_FINALS else 0
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A sound or a pause on the way. optional: it may be passed over; longest: codes."""
+
+    unit: int
+    optional: bool
+    longest: int
+
+
+class TextPath:
+    """Where in its text an utterance is. stops: the sounds of the text, silence first and last."""
+
+    def __init__(self, stops: Sequence[Stop]) -> None:
+        self._stops = tuple(stops)
+        self._at = -1
+        self._stayed = 0
+
+    @classmethod
+    def of(cls, phones: Sequence[int]) -> TextPath | None:
+        """The way through phones (ids of the v2 table); None when a phone has no code of its own."""
+        silence = UNIT_OF[SILENCE, 0]
+        stops = [Stop(silence, False, LONGEST_EDGE)]
+        try:
+            for symbol in phones_of(phones):
+                kind = class_of(symbol)
+                if kind == SILENCE:
+                    if stops[-1].unit != silence:
+                        stops.append(Stop(silence, True, LONGEST_PAUSE))
+                elif kind is not None:
+                    stops.append(Stop(UNIT_OF[kind, tone_of(symbol)], False, LONGEST_SOUND))
+        except (InputError, KeyError):
+            return None
+        if stops[-1].unit == silence:
+            stops.pop()
+        if not stops:
+            return None
+        return cls([*stops, Stop(silence, False, LONGEST_EDGE)])
+
+    def choices(self) -> tuple[tuple[int, ...], bool]:
+        """Codes that may come now, and whether the utterance may end."""
+        last = len(self._stops) - 1
+        if self._at == last:
+            stay = (2 * self._stops[last].unit + 1,)
+            return stay if self._stayed < LONGEST_EDGE else (), self._stayed >= SHORTEST_END
+        codes = []
+        if self._at >= 0 and self._stayed < self._stops[self._at].longest:
+            codes.append(2 * self._stops[self._at].unit + 1)
+        ahead = self._at + 1
+        codes.append(2 * self._stops[ahead].unit)
+        if self._stops[ahead].optional:
+            codes.append(2 * self._stops[ahead + 1].unit)
+        return tuple(codes), False
+
+    def take(self, code: int) -> None:
+        """Move on by a code that was among the choices."""
+        if code % 2:
+            self._stayed += 1
+            return
+        self._at += 1
+        if self._stops[self._at].unit != code // 2:
+            self._at += 1
+        self._stayed = 1
+
+    def weighed(self, scores: NDArray[np.float64], end: int) -> NDArray[np.float64]:
+        """Scores [V] of a network (log odds) -> those of the choices, minus infinity for everything else.
+
+        Whether the sound goes on is asked of all codes together: what begins against what goes on, whichever sound the
+        network thinks of. So a network that is unsure of the sound still keeps its time. end: id of the end token.
+        """
+        codes, may_end = self.choices()
+        chances = np.exp(scores - scores.max())
+        stays = float(chances[1 : len(UNITS) * 2 : 2].sum())
+        moves = float(chances[: len(UNITS) * 2 : 2].sum() + chances[end])
+        found = np.full(len(scores), -np.inf)
+        onward = [code for code in codes if code % 2 == 0] + ([end] if may_end else [])
+        if onward:
+            own = np.maximum(chances[onward], 1e-9)
+            found[onward] = np.log(max(moves, 1e-9)) + np.log(own / own.sum())
+        for code in codes:
+            if code % 2:
+                found[code] = np.log(max(stays, 1e-9))
+        return found

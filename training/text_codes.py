@@ -1,0 +1,130 @@
+"""Codes of speech whose text is known, for bases whose codes stand for phones (text/phone_codes.py).
+
+log probabilities of the recogniser's classes + phones of the text -> best monotone path -> one code every 40 ms
+
+Between phones silence may come, free of charge where the text has a mark and at both ends, at a price elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from timbre.text.phone_codes import UNIT_OF, tone_of
+from timbre.text.recognition import SILENCE, class_of
+from timbre.text.symbols import phones_of
+
+Floats = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int16]
+
+PAUSE_COST = 3.0
+"""Nats that a pause costs where the text has no mark."""
+
+WORST_SCORE = -3.0
+"""Mean log probability a frame below which text and speech do not belong together."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """codes and places int16 [N]: for each 40 ms the code, and the index of its phone in the text, -1 unknown."""
+
+    codes: Ids
+    places: Ids
+
+
+def codes_of_text(scores: npt.NDArray[np.float32], phones: Sequence[int]) -> Labelled | None:
+    """Codes of speech whose text is known: the best way through the text, whatever a free choice would have heard.
+
+    scores [N,C]: log probabilities of the classes at every code; phones: ids of the v2 table [P]. None when the two do
+    not fit.
+    """
+    symbols = list(phones_of(phones))
+    found = align_codes(scores, [class_of(symbol) for symbol in symbols])
+    if found is None:
+        return None
+    codes, places = np.zeros(len(found), np.int16), np.zeros(len(found), np.int16)
+    before: tuple[int, int] | None = None
+    for index, (kind, place) in enumerate(found):
+        tone = tone_of(symbols[place]) if kind != SILENCE else 0
+        codes[index] = 2 * UNIT_OF[kind, tone] + ((kind, place) == before)
+        places[index] = place
+        before = (kind, place)
+    return Labelled(codes, places)
+
+
+def states_of(kinds: Sequence[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Class of each state, and the cost of entering it: phones, with a silence before, between and after them.
+
+    kinds: classes of the text, SILENCE for marks.
+    """
+    classes: list[int] = [SILENCE]
+    costs: list[float] = [0.0]
+    for kind in kinds:
+        if kind == SILENCE:
+            if classes[-1] == SILENCE:
+                costs[-1] = 0.0
+            continue
+        classes.extend((kind, SILENCE))
+        costs.extend((0.0, PAUSE_COST))
+    costs[-1] = 0.0
+    return np.array(classes), np.array(costs)
+
+
+def best_path(
+    scores: Floats, classes: npt.NDArray[np.int64], costs: npt.NDArray[np.float64]
+) -> tuple[list[int], float]:
+    """State of each frame, and the mean score a frame; empty when there are fewer frames than phones.
+
+    scores [F,C]. States with odd index are phones, the others silences, which may be left out.
+    """
+    frames, count = len(scores), len(classes)
+    if frames < count // 2:
+        return [], -np.inf
+    emitted = scores[:, classes].astype(np.float64)
+    value = np.full(count, -np.inf)
+    value[0] = emitted[0, 0]
+    if count > 1:
+        value[1] = emitted[0, 1]
+    back = np.zeros((frames, count), np.int8)
+    phones = np.arange(count) % 2 == 1
+    for frame in range(1, frames):
+        one = np.concatenate([[-np.inf], value[:-1]]) - costs
+        two = np.where(phones, np.concatenate([[-np.inf, -np.inf], value[:-2]]), -np.inf)
+        choices = np.stack([value, one, two])
+        back[frame] = choices.argmax(0)
+        value = choices.max(0) + emitted[frame]
+    state = count - 1 if value[-1] >= value[-2] else count - 2
+    if not np.isfinite(value[state]):
+        return [], -np.inf
+    score = float(value[state]) / frames
+    path = [state]
+    for frame in range(frames - 1, 0, -1):
+        state -= int(back[frame, state])
+        path.append(state)
+    return path[::-1], score
+
+
+def align_codes(scores: Floats, kinds: Sequence[int | None]) -> list[tuple[int, int]] | None:
+    """(class, index of the phone) at every step of scores [N,C]; None when text and speech do not fit.
+
+    kinds: class of each phone of the text, SILENCE for marks, None for what has no sound. A pause has the index of the
+    mark that stands there, else of the phone before it.
+    """
+    sounding = [(kind, index) for index, kind in enumerate(kinds) if kind is not None]
+    classes, costs = states_of([kind for kind, _ in sounding])
+    path, score = best_path(scores, classes, costs)
+    if not path or score < WORST_SCORE:
+        return None
+    spoken = [index for kind, index in sounding if kind != SILENCE]
+    found = []
+    for state in path:
+        if state % 2:
+            found.append((int(classes[state]), spoken[state // 2]))
+        else:
+            before = spoken[state // 2 - 1] if state else -1
+            marked = before + 1 < len(kinds) and kinds[before + 1] == SILENCE
+            found.append((SILENCE, before + 1 if marked else max(before, 0)))
+    return found
