@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -361,7 +362,8 @@ def test_the_page_needs_nothing_else_and_speaks_two_languages(tmp_path: Path) ->
     assert page.count("<audio") >= 13 and page.count("data:image/png") >= 12
     assert "未通过：STOI" in page and "该怎么办" in page and "经过模型之后词语仍然清晰" in page
     assert "数值 0.500，限值：不低于 0.85" in page and 'lang="zh">底模' in page
-    assert "1 of 6 sentences failed: 1 repeating, 1 other" in page and "6 句中有 1 句失败" in page
+    assert re.search(r"1 of 6 sentences failed: (1 repeating, 1 other|1 other, 1 repeating)", page)
+    assert "6 句中有 1 句失败" in page
     assert len(page) < 3_000_000
 
 
