@@ -28,7 +28,7 @@ def take(folder: Path, samples: np.ndarray) -> Path:
 
 def test_a_good_take_passes_and_another_person_does_not(judge: ClipJudge, tmp_path: Path) -> None:
     first = judge.judge(take(tmp_path, clip("awb", 1).samples), texts("awb")[0], "en")
-    assert first.good and len(first.missed or ()) <= 1 and first.vector is not None
+    assert first.good and first.missed is not None and len(first.missed) <= 1 and first.vector is not None
     second = judge.judge(take(tmp_path, clip("awb", 2).samples), texts("awb")[1], "en", [first.vector])
     assert second.good and second.similarity is not None and second.similarity > 0.8
     other = judge.judge(take(tmp_path, clip("wren", 2).samples), texts("wren")[1], "en", [first.vector, second.vector])
