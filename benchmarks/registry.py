@@ -77,7 +77,8 @@ def measure(kind: str, address: str, voices: int, versions: int) -> list[str]:
     def revert() -> None:
         wanted = next(item for item in ids if item != registry.resolve("speed").version)
         found = registry.find_source("speed", registry.manifest("speed", wanted).source)
-        assert found is not None and registry.promote("speed", found.version, actor=ADA).moved
+        assert found is not None
+        assert registry.promote("speed", found.version, actor=ADA).moved
         assert open_registry(address).resolve("speed").version == wanted
 
     show("revert and resolve", revert)

@@ -95,7 +95,8 @@ class Bench:
         )
         paths = {outcome.row.name: outcome.path for outcome in outcomes}
         trained, validated = paths["finetune"], paths["validate"]
-        assert trained is not None and validated is not None
+        assert trained is not None
+        assert validated is not None
         return trained, validated, outcomes[-1].key
 
     def exported(self) -> ExportedBase:

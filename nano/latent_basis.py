@@ -54,7 +54,9 @@ def start_from_basis(posterior: PosteriorEncoder, generator: SourceIstftGenerato
     constant."""
     latent = posterior.direct.out_channels
     heard, shifts, spoken = posterior.direct.bias, posterior.proj.bias, generator.direct.bias
-    assert heard is not None and shifts is not None and spoken is not None
+    assert heard is not None
+    assert shifts is not None
+    assert spoken is not None
     posterior.direct.weight.zero_()
     heard.zero_()
     posterior.direct.weight[PITCH_CHANNELS:] = basis.analysis.unsqueeze(2)

@@ -26,7 +26,8 @@ HADOLINT = Path(sys.executable).with_name("hadolint")
 def lister() -> ModuleType:
     """docker/requirements.py, which is a script and no module of a package."""
     spec = util.spec_from_file_location("requirements", ROOT / "docker" / "requirements.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -95,20 +96,23 @@ def test_every_image_runs_as_nobody_and_says_what_it_is() -> None:
         assert re.search(r"^USER 10001:10001$", found[name], re.M), name
         assert "org.opencontainers.image.revision" in found[name], name
     for name in ("serve", "serve-gpu"):
-        assert "HEALTHCHECK" in found[name] and "EXPOSE 9880" in found[name], name
+        assert "HEALTHCHECK" in found[name], name
+        assert "EXPOSE 9880" in found[name], name
         assert "pip" not in found[name], f"{name}: the compiler's stage installs, not the one that is shipped"
 
 
 def test_compose_runs_it_as_tightly_as_the_image_allows() -> None:
     plain = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
     service = plain["services"]["timbre"]
-    assert service["read_only"] is True and service["cap_drop"] == ["ALL"]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert [port.startswith("127.0.0.1:") for port in service["ports"]] == [True]
     targets = [volume.rpartition("}")[2] or volume for volume in service["volumes"]]
     assert targets == [":/registry:ro", "cache:/var/cache/timbre"]
     server = stages((ROOT / "Dockerfile").read_text(encoding="utf-8"))[service["build"]["target"]]
-    assert "VOLUME /var/cache/timbre" in server and "TIMBRE_REGISTRY=/registry" in server
+    assert "VOLUME /var/cache/timbre" in server
+    assert "TIMBRE_REGISTRY=/registry" in server
     settings = {f"{PREFIX}{field.name.upper()}" for field in fields(ServeSettings)}
     assert set(service["environment"]) <= settings
     assert service["environment"][f"{PREFIX}API_KEYS_FILE"] == f"/run/secrets/{service['secrets'][0]}"

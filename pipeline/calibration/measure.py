@@ -179,7 +179,8 @@ class Measuring:
         outcomes = engine.run(voice, self.base, until="finetune")
         paths = {outcome.row.name: outcome.path for outcome in outcomes}
         trained, validated = paths["finetune"], paths["validate"]
-        assert trained is not None and validated is not None, "the engine raises where a stage has no output"
+        assert trained is not None, "the engine raises where a stage has no output"
+        assert validated is not None, "the engine raises where a stage has no output"
         return trained, validated, tuple(outcome.key for outcome in outcomes)
 
     def _subject(self, speaker: _Speaker, other: _Speaker) -> Subject:

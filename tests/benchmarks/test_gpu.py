@@ -33,7 +33,9 @@ def test_every_part_is_named_whatever_happens_to_it(capsys: pytest.CaptureFixtur
 
     rows, sound = gpu.measure({"good": good, "full": full, "late": good}, 8, lambda: now)
     said = capsys.readouterr().out.splitlines()
-    assert not sound and [row.verdict for row in rows] == ["ok", "MISS", ""]
-    assert "MISS" in said[1] and said[3].startswith("full: failed: RuntimeError('out of memory')")
+    assert not sound
+    assert [row.verdict for row in rows] == ["ok", "MISS", ""]
+    assert "MISS" in said[1]
+    assert said[3].startswith("full: failed: RuntimeError('out of memory')")
     assert said[4] == "late: not run: 8 minutes are over"
     assert gpu.measure({"good": good}, 8, lambda: 0.0)[1]

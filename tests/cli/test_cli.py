@@ -122,13 +122,16 @@ def test_messages_hide_secrets(
     monkeypatch.setenv("TEST_TOKEN", "open-sesame")
     assert call(["doctor"]) == code
     err = capsys.readouterr().err
-    assert "sesame" not in err and "went to" in err
+    assert "sesame" not in err
+    assert "went to" in err
 
 
 def test_run_twice_then_status(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["run"]) == 0
     first = capsys.readouterr().out
-    assert first.count(" done ") == 8 and "ada\n" in first and "bob\n" in first
+    assert first.count(" done ") == 8
+    assert "ada\n" in first
+    assert "bob\n" in first
     assert call(["run", "ada", "--json"]) == 0
     plain = json.loads(capsys.readouterr().out)
     assert [stage["state"] for stage in plain["voices"][0]["stages"]] == ["skipped", "skipped", "skipped", "done"]
@@ -151,7 +154,8 @@ def test_one_failing_voice_does_not_stop_the_others(
     assert call(["run", "--all"]) == 10
     captured = capsys.readouterr()
     assert captured.out.count(" done ") == 4
-    assert "voices/ada/voice.yaml: empty" in captured.err and "-> fill it in" in captured.err
+    assert "voices/ada/voice.yaml: empty" in captured.err
+    assert "-> fill it in" in captured.err
 
 
 def test_wrong_recipe_file(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +164,8 @@ def test_wrong_recipe_file(repository: Path, capsys: pytest.CaptureFixture[str])
     path.write_text("finetune: {rnak: 4}\nextarct: {}\n")
     assert call(["run", "--recipe", str(path)]) == 10
     err = capsys.readouterr().err
-    assert "did you mean `rank`?" in err and "did you mean `extract`?" in err
+    assert "did you mean `rank`?" in err
+    assert "did you mean `extract`?" in err
     for text in ("a: [", "!!python/object/apply:os.system ['true']", "- 1"):
         path.write_text(text)
         assert call(["run", "--recipe", str(path)]) == 10
@@ -192,9 +197,11 @@ def test_a_run_without_the_key_that_is_demanded_is_refused_at_once(
     from timbre.registry.encryption.master import new_master
 
     monkeypatch.setenv("TIMBRE_ENCRYPTION", "required")
-    assert call(["run", "ada"]) == 40 and "TIMBRE_MASTER_KEY" in capsys.readouterr().err
+    assert call(["run", "ada"]) == 40
+    assert "TIMBRE_MASTER_KEY" in capsys.readouterr().err
     monkeypatch.setenv("TIMBRE_MASTER_KEY", "no key")
-    assert call(["run", "ada"]) == 40 and not (repository / ".timbre" / "work").exists()
+    assert call(["run", "ada"]) == 40
+    assert not (repository / ".timbre" / "work").exists()
     monkeypatch.setenv("TIMBRE_MASTER_KEY", new_master())
     assert call(["run", "ada", "--registry", str(repository / "registry")]) == 0
     assert list((repository / "registry" / "keys").iterdir())
@@ -203,14 +210,16 @@ def test_a_run_without_the_key_that_is_demanded_is_refused_at_once(
     monkeypatch.delenv("TIMBRE_ENCRYPTION")
     recipe = repository / "demanding.yaml"
     recipe.write_text("publish:\n  encryption: required\n")
-    assert call(["run", "ada", "--recipe", str(recipe)]) == 40 and "publish.encryption" in capsys.readouterr().err
+    assert call(["run", "ada", "--recipe", str(recipe)]) == 40
+    assert "publish.encryption" in capsys.readouterr().err
 
 
 def test_doctor(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["doctor", "--json"]) == 40, "no base"
     plain = json.loads(capsys.readouterr().out)
     states = {finding["name"]: finding["state"] for finding in plain["findings"]}
-    assert states["bases"] == "failure" and states["python"] == "ok"
+    assert states["bases"] == "failure"
+    assert states["python"] == "ok"
     shutil.copytree(ROOT / "bases", repository / "bases")
     assert call(["doctor", "--markdown"]) == 0
 
@@ -251,7 +260,9 @@ def test_alert_on_failure(
     (message,) = webhook.received
     assert message["text"].startswith("timbre: voice ada failed (stage validate)")
     shown = json.dumps(message)
-    assert "no words" in shown and "0123456789ab" in shown and ".timbre/reports/ada/validate" in shown
+    assert "no words" in shown
+    assert "0123456789ab" in shown
+    assert ".timbre/reports/ada/validate" in shown
     assert "verysecret" not in shown + capsys.readouterr().err
 
 
@@ -264,7 +275,8 @@ def test_dead_webhook_changes_nothing(
     (repository / "validate.do").write_text("input")
     assert call(["run", "ada"]) == 10
     err = capsys.readouterr().err
-    assert "alert not delivered" in err and "verysecret" not in err
+    assert "alert not delivered" in err
+    assert "verysecret" not in err
     assert len(webhook.received) == (2 if answer == 500 else 1)
 
 
@@ -277,7 +289,9 @@ def test_slack_markup_and_length() -> None:
     alert = Alert("<!channel> & co", "hf_abcdefghijklmnop ``` <!here> " + "x" * 5000, {"voice": "a>b", "empty": ""})
     message = slack_message(alert, Redactor())
     shown = json.dumps(message)
-    assert "<!" not in shown and "hf_abc" not in shown and "empty" not in shown
+    assert "<!" not in shown
+    assert "hf_abc" not in shown
+    assert "empty" not in shown
     assert message["blocks"][1]["text"]["text"].count("```") == 2, "the code block cannot be closed from inside"
     assert all(len(block.get("text", {}).get("text", "")) < 3000 for block in message["blocks"])
 
@@ -289,7 +303,8 @@ def test_origin_of_ci_engines(tmp_path: Path) -> None:
         "CI_COMMIT_REF_NAME": "main",
         "CI_JOB_URL": "https://g/1",
     }
-    assert origin_of(gitlab, tmp_path).author == "Ada <a@x>" and origin_of(gitlab, tmp_path).job_url == "https://g/1"
+    assert origin_of(gitlab, tmp_path).author == "Ada <a@x>"
+    assert origin_of(gitlab, tmp_path).job_url == "https://g/1"
     assert origin_of({"GIT_COMMIT": "b", "BUILD_URL": "https://j/2"}, tmp_path).job_url == "https://j/2"
     github = {"GITHUB_SHA": "c", "GITHUB_SERVER_URL": "https://h", "GITHUB_REPOSITORY": "o/r", "GITHUB_RUN_ID": "3"}
     assert origin_of(github, tmp_path).job_url == "https://h/o/r/actions/runs/3"
@@ -350,6 +365,8 @@ def test_base_list_is_that_of_the_root(
     monkeypatch.chdir(elsewhere)
     assert call(["--root", str(root), *command]) == 0
     listed = capsys.readouterr().out
-    assert "own" in listed and "nano" in listed, "bases of the repository and of the package"
+    assert "own" in listed, "bases of the repository and of the package"
+    assert "nano" in listed, "bases of the repository and of the package"
     assert call(["--root", str(elsewhere), *command]) == 40, "an empty table would pass for an answer"
-    assert call(command) == 0 and "nano" in capsys.readouterr().out, "without a repository, those of the package"
+    assert call(command) == 0, "without a repository, those of the package"
+    assert "nano" in capsys.readouterr().out, "without a repository, those of the package"

@@ -64,7 +64,8 @@ class Page(html.parser.HTMLParser):
         self.tags.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> closes nothing"
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -96,16 +97,27 @@ def test_versions_runs_gates_history_and_what_speaks(repo: Repo, tmp_path_factor
     pages = site(repo, target)
     assert set(pages) == {"index.html", "ada.html"}
     index, page = pages["index.html"], pages["ada.html"]
-    assert "ada.html" in index.links and not page.open and not index.open, "every tag is closed"
-    assert old and new and old in page.text and new in page.text and "rolled back" in page.text
-    assert "it hisses" in page.text and "run: red" in page.text and "运行：未通过" in page.text
+    assert "ada.html" in index.links, "every tag is closed"
+    assert not page.open, "every tag is closed"
+    assert not index.open, "every tag is closed"
+    assert old
+    assert new
+    assert old in page.text
+    assert new in page.text
+    assert "rolled back" in page.text
+    assert "it hisses" in page.text
+    assert "run: red" in page.text
+    assert "运行：未通过" in page.text
     assert "Sample peak" in index.text, "the card says which gate is red"
-    assert "example.org" not in page.text + index.text and "<img src=x" in page.text and "img" not in page.tags
+    assert "example.org" not in page.text + index.text
+    assert "<img src=x" in page.text
+    assert "img" not in page.tags
     assert page.tags.count("script") == index.tags.count("script") == 1
     assert page.tags.count("circle") == 3, "a point a version, and one for the red run"
     assert f"{JOB}/artifacts/file/.timbre/reports/ada/evaluate/report.html" in page.links
     (data,) = json.loads((target / "voices.json").read_text(encoding="utf-8"))
-    assert [item["version"] for item in data["history"]] == [old, new] and data["now"] == "red"
+    assert [item["version"] for item in data["history"]] == [old, new]
+    assert data["now"] == "red"
     assert data["runs"][-1]["red"] == ["Sample peak"]
     assert data["history"][0]["gates"]["peak_dbfs_tts"] == {
         "value": -1.0, "limit": 0.0, "passed": True, "blocks": True
@@ -116,8 +128,10 @@ def test_versions_runs_gates_history_and_what_speaks(repo: Repo, tmp_path_factor
     assert list((target / "samples" / "ada").iterdir()), "the production version can be played"
     revoke(repo.registry, "ada", actor=Actor("Bob"), reason="she asked us to")
     pages = site(repo, target)
-    assert "revoked" in pages["ada.html"].text and "she asked us to" in pages["ada.html"].text
-    assert not (target / "samples" / "ada").exists() and "audio" not in pages["ada.html"].tags
+    assert "revoked" in pages["ada.html"].text
+    assert "she asked us to" in pages["ada.html"].text
+    assert not (target / "samples" / "ada").exists()
+    assert "audio" not in pages["ada.html"].tags
 
 
 def test_links_to_reports_and_to_nothing_else() -> None:
@@ -130,7 +144,8 @@ def test_links_to_reports_and_to_nothing_else() -> None:
 def test_voices_that_do_not_speak_say_why(repo: Repo, tmp_path_factory: pytest.TempPathFactory) -> None:
     repo.record("new one", voice="eve")
     pages = site(repo, tmp_path_factory.mktemp("site"))
-    assert "not published" in pages["eve.html"].text and "未发布" in pages["index.html"].text
+    assert "not published" in pages["eve.html"].text
+    assert "未发布" in pages["index.html"].text
 
 
 def test_a_damaged_voice_hides_no_other(tmp_path: Path) -> None:
@@ -171,11 +186,13 @@ def test_red_voices_come_first_and_gates_by_importance(made: Registry, tmp_path:
     Site(tmp_path, made).write("now")
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert index.index('href="voice-010.html"') < index.index('href="voice-001.html"')
-    assert 'data-s="red"' in index and "DNSMOS overall" in index
+    assert 'data-s="red"' in index
+    assert "DNSMOS overall" in index
     page = (tmp_path / "voice-000.html").read_text(encoding="utf-8")
     titles = ("Speaker similarity", "Word error rate", "DNSMOS overall", "PESQ narrow band", "Measure 0")
     places = [page.index(f'aria-label="{title}"') for title in titles]
-    assert places == sorted(places) and IMPORTANCE[0] == "speaker_similarity_tts"
+    assert places == sorted(places)
+    assert IMPORTANCE[0] == "speaker_similarity_tts"
 
 
 def test_a_second_build_writes_only_what_changed(made: Registry, tmp_path: Path) -> None:
@@ -185,7 +202,8 @@ def test_a_second_build_writes_only_what_changed(made: Registry, tmp_path: Path)
     runs.finish("voice-003", runs.begin("voice-003", made.now(), {}), {"state": "refused", "error": "no <words>"}, {})
     Site(tmp_path, made).write("now")
     changed = {name for name, stamp in stamps.items() if (tmp_path / name).stat().st_mtime_ns != stamp}
-    assert changed == {"voice-003.html"} and "no &lt;words&gt;" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert changed == {"voice-003.html"}
+    assert "no &lt;words&gt;" in (tmp_path / "index.html").read_text(encoding="utf-8")
     (tmp_path / CACHE_FILE).write_text("{", encoding="utf-8")
     assert len(Site(tmp_path, made).write("now")) == 3 + 11, "a damaged cache costs a whole build"
 
@@ -196,7 +214,9 @@ def test_the_command_outside_a_repository(made: Registry, tmp_path: Path, monkey
     found = runner.invoke(
         timbre, ["dashboard", "--registry", made.store.url.removeprefix("file://"), "--output", "site"]
     )
-    assert found.exit_code == 0 and "site: 11 voices" in found.output, found.output
+    assert found.exit_code == 0, found.output
+    assert "site: 11 voices" in found.output, found.output
     assert Path("site/voice-001.html").is_file()
     refused = runner.invoke(timbre, ["dashboard"], env={"TIMBRE_REGISTRY": ""})
-    assert refused.exit_code != 0 and "no registry given" in str(refused.exception)
+    assert refused.exit_code != 0
+    assert "no registry given" in str(refused.exception)

@@ -55,7 +55,8 @@ def test_gpus_as_the_driver_tells_them(program: Program, monkeypatch: pytest.Mon
     program("nvidia-smi", "echo 'NVIDIA L4, 23034 MiB, 570.1'; echo 'NVIDIA L4, 23034 MiB, 570.1'")
     monkeypatch.setattr(accelerator, "_torch", lambda: ("2.9.0", "12.8"))
     found = find_accelerator()
-    assert found.gpus == ("NVIDIA L4, 23034 MiB, 570.1",) * 2 and found.device == "cuda"
+    assert found.gpus == ("NVIDIA L4, 23034 MiB, 570.1",) * 2
+    assert found.device == "cuda"
 
 
 def test_torch_without_cuda_leaves_the_gpu_idle(
@@ -64,19 +65,24 @@ def test_torch_without_cuda_leaves_the_gpu_idle(
     program("nvidia-smi", "echo 'NVIDIA L4, 23034 MiB, 570.1'")
     monkeypatch.setattr(accelerator, "_torch", lambda: ("2.9.0+cpu", ""))
     found = by_name(examine(workspace))["accelerator"]
-    assert found.state == WARNING and "no CUDA support" in found.value and found.remedy
+    assert found.state == WARNING
+    assert "no CUDA support" in found.value
+    assert found.remedy
     assert find_accelerator().device == "cpu"
 
 
 def test_a_broken_driver_is_told(program: Program, workspace: Workspace) -> None:
     program("nvidia-smi", "echo 'Failed to initialize NVML: Driver/library version mismatch' >&2; exit 18")
     found = by_name(examine(workspace))["accelerator"]
-    assert found.state == WARNING and "version mismatch" in found.value
+    assert found.state == WARNING
+    assert "version mismatch" in found.value
 
 
 def test_no_gpu_is_no_fault() -> None:
     found = find_accelerator("no-such-program-of-a-driver")
-    assert found.gpus == () and found.problem == "" and found.device == "cpu"
+    assert found.gpus == ()
+    assert found.problem == ""
+    assert found.device == "cpu"
     assert found.torch_version
 
 
@@ -120,7 +126,8 @@ def test_stages_say_on_what_they_train(workspace: Workspace) -> None:
 def test_a_missing_package_names_its_stage(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("timbre.cli.stage_resources.installed_version", lambda name: "" if name == "peft" else "1.0")
     said = by_name(list(stage_resources.stage_findings(workspace, Recipe(), Accelerator((), "2", ""), "/shelf")))
-    assert said["stage 3 finetune"].state == WARNING and "peft" in said["stage 3 finetune"].value
+    assert said["stage 3 finetune"].state == WARNING
+    assert "peft" in said["stage 3 finetune"].value
     assert said["stage 1 validate"].state == OK
 
 
@@ -129,15 +136,18 @@ def test_a_missing_part_of_the_server_is_named(monkeypatch: pytest.MonkeyPatch) 
         "timbre.cli.serving_resources.installed_version", lambda name: "" if name == "uvicorn" else "1.0"
     )
     found = serving_resources._http()
-    assert found.state == WARNING and found.value == "uvicorn not installed"
+    assert found.state == WARNING
+    assert found.value == "uvicorn not installed"
 
 
 def test_encoders_are_those_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     found = serving_resources._encoders()
-    assert found.state == OK and found.value == ", ".join(FORMATS)
+    assert found.state == OK
+    assert found.value == ", ".join(FORMATS)
     monkeypatch.setitem(FORMATS, "xyz", Format("xyz", "audio/xyz", "xyz", "no_such_encoder"))
     found = serving_resources._encoders()
-    assert found.state == WARNING and "xyz" in found.value
+    assert found.state == WARNING
+    assert "xyz" in found.value
 
 
 def test_the_registry_is_read(tmp_path: Path, pico_export: Path) -> None:
@@ -147,7 +157,8 @@ def test_the_registry_is_read(tmp_path: Path, pico_export: Path) -> None:
     shelf.publish("ada", 0)
     shelf.publish("bob", 1, promote=False)
     found = serving_resources._registry(str(shelf.folder))
-    assert found.state == OK and found.value.endswith("2 voices, 1 in production; 1 exported bases")
+    assert found.state == OK
+    assert found.value.endswith("2 voices, 1 in production; 1 exported bases")
     assert serving_resources._registry("ftp://elsewhere/").state == WARNING
 
 
@@ -156,7 +167,9 @@ def test_a_damaged_registry_is_told(tmp_path: Path, pico_export: Path) -> None:
     shelf.publish("ada", 0)
     (shelf.folder / "voices" / "ada" / "aliases" / "production.json").write_text("{", encoding="utf-8")
     found = serving_resources._registry(str(shelf.folder))
-    assert found.state == WARNING and "ada" in found.value and found.remedy == "run: timbre verify"
+    assert found.state == WARNING
+    assert "ada" in found.value
+    assert found.remedy == "run: timbre verify"
 
 
 def test_tools_of_ci(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +180,8 @@ def test_tools_of_ci(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "unknown version" in found["rsync"].value
     monkeypatch.setattr(ci_tools, "_where", lambda name: None)
     gone = by_name(list(ci_tools.ci_tools()))
-    assert {item.state for item in gone.values()} == {NOTE} and all(item.remedy for item in gone.values())
+    assert {item.state for item in gone.values()} == {NOTE}
+    assert all(item.remedy for item in gone.values())
 
 
 def test_every_finding_has_a_part_and_every_fault_a_remedy(workspace: Workspace) -> None:
@@ -185,7 +199,9 @@ def test_a_machine_that_only_speaks(
     assert call(["doctor", "--json"]) == 0
     findings = json.loads(capsys.readouterr().out)["findings"]
     said = {item["name"]: item["state"] for item in findings}
-    assert said["repository"] == NOTE and said["registry"] == NOTE and said["onnxruntime"] == OK
+    assert said["repository"] == NOTE
+    assert said["registry"] == NOTE
+    assert said["onnxruntime"] == OK
     assert not [name for name in said if name.startswith("stage ")]
     monkeypatch.setenv("TIMBRE_REGISTRY", str(tmp_path / "shelf"))
     assert call(["doctor"]) == 0

@@ -33,7 +33,8 @@ def short_stages(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_publish_and_evaluate(repo: Repo, short_stages: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["evaluate", "ada", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["voices"]
-    assert found["gates"]["peak_dbfs_tts"]["passed"] and repo.registry.voices() == []
+    assert found["gates"]["peak_dbfs_tts"]["passed"]
+    assert repo.registry.voices() == []
     assert call(["publish", "ada", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["voices"]
     assert (found["version"], found["promoted"]) == (repo.production, True)
@@ -41,11 +42,13 @@ def test_publish_and_evaluate(repo: Repo, short_stages: None, capsys: pytest.Cap
     assert "no stage run" in capsys.readouterr().out
     assert call(["run", "ada", "--rebuild"]) == 0
     text = capsys.readouterr().out
-    assert "Sample peak  tts   -1     <= 0   -     -           passed" in text and "✔ 5 publish" in text
+    assert "Sample peak  tts   -1     <= 0   -     -           passed" in text
+    assert "✔ 5 publish" in text
     (repo.root / "red").touch()
     assert call(["evaluate", "ada"]) == 20
     said = capsys.readouterr()
-    assert "  red" in said.out and "1 of 1 gates are red" in said.err
+    assert "  red" in said.out
+    assert "1 of 1 gates are red" in said.err
     assert call(["evaluate", "ada", "--markdown"]) == 20
     assert "failed before its gates" in capsys.readouterr().out, "these stages write no report.md"
 
@@ -68,7 +71,8 @@ def test_moves_by_hand_alert(repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys
         f"timbre: voice ada rolled back to {first}",
         f"timbre: voice ada promoted to {second}",
     ]
-    assert heard[0].text == "hiss" and heard[0].fields["by"] == "Bob <bob@example.org>"
+    assert heard[0].text == "hiss"
+    assert heard[0].fields["by"] == "Bob <bob@example.org>"
     assert call(["promote", "ada", "00000000000"]) == 10
     assert call(["promote", "ada", "000000000000"]) == 10
     assert "timbre history ada" in capsys.readouterr().err
@@ -77,7 +81,9 @@ def test_moves_by_hand_alert(repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys
 def test_base_export_and_publish(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["base", "export", "pico", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["digest"] == repo.base.digest and "export.json" in found["files"] and found["parity"]
+    assert found["digest"] == repo.base.digest
+    assert "export.json" in found["files"]
+    assert found["parity"]
     assert call(["base", "publish", "pico", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["new"] is True
     assert call(["base", "publish", "pic0"]) == 40

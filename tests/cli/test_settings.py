@@ -64,7 +64,8 @@ def test_all_problems_at_once() -> None:
 
 def test_accepted_values_are_typed() -> None:
     recipe = Recipe().with_overrides({"finetune": {"alpha": 4}, "evaluate": {"seeds": [7]}, "extract": None}, "here")
-    assert isinstance(recipe.finetune.alpha, float) and recipe.evaluate.seeds == (7,)
+    assert isinstance(recipe.finetune.alpha, float)
+    assert recipe.evaluate.seeds == (7,)
     assert recipe.validate == Recipe().validate
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipe.finetune.rank = 3  # type: ignore[misc]
@@ -109,7 +110,8 @@ def test_default_recipe_file_states_the_built_in_values() -> None:
 
 def test_ci_recipe_is_short() -> None:
     recipe = load_recipe(ROOT / "recipes/ci.yaml")
-    assert recipe.finetune.max_steps <= 10 and len(recipe.evaluate.seeds) == 1
+    assert recipe.finetune.max_steps <= 10
+    assert len(recipe.evaluate.seeds) == 1
 
 
 def test_page_of_settings_is_current() -> None:
@@ -130,7 +132,8 @@ def test_constraints_follow_requirements_of_requirements(tmp_path: Path) -> None
     project = tmp_path / "pyproject.toml"
     project.write_text('[project]\ndependencies = ["pytest>=8"]\n[project.optional-dependencies]\ndev = []\n')
     text = constraints(project)
-    assert re.search(r"^pytest==\d", text, re.M) and re.search(r"^pluggy==\d", text, re.M)
+    assert re.search(r"^pytest==\d", text, re.M)
+    assert re.search(r"^pluggy==\d", text, re.M)
     assert "numpy" not in text
 
 

@@ -53,7 +53,8 @@ def test_reads_and_writes_back(tmp_path: Path) -> None:
 
 def test_how_a_base_speaks_is_part_of_it_where_it_differs(tmp_path: Path) -> None:
     usual = read_base(put(tmp_path / "usual"))
-    assert usual.speaking == SpeakingDefaults() and usual.speaking.prompt_codes
+    assert usual.speaking == SpeakingDefaults()
+    assert usual.speaking.prompt_codes
     own = read_base(put(tmp_path / "own", speaking={"repetition_penalty": 1, "prompt_codes": False}))
     assert own.speaking == SpeakingDefaults(repetition_penalty=1.0, prompt_codes=False)
     assert own.digest != usual.digest, "engines speak otherwise with it"
@@ -122,7 +123,8 @@ def test_weights_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     pulled = dataclasses.replace(here, weights="pulled")
     assert pulled.weights_dir(tmp_path / "w") == tmp_path / "w" / "tiny"
     stored = dataclasses.replace(pulled, weights_root=read_base(tmp_path / "tiny", tmp_path / "store").weights_root)
-    assert stored.weights_dir() == tmp_path / "store" / "tiny" and stored == pulled
+    assert stored.weights_dir() == tmp_path / "store" / "tiny"
+    assert stored == pulled
     with pytest.raises(ConfigurationError, match="timbre base pull tiny"):
         pulled.file_path("acoustic")
     with pytest.raises(ConfigurationError, match="no file with role 'bert'"):

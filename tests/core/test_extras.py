@@ -28,7 +28,9 @@ def test_the_extra_of_a_library(module: str, answer: str | None) -> None:
     found = missing_library(ModuleNotFoundError(f"No module named {module!r}", name=module), OWN)
     assert (found is None) == (answer is None)
     if found is not None and answer is not None:
-        assert found.exit_code == 40 and answer in found.remedy and module.split(".")[0] in found.message
+        assert found.exit_code == 40
+        assert answer in found.remedy
+        assert module.split(".")[0] in found.message
 
 
 _WITHOUT = """
@@ -63,4 +65,5 @@ def test_a_missing_extra_is_configuration(missing: str, command: list[str], extr
         text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 40, done.stderr
-    assert f"timbre[{extra}]" in done.stderr and "Traceback" not in done.stderr
+    assert f"timbre[{extra}]" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -55,7 +55,8 @@ def test_removing_a_link_keeps_its_target(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "target")
     remove_tree(tmp_path / "link")
     remove_tree(tmp_path / "nothing")
-    assert (tmp_path / "target" / "kept").exists() and not (tmp_path / "link").exists()
+    assert (tmp_path / "target" / "kept").exists()
+    assert not (tmp_path / "link").exists()
 
 
 def test_lock_names_its_holder_and_is_released(tmp_path: Path) -> None:
@@ -69,7 +70,8 @@ def test_lock_names_its_holder_and_is_released(tmp_path: Path) -> None:
         root = Path(__file__).resolve().parents[2]
         command = [sys.executable, "-c", code, str(path)]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-        assert done.returncode == 1 and "waiting up to 0.1 s" in done.stdout
+        assert done.returncode == 1
+        assert "waiting up to 0.1 s" in done.stdout
         assert "voice ada is in use by process" in done.stderr
     with exclusive(path, "voice ada", 0.0, said.append):
         assert said == []
@@ -95,7 +97,9 @@ def test_the_version_of_what_is_not_installed_is_empty() -> None:
 
 def test_tool_versions_import_nothing() -> None:
     versions = tool_versions()
-    assert versions["python"].startswith("3.") and versions["timbre"] and versions["numpy"]
+    assert versions["python"].startswith("3.")
+    assert versions["timbre"]
+    assert versions["numpy"]
 
 
 def test_cancellation_keeps_the_first_reason() -> None:
@@ -105,7 +109,8 @@ def test_cancellation_keeps_the_first_reason() -> None:
     cancel.cancel("again")
     with pytest.raises(Interrupted, match="signal SIGTERM") as caught:
         cancel.check()
-    assert isinstance(caught.value, InfrastructureError) and caught.value.exit_code == 30
+    assert isinstance(caught.value, InfrastructureError)
+    assert caught.value.exit_code == 30
 
 
 def test_plain_progress_is_sparing() -> None:
@@ -145,7 +150,8 @@ def test_terminal_progress_nests_and_takes_threads() -> None:
         outer.advance()
     work("after")
     shown = stream.getvalue()
-    assert "outer" in shown and "after" in shown
+    assert "outer" in shown
+    assert "after" in shown
 
 
 def test_json_logs_are_json_whatever_is_logged() -> None:

@@ -90,7 +90,8 @@ def test_every_part_of_a_log_line(as_json: bool) -> None:
     if as_json:
         (line,) = text.splitlines()
         entry = json.loads(line)
-        assert entry["level"] == "error" and entry["logger"] == "engine"
+        assert entry["level"] == "error"
+        assert entry["logger"] == "engine"
         assert entry["nested"] == {"password": MASK, "ok": [MASK, 3]}
         assert "ValueError" in entry["error"]
 

@@ -110,4 +110,5 @@ def test_the_operator_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(_SWITCH, "0")
     monkeypatch.delenv("HF_HUB_DISABLE_TELEMETRY", raising=False)
     switch_off_telemetry()
-    assert os.environ[_SWITCH] == "0" and os.environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
+    assert os.environ[_SWITCH] == "0"
+    assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "1"

@@ -109,7 +109,8 @@ def published(forge: Forge, variants: dict[str, Path]) -> Callable[..., str]:
         forge.record(variants[variant], voice)
         forge.commit(f"{voice}: variant {variant}")
         pipeline = forge.push()
-        assert pipeline is not None and pipeline.green, pipeline.log if pipeline else ""
+        assert pipeline is not None, pipeline.log if pipeline else ""
+        assert pipeline.green, pipeline.log if pipeline else ""
         version = forge.version(voice)
         assert version is not None
         return version

@@ -44,31 +44,39 @@ def voice_jobs(pipeline: Pipeline) -> tuple[str, ...]:
 def hears(forge: Forge, voice: str = "ada") -> str:
     """Which version a server speaks with; it has to give sound."""
     found = ask_once(forge.address, forge.root / "server", voice)
-    assert found.status == 200 and found.seconds > 0.1, found
+    assert found.status == 200, found
+    assert found.seconds > 0.1, found
     return found.voice
 
 
 def test_the_first_voice_of_a_repository(first: Made) -> None:
     forge, pipeline = first.forge, first.pipeline
     assert pipeline.green, pipeline.log
-    assert next(name for name in pipeline.jobs if name != "site") == "plan" and voice_jobs(pipeline) == ALL
-    assert "finetune  done" in pipeline.said("finetune ada") and "evaluate: " in pipeline.said("evaluate ada")
+    assert next(name for name in pipeline.jobs if name != "site") == "plan"
+    assert voice_jobs(pipeline) == ALL
+    assert "finetune  done" in pipeline.said("finetune ada")
+    assert "evaluate: " in pipeline.said("evaluate ada")
     reports = pipeline.folder / ".timbre" / "reports" / "ada"
     suite = ElementTree.parse(reports / "evaluate" / "junit.xml").getroot().find("testsuite")
-    assert suite is not None and suite.get("failures") == "0" and int(suite.get("tests", "0")) >= 3
+    assert suite is not None
+    assert suite.get("failures") == "0"
+    assert int(suite.get("tests", "0")) >= 3
     assert (reports / "evaluate" / "metrics.txt").read_text().startswith("# HELP voice_quality_gate_value")
     assert (reports / "evaluate" / "report.html").stat().st_size > 1000
     manifest = forge.registry.resolve("ada")
-    assert manifest.provenance.commit == forge.head and manifest.provenance.author == "Bob <bob@example.org>"
+    assert manifest.provenance.commit == forge.head
+    assert manifest.provenance.author == "Bob <bob@example.org>"
     assert hears(forge) == f"ada@{manifest.version}"
 
 
 def test_a_training_that_was_killed_goes_on_from_its_checkpoint(retried: Retried) -> None:
-    assert retried.killed == -9 and retried.left == ("sovits.ckpt",), "killed behind the first checkpoint"
+    assert retried.killed == -9, "killed behind the first checkpoint"
+    assert retried.left == ("sovits.ckpt",), "killed behind the first checkpoint"
     assert retried.exit_code == 0, retried.output
     looks = [json.loads(line) for line in retried.output.splitlines() if line.startswith("{")]
     steps = [look["step"] for look in looks if look.get("network") == "sovits" and "step" in look]
-    assert steps and min(steps) > 2, "the second attempt begins behind the checkpoint of step 2"
+    assert steps, "the second attempt begins behind the checkpoint of step 2"
+    assert min(steps) > 2, "the second attempt begins behind the checkpoint of step 2"
     assert not list((retried.work / "finetune").glob(".resume-*"))
 
 
@@ -80,7 +88,9 @@ def test_two_voices_in_one_push(forge: Forge, variants: dict[str, Path]) -> None
     assert pipeline.green, pipeline.log
     assert sorted(voice_jobs(pipeline)) == sorted((*ALL, *(name.replace("ada", "ben") for name in ALL)))
     ada, ben = forge.version("ada"), forge.version("ben")
-    assert ada and ben and ada != ben
+    assert ada
+    assert ben
+    assert ada != ben
     with listening(forge.address, forge.root / "server") as server:
         assert [server.ask(name).voice for name in ("ada", "ben")] == [f"ada@{ada}", f"ben@{ben}"]
 
@@ -91,10 +101,12 @@ def test_a_push_of_code_only_runs_no_voice_job(forge: Forge, published: Publishe
     (forge.desk / "tool.py").write_text("print(1)\n", encoding="utf-8")
     forge.commit("A tool")
     pipeline = pushed(forge)
-    assert pipeline.green and set(pipeline.jobs) == {"lint", "tests", "site", "pages"}, pipeline.log
+    assert pipeline.green, pipeline.log
+    assert set(pipeline.jobs) == {"lint", "tests", "site", "pages"}, pipeline.log
     assert "tested" in pipeline.said("tests")
     assert (pipeline.folder / "public" / "docs" / "index.html").read_text() == "documentation\n"
-    assert len(forge.registry.history("ada")) == before and hears(forge) == f"ada@{version}"
+    assert len(forge.registry.history("ada")) == before
+    assert hears(forge) == f"ada@{version}"
 
 
 def test_a_bad_recording_ends_at_stage_one_with_its_message(forge: Forge, published: Published) -> None:
@@ -103,11 +115,14 @@ def test_a_bad_recording_ends_at_stage_one_with_its_message(forge: Forge, publis
     bad.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     forge.commit("A recording that is only a pointer")
     pipeline = pushed(forge)
-    assert not pipeline.green and voice_jobs(pipeline) == ("validate ada",)
+    assert not pipeline.green
+    assert voice_jobs(pipeline) == ("validate ada",)
     assert pipeline.exit_codes["validate ada"] == 10
     said = pipeline.said("validate ada")
-    assert bad.name in said and "git lfs" in said.lower(), said
-    assert forge.versions() == [version] and hears(forge) == f"ada@{version}"
+    assert bad.name in said, said
+    assert "git lfs" in said.lower(), said
+    assert forge.versions() == [version]
+    assert hears(forge) == f"ada@{version}"
 
 
 def test_a_failed_gate_leaves_production_alone(forge: Forge, published: Published, variants: dict[str, Path]) -> None:
@@ -120,11 +135,13 @@ def test_a_failed_gate_leaves_production_alone(forge: Forge, published: Publishe
     forge.record(variants["two"])
     forge.commit("Other recordings, and a limit that nobody meets")
     pipeline = pushed(forge)
-    assert pipeline.exit_codes["evaluate ada"] == 20 and "publish ada" not in pipeline.jobs, pipeline.log
+    assert pipeline.exit_codes["evaluate ada"] == 20, pipeline.log
+    assert "publish ada" not in pipeline.jobs, pipeline.log
     assert "Bandwidth" in pipeline.said("evaluate ada")
     suite = ElementTree.parse(pipeline.folder / ".timbre" / "reports" / "ada" / "evaluate" / "junit.xml").getroot()
     assert suite.find(".//failure") is not None, "kept although the job failed"
-    assert forge.versions() == [version] and hears(forge) == f"ada@{version}"
+    assert forge.versions() == [version]
+    assert hears(forge) == f"ada@{version}"
 
 
 def test_a_revert_brings_the_old_version_back_without_training(forge: Forge, published: Published) -> None:
@@ -135,12 +152,14 @@ def test_a_revert_brings_the_old_version_back_without_training(forge: Forge, pub
     with listening(forge.address, forge.root / "server") as server:
         assert server.ask("ada").voice == f"ada@{new}"
         pipeline = pushed(forge)
-        assert pipeline.green and voice_jobs(pipeline) == ("publish ada",), pipeline.log
+        assert pipeline.green, pipeline.log
+        assert voice_jobs(pipeline) == ("publish ada",), pipeline.log
         assert "no stage run" in pipeline.said("publish ada")
         assert sorted(forge.versions()) == sorted((old, new)), "nothing new was made"
         assert server.ask("ada").voice == f"ada@{old}", "the server that was running all the time"
     last = forge.registry.history("ada")[-1]
-    assert last.act is Act.PROMOTED and last.commit == forge.head
+    assert last.act is Act.PROMOTED
+    assert last.commit == forge.head
 
 
 def test_a_deleted_folder_retires_the_voice_and_a_revert_brings_it_back(forge: Forge, published: Published) -> None:
@@ -149,12 +168,15 @@ def test_a_deleted_folder_retires_the_voice_and_a_revert_brings_it_back(forge: F
     forge.commit("Ada leaves")
     with listening(forge.address, forge.root / "server") as server:
         pipeline = pushed(forge)
-        assert pipeline.green and voice_jobs(pipeline) == ("retire ada",), pipeline.log
+        assert pipeline.green, pipeline.log
+        assert voice_jobs(pipeline) == ("retire ada",), pipeline.log
         gone = server.ask("ada")
-        assert gone.status == 410 and "retired" in gone.body
+        assert gone.status == 410
+        assert "retired" in gone.body
         forge.git("revert", "--no-edit", "HEAD")
         pipeline = pushed(forge)
-        assert pipeline.green and voice_jobs(pipeline) == ("publish ada",), pipeline.log
+        assert pipeline.green, pipeline.log
+        assert voice_jobs(pipeline) == ("publish ada",), pipeline.log
         assert server.ask("ada").voice == f"ada@{version}"
 
 
@@ -163,7 +185,8 @@ def test_a_review_is_waited_for(forge: Forge, published: Published, variants: di
     forge.record(variants["two"], review="required")
     forge.commit("New recordings, to be listened to first")
     pipeline = pushed(forge)
-    assert pipeline.green and voice_jobs(pipeline) == ALL, pipeline.log
+    assert pipeline.green, pipeline.log
+    assert voice_jobs(pipeline) == ALL, pipeline.log
     (new,) = set(forge.versions()) - {old}
     assert "waits for a review" in pipeline.said("publish ada")
     assert hears(forge) == f"ada@{old}"
@@ -175,7 +198,8 @@ def test_a_review_is_waited_for(forge: Forge, published: Published, variants: di
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     last = forge.registry.history("ada")[-1]
-    assert last.version == new and last.approved_by == "Clara <clara@example.org>"
+    assert last.version == new
+    assert last.approved_by == "Clara <clara@example.org>"
     assert hears(forge) == f"ada@{new}"
 
 
@@ -190,7 +214,8 @@ def test_a_pipeline_that_ends_late_publishes_and_does_not_promote(
     forge.git("revert", "--no-edit", "HEAD")
     assert pushed(forge).green
     pipeline = forge.run_held(late)
-    assert pipeline.green and voice_jobs(pipeline) == ALL, pipeline.log
+    assert pipeline.green, pipeline.log
+    assert voice_jobs(pipeline) == ALL, pipeline.log
     (made,) = set(forge.versions()) - {old}
     assert f"published {made}" in pipeline.said("publish ada")
     assert "represents the newer commit" in pipeline.said("publish ada")
@@ -207,9 +232,11 @@ def test_two_pushes_race_for_one_voice(forge: Forge, variants: dict[str, Path]) 
         pipelines = list(pool.map(forge.run_held, held))
     assert all(pipeline.green for pipeline in pipelines), "\n".join(item.log for item in pipelines)
     newest = forge.registry.resolve("ada")
-    assert len(forge.versions()) == 2 and newest.provenance.commit == held[1].newer
+    assert len(forge.versions()) == 2
+    assert newest.provenance.commit == held[1].newer
     alias = forge.registry.alias("ada")
-    assert alias is not None and alias.commit == held[1].newer
+    assert alias is not None
+    assert alias.commit == held[1].newer
     assert hears(forge) == f"ada@{newest.version}"
 
 
@@ -219,8 +246,10 @@ def test_a_renamed_voice_is_published_under_its_new_name(forge: Forge, published
     forge.commit("Ada is called Eve")
     pipeline = pushed(forge)
     assert pipeline.green, pipeline.log
-    assert "retire ada" in pipeline.jobs and "publish eve" in pipeline.jobs
-    assert forge.version("ada") is None and hears(forge, "eve") == f"eve@{version}"
+    assert "retire ada" in pipeline.jobs
+    assert "publish eve" in pipeline.jobs
+    assert forge.version("ada") is None
+    assert hears(forge, "eve") == f"eve@{version}"
 
 
 def test_a_merge_request_is_tried_and_publishes_nothing(
@@ -237,6 +266,8 @@ def test_a_merge_request_is_tried_and_publishes_nothing(
         CI_MERGE_REQUEST_IID="7",
         CI_MERGE_REQUEST_DIFF_BASE_SHA=request.older,
     )
-    assert pipeline.green and voice_jobs(pipeline) == ALL[:-1], pipeline.log
+    assert pipeline.green, pipeline.log
+    assert voice_jobs(pipeline) == ALL[:-1], pipeline.log
     assert "nothing is published: merge request 7" in pipeline.said("plan")
-    assert forge.versions() == [version] and hears(forge) == f"ada@{version}"
+    assert forge.versions() == [version]
+    assert hears(forge) == f"ada@{version}"

@@ -89,7 +89,8 @@ def test_every_job_is_retried_after_the_same_faults_of_runners() -> None:
         asked |= {name: job.get("retry", {}) for name, job in jobs.items()}
     assert set(asked) == {".code", ".image", "plan", "pages"}, "lint, tests and site extend .code"
     for name, retry in asked.items():
-        assert retry.get("max") == MOST_RETRIES and retry.get("when") == list(RUNNER_FAULTS), name
+        assert retry.get("max") == MOST_RETRIES, name
+        assert retry.get("when") == list(RUNNER_FAULTS), name
     assert "runner_interrupted" in RUNNER_FAULTS
 
 

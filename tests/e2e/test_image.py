@@ -64,7 +64,9 @@ def test_it_speaks_over_http(server: Container, tmp_path: Path) -> None:
     assert status == 200
     (tmp_path / "said.mp3").write_bytes(data)
     samples, rate_hz = soundfile.read(tmp_path / "said.mp3")
-    assert rate_hz == 16_000 and len(samples) > 0.3 * rate_hz and abs(samples).max() > 1e-4
+    assert rate_hz == 16_000
+    assert len(samples) > 0.3 * rate_hz
+    assert abs(samples).max() > 1e-4
 
 
 def test_it_hears_of_a_new_voice(server: Container, shelf: Shelf) -> None:

@@ -87,7 +87,8 @@ def test_both_files_run_the_same_jobs(plan: Plan, tmp_path: Path) -> None:
     checked = [event["command"] for event in found.of("check", "sh")]
     assert checked == code["lint"]["script"] + code["tests"]["script"]
     (suite,) = found.of("check", "junit")
-    assert suite["found"] and suite["path"] == code["tests"]["artifacts"]["reports"]["junit"]
+    assert suite["found"]
+    assert suite["path"] == code["tests"]["artifacts"]["reports"]["junit"]
     jenkins = [name for name in found.stages() if name not in ("check", "plan", "voices")]
     assert sorted(jenkins) == sorted(gitlab)
     for voice in ("ada", "ben", "eve"):
@@ -106,17 +107,21 @@ def test_both_files_run_the_same_jobs(plan: Plan, tmp_path: Path) -> None:
         junit = [event["path"] for event in found.of(name, "junit")]
         assert junit == ([job["artifacts"]["reports"]["junit"]] if name == "evaluate ada" else [])
         assert bool(found.of(name, "input")) == (job.get("when") == "manual")
-    assert found.events[-1]["kind"] == "html" and found.events[-1]["found"]
+    assert found.events[-1]["kind"] == "html"
+    assert found.events[-1]["found"]
 
 
 @pytest.mark.usefixtures("groovy")
 def test_code_is_checked_before_voices_and_only_when_it_changed(plan: Plan, tmp_path: Path) -> None:
     (tmp_path / "voices").mkdir()
     found = build(plan, tmp_path / "voices")
-    assert found.exit_code == 0 and not found.of("check", "sh") and not found.of("check", "node"), found.log
+    assert found.exit_code == 0, found.log
+    assert not found.of("check", "sh"), found.log
+    assert not found.of("check", "node"), found.log
     (tmp_path / "code").mkdir()
     found = build(dataclasses.replace(plan, voices=(), code=True), tmp_path / "code")
-    assert found.exit_code == 0 and found.codes()["check"] == [0, 0], found.log
+    assert found.exit_code == 0, found.log
+    assert found.codes()["check"] == [0, 0], found.log
     assert [name for name in found.stages() if name in ("plan", "check", "voices")] == ["plan", "check", "voices"]
 
 
@@ -126,8 +131,10 @@ def test_only_what_a_retry_may_mend_is_tried_again(plan: Plan, tmp_path: Path) -
     found = build(plan, tmp_path, codes)
     ended = found.codes()
     assert found.exit_code == 1
-    assert ended["extract ada"] == [30, 0] and ended["finetune ada"] == [137, 143, 0]
-    assert ended["evaluate ada"] == [20] and "publish ada" not in ended, "a red gate is no gate if it is tried again"
+    assert ended["extract ada"] == [30, 0]
+    assert ended["finetune ada"] == [137, 143, 0]
+    assert ended["evaluate ada"] == [20], "a red gate is no gate if it is tried again"
+    assert "publish ada" not in ended, "a red gate is no gate if it is tried again"
     assert ended["publish ben"] == [30, 30, 30], "twice at most"
     assert ended["retire eve"] == [0], "a voice that fails stops no other"
     checkpoints = (tmp_path / "fake" / "found-finetune-ada").read_text().split()
@@ -138,7 +145,9 @@ def test_only_what_a_retry_may_mend_is_tried_again(plan: Plan, tmp_path: Path) -
 @pytest.mark.usefixtures("groovy")
 def test_without_an_approval_production_stays(plan: Plan, tmp_path: Path) -> None:
     found = build(plan, tmp_path)
-    assert found.exit_code == 0 and found.of("approve ada", "caught") and not found.of("approve ada", "sh")
+    assert found.exit_code == 0
+    assert found.of("approve ada", "caught")
+    assert not found.of("approve ada", "sh")
 
 
 @pytest.mark.usefixtures("groovy")
@@ -146,7 +155,8 @@ def test_without_an_approval_production_stays(plan: Plan, tmp_path: Path) -> Non
 def test_an_approval_that_cannot_be_carried_out_fails_the_build(plan: Plan, tmp_path: Path, codes: list[int]) -> None:
     found = build(plan, tmp_path, {"promote-ada": codes}, HARNESS_APPROVER="Clara")
     assert found.codes()["approve ada"] == codes
-    assert found.exit_code == 1 and "FAILED: approve ada: " in found.log, "it looked as if nobody had approved"
+    assert found.exit_code == 1, "it looked as if nobody had approved"
+    assert "FAILED: approve ada: " in found.log, "it looked as if nobody had approved"
     assert not found.of("approve ada", "caught")
 
 
@@ -171,9 +181,11 @@ def test_a_push_and_its_revert(forge: Forge, variants: dict[str, Path]) -> None:
     assert [name for name in first.stages() if name.endswith("ada")] == [f"{row.name} ada" for row in STAGES]
     assert not first.of("check", "sh"), "a push of a voice is no push of code"
     (suite,) = first.of("evaluate ada", "junit")
-    assert suite["found"] and any(path.endswith("report.html") for path in _kept(first, "evaluate ada"))
+    assert suite["found"]
+    assert any(path.endswith("report.html") for path in _kept(first, "evaluate ada"))
     old = forge.version()
-    assert old is not None and forge.registry.resolve("ada").provenance.job == "http://jenkins.example/job/voices/1/"
+    assert old is not None
+    assert forge.registry.resolve("ada").provenance.job == "http://jenkins.example/job/voices/1/"
     forge.record(variants["two"])
     forge.commit("Other recordings")
     pushed()
@@ -183,7 +195,8 @@ def test_a_push_and_its_revert(forge: Forge, variants: dict[str, Path]) -> None:
     assert [name for name in again.stages() if name.endswith("ada")] == ["publish ada"]
     assert "no stage run" in again.log
     answer = ask_once(forge.address, forge.root / "server")
-    assert answer.status == 200 and answer.voice == f"ada@{old}"
+    assert answer.status == 200
+    assert answer.voice == f"ada@{old}"
 
 
 def _kept(build: Build, stage: str) -> list[Any]:

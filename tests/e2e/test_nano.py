@@ -16,7 +16,9 @@ def test_a_revert_brings_the_speaker_back(capsys: pytest.CaptureFixture[str]) ->
     printed = capsys.readouterr().out
     assert code == 0, printed
     versions = re.findall(r"spoken, (ada@[0-9a-f]{12}), jobs: (.+)", printed)
-    assert len(versions) == 3 and versions[0][0] == versions[2][0] != versions[1][0], printed
+    assert len(versions) == 3, printed
+    assert versions[0][0] == versions[2][0] != versions[1][0], printed
     assert versions[2][1] == "publish ada", printed
     likeness = re.findall(r"GE2E to \w+ ([\d.]+), to \w+ ([\d.]+);", printed)
-    assert len(likeness) == 3 and all(float(own) > float(other) for own, other in likeness), printed
+    assert len(likeness) == 3, printed
+    assert all(float(own) > float(other) for own, other in likeness), printed

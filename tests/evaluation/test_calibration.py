@@ -65,7 +65,8 @@ def limit_of(gates: GateSet, name: str) -> float:
 
 def test_halves_do_not_share_a_speaker_and_nobody_chooses() -> None:
     setting, judging = split_speakers(SPEAKERS)
-    assert len(setting) == len(judging) == 6 and not set(setting) & set(judging)
+    assert len(setting) == len(judging) == 6
+    assert not set(setting) & set(judging)
     assert split_speakers(tuple(reversed(SPEAKERS))) == (setting, judging)
 
 
@@ -79,7 +80,8 @@ def test_the_rule_by_hand() -> None:
     # All good ones have the same held-out loss, and half way to the untrained 1.0 is farther than its resolution.
     wanted = 0.9 + 0.5 * RESOLUTION["held_out_loss"]
     assert limit_of(found.gates, "held_out_loss_tts") == pytest.approx(wanted, abs=1e-4)
-    assert found.separated["noisy"][0] == "pesq_nb_copy" and found.separated["untrained"] == ("held_out_loss_tts",)
+    assert found.separated["noisy"][0] == "pesq_nb_copy"
+    assert found.separated["untrained"] == ("held_out_loss_tts",)
 
 
 def test_a_limit_stays_on_this_side_of_what_it_is_there_to_catch() -> None:
@@ -88,7 +90,8 @@ def test_a_limit_stays_on_this_side_of_what_it_is_there_to_catch() -> None:
     setting, _ = split_speakers(SPEAKERS)
     worst = min(3.9 + 0.05 * SPEAKERS.index(name) for name in setting)
     assert limit_of(found.gates, "pesq_nb_copy") == pytest.approx((worst + 3.7) / 2, abs=0.01)
-    assert found.setting.degraded == (6, 0) and found.setting.good == (6, 6)
+    assert found.setting.degraded == (6, 0)
+    assert found.setting.good == (6, 6)
 
 
 def test_rounding_never_crosses_a_good_voice() -> None:
@@ -97,7 +100,8 @@ def test_rounding_never_crosses_a_good_voice() -> None:
         Specimen(name, kind, measured(name, held_out_loss=loss))
         for name in SPEAKERS for kind, loss in ((GOOD, 0.999994), ("untrained", 1.0))
     ])  # fmt: skip
-    assert found.setting.good == (6, 6) and found.setting.degraded == (6, 0)
+    assert found.setting.good == (6, 6)
+    assert found.setting.degraded == (6, 0)
     assert 0.999994 < limit_of(found.gates, "held_out_loss_tts") < 1.0
 
 
@@ -116,7 +120,8 @@ def test_every_limit_can_be_missed() -> None:
     ]  # fmt: skip
     # Only the comparison with the base is left of it.
     left = next(gate for gate in calibrate(hopeless).gates.gates if gate.name == "failed_sentences_tts")
-    assert left.limit is None and left.base_margin is not None
+    assert left.limit is None
+    assert left.base_margin is not None
 
 
 def test_a_floor_is_raised_to_never_lowered() -> None:
@@ -128,8 +133,11 @@ def test_a_floor_is_raised_to_never_lowered() -> None:
     found = calibrate(poor)
     for name, floor in FLOORS.items():
         gate = next(gate for gate in found.gates.gates if gate.name == f"{name}_copy")
-        assert gate.blocks and gate.limit is not None and gate.limit >= floor
-    assert limit_of(found.gates, "stoi_copy") == FLOORS["stoi"] and limit_of(found.gates, "pesq_nb_copy") > 3.5
+        assert gate.blocks
+        assert gate.limit is not None
+        assert gate.limit >= floor
+    assert limit_of(found.gates, "stoi_copy") == FLOORS["stoi"]
+    assert limit_of(found.gates, "pesq_nb_copy") > 3.5
     assert found.setting.good[1] == 0, "what is below the floor is refused, however good it is for its base"
 
 
@@ -145,7 +153,8 @@ def test_only_gates_that_catch_something_block() -> None:
 def test_what_nothing_separates_passes_and_is_said() -> None:
     found = calibrate(good_and_spoilt({"noisy": {"pesq_nb": 1.5}, "subtle": {"stoi": 0.95}}))
     assert found.separated["subtle"] == ()
-    assert not found.holds and found.judging.degraded == (12, 6)
+    assert not found.holds
+    assert found.judging.degraded == (12, 6)
     assert sorted(found.judging.let_through)[0].endswith("subtle")
     assert "| subtle | **nothing** |" in markdown_report(found, ABOUT)
 
@@ -159,8 +168,10 @@ def test_the_judging_half_has_no_say() -> None:
         for item in specimens
     ]  # fmt: skip
     before, after = calibrate(specimens), calibrate(worse)
-    assert before.gates == after.gates and before.holds
-    assert after.judging.good == (6, 5) and after.judging.refused == {judging[0]: ("pesq_nb_copy",)}
+    assert before.gates == after.gates
+    assert before.holds
+    assert after.judging.good == (6, 5)
+    assert after.judging.refused == {judging[0]: ("pesq_nb_copy",)}
     assert not after.holds
 
 
@@ -168,7 +179,8 @@ def test_an_adapter_that_could_not_be_loaded_is_caught() -> None:
     specimens = good_and_spoilt({"noisy": {"pesq_nb": 1.5}})
     specimens += [Specimen(name, "truncated", None, "not readable") for name in SPEAKERS]
     found = calibrate(specimens)
-    assert found.holds and found.judging.caught["truncated"] == {LOADING: 6}
+    assert found.holds
+    assert found.judging.caught["truncated"] == {LOADING: 6}
 
 
 def test_a_gate_without_a_value_for_every_good_voice_is_not_calibrated() -> None:
@@ -181,7 +193,8 @@ def test_a_gate_without_a_value_for_every_good_voice_is_not_calibrated() -> None
     adapted = Group((broken, *found.adapted.copy[1:]), found.adapted.tts)
     specimens[place] = replace(specimens[place], measured=replace(found, adapted=adapted))
     names = {gate.name for gate in calibrate(specimens).gates.gates}
-    assert "stoi_copy" not in names and "pesq_nb_copy" in names
+    assert "stoi_copy" not in names
+    assert "pesq_nb_copy" in names
 
 
 def test_a_spoilt_voice_without_a_value_is_a_miss() -> None:
@@ -203,18 +216,22 @@ def test_the_files_say_what_was_found(tmp_path: Path) -> None:
     path = tmp_path / "gates.yaml"
     path.write_text(gates_yaml(found, ABOUT), encoding="utf-8")
     read = read_gates(path)
-    assert read.gates == found.gates.gates and read.min_sentences == 5
+    assert read.gates == found.gates.gates
+    assert read.min_sentences == 5
     block = read.calibration
     assert block["judging"] == {
         "speakers": 6, "good": {"measured": 6, "passed": 6}, "degraded": {"measured": 12, "passed": 0}
     }  # fmt: skip
-    assert block["base_digest"] == "b" * 64 and block["caught"]["noisy"] == ["pesq_nb_copy"]
+    assert block["base_digest"] == "b" * 64
+    assert block["caught"]["noisy"] == ["pesq_nb_copy"]
     report = markdown_report(found, ABOUT)
-    assert "| setting | 6 | 6 of 6 | 0 of 12 |" in report and "| judging | 6 | 6 of 6 | 0 of 12 |" in report
+    assert "| setting | 6 | 6 of 6 | 0 of 12 |" in report
+    assert "| judging | 6 | 6 of 6 | 0 of 12 |" in report
     assert "nobody: no recordings" in report
     assert yaml.safe_load(json.dumps(plain_report(found, ABOUT)))["halves"]["setting"]["speakers"]
     specimen = good_and_spoilt()[1]
-    assert specimen.measured is not None and not decide(read, specimen.measured).passed
+    assert specimen.measured is not None
+    assert not decide(read, specimen.measured).passed
 
 
 def test_every_metric_can_be_calibrated() -> None:
@@ -232,7 +249,8 @@ def test_every_spoilt_sound_is_another_one_and_repeatable(kind: str) -> None:
     samples_ = (0.2 * tone * (1 + np.sin(2 * np.pi * 3 * time))).astype(np.float32)
     wave = Waveform(samples_, 16_000)
     spoilt = SOUNDS[kind](wave, 3)
-    assert spoilt.rate_hz == 16_000 and np.isfinite(spoilt.samples).all()
+    assert spoilt.rate_hz == 16_000
+    assert np.isfinite(spoilt.samples).all()
     assert np.array_equal(spoilt.samples, SOUNDS[kind](wave, 3).samples)
     done = {
         "noisy": lambda s: np.std(s - samples_) > 0.4 * np.std(samples_),

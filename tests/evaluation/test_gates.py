@@ -74,7 +74,8 @@ def gates_of(tmp_path: Path, lines: list[dict[str, object]], **top: object) -> G
 
 def test_a_good_voice_passes_every_gate(tmp_path: Path) -> None:
     verdicts = decide(gates_of(tmp_path, gate_lines()), measured())
-    assert verdicts.passed and len(verdicts.verdicts) == len(METRICS)
+    assert verdicts.passed
+    assert len(verdicts.verdicts) == len(METRICS)
 
 
 @pytest.mark.parametrize("name", sorted(LIMITS))
@@ -92,7 +93,8 @@ def test_every_gate_turns_red(tmp_path: Path, name: str) -> None:
     for values in (poor, absent):
         verdicts = decide(gates, values)
         assert [item.gate.metric for item in verdicts.red] == [name]
-        assert not verdicts.passed and verdicts.red[0].reason
+        assert not verdicts.passed
+        assert verdicts.red[0].reason
 
 
 @pytest.mark.parametrize(("value", "passed"), [(3.49, False), (3.5, True)])
@@ -107,12 +109,15 @@ def test_one_unmeasurable_sample_is_a_miss_and_is_named(tmp_path: Path) -> None:
     tts = (*values.adapted.tts[:2], broken, *values.adapted.tts[3:])
     gates = gates_of(tmp_path, [{"metric": "dnsmos", "protocol": "tts", "limit": 2.0}])
     verdict = decide(gates, replace(values, adapted=Group(values.adapted.copy, tts))).verdicts[0]
-    assert not verdict.passed and "1 of 6" in verdict.reason and "silent" in verdict.reason
+    assert not verdict.passed
+    assert "1 of 6" in verdict.reason
+    assert "silent" in verdict.reason
 
 
 def test_too_few_sentences_decide_nothing(tmp_path: Path) -> None:
     verdicts = decide(gates_of(tmp_path, gate_lines()), measured(count=4))
-    assert not verdicts.passed and "too few" in verdicts.red[0].reason
+    assert not verdicts.passed
+    assert "too few" in verdicts.red[0].reason
 
 
 @pytest.mark.parametrize(("sentences", "passed"), [(2, False), (4, False), (5, True)])
@@ -121,7 +126,8 @@ def test_seeds_are_no_sentences(tmp_path: Path, sentences: int, passed: bool) ->
     tts = tuple(replace(item, seed=seed) for item in values.adapted.tts for seed in (1, 2, 3))
     gates = gates_of(tmp_path, [{"metric": "speaker_similarity", "protocol": "tts", "limit": 0.85}])
     verdicts = decide(gates, replace(values, adapted=Group(values.adapted.copy, tts)))
-    assert verdicts.passed is passed and verdicts.verdicts[0].count == 3 * sentences
+    assert verdicts.passed is passed
+    assert verdicts.verdicts[0].count == 3 * sentences
     if not passed:
         assert f"{sentences} different sentences are too few to decide on (limit 5)" in verdicts.red[0].reason
 
@@ -150,7 +156,8 @@ def test_a_metric_that_was_asked_of_some_samples_decides_on_those(tmp_path: Path
     )
     some = replace(values, adapted=Group(values.adapted.copy, (*unasked, *values.adapted.tts[6:])))
     gates = gates_of(tmp_path, [{"metric": "dnsmos", "protocol": "tts", "limit": 2.9}])
-    assert decide(gates, some).passed and decide(gates, some).verdicts[0].count == 6
+    assert decide(gates, some).passed
+    assert decide(gates, some).verdicts[0].count == 6
     few = replace(values, adapted=Group(values.adapted.copy, (*unasked, *values.adapted.tts[6:10])))
     assert "too few" in decide(gates, few).red[0].reason
 
@@ -165,7 +172,8 @@ def test_the_interval_is_as_wide_as_was_asked_for(tmp_path: Path) -> None:
     gates = gates_of(tmp_path, [{"metric": "dnsmos", "protocol": "tts", "limit": 2.0}])
     wide, narrow = (decide(gates, values, None, Interval(500, level)) for level in (0.99, 0.5))
     assert wide.verdicts[0].low < narrow.verdicts[0].low < narrow.verdicts[0].high < wide.verdicts[0].high
-    assert "| 99 % interval |" in markdown(wide, values) and json.loads(gates_json(narrow, values))["confidence"] == 0.5
+    assert "| 99 % interval |" in markdown(wide, values)
+    assert json.loads(gates_json(narrow, values))["confidence"] == 0.5
     assert "50 % interval" in report_page(narrow, values, tmp_path)
 
 
@@ -183,7 +191,8 @@ def test_both_halves_of_the_calibration_are_in_every_report(tmp_path: Path) -> N
     assert "judging half: 5 of 6 good voices pass" in junit_xml(verdicts, values)
     counted = open_metrics(verdicts, values)
     labels = 'base="pico",half="judging",kind="good"'
-    assert f'voice_quality_calibration_voices{{{labels},result="passed"}} 5' in counted and counted.endswith("# EOF\n")
+    assert f'voice_quality_calibration_voices{{{labels},result="passed"}} 5' in counted
+    assert counted.endswith("# EOF\n")
     before = {name: {"good": half(6)["good"], "degraded": half(6)["degraded"]} for name in ("setting", "judging")}
     old = decide(gates_of(tmp_path, gate_lines(), calibration={**block, **before}), values)
     assert "1 of 40 degraded ones pass" in markdown(old, values), "gates.yaml of earlier versions stays readable"
@@ -192,7 +201,8 @@ def test_both_halves_of_the_calibration_are_in_every_report(tmp_path: Path) -> N
     assert "权重不同" in report_page(stale, values, tmp_path)
     assert "other weights" not in markdown(verdicts, values)
     without = decide(gates_of(tmp_path, gate_lines()), values)
-    assert "not calibrated" in markdown(without, values) and "尚未校准" in report_page(without, values, tmp_path)
+    assert "not calibrated" in markdown(without, values)
+    assert "尚未校准" in report_page(without, values, tmp_path)
 
 
 def test_relative_limits(tmp_path: Path) -> None:
@@ -200,10 +210,12 @@ def test_relative_limits(tmp_path: Path) -> None:
     gates = gates_of(tmp_path, [line])
     assert decide(gates, measured({"stoi": 0.93})).passed
     against_base = decide(gates, measured({"stoi": 0.92})).verdicts[0]
-    assert not against_base.passed and "base without adapter" in against_base.reason
+    assert not against_base.passed
+    assert "base without adapter" in against_base.reason
     better = measured({"stoi": 0.99})
     against_production = decide(gates, measured({"stoi": 0.94}), better).verdicts[0]
-    assert not against_production.passed and "production" in against_production.reason
+    assert not against_production.passed
+    assert "production" in against_production.reason
     assert decide(gates, measured({"stoi": 0.94}), replace(better, base_digest="c" * 64)).passed
 
 
@@ -216,7 +228,8 @@ def test_the_worst_sentence_can_decide(tmp_path: Path) -> None:
     strict = gates_of(tmp_path, [{"metric": "stoi", "protocol": "copy", "limit": 0.85, "statistic": "worst"}])
     assert decide(mean, poor).passed
     verdict = decide(strict, poor).verdicts[0]
-    assert not verdict.passed and verdict.worst_file == "samples/w.wav"
+    assert not verdict.passed
+    assert verdict.worst_file == "samples/w.wav"
 
 
 def test_gates_that_do_not_block_are_shown_and_let_through(tmp_path: Path) -> None:
@@ -225,7 +238,8 @@ def test_gates_that_do_not_block_are_shown_and_let_through(tmp_path: Path) -> No
         {"metric": "dnsmos", "protocol": "tts", "limit": 4.9, "blocks": False},
     ]
     verdicts = decide(gates_of(tmp_path, lines), measured())
-    assert verdicts.passed and not verdicts.verdicts[1].passed
+    assert verdicts.passed
+    assert not verdicts.verdicts[1].passed
 
 
 @pytest.mark.parametrize(
@@ -271,14 +285,18 @@ def test_every_base_keeps_the_floors() -> None:
         gates = {gate.name: gate for gate in read_gates(path).gates}
         for name, floor in FLOORS.items():
             gate = gates[f"{name}_copy"]
-            assert gate.blocks and gate.limit is not None and gate.limit >= floor, path
+            assert gate.blocks, path
+            assert gate.limit is not None, path
+            assert gate.limit >= floor, path
 
 
 def test_worse_than_the_base_or_than_production_is_refused() -> None:
     """By the margins that are shipped with nano."""
     shipped = read_gates(ROOT / "bases" / "nano" / "gates.yaml")
     gate = next(gate for gate in shipped.gates if gate.name == "phone_error_rate_tts")
-    assert gate.blocks and gate.base_margin is not None and gate.production_margin is not None
+    assert gate.blocks
+    assert gate.base_margin is not None
+    assert gate.production_margin is not None
 
 
 ROOT = Path(__file__).parents[2]
@@ -328,16 +346,23 @@ def test_reports_say_the_same(tmp_path: Path) -> None:
     values = measured({"stoi": 0.5})
     verdicts = decide(gates_of(tmp_path, gate_lines()), values)
     data = json.loads(gates_json(verdicts, values))
-    assert data["passed"] is False and data["gates"]["stoi_copy"]["value"] == pytest.approx(0.5)
+    assert data["passed"] is False
+    assert data["gates"]["stoi_copy"]["value"] == pytest.approx(0.5)
     assert data["gates"]["dnsmos_copy"]["model"].endswith("sha256:abc")
     suite = ElementTree.fromstring(junit_xml(verdicts, values)).find("testsuite")
-    assert suite is not None and (suite.get("tests"), suite.get("failures")) == (str(len(METRICS)), "1")
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures")) == (str(len(METRICS)), "1")
     message = suite.find("testcase/failure").get("message")  # type: ignore[union-attr]
-    assert message is not None and "0.500" in message and "0.85" in message and ".wav" in message
+    assert message is not None
+    assert "0.500" in message
+    assert "0.85" in message
+    assert ".wav" in message
     metrics = open_metrics(verdicts, values)
-    assert 'voice_quality_gate_passed{voice="ada",gate="stoi_copy"} 0' in metrics and metrics.endswith("# EOF\n")
+    assert 'voice_quality_gate_passed{voice="ada",gate="stoi_copy"} 0' in metrics
+    assert metrics.endswith("# EOF\n")
     table = markdown(verdicts, values)
-    assert "failed 1 gate" in table and "**red**" in table
+    assert "failed 1 gate" in table
+    assert "**red**" in table
 
 
 def test_the_page_needs_nothing_else_and_speaks_two_languages(tmp_path: Path) -> None:
@@ -356,12 +381,20 @@ def test_the_page_needs_nothing_else_and_speaks_two_languages(tmp_path: Path) ->
     verdicts = decide(gates_of(tmp_path, gate_lines()), values)
     page = report_page(verdicts, values, tmp_path, commit="abc", author=f"Ada{hostile} <ada@example.org>")
     assert page.index("Failed: STOI") < page.index("Words are blurred") < page.index("<table>")
-    assert "http" not in page and page.count("<script") == 1 and "<img onerror" not in page
-    assert page.count("&lt;script&gt;alert(1)") >= 4 and "ada@example.org" not in page
-    assert "A &lt;script&gt; tag" in page and "loops: &lt;b&gt;&amp;" in page
-    assert page.count("<audio") >= 13 and page.count("data:image/png") >= 12
-    assert "未通过：STOI" in page and "该怎么办" in page and "经过模型之后词语仍然清晰" in page
-    assert "数值 0.500，限值：不低于 0.85" in page and 'lang="zh">底模' in page
+    assert "http" not in page
+    assert page.count("<script") == 1
+    assert "<img onerror" not in page
+    assert page.count("&lt;script&gt;alert(1)") >= 4
+    assert "ada@example.org" not in page
+    assert "A &lt;script&gt; tag" in page
+    assert "loops: &lt;b&gt;&amp;" in page
+    assert page.count("<audio") >= 13
+    assert page.count("data:image/png") >= 12
+    assert "未通过：STOI" in page
+    assert "该怎么办" in page
+    assert "经过模型之后词语仍然清晰" in page
+    assert "数值 0.500，限值：不低于 0.85" in page
+    assert 'lang="zh">底模' in page
     assert re.search(r"1 of 6 sentences failed: (1 repeating, 1 other|1 other, 1 repeating)", page)
     assert "6 句中有 1 句失败" in page
     assert len(page) < 3_000_000
@@ -369,7 +402,8 @@ def test_the_page_needs_nothing_else_and_speaks_two_languages(tmp_path: Path) ->
 
 def test_every_metric_has_advice_and_every_language_sentences() -> None:
     assert all(all(advice(name)) for name in METRICS)
-    assert all(all(words) for words in TITLES.values()) and set(TITLES) == set(METRICS)
+    assert all(all(words) for words in TITLES.values())
+    assert set(TITLES) == set(METRICS)
     assert set(ADVICE) <= set(METRICS)
     for language, count in (("en", 55), ("zh", 44)):
         texts = fixed_sentences(language)

@@ -64,7 +64,8 @@ def test_everything_is_spoken_measured_and_kept(
     outcome = TrainingOutcome(1.1, 0.9)
     found = judge.measure(voice, held_out, Plan((1, 2), 1), tmp_path, SilentProgress(), outcome=outcome)
     assert [sample.id for sample in found.adapted.copy] == [item.id for item in held_out]
-    assert len(found.adapted.tts) == (len(held_out) + 1) * 2 and len(found.plain.tts) == len(held_out) + 1
+    assert len(found.adapted.tts) == (len(held_out) + 1) * 2
+    assert len(found.plain.tts) == len(held_out) + 1
     assert {sample.source for sample in found.adapted.tts} == {"held-out", "fixed"}
     assert (found.memorisation, found.held_out_loss) == (1.1, 0.9)
     for sample in (*found.adapted.copy, *found.adapted.tts):
@@ -126,7 +127,8 @@ def test_what_is_cut_off_or_refused_has_failed(judge: Judge, held_out: list[Reco
     assert not any("duration" in reason for reason in failures[0])
     assert any(reason.startswith("duration 1.00 s is outside 1.20") for reason in failures[1])
     refused = judge.judge_speech(replace(whole, wave=None, refusal="not spoken: no room"), real)
-    assert refused.values == {"failed_sentences": 1.0} and "no room" in refused.unmeasurable["speech"]
+    assert refused.values == {"failed_sentences": 1.0}
+    assert "no room" in refused.unmeasurable["speech"]
 
 
 def test_the_peak_is_that_of_the_voice_not_of_what_was_turned_down(
@@ -137,7 +139,8 @@ def test_the_peak_is_that_of_the_voice_not_of_what_was_turned_down(
     before = judge.judge_speech(Renderer(engine).speak(sentence, 1, voice), real, mos=False).values["peak_dbfs"]
     monkeypatch.setattr("timbre.inference.engine._PEAK", 10 ** (before / 20) / 4)
     spoken = Renderer(engine).speak(sentence, 1, voice)
-    assert spoken.wave is not None and spoken.gain == pytest.approx(0.25, rel=1e-3)
+    assert spoken.wave is not None
+    assert spoken.gain == pytest.approx(0.25, rel=1e-3)
     assert 20 * np.log10(np.abs(spoken.wave.samples).max()) == pytest.approx(before - 12.04, abs=0.01)
     assert judge.judge_speech(spoken, real, mos=False).values["peak_dbfs"] == pytest.approx(before, abs=0.01)
 
@@ -145,6 +148,7 @@ def test_the_peak_is_that_of_the_voice_not_of_what_was_turned_down(
 def test_a_perfect_copy_and_a_silent_one(judge: Judge, held_out: list[Recording]) -> None:
     item = held_out[0]
     perfect = judge.judge_copy(Copied(item, item.wave, item.wave))
-    assert perfect.values["pesq_nb"] > 4.4 and perfect.values["stoi"] > 0.99
+    assert perfect.values["pesq_nb"] > 4.4
+    assert perfect.values["stoi"] > 0.99
     silent = judge.judge_copy(Copied(item, item.wave, Waveform(np.zeros_like(item.wave.samples), 16_000)))
     assert {"pesq_nb", "stoi", "dnsmos", "bandwidth_hz", "clipped_share"} <= set(silent.unmeasurable)

@@ -53,7 +53,8 @@ class Chinese(html.parser.HTMLParser):
         self.text += [given[name] or "" for name in ("title", "alt", "placeholder") if name in given and shown]
 
     def handle_endtag(self, tag: str) -> None:
-        assert self._open and self._open.pop()[0] == tag, f"</{tag}> closes nothing"
+        assert self._open, f"</{tag}> closes nothing"
+        assert self._open.pop()[0] == tag, f"</{tag}> closes nothing"
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Closes at once: holds no text."""
@@ -101,7 +102,8 @@ def test_a_reader_of_chinese_sees_no_english(tmp_path: Path) -> None:
         seen = Chinese(page)
         assert seen.english(NAMES | {"stoi_copy", "English"}) == [], "names and units only"
         assert not seen._open, "every tag is closed"
-    assert '<html lang="en">' in page and "navigator.language" in page, "the browser chooses, and lang follows"
+    assert '<html lang="en">' in page, "the browser chooses, and lang follows"
+    assert "navigator.language" in page, "the browser chooses, and lang follows"
 
 
 def test_the_check_for_english_can_fail() -> None:
@@ -116,7 +118,8 @@ def test_limits_edited_after_the_calibration_are_called_so(tmp_path: Path) -> No
     found = decide(gates_of(tmp_path, lines, **block), measured())
     assert found.edited == ("stoi_copy",)
     page = report_page(found, measured(), tmp_path)
-    assert "Limits edited by hand" in page and "手工修改过的限值" in page
+    assert "Limits edited by hand" in page
+    assert "手工修改过的限值" in page
     assert decide(gates_of(tmp_path, gate_lines()[1:], **block), measured()).edited == ("pesq_nb_copy",), "or removed"
     assert decide(gates, measured()).edited == (), "calibrations of earlier versions do not say"
 
@@ -126,7 +129,8 @@ def test_limits_edited_after_the_calibration_are_called_so(tmp_path: Path) -> No
     list(zip(REASONS, ["long", "short", "words", "loops", "silent", "cut", "refused", "other"], strict=True)),
 )
 def test_reasons_are_counted_and_said_in_chinese(reason: str, kind: str) -> None:
-    assert kind_of(reason) == kind and not re.search(r"[a-z]{4,}", reason_in_chinese(reason))
+    assert kind_of(reason) == kind
+    assert not re.search(r"[a-z]{4,}", reason_in_chinese(reason))
 
 
 def test_totals_count_sentences_not_reasons() -> None:
@@ -137,10 +141,10 @@ def test_totals_count_sentences_not_reasons() -> None:
 def test_units_and_decimals(tmp_path: Path) -> None:
     found = {item.gate.metric: item for item in decide(gates_of(tmp_path, gate_lines()), measured()).verdicts}
     assert quantity(found["phone_error_rate"], 0.12345) == "12.3 %"
-    assert (
-        quantity(found["level_dbfs"], -21.37) == "-21.4 dBFS" and quantity(found["bandwidth_hz"], 7216.4) == "7216 Hz"
-    )
-    assert quantity(found["stoi"], 0.91234) == "0.912" and quantity(found["stoi"], None) == "-"
+    assert quantity(found["level_dbfs"], -21.37) == "-21.4 dBFS"
+    assert quantity(found["bandwidth_hz"], 7216.4) == "7216 Hz"
+    assert quantity(found["stoi"], 0.91234) == "0.912"
+    assert quantity(found["stoi"], None) == "-"
     assert limit_quantity(found["failed_sentences"]) == "≤ 5.0 %"
 
 
@@ -154,7 +158,9 @@ def test_a_limit_inside_the_interval_is_yellow(tmp_path: Path) -> None:
 
 def test_charts_fit_and_take_no_broken_numbers() -> None:
     chart = line_chart([Series(("a", "甲"), [(0, 1), (10, float("nan")), (20, 3)])], ("x", "轴"), 10)
-    assert 'viewBox="0 0 640 240"' in chart and "nan" not in chart and 'class="mark"' in chart
+    assert 'viewBox="0 0 640 240"' in chart
+    assert "nan" not in chart
+    assert 'class="mark"' in chart
     assert line_chart([Series(("a", "甲"), [(5, 5)])], ("x", "轴")), "one point has a range too"
     assert spark([Point(1.0), Point(None), Point(float("inf"))], 0.0).count("<circle") == 1
     assert spark([], None) == ""

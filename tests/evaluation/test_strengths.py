@@ -20,7 +20,8 @@ BASE = Tried(0.0, 0.0, 0.20, 0.70)
 def test_likeness_never_costs_words() -> None:
     full, half, weak = Tried(1, 1, 0.30, 0.95), Tried(0.5, 1, 0.215, 0.90), Tried(0, 0.5, 0.19, 0.80)
     found = choose([BASE, full, half, weak], 0.02)
-    assert found.best == half and "21.5%" in found.reason
+    assert found.best == half
+    assert "21.5%" in found.reason
     assert choose([BASE, full, half, weak], 0.5).best == full
     assert choose([BASE, full], 0.02).best == BASE
     assert choose([BASE, full, Tried(0.5, 1, 0.21, 0.945), weak], 0.5).best.t2s == 0.5
@@ -28,7 +29,9 @@ def test_likeness_never_costs_words() -> None:
 
 
 def test_the_base_is_tried_first() -> None:
-    assert PAIRS[0] == (0.0, 0.0) and (1.0, 1.0) in PAIRS and len(set(PAIRS)) == len(PAIRS)
+    assert PAIRS[0] == (0.0, 0.0)
+    assert (1.0, 1.0) in PAIRS
+    assert len(set(PAIRS)) == len(PAIRS)
 
 
 def test_the_written_adapter_is_what_was_heard(tmp_path: Path, pico_export: Path) -> None:
@@ -40,11 +43,13 @@ def test_the_written_adapter_is_what_was_heard(tmp_path: Path, pico_export: Path
     scale_adapter(folder / "sovits", 0.25)
     kept = load_voice(folder, base, name="ada")
     for name, (_, up) in kept.t2s.tensors.items():
-        assert np.allclose(up, heard.t2s.tensors[name][1], atol=1e-7) and np.any(up)
+        assert np.allclose(up, heard.t2s.tensors[name][1], atol=1e-7)
+        assert np.any(up)
     for name, delta in kept.acoustic.items():
         assert delta.scale == pytest.approx(heard.acoustic[name].scale)
     nothing = scaled(kept, 0.0, 0.0)
-    assert not nothing.t2s.tensors and not nothing.acoustic
+    assert not nothing.t2s.tensors
+    assert not nothing.acoustic
     scale_adapter(folder / "t2s", 0.0)
     assert not any(np.any(up) for _, up in load_voice(folder, base, name="ada").t2s.tensors.values())
 
@@ -53,5 +58,7 @@ def test_the_trade_off_is_reported(tmp_path: Path) -> None:
     (tmp_path / "training.json").write_text('{"schema": 1}')
     write_trade_off(tmp_path, "training.json", choose([BASE, Tried(1, 1, 0.2, 0.9)], 0.02))
     said = json.loads((tmp_path / "training.json").read_text())["trade_off"]
-    assert said["chosen"] == 1 and len(said["tried"]) == 2 and said["tried"][0]["error_rate"] == 0.2
+    assert said["chosen"] == 1
+    assert len(said["tried"]) == 2
+    assert said["tried"][0]["error_rate"] == 0.2
     assert (tmp_path / "trade_off.svg").read_text().lstrip().startswith("<?xml")

@@ -66,7 +66,8 @@ def test_masks_and_slices() -> None:
     x = torch.arange(12.0).view(2, 1, 6)
     assert slice_rows(x, torch.tensor([1, 3]), 2).tolist() == [[[1, 2]], [[9, 10]]]
     starts = torch.stack([random_starts(torch.tensor([10, 3, 4]), 4) for _ in range(200)])
-    assert starts[:, 0].min() == 0 and starts[:, 0].max() == 6
+    assert starts[:, 0].min() == 0
+    assert starts[:, 0].max() == 6
     assert starts[:, 1:].abs().max() == 0
 
 
@@ -218,7 +219,8 @@ def test_generators_give_hop_samples_a_frame() -> None:
     for generator, hop in ((hifigan, 8), (istft, 16)):
         for frames in (1, 5, 12):
             wave = generator(torch.randn(2, 4, frames), condition)
-            assert wave.shape == (2, 1, frames * hop) and wave.dtype == torch.float32
+            assert wave.shape == (2, 1, frames * hop)
+            assert wave.dtype == torch.float32
             assert torch.isfinite(wave).all()
         z = torch.randn(1, 4, 6)
         assert (generator(z, condition[:1]) - generator(z, condition[1:])).abs().max() > 1e-4
@@ -269,7 +271,8 @@ def test_speed_and_crossfade() -> None:
     hidden, mask = torch.randn(1, 3, 20), torch.ones(1, 1, 20)
     assert change_speed(hidden, mask, 1.0)[0] is hidden
     faster, kept = change_speed(hidden, mask, 1.3)
-    assert faster.shape == (1, 3, 16) and kept.shape == (1, 1, 16)
+    assert faster.shape == (1, 3, 16)
+    assert kept.shape == (1, 1, 16)
     with pytest.raises(ValueError, match="above 0"):
         change_speed(hidden, mask, 0.0)
     blended = crossfade_head(torch.ones(1, 1, 6), torch.zeros(1, 1, 4))[0, 0]

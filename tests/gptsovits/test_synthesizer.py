@@ -60,7 +60,8 @@ def batch_of(net: Synthesizer, lengths: list[int], phones: list[int]) -> Trainin
 def one_row(batch: TrainingBatch, row: int) -> TrainingBatch:
     length, phones = int(batch.lengths[row]), int(batch.phone_lengths[row])
     pick = slice(row, row + 1)
-    assert batch.speaker is not None and batch.starts is not None
+    assert batch.speaker is not None
+    assert batch.starts is not None
     return TrainingBatch(
         batch.spectrum[pick, :, :length],
         batch.lengths[pick],
@@ -116,7 +117,8 @@ def test_streaming_keeps_lengths_and_agrees_away_from_seams() -> None:
         first = net.decode_chunk(codes[:, :, :8], phones, condition, noise_scale=0.0)
         tail = first.hidden[:, :, -4:]
         second = net.decode_chunk(codes, phones, condition, keep_codes=6, before=tail, noise_scale=0.0)
-        assert second.wave.shape[2] == 6 * 2 * 320 and second.hidden.shape[2] == 12
+        assert second.wave.shape[2] == 6 * 2 * 320
+        assert second.hidden.shape[2] == 12
         assert torch.equal(second.hidden[:, :, 4:], whole.hidden[:, :, -8:])
         assert (second.hidden[:, :, :4] - whole.hidden[:, :, -12:-8]).abs().max() > 1e-4
 
@@ -196,7 +198,8 @@ def test_discriminators_judge_any_length() -> None:
         real, fake = torch.randn(2, 1, samples), torch.randn(2, 1, samples)
         on_real, on_fake = discriminators.compare(real, fake)
         for one, alone in zip(on_real, discriminators(real), strict=True):
-            assert one.score.shape[0] == 2 and one.features[-1].shape[1] == 1
+            assert one.score.shape[0] == 2
+            assert one.features[-1].shape[1] == 1
             assert torch.allclose(one.score, alone.score, atol=1e-5)
         assert torch.allclose(on_fake[1].score, discriminators(fake)[1].score, atol=1e-5)
 

@@ -75,7 +75,8 @@ def test_vectors_are_those_of_stage_two(official: Base, export: Path) -> None:
     projection = load_file(exported.graph("bert_projection"))[PROJECTION]
     vectors = CharacterVectors(exported)
     got = vectors.of(phonemes)
-    assert got is not None and got.shape == (len(phonemes.phones), T2S_PICO.hidden)
+    assert got is not None
+    assert got.shape == (len(phonemes.phones), T2S_PICO.hidden)
     # Stage 2 keeps half precision.
     np.testing.assert_allclose(got, wanted.T @ projection.T, atol=2e-3 * float(np.abs(got).max()))
     segments = [(segment.language, len(segment.phones)) for segment in phonemes.segments]
@@ -91,7 +92,8 @@ def test_more_characters_than_bert_reads(export: Path) -> None:
     vectors = CharacterVectors(read_export(export))
     long = phonemize("你好世界" * 160, "zh")
     got = vectors.of(long)
-    assert got is not None and len(got) == len(long.phones)
+    assert got is not None
+    assert len(got) == len(long.phones)
 
 
 def test_the_graph_adds_vectors_where_the_network_does(tmp_path: Path) -> None:
@@ -124,7 +126,8 @@ def test_character_vectors_are_heard(export: Path, make_voice: Callable[..., Pat
             engine.speak(item, voice).sentences[0].codes
             for item, voice in ((request, plain), (request, read), (english, plain), (english, read))
         ]
-        assert codes[0] != codes[1] and codes[2] != codes[3], "the prompt's vectors are read"
+        assert codes[0] != codes[1], "the prompt's vectors are read"
+        assert codes[2] != codes[3], "the prompt's vectors are read"
         joined = np.concatenate([piece.samples for piece in engine.stream(request, read)])
         assert len(joined) == len(codes[1]) * engine.base.samples_per_code
         engine._planner = dataclasses.replace(engine._planner, characters=None)

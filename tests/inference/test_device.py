@@ -43,8 +43,10 @@ def graph(tmp_path: Path) -> Path:
 )
 def test_what_is_asked_for_and_offered(wanted: str, offered: tuple[str, ...], name: str, said: str) -> None:
     device = choose_device(wanted, offered)
-    assert device.name == name and device.providers[-1] == CPU_PROVIDER
-    assert said in device.fallback and bool(said) == bool(device.fallback)
+    assert device.name == name
+    assert device.providers[-1] == CPU_PROVIDER
+    assert said in device.fallback
+    assert bool(said) == bool(device.fallback)
     assert (device.providers[0] == CUDA_PROVIDER) == name.startswith("cuda")
     if name.startswith("cuda"):
         assert dict(device.session_providers)[CUDA_PROVIDER]["device_id"] == name.partition(":")[2]
@@ -60,7 +62,8 @@ def test_providers_are_taken_in_their_order(graph: Path) -> None:
     offered = tuple(ort.get_available_providers())
     before = tuple(item for item in offered if item != CPU_PROVIDER)
     session = open_session(graph, device=Device("test", (*before, CPU_PROVIDER)))
-    assert session.get_providers()[-1] == CPU_PROVIDER and set(session.get_providers()) == set(offered)
+    assert session.get_providers()[-1] == CPU_PROVIDER
+    assert set(session.get_providers()) == set(offered)
 
 
 def test_a_graph_that_misses_its_device_speaks_and_says_so(graph: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -73,7 +76,8 @@ def test_a_graph_that_misses_its_device_speaks_and_says_so(graph: Path, caplog: 
     assert [record.getMessage() for record in caplog.records] == ["a graph runs on the processor"]
     assert vars(caplog.records[0])["device"] == "cuda:0"
     caplog.clear()
-    assert not lost_provider(CPU, open_session(graph)) and not caplog.records
+    assert not lost_provider(CPU, open_session(graph))
+    assert not caplog.records
 
 
 def test_a_damaged_graph_is_no_matter_of_devices(tmp_path: Path) -> None:
@@ -88,5 +92,7 @@ def test_a_run_that_fails_on_the_device_is_answered_with_503(graph: Path) -> Non
     with pytest.raises(Exception, match="INVALID_ARGUMENT") as caught:
         open_session(graph).run(None, {"x": np.ones((2, 2), np.float32)})
     answer = explain(caught.value)
-    assert answer is not None and (answer.status_code, answer.code) == (503, "engine_failed")
-    assert answer.headers is not None and answer.headers["Retry-After"]
+    assert answer is not None
+    assert (answer.status_code, answer.code) == (503, "engine_failed")
+    assert answer.headers is not None
+    assert answer.headers["Retry-After"]

@@ -126,7 +126,8 @@ def test_a_failed_sentence_is_spoken_again(pico_export: Path, make_voice: Callab
     with Engine(pico_export, EngineSettings(limits=strict)) as engine:
         voice = load_voice(make_voice(), engine.base, name="ada")
         spoken = engine.speak(request(), voice).sentences[0]
-        assert spoken.attempts == ATTEMPTS and any("silent" in reason for reason in spoken.first_failures)
+        assert spoken.attempts == ATTEMPTS
+        assert any("silent" in reason for reason in spoken.first_failures)
         assert engine.speak(request(check=False), voice).sentences[0].attempts == 1
 
 
@@ -317,7 +318,8 @@ def test_a_voice_speaks_with_its_own_lexicon(engine: Engine, make_voice: Callabl
     (folder / "lexicon.txt").write_text("fox T IH1 M B ER0\n", encoding="utf-8")
     voice = load_voice(folder, engine.base, name="ada")
     own, usual = voice.lexicon["fox"], load_voice(make_voice("b"), engine.base, name="b")
-    assert own == ("T", "IH1", "M", "B", "ER0") and usual.lexicon == {}
+    assert own == ("T", "IH1", "M", "B", "ER0")
+    assert usual.lexicon == {}
     spoken = engine.speak(request("fox"), voice).sentences[0].phones
     assert spoken[:5] == tuple(ids_of(own))
     assert spoken != engine.speak(request("fox"), usual).sentences[0].phones
@@ -352,7 +354,9 @@ def test_a_voice_is_merged_once_and_holds_nobody_else_up(
     go_on.set()
     for thread in threads:
         thread.join()
-    assert len(found) == 2 and found[0] is found[1] and decoders.loads == 2
+    assert len(found) == 2
+    assert found[0] is found[1]
+    assert decoders.loads == 2
     broken = replace(new, name="broken", acoustic={"dec.nothing.weight": next(iter(new.acoustic.values()))})
     for _ in range(2):
         with pytest.raises(VoiceError, match="nothing"):
@@ -376,7 +380,8 @@ def test_merged_weights_outlive_their_arrays(engine: Engine) -> None:
     gc.collect()
     noise = [np.full(weights[name].shape, 1e3, np.float32) for _ in range(200)]
     np.testing.assert_array_equal(speak(session), before)
-    assert noise and np.abs(before - speak(open_session(path))).max() > 1e-6
+    assert noise
+    assert np.abs(before - speak(open_session(path))).max() > 1e-6
 
 
 def test_sentences_stay_within_full_scale() -> None:
@@ -386,7 +391,8 @@ def test_sentences_stay_within_full_scale() -> None:
     assert gain == 0.99 / 2.0
     quiet = np.array([0.5, -0.9], np.float32)
     same, gain = _within_full_scale(quiet)
-    assert same is quiet and gain == 1.0
+    assert same is quiet
+    assert gain == 1.0
 
 
 @pytest.mark.parametrize("how", ["speak", "stream"])

@@ -38,7 +38,8 @@ def test_long_speech_still_fails() -> None:
             duration_s=seconds, expected_s=expected, sounding_s=AWB.sounding_s(phones), rms_dbfs=-20.0,
             error_rate=0.0, loop=1, reached_limit=False, limits=LIMITS,
         )  # fmt: skip
-        assert len(found) == 1 and found[0].startswith("duration")
+        assert len(found) == 1
+        assert found[0].startswith("duration")
 
 
 @pytest.mark.parametrize(("phones", "wrong", "fails"), [(1, 1, False), (3, 2, False), (3, 3, True), (20, 11, True)])
@@ -54,4 +55,6 @@ def test_pauses_are_measured_on_recordings() -> None:
     assert (found.weak_s, found.strong_s, found.edges_s) == pytest.approx((0.45, 0.7, 0.6), abs=0.08)
     assert measure_pace(0.09, [], []) == Pace(0.09)
     wild = measure_pace(0.09, [30.0] * 9, counts[:9])
-    assert wild.weak_s <= 0.6 and wild.strong_s <= 0.8 and wild.edges_s <= 1.2
+    assert wild.weak_s <= 0.6
+    assert wild.strong_s <= 0.8
+    assert wild.edges_s <= 1.2

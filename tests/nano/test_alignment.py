@@ -103,5 +103,6 @@ def test_borrowed_times_are_given_back_to_initials_and_finals() -> None:
     entries = [("SIL", 0.1), ("N", 0.15), ("IY", 0.3), ("HH", 0.35), ("AW", 0.6), ("SIL", 0.8)]
     item = _renamed("x", entries, wanted)
     assert item is not None
-    assert item.phones == ("<silence>", "n", "i", "h", "ao", "<silence>") and item.ends_s[2] == 0.3
+    assert item.phones == ("<silence>", "n", "i", "h", "ao", "<silence>")
+    assert item.ends_s[2] == 0.3
     assert _renamed("x", entries[:-2], wanted) is None

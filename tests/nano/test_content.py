@@ -32,7 +32,8 @@ def test_frames_have_the_geometry_of_hubert(samples: int) -> None:
         frame, ctc, prosody = encoder(torch.randn(1, samples) * 0.05)
     expected = (samples - 400) // 320 + 1
     assert frames_of(samples) == expected
-    assert frame.shape == ctc.shape == (1, expected, len(CLASSES)) and prosody.shape == (1, expected, PROSODY_OUTPUTS)
+    assert frame.shape == ctc.shape == (1, expected, len(CLASSES))
+    assert prosody.shape == (1, expected, PROSODY_OUTPUTS)
 
 
 def test_front_end_begins_as_log_band_energies() -> None:
@@ -59,8 +60,10 @@ def test_batches_label_what_sounds(tmp_path: Path) -> None:
     for step in range(6):
         batch = source.batch(step)
         rows, frames = batch.labels.shape
-        assert batch.waveform.shape == (rows, 400 + 320 * (frames - 1)) and batch.waveform.dtype == np.float32
-        assert batch.target_lengths.sum() == batch.targets.size and batch.prosody.shape == (rows, frames, 4)
+        assert batch.waveform.shape == (rows, 400 + 320 * (frames - 1))
+        assert batch.waveform.dtype == np.float32
+        assert batch.target_lengths.sum() == batch.targets.size
+        assert batch.prosody.shape == (rows, frames, 4)
         for wave, labels in zip(batch.waveform, batch.labels, strict=True):
             for frame, label in enumerate(labels):
                 if label != SILENCE:
@@ -69,7 +72,8 @@ def test_batches_label_what_sounds(tmp_path: Path) -> None:
                     wanted = TONES_HZ[PHONES.index(CLASSES[label])]
                     right += abs(hertz / wanted - 1) < 0.2  # the speed moves the tone by up to 16 %
                     total += 1
-    assert total > 300 and right / total > 0.9
+    assert total > 300
+    assert right / total > 0.9
 
 
 def test_a_batch_depends_on_seed_and_step_alone(tmp_path: Path) -> None:
@@ -86,7 +90,8 @@ def test_training_learns_the_tones(tmp_path: Path) -> None:
     trainer = ContentTrainer(TRAINING, tone_source(corpus), tmp_path / "run")
     lines: list[str] = []
     trainer.train(report=lines.append)
-    assert trainer.step == 90 and len(lines) == 18
+    assert trainer.step == 90
+    assert len(lines) == 18
     encoder = load_averaged(tmp_path / "run", TINY)
     alignments = read_alignments(corpus.folder, "real")
     right, total = 0, 0
@@ -107,7 +112,8 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(tmp_path: Path) -> None:
     first = ContentTrainer(config, tone_source(corpus), tmp_path / "parts")
     first.train(until=3)
     second = ContentTrainer(config, tone_source(corpus), tmp_path / "parts")
-    assert second.resume() and second.step == 3
+    assert second.resume()
+    assert second.step == 3
     second.train()
     for name, value in whole.encoder.state_dict().items():
         assert torch.equal(value, second.encoder.state_dict()[name]), name
@@ -118,7 +124,8 @@ def test_stop_is_heeded_and_saved(tmp_path: Path) -> None:
     trainer = ContentTrainer(TRAINING, tone_source(write_tones(tmp_path / "corpus", clips=12)), tmp_path / "run")
     trainer.stop = True
     trainer.train()
-    assert trainer.step == 0 and (tmp_path / "run" / "content.ckpt").is_file()
+    assert trainer.step == 0
+    assert (tmp_path / "run" / "content.ckpt").is_file()
 
 
 def test_learning_rate_rises_stays_and_falls_to_zero() -> None:

@@ -42,7 +42,9 @@ def test_audio_is_resampled_and_kept(speech: Path, tmp_path: Path) -> None:
     corpus = Corpus.open(tmp_path / "corpus")
     clip = next(clip for clip in corpus.clips if clip.speaker == "VCTK_p1")
     wave = corpus.waveform(clip)
-    assert wave.dtype == np.float32 and clip.samples == wave.size == 48_000 and clip.seconds == 2.0
+    assert wave.dtype == np.float32
+    assert clip.samples == wave.size == 48_000
+    assert clip.seconds == 2.0
     spectrum = np.abs(np.fft.rfft(wave))
     assert abs(np.argmax(spectrum) / 2.0 - 600) < 2  # its sine
     assert sum(clip.samples for clip in corpus.clips) * 2 == (tmp_path / "corpus" / "real.i16").stat().st_size
@@ -108,6 +110,7 @@ def test_real_speech_splits_cleanly() -> None:
         pytest.skip("shared speech is absent")
     training = training_files(speech)
     evaluation = evaluation_files(speech, CORPORA)
-    assert len(training) > 3000 and len(evaluation) > 40
+    assert len(training) > 3000
+    assert len(evaluation) > 40
     assert not {file.path for file in training} & {file.path for file in evaluation}
     assert not {file.speaker for file in training} & unseen_speakers(speech)

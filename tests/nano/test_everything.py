@@ -84,13 +84,16 @@ def test_a_wrong_pack_ends_with_its_exit_code(tmp_path: Path, capsys: pytest.Cap
     from timbre.nano.everything import main
 
     code = main(["--pack", str(tmp_path / "no.pack"), "--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")])
-    assert code == 10 and "no packed corpus" in capsys.readouterr().err
+    assert code == 10
+    assert "no packed corpus" in capsys.readouterr().err
 
 
 def test_files_stay_below_the_limit(tmp_path: Path) -> None:
     weights = {f"w{index}": torch.randn(1000, 1000) for index in range(20)} | {"count": torch.arange(4)}
     paths = write_half(weights, tmp_path, "t2s")
-    assert len(paths) == 3 and all(path.stat().st_size < 16_000_000 for path in paths)
+    assert len(paths) == 3
+    assert all(path.stat().st_size < 16_000_000 for path in paths)
     again = {name: value for path in paths for name, value in load_file(path).items()}
-    assert set(again) == set(weights) and again["count"].dtype == torch.int64
+    assert set(again) == set(weights)
+    assert again["count"].dtype == torch.int64
     assert torch.allclose(again["w7"].float(), weights["w7"], atol=2e-3)

@@ -85,7 +85,8 @@ def test_what_is_heard_is_zero_for_the_recording_and_grows_with_noise() -> None:
     assert 0.0 < little < much
     made = (wave + 0.01 * noise).requires_grad_()
     heard(made, wave).backward()
-    assert made.grad is not None and float(made.grad.abs().sum()) > 0
+    assert made.grad is not None
+    assert float(made.grad.abs().sum()) > 0
     assert all(parameter.grad is None for parameter in heard.encoder.parameters())
 
 
@@ -97,7 +98,8 @@ def test_what_is_heard_teaches_the_prior(corpus: Corpus) -> None:  # noqa: F811
     assert set(terms) >= {"heard", "guide"}
     terms["heard"].backward()
     gradient = model.enc_p.proj.weight.grad
-    assert gradient is not None and float(gradient.abs().sum()) > 0
+    assert gradient is not None
+    assert float(gradient.abs().sum()) > 0
 
 
 def test_places_of_a_batch_follow_the_alignment(corpus: Corpus) -> None:  # noqa: F811
@@ -120,7 +122,9 @@ def test_places_of_a_batch_follow_the_alignment(corpus: Corpus) -> None:  # noqa
         places={clip.id: places_of(alignment, plain.phones[clip.id], len(plain.codes[clip.id]))},
     )
     places = known.places(clip)
-    assert places.min() >= 0 and places.max() < count and (np.diff(places) >= 0).all()
+    assert places.min() >= 0
+    assert places.max() < count
+    assert (np.diff(places) >= 0).all()
     batch = known.collate([clip], np.random.default_rng(0))
     frames = known.frames_of(clip)
     assert batch.places[0, :frames:2].tolist() == places[: frames // 2].tolist()
@@ -131,6 +135,7 @@ def test_wrong_codes_come_from_the_batch_in_their_share() -> None:
     torch.manual_seed(0)
     codes = torch.randint(0, 512, (1, 4, 2000))
     spoiled = with_wrong_codes(codes, 0.2)
-    assert spoiled.shape == codes.shape and set(spoiled.flatten().tolist()) <= set(codes.flatten().tolist())
+    assert spoiled.shape == codes.shape
+    assert set(spoiled.flatten().tolist()) <= set(codes.flatten().tolist())
     assert 0.17 < float((spoiled != codes).float().mean()) < 0.22
     assert with_wrong_codes(codes, 0.0) is codes

@@ -55,7 +55,8 @@ def test_every_sound_gets_a_code_however_short() -> None:
     labelled = label_codes(segments, 10)
     assert labelled is not None
     assert labelled.places.tolist() == [0, 1, 2, 3, 3, 3, 3, 3, 3, 3]
-    assert (labelled.codes[:4] % 2 == 0).all() and (labelled.codes[4:] % 2 == 1).all()
+    assert (labelled.codes[:4] % 2 == 0).all()
+    assert (labelled.codes[4:] % 2 == 1).all()
     assert label_codes(segments, 3) is None
 
 

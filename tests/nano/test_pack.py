@@ -39,7 +39,8 @@ def test_a_packed_base_loads_with_the_weights_that_were_trained(work: Path, tmp_
     packing.pack(work, target)
     base = load_base("nano", tmp_path / "bases")
     assert base.locked
-    assert base.speaking == packing.NANO_SPEAKING and not base.speaking.prompt_codes
+    assert base.speaking == packing.NANO_SPEAKING
+    assert not base.speaking.prompt_codes
     assert (base.architecture, base.rate_hz, base.hop, base.fft, base.speaker_encoder) == (
         "nano", 24000, 480, 1920, "ge2e",
     )  # fmt: skip

@@ -49,8 +49,10 @@ def corpus(speech: Path, tmp_path: Path) -> Corpus:
 def test_a_share_is_drawn_from_its_corpus(corpus: Corpus) -> None:
     clips = choose(corpus, SHARES)
     seconds = sum(clip.seconds for clip in clips if clip.path.startswith("ljspeech"))
-    assert 6 <= seconds < 8.6 and {clip.path.partition("/")[0] for clip in clips} == {"ljspeech", "speechocean762"}
-    assert clips == choose(corpus, SHARES) and clips == [clip for clip in corpus.clips if clip in clips]
+    assert 6 <= seconds < 8.6
+    assert {clip.path.partition("/")[0] for clip in clips} == {"ljspeech", "speechocean762"}
+    assert clips == choose(corpus, SHARES)
+    assert clips == [clip for clip in corpus.clips if clip in clips]
 
 
 def test_what_is_packed_comes_out_again(corpus: Corpus, speech: Path, tmp_path: Path) -> None:
@@ -62,7 +64,8 @@ def test_what_is_packed_comes_out_again(corpus: Corpus, speech: Path, tmp_path: 
     positions = [index for index, clip in enumerate(corpus.clips) if clip in chosen]
     for clip, original in zip(there.clips, chosen, strict=True):
         wave, before = there.waveform(clip), corpus.waveform(original)
-        assert wave.size == before.size and np.corrcoef(wave, before)[0, 1] > 0.9
+        assert wave.size == before.size
+        assert np.corrcoef(wave, before)[0, 1] > 0.9
     assert set(read_alignments(there.folder, "real")) == {clip.id for clip in chosen}
     with np.load(there.folder / "real.f0.npz") as table:
         assert table["lengths"].tolist() == [index + 1 for index in positions]

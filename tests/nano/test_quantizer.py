@@ -44,7 +44,8 @@ def pairs() -> Pairs:
 
 def test_discriminants_ignore_loud_noise(pairs: Pairs) -> None:
     projection, mean = discriminants(pairs, 2, pitch_scale=10.0)
-    assert projection.shape == (3, 2 * WIDTH) and mean.shape == (2 * WIDTH,)
+    assert projection.shape == (3, 2 * WIDTH)
+    assert mean.shape == (2 * WIDTH,)
     weight = np.abs(projection) * pairs.features.std(0)
     assert weight[:2, :2].sum() > 5 * weight[:2, 2:].sum() / 10
     projected = (pairs.features - mean) @ projection.T
@@ -54,12 +55,18 @@ def test_discriminants_ignore_loud_noise(pairs: Pairs) -> None:
 def test_codes_know_phone_and_pitch(pairs: Pairs) -> None:
     quantizer = Quantizer.fit(pairs, WIDTH, rows=32, rounds=12, width=2, pitch_scale=10.0, seed=0)
     codes = quantizer.codes(pairs.features.reshape(-1, WIDTH))
-    assert codes.dtype == np.int16 and codes.shape == (1500,)
+    assert codes.dtype == np.int16
+    assert codes.shape == (1500,)
     quality = code_quality([codes], [pairs.labels], [pairs.pitch], 32)
-    assert quality.purity > 0.98 and quality.mutual > 0.95 and quality.pitch > 0.6 and quality.used == 1.0
+    assert quality.purity > 0.98
+    assert quality.mutual > 0.95
+    assert quality.pitch > 0.6
+    assert quality.used == 1.0
     guess = np.random.default_rng(9).integers(32, size=1500).astype(np.int16)
     blind = code_quality([guess], [pairs.labels], [pairs.pitch], 32)
-    assert blind.purity < 0.4 and blind.mutual < 0.1 and blind.pitch < 0.1
+    assert blind.purity < 0.4
+    assert blind.mutual < 0.1
+    assert blind.pitch < 0.1
 
 
 def test_the_file_gives_the_same_codes(pairs: Pairs, tmp_path: Path) -> None:
@@ -87,7 +94,8 @@ def test_codes_are_those_of_the_acoustic_model(pairs: Pairs) -> None:
     hidden = random.standard_normal((21, width)).astype(np.float32)
     with torch.inference_mode():
         expected = model.quantizer.encode(model.ssl_proj(torch.from_numpy(hidden).T[None]))[0, 0].numpy()
-    assert np.array_equal(quantizer.codes(hidden), expected) and expected.shape == (10,)
+    assert np.array_equal(quantizer.codes(hidden), expected)
+    assert expected.shape == (10,)
 
 
 def test_codes_of_a_corpus(tmp_path: Path) -> None:
@@ -104,7 +112,8 @@ def test_codes_of_a_corpus(tmp_path: Path) -> None:
     with np.load(path) as stored:
         assert sorted(stored.files) == sorted(clip.id for clip in corpus.clips)
         for clip in corpus.clips:
-            assert stored[clip.id].dtype == np.int16 and stored[clip.id].size == clip.samples // 960
+            assert stored[clip.id].dtype == np.int16
+            assert stored[clip.id].size == clip.samples // 960
 
 
 def test_announcement_names_the_paths(tmp_path: Path) -> None:

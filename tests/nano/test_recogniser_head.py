@@ -28,7 +28,8 @@ def test_the_shift_of_the_blank_that_errs_least_is_found() -> None:
         head.bias[5], head.bias[BLANK] = 0.0, 0.6  # the blank wins by 0.6 where class 5 is meant
     hidden = torch.tensor([[0.0, 5.0], [0.0, 0.0], [0.0, 5.0]])
     rate, shift = best_shift(head, [(hidden, torch.tensor([5]))])
-    assert rate == 0.0 and -1.0 <= shift <= -0.75
+    assert rate == 0.0
+    assert -1.0 <= shift <= -0.75
     assert best_shift(head, [(hidden[:1], torch.tensor([5]))])[0] == 1.0
 
 
@@ -49,7 +50,9 @@ def test_refitting_leaves_the_encoder_alone_and_hears_better(tmp_path: Path, mon
     settings = HeadTraining(rounds=6, batch=8, learning_rate=0.05)
     head = refit_head(encoder, corpus, alignments, settings, lines.append)
     rates = [float(line.split("error ")[1].split(" %")[0]) for line in lines]
-    assert len(rates) == 7 and rates[0] > 80 and min(rates) < 40
+    assert len(rates) == 7
+    assert rates[0] > 80
+    assert min(rates) < 40
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     replace_ctc_head(tmp_path / "run", head)
     after = load_averaged(tmp_path / "run", TINY).state_dict()

@@ -96,7 +96,8 @@ def test_codes_are_those_of_the_base(base: Base, work: Path) -> None:
 def test_the_content_encoder_trains_on_from_its_place(work: Path) -> None:
     source = tone_source(Corpus.open(work / "corpus"))
     trainer = ContentTrainer(training_of(NanoRecipe().content, "cpu"), source, work / "content")
-    assert trainer.resume() and trainer.step == STEPS
+    assert trainer.resume()
+    assert trainer.step == STEPS
     assert torch.equal(trainer.encoder.ctc_head.weight, load_averaged(work / "content").ctc_head.weight)
     before = trainer.encoder.hubert.encoder.layers[0].feed_forward.output_dense.weight.detach().clone()
     trainer.save = lambda: None  # type: ignore[method-assign]

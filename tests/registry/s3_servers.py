@@ -138,7 +138,8 @@ def _running(command: list[str], log: Path, endpoint: str) -> Iterator[S3Server]
     try:
         deadline = time.monotonic() + _START_S
         while not _answers(endpoint):
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
+            assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+            assert time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
             time.sleep(0.1)
         yield S3Server(endpoint, process)
     finally:
@@ -172,5 +173,6 @@ def _until_it_stores(server: S3Server) -> None:
             client.put_object(Bucket=BUCKET, Key="warm-up", Body=b"1")
             return
         except (ClientError, BotoCoreError):
-            assert time.monotonic() < deadline and server.process.poll() is None, "the server does not store anything"
+            assert time.monotonic() < deadline, "the server does not store anything"
+            assert server.process.poll() is None, "the server does not store anything"
             time.sleep(0.2)

@@ -29,22 +29,27 @@ class StoreBehaviour:
         assert store.put_if_absent("a/b.json", b"one") is True
         assert store.put_if_absent("a/b.json", b"two") is False
         found = store.get("a/b.json")
-        assert found is not None and found.data == b"one"
+        assert found is not None
+        assert found.data == b"one"
 
     def test_empty_and_binary_objects_come_back(self, store: Store) -> None:
         data = bytes(range(256)) * 4096
-        assert store.put_if_absent("x/empty", b"") and store.put_if_absent("x/binary", data)
-        assert store.get("x/empty").data == b"" and store.get("x/binary").data == data  # type: ignore[union-attr]
+        assert store.put_if_absent("x/empty", b"")
+        assert store.put_if_absent("x/binary", data)
+        assert store.get("x/empty").data == b""
+        assert store.get("x/binary").data == data
 
     def test_replace_if_compares(self, store: Store) -> None:
         store.put_if_absent("alias", b"1")
         first = store.get("alias")
         assert first is not None
         tag = store.replace_if("alias", b"2", first.tag)
-        assert tag and tag != first.tag
+        assert tag
+        assert tag != first.tag
         assert store.replace_if("alias", b"3", first.tag) is None
         now = store.get("alias")
-        assert now is not None and (now.data, now.tag) == (b"2", tag)
+        assert now is not None
+        assert (now.data, now.tag) == (b"2", tag)
 
     def test_replace_if_never_creates(self, store: Store) -> None:
         store.put_if_absent("alias", b"1")
@@ -90,7 +95,8 @@ class StoreBehaviour:
                 wins = list(pool.map(write, range(self.writers)))
                 found = store.get(f"race/{round_}")
                 assert sum(wins) == 1
-                assert found is not None and found.data == str(wins.index(True)).encode()
+                assert found is not None
+                assert found.data == str(wins.index(True)).encode()
 
     def test_of_many_writers_with_one_tag_one_wins(self, store: Store) -> None:
         store.put_if_absent("alias", b"start")
@@ -103,4 +109,5 @@ class StoreBehaviour:
                 winners = [value for value, tag in zip(values, tags, strict=True) if tag]
                 after = store.get("alias")
                 assert len(winners) == 1
-                assert after is not None and after.data == winners[0]
+                assert after is not None
+                assert after.data == winners[0]

@@ -76,15 +76,19 @@ def test_two_rollbacks_hold_what_both_left(three: History) -> None:
     three.rollback(to="one")
     for content in ("three", "two"):
         held = three.push(content)
-        assert not held.moved and three.speaks == "one"
-        assert "grace rolled it back from" in held.reason and "(hiss)" in held.reason
+        assert not held.moved
+        assert three.speaks == "one"
+        assert "grace rolled it back from" in held.reason
+        assert "(hiss)" in held.reason
         assert f"timbre promote ada {three.versions[content]}" in held.reason
 
 
 def test_a_promotion_by_hand_holds_what_it_left(three: History) -> None:
     assert three.promote("one").moved
     held = three.push("three")
-    assert not held.moved and three.speaks == "one" and "grace took it back from" in held.reason
+    assert not held.moved
+    assert three.speaks == "one"
+    assert "grace took it back from" in held.reason
 
 
 @pytest.mark.parametrize("step", ["two rollbacks", "a promotion"])
@@ -97,15 +101,19 @@ def test_new_recordings_and_reverts_are_promoted_as_usual(three: History, step: 
     else:
         three.promote("one")
     assert not three.push("three").moved
-    assert three.push("zero").moved and three.speaks == "zero", "a revert to what nobody took back"
-    assert three.push("three").moved and three.speaks == "three", "the recordings have changed since"
-    assert three.push("four").moved and three.push("one").moved
+    assert three.push("zero").moved, "a revert to what nobody took back"
+    assert three.speaks == "zero", "a revert to what nobody took back"
+    assert three.push("three").moved, "the recordings have changed since"
+    assert three.speaks == "three", "the recordings have changed since"
+    assert three.push("four").moved
+    assert three.push("one").moved
 
 
 def test_a_revert_to_what_a_person_chose_counts_as_changed_recordings(three: History) -> None:
     three.rollback(to="one")
     assert three.push("one").moved, "it represents the newer commit now"
-    assert three.push("three").moved and three.speaks == "three"
+    assert three.push("three").moved
+    assert three.speaks == "three"
 
 
 def test_a_person_lifts_what_a_person_held(three: History) -> None:
@@ -114,11 +122,13 @@ def test_a_person_lifts_what_a_person_held(three: History) -> None:
     assert three.push("three").moved
     three.rollback()
     three.promote("three")
-    assert three.push("two").moved and three.speaks == "two", "brought back: what was tried in between is not held"
+    assert three.push("two").moved, "brought back: what was tried in between is not held"
+    assert three.speaks == "two", "brought back: what was tried in between is not held"
     three.rollback(to="one")
     three.rollback(to="three")
     three.promote("one")
-    assert not three.push("two").moved and not three.push("three").moved
+    assert not three.push("two").moved
+    assert not three.push("three").moved
 
 
 def test_a_review_is_no_step_back(registry: Registry) -> None:
@@ -128,8 +138,10 @@ def test_a_review_is_no_step_back(registry: Registry) -> None:
         history.count = number
         history.publish(content, number)
         assert history.promote(content, place=None if content == "three" else number).moved
-    assert history.push("two").moved and history.speaks == "two"
-    assert history.push("one").moved and history.speaks == "one"
+    assert history.push("two").moved
+    assert history.speaks == "two"
+    assert history.push("one").moved
+    assert history.speaks == "one"
 
 
 def test_a_late_version_chosen_by_hand_stays(registry: Registry) -> None:
@@ -138,21 +150,24 @@ def test_a_late_version_chosen_by_hand_stays(registry: Registry) -> None:
         history.push(content)
     history.publish("late", 1)
     assert history.promote("late").moved
-    assert not history.push("two").moved and history.speaks == "late"
+    assert not history.push("two").moved
+    assert history.speaks == "late"
 
 
 def test_a_deleted_folder_ends_what_was_held(three: History) -> None:
     three.rollback()
     assert three.registry.retire("ada", actor=Actor("ci", "c4"), is_ancestor=three.is_ancestor).moved
     three.count = 4
-    assert three.push("three").moved and three.speaks == "three"
+    assert three.push("three").moved
+    assert three.speaks == "three"
 
 
 def test_every_alias_has_its_own_history(three: History) -> None:
     for content in ("two", "three"):
         three.push(content, "beta")
     three.rollback()
-    assert three.push("three", "beta").moved and not three.push("three").moved
+    assert three.push("three", "beta").moved
+    assert not three.push("three").moved
     three.registry.rollback("ada", actor=GRACE, alias="beta", to=three.versions["one"])
     assert "--alias beta" in three.push("three", "beta").reason
 
@@ -174,8 +189,10 @@ def test_a_person_who_is_faster_than_a_pipeline_is_not_undone(
         return original(key, data, tag)
 
     monkeypatch.setattr(three.registry.store, "replace_if", slow)
-    assert not three.push("three").moved and three.speaks == "one"
-    assert audit(three.registry, "ada") == [] and verify(three.registry) == []
+    assert not three.push("three").moved
+    assert three.speaks == "one"
+    assert audit(three.registry, "ada") == []
+    assert verify(three.registry) == []
 
 
 def test_a_damaged_version_holds_nobody_up(three: History, tmp_path: Path) -> None:
@@ -189,7 +206,10 @@ def test_a_damaged_version_holds_nobody_up(three: History, tmp_path: Path) -> No
 def test_records_without_the_mark_can_be_read(three: History) -> None:
     """Those of before, and a pipeline's: programs that do not know the mark must read them."""
     stored = three.registry.store.get(alias_key("ada", "production"))
-    assert stored is not None and "by_hand" not in json.loads(stored.data)
+    assert stored is not None
+    assert "by_hand" not in json.loads(stored.data)
     three.promote("one")
     state = three.registry.alias("ada")
-    assert state is not None and state.by_hand and three.registry.history("ada")[-1].by_hand
+    assert state is not None
+    assert state.by_hand
+    assert three.registry.history("ada")[-1].by_hand

@@ -75,7 +75,9 @@ def keys(folder: Path) -> Keyring:
 def test_a_file_opens_at_its_place_only() -> None:
     sealed = seal_file(b"speech", PLACE, "00" * 8, KEY)
     keys = {"00" * 8: KEY}
-    assert open_file(sealed, PLACE, keys) == b"speech" and is_sealed(sealed) and b"speech" not in sealed
+    assert open_file(sealed, PLACE, keys) == b"speech"
+    assert is_sealed(sealed)
+    assert b"speech" not in sealed
     assert seal_file(b"speech", PLACE, "00" * 8, KEY) == sealed
     for other in (Place("ben", *("0123456789ab", "samples/1.wav")), Place("ada", "ba9876543210", "samples/1.wav"),
                   Place("ada", "0123456789ab", "samples/2.wav")):  # fmt: skip
@@ -113,7 +115,8 @@ def test_no_plain_speech_in_store_and_cache(folder: Path, keys: Keyring, tmp_pat
     assert pull_stage(registry.store, "a" * 64, tmp_path / "pulled", keys)
     assert (tmp_path / "pulled" / "samples" / "1.wav").read_bytes() == files["samples/1.wav"]
     before = sorted(registry.store.list(""))
-    assert registry.publish(make_manifest(), files, actor=ADA) == manifest and sorted(registry.store.list("")) == before
+    assert registry.publish(make_manifest(), files, actor=ADA) == manifest
+    assert sorted(registry.store.list("")) == before
 
 
 def test_without_the_key_nothing_opens(folder: Path, keys: Keyring, tmp_path: Path) -> None:
@@ -132,7 +135,8 @@ def test_rotation_keeps_older_versions_readable(keys: Keyring) -> None:
     first = keys.ids("ada")
     second = keys.rotate("ada")
     new = registry.publish(make_manifest(content="two"), {"a": b"1"}, actor=ADA)
-    assert keys.ids("ada") == [*first, second] and old.files != new.files
+    assert keys.ids("ada") == [*first, second]
+    assert old.files != new.files
     again = Registry(keys.store, keys=Keyring(keys.store, keys.master))
     assert again.read_file(old, "a") == again.read_file(new, "a") == b"1"
     moved = Keyring(keys.store, read_master(new_master()))
@@ -146,7 +150,8 @@ def test_a_destroyed_key_is_never_made_again(keys: Keyring, folder: Path) -> Non
     registry = Registry(keys.store, keys=keys)
     manifest = registry.publish(make_manifest(), {"a": b"1"}, actor=ADA)
     wrapped = json.loads((folder / "keys" / "ada.json").read_bytes())["keys"][0]["wrapped"]
-    assert keys.destroy("ada") and not keys.destroy("ada")
+    assert keys.destroy("ada")
+    assert not keys.destroy("ada")
     assert not [path for path in folder.rglob("*") if path.is_file() and wrapped.encode() in path.read_bytes()]
     fresh = Keyring(keys.store, keys.master)
     with pytest.raises(ConfigurationError, match="does not exist any more"):
@@ -159,7 +164,8 @@ def test_a_destroyed_key_is_never_made_again(keys: Keyring, folder: Path) -> Non
 def test_sixteen_publishers_share_one_key(keys: Keyring) -> None:
     rings = [Keyring(keys.store, keys.master) for _ in range(16)]
     sealed = {ring.seal(PLACE, b"x") for ring in rings}
-    assert len(sealed) == 1 and len(keys.ids("ada")) == 1
+    assert len(sealed) == 1
+    assert len(keys.ids("ada")) == 1
 
 
 def test_master_keys_come_from_file_variable_or_kms(tmp_path: Path) -> None:
@@ -167,7 +173,8 @@ def test_master_keys_come_from_file_variable_or_kms(tmp_path: Path) -> None:
     path = tmp_path / "master"
     path.write_text(text)
     path.chmod(0o600)
-    assert read_master(f"file:{path}") == read_master(text) and text not in repr(read_master(text))
+    assert read_master(f"file:{path}") == read_master(text)
+    assert text not in repr(read_master(text))
     assert read_master("kms:alias/timbre").name == "kms:alias/timbre"
     path.chmod(0o640)
     for bad in (f"file:{path}", f"file:{tmp_path}/none", "short", base64.b64encode(b"x" * 31).decode()):
@@ -202,6 +209,7 @@ def test_the_environment_names_key_and_place(folder: Path, tmp_path: Path) -> No
     environment = {"TIMBRE_MASTER_KEY": new_master(), "TIMBRE_KEYS": str(tmp_path / "keys")}
     registry = open_registry(str(folder), environment=environment)
     registry.publish(make_manifest(), {"a": b"1"}, actor=ADA)
-    assert (tmp_path / "keys" / "keys" / "ada.json").is_file() and not (folder / "keys").exists()
+    assert (tmp_path / "keys" / "keys" / "ada.json").is_file()
+    assert not (folder / "keys").exists()
     with pytest.raises(ConfigurationError, match="cannot be destroyed"):
         open_registry("hf://a/b", environment={"TIMBRE_MASTER_KEY": new_master()})

@@ -55,7 +55,9 @@ class TestHubStoreAtLength(StoreBehaviour):
 
 
 def test_reading_creates_nothing_and_the_repository_is_private(hub: HubServer, store: HubStore) -> None:
-    assert store.get("a") is None and list(store.list("")) == [] and not hub.repositories
+    assert store.get("a") is None
+    assert list(store.list("")) == []
+    assert not hub.repositories
     store.put_if_absent("a", b"1")
     assert hub.repositories[REPOSITORY].private
     assert open_hub(hub, visibility="public").get("a").data == b"1"  # type: ignore[union-attr]
@@ -70,7 +72,8 @@ def test_a_version_is_one_commit_with_a_tag_and_a_card(hub: HubServer, store: Hu
     card = repository.commits[repository.head]["README.md"].decode()
     about = yaml.safe_load(card.split("---")[1])
     metrics = about["model-index"][0]["results"][0]["metrics"]
-    assert about["language"] == ["en"] and about["pipeline_tag"] == "text-to-speech"
+    assert about["language"] == ["en"]
+    assert about["pipeline_tag"] == "text-to-speech"
     assert [(item["type"], item["value"]) for item in metrics] == [("stoi", 0.9)]
     assert registry.promote("ada", manifest.version, actor=Actor("ada")).moved
     assert registry.resolve("ada").version == manifest.version
@@ -93,7 +96,8 @@ def test_failures_that_pass_are_waited_for(hub: HubServer, status: int) -> None:
     store.put_if_absent("first", b"1")
     for pattern in ("GET .*/revision/", "POST .*/commit/", "HEAD .*/resolve/"):
         hub.faults.append(Fault(pattern, status, headers={"Retry-After": "7"} if status == 429 else {}))
-    assert store.put_if_absent("a", b"1") and store.get("a").data == b"1"  # type: ignore[union-attr]
+    assert store.put_if_absent("a", b"1")
+    assert store.get("a").data == b"1"
     assert not any(fault.times for fault in hub.faults)
     assert status != 429 or sum(wait >= 7 for wait in waits) >= 2
 
@@ -107,7 +111,8 @@ def test_a_lost_answer_to_a_commit_is_recognised(hub: HubServer, store: HubStore
     hub.faults.append(Fault("POST .*/commit/", 500, after=True))
     assert store.put_if_absent("b", b"2") is True
     hub.faults.append(Fault("POST .*/commit/", 0, after=True))
-    assert store.delete("b") is True and store.get("b") is None
+    assert store.delete("b") is True
+    assert store.get("b") is None
     assert len(hub.repositories[REPOSITORY].titles) == 4
 
 
@@ -137,9 +142,11 @@ def test_failures_that_stay_are_explained(hub: HubServer, status: int, kind: typ
     for call in calls:
         with pytest.raises(kind, match=REPOSITORY) as caught:
             call()
-        assert remedy in caught.value.remedy and "hf_right" not in str(caught.value)
+        assert remedy in caught.value.remedy
+        assert "hf_right" not in str(caught.value)
     hub.faults.clear()
-    assert store.get("alias").data == b"1" and store.get("b") is None  # type: ignore[union-attr]
+    assert store.get("alias").data == b"1"
+    assert store.get("b") is None
 
 
 def test_a_wrong_token_is_the_operators_business(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:

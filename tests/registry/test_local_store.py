@@ -26,7 +26,9 @@ class TestLocalStore(StoreBehaviour):
 
 def test_nothing_is_created_by_reading(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "registry")
-    assert store.get("a") is None and list(store.list("")) == [] and not (tmp_path / "registry").exists()
+    assert store.get("a") is None
+    assert list(store.list("")) == []
+    assert not (tmp_path / "registry").exists()
 
 
 def test_a_full_disk_names_the_remedy_and_leaves_nothing(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +54,8 @@ def test_leftovers_of_killed_writers_are_invisible_and_swept(store: LocalStore) 
     os.utime(old, (time.time() - 7200,) * 2)
     assert list(store.list("")) == ["a/one"]
     assert store.sweep() == 1
-    assert young.exists() and not old.exists()
+    assert young.exists()
+    assert not old.exists()
 
 
 def test_addresses(tmp_path: Path) -> None:

@@ -55,7 +55,9 @@ class Breaking(LocalStore):
 
 def test_a_mirror_is_equal_and_follows(filled: Registry, target: LocalStore) -> None:
     first = sync(filled.store, target)
-    assert first.copied and not first.left and verify(Registry(target)) == []
+    assert first.copied
+    assert not first.left
+    assert verify(Registry(target)) == []
     for voice in ("ada", "ben"):
         assert Registry(target).resolve(voice) == filled.resolve(voice)
         assert Registry(target).history(voice) == filled.history(voice)
@@ -86,7 +88,8 @@ def test_a_broken_copy_shows_nothing_half_and_goes_on(filled: Registry, tmp_path
             break
         except InfrastructureError:
             assert [f for f in verify(Registry(target)) if "unused" not in f.problem] == []
-    assert writes > 5 and verify(Registry(target)) == []
+    assert writes > 5
+    assert verify(Registry(target)) == []
 
 
 def test_a_target_that_is_ahead_is_left_alone(filled: Registry, target: LocalStore) -> None:
@@ -96,7 +99,8 @@ def test_a_target_that_is_ahead_is_left_alone(filled: Registry, target: LocalSto
     there.rollback("ada", actor=ADA, to=filled.versions("ada")[-1].version)
     before = there.alias("ada")
     done = sync(filled.store, target)
-    assert there.alias("ada") == before and "generation" in done.left["voices/ada/aliases/production.json"]
+    assert there.alias("ada") == before
+    assert "generation" in done.left["voices/ada/aliases/production.json"]
 
 
 def test_damage_is_not_mirrored(filled: Registry, target: LocalStore) -> None:
@@ -104,7 +108,8 @@ def test_damage_is_not_mirrored(filled: Registry, target: LocalStore) -> None:
     blob = next(entry for entry in victim.files if entry.path == "t2s/adapter.bin").sha256
     (Path(filled.store.url) / "blobs" / blob[:2] / blob).write_bytes(b"changed")
     done = sync(filled.store, target)
-    assert done.left[victim.key] and target.get(victim.key) is None
+    assert done.left[victim.key]
+    assert target.get(victim.key) is None
     assert Registry(target).resolve("ben") == filled.resolve("ben")
 
 
@@ -129,8 +134,10 @@ def test_a_backup_restored_into_an_empty_store_is_the_registry(
     empty = LocalStore(tmp_path / "empty")
     restore(target, empty)
     again = Registry(empty)
-    assert sorted(empty.list("")) == sorted(filled.store.list("")) and verify(again) == []
-    assert again.resolve("ada") == filled.resolve("ada") and again.history("ben") == filled.history("ben")
+    assert sorted(empty.list("")) == sorted(filled.store.list(""))
+    assert verify(again) == []
+    assert again.resolve("ada") == filled.resolve("ada")
+    assert again.history("ben") == filled.history("ben")
     with pytest.raises(InputError, match="already"):
         other = Registry(LocalStore(tmp_path / "other"))
         publish(other, "eve", "one")
@@ -179,7 +186,9 @@ def test_usage_counts_each_file_once(filled: Registry) -> None:
     found = usage(filled)
     lines = {line.name: line for line in found.lines}
     stored = [filled.store.get(key) for key in filled.store.list("blobs/")]
-    assert lines["ada"].versions == 2 and lines["ada"].shared_bytes == len(b"prompt shared by all")
-    assert found.total_bytes == sum(len(blob.data) for blob in stored if blob is not None) and found.unreferenced == 0
+    assert lines["ada"].versions == 2
+    assert lines["ada"].shared_bytes == len(b"prompt shared by all")
+    assert found.total_bytes == sum(len(blob.data) for blob in stored if blob is not None)
+    assert found.unreferenced == 0
     filled.store.put_if_absent("blobs/aa/" + "a" * 64, b"left by a killed writer")
     assert usage(filled).unreferenced == 1

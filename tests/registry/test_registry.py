@@ -40,7 +40,9 @@ def published(registry: Registry, content: str = "one", **changes: object) -> Ma
 def test_publish_promote_resolve_read(registry: Registry, tmp_path: Path) -> None:
     manifest = published(registry)
     promotion = registry.promote("ada", manifest.version, actor=ADA, reason="first")
-    assert promotion.moved and promotion.alias is not None and promotion.alias.generation == 1
+    assert promotion.moved
+    assert promotion.alias is not None
+    assert promotion.alias.generation == 1
     assert registry.resolve("ada") == registry.resolve("ada", manifest.version) == manifest
     assert registry.read_file(manifest, "README.md") == b"one"
     registry.fetch(manifest, tmp_path / "package")
@@ -52,7 +54,8 @@ def test_publish_promote_resolve_read(registry: Registry, tmp_path: Path) -> Non
 def test_the_first_to_publish_wins(registry: Registry) -> None:
     manifest = published(registry)
     again = registry.publish(make_manifest(), {"other": b"bytes"}, actor=Actor("late"))
-    assert again == manifest and again.entry("other") is None
+    assert again == manifest
+    assert again.entry("other") is None
     assert len(registry.history("ada")) == 1
 
 
@@ -76,7 +79,9 @@ def test_a_revert_finds_its_source_and_failed_versions_do_not_count(registry: Re
 def test_review_holds_the_alias_until_somebody_approves(registry: Registry) -> None:
     manifest = published(registry, review=True)
     held = registry.promote("ada", manifest.version, actor=ADA)
-    assert not held.moved and "--approve" in held.reason and registry.alias("ada") is None
+    assert not held.moved
+    assert "--approve" in held.reason
+    assert registry.alias("ada") is None
     assert registry.promote("ada", manifest.version, actor=ADA, approved_by="grace").moved
     assert registry.history("ada")[-1].approved_by == "grace"
 
@@ -90,7 +95,8 @@ def test_a_stale_pipeline_publishes_but_does_not_promote(registry: Registry) -> 
 
     assert registry.promote("ada", new.version, actor=Actor("ci", "c2"), is_ancestor=is_ancestor).moved
     late = registry.promote("ada", old.version, actor=Actor("ci", "c1"), is_ancestor=is_ancestor)
-    assert not late.moved and "newer commit c2" in late.reason
+    assert not late.moved
+    assert "newer commit c2" in late.reason
     assert registry.resolve("ada") == new
 
 
@@ -146,7 +152,8 @@ def test_revocation_removes_recordings_and_cached_stages(registry: Registry, tmp
     push_stage(registry.store, "a" * 64, "ada", "validate", folder)
     removal = revoke(registry, "ada", actor=ADA, reason="consent withdrawn")
     assert (removal.blobs, removal.stages) == (4, 1)
-    assert list(registry.store.list("blobs/")) == [] and list(registry.store.list("stages/")) == []
+    assert list(registry.store.list("blobs/")) == []
+    assert list(registry.store.list("stages/")) == []
     assert revoke(registry, "ada", actor=ADA, reason="again").blobs == 0
     assert [event.reason for event in registry.history("ada") if event.act is Act.REVOKED] == ["consent withdrawn"]
 
@@ -279,7 +286,8 @@ def test_stages_and_bases_come_back_whole_or_not_at_all(registry: Registry, tmp_
         (Path(registry.store.url) / key).write_bytes(b"damaged")
     with pytest.raises(CorruptError):
         pull_stage(registry.store, "a" * 64, tmp_path / "again")
-    assert not (tmp_path / "again").exists() and not list(tmp_path.glob(".tmp-*"))
+    assert not (tmp_path / "again").exists()
+    assert not list(tmp_path.glob(".tmp-*"))
 
 
 def test_sixteen_writers_on_one_alias_fifty_rounds(registry: Registry) -> None:
@@ -311,8 +319,11 @@ def test_sixteen_writers_on_one_alias_fifty_rounds(registry: Registry) -> None:
             thread.join()
         now = registry.alias("ada")
         assert len(winners) == 1
-        assert now is not None and now.actor == f"writer {winners[0]}" and now.generation == seen.generation + 1
-    assert audit(registry, "ada") == [] and verify(registry) == []
+        assert now is not None
+        assert now.actor == f"writer {winners[0]}"
+        assert now.generation == seen.generation + 1
+    assert audit(registry, "ada") == []
+    assert verify(registry) == []
 
 
 _VICTIM = """
@@ -359,7 +370,8 @@ def test_kill_9_at_200_random_points_leaves_no_half_version(tmp_path: Path) -> N
             [sys.executable, "-c", _VICTIM, str(tmp_path / "registry"), str(kill * 1_000_000)],
             cwd=root, stdout=subprocess.PIPE,
         )  # fmt: skip
-        assert victim.stdout is not None and victim.stdout.readline() == b"ready\n"
+        assert victim.stdout is not None
+        assert victim.stdout.readline() == b"ready\n"
         threading.Event().wait(rng.uniform(0.0, longest_s))
         victim.kill()
         victim.wait()
@@ -374,7 +386,8 @@ def test_kill_9_at_200_random_points_leaves_no_half_version(tmp_path: Path) -> N
     assert moved > 50, "the processes were killed before they did anything: lengthen the delay"
     survivor = registry.publish(make_manifest(content="last"), make_files("last"), actor=ADA)
     assert registry.promote("ada", survivor.version, actor=ADA).moved
-    assert verify(registry) == [] and [f for f in audit(registry, "ada") if "last move" in f.problem] == []
+    assert verify(registry) == []
+    assert [f for f in audit(registry, "ada") if "last move" in f.problem] == []
 
 
 def test_a_rollback_asks_what_a_promotion_asks(registry: Registry) -> None:
@@ -394,7 +407,8 @@ def test_a_clock_that_is_behind_does_not_undo_a_retraining(registry: Registry) -
     first = published(registry)
     again = dataclasses.replace(make_manifest(content="two"), source=first.source, created="2020-01-01T00:00:00")
     again = registry.publish(again, make_files("two"), actor=ADA)
-    assert again.created < first.created and registry.find_source("ada", first.source) == again
+    assert again.created < first.created
+    assert registry.find_source("ada", first.source) == again
     assert [item.version for item in registry.versions("ada")] == [first.version, again.version]
 
 
@@ -405,4 +419,5 @@ def test_verify_removes_what_killed_writers_left(registry: Registry) -> None:
     verify(registry)
     assert left.exists(), "it may still be in use"
     os.utime(left, (0, 0))
-    assert verify(registry) == [] and not left.exists()
+    assert verify(registry) == []
+    assert not left.exists()

@@ -61,15 +61,18 @@ def test_revoking_the_old_name_leaves_the_published_new_one_whole(registry: Regi
     assert [finding for finding in verify(registry) if "ben" in str(finding)] == []
     for path in ("t2s/adapter.bin", "samples/slice.wav", "prompt.bin", "README.md"):
         assert registry.read_file(registry.resolve("ben"), path)
-    assert registry.resolve("ben") == ben and registry.tombstone("ben") is None
-    assert certificate.spared == ("ben",) and certificate.names == ("ada",)
+    assert registry.resolve("ben") == ben
+    assert registry.tombstone("ben") is None
+    assert certificate.spared == ("ben",)
+    assert certificate.names == ("ada",)
 
 
 def test_revoking_the_new_name_reaches_the_old_one(registry: Registry, tmp_path: Path) -> None:
     rename(registry, tmp_path)
     certificate = revoke(registry, "ben", actor=ACTOR, reason="withdrawn")
     assert certificate.names == ("ada", "ben")
-    assert list(registry.store.list("blobs/")) == [] and list(registry.store.list("stages/")) == []
+    assert list(registry.store.list("blobs/")) == []
+    assert list(registry.store.list("stages/")) == []
     assert registry.tombstone("ada") is not None
     assert verify(registry) == []
 
@@ -77,7 +80,8 @@ def test_revoking_the_new_name_reaches_the_old_one(registry: Registry, tmp_path:
 def test_all_names_revokes_those_that_speak_too(registry: Registry, tmp_path: Path) -> None:
     rename(registry, tmp_path)
     assert revoke(registry, "ada", actor=ACTOR, reason="withdrawn", all_names=True).names == ("ada", "ben")
-    assert list(registry.store.list("blobs/")) == [] and registry.tombstone("ben") is not None
+    assert list(registry.store.list("blobs/")) == []
+    assert registry.tombstone("ben") is not None
 
 
 def test_a_blob_of_a_base_and_of_a_damaged_manifest_is_kept(registry: Registry, tmp_path: Path) -> None:
@@ -128,7 +132,8 @@ def test_a_stage_that_ends_after_the_revocation_is_not_kept(
             push_stage(
                 registry.store, "a" * 64, voice, "validate", stage(tmp_path, "x", b"a voice"), recordings=RECORDINGS
             )
-    assert list(registry.store.list("blobs/")) == [] and not pull_stage(registry.store, "a" * 64, tmp_path / "new")
+    assert list(registry.store.list("blobs/")) == []
+    assert not pull_stage(registry.store, "a" * 64, tmp_path / "new")
 
 
 def test_verify_names_what_a_revocation_left(registry: Registry, tmp_path: Path) -> None:

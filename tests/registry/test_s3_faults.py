@@ -119,7 +119,8 @@ def store(proxy: Proxy, moto_server: S3Server, monkeypatch: pytest.MonkeyPatch, 
         monkeypatch.setenv(name, value)
     address = moto_server.address(f"registry-{next(_NUMBERS)}").partition("?")[0]
     store = open_store(f"{address}?endpoint={proxy.url}&attempts=3&addressing=path&checksum=when_required")
-    assert isinstance(store, S3Store) and store.put_if_absent("alias", b"1")
+    assert isinstance(store, S3Store)
+    assert store.put_if_absent("alias", b"1")
     return store
 
 
@@ -127,7 +128,9 @@ def store(proxy: Proxy, moto_server: S3Server, monkeypatch: pytest.MonkeyPatch, 
 def test_failures_that_pass_are_tried_again(store: S3Store, proxy: Proxy, status: int, code: str) -> None:
     for method in ("PUT", "GET", "HEAD", "DELETE"):
         proxy.faults.append(Fault(method, status, code))
-    assert store.put_if_absent("a", b"1") and store.get("a").data == b"1" and store.delete("a")  # type: ignore[union-attr]
+    assert store.put_if_absent("a", b"1")
+    assert store.get("a").data == b"1"
+    assert store.delete("a")
     assert not any(fault.times for fault in proxy.faults)
 
 
@@ -138,8 +141,10 @@ def test_a_write_whose_answer_was_lost_counts_as_written(store: S3Store, proxy: 
     assert store.put_if_absent("a", b"1") is True
     proxy.faults.append(Fault("PUT", status, "InternalError", after=True))
     new = store.replace_if("alias", b"2", tag)
-    assert new and new == store.get("alias").tag  # type: ignore[union-attr]
-    assert store.put_if_absent("a", b"2") is False and store.replace_if("alias", b"3", tag) is None
+    assert new
+    assert new == store.get("alias").tag
+    assert store.put_if_absent("a", b"2") is False
+    assert store.replace_if("alias", b"3", tag) is None
 
 
 @pytest.mark.parametrize(
@@ -163,6 +168,8 @@ def test_failures_that_stay_are_explained(
     for call in (lambda: store.get("alias"), lambda: store.put_if_absent("b", b"1"), lambda: list(store.list(""))):
         with pytest.raises(kind, match="registry s3://") as caught:
             call()
-        assert remedy in caught.value.remedy and "secretkey" not in str(caught.value)
+        assert remedy in caught.value.remedy
+        assert "secretkey" not in str(caught.value)
     proxy.faults.clear()
-    assert list(store.list("")) == ["alias"] and store.get("alias").data == b"1"  # type: ignore[union-attr]
+    assert list(store.list("")) == ["alias"]
+    assert store.get("alias").data == b"1"

@@ -50,7 +50,9 @@ class TestS3StoreAtLength(StoreBehaviour):
 
 
 def test_reading_writes_nothing(s3_server: S3Server, store: S3Store) -> None:
-    assert store.get("a") is None and list(store.list("")) == [] and store.delete("a") is False
+    assert store.get("a") is None
+    assert list(store.list("")) == []
+    assert store.delete("a") is False
     bucket, prefix = store.url.split("/")[2:]
     assert "Contents" not in s3_server.client().list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/")
 
@@ -71,11 +73,14 @@ def test_the_probe_is_asked_once_and_leaves_its_proof_only(s3_server: S3Server, 
 def test_objects_in_parts_are_conditional_and_come_back(s3_server: S3Server) -> None:
     store = s3_store(s3_server, part_mib="5")
     data, other = bytes(range(256)) * (11 << 12), bytes(reversed(range(256))) * (11 << 12)
-    assert store.put_if_absent("blobs/big", data) and not store.put_if_absent("blobs/big", other)
+    assert store.put_if_absent("blobs/big", data)
+    assert not store.put_if_absent("blobs/big", other)
     found = store.get("blobs/big")
-    assert found is not None and found.data == data
+    assert found is not None
+    assert found.data == data
     tag = store.replace_if("blobs/big", other, found.tag)
-    assert tag and store.replace_if("blobs/big", data, found.tag) is None
+    assert tag
+    assert store.replace_if("blobs/big", data, found.tag) is None
     assert store.get("blobs/big").data == other  # type: ignore[union-attr]
     bucket, prefix = store.url.split("/")[2:]
     assert "Uploads" not in s3_server.client().list_multipart_uploads(Bucket=bucket, Prefix=prefix)
@@ -85,8 +90,10 @@ def test_unfinished_uploads_are_invisible_and_swept(s3_server: S3Server, store: 
     client, bucket, key = s3_server.client(), store.url.split("/")[2], f"{store.url.split('/')[3]}/blobs/x"
     upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
     client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"x")
-    assert list(store.list("")) == [] and store.get("blobs/x") is None
-    assert store.sweep() == 0 and store.sweep(older_than_s=-60) == 1
+    assert list(store.list("")) == []
+    assert store.get("blobs/x") is None
+    assert store.sweep() == 0
+    assert store.sweep(older_than_s=-60) == 1
     assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket, Prefix=key)
 
 
@@ -98,7 +105,9 @@ def test_deleting_forgets_old_versions(s3_server: S3Server, versions: str, left:
     client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     store.put_if_absent("voice", b"1")
     store.replace_if("voice", b"2", store.get("voice").tag)  # type: ignore[union-attr]
-    assert store.delete("voice") is True and store.get("voice") is None and store.delete("voice") is False
+    assert store.delete("voice") is True
+    assert store.get("voice") is None
+    assert store.delete("voice") is False
     found = client.list_object_versions(Bucket=bucket, Prefix="registry/voice")
     assert len(found.get("Versions", [])) == left
 
@@ -110,10 +119,12 @@ def test_a_reader_reads_and_is_told_that_it_may_not_write(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "READER01")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "readersecret0001")
     reader = open_store(f"{store.url}?endpoint={s3_server.endpoint}")
-    assert reader.get("a").data == b"1" and list(reader.list("")) == ["a"]  # type: ignore[union-attr]
+    assert reader.get("a").data == b"1"
+    assert list(reader.list("")) == ["a"]
     with pytest.raises(ConfigurationError, match="AccessDenied") as caught:
         reader.put_if_absent("b", b"1")
-    assert "s3:GetObject" in caught.value.remedy and store.get("b") is None
+    assert "s3:GetObject" in caught.value.remedy
+    assert store.get("b") is None
 
 
 def test_wrong_credentials_and_missing_buckets_are_the_operators_business(
@@ -127,7 +138,8 @@ def test_wrong_credentials_and_missing_buckets_are_the_operators_business(
     stranger = open_store(f"{store.url}?endpoint={s3_server.endpoint}")
     with pytest.raises(ConfigurationError, match="SignatureDoesNotMatch") as caught:
         stranger.get("a")
-    assert "credentials" in caught.value.remedy and "wrong" not in str(caught.value)
+    assert "credentials" in caught.value.remedy
+    assert "wrong" not in str(caught.value)
 
 
 @pytest.fixture

@@ -171,7 +171,8 @@ def test_two_lengths_are_refused_and_the_connection_ends() -> None:
         said = b""
         while part := client.recv(65536):
             said += part
-        assert said.startswith(b"HTTP/1.1 400") and said.count(b"HTTP/1.1") == 1
+        assert said.startswith(b"HTTP/1.1 400")
+        assert said.count(b"HTTP/1.1") == 1
 
 
 def test_a_query_with_raw_bytes_arrives() -> None:
@@ -226,7 +227,8 @@ def test_a_delivery_holds_so_much_and_no_more() -> None:
         delivery.post(Piece(b"x" * 500))
     with pytest.raises(CancelledError, match="too little"):
         delivery.post(Piece(b"x" * 500))
-    assert delivery.waiting_bytes == 1000 and delivery.cancel.cancelled
+    assert delivery.waiting_bytes == 1000
+    assert delivery.cancel.cancelled
     patient = Delivery(order, loop, most_bytes=1000, stall_s=30)
 
     def speak() -> None:
@@ -258,7 +260,8 @@ def test_a_whole_answer_in_parts_equals_one_at_once(name: str) -> None:
     data = whole.finish()
     assert data == parts.finish()
     if name == "wav":
-        assert len(data) == 44 + 600_000 and data[40:44] == (600_000).to_bytes(4, "little")
+        assert len(data) == 44 + 600_000
+        assert data[40:44] == (600_000).to_bytes(4, "little")
 
 
 def test_a_look_that_never_ends_is_reported_and_a_dead_thread_replaced() -> None:
@@ -283,7 +286,8 @@ def test_a_look_that_never_ends_is_reported_and_a_dead_thread_replaced() -> None
     wait_until(lambda: b"voice_registry_stale 1.0" in metrics.text())
     wait_until(lambda: any(line.getMessage() == "registry is not read" for line in lines))
     said = next(vars(line)["waits_in"] for line in lines if line.getMessage() == "registry is not read")
-    assert "wait" in said and "look_on" in said
+    assert "wait" in said
+    assert "look_on" in said
     assert any("ended" in line.getMessage() for line in lines)
     watch.read()
     wait_until(lambda: b"voice_registry_stale 0.0" in metrics.text())
@@ -305,7 +309,8 @@ def test_floods_of_log_lines_are_one_line() -> None:
     assert len(lines) == 1
     now = 11.0
     quiet(loop, {"message": "socket.accept() out of system resource", "exception": OSError(24, "too many files")})
-    assert len(lines) == 2 and vars(lines[1])["hidden"] == 9999
+    assert len(lines) == 2
+    assert vars(lines[1])["hidden"] == 9999
     loop.close()
     lines.clear()
     log.addFilter(SeldomFilter(10.0, lambda: now))
@@ -358,7 +363,8 @@ def test_hours_of_pauses_are_refused_before_a_word_is_read(reading: _Reading) ->
         reading.plan("One word here for you. " * 170, speed=0.25, longest_s=60)
     assert len(reading.calls) < 40, "it stops where the limit is reached"
     answer = explain(TooLongError("text: too long", "send less"))
-    assert answer is not None and answer.status_code == 413
+    assert answer is not None
+    assert answer.status_code == 413
     assert reading.plan("One word here for you.\n" * 4, pause_s=5.0, longest_s=60) == 4
 
 

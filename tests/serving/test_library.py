@@ -135,7 +135,8 @@ def test_a_first_version_that_is_damaged_answers_503_until_it_is_mended(
     live = serve()
     wait_until(lambda: live.metric("voice_model_load_failed") == 1)
     answer = live.say("ada", "hi")
-    assert answer.status == 503 and answer.headers["retry-after"]
+    assert answer.status == 503
+    assert answer.headers["retry-after"]
     assert str(shelf.folder) not in answer.data.decode()
     assert live.say("bob", "hi").status == 200
     assert str(shelf.folder) in live.call("GET", "/readyz").json["problems"][0]
@@ -202,7 +203,8 @@ def test_aliases_and_other_names(serve: Callable[..., Running], shelf: Shelf) ->
     assert speaks(live, "nova") == speaks(live, "alloy@beta") == f"ada@{new}"
     assert live.say(None, "hi").headers["x-timbre-voice"] == f"ada@{old}"
     answer = live.say("zoe", "hi")
-    assert answer.status == 404 and waiting in answer.json["remedy"]
+    assert answer.status == 404
+    assert waiting in answer.json["remedy"]
     assert speaks(live, f"zoe@{waiting}") == f"zoe@{waiting}"
 
 
@@ -297,7 +299,8 @@ def test_the_catalogue_reads_what_is_sound(shelf: Shelf) -> None:
     (shelf.folder / "voices" / "Not A Voice" / "x.json").write_text("{}")
     (shelf.folder / "voices" / "ada" / "versions" / "short.json").write_text("{}")
     first = read_catalogue(shelf.registry, {})
-    assert set(first) == {"ada"} and first["ada"].versions == {version}
+    assert set(first) == {"ada"}
+    assert first["ada"].versions == {version}
     alias = shelf.folder / "voices" / "ada" / "aliases" / "production.json"
     alias.write_text(alias.read_text().replace(version, "0" * 12))
     second = read_catalogue(shelf.registry, first)

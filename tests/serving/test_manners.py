@@ -42,7 +42,8 @@ from timbre.serving.schemas import SpeechBody, TtsBody, TtsQuery
 def test_openai_fields_as_meant(given: dict[str, Any], field: str, meant: object) -> None:
     body = SpeechBody.model_validate({"input": "hi", **given})
     found = getattr(body, field)
-    assert found == meant and type(found) is type(meant)
+    assert found == meant
+    assert type(found) is type(meant)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,8 @@ def test_a_new_voice_takes_only_its_share_of_openais_names() -> None:
     after = {name: stand_in(name, [*reversed(voices), "new"]) for name in OPENAI_VOICES}
     assert len(set(before.values())) > 2
     assert all(after[name] in (before[name], "new") for name in OPENAI_VOICES)
-    assert stand_in("alloy", []) == "" and stand_in("alloy", ["one"]) == "one"
+    assert stand_in("alloy", []) == ""
+    assert stand_in("alloy", ["one"]) == "one"
 
 
 def test_a_server_takes_what_clients_send(live: Running) -> None:
@@ -95,13 +97,16 @@ def test_a_server_takes_what_clients_send(live: Running) -> None:
         assert looked.headers["content-type"] == got.headers["content-type"]
     assert live.call("HEAD", "/tts?text=hi&spk=ada").status == 405
     broken = live.call("POST", "/v1/audio/speech", b'{"voice": "ada", "input": "Hi.",}')
-    assert broken.status == 400 and broken.json["error"]["code"] == "not_json"
-    assert "the body is not JSON" in broken.json["error"]["message"] and "character" in broken.json["error"]["message"]
+    assert broken.status == 400
+    assert broken.json["error"]["code"] == "not_json"
+    assert "the body is not JSON" in broken.json["error"]["message"]
+    assert "character" in broken.json["error"]["message"]
     spoken = live.call("GET", "/tts?text=" + quote("hi 你".encode("gbk")) + "&spk=ada&streaming_mode=&seed=1")
     assert spoken.status == 200, spoken.data
     body = {"model": "tts-1", "input": "hi", "voice": "alloy", "speed": None, "response_format": None, "stream": False}
     named = [live.call("POST", "/v1/audio/speech", body).headers["x-timbre-voice"] for _ in range(2)]
-    assert named[0] == named[1] and named[0].split("@")[0] in ("ada", "bob", "carl")
+    assert named[0] == named[1]
+    assert named[0].split("@")[0] in ("ada", "bob", "carl")
     unknown = live.call("POST", "/v1/audio/speech", {**body, "voice": "nobody"})
     assert unknown.status == 404
 

@@ -114,7 +114,8 @@ def test_choose_type_and_hear(live: Running, page: Any) -> None:
         page.click('.lane[data-lane="a"] .save')
     data = Path(download.value.path()).read_bytes()
     rate = int.from_bytes(data[24:28], "little")
-    assert data[:4] == b"RIFF" and (len(data) - 44) / 2 / rate == pytest.approx(seconds, abs=0.02)
+    assert data[:4] == b"RIFF"
+    assert (len(data) - 44) / 2 / rate == pytest.approx(seconds, abs=0.02)
     page.click('.lane[data-lane="a"] .play')
     wait_until(lambda: page.evaluate("!document.getElementById('stop').disabled"))
     page.click("#stop")

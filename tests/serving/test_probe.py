@@ -45,11 +45,13 @@ def test_nobody_answers() -> None:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     code, line = probe([], {"TIMBRE_SERVE_PORT": port})
-    assert code == 1 and "ConnectionRefused" in line
+    assert code == 1
+    assert "ConnectionRefused" in line
     assert probe([], {"TIMBRE_SERVE_PORT": "many"})[0] == 1
 
 
 def test_as_the_image_calls_it(port: str) -> None:
     command = [sys.executable, "-m", "timbre.serving.probe", "/livez"]
     done = subprocess.run(command, env={"TIMBRE_SERVE_PORT": port}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and done.stdout.endswith(": 200\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(": 200\n"), done.stderr

@@ -111,7 +111,8 @@ def test_unknown_routes_and_methods(live: Running) -> None:
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
     assert live.call("DELETE", "/tts").headers["allow"] == "GET, POST"
     form = live.call("POST", "/tts", b"text=hi&spk=ada", {"content-type": "application/x-www-form-urlencoded"})
-    assert form.status == 400 and "application/json" in form.json["remedy"]
+    assert form.status == 400
+    assert "application/json" in form.json["remedy"]
 
 
 def test_the_openai_client_sees_its_own_errors(live: Running) -> None:
@@ -283,7 +284,8 @@ def test_shown_settings_hide_secrets() -> None:
 
     done = CliRunner().invoke(command, ["--settings"], obj=Invocation())
     shown = json.loads(done.output)
-    assert shown["api_keys"] == "[hidden]" and KEY not in done.output
+    assert shown["api_keys"] == "[hidden]"
+    assert KEY not in done.output
     assert set(shown) == {item.name for item in dataclasses.fields(ServeSettings)}
 
 

@@ -86,7 +86,8 @@ def test_sse_carries_the_same_bytes(client: openai.OpenAI, live: Running) -> Non
     assert b"".join(base64.b64decode(item["audio"]) for item in parsed[:-1]) == plain.data
     assert parsed[-1]["type"] == "speech.audio.done"
     usage = parsed[-1]["usage"]
-    assert usage["input_tokens"] == len("Good morning.") and usage["total_tokens"] > usage["output_tokens"] > 0
+    assert usage["input_tokens"] == len("Good morning.")
+    assert usage["total_tokens"] > usage["output_tokens"] > 0
 
 
 def test_the_first_chunk_leaves_before_the_rest_is_spoken(live: Running) -> None:
@@ -163,7 +164,8 @@ def test_health_and_metrics(live: Running) -> None:
     assert live.metric("voice_tts_in_flight") == 0
     live.say("made-up-name")
     text = live.call("GET", "/metrics").data.decode()
-    assert "made-up-name" not in text and 'voice="unknown"' in text
+    assert "made-up-name" not in text
+    assert 'voice="unknown"' in text
 
 
 def test_logs_tell_requests_and_never_their_text(live: Running) -> None:

@@ -34,7 +34,8 @@ def test_a_bucket_away_fails_no_request(
         with running(with_cache(open_registry(address), copies), exports, FAST) as live:
             for name in versions:
                 wait_until(lambda name=name: live.say(name).status == 200)  # type: ignore[misc]
-            assert _registry(live) == "ok" and live.metric("voice_registry_away") == 0
+            assert _registry(live) == "ok"
+            assert live.metric("voice_registry_away") == 0
             statuses: list[int] = []
             stop = threading.Event()
             load = [threading.Thread(target=_speak_on, args=(live, name, statuses, stop)) for name in versions]
@@ -43,14 +44,16 @@ def test_a_bucket_away_fails_no_request(
             for thread in load:
                 thread.start()
             wait_until(lambda: _registry(live) == "away")
-            assert live.call("GET", "/readyz").status == 200 and live.metric("voice_registry_away") == 1
+            assert live.call("GET", "/readyz").status == 200
+            assert live.metric("voice_registry_away") == 1
             while time.monotonic() - began < away_s:
                 time.sleep(0.2)
             stop.set()
             for thread in load:
                 thread.join()
             print(f"store away {away_s:g} s: {len(statuses)} requests, {sum(s != 200 for s in statuses)} failed")
-            assert len(statuses) > 5 and set(statuses) == {200}
+            assert len(statuses) > 5
+            assert set(statuses) == {200}
             os.killpg(store.process.pid, signal.SIGCONT)
             wait_until(lambda: _registry(live) == "ok")
             later = shelf.publish("ada", 7)

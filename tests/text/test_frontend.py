@@ -115,12 +115,14 @@ def test_any_text_gives_phones_of_the_table_or_an_input_error(text: str, languag
         found = phonemize(text, language)
     except InputError:
         return
-    assert found.phones and all(map(is_symbol, found.phones))
+    assert found.phones
+    assert all(map(is_symbol, found.phones))
     assert found == phonemize(text, language)
     for segment in found.segments:
         assert "UNK" not in segment.phones or segment.language == "ja"
         if segment.language == "zh":
-            assert segment.word2ph is not None and sum(segment.word2ph) == len(segment.phones)
+            assert segment.word2ph is not None
+            assert sum(segment.word2ph) == len(segment.phones)
             assert len(segment.word2ph) == len(segment.normalized)
 
 

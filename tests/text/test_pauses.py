@@ -18,7 +18,8 @@ def test_a_text_without_a_final_mark_gets_one(text: str, language: str) -> None:
     assert closed.phones == (*open_end.phones, ".")
     for segment in closed.segments:
         if segment.word2ph is not None:
-            assert sum(segment.word2ph) == len(segment.phones) and len(segment.word2ph) == len(segment.normalized)
+            assert sum(segment.word2ph) == len(segment.phones)
+            assert len(segment.word2ph) == len(segment.normalized)
 
 
 @pytest.mark.parametrize("text", ["Hi.", "Hi!", "Really?", "Well,", "Well…"])

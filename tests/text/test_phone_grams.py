@@ -23,7 +23,8 @@ def grams() -> PhoneGrams:
 def test_chances_are_chances(grams: PhoneGrams) -> None:
     for before in ((), (A,), (A, B), (D, D, D), (B, A, B, A, B)):
         chances = np.exp(grams.log_chances(before))
-        assert chances.shape == (len(CLASSES),) and chances.sum() == pytest.approx(1.0, abs=1e-5)
+        assert chances.shape == (len(CLASSES),)
+        assert chances.sum() == pytest.approx(1.0, abs=1e-5)
         assert chances[BLANK] == chances[SILENCE] == 0.0
         assert (np.delete(chances, [BLANK, SILENCE]) > 0).all(), "nothing that can be said is impossible"
 

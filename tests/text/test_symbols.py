@@ -15,7 +15,9 @@ def test_table_is_the_one_of_the_checkpoints() -> None:
     # Ids are rows of the checkpoints' embedding: any change of order or content must be seen.
     digest = hashlib.sha256("\n".join(table).encode()).hexdigest()
     assert digest == "0771f6cd6f6201e8c2b0de921dc69cc04caf3f346c599d4a41413967d5674da7"
-    assert table[0] == "!" and table[321] == "…" and table[322] == "["
+    assert table[0] == "!"
+    assert table[321] == "…"
+    assert table[322] == "["
 
 
 def test_ids_and_back() -> None:

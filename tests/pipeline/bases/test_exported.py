@@ -118,7 +118,8 @@ def test_a_program_that_exports_otherwise_exports_anew(
     assert verify(open_registry(registry)) == []
     # Who only speaks takes an edition of the same schema, here the program's own (the older).
     spoken = exported_for(base.name, base.digest, tmp_path / "server", registry, progress=QUIET, find_base=load_base)
-    assert spoken.edition == EDITION and len(exports) == 2
+    assert spoken.edition == EDITION
+    assert len(exports) == 2
 
 
 def test_the_edition_to_speak_with() -> None:
@@ -230,7 +231,8 @@ def test_a_forged_export_is_neither_used_nor_published(exports: list[Path], pico
     with pytest.raises(ConfigurationError, match="pins"):
         publish_exported(pinned, tmp_path, registry, progress=QUIET)
     found = exported_base(pinned, tmp_path, registry, progress=QUIET)
-    assert digest_file(found.folder / EXPORT_FILE) == pinned.exports[EDITION] and len(exports) == 2
+    assert digest_file(found.folder / EXPORT_FILE) == pinned.exports[EDITION]
+    assert len(exports) == 2
 
 
 @pytest.mark.parametrize("file", ["../prior.onnx", "/etc/passwd", "a/b.onnx", "..", "", 7])
@@ -252,7 +254,8 @@ def test_a_pin_is_written_into_base_yaml_and_is_no_part_of_the_digest(
     base = read_base(tmp_path / "bases" / "pico")
     edition, digest = pin_export(base, tmp_path, progress=QUIET)
     again = read_base(base.folder)
-    assert again.exports == {edition: digest} and again.digest == base.digest
+    assert again.exports == {edition: digest}
+    assert again.digest == base.digest
     base.spec_path.write_text(base.spec_path.read_text().replace(digest, "x"))
     with pytest.raises(ConfigurationError, match="exports"):
         read_base(base.folder)

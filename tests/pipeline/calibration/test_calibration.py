@@ -57,7 +57,9 @@ def degrader(engine: Engine, make_voice: Make, held_out, tmp_path: Path) -> Adap
 
 def test_every_kind_is_another_adapter(degrader: AdapterDegrader) -> None:
     good = degrader.case(GOOD)
-    assert good.outcome == TrainingOutcome(1.0, 0.9) and len(good.copies) == 2 and len(good.spoken) == 3
+    assert good.outcome == TrainingOutcome(1.0, 0.9)
+    assert len(good.copies) == 2
+    assert len(good.spoken) == 3
     for kind in KINDS:
         if kind == TRUNCATED:
             with pytest.raises(VoiceError, match="safetensors"):
@@ -71,7 +73,8 @@ def test_every_kind_is_another_adapter(degrader: AdapterDegrader) -> None:
         assert same_sound == (kind == SHUFFLED), kind
         assert len(case.spoken) == len(good.spoken)
         waves = [item.wave.samples for item in case.spoken if item.wave is not None]
-        assert waves and all(np.isfinite(wave).all() for wave in waves), kind
+        assert waves, kind
+        assert all(np.isfinite(wave).all() for wave in waves), kind
 
 
 def test_training_says_what_became_of_it(degrader: AdapterDegrader) -> None:
@@ -137,7 +140,8 @@ def test_from_recordings_to_limits_and_on_where_it_was(pico_base: Path, pico_exp
     first = list(said)
     specimens, left_out = Measuring(*options, say=said.append).specimens(folders)
     again = said[len(first) :]
-    assert not left_out and len(specimens) == 4 * 5
+    assert not left_out
+    assert len(specimens) == 4 * 5
     assert not {line.split(":")[0] for line in first if "measured" in line} & {
         line.split(":")[0] for line in again if "measured" in line
     }, "what was measured is not measured again"
@@ -154,5 +158,6 @@ def test_from_recordings_to_limits_and_on_where_it_was(pico_base: Path, pico_exp
                  "--registry", str(tmp_path / "registry")]  # fmt: skip
     assert call(["--root", str(root), *arguments]) in (0, 20)
     written = read_gates(root / "bases" / "pico" / "gates.yaml")
-    assert written.calibration["speakers"] == 4 and written.calibration["setting"]["good"]["measured"] == 2
+    assert written.calibration["speakers"] == 4
+    assert written.calibration["setting"]["good"]["measured"] == 2
     assert call(["--root", str(root), "gates", "show", "pico"]) == 0

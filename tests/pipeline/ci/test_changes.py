@@ -125,18 +125,22 @@ def test_ancestry_and_shallow_clones(work: Work, tmp_path: Path) -> None:
     first = work.commit()
     second = work.commit("more")
     repository = Repository(work.path)
-    assert repository.is_ancestor(first, second) and repository.is_ancestor(first, first)
+    assert repository.is_ancestor(first, second)
+    assert repository.is_ancestor(first, first)
     assert not repository.is_ancestor(second, first)
     assert not repository.is_ancestor("f" * 40, first)
     subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{work.path}", str(tmp_path / "s")], check=True)
     shallow = Repository(tmp_path / "s")
-    assert shallow.shallow and not repository.shallow
+    assert shallow.shallow
+    assert not repository.shallow
     assert shallow.resolve(first) is None
     assert shallow.is_ancestor(second, second)
     with pytest.raises(ConfigurationError, match="shallow clone"):
         shallow.is_ancestor(first, second)
     head = repository.head()
-    assert head is not None and head.hash == second and head.author == "Ada <ada@example.org>"
+    assert head is not None
+    assert head.hash == second
+    assert head.author == "Ada <ada@example.org>"
     assert Repository(tmp_path).head() is None
 
 

@@ -63,11 +63,13 @@ def test_a_revert_promotes_and_a_change_builds(repo: Repo) -> None:
     repo.said(repo.run())
     repo.git("revert", "--no-edit", "HEAD")
     plan = planned(repo)
-    assert actions(plan) == {"ada": "promote"} and names(plan) == ["publish ada"]
+    assert actions(plan) == {"ada": "promote"}
+    assert names(plan) == ["publish ada"]
     assert "already published as" in plan.voices[0].why
     assert actions(planned(repo, retrain=True)) == {"ada": "build"}, "a new base is a reason to train what is known"
     assert actions(planned(repo, publishes=False)) == {"ada": "build"}, "a merge request is there to be looked at"
-    assert actions(planned(repo, "HEAD")) == {} and actions(planned(repo, "HEAD", every=True)) == {"ada": "promote"}
+    assert actions(planned(repo, "HEAD")) == {}
+    assert actions(planned(repo, "HEAD", every=True)) == {"ada": "promote"}
 
 
 def test_deleted_and_renamed_voices_are_retired_once_published(repo: Repo) -> None:
@@ -104,7 +106,8 @@ def test_a_folder_that_cannot_be_a_voice_gets_stage_one_and_breaks_out_of_nothin
     assert shlex.split(job.command) == ["timbre", "validate", name]
     assert all(character.isalnum() or character in " -" for character in job.name)
     document = yaml.safe_load(child_pipeline([job], GitlabSettings()))
-    assert document[job.name]["script"] == [job.command] and "resource_group" not in document[job.name]
+    assert document[job.name]["script"] == [job.command]
+    assert "resource_group" not in document[job.name]
 
 
 def test_wrong_settings_are_left_to_stage_one(repo: Repo) -> None:
@@ -123,21 +126,27 @@ def test_five_jobs_in_the_order_of_the_table() -> None:
     assert [job.needs for job in jobs] == [(), *((f"{name} ada",) for name in STAGE_NAMES[:-1])]
     assert [job.command for job in jobs] == [f"timbre {name} ada" for name in STAGE_NAMES]
     by_stage = {job.stage: job for job in jobs}
-    assert [job.stage for job in jobs if job.gpu] == ["finetune"] and by_stage["finetune"].limit_min == 90
+    assert [job.stage for job in jobs if job.gpu] == ["finetune"]
+    assert by_stage["finetune"].limit_min == 90
     assert by_stage["evaluate"].junit == ".timbre/reports/ada/evaluate/junit.xml"
     assert [job.stage for job in jobs if not job.interruptible] == ["publish"]
-    assert by_stage["publish"].environment == "voices/ada" and by_stage["publish"].exclusive == "timbre-publish-ada"
-    assert {job.retried_exit_codes for job in jobs} == {(30, 137, 143)} and {job.retries for job in jobs} == {2}
+    assert by_stage["publish"].environment == "voices/ada"
+    assert by_stage["publish"].exclusive == "timbre-publish-ada"
+    assert {job.retried_exit_codes for job in jobs} == {(30, 137, 143)}
+    assert {job.retries for job in jobs} == {2}
 
 
 def test_what_a_merge_request_a_review_and_a_rebuild_change() -> None:
     assert [job.stage for job in jobs_of(one(publishes=False, review=True))] == STAGE_NAMES[:-1]
     *_, publish, approve = jobs_of(one(review=True))
-    assert approve.manual and approve.needs == ("publish ada",) and approve.command == "timbre promote ada --approve"
+    assert approve.manual
+    assert approve.needs == ("publish ada",)
+    assert approve.command == "timbre promote ada --approve"
     assert approve.exclusive == publish.exclusive, "one job at a time moves the alias"
     assert jobs_of(one(retrain=True))[-1].command == "timbre publish ada --retrain"
     (retire,) = jobs_of(one(Action.RETIRE))
-    assert retire.command == "timbre retire ada" and not retire.interruptible
+    assert retire.command == "timbre retire ada"
+    assert not retire.interruptible
 
 
 def test_needs_that_cannot_be_met_are_named() -> None:
@@ -160,32 +169,38 @@ def test_the_child_pipeline(tmp_path: Path) -> None:
     jobs = jobs_of(Plan(Push(ZERO, "HEAD", True), voices))
     text = child_pipeline(jobs, GitlabSettings(image="timbre:1", tag="cpu", gpu_tag="a100"))
     document = yaml.safe_load(text)
-    assert document["stages"] == [*STAGE_NAMES, "approve", "retire"] and document["default"] == {"image": "timbre:1"}
+    assert document["stages"] == [*STAGE_NAMES, "approve", "retire"]
+    assert document["default"] == {"image": "timbre:1"}
     tune = document["finetune ada"]
-    assert tune["tags"] == ["a100"] and document["validate ada"]["tags"] == ["cpu"] and tune["timeout"] == "40 minutes"
+    assert tune["tags"] == ["a100"]
+    assert document["validate ada"]["tags"] == ["cpu"]
+    assert tune["timeout"] == "40 minutes"
     assert tune["cache"] == {
         "key": "timbre-finetune-ada", "paths": [".timbre/work/ada/finetune/"], "when": "always"
     }  # fmt: skip
-    assert tune["retry"]["max"] == 2 and tune["retry"]["exit_codes"] == [30, 137, 143]
+    assert tune["retry"]["max"] == 2
+    assert tune["retry"]["exit_codes"] == [30, 137, 143]
     assert {"runner_interrupted", "runner_external_dependency_failure"} < set(tune["retry"]["when"]), "spot machines"
     assert not {"script_failure", "always", "job_execution_timeout"} & set(tune["retry"]["when"])
     kept = document["evaluate ada"]["artifacts"]
-    assert kept["when"] == "always" and all(
-        any(path.startswith(folder) for folder in kept["paths"]) for path in kept["reports"].values()
-    )
-    assert set(kept["reports"]) == {"junit", "metrics"} and kept["expose_as"] == "evaluate ada report"
+    assert kept["when"] == "always"
+    assert all(any(path.startswith(folder) for folder in kept["paths"]) for path in kept["reports"].values())
+    assert set(kept["reports"]) == {"junit", "metrics"}
+    assert kept["expose_as"] == "evaluate ada report"
     found = document["validate ada"]["artifacts"]["reports"]
     assert found == {"codequality": ".timbre/reports/ada/validate/codequality.json"}
     assert document["publish ada"]["environment"]["url"] == "$CI_PAGES_URL/ada.html"
     assert "url" not in document["retire eve"]["environment"]
-    assert document["approve ada"]["when"] == "manual" and document["approve ada"]["allow_failure"] is True
+    assert document["approve ada"]["when"] == "manual"
+    assert document["approve ada"]["allow_failure"] is True
     assert document["retire eve"]["environment"]["action"] == "stop"
     assert all(job["needs"] is not None for name, job in document.items() if " " in name)
 
 
 def test_a_push_without_voices_makes_a_valid_child() -> None:
     document = yaml.safe_load(child_pipeline((), GitlabSettings(), "it's empty"))
-    assert document["stages"] == ["nothing"] and document[NOTHING]["script"]
+    assert document["stages"] == ["nothing"]
+    assert document[NOTHING]["script"]
 
 
 # -- what the CI engine says ---------------------------------------------------------------------------------------
@@ -199,7 +214,8 @@ def test_gitlab_says_which_push_it_is(repo: Repo) -> None:
     request = {"CI_MERGE_REQUEST_IID": "7", "CI_MERGE_REQUEST_DIFF_BASE_SHA": "c" * 40, "CI_COMMIT_BRANCH": ""}
     assert push_of({**branch, **request}, git) == Push("c" * 40, "b" * 40, False, "merge request 7")
     other = push_of({**branch, "CI_COMMIT_BRANCH": "draft"}, git)
-    assert not other.publishes and "only main publishes" in other.why_not
+    assert not other.publishes
+    assert "only main publishes" in other.why_not
 
 
 def test_jenkins_says_which_push_it_is(repo: Repo) -> None:
@@ -213,7 +229,8 @@ def test_jenkins_says_which_push_it_is(repo: Repo) -> None:
     repo.git("update-ref", "refs/remotes/origin/main", head)
     repo.record("two")
     request = push_of({**jenkins, "GIT_COMMIT": repo.head, "CHANGE_ID": "3", "CHANGE_TARGET": "main"}, git)
-    assert request.older == head and not request.publishes
+    assert request.older == head
+    assert not request.publishes
 
 
 def test_a_shallow_clone_is_refused(repo: Repo, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -248,10 +265,12 @@ def test_the_command_in_its_three_forms(repo: Repo, tmp_path: Path) -> None:
     assert "ada    build" in invoke(repo)
     assert "publish ada" in yaml.safe_load(invoke(repo, "--format", "gitlab"))
     plain = json.loads(invoke(repo, "--format", "json"))
-    assert plain["publishes"] and [job["stage"] for job in plain["voices"][0]["jobs"]] == STAGE_NAMES
+    assert plain["publishes"]
+    assert [job["stage"] for job in plain["voices"][0]["jobs"]] == STAGE_NAMES
     target = tmp_path / "out" / "child.yml"
     said = invoke(repo, "--format", "gitlab", "--output", str(target), GITLAB_CI="true", CI_MERGE_REQUEST_IID="7")
-    assert "nothing is published: merge request 7" in said and "publish ada" not in target.read_text()
+    assert "nothing is published: merge request 7" in said
+    assert "publish ada" not in target.read_text()
     repo.git("rm", "-q", "-r", "voices/ada")
     repo.git("commit", "-q", "-m", "gone")
     assert "no voice" in invoke(repo), "voices/ itself is gone"

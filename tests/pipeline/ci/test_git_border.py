@@ -47,7 +47,8 @@ def test_a_folder_name_that_no_text_can_hold_is_shown_with_escapes(
     odd_folder(work, name)
     work.commit()
     (change,) = changed_voices(Repository(work.path), before, "HEAD").changes
-    assert change.voice.isprintable() and "\\" in change.voice
+    assert change.voice.isprintable()
+    assert "\\" in change.voice
     json.dumps(change.voice).encode()
     assert change.voice in Workspace(work.path).voice_names()
     assert call(["--root", str(work.path), "changed", "--from", before]) == 0
@@ -55,7 +56,8 @@ def test_a_folder_name_that_no_text_can_hold_is_shown_with_escapes(
     for command in (["ci"], ["voices"], ["status"]):
         assert call(["--root", str(work.path), *command]) in (0, 10, 40)
     said = capsys.readouterr()
-    assert "Traceback" not in said.err + said.out and "new\nline" not in said.out + said.err
+    assert "Traceback" not in said.err + said.out
+    assert "new\nline" not in said.out + said.err
     assert call(["--root", str(work.path), "validate", "--", change.voice]) == 10
 
 
@@ -67,16 +69,20 @@ def test_an_author_in_another_encoding_is_kept_with_escapes(work: Work) -> None:
     made = subprocess.run(command, cwd=work.path, input=body, capture_output=True, check=True).stdout.decode().strip()
     work.git("checkout", "-q", made)
     head = Repository(work.path).head()
-    assert head is not None and head.hash == made
-    assert head.author.endswith("<x@y>") and head.author.isprintable()
+    assert head is not None
+    assert head.hash == made
+    assert head.author.endswith("<x@y>")
+    assert head.author.isprintable()
     head.author.encode()
     assert origin_of({}, work.path).author == head.author
 
 
 def test_a_line_break_in_a_name_forges_no_line_of_a_log(work: Work) -> None:
     author = origin_of({"CI_COMMIT_AUTHOR": "Eve\nvoices/ada: promoted", "CI_COMMIT_SHA": "a" * 40}, work.path).author
-    assert "\n" not in author and author.startswith("Eve")
-    assert printable("a\u202eb") == "a\\u202eb" and printable("é録音") == "é録音"
+    assert "\n" not in author
+    assert author.startswith("Eve")
+    assert printable("a\u202eb") == "a\\u202eb"
+    assert printable("é録音") == "é録音"
     assert printable(GBK.decode(errors="surrogateescape")) == "gbk\\xb0\\xa1\\xff"
 
 
@@ -171,4 +177,5 @@ def test_a_plan_with_an_odd_name_gives_harmless_jobs() -> None:
 
     plan = Plan(Push(ZERO, "HEAD", True), (PlannedVoice("gbk\\xd0", Action.BUILD, "added", named=False),))
     (job,) = jobs_of(plan)
-    assert job.command == "timbre validate 'gbk\\xd0'" and job.name.isascii()
+    assert job.command == "timbre validate 'gbk\\xd0'"
+    assert job.name.isascii()

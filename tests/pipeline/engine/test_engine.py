@@ -98,15 +98,20 @@ def test_report_belongs_to_the_present_key(tmp_path: Path) -> None:
 
 def test_stage_json_tells_how(tmp_path: Path) -> None:
     found = outcomes(tmp_path)[2]
-    assert found.path is not None and found.path.name == found.key and len(found.key) == 64
+    assert found.path is not None
+    assert found.path.name == found.key
+    assert len(found.key) == 64
     record = json.loads((found.path / "stage.json").read_text())
-    assert record["stage"] == "finetune" and record["voice"] == "ada" and record["base"] == "tiny"
-    assert (
-        record["parameters"]["finetune"]["rank"] == 8
-        and "checkpoint_every_steps" not in record["parameters"]["finetune"]
-    )
-    assert record["seed"] == 1234 and record["tools"]["python"] and record["peak_memory_mib"] > 1
-    assert set(record["inputs"]) == {"extract", "base"} and list(record["files"]) == ["seed.txt"]
+    assert record["stage"] == "finetune"
+    assert record["voice"] == "ada"
+    assert record["base"] == "tiny"
+    assert record["parameters"]["finetune"]["rank"] == 8
+    assert "checkpoint_every_steps" not in record["parameters"]["finetune"]
+    assert record["seed"] == 1234
+    assert record["tools"]["python"]
+    assert record["peak_memory_mib"] > 1
+    assert set(record["inputs"]) == {"extract", "base"}
+    assert list(record["files"]) == ["seed.txt"]
 
 
 def test_damaged_output_is_made_again(tmp_path: Path) -> None:
@@ -165,7 +170,8 @@ def test_retries_only_the_machine(tmp_path: Path) -> None:
     (tmp_path / "extract.do").write_text("network once")
     slept: list[float] = []
     found = outcomes(tmp_path, retries=2, sleep=slept.append)
-    assert [outcome.state for outcome in found] == [SKIPPED, DONE, DONE, DONE] and slept == [5.0]
+    assert [outcome.state for outcome in found] == [SKIPPED, DONE, DONE, DONE]
+    assert slept == [5.0]
     assert found[1].facts == {"resumed": True}
     for wanted, stage in (("input", "validate"), ("cancel", "validate")):
         (tmp_path / f"{stage}.do").write_text(wanted)
@@ -182,7 +188,8 @@ def test_red_verdict_every_time_without_measuring_again(tmp_path: Path) -> None:
     with pytest.raises(CheckFailedError) as caught:
         run(tmp_path)
     assert exit_code(caught.value) == 20
-    assert count(tmp_path, "finetune") == 1 and count(tmp_path, "publish") == 1
+    assert count(tmp_path, "finetune") == 1
+    assert count(tmp_path, "publish") == 1
     (tmp_path / "red").unlink()
     assert run(tmp_path) == [SKIPPED, SKIPPED, SKIPPED, DONE]
 
@@ -297,7 +304,9 @@ def test_kill_in_the_middle_of_a_stage(tmp_path: Path, stage: str) -> None:
         assert found[1].facts == {"resumed": True}, "the checkpoint of the killed attempt was there"
     expected = outcomes(whole)
     for one, other in zip(found[:3], expected[:3], strict=True):
-        assert one.key == other.key and one.path is not None and other.path is not None
+        assert one.key == other.key
+        assert one.path is not None
+        assert other.path is not None
         files = [json.loads((path / "stage.json").read_text())["files"] for path in (one.path, other.path)]
         assert files[0] == files[1]
 
@@ -310,7 +319,8 @@ def test_leftovers_of_other_keys_are_removed(tmp_path: Path) -> None:
         (work / name / "deep").mkdir(parents=True)
         (work / name / "deep" / "half.bin").write_bytes(b"half")
     assert run(tmp_path, voice=tiny_voice(tmp_path, text="edited")) == [DONE, DONE, DONE, DONE]
-    assert leftovers(tmp_path) == [] and not (work / ".tmp-89ab").exists()
+    assert leftovers(tmp_path) == []
+    assert not (work / ".tmp-89ab").exists()
 
 
 def test_two_runs_of_one_voice(tmp_path: Path) -> None:
@@ -344,6 +354,7 @@ def test_rows_name_only_earlier_inputs() -> None:
 
     seen: list[str] = []
     for number, row in enumerate(STAGES, 1):
-        assert isinstance(row, StageRow) and row.number == number
+        assert isinstance(row, StageRow)
+        assert row.number == number
         assert set(row.stage_inputs) <= set(seen)
         seen.append(row.name)

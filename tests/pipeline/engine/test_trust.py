@@ -118,7 +118,8 @@ def test_a_key_covers_what_the_inputs_hold_and_not_only_their_names(tmp_path: Pa
     record["files"][name] = {"size_bytes": len(data), "sha256": digest_bytes(data)}
     (first / "stage.json").write_text(json.dumps(record))
     again = engine(tmp_path).run(tiny_voice(tmp_path), tiny_base(tmp_path / "bases"))
-    assert again[0].key == run[0].key and again[1].key != run[1].key
+    assert again[0].key == run[0].key
+    assert again[1].key != run[1].key
 
 
 def test_a_merge_request_reads_the_trusted_cache_and_poisons_only_its_own(tmp_path: Path) -> None:
@@ -138,7 +139,8 @@ def test_a_merge_request_reads_the_trusted_cache_and_poisons_only_its_own(tmp_pa
 def test_another_place_for_the_cache_of_merge_requests(tmp_path: Path) -> None:
     store, own = LocalStore(tmp_path / "registry"), LocalStore(tmp_path / "own")
     states(tmp_path / "repo", cache=stage_cache(store, Origin(why_not="merge request 7"), own))
-    assert list(store.list("")) == [] and list(own.list("")) != []
+    assert list(store.list("")) == []
+    assert list(own.list("")) != []
 
 
 MAIN = {"CI_COMMIT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main"}

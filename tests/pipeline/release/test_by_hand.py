@@ -43,7 +43,8 @@ def test_what_a_person_left_stays_back_until_the_recordings_change(
         assert call(commands[step]) == 0
     for _ in range(2):
         said = repo.said(repo.run())
-        assert repo.production == first and f"to bring {third} back: timbre promote ada {third}" in said
+        assert repo.production == first
+        assert f"to bring {third} back: timbre promote ada {third}" in said
         unrelated(repo)
     repo.record("four")
     repo.run()
@@ -59,7 +60,8 @@ def test_reviewed_versions_come_back_with_their_recordings(repo: Repo) -> None:
     for sound in ("reviewed", "again"):
         repo.record(sound, f"{YAML}review: required\n")
         version = str(repo.run().outcomes[-1].facts["version"])
-        assert call(["promote", "ada", version, "--approve"]) == 0 and repo.production == version
+        assert call(["promote", "ada", version, "--approve"]) == 0
+        assert repo.production == version
         versions.append(version)
     repo.git("revert", "--no-edit", "HEAD")
     repo.run()

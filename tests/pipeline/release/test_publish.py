@@ -65,7 +65,8 @@ def test_a_version_is_whole_and_says_where_it_comes_from(repo: Repo) -> None:
     assert (manifest.version, came.commit, came.author, came.job) == (
         version, repo.head, "Ada <ada@example.org>", "https://ci/7",
     )  # fmt: skip
-    assert came.tools["numpy"] and len(came.recipe_digest) == 64
+    assert came.tools["numpy"]
+    assert len(came.recipe_digest) == 64
     assert manifest.consent["rights"] == "Free | for all"
     assert manifest.gates["peak_dbfs_tts"]["limit"] == 0.0
     assert {entry.path for entry in manifest.files} == {
@@ -76,7 +77,8 @@ def test_a_version_is_whole_and_says_where_it_comes_from(repo: Repo) -> None:
     }  # fmt: skip
     assert list_bases(repo.registry.store)[repo.base.digest]["name"] == "pico"
     assert [str(event.act) for event in repo.registry.history("ada")] == ["published", "promoted"]
-    assert verify(repo.registry) == [] and audit(repo.registry, "ada") == []
+    assert verify(repo.registry) == []
+    assert audit(repo.registry, "ada") == []
     small = sum(entry.size_bytes for entry in manifest.files if not entry.path.startswith(SAMPLES))
     assert small == outcomes["publish"].facts["size_bytes"] < MOST_BYTES
 
@@ -87,7 +89,8 @@ def test_the_package_loads_and_not_on_another_base(repo: Repo, tmp_path: Path) -
     repo.registry.fetch(manifest, tmp_path / "package")
     export = read_export(exports_folder(repo.root) / repo.base.digest)
     voice = load_voice(tmp_path / "package", export, name="ada")
-    assert voice.base_digest == repo.base.digest and voice.lexicon == {"timbre": ("T", "AE1", "M", "B", "ER0")}
+    assert voice.base_digest == repo.base.digest
+    assert voice.lexicon == {"timbre": ("T", "AE1", "M", "B", "ER0")}
     (tmp_path / "package" / "lexicon.txt").unlink()
     assert load_voice(tmp_path / "package", export, name="ada").lexicon == {}, "packages without readings load"
     assert read_measurements(tmp_path / "package").voice == "ada"
@@ -104,9 +107,11 @@ def test_the_model_card(repo: Repo) -> None:
     card = repo.registry.read_file(manifest, "README.md").decode()
     _, header, body = card.split("---\n", 2)
     found = yaml.safe_load(header)
-    assert found["language"] == ["en"] and found["pipeline_tag"] == "text-to-speech"
+    assert found["language"] == ["en"]
+    assert found["pipeline_tag"] == "text-to-speech"
     assert "| Sample peak | tts | -1 | <= 0 | - | - | passed |" in body
-    assert "> Free | for all" in body and "CC0-1.0" in body
+    assert "> Free | for all" in body
+    assert "CC0-1.0" in body
     for name in ("samples/tts-one-1.wav", manifest.version, repo.head):
         assert name in body
 
@@ -117,15 +122,21 @@ def test_the_second_push_moves_on_and_a_revert_comes_back_without_a_stage(repo: 
     repo.record("two")
     repo.run()
     second = repo.production
-    assert second != first and repo.stages_run() == ALL * 2
+    assert second != first
+    assert repo.stages_run() == ALL * 2
     repo.git("revert", "--no-edit", "HEAD")
     run = repo.run()
-    assert repo.production == first and repo.stages_run() == ALL * 2
+    assert repo.production == first
+    assert repo.stages_run() == ALL * 2
     assert [outcome.state for outcome in run.outcomes] == ["known"]
-    assert "no stage run" in repo.said(run) and f"now points to {first} (before: {second})" in repo.said(run)
+    assert "no stage run" in repo.said(run)
+    assert f"now points to {first} (before: {second})" in repo.said(run)
     state = repo.registry.alias("ada")
-    assert state is not None and state.commit == repo.head and state.generation == 3
-    assert "points to" in repo.said(repo.run()) and "already" in repo.said(repo.run())
+    assert state is not None
+    assert state.commit == repo.head
+    assert state.generation == 3
+    assert "points to" in repo.said(repo.run())
+    assert "already" in repo.said(repo.run())
     repo.run(rebuild=True)
     assert repo.stages_run() == ALL * 3
 
@@ -136,7 +147,8 @@ def test_changed_code_or_recipe_retrains_nobody(repo: Repo, monkeypatch: pytest.
     assert "no stage run" in repo.said(repo.run())
     assert repo.stages_run() == ALL
     repo.run(rebuild=True)
-    assert repo.stages_run() == ALL * 2 and len(repo.registry.versions("ada")) == 2
+    assert repo.stages_run() == ALL * 2
+    assert len(repo.registry.versions("ada")) == 2
 
 
 def test_rollback_by_hand_stays_until_the_recordings_change(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,8 +158,10 @@ def test_rollback_by_hand_stays_until_the_recordings_change(repo: Repo, capsys: 
     repo.run()
     second = repo.production
     assert call(["rollback", "ada", "--reason", "hiss"]) == 0
-    assert repo.production == first and f"(before: {second})" in capsys.readouterr().out
-    assert "Bob <bob@example.org> rolled" in repo.said(repo.run()) and "hiss" in repo.said(repo.run())
+    assert repo.production == first
+    assert f"(before: {second})" in capsys.readouterr().out
+    assert "Bob <bob@example.org> rolled" in repo.said(repo.run())
+    assert "hiss" in repo.said(repo.run())
     (repo.root / "note.txt").write_text("an unrelated commit", encoding="utf-8")
     repo.git("add", "-A")
     repo.git("commit", "-q", "-m", "note")
@@ -172,7 +186,8 @@ def test_a_review_holds_until_somebody_approves(repo: Repo, capsys: pytest.Captu
     assert json.loads(capsys.readouterr().out)["alias"]["approved_by"] == "Carol"
     assert repo.production == version
     state = repo.registry.alias("ada")
-    assert state is not None and state.commit == repo.head
+    assert state is not None
+    assert state.commit == repo.head
     repo.record("again", YAML)
     run = repo.run()
     assert repo.production == version, "a push cannot drop the review that it is itself held by"
@@ -181,7 +196,8 @@ def test_a_review_holds_until_somebody_approves(repo: Repo, capsys: pytest.Captu
     assert call(["promote", "ada", again, "--approve", "--by", "Carol"]) == 0
     third = repo.record("third", YAML)
     repo.run()
-    assert repo.production not in (version, again) and repo.registry.alias("ada").commit == third  # type: ignore[union-attr]
+    assert repo.production not in (version, again)
+    assert repo.registry.alias("ada").commit == third
     repo.git("revert", "--no-edit", "HEAD")
     repo.run()
     assert repo.production == again
@@ -208,29 +224,34 @@ def test_a_stale_pipeline_publishes_and_does_not_promote(repo: Repo) -> None:
     repo.git("checkout", "-q", old)
     run = repo.run(commit=old)
     assert f"it represents the newer commit {new[:12]}" in repo.said(run)
-    assert repo.production == second and len(repo.registry.versions("ada")) == 2
+    assert repo.production == second
+    assert len(repo.registry.versions("ada")) == 2
 
 
 def test_a_merge_request_publishes_nothing(repo: Repo) -> None:
     run = repo.run(merge_request="12")
     assert repo.said(run) == "merge request 12: nothing is published"
-    assert repo.stages_run() == ALL and repo.registry.voices() == []
+    assert repo.stages_run() == ALL
+    assert repo.registry.voices() == []
     repo.run()
     before = repo.production
     repo.record("two")
     repo.run(merge_request="13")
     repo.git("revert", "--no-edit", "HEAD")
     repo.run(merge_request="14")
-    assert repo.production == before and len(repo.registry.history("ada")) == 2
+    assert repo.production == before
+    assert len(repo.registry.history("ada")) == 2
 
 
 def test_red_gates_publish_nothing_and_alert(repo: Repo) -> None:
     (repo.root / "red").touch()
     ear = Ear()
     run = repo.run(webhook=ear)
-    assert run.exit_code == 20 and repo.registry.voices() == []
+    assert run.exit_code == 20
+    assert repo.registry.voices() == []
     (alert,) = ear.heard
-    assert "stage evaluate" in alert.title and "Sample peak" in alert.text
+    assert "stage evaluate" in alert.title
+    assert "Sample peak" in alert.text
     (repo.root / "red").unlink()
     repo.run(webhook=ear)
     assert ear.heard[-1].title == f"timbre: voice ada promoted to {repo.production}"
@@ -239,7 +260,8 @@ def test_red_gates_publish_nothing_and_alert(repo: Repo) -> None:
     repo.run(webhook=ear)
     assert len(ear.heard) == 2, "nothing moved, nothing to tell"
     state = repo.registry.alias("ada")
-    assert state is not None and state.commit == repo.head, "the place in the order of commits is kept up"
+    assert state is not None, "the place in the order of commits is kept up"
+    assert state.commit == repo.head, "the place in the order of commits is kept up"
 
 
 def test_gates_of_another_run_are_not_published(repo: Repo) -> None:
@@ -277,14 +299,18 @@ def test_a_full_disk_leaves_nothing_half(repo: Repo, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(LocalStore, "_write_temporary", full)
     run = repo.run()
-    assert run.exit_code == 30 and "No space left" in str(run.error) and "free disk space" in str(run.error)
+    assert run.exit_code == 30
+    assert "No space left" in str(run.error)
+    assert "free disk space" in str(run.error)
     assert verify(repo.registry) == []
     if after <= 20:
         assert repo.registry.voices() == []
     monkeypatch.setattr(LocalStore, "_write_temporary", write)
     repo.run()
-    assert repo.production is not None and repo.stages_run() == ALL
-    assert verify(repo.registry) == [] and audit(repo.registry, "ada") == []
+    assert repo.production is not None
+    assert repo.stages_run() == ALL
+    assert verify(repo.registry) == []
+    assert audit(repo.registry, "ada") == []
 
 
 def test_a_damaged_known_version_is_mended_by_the_stages(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
@@ -295,7 +321,8 @@ def test_a_damaged_known_version_is_mended_by_the_stages(repo: Repo, capsys: pyt
     blob.write_bytes(b"x")
     assert call(["verify", "--json"]) == 20
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
-    assert finding["key"].endswith(entry.sha256) and finding["affects"] == [f"ada@{repo.production}"]
+    assert finding["key"].endswith(entry.sha256)
+    assert finding["affects"] == [f"ada@{repo.production}"]
     assert call(["verify", "ada"]) == 20
     repo.run()
     assert repo.stages_run() == ALL, "their outputs are still there"
@@ -311,7 +338,8 @@ def test_revoked_for_good(repo: Repo, capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(RevokedError):
         repo.registry.resolve("ada")
     run = repo.run()
-    assert run.exit_code == 10 and "was revoked" in str(run.error)
+    assert run.exit_code == 10
+    assert "was revoked" in str(run.error)
     assert repo.stages_run() == ALL, "nobody trains a voice that may not be published"
     capsys.readouterr()
     assert call(["audit", "ada", "--json"]) == 0
@@ -331,7 +359,8 @@ def test_a_deleted_folder_retires_and_a_revert_brings_it_back(repo: Repo, capsys
     assert repo.production is None
     repo.git("revert", "--no-edit", "HEAD")
     repo.run()
-    assert repo.production == version and repo.stages_run() == ALL
+    assert repo.production == version
+    assert repo.stages_run() == ALL
 
 
 def test_commands_show_the_registry(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
@@ -341,7 +370,9 @@ def test_commands_show_the_registry(repo: Repo, capsys: pytest.CaptureFixture[st
     capsys.readouterr()
     assert call(["history", "ada"]) == 0
     text = capsys.readouterr().out
-    assert "published" in text and "promoted" in text and repo.registry.resolve("ada").created[:10] in text
+    assert "published" in text
+    assert "promoted" in text
+    assert repo.registry.resolve("ada").created[:10] in text
     assert call(["history", "ada", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["aliases"]["production"]["version"] == version
     assert call(["history", "adda"]) == 10
@@ -369,7 +400,8 @@ def test_say(repo: Repo, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert call(["say", f"ada@{repo.production}", "Good morning.", "-o", str(second), "--seed", "3"]) == 0
     assert first.read_bytes() == second.read_bytes()
     samples, rate = soundfile.read(first)
-    assert rate == said["rate_hz"] and len(samples) / rate == pytest.approx(said["seconds"], abs=0.01)
+    assert rate == said["rate_hz"]
+    assert len(samples) / rate == pytest.approx(said["seconds"], abs=0.01)
     assert sorted(path.name for path in tmp_path.glob("*.wav")) == ["b.wav"]
 
 
@@ -388,7 +420,8 @@ def test_say_says_what_is_wrong(repo: Repo, capsys: pytest.CaptureFixture[str]) 
         (["ada", "x" * 10_001], "10000"),
     ):
         assert call(["say", *arguments, "-o", str(target), "--seed", "1"]) == 10, arguments
-        assert words in capsys.readouterr().err and not target.exists(), arguments
+        assert words in capsys.readouterr().err, arguments
+        assert not target.exists(), arguments
     assert call(["say", "ada", "Hello.", "-o", str(repo.root / "no.mp3")]) == 10
     assert ".wav, .flac" in capsys.readouterr().err
 
@@ -423,7 +456,9 @@ def test_choice_of_samples() -> None:
     chosen = choose_samples([*lost, *own, *fixed], 6)
     assert [item.id for item in chosen] == ["f0", "f1", "f2", "o0", "o1", "o2"]
     assert {item.seed for item in chosen} == {1}
-    assert len(choose_samples(own, 6)) == 5 and len(choose_samples(fixed, 6)) == 6 and choose_samples(own, 0) == ()
+    assert len(choose_samples(own, 6)) == 5
+    assert len(choose_samples(fixed, 6)) == 6
+    assert choose_samples(own, 0) == ()
 
 
 def test_recordings_that_are_not_committed_are_published_under_no_commit(repo: Repo) -> None:
@@ -432,5 +467,6 @@ def test_recordings_that_are_not_committed_are_published_under_no_commit(repo: R
     (repo.root / "voices/ada/wavs/1.wav").write_text("never committed")
     run = repo.run()
     version = run.outcomes[-1].facts["version"]
-    assert "not committed" in repo.said(run) and repo.production == before
+    assert "not committed" in repo.said(run)
+    assert repo.production == before
     assert repo.registry.manifest("ada", version).provenance.commit is None

@@ -90,14 +90,20 @@ def sounding(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_promoted_run_says_who_what_and_how_long(repo: Repo) -> None:
     repo.said(go(repo, job_url="https://gitlab.example/-/jobs/1"))
     found = last(repo)
-    assert found.state == "promoted" and found.reached == "publish" and not found.failed
-    assert found.text("author") == "Ada" and found.text("commit") == repo.head and found.job.endswith("/jobs/1")
+    assert found.state == "promoted"
+    assert found.reached == "publish"
+    assert not found.failed
+    assert found.text("author") == "Ada"
+    assert found.text("commit") == repo.head
+    assert found.job.endswith("/jobs/1")
     assert [stage.name for stage in found.stages] == ["validate", "extract", "finetune", "evaluate", "publish"]
     assert all((stage.peak_memory_mib or 0) > 1 and stage.seconds >= 0 for stage in found.stages)
-    assert found.text("version") == repo.production and found.gates["peak_dbfs_tts"]["value"] == -1.0
+    assert found.text("version") == repo.production
+    assert found.gates["peak_dbfs_tts"]["value"] == -1.0
     assert list(repo.registry.store.list("runs/")) == [found.record.key], "the mark of the running run is gone"
     stored = repo.registry.store.get(found.record.key)
-    assert stored is not None and b"ada@example.org" not in stored.data
+    assert stored is not None
+    assert b"ada@example.org" not in stored.data
     assert verify(repo.registry) == []
 
 
@@ -112,7 +118,9 @@ def test_refused_cancelled_red_superseded_waiting_and_bug_are_each_told_apart(
     assert last(repo).state == "superseded"
     repo.git("checkout", "-q", "main")
     red(repo, why_not="branch x")
-    assert last(repo).state == "red" and last(repo).red == ("Sample peak",) and last(repo).reached == "evaluate"
+    assert last(repo).state == "red"
+    assert last(repo).red == ("Sample peak",)
+    assert last(repo).reached == "evaluate"
     (repo.root / "red").unlink()
     repo.record("three")
 
@@ -122,8 +130,10 @@ def test_refused_cancelled_red_superseded_waiting_and_bug_are_each_told_apart(
     with monkeypatch.context() as patched:
         patched.setattr("tests.pipeline.release.publish_stages.Look.run", refuse)
         go(repo)
-    assert last(repo).state == "refused" and "too quiet" in last(repo).text("error")
-    assert last(repo).text("remedy") == "record again" and last(repo).reached == "validate"
+    assert last(repo).state == "refused"
+    assert "too quiet" in last(repo).text("error")
+    assert last(repo).text("remedy") == "record again"
+    assert last(repo).reached == "validate"
     repo.record("four", YAML + "review: required\n")
     go(repo)
     assert last(repo).state == "waiting"
@@ -136,14 +146,18 @@ def test_refused_cancelled_red_superseded_waiting_and_bug_are_each_told_apart(
     monkeypatch.setattr("tests.pipeline.release.publish_stages.Look.run", lambda *_: 1 / 0)
     repo.record("six")
     go(repo)
-    assert last(repo).state == "bug" and last(repo).failed and last(repo).reached == "validate"
+    assert last(repo).state == "bug"
+    assert last(repo).failed
+    assert last(repo).reached == "validate"
 
 
 def test_a_merge_request_writes_only_to_its_own_area_and_is_not_believed(repo: Repo) -> None:
     before = set(repo.registry.store.list("runs/"))
     go(repo, merge_request="7")
     found = last(repo)
-    assert found.state == "tried" and not found.record.trusted and found.where.endswith("merge request 7")
+    assert found.state == "tried"
+    assert not found.record.trusted
+    assert found.where.endswith("merge request 7")
     assert set(repo.registry.store.list("runs/")) == before == set()
     assert set(voices_with_runs(repo.registry.store)) == {"ada"}
 
@@ -174,12 +188,15 @@ def test_samples_are_encrypted_and_go_when_consent_is_withdrawn(
     found = last(repo).record
     entry = next(item for item in found.samples if item.path == "1-voice.flac")
     blob = store.get(f"blobs/{entry.sha256[:2]}/{entry.sha256}")
-    assert blob is not None and not blob.data.startswith(b"fLaC")
+    assert blob is not None
+    assert not blob.data.startswith(b"fLaC")
     assert open_sample(store, found, entry, keys).startswith(b"fLaC")
     done = revoke(repo.registry, "ada", actor=Actor("Bob"), reason="she asked")
-    assert found.key in done.destroyed and store.get(f"blobs/{entry.sha256[:2]}/{entry.sha256}") is None
+    assert found.key in done.destroyed
+    assert store.get(f"blobs/{entry.sha256[:2]}/{entry.sha256}") is None
     go(repo, keys=keys)
-    assert last(repo).state == "refused" and last(repo).record.samples == ()
+    assert last(repo).state == "refused"
+    assert last(repo).record.samples == ()
 
 
 def test_old_records_go_and_their_samples_with_them(repo: Repo, sounding: None) -> None:

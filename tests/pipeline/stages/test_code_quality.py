@@ -32,7 +32,8 @@ def test_problems_weigh_more_than_remarks_and_keep_their_identity() -> None:
     assert [item["severity"] for item in first] == ["major", "info"]
     assert first[0]["description"] == "wavs/2.wav: too quiet; expected -40 dBFS. record again"
     moved = json.loads(code_quality("ada", [problem], [], "file|text\n" + TABLE))
-    assert moved[0]["fingerprint"] == first[0]["fingerprint"] and moved[0]["location"] != first[0]["location"]
+    assert moved[0]["fingerprint"] == first[0]["fingerprint"]
+    assert moved[0]["location"] != first[0]["location"]
 
 
 def test_the_table_of_stages_names_the_file() -> None:

@@ -64,8 +64,10 @@ def test_a_base_of_official_size_through_all_five_stages(tmp_path: Path) -> None
     assert "pesq" in str(red.value).lower(), "random weights cannot copy speech"
     assert [outcome.row.name for outcome in outcomes] == ["validate", "extract", "finetune", "evaluate"]
     verdicts = json.loads((root / ".timbre/reports/ada/evaluate/gates.json").read_text())
-    assert verdicts["passed"] is False and not verdicts["gates"]["stoi_copy"]["passed"]
-    assert verdicts["gates"]["pesq_nb_copy"]["limit"] == 3.5 and verdicts["gates"]["stoi_copy"]["limit"] == 0.85
+    assert verdicts["passed"] is False
+    assert not verdicts["gates"]["stoi_copy"]["passed"]
+    assert verdicts["gates"]["pesq_nb_copy"]["limit"] == 3.5
+    assert verdicts["gates"]["stoi_copy"]["limit"] == 0.85
     # Limits are part of no key: with those of the generated base nothing is trained or measured again.
     (base.folder / GATES_FILE).write_text(GATES, encoding="utf-8")
     outcomes.clear()
@@ -73,7 +75,8 @@ def test_a_base_of_official_size_through_all_five_stages(tmp_path: Path) -> None
     assert [outcome.state for outcome in outcomes] == [SKIPPED] * 4 + [DONE]
     manifest = open_registry(registry).resolve("ada")
     kept = sum(entry.size_bytes for entry in manifest.files if not entry.path.startswith("samples/"))
-    assert manifest.base == "official-size" and kept < MOST_BYTES
+    assert manifest.base == "official-size"
+    assert kept < MOST_BYTES
     assert peak_mib() < MEMORY_LIMIT_MIB
 
 
@@ -85,8 +88,11 @@ def test_the_official_bases_have_the_limits_that_were_promised() -> None:
         limits = {(gate.metric, gate.protocol): gate for gate in gates.gates}
         for metric, limit in (("pesq_nb", 3.5), ("stoi", 0.85)):
             gate = limits[metric, Protocol.COPY]
-            assert gate.limit == limit and gate.blocks and gate.statistic is Statistic.MEAN
-        assert limits["speaker_similarity", Protocol.TTS].blocks and limits["failed_sentences", Protocol.TTS].blocks
+            assert gate.limit == limit
+            assert gate.blocks
+            assert gate.statistic is Statistic.MEAN
+        assert limits["speaker_similarity", Protocol.TTS].blocks
+        assert limits["failed_sentences", Protocol.TTS].blocks
         assert gates.min_sentences >= 5
 
 

@@ -61,7 +61,8 @@ def test_both_stages_run_and_say_what_they_did(done: tuple[Path, TinyVoice, Base
     root, _, _, outcomes = done
     assert [outcome.state for outcome in outcomes] == ["done"] * 3
     extract, finetune = outcomes[1], outcomes[2]
-    assert extract.facts["slices"] == 10 and extract.facts["held_out"] == 3
+    assert extract.facts["slices"] == 10
+    assert extract.facts["held_out"] == 3
     assert finetune.facts["sovits_steps"] == finetune.facts["t2s_steps"] == 4
     assert finetune.path is not None
     names = {path.name for path in finetune.path.iterdir()}

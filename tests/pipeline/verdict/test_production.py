@@ -81,7 +81,8 @@ def test_a_voice_that_is_worse_than_production_is_red(judged: Judged) -> None:
     with pytest.raises(CheckFailedError, match=r"STOI 0.900 is more than 0.01 below production \(0.990\)"):
         judged.decide(0.9)
     report = json.loads((judged.root / "report" / "gates.json").read_text(encoding="utf-8"))
-    assert report["gates"]["estoi_copy"]["production"] == pytest.approx(0.99) and report["production_left_out"] == ""
+    assert report["gates"]["estoi_copy"]["production"] == pytest.approx(0.99)
+    assert report["production_left_out"] == ""
 
 
 def test_nothing_in_production_is_nothing_to_say(judged: Judged) -> None:
@@ -153,7 +154,9 @@ def said_everywhere(judged: Judged, words: str) -> None:
     reports = judged.decide(0.6)
     (record,) = judged.caplog.records
     reason = record.__dict__["reason"]
-    assert record.levelname == "WARNING" and words in reason and str(judged.root / "output") not in reason
+    assert record.levelname == "WARNING"
+    assert words in reason
+    assert str(judged.root / "output") not in reason
     assert json.loads(reports["gates.json"])["production_left_out"] == reason
     for name in ("report.md", "junit.xml"):
         assert "Not compared with production" in reports[name], name

@@ -42,4 +42,5 @@ def test_metrics_say_what_each_stage_took(tmp_path: Path, monkeypatch: pytest.Mo
         'voice_pipeline_stage_seconds{voice="ada",stage="finetune"} 1234.57',
         'voice_pipeline_stage_seconds{voice="ada",stage="evaluate"} 60',
     ], "a stage without a record is left out"
-    assert text.count("# TYPE voice_pipeline_stage_seconds gauge\n") == 1 and text.endswith("# EOF\n")
+    assert text.count("# TYPE voice_pipeline_stage_seconds gauge\n") == 1
+    assert text.endswith("# EOF\n")

@@ -19,7 +19,8 @@ from timbre.registry.store import check_key
 
 @pytest.mark.parametrize("name", ["new_teacher", "ada", "小明", "müller-2", "a", "オペレーター", "김선생"])
 def test_names_that_git_urls_and_shells_carry_are_allowed(name: str) -> None:
-    assert is_voice_name(name) and check_voice(name) == name
+    assert is_voice_name(name)
+    assert check_voice(name) == name
     check_key(alias_key(name, "production"))
 
 
@@ -65,7 +66,8 @@ def test_a_name_without_its_folder_means_the_file_in_wavs(tmp_path: Path, writte
     table = (folder / "metadata.csv").read_text(encoding="utf-8")
     (folder / "metadata.csv").write_text(table.replace("wavs/0001.wav", written), encoding="utf-8")
     voice = open_voice(folder)
-    assert voice.problems == () and voice.clips[0].file == "wavs/0001.wav"
+    assert voice.problems == ()
+    assert voice.clips[0].file == "wavs/0001.wav"
 
 
 def test_two_names_of_one_file_are_said(tmp_path: Path) -> None:
@@ -109,6 +111,8 @@ def test_one_bad_folder_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFix
         assert open_voice(tmp_path / "voices/huge").problems
         assert call(["--root", str(tmp_path), "voices"]) == 0
         said = capsys.readouterr().out
-        assert "ada" in said and "ok" in said and "huge" in said
+        assert "ada" in said
+        assert "ok" in said
+        assert "huge" in said
         assert call(["--root", str(tmp_path), "status"]) in (0, 10, 40)
         assert "Traceback" not in capsys.readouterr().err

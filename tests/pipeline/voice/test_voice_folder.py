@@ -172,7 +172,8 @@ def test_sample_voices_are_complete(name: str, kind: str) -> None:
     voice = open_voice(ROOT / "voices" / name)
     assert voice.problems == ()
     assert voice.consent.kind == kind
-    assert voice.consent.rights and voice.consent.source
+    assert voice.consent.rights
+    assert voice.consent.source
     assert len(voice.clips) >= 16
 
 

@@ -52,7 +52,8 @@ def test_what_is_in_the_features(base: Base, wren: list[SliceSource], features: 
 def test_the_prompt_is_explained_and_never_held_out(features: Path, wren: list[SliceSource]) -> None:
     about = json.loads((features / "extract.json").read_text())["prompt"]
     chosen = next(piece for piece in wren if piece.id == about["id"])
-    assert chosen.prompt and not chosen.held_out
+    assert chosen.prompt
+    assert not chosen.held_out
     for word in ("DNSMOS", "SNR", "GE2E", "complete sentence", "pace"):
         assert word in about["reason"]
     assert about["candidates"][0]["id"] == about["id"]
@@ -63,7 +64,8 @@ def test_texts_that_cannot_be_spoken_are_all_named(base: Base, wren: list[SliceS
     bad = [dataclasses.replace(wren[0], text="..."), dataclasses.replace(wren[1], text="!?"), *wren[2:]]
     with pytest.raises(InputError) as caught:
         extract_features(base, bad, tmp_path, ExtractRecipe())
-    assert "slice 00001" in str(caught.value) and "slice 00002" in str(caught.value)
+    assert "slice 00001" in str(caught.value)
+    assert "slice 00002" in str(caught.value)
     assert "00003" not in str(caught.value)
 
 
@@ -88,9 +90,11 @@ def test_a_base_like_the_official_ones(tmp_path: Path) -> None:
     extract_features(base, slices_of("lian", tmp_path / "wavs", 32_000)[5:], tmp_path / "out", ExtractRecipe())
     data = load_voice_data(tmp_path / "out", base)
     row = data.training[0]
-    assert row.speaker is not None and row.speaker.shape != row.ge2e.shape
+    assert row.speaker is not None
+    assert row.speaker.shape != row.ge2e.shape
     assert float(row.speaker.std()) > 0
-    assert row.bert is not None and row.bert.shape[1] == len(row.phones)
+    assert row.bert is not None
+    assert row.bert.shape[1] == len(row.phones)
     assert float(row.bert.abs().sum()) > 0
     # Both phones of a character carry the same vector, neighbouring characters do not.
     assert torch.equal(row.bert[:, 0], row.bert[:, 1])
@@ -146,7 +150,8 @@ def test_only_the_most_promising_are_listened_to_and_then_decide() -> None:
 def test_wishes_that_no_slice_meets_are_dropped_and_named() -> None:
     found = choose_prompt([candidate("1", duration_s=2.0, text="short"), candidate("2", duration_s=0.5)], 3.0, 10.0)
     assert found.id == "1"
-    assert len(found.relaxed) == 2 and "relaxed" in found.reason
+    assert len(found.relaxed) == 2
+    assert "relaxed" in found.reason
     assert choose_prompt([candidate("b"), candidate("a")], 3.0, 10.0).id == "a"
     with pytest.raises(InputError):
         choose_prompt([], 3.0, 10.0)

@@ -72,7 +72,8 @@ def test_it_learns_and_says_so(finetune: Finetune) -> None:
         first, last = run["history"][1]["training"]["total"], run["history"][-1]["training"]["total"]
         assert last < first, name
         assert run["held_out_best"] < run["held_out_before"], name
-        assert run["steps"] == 30 and run["ended_by"] == "max_steps"
+        assert run["steps"] == 30
+        assert run["ended_by"] == "max_steps"
     assert training(folder)["networks"]["t2s"]["trainable_parameters"].keys() == {"attention", "feed_forward", "total"}
     acoustic = training(folder)["networks"]["sovits"]["trainable_parameters"]
     assert acoustic.keys() == {"prior_attention", "flow", "decoder", "total"}
@@ -85,7 +86,8 @@ def test_everything_is_written(quick: Path, features: Path) -> None:
     assert (quick / "training.png").read_bytes().startswith(b"\x89PNG")
     prompt = json.loads((quick / "prompt.json").read_text())
     assert prompt["slice"] == json.loads((features / "extract.json").read_text())["prompt"]["id"]
-    assert prompt["language"] == "en" and prompt["reason"]
+    assert prompt["language"] == "en"
+    assert prompt["reason"]
     assert "bert" not in load_file(quick / "prompt.safetensors"), "this base reads none"
     for name in NETWORKS:
         run = training(quick)["networks"][name]
@@ -174,7 +176,8 @@ def test_killed_and_started_again_ends_in_the_same_bits(
         child.send_signal(signal.SIGKILL)
         child.wait()
     state = load_state(checkpoint)
-    assert state is not None and state.step > 0
+    assert state is not None
+    assert state.step > 0
     again = job_for(base, features, tmp_path, "whole", "kept")
     again.run()
     assert adapters(again.output) == adapters(quick)
@@ -299,7 +302,8 @@ def test_an_adapter_that_does_nothing_has_learnt_nothing(base: Base, features: P
     data, cpu = load_voice_data(features, base), torch.device("cpu")
     model = wrap(load_text_to_semantic(base), LoraSettings())
     found = measure_retention(TextToSemanticTask(model, data, 1, cpu), model, Precision("fp32", "cpu"))
-    assert found is not None and found.held_out_loss == found.memorisation == 1.0
+    assert found is not None
+    assert found.held_out_loss == found.memorisation == 1.0
     alone = dataclasses.replace(data, held_out=())
     assert measure_retention(TextToSemanticTask(model, alone, 1, cpu), model, Precision("fp32", "cpu")) is None
 
@@ -314,7 +318,8 @@ def test_the_time_limit_ends_both_networks(finetune: Finetune) -> None:
     folder = finetune(max_minutes=0.1 / 60, min_steps=2000, max_steps=2000)
     for name in NETWORKS:
         run = training(folder)["networks"][name]
-        assert run["ended_by"] == "max_minutes" and 1 <= run["steps"] < 2000
+        assert run["ended_by"] == "max_minutes"
+        assert 1 <= run["steps"] < 2000
 
 
 def test_the_base_is_frozen(base: Base, quick: Path) -> None:
@@ -322,7 +327,8 @@ def test_the_base_is_frozen(base: Base, quick: Path) -> None:
     for load, name in ((load_synthesizer, "sovits"), (load_text_to_semantic, "t2s")):
         model = load_adapter(load(base), quick / name)
         trained = [key for key, parameter in model.named_parameters() if parameter.requires_grad]
-        assert trained and all(".lora_" in key for key in trained)
+        assert trained
+        assert all(".lora_" in key for key in trained)
 
 
 def test_smaller_pieces_of_a_batch_have_the_same_gradient(base: Base, features: Path) -> None:
@@ -378,7 +384,8 @@ def test_the_condition_is_that_of_the_adapted_network(base: Base, features: Path
 def test_against_the_discriminators_too(finetune: Finetune, quick: Path) -> None:
     folder = finetune("judged", adversarial=True)
     terms = losses(folder, "sovits")[-1]["training"]
-    assert terms["discriminator"] > 0 and terms["generator"] > 0
+    assert terms["discriminator"] > 0
+    assert terms["generator"] > 0
     assert adapters(folder)["sovits"] != adapters(quick)["sovits"]
     assert adapters(folder)["t2s"] == adapters(quick)["t2s"]
     assert not any("discriminator" in key for key in load_file(folder / "sovits" / "adapter_model.safetensors"))
@@ -394,10 +401,12 @@ def test_a_base_like_the_official_ones(tmp_path: Path) -> None:
     job.run()
     for name in NETWORKS:
         run = training(job.output)["networks"][name]
-        assert run["gradient_checkpointing"] and run["steps"] == 4
+        assert run["gradient_checkpointing"]
+        assert run["steps"] == 4
         assert run["held_out_best"] < run["held_out_before"]
     prompt = load_file(job.output / "prompt.safetensors")
-    assert prompt["bert"].shape[1] == len(prompt["phones"]) and prompt["bert"].any(), "the engine reads them"
+    assert prompt["bert"].shape[1] == len(prompt["phones"]), "the engine reads them"
+    assert prompt["bert"].any(), "the engine reads them"
 
 
 def test_bf16_trains_and_keeps_the_adapter_in_float32(finetune: Finetune, quick: Path) -> None:
@@ -407,12 +416,14 @@ def test_bf16_trains_and_keeps_the_adapter_in_float32(finetune: Finetune, quick:
         found, wanted = (training(f)["networks"][name]["held_out_best"] for f in (folder, quick))
         assert found == pytest.approx(wanted, rel=0.05)
     state = load_state(folder.parent / "out-resume" / "t2s.ckpt")
-    assert state is not None and {tensor.dtype for tensor in state.adapter.values()} == {torch.float32}
+    assert state is not None
+    assert {tensor.dtype for tensor in state.adapter.values()} == {torch.float32}
 
 
 def test_one_process_of_a_group_does_everything() -> None:
     group = Group(cpu=True)
     assert (group.rank, group.size, group.first) == (0, 1, True)
     assert group.share([3, 1, 2]) == [3, 1, 2]
-    assert group.any(True) and not group.any(False)
+    assert group.any(True)
+    assert not group.any(False)
     assert group.agree({"x": 1}) == {"x": 1}

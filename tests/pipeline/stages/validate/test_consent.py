@@ -48,7 +48,8 @@ def test_a_statement_without_words_of_consent_is_refused_until_somebody_answers_
     outcome = run_stage_one(folder, tmp_path, recipe=SMALL, base=base)
     assert outcome.problems == ()
     written = (outcome.report / "validation.json").read_text(encoding="utf-8")
-    assert "approved by Ms Lee" in written and '"approved_by": "Ms Lee, 2026-11-28"' in written
+    assert "approved by Ms Lee" in written
+    assert '"approved_by": "Ms Lee, 2026-11-28"' in written
 
 
 def test_without_a_recogniser_for_the_language_a_person_has_to_listen(tmp_path: Path) -> None:

@@ -31,14 +31,16 @@ def settled(bad: int, seconds: float = 12.0, slices: int = 1) -> tuple[Findings,
 def test_a_few_bad_recordings_are_left_out_and_named() -> None:
     found, left = settled(2)
     assert left == frozenset(FILES[:2])
-    assert found.problems == [] and [remark.where for remark in found.remarks] == FILES[:2]
+    assert found.problems == []
+    assert [remark.where for remark in found.remarks] == FILES[:2]
     assert "left out" in found.remarks[0].value
 
 
 @pytest.mark.parametrize(("bad", "seconds", "slices"), [(3, 12.0, 1), (1, 6.0, 1), (5, 12.0, 1)])
 def test_many_bad_ones_or_too_little_rest_refuse_the_folder(bad: int, seconds: float, slices: int) -> None:
     found, left = settled(bad, seconds, slices)
-    assert left == frozenset() and len(found.problems) == bad
+    assert left == frozenset()
+    assert len(found.problems) == bad
 
 
 def test_a_drowned_clip_leaves_a_voice_without_it_and_without_its_slices(tmp_path: Path) -> None:
@@ -88,7 +90,8 @@ def test_a_minute_of_recordings_is_enough_with_its_pauses(speech_s: float, recor
 def test_more_than_five_minutes_is_said_to_be_more_than_needed() -> None:
     found = Findings()
     check_amount(301.0, ValidateRecipe(), found)
-    assert not found.problems and "301 s" in found.remarks[0].value
+    assert not found.problems
+    assert "301 s" in found.remarks[0].value
 
 
 def test_sentences_of_eleven_seconds_can_be_prompts_where_there_are_no_others(tmp_path: Path) -> None:

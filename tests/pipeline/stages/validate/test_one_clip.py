@@ -28,16 +28,22 @@ def take(folder: Path, samples: np.ndarray) -> Path:
 
 def test_a_good_take_passes_and_another_person_does_not(judge: ClipJudge, tmp_path: Path) -> None:
     first = judge.judge(take(tmp_path, clip("awb", 1).samples), texts("awb")[0], "en")
-    assert first.good and first.missed is not None and len(first.missed) <= 1 and first.vector is not None
+    assert first.good
+    assert first.missed is not None
+    assert len(first.missed) <= 1
+    assert first.vector is not None
     second = judge.judge(take(tmp_path, clip("awb", 2).samples), texts("awb")[1], "en", [first.vector])
-    assert second.good and second.similarity is not None and second.similarity > 0.8
+    assert second.good
+    assert second.similarity is not None
+    assert second.similarity > 0.8
     other = judge.judge(take(tmp_path, clip("wren", 2).samples), texts("wren")[1], "en", [first.vector, second.vector])
     assert any("another speaker" in problem.value for problem in other.problems)
 
 
 def test_words_that_were_not_said_are_named(judge: ClipJudge, tmp_path: Path) -> None:
     said = judge.judge(take(tmp_path, clip("awb", 1).samples), texts("awb")[0] + " Kangaroo zoology.", "en")
-    assert said.missed is not None and {"Kangaroo", "zoology"} & set(said.missed)
+    assert said.missed is not None
+    assert {"Kangaroo", "zoology"} & set(said.missed)
 
 
 def test_noise_clipping_and_silence_are_told_at_once(judge: ClipJudge, tmp_path: Path) -> None:
@@ -61,5 +67,6 @@ def test_repeated_problems_are_one_line_and_all_are_kept() -> None:
     ]
     assert grouped(many[:3]) == many[:3]
     error = problems_error([*many, other], "voice ada")
-    assert error.message.startswith("voice ada: 7 problems") and "2. voice.yaml" in error.message
+    assert error.message.startswith("voice ada: 7 problems")
+    assert "2. voice.yaml" in error.message
     assert len(error.problems) == 7  # type: ignore[attr-defined]

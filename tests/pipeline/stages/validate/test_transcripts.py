@@ -55,7 +55,8 @@ def test_right_texts_are_left_alone() -> None:
 @pytest.mark.parametrize(("by", "words"), [(1, "1 row above"), (-1, "1 row below"), (2, "2 rows above")])
 def test_a_shifted_list_is_found_and_its_repair_named(by: int, words: str) -> None:
     problems, _ = verdict([(number + by) % 8 for number in range(8)])
-    assert words in problems[0] and f"move the texts {abs(by)} row" in problems[0]
+    assert words in problems[0]
+    assert f"move the texts {abs(by)} row" in problems[0]
     assert ("down" if by > 0 else "up") in problems[0].splitlines()[-1]
     assert any("what is heard is:" in problem for problem in problems[1:])
 
@@ -76,7 +77,8 @@ def test_a_text_that_no_recording_says_is_found() -> None:
     items[3] = Spoken(FILES[3], "another", phones_of(99), items[3].scores)
     found, moved = find_mismatches(items, FILES)
     assert [item.index for item in found if item.certain] == [3]
-    assert moved.offset == 0 and not moved.swaps
+    assert moved.offset == 0
+    assert not moved.swaps
 
 
 def test_the_forward_recursion_agrees_with_all_paths() -> None:
@@ -89,7 +91,8 @@ def test_the_forward_recursion_agrees_with_all_paths() -> None:
             total = np.logaddexp(total, sum(float(chances[t, label]) for t, label in enumerate(path)))
     found = text_scores(chances, [(3, 2), (3, 2, 4, 2, 3), ()])
     assert found[0] == pytest.approx(total, abs=1e-5)
-    assert found[1] < -1e20 and found[2] < -1e20
+    assert found[1] < -1e20
+    assert found[2] < -1e20
 
 
 def test_a_phrase_is_heard_where_it_is_and_nowhere_else() -> None:
@@ -111,7 +114,8 @@ def test_a_base_without_recogniser_is_heard_by_nano_beside_it() -> None:
     official = load_base("gpt-sovits-v2", ROOT / "bases")
     assert recognising_base(nano) is nano
     found = recognising_base(official)
-    assert found is not None and found.name == "nano"
+    assert found is not None
+    assert found.name == "nano"
     assert listening_key(nano) == listening_key(official)
 
 
