@@ -40,7 +40,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class DegradedAdapter:
-    """What is measured of one adapter. held_out: its held-out recordings. `learnt`: what its training reported."""
+    """What is measured of one adapter. held_out: its held-out recordings. outcome: what its training reported."""
 
     held_out: Sequence[Recording]
     copies: Sequence[Copied]

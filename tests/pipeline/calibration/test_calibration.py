@@ -1,4 +1,4 @@
-"""Good and spoilt adapters on the generated base: every kind is what it says, and a run goes on where it was."""
+"""Good and degraded adapters on the generated base: every kind is what it says, and a run resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -77,10 +77,10 @@ def test_every_kind_is_another_adapter(degrader: AdapterDegrader) -> None:
         assert all(np.isfinite(wave).all() for wave in waves), kind
 
 
-def test_training_says_what_became_of_it(degrader: AdapterDegrader) -> None:
+def test_each_kind_reports_its_training(degrader: AdapterDegrader) -> None:
     assert degrader.case(UNTRAINED).outcome == TrainingOutcome(1.0, 1.0)
     assert degrader.case(OVER_TRAINED).outcome == TrainingOutcome(1.7, 0.9)
-    assert degrader.case("noisy").outcome == degrader.case(GOOD).learnt
+    assert degrader.case("noisy").outcome == degrader.case(GOOD).outcome
 
 
 def test_texts_and_recordings_are_exchanged(degrader: AdapterDegrader) -> None:
