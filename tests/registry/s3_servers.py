@@ -74,6 +74,8 @@ def seaweedfs(folder: Path) -> Iterator[S3Server]:
         _program("weed"), f"-logdir={folder}", "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
         f"-master.port={master}", f"-volume.port={volume}", "-filer", f"-filer.port={filer}", "-s3",
         f"-s3.port={s3}", f"-s3.config={folder / 's3.json'}", "-volume.max=200", "-master.volumeSizeLimitMB=64",
+        # Services of its own that no test needs, on fixed ports where a second server would end at once.
+        "-s3.port.iceberg=0", "-s3.port.lance=0",
     ]  # fmt: skip
     with _running(command, folder / "seaweedfs.log", f"http://127.0.0.1:{s3}") as server:
         _until_it_stores(server)

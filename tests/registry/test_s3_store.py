@@ -45,6 +45,7 @@ class TestS3Store(StoreBehaviour):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 class TestS3StoreAtLength(StoreBehaviour):
+    keeps_emptied_folders = True
     writers = 16
     rounds = 50
 
