@@ -50,6 +50,7 @@ class Wire(H11Protocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self.idle_since_s = time.monotonic()
         self.lost = False
+        self.broken = False
 
     @property
     def unsent_bytes(self) -> int:
@@ -63,12 +64,18 @@ class Wire(H11Protocol):
         return held
 
     @property
+    def closing(self) -> bool:
+        """Whether it takes no more bytes."""
+        return self.transport.is_closing()
+
+    @property
     def answering(self) -> bool:
         """Whether a request was read whole and its answer is under way."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def abort(self) -> None:
         """Closes without sending what is left."""
+        self.broken = True
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -85,9 +92,12 @@ class Wire(H11Protocol):
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Ends the timer with the connection; lost: an answer was under way."""
+        """Ends the timer with the connection. A client that closes is lost but not broken: the transport has sent
+        what it had before it ends.
+        """
         self._cancel_head()
         self.lost = self.answering
+        self.broken = self.broken or exc is not None
         if self.flow is not None:
             super().connection_lost(exc)
 

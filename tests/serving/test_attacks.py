@@ -39,6 +39,7 @@ from timbre.text.frontend import phonemize
 QUICK = ServeSettings(header_timeout_s=0.5, stall_timeout_s=0.5, max_connections=8)
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LARGE = 24 << 20
+SHORT = "/v1/audio/speech"
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -85,7 +86,16 @@ def site(settings: ServeSettings = QUICK) -> Iterator[Site]:
         seen.append(scope["query_string"])
         body = b"x" * LARGE if scope["path"] == "/tts" else b"ok"
         headers = [(b"content-length", str(len(body)).encode())]
+        if scope["query_string"] == b"chunked":
+            headers = []
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if scope["path"] == SHORT:
+            # Its end comes when the client is gone.
+            half = 1 if scope["query_string"] == b"half" else 2
+            await send({"type": "http.response.body", "body": body[:half], "more_body": True})
+            while (await receive())["type"] != "http.disconnect":
+                continue
+            body = body[half:]
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     metrics = Metrics("1", "")
@@ -148,6 +158,18 @@ def test_a_client_that_leaves_is_no_bug() -> None:
                 client.recv(1000)
         wait_until(lambda: here.count('voice_tts_requests_total{route="/tts",status="cut"') == 20)
         assert not here.lines
+
+
+@pytest.mark.parametrize(("query", "outcome"), [("", "200"), ("half", "cut"), ("chunked", "cut")])
+def test_a_client_that_has_all_bytes_may_close_first(query: str, outcome: str) -> None:
+    with site() as here:
+        with here.connect() as client:
+            client.sendall(f"GET {SHORT}?{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            said = b""
+            while not said.partition(b"\r\n\r\n")[2]:
+                said += client.recv(4096)
+        wait_until(lambda: here.count("voice_tts_requests_total") == 1)
+        assert here.count(f'voice_tts_requests_total{{route="{SHORT}",status="{outcome}"') == 1
 
 
 def test_an_answer_that_is_read_slowly_but_steadily_arrives() -> None:
