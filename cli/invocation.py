@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from timbre.pipeline.engine.engine import Engine
     from timbre.pipeline.engine.run_log import RunLog
     from timbre.pipeline.engine.workspace import Workspace
+    from timbre.pipeline.stages.table import Origin
+    from timbre.registry.actor import Actor
 
 OWN_CACHE = "TIMBRE_MERGE_REQUEST_CACHE"
 
@@ -154,16 +156,43 @@ class Invocation:
 
         require_key(self.environment, recipe.publish.encryption == "required")
 
+    def signed_actor(self, registry: str = "") -> Actor | None:
+        """Who this job is by a signed identity that the operator's policy counts, or None.
+
+        Raises ConfigurationError for an identity that is not valid and a policy that is none, InfrastructureError when
+        the registry or the CI server does not answer.
+        """
+        from timbre.pipeline.ci.identity import signed_actor
+        from timbre.registry.open import open_store
+        from timbre.registry.rules import open_rules
+
+        return signed_actor(self.environment, open_rules(open_store(self.registry(registry)), self.environment).load())
+
+    def origin(self, registry: str = "") -> Origin:
+        """Who asks for a run: by the job's signed identity where there is one, beside what Git and variables say.
+
+        A registry or CI server that does not answer leaves the identity out; publishing asks again.
+        """
+        from timbre.core.errors import InfrastructureError
+        from timbre.pipeline.ci.origin import origin_of
+
+        origin = origin_of(self.environment, self.workspace().root)
+        try:
+            actor = self.signed_actor(registry)
+        except InfrastructureError as error:
+            self.logger().warning("signed identity not looked up", extra={"reason": error.message})
+            return origin
+        return origin if actor is None else replace(origin, actor=actor.name, proof=actor.proof)
+
     def engine(self, recipe: Recipe, registry: str = "", use_cache: bool = True, **options: Any) -> Engine:
         """An engine for this repository; options: retries, wait_s, cancel, on_stage of Engine.
 
         The registry serves as stage cache only when it was named: a copy of .timbre/work inside .timbre helps nobody.
         """
-        from timbre.pipeline.ci.origin import origin_of
         from timbre.pipeline.engine.engine import Engine
 
         workspace = self.workspace()
-        origin = origin_of(self.environment, workspace.root)
+        origin = self.origin(registry)
         self.refuse_without_key(recipe)
         workspace.make_private()
         named = registry or self.environment.get("TIMBRE_REGISTRY", "")

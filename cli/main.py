@@ -55,6 +55,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "registry": LazyCommand("timbre.cli.commands.registry:registry", "Mirror, back up, restore, measure registries."),
     "keys": LazyCommand("timbre.cli.commands.keys:keys", "Manage the keys that voices are encrypted with."),
     "sign": LazyCommand("timbre.cli.commands.sign:sign", "Sign the registry's records with a key."),
+    "policy": LazyCommand("timbre.cli.commands.policy:policy", "Check, store and show the operator's policy."),
     "changed": LazyCommand("timbre.cli.commands.changed:changed", "List the voices that a push changes."),
     "ci": LazyCommand("timbre.cli.commands.ci:ci", "Write the CI jobs of a push (GitLab, Jenkins)."),
     "dashboard": LazyCommand("timbre.cli.commands.dashboard:dashboard", "Build the static site of all voices."),

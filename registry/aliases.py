@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from timbre.core.errors import ConfigurationError
+from timbre.registry.actor import CLAIMED
 from timbre.registry.errors import ConflictError, CorruptError
 from timbre.registry.events import Act, Event, append, plain
 from timbre.registry.names import alias_key
@@ -23,7 +24,7 @@ class Alias:
     """Where an alias points and how it came there.
 
     version: None when the voice is retired. commit: the commit that this state stands for (None outside git).
-    generation: counts moves from 1. previous: the version before this move. by_hand: as in Event.
+    generation: counts moves from 1. previous: the version before this move. by_hand, proof: as in Event.
     """
 
     voice: str
@@ -38,6 +39,7 @@ class Alias:
     reason: str
     approved_by: str | None = None
     by_hand: bool = False
+    proof: str = CLAIMED
 
     def event(self) -> Event:
         """The event of the move that led here."""
@@ -54,6 +56,7 @@ class Alias:
             generation=self.generation,
             approved_by=self.approved_by,
             by_hand=self.by_hand,
+            proof=self.proof,
         )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from timbre.core.errors import CheckFailedError
-from timbre.registry import events
+from timbre.registry.blobs import get_file
 from timbre.registry.manifest import Manifest
-from timbre.registry.names import check_voice
+from timbre.registry.rules import Rules
 from timbre.registry.store import Store
 
 
@@ -21,16 +21,21 @@ def require_passed(manifest: Manifest) -> None:
     )
 
 
-def require_reviewed(store: Store, manifest: Manifest) -> None:
-    """Raises CheckFailedError when a version needs a review that it was never given."""
-    if manifest.review_required and not approval(store, manifest.voice, manifest.version):
+def require_releasable(store: Store, manifest: Manifest, rules: Rules) -> None:
+    """Raises CheckFailedError when a version failed a gate or a policy, or needs a review that it was never given,
+    CorruptError when a file of it is damaged.
+    """
+    require_passed(manifest)
+    rules.check_version(manifest)
+    if rules.wants_review(manifest) and not rules.approval(store, manifest):
         raise CheckFailedError(
             f"{manifest.voice}@{manifest.version} needs a review that nobody gave, and is not taken back to",
             remedy=f"listen to it, then: timbre promote {manifest.voice} {manifest.version} --approve",
         )
+    require_whole(store, manifest)
 
 
-def approval(store: Store, voice: str, version: str) -> str | None:
-    """Who approved this very version when it was promoted before, or None."""
-    found = events.read(store, check_voice(voice))
-    return next((item.approved_by for item in reversed(found) if item.version == version and item.approved_by), None)
+def require_whole(store: Store, manifest: Manifest) -> None:
+    """Raises CorruptError when a file of a version is missing or damaged."""
+    for entry in manifest.files:
+        get_file(store, entry, f"{manifest.voice}@{manifest.version}")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from timbre.registry.actor import CLAIMED
 from timbre.registry.errors import CorruptError
 from timbre.registry.names import check_voice, event_key
 from timbre.registry.records import seal, unseal
@@ -34,7 +35,8 @@ class Act(StrEnum):
 class Event:
     """One act. version and previous are None where there is none; alias is None for acts that concern no alias.
 
-    by_hand: promoted because a person said so, not by a pipeline.
+    by_hand: promoted because a person said so, not by a pipeline. proof: what shows who the actor is
+    (registry/actor.py).
     """
 
     voice: str
@@ -49,6 +51,7 @@ class Event:
     generation: int | None = None
     approved_by: str | None = None
     by_hand: bool = False
+    proof: str = CLAIMED
 
     @property
     def id(self) -> str:
@@ -70,10 +73,11 @@ def append(store: Store, event: Event) -> bool:
 
 
 def plain(record: Any) -> dict[str, Any]:
-    """The body of an Event or an Alias. by_hand stands only where it is true: programs that do not know it yet can read
-    the rest.
+    """The body of an Event or an Alias. by_hand and proof stand only where they say something: programs that do not
+    know them yet can read the rest.
     """
-    return {name: value for name, value in asdict(record).items() if name != "by_hand" or value}
+    silent = {"by_hand": False, "proof": CLAIMED}
+    return {name: value for name, value in asdict(record).items() if name not in silent or value != silent[name]}
 
 
 def read(store: Store, voice: str) -> list[Event]:

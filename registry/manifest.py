@@ -12,7 +12,7 @@ from timbre.registry.errors import CorruptError
 from timbre.registry.names import check_version, check_voice, version_key
 
 # Fields that versions of older programs lack.
-_LATER = ("recordings", "gates_digest", "overrides", "sequence", "review_dropped")
+_LATER = ("recordings", "gates_digest", "overrides", "sequence", "review_dropped", "proof")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Manifest:
     name and setting ("" in versions of older programs). gates_digest: SHA-256 of the gates.yaml that the verdicts were
     taken by. overrides: what the voice's own `recipe:` changed.
     sequence: counts the versions of a voice in the order in which they were published, whatever clocks say.
-    review_dropped: the folder asks for no review any more, but the version in production did.
+    review_dropped: the folder asks for no review any more, but the version in production did. proof: what shows who
+    published it (registry/actor.py), "" for a name that nothing shows.
     """
 
     voice: str
@@ -66,6 +67,7 @@ class Manifest:
     overrides: dict[str, Any] = field(default_factory=dict)
     sequence: int = 0
     review_dropped: bool = False
+    proof: str = ""
 
     def __post_init__(self) -> None:
         check_voice(self.voice)

@@ -11,6 +11,7 @@ from timbre.core.errors import ConfigurationError
 from timbre.registry.encryption.keyring import open_keyring
 from timbre.registry.local_store import LocalStore
 from timbre.registry.registry import Registry
+from timbre.registry.rules import open_rules
 from timbre.registry.signing import guarded
 from timbre.registry.store import Store
 
@@ -60,7 +61,10 @@ def with_cache(registry: Registry, folder: Path) -> Registry:
 
     if isinstance(registry.store, LocalStore):
         return registry
-    return Registry(CachedStore(registry.store, folder), keys=registry.keys)
+    witness = registry.witness
+    if witness is not None and not isinstance(witness, LocalStore):
+        witness = CachedStore(witness, folder / "witness")
+    return Registry(CachedStore(registry.store, folder), keys=registry.keys, witness=witness)
 
 
 def open_registry(url: str, *, unsafe_aliases: bool = False, environment: Mapping[str, str] | None = None) -> Registry:
@@ -68,6 +72,12 @@ def open_registry(url: str, *, unsafe_aliases: bool = False, environment: Mappin
     written.
     """
     store = open_store(url, environment)
-    named = (os.environ if environment is None else environment).get(WITNESS, "")
-    witness = open_store(named, environment) if named else None
-    return Registry(store, unsafe_aliases=unsafe_aliases, keys=open_keyring(store, environment), witness=witness)
+    environment = os.environ if environment is None else environment
+    named = environment.get(WITNESS, "")
+    return Registry(
+        store,
+        unsafe_aliases=unsafe_aliases,
+        keys=open_keyring(store, environment),
+        witness=open_store(named, environment) if named else None,
+        rules=open_rules(store, environment),
+    )

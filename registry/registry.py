@@ -11,10 +11,11 @@ from typing import Any
 
 from timbre.core.errors import InputError
 from timbre.registry import chain, events
+from timbre.registry.actor import CLAIMED, Actor
 from timbre.registry.aliases import Alias, Decide, move_alias, read_alias
 from timbre.registry.blobs import FileEntry, fetch_files, get_file, mend, put_bytes
 from timbre.registry.by_hand import IsAncestor, hold_words, holding_move, is_by_hand, objection
-from timbre.registry.conditions import require_passed, require_reviewed
+from timbre.registry.conditions import require_passed, require_releasable, require_whole
 from timbre.registry.encryption.keyring import Keyring, missing_key
 from timbre.registry.encryption.sealed_file import Place, is_sealed
 from timbre.registry.errors import CorruptError, NotFoundError, RetiredError, RevokedError
@@ -23,16 +24,9 @@ from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice, version_key
 from timbre.registry.records import seal, unseal
 from timbre.registry.references import delete_unneeded
+from timbre.registry.rules import Rules
 from timbre.registry.store import Store, batched, folders_below
 from timbre.registry.tombstones import refuse_revoked, tombstone
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Who acts and from where: a person or CI job, and the commit it acts for (None outside git)."""
-
-    name: str
-    commit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ class Registry:
 
     clock gives UTC times (events.utc_now); tests pass their own. unsafe_aliases lets aliases move on stores without
     compare-and-swap. keys: encrypts the files of packages that are published and opens those that are read; without it
-    what is encrypted cannot be read.
+    what is encrypted cannot be read. rules: what the operator's policy allows; without them everything.
     """
 
     def __init__(
@@ -60,10 +54,12 @@ class Registry:
         unsafe_aliases: bool = False,
         keys: Keyring | None = None,
         witness: Store | None = None,
+        rules: Rules | None = None,
     ) -> None:
         self.store = store
         self.witness = witness
         self.keys = keys
+        self.rules = rules or Rules()
         self._clock = clock
         self._unsafe = unsafe_aliases
 
@@ -189,6 +185,8 @@ class Registry:
         the store does not give back what it took.
         """
         refuse_revoked(self.store, manifest.voice, manifest.recordings)
+        self.rules.require("publish", actor)
+        self.rules.check_version(manifest)
         if not files:
             raise InputError(
                 f"{manifest.voice}@{manifest.version}: the package has no files", remedy="run stage 3 again"
@@ -198,7 +196,8 @@ class Registry:
         name, tag = f"{manifest.voice}@{manifest.version}", f"{manifest.voice}-{manifest.version}"
         with batched(self.store, f"Publish {name}", tag) as overtaken:
             entries = tuple(put_bytes(self.store, path, data) for path, data in sorted(files.items()))
-            full = replace(manifest, files=entries, sequence=self._next_sequence(manifest.voice))
+            proof, sequence = actor.proof if actor.verified else "", self._next_sequence(manifest.voice)
+            full = replace(manifest, files=entries, sequence=sequence, proof=proof)
             if not self.store.put_if_absent(full.key, seal(full.key, full.to_body())):
                 full = self.manifest(manifest.voice, manifest.version)
             events.append(self.store, self._published(full, reason))
@@ -242,11 +241,13 @@ class Registry:
         self._refuse_revoked(voice)
         manifest = self.manifest(voice, version)
         require_passed(manifest)
-        if manifest.review_required and not approved_by:
+        self.rules.check_version(manifest)
+        approved_by = self._permitted(manifest, actor, approved_by, by_hand)
+        if self.rules.wants_review(manifest) and not approved_by:
             return Promotion(
                 False, self.alias(voice, alias), f"waits for a review: timbre promote {voice} {version} --approve"
             )
-        self._check_files(manifest)
+        require_whole(self.store, manifest)
         # Its publisher may have died between the manifest and its event.
         events.append(self.store, self._published(manifest, ""))
         declined = ""
@@ -274,8 +275,9 @@ class Registry:
         """
         self._require_voice(voice)
         self._refuse_revoked(voice)
+        self.rules.require("promote", actor)
         if to is not None:
-            self._require_releasable(self.manifest(voice, to))
+            require_releasable(self.store, self.manifest(voice, to), self.rules)
 
         def decide(current: Alias | None) -> Alias | None:
             target = to or (current.previous if current else None)
@@ -284,10 +286,10 @@ class Registry:
                     f"voice {voice!r} has no version before the current one under {alias!r}",
                     remedy=f"name one: timbre rollback {voice} --to VERSION (see timbre history {voice})",
                 )
-            self._require_releasable(self.manifest(voice, target))
+            require_releasable(self.store, self.manifest(voice, target), self.rules)
             # A rollback by hand has no commit of its own: it keeps the place in the order of commits.
             commit = actor.commit or (current.commit if current else None)
-            return self._state(voice, alias, target, Act.ROLLED_BACK, Actor(actor.name, commit), reason, None)
+            return self._state(voice, alias, target, Act.ROLLED_BACK, replace(actor, commit=commit), reason, None)
 
         return self._moved(self._move(voice, alias, decide))
 
@@ -302,6 +304,7 @@ class Registry:
     ) -> Promotion:
         """Empties an alias because the voice's folder was deleted; a later promote brings the voice back."""
         self._require_voice(voice)
+        self.rules.require("publish", actor, "promote")
         declined = ""
 
         def decide(current: Alias | None) -> Alias | None:
@@ -337,6 +340,7 @@ class Registry:
             reason=reason,
             commit=manifest.provenance.commit,
             version=manifest.version,
+            proof=manifest.proof or CLAIMED,
         )
 
     def _hold(self, current: Alias | None, version: str, is_ancestor: IsAncestor | None) -> str:
@@ -355,21 +359,23 @@ class Registry:
     def _state(
         self, voice: str, alias: str, version: str | None, act: Act, actor: Actor, reason: str, approved_by: str | None
     ) -> Alias:
-        return Alias(voice, alias, version, actor.commit, 0, None, act, self._clock(), actor.name, reason, approved_by)
+        return Alias(
+            voice, alias, version, actor.commit, 0, None, act, self._clock(), actor.name, reason, approved_by,
+            proof=actor.proof,
+        )  # fmt: skip
 
     @staticmethod
     def _moved(state: Alias | None) -> Alias:
         assert state is not None, "this decision never declines"
         return state
 
-    def _require_releasable(self, manifest: Manifest) -> None:
-        require_passed(manifest)
-        require_reviewed(self.store, manifest)
-        self._check_files(manifest)
-
-    def _check_files(self, manifest: Manifest) -> None:
-        for entry in manifest.files:
-            get_file(self.store, entry, f"{manifest.voice}@{manifest.version}")
+    def _permitted(self, manifest: Manifest, actor: Actor, approved_by: str | None, by_hand: bool) -> str | None:
+        """Who approved this version, as far as it counts. Raises NotAllowedError for a move that a policy forbids."""
+        if approved_by and by_hand and approved_by == actor.name:
+            self.rules.check_approval(manifest, actor)
+            return approved_by
+        self.rules.require("promote" if by_hand else "publish", actor)
+        return (self.rules.approval(self.store, manifest) or approved_by) if approved_by else None
 
     def _require_voice(self, voice: str) -> None:
         check_voice(voice)

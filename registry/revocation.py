@@ -68,6 +68,7 @@ def revoke(registry: Registry, voice: str, *, actor: Actor, reason: str, all_nam
     voice does not exist.
     """
     registry.history(check_voice(voice))
+    registry.rules.require("revoke", actor)
     store, time = registry.store, registry.now()
     recordings, sources = _made_of(registry, voice)
     alike = {name for name in registry.voices() if name != voice and _shares(registry, name, recordings, sources)}
@@ -84,7 +85,7 @@ def revoke(registry: Registry, voice: str, *, actor: Actor, reason: str, all_nam
     for name in names:
         mark = registry.tombstone(name)
         assert mark is not None
-        act = Event(name, Act.REVOKED, mark["time"], mark["actor"], mark["reason"], actor.commit)
+        act = Event(name, Act.REVOKED, mark["time"], mark["actor"], mark["reason"], actor.commit, proof=actor.proof)
         events.append(store, act)
         registry.settle(name)
     found = Certificate(voice, time, actor.name, reason, tuple(names), tuple(sorted(spared)), destroyed, kept)

@@ -17,6 +17,7 @@ from timbre.cli.invocation import Invocation
 from timbre.core.errors import CheckFailedError, InputError, TimbreError
 
 if TYPE_CHECKING:
+    from timbre.registry.actor import Actor
     from timbre.registry.registry import Registry
 
 
@@ -39,12 +40,18 @@ class Move:
 
         return open_registry(self.invocation.registry(self.registry))
 
-    @property
-    def person(self) -> str:
-        """--by, else the person named by CI or Git."""
+    def actor(self, author: str = "") -> Actor:
+        """--by, which nothing shows; else the signed identity of the CI job; else author, or the person named by CI or
+        Git.
+        """
+        from timbre.core.printable import printable
         from timbre.pipeline.ci.actor import acting_person
+        from timbre.registry.actor import Actor
 
-        return self.who or acting_person(self.invocation.environment, _folder(self.invocation))
+        if self.who:
+            return Actor(printable(self.who))
+        signed = self.invocation.signed_actor(self.registry)
+        return signed or Actor(author or acting_person(self.invocation.environment, _folder(self.invocation)))
 
     def show(self, words: str, plain: dict[str, Any]) -> None:
         """Print the result in the requested format."""
@@ -67,7 +74,7 @@ def _moving(*, alias: bool, reason: str | None = "") -> Callable[[Callable[..., 
 
         wrapped: Callable[..., None] = click.pass_obj(called)
         wrapped = registry_option(output_options(wrapped))
-        by = "Actor; default: the user of the CI job or of Git."
+        by = "Actor, recorded as claimed; default: the CI job's signed identity, else its user or that of Git."
         wrapped = click.option("--by", "who", default="", metavar="NAME", help=by)(wrapped)
         why = {"required": True} if reason is None else {"default": reason}
         wrapped = click.option("--reason", metavar="TEXT", help="Reason; recorded in the event log.", **why)(wrapped)
@@ -104,7 +111,7 @@ def promote(move: Move, version: str, approve: bool) -> None:
         store,
         move.voice,
         version,
-        move.person,
+        move.actor(),
         alias=move.alias,
         approve=approve,
         reason=move.reason,
@@ -125,10 +132,7 @@ def promote(move: Move, version: str, approve: bool) -> None:
 @_moving(alias=True)
 def rollback(move: Move, version: str | None) -> None:
     """Move the alias of VOICE back to an earlier version. It stays there until the recordings change."""
-    from timbre.registry.registry import Actor
-
-    actor = Actor(move.person)
-    state = move.open().rollback(move.voice, actor=actor, alias=move.alias, to=version, reason=move.reason)
+    state = move.open().rollback(move.voice, actor=move.actor(), alias=move.alias, to=version, reason=move.reason)
     move.show(f"{move.alias} points to {state.version} again (before: {state.previous})", {"alias": _plain(state)})
     _alert(move.invocation, state)
 
@@ -139,7 +143,6 @@ def rollback(move: Move, version: str | None) -> None:
 def retire(move: Move) -> None:
     """Take VOICE out of service after its folder was deleted. Reverting that commit restores it."""
     from timbre.pipeline.ci.origin import origin_of
-    from timbre.registry.registry import Actor
 
     voice, alias, invocation = move.voice, move.alias, move.invocation
     root = _folder(invocation)
@@ -152,7 +155,7 @@ def retire(move: Move) -> None:
     repository = _repository(invocation)
     found = move.open().retire(
         voice,
-        actor=Actor(move.who or origin.author or move.person, origin.commit or None),
+        actor=dataclasses.replace(move.actor(origin.author), commit=origin.commit or None),
         alias=alias,
         reason=move.reason or f"voices/{voice} was deleted",
         is_ancestor=repository.is_ancestor if repository else None,
@@ -176,13 +179,12 @@ def revoke(move: Move, yes: bool, all_names: bool) -> None:
     which the registry keeps: what was destroyed, and where copies may be that cannot be reached.
     """
     from timbre.pipeline.release.revocation import remove_local_work
-    from timbre.registry.registry import Actor
     from timbre.registry.revocation import revoke as revoke_stored
 
     voice, invocation = move.voice, move.invocation
     if not yes:
         click.confirm(f"Permanently remove all stored data of {voice!r}?", abort=True, err=True)
-    found = revoke_stored(move.open(), voice, actor=Actor(move.person), reason=move.reason, all_names=all_names)
+    found = revoke_stored(move.open(), voice, actor=move.actor(), reason=move.reason, all_names=all_names)
     here = found.names if _in_repository(invocation) else ()
     folders = [folder for name in here for folder in remove_local_work(invocation.workspace(), name)]
     words = (

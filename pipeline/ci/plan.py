@@ -20,6 +20,7 @@ from timbre.pipeline.ci.git import ZERO, Repository
 from timbre.pipeline.ci.push import Push
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.release.package import source_digest
+from timbre.pipeline.release.promotion import review_of_production
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
 from timbre.registry.registry import Registry
 
@@ -99,6 +100,7 @@ class Planner:
         if self.registry.tombstone(name) is not None:
             # `timbre publish` refuses it before any stage: a revoked voice must not be trained.
             return PlannedVoice(name, Action.PROMOTE, "it was revoked; publish will refuse it")
+        review = voice.review or self._reviewed(name)
         known = None
         if push.publishes and not retrain:
             try:
@@ -107,8 +109,17 @@ class Planner:
                 known = None
         if known is not None:
             why = f"{why}, and already published as {known.version}"
-            return PlannedVoice(name, Action.PROMOTE, why, voice.review)
-        return PlannedVoice(name, Action.BUILD, why, voice.review, training_min)
+            return PlannedVoice(name, Action.PROMOTE, why, review)
+        return PlannedVoice(name, Action.BUILD, why, review, training_min)
+
+    def _reviewed(self, name: str) -> bool:
+        """Whether a policy or the version in production asks for a review. A registry that cannot be read says so in
+        the jobs that need it.
+        """
+        try:
+            return self.registry.rules.wants_review_of(name) or review_of_production(self.registry, name)
+        except TimbreError:
+            return False
 
     def _training_min(self, voice: VoiceFolder) -> float:
         try:

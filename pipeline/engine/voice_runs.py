@@ -17,7 +17,7 @@ from timbre.pipeline.engine.run_log import RunLog
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.release.known_source import publish_known
 from timbre.pipeline.release.promotion import promotion_alert
-from timbre.pipeline.release.revocation import refuse_withdrawn, remove_local_work
+from timbre.pipeline.release.revocation import refuse_by_policy, refuse_withdrawn, remove_local_work
 from timbre.pipeline.stages.table import STAGES
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
 from timbre.registry.errors import RevokedError
@@ -64,6 +64,7 @@ def run_voice(
         voice = open_voice(engine.workspace.voice_path(name), engine.recipe)
         base_name, recordings = voice.base, voice.recordings()
         refuse_withdrawn(engine.registry, name, recordings, engine.log)
+        refuse_by_policy(engine.registry, voice, engine.log)
         try:
             base = engine.workspace.load_base(voice.base)
         except ConfigurationError as absent:

@@ -110,7 +110,7 @@ def build_package(made: Made, created: str, samples: int) -> Package:
         provenance=Provenance(
             origin.commit or None,
             origin.author or None,
-            origin.author or UNKNOWN_PERSON,
+            origin.actor or origin.author or UNKNOWN_PERSON,
             origin.job_url or None,
             recipe_digest(made.recipe),
             tool_versions(),

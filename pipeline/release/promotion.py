@@ -6,13 +6,12 @@ alias off by hand stays back until the recordings change or a person promotes it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.engine.alerts import Alert
 from timbre.pipeline.stages.table import Origin
 from timbre.registry.aliases import Alias
-from timbre.registry.conditions import approval
 from timbre.registry.errors import CorruptError, NotFoundError
 from timbre.registry.events import Act
 from timbre.registry.manifest import Manifest
@@ -58,7 +57,7 @@ def promote_for_commit(
     if (review or review_of_production(registry, voice, alias)) and not approved_by:
         words = f"{alias} stays: waits for a review: timbre promote {voice} {version} --approve"
         return PromotionOutcome(False, current, words)
-    actor = Actor(origin.author or UNKNOWN_PERSON, origin.commit or None)
+    actor = actor_of(origin)
     found = registry.promote(
         voice,
         version,
@@ -69,6 +68,13 @@ def promote_for_commit(
         is_ancestor=repository.is_ancestor,
     )
     return _outcome(found, alias, version)
+
+
+def actor_of(origin: Origin) -> Actor:
+    """Who a run acts for: the signed identity of its job, else the commit's author, whom nothing shows."""
+    if origin.actor:
+        return Actor(origin.actor, origin.commit or None, origin.proof)
+    return Actor(origin.author or UNKNOWN_PERSON, origin.commit or None)
 
 
 def review_of_production(registry: Registry, voice: str, alias: str = PRODUCTION) -> bool:
@@ -91,7 +97,7 @@ def promote_by_hand(
     registry: Registry,
     voice: str,
     version: str,
-    who: str,
+    who: Actor,
     *,
     alias: str = PRODUCTION,
     approve: bool = False,
@@ -109,10 +115,10 @@ def promote_by_hand(
     found = registry.promote(
         voice,
         version,
-        actor=Actor(who, place),
+        actor=replace(who, commit=place),
         alias=alias,
         reason=reason,
-        approved_by=who if approve else earlier_approval(registry, voice, version),
+        approved_by=who.name if approve else earlier_approval(registry, voice, version),
         by_hand=True,
     )
     return _outcome(found, alias, version)
@@ -130,7 +136,7 @@ def order_place(current: Alias | None, commit: str | None, repository: Repositor
 def earlier_approval(registry: Registry, voice: str, version: str) -> str | None:
     """Who approved this very version when it was promoted before, or None."""
     registry.history(voice)
-    return approval(registry.store, voice, version)
+    return registry.rules.approval(registry.store, registry.manifest(voice, version))
 
 
 def promotion_alert(state: Alias, job_url: str = "") -> Alert:

@@ -96,7 +96,7 @@ def history_table(events: Sequence[Event]) -> Table:
     rows = [
         (
             short(item.time), str(item.act), item.version or "-", item.previous or "-", item.alias or "-",
-            item.actor, item.approved_by or "-", (item.commit or "-")[:12], item.reason,
+            f"{item.actor} ({item.proof})", item.approved_by or "-", (item.commit or "-")[:12], item.reason,
         )
         for item in events
     ]  # fmt: skip

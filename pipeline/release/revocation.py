@@ -1,4 +1,7 @@
-"""What a revocation means on this machine: nobody works on the voice again, and its work and reports are removed."""
+"""What must not be worked on: a voice whose consent was withdrawn, and one that the operator's policy does not allow.
+
+What a revocation means on this machine: nobody works on the voice again, and its work and reports are removed.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from timbre.core.atomic import remove_tree
 from timbre.core.errors import InfrastructureError
 from timbre.core.locks import exclusive
 from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.voice.folder import VoiceFolder
 from timbre.registry.errors import CorruptError
-from timbre.registry.open import open_store
+from timbre.registry.open import open_registry, open_store
 from timbre.registry.tombstones import refuse_revoked
 
 _WAIT_S = 600.0
@@ -27,6 +31,18 @@ def refuse_withdrawn(registry: str, voice: str, recordings: str, log: logging.Lo
         raise
     except InfrastructureError as error:
         log.warning("withdrawn consent not looked up", extra={"voice": voice, "reason": error.message})
+
+
+def refuse_by_policy(registry: str, voice: VoiceFolder, log: logging.Logger) -> None:
+    """Raises InputError before any work for a voice whose kind of consent or base a policy does not allow, and
+    ConfigurationError for a policy that is none. What cannot be asked now is asked before publishing.
+    """
+    try:
+        open_registry(registry).rules.check_voice(voice.name, voice.consent.kind, voice.base)
+    except CorruptError:
+        raise
+    except InfrastructureError as error:
+        log.warning("policy not looked up", extra={"voice": voice.name, "reason": error.message})
 
 
 def remove_local_work(workspace: Workspace, voice: str) -> list[str]:

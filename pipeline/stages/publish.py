@@ -14,11 +14,10 @@ from timbre.pipeline.bases.exported import publish_exported
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.release.package import GATES, MOST_BYTES, Made, build_package, committed
-from timbre.pipeline.release.promotion import UNKNOWN_PERSON, promote_for_commit, review_of_production
+from timbre.pipeline.release.promotion import actor_of, promote_for_commit, review_of_production
 from timbre.pipeline.stages.table import Origin, StageContext
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
 from timbre.registry.open import open_registry
-from timbre.registry.registry import Actor
 
 RECORD = "publish.json"
 
@@ -53,8 +52,7 @@ class PublishStage:
             write_json(context.output / RECORD, facts)
             return facts
         publish_exported(context.base, context.root, context.registry, progress=context.progress)
-        actor = Actor(origin.author or UNKNOWN_PERSON, origin.commit or None)
-        manifest = registry.publish(package.manifest, package.files, actor=actor, reason="passed every gate")
+        manifest = registry.publish(package.manifest, package.files, actor=actor_of(origin), reason="passed every gate")
         outcome = promote_for_commit(
             registry,
             manifest,

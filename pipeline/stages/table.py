@@ -19,6 +19,7 @@ from timbre.core.cancellation import Cancellation
 from timbre.core.errors import ConfigurationError
 from timbre.core.progress import Progress
 from timbre.core.recipe import SECTIONS, Recipe
+from timbre.registry.actor import CLAIMED
 
 Section = TypeVar("Section")
 
@@ -61,7 +62,8 @@ class Origin:
 
     merge_request: number of the merge request that this run looks at. why_not: why this run publishes nothing, in
     words: a merge request, another branch than the default one, or a branch that nobody names. Such a run is not
-    trusted: it may read what trusted runs made, and writes nothing that they read.
+    trusted: it may read what trusted runs made, and writes nothing that they read. actor, proof: who the job's signed
+    identity names and what shows it (registry/actor.py); empty without one.
     """
 
     commit: str = ""
@@ -70,6 +72,8 @@ class Origin:
     job_url: str = ""
     merge_request: str = ""
     why_not: str = ""
+    actor: str = ""
+    proof: str = CLAIMED
 
     def __post_init__(self) -> None:
         if self.merge_request and not self.why_not:

@@ -1,0 +1,71 @@
+"""`timbre policy`: who may do what, and what every voice must fulfil, as the operator sets it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from timbre.cli.commands.options import registry_option
+from timbre.cli.invocation import Invocation
+
+
+@click.group()
+def policy() -> None:
+    """Check, store and show the operator's policy."""
+
+
+@policy.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def check(file: Path) -> None:
+    """Read the policy in FILE and say what is wrong with it (exit code 40)."""
+    from timbre.registry.policy import read_policy
+
+    read_policy(file)
+    click.echo(f"{file}: a policy")
+
+
+@policy.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@registry_option
+@click.pass_obj
+def store(invocation: Invocation, file: Path, registry: str) -> None:
+    """Put the policy of FILE into the registry, in place of the one there."""
+    from timbre.registry.open import open_store
+    from timbre.registry.policy import store_policy
+
+    where = open_store(invocation.registry(registry))
+    store_policy(where, file)
+    click.echo(f"{where.url}: holds the policy of {file}")
+
+
+@policy.command()
+@registry_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def show(invocation: Invocation, registry: str, as_json: bool) -> None:
+    """Show the policies that count, and who this job or person is to them."""
+    from timbre.registry.open import open_store
+    from timbre.registry.policy import ACTS
+    from timbre.registry.rules import open_rules
+
+    found = open_rules(open_store(invocation.registry(registry)), invocation.environment).load()
+    actor = invocation.signed_actor(registry)
+    if as_json:
+        plain = {"policies": [dataclasses.asdict(item) for item in found], "actor": actor and dataclasses.asdict(actor)}
+        click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+        return
+    for item in found:
+        click.echo(item.where)
+        for act in ACTS:
+            named = getattr(item, act)
+            click.echo(f"  {act}: {'everybody' if named is None else ', '.join(named) or 'no person'}")
+        for name in ("review", "bases", "consent"):
+            click.echo(f"  {name}: {', '.join(getattr(item, name) or ()) or '-'}")
+        click.echo(f"  gates: {', '.join(item.gates) or '-'}")
+        click.echo(f"  four eyes: {'yes' if item.four_eyes else 'no'}")
+    if not found:
+        click.echo("no policy: everybody with credentials of the registry may do everything")
+    click.echo(f"this job: {actor.name} ({actor.proof})" if actor else "this job: no signed identity")
