@@ -88,7 +88,8 @@ def test_the_policy_asks_for_a_review_that_the_folder_does_not(tmp_path: Path) -
     registry = opened(tmp_path, {"review": ["ad*"], "four_eyes": True})
     manifest = published(registry)
     found = registry.promote("ada", manifest.version, actor=PIPELINE)
-    assert not found.moved and "waits for a review" in found.reason
+    assert not found.moved
+    assert "waits for a review" in found.reason
     # An approval that a program only says there was: nobody's event shows it.
     assert registry.alias("ada") is None
     for actor, why in ((PIPELINE, "four eyes"), (TYPED, "may not approve")):
@@ -186,8 +187,15 @@ def test_a_wrong_policy_names_the_line(tmp_path: Path, text: str, why: str) -> N
 
 
 def test_patterns() -> None:
-    assert matches("grace", GRACE) and matches("GRACE@example.org", GRACE) and matches("school/*@main", GRACE)
-    assert not matches("grace", TYPED) and not matches("*", TYPED) and not matches("claimed:*", GRACE)
-    assert matches("claimed:grace", TYPED) and matches("claimed:*@example.org", TYPED)
-    assert same_person(GRACE, Actor("G. Hopper <GRACE@example.org>")) and same_person(GRACE, Actor("Grace"))
-    assert not same_person(Actor(""), Actor("")) and not same_person(GRACE, PIPELINE)
+    assert matches("grace", GRACE)
+    assert matches("GRACE@example.org", GRACE)
+    assert matches("school/*@main", GRACE)
+    assert not matches("grace", TYPED)
+    assert not matches("*", TYPED)
+    assert not matches("claimed:*", GRACE)
+    assert matches("claimed:grace", TYPED)
+    assert matches("claimed:*@example.org", TYPED)
+    assert same_person(GRACE, Actor("G. Hopper <GRACE@example.org>"))
+    assert same_person(GRACE, Actor("Grace"))
+    assert not same_person(Actor(""), Actor(""))
+    assert not same_person(GRACE, PIPELINE)

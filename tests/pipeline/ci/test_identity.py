@@ -82,7 +82,8 @@ def test_a_token_of_gitlab_names_person_project_and_branch(
     for keys in ("keys.json", server["address"] + "/keys"):
         for variable in ("TIMBRE_ID_TOKEN", "CI_JOB_JWT"):
             found = signed_actor({variable: signed(key)}, [policy(tmp_path, keys)])
-            assert found is not None and (found.name, found.proof) == NAMED
+            assert found is not None
+            assert (found.name, found.proof) == NAMED
     assert signed_actor({}, [policy(tmp_path)]) is None
     assert signed_actor({"TIMBRE_ID_TOKEN": signed(key)}, [Policy()]) is None, "no policy counts it"
 
@@ -156,7 +157,8 @@ def test_github_is_asked_for_a_token(tmp_path: Path, key: RSAPrivateKey, server:
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "t0ken",
     }
     found = signed_actor(environment, [policy(tmp_path, issuer=GITHUB, claims={"repository": "school/voices"})])
-    assert found is not None and (found.name, found.proof) == ("grace", f"{GITHUB} school/voices@main")
+    assert found is not None
+    assert (found.name, found.proof) == ("grace", f"{GITHUB} school/voices@main")
     assert server["asked"] == [("/token?x=1&audience=timbre", "Bearer t0ken")]
 
 
@@ -167,10 +169,12 @@ def test_jenkins_says_who_started_the_build(server: dict[str, Any]) -> None:
     server["/job/voices/job/main/7/api/json"] = {"building": True, "actions": causes}
     environment = {"BUILD_URL": build, "BRANCH_NAME": "main", "BUILD_USER": "boss", "TIMBRE_JENKINS_AUTH": "ci:secret"}
     found = signed_actor(environment, [jenkins])
-    assert found is not None and (found.login, found.place) == ("grace", "voices@main")
+    assert found is not None
+    assert (found.login, found.place) == ("grace", "voices@main")
     assert server["asked"][0][1] == "Basic Y2k6c2VjcmV0"
     forged = signed_actor({**environment, "BRANCH_NAME": "release"}, [jenkins])
-    assert forged is not None and forged.place == "voices/main@", "the variable names no branch that the job is not of"
+    assert forged is not None
+    assert forged.place == "voices/main@", "the variable names no branch that the job is not of"
     server["/job/voices/job/main/7/api/json"]["building"] = False
     with pytest.raises(ConfigurationError, match="not running"):
         signed_actor(environment, [jenkins])
