@@ -14,9 +14,9 @@ from timbre.audio.waveform import Waveform
 from timbre.core.base import LANGUAGES, Base
 from timbre.core.cancellation import Cancellation
 from timbre.core.errors import InputError
+from timbre.core.problems import Problem
 from timbre.core.progress import SilentProgress
 from timbre.core.recipe import Recipe
-from timbre.core.settings import Problem
 from timbre.pipeline.stages.table import Origin, StageContext
 from timbre.pipeline.stages.validate.stage import ValidateStage
 from timbre.pipeline.voice.folder import open_voice

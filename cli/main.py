@@ -82,7 +82,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in COMMANDS:
-            from timbre.core.settings import nearest
+            from timbre.core.near_names import nearest
 
             guess = nearest(name, COMMANDS)
             ctx.fail(f"no command `{name}`" + (f"; did you mean `{guess}`?" if guess else ""))

@@ -6,18 +6,29 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace `path` by a file with this content; readers see the old or the new file, never a part. Raises OSError."""
+    with replacing(path) as partial:
+        partial.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A hidden file beside `path`, with its suffix, for a library that writes to a path; it replaces `path` when the
+    block ends well, and is removed when it does not. Raises OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
+        yield Path(name)
+        with Path(name).open("rb") as stream:
             os.fsync(stream.fileno())
         # mkstemp makes the file private, and below .timbre/ it stays so: recordings and voices lie there. Other outputs
         # are meant to be read by others (a web server, another user's CI job).

@@ -5,8 +5,6 @@ folder of bases/ -> Base -> rate, frame sizes, languages, files with their diges
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -16,9 +14,12 @@ from typing import Any
 
 import yaml
 
+from timbre.core.atomic import write_text
 from timbre.core.digests import digest_value
 from timbre.core.errors import ConfigurationError
+from timbre.core.near_names import nearest
 from timbre.core.packaged import PACKAGED_BASES
+from timbre.core.problems import Problem, configuration_error, shown, unknown_key
 from timbre.core.speaking_defaults import SpeakingDefaults, speaking_defaults
 from timbre.core.weights import (
     DEFAULT_WEIGHTS_ROOT,
@@ -28,7 +29,6 @@ from timbre.core.weights import (
     listed,
     read_common,
     read_tool,
-    refuse_key,
     tool_to_plain,
 )
 
@@ -125,8 +125,8 @@ def load_base(name: str, bases_dir: Path = Path("bases"), weights_root: Path = D
     folder = _find(name, bases_dir, BASE_FILE)
     if not (folder / BASE_FILE).is_file():
         known = sorted({*list_bases(bases_dir), *list_bases(PACKAGED_BASES)})
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+        near = nearest(name, known)
+        hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(known) or 'none'}"
         raise ConfigurationError(f"base {name!r}: {folder / BASE_FILE} does not exist", hint)
     return read_base(folder, weights_root)
 
@@ -155,51 +155,65 @@ def list_bases(bases_dir: Path = Path("bases")) -> list[str]:
 def read_base(folder: Path, weights_root: Path = DEFAULT_WEIGHTS_ROOT) -> Base:
     """Reads and checks folder/base.yaml. weights_root: as Tool has it. Raises ConfigurationError."""
     path = folder / BASE_FILE
-    common, rest = read_common(path, folder)
-    for key in rest:
-        if key not in (*_BASE_KEYS, *_OWN_SHAPE):
-            refuse_key(path, key, {f.name for f in fields(Base)} - {"folder", "weights_root"})
+    common, rest, problems = read_common(path, folder)
+    known = (*_BASE_KEYS, *_OWN_SHAPE)
+    for key in [key for key in rest if key not in known]:
+        problems.append(unknown_key(str(path), key, {f.name for f in fields(Base)} - {"folder", "weights_root"}))
+        del rest[key]
     for key in ("architecture", "rate_hz", "hop", "fft", "languages", "phones", "speaker_encoder", "bert"):
         if key not in rest:
-            raise ConfigurationError(f"{path}: {key}: missing", "see docs of the base folder, or another base.yaml")
-    rest["languages"] = tuple(listed(path, "languages", rest["languages"]))
-    for key in ("rate_hz", "hop", "fft", "codes_hz"):
-        value = rest.get(key, 1)
-        if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-            raise ConfigurationError(f"{path}: {key}: {value!r} is not a whole number above 0", "correct the value")
+            problems.append(
+                Problem(f"{path}: {key}", "missing", "a value", "see docs/extending.md, or another base.yaml")
+            )
+    _check_sizes(path, rest, problems)
     for key, choices in (
         ("architecture", ARCHITECTURES),
         ("speaker_encoder", SPEAKER_ENCODERS),
         ("phones", tuple(PHONE_TABLES)),
     ):
-        choice(path, key, rest[key], choices)
-    for language in rest["languages"]:
-        choice(path, "languages", language, LANGUAGES)
-    if not isinstance(rest["bert"], bool):
-        raise ConfigurationError(f"{path}: bert: {rest['bert']!r} is not true or false", "write true or false")
-    networks = rest.get("networks") or {}
-    if not isinstance(networks, dict):
-        raise ConfigurationError(f"{path}: networks: {networks!r} is not a mapping", "give sizes by network")
-    rest["networks"] = networks
+        if key in rest:
+            choice(path, key, rest[key], choices, problems)
+    if "languages" in rest:
+        rest["languages"] = tuple(listed(path, "languages", rest["languages"], problems))
+        for language in rest["languages"]:
+            choice(path, "languages", language, LANGUAGES, problems)
+    if not isinstance(rest.get("bert", False), bool):
+        problems.append(Problem(f"{path}: bert", shown(rest["bert"]), "true or false", "write one of them"))
+    rest["networks"] = rest.get("networks") or {}
+    if not isinstance(rest["networks"], dict):
+        problems.append(Problem(f"{path}: networks", shown(rest["networks"]), "a mapping", "give sizes by network"))
     try:
         rest["speaking"] = speaking_defaults({} if rest.get("speaking") is None else rest["speaking"])
     except ValueError as error:
-        raise ConfigurationError(f"{path}: speaking: {error}", "correct or remove the value") from None
-    rest["exports"] = exports = rest.get("exports") or {}
+        problems.append(Problem(f"{path}: speaking", str(error), "docs/extending.md", "correct or remove the value"))
+    rest["exports"] = rest.get("exports") or {}
+    _check_exports(path, common["name"], rest["exports"], problems)
+    if problems:
+        raise configuration_error(problems, str(path))
+    return Base(**common, **rest, weights_root=weights_root)
+
+
+def _check_sizes(path: Path, rest: Mapping[str, Any], problems: list[Problem]) -> None:
+    before = len(problems)
+    for key in ("rate_hz", "hop", "fft", "codes_hz"):
+        value = rest.get(key, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+            problems.append(Problem(f"{path}: {key}", shown(value), "a whole number above 0", "correct the value"))
+    if len(problems) == before and {"rate_hz", "hop"} <= set(rest):
+        frames_hz, codes_hz = rest["rate_hz"] / rest["hop"], rest.get("codes_hz", Base.codes_hz)
+        if frames_hz != 2 * codes_hz:
+            limit = f"{2 * codes_hz}, two frames a code, since the decoder repeats every code"
+            value = f"{frames_hz:g} frames a second"
+            problems.append(Problem(f"{path}: rate_hz / hop", value, limit, "correct hop or codes_hz"))
+
+
+def _check_exports(path: Path, name: Any, exports: Any, problems: list[Problem]) -> None:
     if not isinstance(exports, dict) or not all(
         isinstance(key, str) and isinstance(value, str) and _EDITION.fullmatch(key) and _SHA256.fullmatch(value)
         for key, value in exports.items()
     ):
-        remedy = f"write them with: timbre base export {common['name']} --pin"
-        raise ConfigurationError(f"{path}: exports: {exports!r} is not editions and their SHA-256", remedy)
-    base = Base(**common, **rest, weights_root=weights_root)
-    if base.frames_hz != 2 * base.codes_hz:
-        raise ConfigurationError(
-            f"{path}: rate_hz / hop is {base.frames_hz:g} frames a second, and {base.codes_hz} codes a second need "
-            f"{2 * base.codes_hz}",
-            "the decoder repeats every code twice: correct hop or codes_hz",
-        )
-    return base
+        remedy = f"write them with: timbre base export {name} --pin"
+        problems.append(Problem(f"{path}: exports", shown(exports), "editions and their SHA-256", remedy))
 
 
 def base_to_plain(base: Tool) -> dict[str, Any]:
@@ -231,7 +245,4 @@ def write_base(base: Tool) -> None:
                 break
             head += line
     body = yaml.safe_dump(base_to_plain(base), sort_keys=False, allow_unicode=True, width=110)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(head + body, encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, head + body)

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from timbre.core.digests import digest_value
-from timbre.core.errors import ConfigurationError, InputError
-from timbre.core.settings import LOWER, Problem, keyed_values, problems_error, read_section, setting, unknown_key
+from timbre.core.problems import Problem, problems_error, unknown_key
+from timbre.core.settings import LOWER, keyed_values, read_section, setting
+from timbre.core.yaml_document import read_mapping
 
 
 @dataclass(frozen=True)
@@ -269,17 +268,9 @@ def load_recipe(path: Path) -> Recipe:
 
     Raises ConfigurationError when the file does not exist, InputError (all problems at once) when it cannot be used.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        message = f"{path}: recipe cannot be read ({error.strerror})"
-        raise ConfigurationError(message, "give an existing file to --recipe") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 (byte {error.start})", "save the file as UTF-8") from error
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {_yaml_reason(error)}", "correct the line named above") from error
+    values, problems = read_mapping(path, "give an existing file to --recipe", empty=True)
+    if problems:
+        raise problems_error(problems, str(path))
     return Recipe().with_overrides(values, str(path))
 
 
@@ -287,12 +278,6 @@ def _raised(recipe: Recipe, problems: list[Problem], where: str) -> Recipe:
     if problems:
         raise problems_error(problems, where)
     return recipe
-
-
-def _yaml_reason(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return f"line {mark.line + 1}: {reason}" if mark is not None else str(reason)
 
 
 def _contradictions(recipe: Recipe, where: str) -> list[Problem]:

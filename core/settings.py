@@ -8,67 +8,13 @@ document at once, and an unknown key names the nearest known one.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
-import re
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from timbre.core.errors import InputError
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that a person has to change.
-
-    where: file and field ("voices/ada/voice.yaml: base"); value: what was found; limit: what was expected; remedy:
-        next action.
-    """
-
-    where: str
-    value: str
-    limit: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.value}; expected {self.limit}\n  -> {self.remedy}"
-
-
-_GROUPED_FROM = 4
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
-
-
-def grouped(problems: typing.Sequence[Problem]) -> list[Problem]:
-    """The same problems for a reader: four or more that differ only in where and in their numbers become one, which
-    names the places and shows the first value.
-    """
-    kinds: dict[tuple[str, str, str], list[Problem]] = {}
-    for problem in problems:
-        kind = (_NUMBER.sub("#", problem.value), _NUMBER.sub("#", problem.limit), problem.remedy)
-        kinds.setdefault(kind, []).append(problem)
-    found = []
-    for same in kinds.values():
-        if len(same) < _GROUPED_FROM:
-            found += same
-            continue
-        places = ", ".join(problem.where for problem in same[:_GROUPED_FROM])
-        rest = len(same) - _GROUPED_FROM
-        where = f"{places} and {rest} more" if rest else places
-        found.append(dataclasses.replace(same[0], where=where))
-    return found
-
-
-def problems_error(problems: typing.Sequence[Problem], title: str) -> InputError:
-    """One InputError that lists every problem; the exception carries them as `problems` for JSON output."""
-    lines = [f"{title}: {len(problems)} problem{'s' if len(problems) != 1 else ''}"]
-    lines += [f"{number}. {problem}" for number, problem in enumerate(grouped(problems), 1)]
-    error = InputError("\n".join(lines))
-    error.problems = list(problems)  # type: ignore[attr-defined]
-    return error
-
+from timbre.core.problems import Problem, shown, unknown_key
 
 LOWER = "lower"
 
@@ -96,20 +42,6 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def nearest(name: str, known: typing.Iterable[str]) -> str:
-    """The known name that looks most like `name`, or "" when none is near."""
-    found = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
-    return found[0] if found else ""
-
-
-def unknown_key(where: str, name: object, known: typing.Iterable[str]) -> Problem:
-    """The problem of a key that does not exist; the remedy names the nearest known key, or lists all of them."""
-    names = sorted(known)
-    guess = nearest(str(name), names)
-    remedy = f"did you mean `{guess}`?" if guess else f"remove it; known keys are: {', '.join(names)}"
-    return Problem(where, f"unknown key `{name}`", "a known key", remedy)
-
-
 def keyed_values(section: Any) -> dict[str, Any]:
     """The settings of a section that can change outputs, as plain data for a digest."""
     fields = dataclasses.fields(section)
@@ -125,7 +57,7 @@ def read_section(section: Any, values: Any, where: str, by_voice: bool = False) 
     if values is None:
         return section, []
     if not isinstance(values, Mapping):
-        return section, [Problem(where, _shown(values), "a mapping of settings", "write `name: value` lines under it")]
+        return section, [Problem(where, shown(values), "a mapping of settings", "write `name: value` lines under it")]
     hints = typing.get_type_hints(type(section))
     fields = {field.name: field for field in dataclasses.fields(section)}
     problems: list[Problem] = []
@@ -136,7 +68,7 @@ def read_section(section: Any, values: Any, where: str, by_voice: bool = False) 
             continue
         if by_voice and not fields[name].metadata.get("voice"):
             remedy = "remove it; the operator sets it in recipes/default.yaml, for every voice"
-            problems.append(Problem(f"{where}.{name}", _shown(value), "a setting that a voice may set", remedy))
+            problems.append(Problem(f"{where}.{name}", shown(value), "a setting that a voice may set", remedy))
             continue
         try:
             changes[name] = _checked(value, hints[name], fields[name].metadata)
@@ -145,7 +77,7 @@ def read_section(section: Any, values: Any, where: str, by_voice: bool = False) 
                 del changes[name]
                 raise ValueError(f"at most the operator's {most:g}")
         except ValueError as error:
-            problems.append(Problem(f"{where}.{name}", _shown(value), str(error), _remedy(fields[name])))
+            problems.append(Problem(f"{where}.{name}", shown(value), str(error), _remedy(fields[name])))
     return dataclasses.replace(section, **changes), problems
 
 
@@ -210,10 +142,5 @@ def limits_text(low: float | None, high: float | None, unit: str = "") -> str:
 
 def _remedy(field: Any) -> str:
     default = field.default
-    shown = list(default) if isinstance(default, tuple) else default
-    return f"{field.metadata['doc']} (default {_shown(shown)})"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    plain = list(default) if isinstance(default, tuple) else default
+    return f"{field.metadata['doc']} (default {shown(plain)})"

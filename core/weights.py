@@ -6,15 +6,14 @@ are either in the folder itself (`weights: here`) or pulled into `<weights root>
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from timbre.core.errors import ConfigurationError
+from timbre.core.problems import Problem, configuration_error, shown, unknown_key
+from timbre.core.yaml_document import read_mapping
 
 TOOL_FILE = "weights.yaml"
 DEFAULT_WEIGHTS_ROOT = Path(".timbre") / "bases"
@@ -119,9 +118,12 @@ def list_tools(bases_dir: Path = Path("bases")) -> list[str]:
 def read_tool(folder: Path, weights_root: Path = DEFAULT_WEIGHTS_ROOT) -> Tool:
     """Reads and checks folder/weights.yaml. weights_root: as Tool has it. Raises ConfigurationError."""
     path = folder / TOOL_FILE
-    common, rest = read_common(path, folder)
-    for key in rest:
-        refuse_key(path, key, {f.name for f in fields(Tool)} - {"folder", "weights_root"})
+    common, rest, problems = read_common(path, folder)
+    problems += [
+        unknown_key(str(path), key, {f.name for f in fields(Tool)} - {"folder", "weights_root"}) for key in rest
+    ]
+    if problems:
+        raise configuration_error(problems, str(path))
     return Tool(**common, weights_root=weights_root)
 
 
@@ -137,88 +139,91 @@ def tool_to_plain(tool: Tool) -> dict[str, Any]:
     return plain
 
 
-def read_common(path: Path, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Splits the file at path into the checked fields that bases and tools share, and the rest."""
-    try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}", "correct the file") from error
-    if not isinstance(plain, dict):
-        raise ConfigurationError(f"{path}: is not a mapping", "correct the file")
-    for key in ("name", "files"):
-        if key not in plain:
-            raise ConfigurationError(f"{path}: {key}: missing", "add it")
-    name = plain.pop("name")
+def read_common(path: Path, folder: Path) -> tuple[dict[str, Any], dict[str, Any], list[Problem]]:
+    """Splits the file at path into the fields that bases and tools share, and the rest; with what is wrong with the
+    former. Raises ConfigurationError when the file is no YAML mapping.
+    """
+    plain, problems = read_mapping(path, "restore the file; docs/extending.md shows one")
+    if plain is None:
+        raise configuration_error(problems, str(path))
+    name, hub = plain.pop("name", None), plain.pop("hub", None)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ConfigurationError(f"{path}: name: {name!r} is not lower-case letters, digits, dots, dashes", "rename")
-    hub = plain.pop("hub", None)
+        limit = "lower-case letters, digits, dots and dashes"
+        problems.append(Problem(f"{path}: name", _found(name), limit, "name it after its folder"))
+    files = listed(path, "files", plain.pop("files", None), problems)
+    licences = listed(path, "licences", plain.pop("licences", []), problems)
     common: dict[str, Any] = {
         "folder": folder,
         "name": name,
         "description": str(plain.pop("description", "")),
-        "weights": choice(path, "weights", plain.pop("weights", "pulled"), ("here", "pulled")),
-        "hub": _hub(path, hub) if hub is not None else None,
-        "files": tuple(_file(path, item) for item in listed(path, "files", plain.pop("files"))),
-        "licences": tuple(_licence(path, item) for item in listed(path, "licences", plain.pop("licences", []))),
+        "weights": choice(path, "weights", plain.pop("weights", "pulled"), ("here", "pulled"), problems),
+        "hub": _hub(path, hub, problems) if hub is not None else None,
+        "files": tuple(file for item in files if (file := _file(path, item, problems))),
+        "licences": tuple(licence for item in licences if (licence := _licence(path, item, problems))),
     }
     for key in ("role", "path"):
         values = [getattr(item, key) for item in common["files"]]
-        for value in values:
-            if values.count(value) > 1:
-                raise ConfigurationError(f"{path}: files: {key} {value!r} is listed twice", "keep one of them")
-    return common, plain
+        for value in sorted({str(value) for value in values if values.count(value) > 1}):
+            problems.append(Problem(f"{path}: files", f"{key} {value!r} is listed twice", "once", "keep one of them"))
+    return common, plain, problems
 
 
-def _file(path: Path, item: Any) -> BaseFile:
+def _file(path: Path, item: Any, problems: list[Problem]) -> BaseFile | None:
     known = {f.name for f in fields(BaseFile)}
+    where = f"{path}: files"
     if not isinstance(item, dict) or not {"role", "path"} <= set(item):
-        raise ConfigurationError(f"{path}: files: {item!r} has no role or no path", "give both")
-    for key in item:
-        if key not in known:
-            refuse_key(path, f"files.{key}", known)
-    made = BaseFile(**item)
+        problems.append(Problem(where, shown(item), "a mapping with role and path", "give both"))
+        return None
+    unknown = [unknown_key(where, key, known) for key in item if key not in known]
+    problems += unknown
+    made = BaseFile(**{key: value for key, value in item.items() if key in known})
     if not isinstance(made.role, str) or not _ROLE.fullmatch(made.role):
-        raise ConfigurationError(f"{path}: files: role {made.role!r} is not lower-case letters and _", "rename it")
+        problems.append(Problem(where, f"role {made.role!r}", "lower-case letters, digits and _", "rename the role"))
     parts = Path(str(made.path)).parts
     if not isinstance(made.path, str) or not parts or made.path.startswith("/") or ".." in parts or "\\" in made.path:
-        raise ConfigurationError(f"{path}: files: path {made.path!r} leaves the folder", "give a relative path")
+        limit = "a path in the folder of weights"
+        problems.append(Problem(where, f"path {made.path!r} leaves the folder", limit, "give a relative path"))
     if made.sha256 is not None and not (isinstance(made.sha256, str) and _SHA256.fullmatch(made.sha256)):
-        raise ConfigurationError(f"{path}: files: sha256 {made.sha256!r} is not 64 hex digits", "write null or it")
+        limit = "null, or 64 hex digits"
+        problems.append(Problem(where, f"sha256 {made.sha256!r}", limit, "write null: the first pull locks it"))
     return made
 
 
-def _hub(path: Path, item: Any) -> Hub:
+def _hub(path: Path, item: Any, problems: list[Problem]) -> Hub | None:
     if not isinstance(item, dict) or set(item) - {"repo", "revision"} or not isinstance(item.get("repo"), str):
-        raise ConfigurationError(f"{path}: hub: {item!r} is not repo and revision", "give repo: owner/name, revision")
+        limit = "a mapping with repo and revision"
+        problems.append(Problem(f"{path}: hub", shown(item), limit, "give repo: owner/name, and revision"))
+        return None
     made = Hub(**item)
     if made.revision is not None and not (isinstance(made.revision, str) and _REVISION.fullmatch(made.revision)):
-        raise ConfigurationError(
-            f"{path}: hub.revision: {made.revision!r} is not a full commit id (40 hex digits)",
-            "write null and let the first pull lock it",
-        )
+        limit = "null, or a full commit id (40 hex digits)"
+        remedy = "write null: the first pull locks it"
+        problems.append(Problem(f"{path}: hub.revision", shown(made.revision), limit, remedy))
     return made
 
 
-def _licence(path: Path, item: Any) -> Licence:
+def _licence(path: Path, item: Any, problems: list[Problem]) -> Licence | None:
     if not isinstance(item, dict) or not {"what", "name"} <= set(item) or set(item) - {"what", "name", "source"}:
-        raise ConfigurationError(f"{path}: licences: {item!r} is not what, name and source", "give what and name")
+        limit = "a mapping with what, name and source"
+        problems.append(Problem(f"{path}: licences", shown(item), limit, "give what and name"))
+        return None
     return Licence(**item)
 
 
-def listed(path: Path, key: str, value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise ConfigurationError(f"{path}: {key}: {value!r} is not a list", "write a list")
-    return value
+def listed(path: Path, key: str, value: Any, problems: list[Problem]) -> list[Any]:
+    """The list under a key; anything else is a problem, and then no item."""
+    if isinstance(value, list):
+        return value
+    problems.append(Problem(f"{path}: {key}", _found(value), "a list", "write one item a line"))
+    return []
 
 
-def choice(path: Path, key: str, value: Any, choices: tuple[str, ...]) -> str:
+def choice(path: Path, key: str, value: Any, choices: tuple[str, ...], problems: list[Problem]) -> str:
+    """The value of a key; anything but the choices is a problem."""
     if value not in choices:
-        raise ConfigurationError(f"{path}: {key}: {value!r} is none of {', '.join(choices)}", "use one of them")
+        problems.append(Problem(f"{path}: {key}", _found(value), f"one of {', '.join(choices)}", "use one of them"))
     return str(value)
 
 
-def refuse_key(path: Path, key: str, known: set[str]) -> None:
-    near = difflib.get_close_matches(key.rsplit(".", 1)[-1], sorted(known), n=1)
-    raise ConfigurationError(
-        f"{path}: {key}: unknown key", f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
-    )
+def _found(value: Any) -> str:
+    return "missing" if value is None else shown(value)

@@ -8,22 +8,16 @@ Relative limits compare with the same base without the adapter (base_margin) and
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from timbre.core.errors import ConfigurationError
 from timbre.evaluation.measurements import Group, Measurements, Sample
 from timbre.evaluation.metrics.catalogue import (
-    FLOORS,
     RECORDED_SHARE,
-    WORST_POSSIBLE,
     Direction,
     Metric,
     Protocol,
@@ -31,7 +25,6 @@ from timbre.evaluation.metrics.catalogue import (
 )
 from timbre.evaluation.metrics.summary import Interval, summarise
 
-GATES_FILE = "gates.yaml"
 OF_TRAINING = ("memorisation", "held_out_loss")
 """Metrics of stage 3: one value for a voice, none for a sentence."""
 
@@ -128,33 +121,6 @@ class Verdicts:
     def red(self) -> tuple[Verdict, ...]:
         """Blocking gates that failed."""
         return tuple(item for item in self.verdicts if item.gate.blocks and not item.passed)
-
-
-def read_gates(path: Path) -> GateSet:
-    """Reads a gates.yaml. Raises ConfigurationError naming the field, the value and the nearest known name, also for a
-    limit that nothing can miss, or below the floor of its metric.
-    """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"{path} does not exist, so nothing says when a voice is good",
-            "write it: docs/gates.md says what may stand in it",
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: not YAML: {error}", "correct the file") from error
-    if not isinstance(data, dict) or not isinstance(data.get("gates"), list) or not data["gates"]:
-        raise ConfigurationError(f"{path}: `gates` must be a list of at least one gate", "see docs/gates.md")
-    _known(path, "", data, {"version", "min_sentences", "gates", "calibration"})
-    gates = tuple(_gate(path, index, item) for index, item in enumerate(data["gates"]))
-    names = [gate.name for gate in gates]
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ConfigurationError(f"{path}: the gate {twice} is listed twice", "remove one of them")
-    minimum = data.get("min_sentences", 5)
-    if not isinstance(minimum, int) or minimum < 1:
-        raise ConfigurationError(f"{path}: min_sentences: {minimum!r} is not a whole number above 0", "write 5 or more")
-    return GateSet(int(data.get("version", 1)), minimum, gates, data.get("calibration") or {})
 
 
 def decide(
@@ -269,59 +235,3 @@ def _asked(samples: Sequence[Sample], name: str) -> list[Sample]:
 
 def _file(samples: Sequence[Sample]) -> str:
     return samples[0].file if samples else ""
-
-
-def _gate(path: Path, index: int, data: Any) -> Gate:
-    where = f"gates[{index}]"
-    if not isinstance(data, dict) or "metric" not in data or "protocol" not in data:
-        raise ConfigurationError(f"{path}: {where}: needs at least `metric` and `protocol`", "see docs/gates.md")
-    _known(path, f"{where}.", data, {item.name for item in fields(Gate)})
-    about = metric(str(data["metric"]))
-    try:
-        protocol = Protocol(data["protocol"])
-        statistic = Statistic(data.get("statistic", "mean"))
-    except ValueError as error:
-        raise ConfigurationError(f"{path}: {where}: {error}", "use copy or tts, and mean or worst") from None
-    if protocol not in about.protocols:
-        raise ConfigurationError(
-            f"{path}: {where}: {about.name} has no meaning under {protocol}",
-            f"use it under: {', '.join(about.protocols)}",
-        )
-    numbers = {}
-    for name in ("limit", "base_margin", "production_margin"):
-        value = data.get(name)
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value)
-        ):
-            raise ConfigurationError(
-                f"{path}: {where}.{name}: {value!r} is not a number", "write a number or leave it out"
-            )
-        numbers[name] = None if value is None else float(value)
-    if all(value is None for value in numbers.values()):
-        raise ConfigurationError(
-            f"{path}: {where}: {about.name} has no limit and no margin, so it can never fail", "give one"
-        )
-    end, limit = WORST_POSSIBLE.get(about.name), numbers["limit"]
-    if end is not None and limit is not None and about.better(end, limit):
-        side = "above" if about.direction is Direction.HIGHER else "below"
-        raise ConfigurationError(
-            f"{path}: {where}.limit: {limit:g} cannot be missed: the worst {about.name} under {protocol} is {end:g}, "
-            "which passes",
-            f"write a number {side} {end:g}, or leave the limit out and give a margin",
-        )
-    floor = FLOORS.get(about.name) if protocol is Protocol.COPY and statistic is Statistic.MEAN else None
-    if floor is not None and limit is not None and limit < floor:
-        raise ConfigurationError(
-            f"{path}: {where}.limit: {about.name} under {protocol}: {limit:g} is below {floor:g}, its floor",
-            f"write {floor:g} or more: a calibration may raise it, never lower it",
-        )
-    return Gate(about.name, protocol, statistic=statistic, blocks=bool(data.get("blocks", True)),
-                why=str(data.get("why", "")), **numbers)  # fmt: skip
-
-
-def _known(path: Path, where: str, data: Mapping[str, Any], names: set[str]) -> None:
-    for key in data:
-        if key not in names:
-            near = difflib.get_close_matches(str(key), sorted(names), n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(sorted(names))}"
-            raise ConfigurationError(f"{path}: {where}{key}: unknown key", hint)

@@ -37,6 +37,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from timbre.core.atomic import write_text
 from timbre.core.digests import digest_file
 from timbre.core.speaking_defaults import SpeakingDefaults, speaking_defaults
 from timbre.inference.errors import GraphError
@@ -230,7 +231,4 @@ def write_export(base: ExportedBase) -> None:
             name: {profile: dict(entry) for profile, entry in files.items()} for name, files in base.graphs.items()
         },
     }
-    path = base.folder / EXPORT_FILE
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(base.folder / EXPORT_FILE, json.dumps(data, indent=2, sort_keys=True) + "\n")

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from timbre.nano.corpus import Clip, Corpus, replace_text, to_int16
+from timbre.core.atomic import write_text
+from timbre.nano.corpus import Clip, Corpus, to_int16
 from timbre.text.english_words import pronounce
 from timbre.text.recognition import CLASSES, SILENCE
 
@@ -158,7 +159,7 @@ def write_alignments(folder: Path, part: str, alignments: Iterable[Alignment]) -
         json.dumps({"id": item.id, "phones": item.phones, "ends_s": item.ends_s})
         for item in sorted(alignments, key=lambda item: item.id)
     ]
-    replace_text(folder / f"{part}.alignment.jsonl", "\n".join(rows) + "\n")
+    write_text(folder / f"{part}.alignment.jsonl", "\n".join(rows) + "\n")
 
 
 def read_alignments(folder: Path, part: str) -> dict[str, Alignment]:

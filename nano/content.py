@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from timbre.core.atomic import replacing
 from timbre.core.errors import ConfigurationError
 from timbre.nano.alignment import UNKNOWN
 from timbre.nano.content_batches import Batch, BatchSource
@@ -202,9 +203,8 @@ def replace_ctc_head(folder: Path, head: nn.Linear) -> None:
     for weights in (state["average"], state["encoder"]):
         weights["ctc_head.weight"] = head.weight.detach().clone()
         weights["ctc_head.bias"] = head.bias.detach().clone()
-    partial = path.with_name(CHECKPOINT + ".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with replacing(path) as partial:
+        torch.save(state, partial)
 
 
 def content_losses(outputs: tuple[Tensor, Tensor, Tensor], batch: Batch, config: ContentTraining) -> dict[str, Tensor]:

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from timbre.core.atomic import write_text
 from timbre.core.errors import ConfigurationError, InputError
 
 RATE_HZ = 24_000
@@ -198,15 +199,8 @@ class PartWriter:
         """Make the part visible. Returns its number of clips."""
         self._audio.close()
         self._partial.replace(self._folder / f"{self._part}.i16")
-        replace_text(self._folder / f"{self._part}.jsonl", "\n".join(self._rows) + "\n")
+        write_text(self._folder / f"{self._part}.jsonl", "\n".join(self._rows) + "\n")
         return len(self._rows)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write beside, then rename: a reader sees the old file or the new one."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def build_real(speech: Path, folder: Path) -> int:

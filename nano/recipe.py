@@ -10,10 +10,9 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from timbre.core.errors import ConfigurationError
-from timbre.core.settings import Problem, problems_error, read_section, setting, unknown_key
+from timbre.core.problems import problems_error, unknown_key
+from timbre.core.settings import read_section, setting
+from timbre.core.yaml_document import read_mapping
 
 
 @dataclass(frozen=True)
@@ -116,15 +115,11 @@ class NanoRecipe:
 
 def load_nano_recipe(path: Path) -> NanoRecipe:
     """The defaults with a YAML file laid over them. InputError lists every wrong key or value."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise ConfigurationError(f"{path}: not found", remedy="give --recipe recipes/nano.yaml") from None
+    content, problems = read_mapping(path, "give an existing file to --recipe: recipes/nano.yaml", empty=True)
     recipe = NanoRecipe()
     known = {field.name for field in dataclasses.fields(recipe)}
-    problems: list[Problem] = []
     sections = {}
-    for name, values in content.items():
+    for name, values in (content or {}).items():
         if name not in known:
             problems.append(unknown_key(str(path), name, known))
             continue

@@ -19,12 +19,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from timbre.core.atomic import write_text
 from timbre.nano.alignment import UNKNOWN, Alignment, read_alignments, write_alignments
 from timbre.nano.augmentation import AugmentationConfig, Augmenter
 from timbre.nano.content import CHECKPOINT, ContentTrainer, ContentTraining, load_averaged, replace_ctc_head
 from timbre.nano.content_batches import BatchConfig, BatchSource
 from timbre.nano.content_network import ContentEncoder
-from timbre.nano.corpus import Corpus, build_real, build_voices, replace_text, unseen_speakers
+from timbre.nano.corpus import Corpus, build_real, build_voices, unseen_speakers
 from timbre.nano.forced_alignment import align_scores, frame_scores
 from timbre.nano.label_codes import segments_of
 from timbre.nano.pitch_tracks import PitchTracks
@@ -96,7 +97,7 @@ def make_codes(recipe: QuantizerRecipe, speech: Path, work: Path, report: Report
     )
     path = quantizer.save(work / "quantizer")
     quality = dev_quality(encoder, quantizer, corpus, alignments, pitch)
-    replace_text(work / "quantizer" / "quality.json", json.dumps(quality, indent=1) + "\n")
+    write_text(work / "quantizer" / "quality.json", json.dumps(quality, indent=1) + "\n")
     report(json.dumps(quality))
     written = write_all_codes(encoder, quantizer, corpus, report)
     announce(work, {"quantizer": str(path), "content": str(work / "content" / CHECKPOINT), **written})

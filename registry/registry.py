@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from timbre.core.errors import InputError
+from timbre.core.near_names import nearest_few
 from timbre.registry import chain, events
 from timbre.registry.actor import CLAIMED, Actor
 from timbre.registry.aliases import Alias, Decide, move_alias, read_alias
@@ -380,7 +380,7 @@ class Registry:
     def _require_voice(self, voice: str) -> None:
         check_voice(voice)
         if next(self.store.list(f"voices/{voice}/"), None) is None:
-            near = difflib.get_close_matches(voice, self.voices(), n=3)
+            near = nearest_few(voice, self.voices())
             raise NotFoundError(
                 f"there is no voice {voice!r} in the registry {self.store.url}",
                 remedy=f"did you mean {', '.join(near)}?" if near else "list them with: timbre voices list",

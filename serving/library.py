@@ -8,7 +8,6 @@ Requests read a snapshot and never wait for a look.
 
 from __future__ import annotations
 
-import difflib
 import logging
 import threading
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from timbre.core.errors import InfrastructureError, TimbreError
+from timbre.core.near_names import nearest_few
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION
 from timbre.registry.registry import Registry
@@ -122,7 +122,7 @@ class Library:
         wanted = wanted or more or PRODUCTION
         known = {*entry.listing.versions, *entry.listing.aliases, *entry.serving}
         if wanted not in known:
-            near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4)
+            near = nearest_few(wanted, known)
             have = ", ".join(near or sorted(entry.listing.aliases) or sorted(entry.listing.versions)[:3])
             what = "production version yet" if wanted == PRODUCTION else f"version or alias {wanted[:40]!r}"
             raise ApiError(
@@ -158,7 +158,7 @@ class Library:
 
     def unknown(self, name: str, param: str = "voice") -> ApiError:
         """The error for a missing voice, with similar names. param: the field that named it."""
-        near = difflib.get_close_matches(name[:63].lower(), [*self._entries, *self._names], n=3, cutoff=0.5)
+        near = nearest_few(name[:63].lower(), [*self._entries, *self._names])
         remedy = f"did you mean {', '.join(near)}?" if near else "GET /v1/audio/voices lists what there is"
         return ApiError(404, f"there is no voice {name[:63]!r}", remedy, code="voice_not_found", param=param)
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from timbre.core.errors import ConfigurationError
+from timbre.core.problems import configuration_error
 from timbre.core.settings import read_section, setting
+from timbre.core.yaml_document import read_mapping
 from timbre.inference.device import WANTED
 
 PREFIX = "TIMBRE_SERVE_"
@@ -100,7 +100,10 @@ def load_settings(file: Path | None, environment: Mapping[str, str], options: Ma
     """
     settings = ServeSettings()
     if file is not None:
-        settings = _overlay(settings, _read_yaml(file), str(file))
+        values, problems = read_mapping(file, "name a YAML file of settings", empty=True)
+        if problems:
+            raise configuration_error(problems, "server settings")
+        settings = _overlay(settings, values, str(file))
     settings = _overlay(settings, _from_environment(environment), "environment")
     settings = _overlay(settings, {name: value for name, value in options.items() if value is not None}, "command line")
     if settings.api_keys_file:
@@ -118,13 +121,6 @@ def _overlay(settings: ServeSettings, values: Any, where: str) -> ServeSettings:
         shown = lines if secret else [str(problem) for problem in problems]
         raise ConfigurationError("server settings: " + "; ".join(shown), "correct them; docs/server.md lists all")
     return typing.cast(ServeSettings, changed)
-
-
-def _read_yaml(file: Path) -> Any:
-    try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{file}: cannot be read as YAML: {error}", "name a YAML file of settings") from error
 
 
 def _read_keys(file: Path) -> list[str]:

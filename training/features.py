@@ -24,9 +24,9 @@ from timbre.core.atomic import write_json
 from timbre.core.base import Base
 from timbre.core.cancellation import Cancellation
 from timbre.core.errors import ConfigurationError, InputError
+from timbre.core.problems import Problem, problems_error
 from timbre.core.progress import Progress, SilentProgress
 from timbre.core.recipe import ExtractRecipe
-from timbre.core.settings import Problem, problems_error
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.encoders.eres2net import ERes2NetV2
 from timbre.gptsovits.encoders.ge2e import load_ge2e

@@ -27,7 +27,7 @@ def gates() -> None:
 def show(invocation: Invocation, base: str, as_json: bool, as_markdown: bool) -> None:
     """Show the gates of BASE: limits and calibration results."""
     from timbre.core.table import Table
-    from timbre.evaluation.gates import GATES_FILE, read_gates
+    from timbre.evaluation.gates_yaml import GATES_FILE, read_gates
     from timbre.evaluation.metrics.catalogue import metric
     from timbre.evaluation.reports.calibration_note import calibration_sentence
 
@@ -111,7 +111,7 @@ def calibrate(
     """
     from timbre.core.errors import CheckFailedError
     from timbre.evaluation.calibration import calibrate as find_limits
-    from timbre.evaluation.gates import GATES_FILE
+    from timbre.evaluation.gates_yaml import GATES_FILE
     from timbre.evaluation.reports.calibration_report import About, gates_yaml, markdown_report, plain_report
     from timbre.pipeline.calibration.measure import CalibrationPlan, Measuring
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from timbre.cli.commands.single_stage import View, error_of, stage_command
 from timbre.core.printable import printable
-from timbre.core.settings import Problem, grouped
+from timbre.core.problems import Problem, grouped
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.validate.report import JSON_FILE, MARKDOWN_FILE

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from timbre.core.atomic import replacing
 from timbre.core.errors import ConfigurationError, InputError
 from timbre.gptsovits.files.pickle_writer import HParams
 from timbre.gptsovits.files.torch_archive import read_archive, write_archive
@@ -195,12 +196,10 @@ def load_weights(
 def save_safetensors(checkpoint: Checkpoint, path: Path) -> None:
     """Writes the checkpoint with kind, version, configuration and info in the file's metadata. Atomic."""
     about = {key: getattr(checkpoint, key) for key in ("kind", "version", "config", "info")}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
     # clone: tensors that share memory are refused by the format
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.weight.items()}
-    save_file(tensors, temporary, metadata={_METADATA: json.dumps(about, sort_keys=True)})
-    temporary.replace(path)
+    with replacing(path) as partial:
+        save_file(tensors, partial, metadata={_METADATA: json.dumps(about, sort_keys=True)})
 
 
 def write_upstream(checkpoint: Checkpoint, path: Path) -> None:

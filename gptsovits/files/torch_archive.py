@@ -18,6 +18,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
+from timbre.core.atomic import replacing
 from timbre.core.errors import ConfigurationError
 from timbre.gptsovits.files.pickle_writer import write_pickle
 from timbre.gptsovits.files.restricted_unpickler import RefusedError, read_pickle
@@ -137,9 +138,7 @@ def write_archive(value: Mapping[str, Any], path: Path, header: bytes = b"PK") -
     header: the first two bytes of the file, "PK" or upstream's label. Atomic: path is either old or complete.
     """
     program, storages = write_pickle(value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("w+b") as file:
+    with replacing(path) as partial, partial.open("w+b") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             _put(archive, "archive/data.pkl", program)
             _put(archive, "archive/byteorder", b"little")
@@ -148,7 +147,6 @@ def write_archive(value: Mapping[str, Any], path: Path, header: bytes = b"PK") -
             _put(archive, "archive/version", b"3\n")
         file.seek(0)
         file.write(header)
-    temporary.replace(path)
 
 
 def _put(archive: zipfile.ZipFile, name: str, data: bytes) -> None:

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from timbre.core.base import Base
 from timbre.core.errors import ConfigurationError, InputError
-from timbre.core.settings import Problem
+from timbre.core.problems import Problem
 from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.stages.table import STAGES
 from timbre.pipeline.voice.folder import VoiceFolder

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from timbre.core.base import Base, load_base, load_weights
 from timbre.core.errors import ConfigurationError, InfrastructureError, InputError
+from timbre.core.near_names import nearest
 from timbre.core.printable import printable
-from timbre.core.settings import nearest
 from timbre.core.voice_names import LIMIT, is_voice_name, near_voice_name
 from timbre.core.weights import Tool
 

@@ -17,7 +17,7 @@ from timbre.core.digests import digest_file, digest_value
 from timbre.core.errors import CheckFailedError, InfrastructureError
 from timbre.core.host import tool_versions
 from timbre.core.recipe import SECTIONS, Recipe
-from timbre.evaluation.gates import GATES_FILE
+from timbre.evaluation.gates_yaml import GATES_FILE
 from timbre.evaluation.measurements import Sample, read_measurements
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.engine.outputs import read_record

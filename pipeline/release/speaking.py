@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from timbre.audio.reader import write
 from timbre.audio.waveform import Waveform, within_full_scale
+from timbre.core.atomic import replacing
 from timbre.core.base import Base, load_base
 from timbre.core.errors import InputError
 from timbre.core.progress import Progress
@@ -71,10 +71,5 @@ def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
 
 def save(path: Path, wave: Waveform) -> None:
     """Writes 16-bit sound, whole or not at all; peaks beyond full scale are cut. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        write(temporary, Waveform(within_full_scale(wave.samples), wave.rate_hz))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as partial:
+        write(partial, Waveform(within_full_scale(wave.samples), wave.rate_hz))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from timbre.core.errors import CheckFailedError
 from timbre.core.recipe import EvaluateRecipe
-from timbre.evaluation.gates import GATES_FILE, Verdicts, decide, read_gates
+from timbre.evaluation.gates import Verdicts, decide
+from timbre.evaluation.gates_yaml import GATES_FILE, read_gates
 from timbre.evaluation.measurements import Measurements, read_measurements
 from timbre.evaluation.metrics.summary import Interval
 from timbre.pipeline.stages.table import StageContext

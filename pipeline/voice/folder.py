@@ -16,8 +16,8 @@ from timbre.audio.reader import SUFFIXES
 from timbre.core.digests import digest_file, digest_value
 from timbre.core.errors import InputError
 from timbre.core.printable import printable
+from timbre.core.problems import Problem
 from timbre.core.recipe import Recipe
-from timbre.core.settings import Problem
 from timbre.pipeline.voice.folder_paths import file_problem, name_problem, path_problem
 from timbre.pipeline.voice.metadata import FILE as METADATA
 from timbre.pipeline.voice.metadata import read_metadata, shortened

@@ -7,7 +7,7 @@ import stat
 import unicodedata
 from pathlib import Path
 
-from timbre.core.settings import Problem
+from timbre.core.problems import Problem
 from timbre.core.voice_names import LIMIT, is_voice_name, near_voice_name
 
 # Spoken of in messages, never handed to a shell; what could still hurt a careless script is refused.

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from timbre.core.settings import Problem, nearest
+from timbre.core.near_names import nearest
+from timbre.core.problems import Problem
 from timbre.pipeline.voice.folder_paths import path_problem
 from timbre.text.scripts import LANGUAGES, normalised, unprintable, wrong_script
 

@@ -10,41 +10,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
+from timbre.core.near_names import nearest
+from timbre.core.problems import Problem, shown, unknown_key
 from timbre.core.recipe import Recipe
-from timbre.core.settings import Problem, nearest, unknown_key
+from timbre.core.yaml_document import parse_mapping
 from timbre.pipeline.voice.folder_paths import path_problem
 from timbre.text.scripts import LANGUAGES
 
 FILE = "voice.yaml"
-MAX_BYTES = 64 * 1024
 KEYS = ("language", "base", "consent", "review", "recipe")
 CONSENT_KEYS = ("kind", "statement", "rights", "source", "approved_by")
 CONSENT_KINDS = ("recorded", "synthetic", "public-domain", "licensed")
 DEFAULT_BASE = "nano"
 _BASE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
 _MAX_TEXT = 2000
-_MAX_LINE = 4000
-_MAX_BRACKETS = 200
 
 
 @dataclass(frozen=True)
 class Consent:
-    """Why this voice may be cloned.
-
-    kind: recorded (the speaker agreed, in their own voice), synthetic (no person), public-domain, or licensed
-        (published under a licence that allows this; rights names it and whom to credit).
-    statement: path of the recorded agreement, for kind recorded. rights: what the voice may be used for, by whom.
-    source: where the recordings come from, for the other kinds. approved_by: who listened to the statement and answers
-    for it where the machine is not sure.
-    """
+    """Why this voice may be cloned."""
 
     kind: str = ""
+    """recorded (the speaker agreed, in their own voice), synthetic (no person), public-domain, or licensed (published
+    under a licence that allows this; rights names it and whom to credit)."""
     statement: str | None = None
+    """Path of the recorded agreement, for kind recorded."""
     rights: str = ""
+    """What the voice may be used for, and by whom."""
     source: str = ""
+    """Where the recordings come from, for the other kinds."""
     approved_by: str = ""
+    """Who listened to the statement and answers for it where the machine is not sure."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ class VoiceSettings:
 
 def read_voice_yaml(data: bytes) -> tuple[VoiceSettings, list[Problem]]:
     """The settings in the bytes of a voice.yaml, and everything that is wrong with it."""
-    values, problems = _plain(data)
+    values, problems = parse_mapping(data, FILE, start="start it with: timbre voices new NAME")
     if values is None:
         return VoiceSettings(), problems
     problems += [unknown_key(FILE, key, KEYS) for key in values if key not in KEYS]
@@ -82,65 +78,6 @@ def read_voice_yaml(data: bytes) -> tuple[VoiceSettings, list[Problem]]:
     return settings, problems
 
 
-def _plain(data: bytes) -> tuple[dict[Any, Any] | None, list[Problem]]:
-    if len(data) > MAX_BYTES:
-        return None, [Problem(FILE, f"{len(data)} bytes", f"at most {MAX_BYTES}", "keep only the documented keys")]
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return None, [Problem(FILE, f"byte {error.start} is not UTF-8", "UTF-8 text", "save the file as UTF-8")]
-    # The parser needs quadratic time for deep nesting, so this is asked before it reads.
-    if text.count("[") + text.count("{") > _MAX_BRACKETS or max(map(len, text.split("\n"))) > _MAX_LINE:
-        limit = f"at most {_MAX_BRACKETS} brackets, and {_MAX_LINE} characters a line"
-        return None, [Problem(FILE, "deep nesting or a very long line", limit, "keep only the documented keys")]
-    try:
-        problems = _tricks(text)
-        if problems:
-            return None, problems
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        place = f"line {mark.line + 1}: " if mark is not None else ""
-        return None, [Problem(FILE, f"{place}{reason}", "valid YAML", "correct that line")]
-    if not isinstance(values, dict):
-        found = "nothing" if values is None else f"a {type(values).__name__}"
-        return None, [Problem(FILE, found, "lines of `key: value`", "start it with: timbre voices new NAME")]
-    return values, []
-
-
-def _tricks(text: str) -> list[Problem]:
-    """YAML that a settings file has no use for: tags (code), aliases (bombs), keys given twice (hidden values)."""
-    problems = []
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = FILE if event.start_mark is None else f"{FILE}, line {event.start_mark.line + 1}"
-        tag = getattr(event, "tag", None)
-        if tag is not None:
-            problems.append(Problem(line, f"YAML tag {tag!r}", "no tags", "write the plain value"))
-        if isinstance(event, yaml.AliasEvent):
-            problems.append(Problem(line, f"YAML alias *{event.anchor}", "no aliases", "write the value out"))
-    if not problems and (root := yaml.compose(text, Loader=yaml.SafeLoader)) is not None:
-        problems += _double_keys(root)
-    return problems
-
-
-def _double_keys(node: yaml.Node) -> list[Problem]:
-    found = []
-    if isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    where = f"{FILE}, line {key.start_mark.line + 1}"
-                    found.append(Problem(where, f"key `{key.value}` twice", "every key once", "delete one of the two"))
-                seen.add(key.value)
-            found += _double_keys(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            found += _double_keys(item)
-    return found
-
-
 def _language(values: Mapping[Any, Any], problems: list[Problem]) -> str:
     value = values.get("language")
     allowed = "one of " + ", ".join(LANGUAGES)
@@ -152,7 +89,7 @@ def _language(values: Mapping[Any, Any], problems: list[Problem]) -> str:
         return ""
     guess = nearest(str(value).split("-")[0].lower(), LANGUAGES)
     remedy = f"did you mean `{guess}`?" if guess else "use one of these languages"
-    problems.append(Problem(f"{FILE}: language", _shown(value), allowed, remedy))
+    problems.append(Problem(f"{FILE}: language", shown(value), allowed, remedy))
     return ""
 
 
@@ -160,14 +97,14 @@ def _base(values: Mapping[Any, Any], problems: list[Problem]) -> str:
     value = values.get("base", DEFAULT_BASE)
     if isinstance(value, str) and _BASE_NAME.fullmatch(value):
         return value
-    problems.append(Problem(f"{FILE}: base", _shown(value), "the name of a folder of bases/", "see: timbre base list"))
+    problems.append(Problem(f"{FILE}: base", shown(value), "the name of a folder of bases/", "see: timbre base list"))
     return DEFAULT_BASE
 
 
 def _consent(value: Any, given: bool, problems: list[Problem]) -> Consent:
     where = f"{FILE}: consent"
     if not isinstance(value, dict):
-        found = _shown(value) if given else "missing"
+        found = shown(value) if given else "missing"
         remedy = "add the consent section; see: timbre voices new"
         problems.append(Problem(where, found, "a mapping with `kind`", remedy))
         return Consent()
@@ -197,7 +134,7 @@ def _text(where: str, value: Any, problems: list[Problem]) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        problems.append(Problem(where, _shown(value), "text", "put the value in quotation marks"))
+        problems.append(Problem(where, shown(value), "text", "put the value in quotation marks"))
         return ""
     if len(value) > _MAX_TEXT:
         problems.append(Problem(where, f"{len(value)} characters", f"at most {_MAX_TEXT}", "shorten it"))
@@ -208,7 +145,7 @@ def _review(values: Mapping[Any, Any], problems: list[Problem]) -> bool:
     value = values.get("review")
     if value not in (None, "required"):
         remedy = "write `review: required`, or delete the line"
-        problems.append(Problem(f"{FILE}: review", _shown(value), "`required`", remedy))
+        problems.append(Problem(f"{FILE}: review", shown(value), "`required`", remedy))
     return value == "required"
 
 
@@ -216,8 +153,3 @@ def _recipe(value: Any, problems: list[Problem]) -> Mapping[str, Any]:
     _, found = Recipe().check_overrides(value, f"{FILE}: recipe", by_voice=True)
     problems += found
     return dict(value) if isinstance(value, dict) and not found else {}
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

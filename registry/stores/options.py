@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from timbre.core.errors import ConfigurationError
-from timbre.core.settings import nearest
+from timbre.core.near_names import nearest
 
 Options = TypeVar("Options")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 import yaml
 
 from timbre.core.base import Base, list_bases, load_base, load_weights, read_base, write_base
-from timbre.core.errors import ConfigurationError
+from timbre.core.errors import ConfigurationError, TimbreError
+from timbre.core.recipe import load_recipe
 from timbre.core.speaking_defaults import SpeakingDefaults
 from timbre.core.weights import BaseFile, Hub, list_tools, read_tool
+from timbre.pipeline.voice.voice_yaml import read_voice_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,14 +72,14 @@ def test_how_a_base_speaks_is_part_of_it_where_it_differs(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"arhitecture": "v2"}, "did you mean 'architecture'"),
-        ({"architecture": "v9"}, "architecture: 'v9' is none of"),
+        ({"arhitecture": "v2"}, "did you mean `architecture`"),
+        ({"architecture": "v9"}, "architecture: 'v9'; expected one of"),
         ({"rate_hz": ...}, "rate_hz: missing"),
         ({"rate_hz": "16k"}, "rate_hz: '16k'"),
         ({"rate_hz": True}, "rate_hz: True"),
         ({"hop": 160}, "100 frames a second"),
         ({"languages": ["en", "tlh"]}, "languages: 'tlh'"),
-        ({"languages": "en"}, "languages: 'en' is not a list"),
+        ({"languages": "en"}, "languages: 'en'; expected a list"),
         ({"bert": "no"}, "bert: 'no'"),
         ({"speaking": []}, "speaking: [] is not a mapping"),
         ({"speaking": {"temprature": 1.0}}, "speaking: temprature: unknown"),
@@ -90,7 +93,7 @@ def test_how_a_base_speaks_is_part_of_it_where_it_differs(tmp_path: Path) -> Non
         ({"files": [{"role": "acoustic", "path": "/x"}]}, "leaves the folder"),
         ({"files": [{"role": "acoustic", "path": "x", "sha256": "abc"}]}, "64 hex digits"),
         ({"files": [{"role": "a", "path": "x"}, {"role": "a", "path": "y"}]}, "role 'a' is listed twice"),
-        ({"files": [{"role": "a", "path": "x", "sha": "y"}]}, "did you mean 'sha256'"),
+        ({"files": [{"role": "a", "path": "x", "sha": "y"}]}, "did you mean `sha256`"),
         ({"hub": {"repo": "a/b", "revision": "main"}}, "full commit id"),
         ({"licences": [{"name": "MIT"}]}, "licences"),
         ({"networks": [1]}, "networks"),
@@ -101,6 +104,50 @@ def test_refuses(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
         read_base(put(tmp_path / "tiny", **changes))
     assert words in str(caught.value)
     assert "base.yaml" in caught.value.message
+
+
+def test_lists_every_problem_of_a_file(tmp_path: Path) -> None:
+    changes = {"rate_hz": "16k", "languages": ["tlh"], "files": [{"role": "A", "path": "../x", "sha": 1}], "hub": 3}
+    with pytest.raises(ConfigurationError) as caught:
+        read_base(put(tmp_path / "tiny", **changes))
+    for words in (
+        "6 problems",
+        "rate_hz: '16k'",
+        "'tlh'",
+        "unknown key `sha`",
+        "role 'A'",
+        "leaves the folder",
+        "hub: 3",
+    ):
+        assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: !!python/name:os.system ''", "expected no tags"),
+        ("name: &a x\nfiles: *a", "expected no aliases"),
+        ("name: x\nname: y", "key `name` twice"),
+        ("name: [", "expected valid YAML"),
+        ("- name", "a list; expected lines of `key: value`"),
+        ("[" * 300, "deep nesting"),
+    ],
+)
+def test_every_reader_of_yaml_refuses_the_same(tmp_path: Path, text: str, words: str) -> None:
+    """One reader: what voice.yaml may not hold, no other document may."""
+    (tmp_path / "base.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "weights.yaml").write_text(text, encoding="utf-8")
+    readers: list[Callable[[], object]] = [
+        lambda: read_base(tmp_path),
+        lambda: read_tool(tmp_path),
+        lambda: load_recipe(tmp_path / "base.yaml"),
+    ]
+    for read in readers:
+        with pytest.raises(TimbreError) as caught:
+            read()
+        assert words in str(caught.value)
+        assert ".yaml" in str(caught.value)
+    assert words in str(read_voice_yaml(text.encode())[1][0])
 
 
 def test_finds_by_name_or_folder(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ from timbre.evaluation.calibration import (
     value_of,
 )
 from timbre.evaluation.degradation import SOUNDS
-from timbre.evaluation.gates import Gate, GateSet, decide, read_gates
+from timbre.evaluation.gates import Gate, GateSet, decide
+from timbre.evaluation.gates_yaml import read_gates
 from timbre.evaluation.measurements import Group, Measurements, Sample
 from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, WORST_POSSIBLE, Protocol
 from timbre.evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs

@@ -13,7 +13,8 @@ import pytest
 import soundfile
 
 from timbre.core.errors import ConfigurationError, InputError
-from timbre.evaluation.gates import OF_TRAINING, GateSet, decide, read_gates
+from timbre.evaluation.gates import OF_TRAINING, GateSet, decide
+from timbre.evaluation.gates_yaml import read_gates
 from timbre.evaluation.measurements import Group, Measurements, Sample, read_measurements
 from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, WORST_POSSIBLE, Direction, Protocol
 from timbre.evaluation.metrics.summary import Interval
@@ -257,18 +258,29 @@ def test_gates_that_do_not_block_are_shown_and_let_through(tmp_path: Path) -> No
         ([{"metric": "stoi", "protocol": "tts", "limit": 1}], "no meaning under tts"),
         ([{"metric": "stoi", "protocol": "copy", "limit": 0.585}], "0.585 is below 0.85"),
         ([{"metric": "pesq_nb", "protocol": "copy", "limit": 3.4, "blocks": False}], "3.4 is below 3.5"),
-        ([{"metric": "pesk", "protocol": "copy", "limit": 1}], "no metric named 'pesk'"),
+        ([{"metric": "pesk", "protocol": "copy", "limit": 1}], "'pesk'; expected a metric"),
         ([{"metric": "stoi", "protocol": "sing", "limit": 1}], "sing"),
-        ([{"metric": "stoi", "protocol": "copy", "limit": "high"}], "'high' is not a number"),
-        ([{"metric": "stoi", "protocol": "copy", "limit": True}], "True is not a number"),
+        ([{"metric": "stoi", "protocol": "copy", "limit": "high"}], "'high'; expected a finite number"),
+        ([{"metric": "stoi", "protocol": "copy", "limit": True}], "True; expected a finite number"),
         ([{"metric": "stoi", "protocol": "copy", "limits": 1}], "unknown key"),
         ([{"metric": "stoi", "protocol": "copy", "limit": 1}] * 2, "listed twice"),
-        (["stoi"], "needs at least"),
+        (["stoi"], "with at least"),
     ],
 )
 def test_bad_gate_files_are_named(tmp_path: Path, lines: list[object], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         gates_of(tmp_path, lines)  # type: ignore[arg-type]
+
+
+def test_every_problem_of_a_file_is_listed(tmp_path: Path) -> None:
+    lines: list[object] = [
+        {"metric": "pesk", "protocol": "sing", "limit": "high"},
+        {"metric": "stoi", "protocol": "copy"},
+    ]
+    with pytest.raises(ConfigurationError, match="4 problems") as caught:
+        gates_of(tmp_path, lines)  # type: ignore[arg-type]
+    for words in ("gates[0].metric: 'pesk'", "gates[0].protocol: 'sing'", "gates[0].limit: 'high'", "gates[1]: stoi"):
+        assert words in caught.value.message
 
 
 def test_a_limit_asks_for_no_more_band_than_the_recordings_have(tmp_path: Path) -> None:
@@ -329,7 +341,7 @@ def test_missing_and_unreadable_gate_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="nothing says when a voice is good"):
         read_gates(tmp_path / "gates.yaml")
     (tmp_path / "gates.yaml").write_text("gates: !!python/object:os.system []")
-    with pytest.raises(ConfigurationError, match="not YAML"):
+    with pytest.raises(ConfigurationError, match="expected no tags"):
         read_gates(tmp_path / "gates.yaml")
 
 

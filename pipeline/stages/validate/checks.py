@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from timbre.core.problems import Problem
 from timbre.core.recipe import ValidateRecipe
-from timbre.core.settings import Problem
 from timbre.pipeline.stages.validate.cleaning import DenoiseDecision
 from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, Speakers
 from timbre.pipeline.stages.validate.survey import ClipSurvey

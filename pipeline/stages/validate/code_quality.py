@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from timbre.core.digests import digest_value
-from timbre.core.settings import Problem
+from timbre.core.problems import Problem
 from timbre.pipeline.voice.metadata import FILE as METADATA
 
 FILE = "codequality.json"

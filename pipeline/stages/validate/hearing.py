@@ -12,7 +12,7 @@ import numpy as np
 
 from timbre.audio.waveform import Samples
 from timbre.core.errors import InputError
-from timbre.core.settings import Problem
+from timbre.core.problems import Problem
 from timbre.pipeline.stages.validate.listening import Listener
 from timbre.pipeline.stages.validate.transcripts import Spoken, find_mismatches, transcript_problems
 from timbre.text.frontend import phonemize

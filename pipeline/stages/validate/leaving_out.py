@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from timbre.core.problems import Problem
 from timbre.core.recipe import ValidateRecipe
-from timbre.core.settings import Problem
 from timbre.pipeline.stages.validate.checks import Findings
 
 

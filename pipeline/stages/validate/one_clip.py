@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from timbre.audio.reader import read
 from timbre.audio.resample import resample
 from timbre.core.errors import InputError
+from timbre.core.problems import Problem
 from timbre.core.recipe import ValidateRecipe
-from timbre.core.settings import Problem
 from timbre.pipeline.stages.validate.checks import Findings, check_noise, check_pace, check_sound
 from timbre.pipeline.stages.validate.cleaning import ANALYSIS_RATE_HZ, DenoiseDecision
 from timbre.pipeline.stages.validate.listening import Listener

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from timbre.core.settings import Problem
+from timbre.core.problems import Problem
 from timbre.pipeline.stages.validate.checks import Findings
 from timbre.pipeline.stages.validate.cleaning import DenoiseDecision
 from timbre.pipeline.stages.validate.consent import Statement

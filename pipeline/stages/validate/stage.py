@@ -21,8 +21,8 @@ from timbre.audio.room import reverberation_s
 from timbre.audio.waveform import Samples, Waveform
 from timbre.core.digests import digest_file
 from timbre.core.errors import InputError
+from timbre.core.problems import problems_error
 from timbre.core.recipe import Recipe, ValidateRecipe
-from timbre.core.settings import problems_error
 from timbre.pipeline.stages.table import StageContext
 from timbre.pipeline.stages.validate.checks import (
     Findings,

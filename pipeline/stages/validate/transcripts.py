@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from timbre.core.settings import Problem
+from timbre.core.problems import Problem
 from timbre.inference.phone_search import collapse
 from timbre.pipeline.voice.metadata import FILE as METADATA
 from timbre.text.alignment_score import log_softmax, text_scores

@@ -17,7 +17,7 @@ from timbre.core.base import read_base
 from timbre.core.cancellation import Cancellation, Interrupted
 from timbre.core.recipe import load_recipe
 from timbre.evaluation.calibration import GOOD, calibrate, split_speakers
-from timbre.evaluation.gates import read_gates
+from timbre.evaluation.gates_yaml import read_gates
 from timbre.evaluation.judge import TrainingOutcome
 from timbre.inference.engine import Engine
 from timbre.inference.errors import VoiceError

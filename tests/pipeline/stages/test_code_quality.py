@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from timbre.core.settings import Problem
+from timbre.core.problems import Problem
 from timbre.pipeline.stages.table import stage_row
 from timbre.pipeline.stages.validate.code_quality import FILE, code_quality
 

@@ -17,7 +17,8 @@ from timbre.core.base import list_bases, load_base
 from timbre.core.errors import CheckFailedError, ConfigurationError
 from timbre.core.memory import peak_mib, restart_peak
 from timbre.core.recipe import Recipe, load_recipe
-from timbre.evaluation.gates import GATES_FILE, Statistic, read_gates
+from timbre.evaluation.gates import Statistic
+from timbre.evaluation.gates_yaml import GATES_FILE, read_gates
 from timbre.evaluation.metrics.catalogue import Protocol
 from timbre.gptsovits.files.pico import GATES
 from timbre.pipeline.engine.engine import DONE, SKIPPED, Engine, StageOutcome
