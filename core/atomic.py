@@ -6,10 +6,14 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+WINDOWS = os.name == "nt"
+_REPLACE_S = 5.0
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -28,17 +32,31 @@ def replacing(path: Path) -> Iterator[Path]:
     os.close(handle)
     try:
         yield Path(name)
-        with Path(name).open("rb") as stream:
-            os.fsync(stream.fileno())
+        _sync_file(Path(name))
         # mkstemp makes the file private, and below .timbre/ it stays so: recordings and voices lie there. Other outputs
         # are meant to be read by others (a web server, another user's CI job).
         if ".timbre" not in path.parts:
             Path(name).chmod(0o644)
-        Path(name).replace(path)
+        replace_file(Path(name), path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def replace_file(new: Path, path: Path) -> None:
+    """Rename over a file that others may be reading. Windows refuses that while one of them has it open, which lasts
+    milliseconds: there it is tried again for some seconds. Raises OSError.
+    """
+    deadline = time.monotonic() + _REPLACE_S
+    while True:
+        try:
+            new.replace(path)
+            return
+        except PermissionError:
+            if not WINDOWS or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -82,13 +100,20 @@ def _sync_tree(top: Path) -> None:
         for name in files:
             path = Path(folder) / name
             if not path.is_symlink():
-                with path.open("rb") as stream:
-                    os.fsync(stream.fileno())
+                _sync_file(path)
         _sync_directory(Path(folder))
 
 
+def _sync_file(path: Path) -> None:
+    # Windows flushes only what is open for writing.
+    with path.open("r+b" if WINDOWS else "rb") as stream:
+        os.fsync(stream.fileno())
+
+
 def _sync_directory(path: Path) -> None:
-    """Make renames in a directory durable; file systems that cannot sync a directory are left to themselves."""
+    """Make renames in a directory durable; systems that cannot open or sync a directory are left to themselves
+    (Windows: NTFS journals renames).
+    """
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:

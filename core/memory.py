@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from pathlib import Path
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -20,12 +24,14 @@ def restart_peak() -> bool:
 
 
 def peak_mib() -> float:
-    """Largest resident size since `restart_peak`, in MiB."""
+    """Largest resident size since `restart_peak`, in MiB; 0 where the system does not say (Windows)."""
     try:
         for line in _STATUS.read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
     except OSError:
         pass
+    if resource is None:
+        return 0.0
     scale = 1024 * 1024 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from timbre.core.atomic import replace_file
 from timbre.core.errors import InfrastructureError
 from timbre.registry.store import Stored, check_key
 
@@ -84,7 +85,7 @@ class LocalStore:
                     if current is None or current.tag != tag:
                         return None
                     temporary = self._write_temporary(path, data)
-                    temporary.replace(path)
+                    replace_file(temporary, path)
                     _flush_directory(path.parent)
             except Timeout as error:
                 raise InfrastructureError(
@@ -184,7 +185,9 @@ def _holds_objects(folder: Path) -> bool:
 
 
 def _flush_directory(path: Path) -> None:
-    """Makes a rename or link durable; file systems that cannot flush directories are left to their own guarantees."""
+    """Makes a rename or link durable; systems that cannot open or flush directories are left to their own
+    guarantees.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:

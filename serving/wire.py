@@ -7,13 +7,8 @@ connection -> head within a time limit -> the application -> bytes that have lef
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import logging
 import re
-import resource
-import struct
-import termios
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,10 +19,9 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from timbre.serving.settings import ServeSettings
+from timbre.serving.sockets import connection_limit, held_bytes
 
 _MOST_HEAD_BYTES = 32 * 1024
-_KEPT_FILES = 64
-"""Descriptors that are left to voices, graphs and logs when connections take all others."""
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: text/plain\r\n"
@@ -56,12 +50,10 @@ class Wire(H11Protocol):
     def unsent_bytes(self) -> int:
         """Bytes that the client has not taken yet: those of this process, and those that the system holds."""
         held = int(self.transport.get_write_buffer_size())
-        descriptor = self.transport.get_extra_info("socket").fileno()
-        if descriptor < 0:  # closed: nothing will leave any more
+        connection = self.transport.get_extra_info("socket")
+        if connection.fileno() < 0:  # closed: nothing will leave any more
             return held
-        with contextlib.suppress(OSError):
-            held += struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0" * 4))[0]
-        return held
+        return held + held_bytes(connection)
 
     @property
     def closing(self) -> bool:
@@ -157,12 +149,6 @@ def http_config(app: ASGIApp, settings: ServeSettings, *, shutdown_s: int, **opt
         app, access_log=False, server_header=False, http=Bounded, ws="none", timeout_keep_alive=15,
         timeout_graceful_shutdown=shutdown_s, h11_max_incomplete_event_size=_MOST_HEAD_BYTES, **options,
     )  # fmt: skip
-
-
-def connection_limit(wanted: int) -> int:
-    """The wanted number, or what the process's limit of open files leaves."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(8, min(wanted, files - max(_KEPT_FILES, files // 4)))
 
 
 class SeldomFilter(logging.Filter):

@@ -104,9 +104,11 @@ def _files(forge: str, image: str, lfs: bool) -> Mapping[str, str]:
         "recipes/default.yaml": _text(package / "recipes" / "default.yaml"),
         "voices/.gitkeep": "",
     }
+    # A checkout on Windows must have the bytes that a checkout on Linux has: keys of stages are digests of files.
+    rules = ["* text=auto eol=lf"]
     if lfs:
-        rules = (f"voices/**/{rule} filter=lfs diff=lfs merge=lfs -text" for rule in LFS_RULES)
-        files[".gitattributes"] = "\n".join(rules) + "\n"
+        rules += (f"voices/**/{rule} filter=lfs diff=lfs merge=lfs -text" for rule in LFS_RULES)
+    files[".gitattributes"] = "\n".join(rules) + "\n"
     if forge == "jenkins":
         return files | {"Jenkinsfile": without_code_stage(_text(package / "Jenkinsfile"))}
     files[".gitlab-ci.yml"] = _GITLAB.replace("{image}", image)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -22,6 +24,7 @@ from timbre.core.logs import set_up
 from timbre.core.memory import peak_mib, restart_peak
 from timbre.core.progress import PlainProgress, SilentProgress, TerminalProgress
 from timbre.core.redaction import Redactor
+from timbre.registry.local_store import LocalStore
 
 
 def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +41,56 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
         write_bytes(path, b"new")
     assert json.loads(path.read_text()) == {"a": 1}
     assert [found.name for found in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_file_that_is_read_is_replaced_later_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a"
+    write_bytes(path, b"old")
+    refusals, rename = [3], Path.replace
+
+    def refuse(self: Path, target: Path) -> Path:
+        if refusals[0]:
+            refusals[0] -= 1
+            raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(PermissionError):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    monkeypatch.setattr("timbre.core.atomic.WINDOWS", True)
+    write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert refusals == [0]
+
+
+def test_a_directory_that_cannot_be_flushed_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows opens no directory, and flushes only files that are open for writing."""
+    opened, flush = os.open, os.fsync
+
+    def windows_open(name: str | Path, flags: int, mode: int = 0o777) -> int:
+        if Path(name).is_dir():
+            raise PermissionError(13, "Permission denied")
+        return opened(name, flags, mode)
+
+    def windows_flush(handle: int) -> None:
+        if fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(9, "Bad file descriptor")
+        flush(handle)
+
+    monkeypatch.setattr("os.open", windows_open)
+    monkeypatch.setattr("os.fsync", windows_flush)
+    monkeypatch.setattr("timbre.core.atomic.WINDOWS", True)
+    (tmp_path / "new").mkdir()
+    write_bytes(tmp_path / "new" / "a", b"a")
+    publish_directory(tmp_path / "new", tmp_path / "out")
+    assert (tmp_path / "out" / "a").read_bytes() == b"a"
+    store = LocalStore(tmp_path / "registry")
+    assert store.put_if_absent("voices/ada/production", b"1")
+    stored = store.get("voices/ada/production")
+    assert stored is not None
+    assert store.replace_if("voices/ada/production", b"2", stored.tag)
+    assert list(store.list("")) == ["voices/ada/production"]
 
 
 def test_directory_is_replaced_whole(tmp_path: Path) -> None:

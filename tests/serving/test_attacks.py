@@ -33,7 +33,8 @@ from timbre.serving.order import Delivery, Done, Order, Piece
 from timbre.serving.origins import Origins
 from timbre.serving.poll_watch import PollWatch
 from timbre.serving.settings import ServeSettings
-from timbre.serving.wire import QuietLoop, SeldomFilter, connection_limit, http_config
+from timbre.serving.sockets import connection_limit
+from timbre.serving.wire import QuietLoop, SeldomFilter, http_config
 from timbre.text.frontend import phonemize
 
 QUICK = ServeSettings(header_timeout_s=0.5, stall_timeout_s=0.5, max_connections=8)

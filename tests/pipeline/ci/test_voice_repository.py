@@ -28,9 +28,22 @@ def test_gitlab_files_are_those_of_this_project(tmp_path: Path) -> None:
     load_recipe(tmp_path / "recipes" / "default.yaml")
     rules = (tmp_path / ".gitattributes").read_text("utf-8")
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    asked = ["git", "-C", str(tmp_path), "check-attr", "filter", "voices/ada/wavs/0001.flac", "voices/ada/voice.yaml"]
+    files = ["voices/ada/wavs/0001.flac", "voices/ada/voice.yaml"]
+    asked = ["git", "-C", str(tmp_path), "check-attr", "filter", "eol", "--", *files]
     said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [line.rsplit(" ", 1)[1] for line in said] == ["lfs", "unspecified"], rules
+    assert [line.rsplit(" ", 1)[1] for line in said] == ["lfs", "lf", "unspecified", "lf"], rules
+
+
+def test_a_checkout_on_windows_has_the_same_bytes(tmp_path: Path) -> None:
+    """Keys of stages are digests of files, so a line end that Git for Windows adds would train a voice again."""
+    make_repository(tmp_path, "gitlab", "registry.example.com/timbre:train", lfs=False)
+    (tmp_path / "voices" / "transcript.txt").write_bytes(b"0001|Good morning.\n0002|Good night.\n")
+    git = ["git", "-C", str(tmp_path), "-c", "core.autocrlf=true", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "Voices"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    (tmp_path / "voices" / "transcript.txt").unlink()
+    subprocess.run([*git, "checkout", "--", "voices/transcript.txt"], check=True, capture_output=True)
+    assert b"\r" not in (tmp_path / "voices" / "transcript.txt").read_bytes()
 
 
 def test_the_jenkinsfile_has_no_stage_of_code(tmp_path: Path) -> None:
