@@ -38,6 +38,7 @@ class ServeSettings:
     workers: int = setting(4, "requests spoken at once", low=1, high=256)
     queue: int = setting(32, "requests that may wait; more are refused with 429", low=0, high=100_000)
     queue_timeout_s: float = setting(60.0, "longest wait in the queue; then 503", "s", low=0.1)
+    drain_s: float = setting(30.0, "longest wait for answers under way when the server is asked to end", "s", low=0)
     stall_timeout_s: float = setting(
         30.0, "a client that takes no byte for so long while some wait for it is dropped", "s", low=0.1
     )

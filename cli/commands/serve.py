@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import math
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,6 @@ from timbre.core.errors import ConfigurationError, InfrastructureError
 
 if TYPE_CHECKING:
     from timbre.serving.settings import ServeSettings
-
-_SHUTDOWN_S = 10
 
 
 @click.command()
@@ -80,7 +79,7 @@ def _run(invocation: Invocation, settings: ServeSettings, registry: str, cache: 
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"timbre: http://{shown}:{port}/ speaks for {store.store.url}", err=True)
         logging.getLogger("uvicorn.error").addFilter(SeldomFilter())
-        config = http_config(create_app(server), settings, shutdown_s=_SHUTDOWN_S, log_config=None)
+        config = http_config(create_app(server), settings, shutdown_s=math.ceil(settings.drain_s), log_config=None)
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl+C, after everything was closed in order
             uvicorn.Server(config).run(sockets=[listening])
 
@@ -89,6 +88,8 @@ def _listen(settings: ServeSettings) -> socket.socket:
     """Open the listening socket. Raises ConfigurationError for an address of another machine, InfrastructureError if
     the port is in use.
     """
+    from timbre.serving.sockets import claim_address
+
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -96,7 +97,7 @@ def _listen(settings: ServeSettings) -> socket.socket:
     except OSError as error:
         raise ConfigurationError(f"host {settings.host!r}: {error}", "use an address of this machine") from error
     listening = socket.socket(family, kind, protocol)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    claim_address(listening)
     try:
         listening.bind(address)
         listening.listen(1024)
