@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from timbre.core.errors import ConfigurationError
-from timbre.core.settings import nearest
+from timbre.core.near_names import nearest
 from timbre.registry.actor import Actor
 from timbre.registry.records import seal, unseal
 from timbre.registry.store import Store
