@@ -236,7 +236,7 @@ class Engine:
             rms_dbfs=_rms_dbfs(wave),
             error_rate=counts.rate if counts is not None else 0.0,
             phones=counts.length if counts is not None else 0,
-            loop=longest_loop(codes.tolist()),
+            loop=longest_loop(codes.tolist()) if job.path is None else 1,
             reached_limit=not ending.by_token and not ending.looped,
             limits=self.settings.limits,
         )

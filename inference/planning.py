@@ -25,6 +25,7 @@ from timbre.text.phonemes import Phonemes
 from timbre.text.sentences import split
 
 _SHORTEST_SHARE = 0.5
+_NEVER = 1_000_000
 _SEEDS_APART = 1_000_003
 _RUN = re.compile(r"[A-Za-z0-9]+")
 _LONGEST_RUN = 180
@@ -109,16 +110,19 @@ class Planner:
         prompt = voice.prompt.codes if continues else voice.prompt.codes[:0]
         phones = np.concatenate([voice.prompt.phones, item.ids]) if continues else item.ids
         room = self._check_room(item, request, voice)
-        wanted = int(self.limits.longest_s(item.seconds) * rate)
+        most = min(int(self.limits.longest_s(item.seconds) * rate), room)
+        # The end is drawn like a code, so one is left for it.
+        path = TextPath.of(item.ids.tolist(), most - 1) if self.base.speaking.follow_text else None
         return Job(
             phones=phones,
             prompt=prompt,
             sampling=replace(request.sampling.filled(self.base.speaking), seed=item.seed),
             min_codes=max(1, int(_SHORTEST_SHARE * item.sounding_s * rate)),
-            max_codes=min(wanted, room),
+            max_codes=most,
             lora=voice.t2s,
-            loop_limit=self.limits.loop_run,
-            path=TextPath.of(item.ids.tolist()) if self.base.speaking.follow_text else None,
+            # What follows its text repeats what the text repeats, "no, no, no, no, no" too.
+            loop_limit=self.limits.loop_run if path is None else _NEVER,
+            path=path,
         )
 
     def _check_room(self, item: Planned, request: SpeechRequest, voice: Voice) -> int:

@@ -52,15 +52,19 @@ class Stop:
 
 
 class TextPath:
-    """Where in its text an utterance is. stops: the sounds of the text, silence first and last."""
+    """Where in its text an utterance is. stops: the sounds of the text, silence first and last. most_codes: of the
+    whole way; when no more are left than the sounds that are still to come need, each of them gets one, and no pause
+    any: an utterance that drags hurries at its end, and is never cut off.
+    """
 
-    def __init__(self, stops: Sequence[Stop]) -> None:
+    def __init__(self, stops: Sequence[Stop], most_codes: int | None = None) -> None:
         self._stops = tuple(stops)
         self._at = -1
         self._stayed = 0
+        self._left = float("inf") if most_codes is None else most_codes
 
     @classmethod
-    def of(cls, phones: Sequence[int]) -> TextPath | None:
+    def of(cls, phones: Sequence[int], most_codes: int | None = None) -> TextPath | None:
         """The way through phones (ids of the v2 table); None when a phone has no code of its own."""
         silence = UNIT_OF[SILENCE, 0]
         stops = [Stop(silence, False, LONGEST_EDGE)]
@@ -78,18 +82,27 @@ class TextPath:
             stops.pop()
         if not stops:
             return None
-        return cls([*stops, Stop(silence, False, LONGEST_EDGE)])
+        return cls([*stops, Stop(silence, False, LONGEST_EDGE)], most_codes)
+
+    @property
+    def _needed(self) -> int:
+        """Codes that are still to come at least."""
+        ahead = self._stops[self._at + 1 : -1]
+        return sum(not stop.optional for stop in ahead) + SHORTEST_END
 
     def choices(self) -> tuple[tuple[int, ...], bool]:
         """Codes that may come now, and whether the utterance may end."""
         last = len(self._stops) - 1
         if self._at == last:
             stay = (2 * self._stops[last].unit + 1,)
-            return stay if self._stayed < LONGEST_EDGE else (), self._stayed >= SHORTEST_END
+            more = self._stayed < SHORTEST_END or (self._stayed < LONGEST_EDGE and self._left > 0)
+            return stay if more else (), self._stayed >= SHORTEST_END
         codes = []
+        ahead = self._at + 1
+        if self._left <= self._needed:
+            return (2 * self._stops[ahead + self._stops[ahead].optional].unit,), False
         if self._at >= 0 and self._stayed < self._stops[self._at].longest:
             codes.append(2 * self._stops[self._at].unit + 1)
-        ahead = self._at + 1
         codes.append(2 * self._stops[ahead].unit)
         if self._stops[ahead].optional:
             codes.append(2 * self._stops[ahead + 1].unit)
@@ -97,6 +110,7 @@ class TextPath:
 
     def take(self, code: int) -> None:
         """Move on by a code that was among the choices."""
+        self._left -= 1
         if code % 2:
             self._stayed += 1
             return

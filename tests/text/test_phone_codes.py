@@ -89,3 +89,19 @@ def test_going_on_is_asked_of_all_codes_together() -> None:
 
 def test_phones_of_other_languages_have_no_path() -> None:
     assert TextPath.of([]) is None or TextPath.of([]).choices() == ((PAUSE,), False)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("most", [9, 14, 40])
+def test_who_drags_hurries_at_the_end_and_is_never_cut_off(most: int) -> None:
+    """A network that only ever wants to go on; 9 codes are what it takes: one for a sound, three of silence."""
+    path = TextPath.of(ids_of(phonemize("Two, birds.", "en").phones), most)
+    sampler = Sampler(Sampling(seed=1, top_k=5, repetition_penalty=1.0), CODES + 1, END, np.zeros(0, np.int64), path)
+    scores = np.full(CODES + 1, -9.0, np.float32)
+    scores[1:CODES:2] = 9.0
+    codes = []
+    while (drawn := sampler.draw(scores, may_end=True)) is not None:
+        codes.append(drawn)
+        assert len(codes) <= most
+    begun = [CLASSES[UNITS[item // 2][0]] for item in codes if item % 2 == 0]
+    assert [name for name in begun if name != "<silence>"] == ["T", "UW", "B", "ER", "D", "Z"]
+    assert codes[-1] == PAUSE + 1
