@@ -1,7 +1,7 @@
-"""How strong a voice's two adapters may be without costing words: tried, heard, chosen.
+"""How far a voice's two adapters may go without costing words: checkpoints and strengths, tried, heard, chosen.
 
-voice, held-out sentences -> each pair of strengths spoken -> phone errors and likeness -> the likest of those that say
-as much as the base does
+voice, the same half way through training, held-out sentences -> each pair of strengths spoken -> phone errors, words
+lost and likeness -> the likest of those that say as much as the base does
 
 Strength is a factor on the update of every layer: 0 is the base, 1 the adapter as it was trained.
 """
@@ -15,31 +15,49 @@ from typing import Any
 import numpy as np
 
 from timbre.evaluation.metrics.speaker import relative_similarity
+from timbre.evaluation.metrics.words import words_wrong
 from timbre.evaluation.rendition import Recording, Renderer, Sentence
 from timbre.inference.engine import Engine
 from timbre.inference.recogniser import Recogniser
 from timbre.inference.speaker import SpeakerEncoder
 from timbre.inference.t2s_slots import NO_LORA, Lora
 from timbre.inference.voice import Voice
+from timbre.text.edit_distance import edit_counts
+from timbre.text.recognition import spoken_class_ids
 
 PAIRS: tuple[tuple[float, float], ...] = (
-    (0.0, 0.0), (1.0, 1.0), (0.5, 1.0), (0.0, 1.0), (0.5, 0.5), (0.0, 0.5), (1.0, 0.5),
+    (0.0, 0.0), (1.0, 1.0), (0.5, 1.0), (0.0, 1.0), (0.5, 0.5), (0.0, 0.5),
 )  # fmt: skip
 """(text to semantic, acoustic). The first is the base."""
+EARLY_PAIRS: tuple[tuple[float, float], ...] = ((1.0, 1.0), (0.5, 1.0))
+"""The same of the adapters half way."""
 _SEEDS = (1, 2)
 SAME_LIKENESS = 0.01
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One pair of strengths and what was heard of it: phone errors over phones, and likeness (1: as the speaker's own
-    recordings are alike).
+    """One pair of strengths and what was heard of it: phone errors over phones, words lost over words, and likeness (1:
+    as the speaker's own recordings are alike). early: of the adapters half way through training.
     """
 
     t2s: float
     acoustic: float
     error_rate: float
     likeness: float
+    word_error_rate: float = 0.0
+    early: bool = False
+
+    @property
+    def title(self) -> str:
+        """The pair in words."""
+        return f"{self.t2s:g}, {self.acoustic:g}{' early' * self.early}"
+
+    def says_as_much(self, base: Tried, most_rise: float) -> bool:
+        """Whether neither phones nor words are lost beyond most_rise."""
+        return (
+            self.error_rate <= base.error_rate + most_rise and self.word_error_rate <= base.word_error_rate + most_rise
+        )
 
 
 @dataclass(frozen=True)
@@ -60,19 +78,20 @@ class TradeOff:
 
 
 def choose(tried: Sequence[Tried], most_rise: float) -> TradeOff:
-    """Of those whose error rate is at most the base's plus most_rise (the base itself always is one): the one with the
-    fewest errors among the likest, which differ by less than a listener hears.
+    """Of those whose errors of phones and of words are at most the base's plus most_rise (the base itself always is
+    one): the one with the fewest errors among the likest, which differ by less than a listener hears.
     """
     base = tried[0]
-    able = [index for index, item in enumerate(tried) if item.error_rate <= base.error_rate + most_rise]
+    able = [index for index, item in enumerate(tried) if item.says_as_much(base, most_rise)]
     likest = max(tried[index].likeness for index in able)
     alike = [index for index in able if tried[index].likeness > likest - SAME_LIKENESS]
     chosen = min(alike, key=lambda index: (tried[index].error_rate, tried[index].t2s + tried[index].acoustic))
     best = tried[chosen]
     reason = (
         f"fewest errors among the likest of {len(able)} of {len(tried)} pairs that say as much as the base: "
-        f"phone errors {best.error_rate:.1%} (base {base.error_rate:.1%}, at most {most_rise:.1%} more), likeness "
-        f"{best.likeness:.3f} (base {base.likeness:.3f})"
+        f"phone errors {best.error_rate:.1%} (base {base.error_rate:.1%}, at most {most_rise:.1%} more), words lost "
+        f"{best.word_error_rate:.1%} (base {base.word_error_rate:.1%}), likeness {best.likeness:.3f} "
+        f"(base {base.likeness:.3f}){', checkpoint half way' * best.early}"
     )
     return TradeOff(chosen, reason, tuple(tried))
 
@@ -84,15 +103,21 @@ def try_strengths(
     recordings: Sequence[Recording],
     count: int,
     heard: Callable[[str], None] = lambda line: None,
+    early: Voice | None = None,
 ) -> list[Tried]:
-    """Every pair of PAIRS on `count` of the held-out recordings' sentences. recordings: at least two."""
+    """Every pair of PAIRS, and of EARLY_PAIRS with `early`, on `count` of the held-out recordings' sentences.
+    recordings: at least two.
+    """
     encoder = SpeakerEncoder(engine.base, threads=engine.settings.threads)
     real = encoder.embed_many([item.wave for item in recordings])
     renderer = Renderer(engine)
     found = []
-    for t2s, acoustic in PAIRS:
-        speaker = scaled(voice, t2s, acoustic)
-        wrong = phones = 0
+    tries = [(voice, *pair, False) for pair in PAIRS]
+    if early is not None:
+        tries += [(early, *pair, True) for pair in EARLY_PAIRS]
+    for whose, t2s, acoustic, half_way in tries:
+        speaker = scaled(whose, t2s, acoustic)
+        wrong = phones = lost = words = 0
         vectors = []
         for item in recordings[:count]:
             sentence = Sentence(item.id, item.text, "held-out", item.language)
@@ -101,13 +126,18 @@ def try_strengths(
                 if spoken.wave is None or not np.any(spoken.wave.samples):
                     # Not a word was said.
                     wrong, phones = wrong + len(spoken.phones), phones + len(spoken.phones)
+                    lost, words = lost + len(spoken.words), words + len(spoken.words)
                     continue
-                counts = recogniser.errors(spoken.wave, spoken.phones)
+                said = recogniser.hear(spoken.wave)
+                counts = edit_counts(spoken_class_ids(spoken.phones), said)
                 wrong, phones = wrong + counts.errors, phones + counts.length
+                lost, words = lost + words_wrong(spoken.words, said), words + len(spoken.words)
                 vectors.append(encoder.embed(spoken.wave))
         likeness = float(relative_similarity(np.stack(vectors), real).mean()) if vectors else 0.0
-        found.append(Tried(t2s, acoustic, round(wrong / max(1, phones), 4), round(likeness, 4)))
-        heard(f"strengths {t2s:g}, {acoustic:g}: phone errors {found[-1].error_rate:.1%}, likeness {likeness:.3f}")
+        rates = round(wrong / max(1, phones), 4), round(likeness, 4), round(lost / max(1, words), 4)
+        found.append(Tried(t2s, acoustic, *rates, early=half_way))
+        losses = f"phone errors {rates[0]:.1%}, words lost {rates[2]:.1%}"
+        heard(f"strengths {found[-1].title}: {losses}, likeness {rates[1]:.3f}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The last step of stage 3: adapters as strong as the words allow, by what the base's recogniser hears.
+"""The last step of stage 3: the checkpoint and the strengths that the words allow, by what a recogniser hears.
 
 adapters, held-out slices of stage 2 -> evaluation/strengths.py -> adapter_config.json, training.json, trade_off.svg
 """
@@ -6,6 +6,8 @@ adapters, held-out slices of stage 2 -> evaluation/strengths.py -> adapter_confi
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,20 @@ from typing import Any
 import numpy as np
 
 from timbre.audio.waveform import Waveform
-from timbre.core.atomic import write_json
+from timbre.core.atomic import remove_tree, write_json
 from timbre.core.recipe import FinetuneRecipe
 from timbre.evaluation.rendition import Recording
 from timbre.evaluation.strengths import TradeOff, choose, try_strengths
 from timbre.inference.engine import Engine
-from timbre.inference.voice import load_voice
+from timbre.inference.exported_base import ExportedBase
+from timbre.inference.voice import Voice, load_voice
 from timbre.pipeline.bases.exported import exported_base
 from timbre.pipeline.stages.table import StageContext
 from timbre.training.shards import FOLDER, read_shards
 
 RECOGNISER = "recogniser"
+EARLY_FOLDER = "early"
+"""Where training/finetune/voice.py leaves them; named here too, since that module loads torch."""
 TRADE_OFF = "trade_off.svg"
 _FEWEST = 2
 
@@ -41,9 +46,17 @@ def held_out_of(features: Path, rate_hz: int) -> list[Recording]:
 
 
 def settle_strengths(context: StageContext, recipe: FinetuneRecipe) -> TradeOff | None:
-    """Scales the adapters in context.output. None, and nothing changed, for a base without a recogniser of its own,
-    with too little held out, or when the recipe switches it off.
+    """Keeps the adapters in context.output that are heard best, scaled; removes those of half way. None, and nothing
+    else changed, for a base without a recogniser of its own, with too little held out, or when the recipe switches it
+    off.
     """
+    try:
+        return _settled(context, recipe)
+    finally:
+        remove_tree(context.output / EARLY_FOLDER)
+
+
+def _settled(context: StageContext, recipe: FinetuneRecipe) -> TradeOff | None:
     if not recipe.listen_sentences or not any(item.role == RECOGNISER for item in context.base.files):
         return None
     recordings = held_out_of(context.inputs["extract"], context.base.rate_hz)
@@ -57,12 +70,33 @@ def settle_strengths(context: StageContext, recipe: FinetuneRecipe) -> TradeOff 
         with context.progress.task("adapter strength", total=None, unit="") as task:
             tried = try_strengths(
                 engine, engine.recogniser, voice, recordings, recipe.listen_sentences,
-                lambda line: _said(task, context, line),
+                lambda line: _said(task, context, line), _early_voice(context, exported),
             )  # fmt: skip
     found = choose(tried, recipe.max_error_rise)
+    if found.best.early:
+        for folder in _adapters(context.output / EARLY_FOLDER):
+            remove_tree(context.output / folder.name)
+            folder.rename(context.output / folder.name)
     scale_adapter(context.output / "t2s", found.best.t2s)
     scale_adapter(context.output / "sovits", found.best.acoustic)
     return found
+
+
+def _adapters(folder: Path) -> list[Path]:
+    return sorted(item for item in folder.iterdir() if item.is_dir()) if folder.is_dir() else []
+
+
+def _early_voice(context: StageContext, exported: ExportedBase) -> Voice | None:
+    """The voice with the adapters of half way; a network without one of those keeps its last."""
+    early = _adapters(context.output / EARLY_FOLDER)
+    if not early:
+        return None
+    with tempfile.TemporaryDirectory(dir=context.output.parent) as place:
+        whole = Path(place) / "voice"
+        shutil.copytree(context.output, whole, ignore=shutil.ignore_patterns(EARLY_FOLDER, *(f.name for f in early)))
+        for folder in early:
+            shutil.copytree(folder, whole / folder.name)
+        return load_voice(whole, exported, name=context.voice.name, version=f"{context.key[:12]}-{EARLY_FOLDER}")
 
 
 def _said(task: Any, context: StageContext, line: str) -> None:
@@ -94,16 +128,18 @@ def write_trade_off(folder: Path, training_file: str, found: TradeOff | None) ->
 
 
 def _draw(path: Path, found: TradeOff) -> None:
-    """Likeness against phone errors, a point a pair of strengths, the chosen one ringed."""
+    """Likeness against phone errors, a point a pair of strengths, the chosen one ringed; squares: half way."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.0, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.plot([100 * item.error_rate for item in found.tried], [item.likeness for item in found.tried], "o")
+    for early, mark in ((False, "o"), (True, "s")):
+        some = [item for item in found.tried if item.early == early]
+        axes.plot([100 * item.error_rate for item in some], [item.likeness for item in some], mark)
     for item in found.tried:
-        axes.annotate(f"{item.t2s:g}, {item.acoustic:g}", (100 * item.error_rate, item.likeness), fontsize=8)
+        axes.annotate(item.title, (100 * item.error_rate, item.likeness), fontsize=8)
     best = found.best
     axes.plot([100 * best.error_rate], [best.likeness], "o", markersize=14, fillstyle="none", label="kept")
     axes.set_title("adapter strength: text to semantic, acoustic")

@@ -28,6 +28,21 @@ def test_likeness_never_costs_words() -> None:
     assert choose([BASE, Tried(1, 1, 0.2, 0.9), Tried(0.5, 1, 0.2, 0.9)], 0.02).best.t2s == 0.5
 
 
+def test_words_count_beside_phones() -> None:
+    """A voice that blurs no more phones than the base, and loses whole words by them, is not kept."""
+    likest, careful = Tried(1, 1, 0.20, 0.95, 0.30), Tried(0.5, 1, 0.20, 0.90, 0.11)
+    base = Tried(0.0, 0.0, 0.20, 0.70, 0.10)
+    assert choose([base, likest, careful], 0.02).best == careful
+
+
+def test_a_checkpoint_half_way_is_kept_where_it_is_heard_better() -> None:
+    last, early = Tried(1, 1, 0.30, 0.95), Tried(1, 1, 0.19, 0.94, early=True)
+    found = choose([BASE, last, early], 0.02)
+    assert found.best == early
+    assert "checkpoint half way" in found.reason
+    assert choose([BASE, Tried(1, 1, 0.19, 0.97), early], 0.02).best.early is False
+
+
 def test_the_base_is_tried_first() -> None:
     assert PAIRS[0] == (0.0, 0.0)
     assert (1.0, 1.0) in PAIRS

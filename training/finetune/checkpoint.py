@@ -12,6 +12,8 @@ from torch import Tensor
 
 from timbre.core.atomic import write_bytes
 
+_EARLY_SHARE = 0.6
+
 
 @dataclass
 class State:
@@ -19,7 +21,8 @@ class State:
 
     optimizer, scaler: their own state dicts; sums, counted: training losses since the last evaluation; history: one
     entry an evaluation; evaluations_without_improvement: since the best one; seconds: trained so far over all restarts;
-    fallbacks, rows, checkpointing: of the memory plan; ended: why the run is over, "" while it is not.
+    fallbacks, rows, checkpointing: of the memory plan; ended: why the run is over, "" while it is not. marks: adapters
+    of earlier evaluations by step, each at least twice as far as the one before.
     """
 
     step: int = 0
@@ -38,6 +41,12 @@ class State:
     rows: int = 0
     checkpointing: bool = False
     ended: str = ""
+    marks: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+
+    @property
+    def early_step(self) -> int | None:
+        """The last mark at most _EARLY_SHARE of the way to the best evaluation; None where there is none."""
+        return max((step for step in self.marks if step <= _EARLY_SHARE * self.best_step), default=None)
 
 
 def save_state(path: Path, state: State) -> None:

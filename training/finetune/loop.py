@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -133,6 +134,19 @@ class Loop:
         self._load(self.state.best or self.state.adapter)
         return self.state
 
+    @contextmanager
+    def early(self) -> Iterator[int | None]:
+        """While it lasts the network carries the adapter of state.early_step, which it gives; None: there is none, and
+        the best one stays.
+        """
+        step = self.state.early_step
+        if step is not None:
+            self._load(self.state.marks[step])
+        try:
+            yield step
+        finally:
+            self._load(self.state.best or self.state.adapter)
+
     def _one_step(self) -> None:
         state, recipe, group = self.state, self.recipe, self.environment.group
         if state.step == 0 and not state.history:
@@ -220,6 +234,8 @@ class Loop:
             state.best_loss, state.evaluations_without_improvement = loss, 0
         else:
             state.evaluations_without_improvement += 1
+        if state.step >= max(1, 2 * max(state.marks, default=0)):
+            state.marks[state.step] = self._adapter(best=True)
         self._report(entry)
 
     def _decide(self) -> None:

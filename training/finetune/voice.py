@@ -42,6 +42,8 @@ from timbre.training.finetune.voice_condition import voice_condition
 from timbre.training.lora import LoraSettings, base_label, parameter_counts, save_adapter, wrap
 
 ACOUSTIC_FOLDER, T2S_FOLDER = "sovits", "t2s"
+EARLY_FOLDER = "early"
+"""Adapters of a look half way, for who listens to both; stage 3 removes them when it has."""
 PROMPT_TENSORS, PROMPT_FILE = "prompt.safetensors", "prompt.json"
 ACOUSTIC_TIME_SHARE = 0.5
 
@@ -161,9 +163,15 @@ class _Job:
             environment = Environment(
                 self.group, self.precision, checkpoint, recompute, limit_s, shown, job.cancel, job.log
             )
-            state = Loop(task, recipe, environment).run()
+            loop = Loop(task, recipe, environment)
+            state = loop.run()
         retained = measure_retention(task, model, self.precision)
-        size = save_adapter(model, job.output / folder) if self.group.first else 0
+        size = 0
+        if self.group.first:
+            size = save_adapter(model, job.output / folder)
+            with loop.early() as step:
+                if step is not None:
+                    save_adapter(model, job.output / EARLY_FOLDER / folder)
         return _report(task.name, state, recipe, parameter_counts(model), size, _peak(self.group.device), retained)
 
 

@@ -427,3 +427,10 @@ def test_one_process_of_a_group_does_everything() -> None:
     assert group.any(True)
     assert not group.any(False)
     assert group.agree({"x": 1}) == {"x": 1}
+
+
+def test_the_checkpoint_half_way_lies_well_before_the_best_one() -> None:
+    marks: dict[int, dict[str, torch.Tensor]] = {25: {}, 50: {}, 100: {}, 200: {}}
+    assert [State(marks=marks, best_step=best).early_step for best in (200, 100, 60, 25, 0, -1)] == [
+        100, 50, 25, None, None, None,
+    ]  # fmt: skip
