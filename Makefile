@@ -4,7 +4,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV   ?= .venv
-EXTRAS ?= train,nano,serve-cpu,asia,deepfilternet,dev
+EXTRAS ?= train,nano,serve-cpu,asia,deepfilternet,mos,dev
 STAMP  := $(VENV)/.installed
 SITE_STAMP := $(VENV)/.site-installed
 BIN    := $(VENV)/bin

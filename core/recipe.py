@@ -191,6 +191,11 @@ class EvaluateRecipe:
     )
     confidence: float = setting(0.95, "level of the confidence intervals", low=0.5, high=0.999, keyed=False)
     profile: str = setting("fp32", "profile of the exported graphs to evaluate", choices=("fp32", "int8"))
+    listener: str = setting(
+        "auto",
+        "Whisper model that hears the words: a folder, or a name on the Hub; auto: base, if the extra `whisper` is "
+        "installed and the model is there; off",
+    )
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,19 @@ The rule, a gate at a time:
        specimen of a kind that went to this gate, or to the worst value there is (WORST_POSSIBLE): a limit beyond that
        could not be missed, and a gate whose good ones are as bad as can be is left out.
        spread = |median - worst| of the good ones, at least RESOLUTION.
-    3. A gate blocks when it catches a degraded adapter of the setting half; one that catches none is shown only.
+    3. A limit stays when it catches a degraded adapter of the setting half; one that catches none is dropped, and so
+       is its gate unless the next two rules keep it.
     4. PESQ and STOI of copies have a floor for every base (FLOORS): their limits are raised to it, never lowered, and
        they block.
     5. Words and quality are also compared with the same base without the adapter and with what is in production
-       (MARGINS): a voice that is worse than either by more than the margin is refused.
+       (MARGINS): a voice that is worse than either by more than the margin is refused. Judges that the calibrating
+       machine lacks get such a gate too: it has a verdict where they are.
 The judging half has no say in any of this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,7 +47,8 @@ _NO_INTERVAL = Interval(resamples=1)
 RESOLUTION: Mapping[str, float] = {
     "pesq_nb": 0.1, "pesq_wb": 0.1, "stoi": 0.01, "estoi": 0.02, "dnsmos": 0.1, "level_dbfs": 2.0, "peak_dbfs": 0.05,
     "bandwidth_hz": 150.0, "clipped_share": 5e-4, "phone_error_rate": 0.02, "failed_sentences": 0.1,
-    "word_error_rate": 0.03, "pace_deviation": 0.05,
+    "word_error_rate": 0.03, "pace_deviation": 0.05, "pause_deviation": 0.03, "pitch_distance": 0.5,
+    "listener_error_rate": 0.03, "distilled_mos": 0.1,
     "speaker_similarity": 0.02, "memorisation": 0.15, "held_out_loss": 5e-4,
 }  # fmt: skip
 """Differences below these mean nothing: least spread, in the metric's unit. Memorisation: a voice that is trained for
@@ -54,7 +57,7 @@ real knows its recordings better than the short trainings of a calibration do, a
 
 MARGINS: Mapping[str, tuple[float, float]] = {
     "phone_error_rate": (0.05, 0.05), "word_error_rate": (0.08, 0.08), "failed_sentences": (0.1, 0.1),
-    "dnsmos": (0.3, 0.2),
+    "listener_error_rate": (0.05, 0.05), "dnsmos": (0.3, 0.2), "distilled_mos": (0.3, 0.2),
 }  # fmt: skip
 """Under `tts`: how much worse than the base without the adapter, and than production, a voice may be."""
 
@@ -74,6 +77,10 @@ WHY: Mapping[str, str] = {
     "bandwidth_hz": "it does not sound like a telephone",
     "phone_error_rate": "it says what the text says",
     "word_error_rate": "its words are heard",
+    "listener_error_rate": "a listener hears its words",
+    "distilled_mos": "it is predicted to sound good",
+    "pitch_distance": "its melody is that of its recordings",
+    "pause_deviation": "it pauses as its recordings do",
     "pace_deviation": "it takes the time that its recordings take",
     "failed_sentences": "no sentence is lost, cut off or repeated",
     "speaker_similarity": "it sounds like its own recordings",
@@ -162,18 +169,23 @@ def calibrate(specimens: Sequence[Specimen], *, margin: float = DEFAULT_MARGIN, 
             )
     gates, separated = _limits(sets, margin)
     whole = GateSet(1, min_sentences, tuple(gates), {})
-    first = judge_half(whole, specimens, setting)
-    catching = {name for counts in first.caught.values() for name in counts}
-    final = replace(whole, gates=tuple(_blocking(gate, catching) for gate in gates))
+    final = replace(whole, gates=tuple(kept for gate in gates if (kept := _kept(gate, sets)) is not None))
     return Calibration(
         final, judge_half(final, specimens, setting), judge_half(final, specimens, judging), margin, separated
     )
 
 
-def _blocking(gate: Gate, catching: Collection[str]) -> Gate:
-    """A floor and a margin block whatever was caught: a good voice cannot miss them."""
+def _kept(gate: Gate, specimens: Sequence[Specimen]) -> Gate | None:
+    """The gate without a limit that caught nothing, unless that is its floor; None where nothing is left of it."""
+    floor = _floor(gate)
+    if gate.limit is not None and floor is None:
+        alone = replace(gate, base_margin=None, production_margin=None)
+        one = GateSet(1, 1, (alone,), {})
+        degraded = [item for item in specimens if item.kind != GOOD and item.measured is not None]
+        if not any(red_gates(one, item) for item in degraded):
+            gate = replace(gate, limit=None)
     relative = gate.base_margin is not None or gate.production_margin is not None
-    return replace(gate, blocks=gate.name in catching or relative or _floor(gate) is not None)
+    return gate if gate.limit is not None or relative else None
 
 
 def _floor(gate: Gate) -> float | None:
@@ -221,7 +233,11 @@ def red_gates(gates: GateSet, item: Specimen) -> tuple[str, ...]:
 
 
 def value_of(gate: Gate, measured: Measurements) -> float | None:
-    """The statistic that the gate compares; None when a sample that was asked has none, which is a miss."""
+    """The statistic that the gate compares; None when a sample that was asked has none, which is a miss, or when none
+    was asked.
+    """
+    if gate.metric in measured.unasked:
+        return None
     if gate.metric in OF_TRAINING:
         found: float | None = getattr(measured, gate.metric)
         return found
@@ -300,6 +316,9 @@ def _limits(specimens: Sequence[Specimen], margin: float) -> tuple[list[Gate], d
         step = min(margin * scale.spread, room / 2)
         limit = _rounded(sign * (scale.worst + step), step)
         gates.append(replace(gate, limit=limit if floor is None else max(limit, floor)))
+    known = {gate.name for gate in gates}
+    away = [gate for gate in map(_with_margins, candidates()) if gate.base_margin is not None]
+    gates += [gate for gate in away if metric(gate.metric).extra and gate.name not in known]
     return gates, separated
 
 

@@ -103,7 +103,7 @@ class Verdicts:
 
     confidence: level of their intervals. calibration: of the gates, as gates.yaml has it. left_out: why nothing was
     compared with the version in production although there is one; empty otherwise. edited: names of gates whose limits
-    are not those that the calibration set.
+    are not those that the calibration set. undecided: gate -> why nobody asked its metric here.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -111,6 +111,7 @@ class Verdicts:
     calibration: Mapping[str, Any] = field(default_factory=dict)
     left_out: str = ""
     edited: tuple[str, ...] = ()
+    undecided: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -126,11 +127,18 @@ class Verdicts:
 def decide(
     gates: GateSet, measured: Measurements, production: Measurements | None = None, interval: Interval | None = None
 ) -> Verdicts:
-    """One verdict a gate. Measurements of another base are not compared with. interval: of the means, shown only."""
+    """One verdict a gate. Measurements of another base are not compared with. interval: of the means, shown only.
+
+    A gate whose metric nobody could ask here (Measurements.unasked) has no verdict; a value that is missing without
+    such a reason is a miss.
+    """
     other = production if production is not None and production.base_digest == measured.base_digest else None
     how = interval or Interval()
-    found = tuple(_decide(gate, gates.min_sentences, measured, other, how) for gate in gates.gates)
-    return Verdicts(found, how.confidence, gates.calibration, edited=edited_by_hand(gates))
+    undecided = {gate.name: measured.unasked[gate.metric] for gate in gates.gates if gate.metric in measured.unasked}
+    found = tuple(
+        _decide(gate, gates.min_sentences, measured, other, how) for gate in gates.gates if gate.name not in undecided
+    )
+    return Verdicts(found, how.confidence, gates.calibration, edited=edited_by_hand(gates), undecided=undecided)
 
 
 def limits_as_set(gates: GateSet) -> dict[str, list[float | bool | None]]:

@@ -7,12 +7,11 @@ renditions of sentences           -> phone error rate, failures, similarity, DNS
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from timbre.audio.reader import write
 from timbre.audio.resample import resample
@@ -23,11 +22,15 @@ from timbre.core.errors import InputError
 from timbre.core.progress import Progress, Task
 from timbre.evaluation.measurements import Group, Measurements, Sample
 from timbre.evaluation.metrics.alignment import align
+from timbre.evaluation.metrics.distilled import distilled_mos
 from timbre.evaluation.metrics.errors import UnmeasurableError
 from timbre.evaluation.metrics.perceptual import RATE_HZ, dnsmos, dnsmos_digest, pesq, stoi
+from timbre.evaluation.metrics.prosody import pauses_s, pitch_distance, semitones
 from timbre.evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs
-from timbre.evaluation.metrics.speaker import real_to_real, relative_similarity
+from timbre.evaluation.metrics.speaker import relative_similarity
 from timbre.evaluation.metrics.words import words_wrong
+from timbre.evaluation.optional_judges import OptionalJudges
+from timbre.evaluation.recorded import Recorded, Vectors, embed, facts
 from timbre.evaluation.rendition import Copied, Recording, Renderer, Sentence, Spoken, sentences_for
 from timbre.evaluation.texts import VERSION
 from timbre.inference.engine import Engine
@@ -36,20 +39,17 @@ from timbre.inference.speaker import SpeakerEncoder
 from timbre.inference.t2s_slots import NO_LORA
 from timbre.inference.voice import Voice
 from timbre.text.edit_distance import edit_counts
-from timbre.text.frontend import phonemize
-from timbre.text.lexicon import Lexicon
-from timbre.text.recognition import spoken_class_ids
+from timbre.text.recognition import LANGUAGES, spoken_class_ids
 
 Values = dict[str, float]
-Vectors = NDArray[np.float32]
-MIN_RECORDINGS = 2
 _WHOLE_S = 1.5
+_HEARD = ("phone_error_rate", "word_error_rate")
 
 
 @dataclass(frozen=True)
 class Plan:
     """How much is spoken. seeds: for the adapted voice; the base without adapter speaks once with the first of them.
-    DNSMOS is asked about the first seed only: it takes longer than all other metrics together.
+    Predicted opinions and Whisper are asked about the first seed only: they take longer than everything else together.
     """
 
     seeds: Sequence[int]
@@ -65,11 +65,16 @@ class TrainingOutcome:
 
 
 class Judge:
-    """Measures voices of one engine. recogniser: the phone recogniser that counts errors (the base's own, or None)."""
+    """Measures voices of one engine. recogniser: the phone recogniser that counts errors, for a base without one of its
+    own. others: judges that not every machine has.
+    """
 
-    def __init__(self, engine: Engine, recogniser: Recogniser | None = None) -> None:
+    def __init__(
+        self, engine: Engine, recogniser: Recogniser | None = None, others: OptionalJudges | None = None
+    ) -> None:
         self._engine = engine
         self._recogniser = recogniser or engine.recogniser
+        self._others = others or OptionalJudges()
         self._speaker = SpeakerEncoder(engine.base, threads=engine.settings.threads)
         self._renderer = Renderer(engine)
 
@@ -90,7 +95,7 @@ class Judge:
         Interrupted between two samples when asked to stop.
         """
         stop = cancel or Cancellation()
-        embeddings = self.embed(held_out)
+        recorded = self.recorded(held_out)
         samples = output / "samples"
         samples.mkdir(parents=True, exist_ok=True)
         sentences = sentences_for(held_out, plan.fixed_sentences)
@@ -105,7 +110,7 @@ class Judge:
                 ]
                 spoken = [
                     self._speak(
-                        sentence, seed, speaker, embeddings, samples / f"tts-{name}-{sentence.id}-{seed}.wav", task,
+                        sentence, seed, speaker, recorded, samples / f"tts-{name}-{sentence.id}-{seed}.wav", task,
                         stop, plan.seeds[:1],
                     )
                     for sentence in sentences
@@ -114,41 +119,40 @@ class Judge:
                 groups.append(Group(tuple(copies), tuple(spoken)))
         for item in held_out:
             write(samples / f"real-{item.id}.wav", item.wave)
-        facts = self._real(held_out, embeddings, voice.lexicon)
-        return self.measurements(voice.name, groups[0], groups[1], facts, outcome)
+        about = facts(held_out, recorded, self._recogniser, voice.lexicon, self._others)
+        return self.measurements(
+            voice.name, groups[0], groups[1], about, outcome, languages={item.language for item in sentences}
+        )
 
     def measurements(
         self,
         name: str,
         adapted: Group,
         plain: Group,
-        facts: Mapping[str, float],
+        about: Mapping[str, float],
         outcome: TrainingOutcome | None = None,
+        *,
+        languages: Collection[str] = LANGUAGES,
     ) -> Measurements:
-        """Measured groups with all that is said beside them. facts: about the recordings themselves."""
+        """Measured groups with all that is said beside them. about: the recordings; languages: of the texts."""
         found = outcome or TrainingOutcome()
         return Measurements(
             voice=name, base=self._engine.base.name, base_digest=self._engine.base.digest,
             profile=self._engine.settings.profile, texts_version=VERSION, adapted=adapted, plain=plain,
-            real=facts, models=self._models(),
-            memorisation=found.memorisation, held_out_loss=found.held_out_loss,
+            real=about, models=self._models(),
+            memorisation=found.memorisation, held_out_loss=found.held_out_loss, unasked=self._unasked(languages),
         )  # fmt: skip
 
-    def embed(self, held_out: Sequence[Recording]) -> Vectors:
-        """Speaker vectors [N, 256] of the recordings. Raises InputError when there are fewer than two."""
-        if len(held_out) < MIN_RECORDINGS:
-            raise InputError(
-                f"evaluate: {len(held_out)} held-out recordings, at least {MIN_RECORDINGS} are needed",
-                f"add recordings to the voice, or lower validate.held_out_min no further than {MIN_RECORDINGS}",
-            )
-        return self._speaker.embed_many([item.wave for item in held_out])
+    def recorded(self, held_out: Sequence[Recording]) -> Recorded:
+        """What speech is compared with. Raises InputError when there are fewer than two recordings."""
+        return embed(held_out, self._speaker)
 
     # -- one rendition ---------------------------------------------------------------------------------------------
 
     def judge_copy(self, copied: Copied, file: str = "") -> Sample:
         """Everything about a copy. file: where it can be heard, below the stage's output."""
         item = copied.recording
-        values, missing = self._sound(copied.copy, mos=True)
+        values, missing = self._sound(copied.copy, opinions=True)
         detail: Values = {}
         try:
             aligned = align(resample(copied.original, RATE_HZ).samples, resample(copied.copy, RATE_HZ).samples, RATE_HZ)
@@ -165,25 +169,31 @@ class Judge:
             missing |= dict.fromkeys(("pesq_nb", "pesq_wb", "stoi", "estoi"), str(error))
         return Sample(item.id, item.text, "held-out", None, file, values, missing, (), detail)
 
-    def judge_speech(self, spoken: Spoken, real: Vectors, file: str = "", *, mos: bool = True) -> Sample:
-        """Everything about a spoken sentence. real: speaker vectors of the recordings; mos: with DNSMOS."""
+    def judge_speech(self, spoken: Spoken, real: Recorded, file: str = "", *, opinions: bool = True) -> Sample:
+        """Everything about a spoken sentence. opinions: with what takes long, DNSMOS, DistillMOS and Whisper."""
         sentence, wave = spoken.sentence, spoken.wave
         about = (sentence.id, sentence.text, sentence.source, spoken.seed)
         if wave is None:
             return Sample(*about, "", {"failed_sentences": 1.0}, {"speech": spoken.refusal}, (spoken.refusal,))
         # One word is too short for a speaker's likeness and for an opinion of quality: they are not asked about it.
         whole = spoken.expected_s >= _WHOLE_S
-        values, missing = self._sound(wave, mos=mos and whole)
+        values, missing = self._sound(wave, opinions=opinions and whole)
         if "peak_dbfs" in values:
             values["peak_dbfs"] -= 20 * math.log10(spoken.gain)  # as the voice speaks: a stream cannot be turned down
         detail = {"seconds": wave.duration_s}
         failures = [*spoken.failures, *self._pace(spoken, wave)]
         measures: dict[str, Callable[[], float]] = {}
         if whole:
-            measures["speaker_similarity"] = lambda: float(relative_similarity(self._embedding(wave)[None], real)[0])
+            measures["speaker_similarity"] = lambda: float(
+                relative_similarity(self._speaker_of(wave)[None], real.vectors)[0]
+            )
+            measures["pitch_distance"] = lambda: pitch_distance(semitones(wave), real.semitones)
+            measures["pause_deviation"] = lambda: abs(pauses_s(wave) - spoken.pausing_s) / spoken.expected_s
         if spoken.expected_s > 0 and wave.duration_s > 0:
             measures["pace_deviation"] = lambda: abs(math.log(wave.duration_s / spoken.expected_s))
-        if self._recogniser is not None:
+        if opinions and sentence.language in self._others.whisper_languages:
+            measures["listener_error_rate"] = lambda: self._others.word_errors(wave, sentence.text, sentence.language)
+        if self._recogniser is not None and sentence.language in LANGUAGES:
             heard = self._recogniser.hear(wave)
             counts = edit_counts(spoken_class_ids(spoken.phones), heard)
             if spoken.words:
@@ -209,7 +219,7 @@ class Judge:
         sentence: Sentence,
         seed: int,
         voice: Voice,
-        real: Vectors,
+        real: Recorded,
         path: Path,
         task: Task,
         cancel: Cancellation,
@@ -220,7 +230,7 @@ class Judge:
         if spoken.wave is not None:
             write(path, _writable(spoken.wave))
         task.advance()
-        return self.judge_speech(spoken, real, f"samples/{path.name}", mos=seed in rated)
+        return self.judge_speech(spoken, real, f"samples/{path.name}", opinions=seed in rated)
 
     def _pace(self, spoken: Spoken, wave: Waveform) -> list[str]:
         """Whether what is heard lasts as its phones do; the engine has looked at the codes, not at the sound."""
@@ -235,7 +245,7 @@ class Judge:
             f"({spoken.expected_s:.2f} s are expected)"
         ]
 
-    def _sound(self, wave: Waveform, *, mos: bool) -> tuple[Values, dict[str, str]]:
+    def _sound(self, wave: Waveform, *, opinions: bool) -> tuple[Values, dict[str, str]]:
         """Values that need nothing but the sound."""
         values: Values = {}
         missing: dict[str, str] = {}
@@ -245,12 +255,14 @@ class Judge:
             "clipped_share": lambda: clipped_share(wave.samples),
             "bandwidth_hz": lambda: bandwidth_hz(wave.samples, wave.rate_hz),
         }
-        if mos:
+        if opinions:
             measures["dnsmos"] = lambda: dnsmos(resample(wave, RATE_HZ).samples).overall
+            if self._others.mos:
+                measures["distilled_mos"] = lambda: distilled_mos(resample(wave, RATE_HZ).samples)
         _collect(measures, values, missing)
         return values, missing
 
-    def _embedding(self, wave: Waveform) -> Vectors:
+    def _speaker_of(self, wave: Waveform) -> Vectors:
         try:
             return self._speaker.embed(wave)
         except InputError as error:
@@ -258,37 +270,22 @@ class Judge:
 
     # -- the rest --------------------------------------------------------------------------------------------------
 
-    def _real(self, held_out: Sequence[Recording], embeddings: Vectors, lexicon: Lexicon) -> Values:
-        """The same measures of the recordings, read as the voice reads their texts."""
-        real: Values = {"speaker_similarity": real_to_real(embeddings)}
-        bands: list[float] = []
-        for item in held_out:
-            try:
-                bands.append(bandwidth_hz(item.wave.samples, item.wave.rate_hz))
-            except UnmeasurableError:
-                continue
-        if bands:
-            real["bandwidth_hz"] = float(np.mean(bands))
-        scores = []
-        for item in held_out:
-            try:
-                scores.append(dnsmos(resample(item.wave, RATE_HZ).samples).overall)
-            except UnmeasurableError:
-                continue
-        if scores:
-            real["dnsmos"] = float(np.mean(scores))
-        if self._recogniser is not None:
-            counts = [
-                self._recogniser.errors(item.wave, phonemize(item.text, item.language, lexicon)) for item in held_out
-            ]
-            real["phone_error_rate"] = sum(c.errors for c in counts) / max(1, sum(c.length for c in counts))
-        return real
+    def _unasked(self, languages: Collection[str]) -> dict[str, str]:
+        """Metric -> why no sample was asked about it."""
+        found = self._others.unasked(languages)
+        unheard = sorted(set(languages) - set(LANGUAGES))
+        if unheard:
+            found |= dict.fromkeys(_HEARD, f"no recogniser hears {', '.join(unheard)}")
+        elif self._recogniser is None:
+            found |= dict.fromkeys(_HEARD, "neither the base nor nano beside it has a recogniser")
+        return found
 
     def _models(self) -> dict[str, str]:
         base = self._engine.base
         models = {"dnsmos": dnsmos_digest(), "speaker_similarity": digest_file(base.graph("speaker"))}
         if self._recogniser is not None:
-            models["phone_error_rate"] = digest_file(base.graph("content"))
+            models |= dict.fromkeys(_HEARD, self._recogniser.digest)
+        models |= self._others.digests()
         return {name: f"sha256:{digest[:12]}" for name, digest in models.items()}
 
 

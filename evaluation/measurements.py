@@ -54,7 +54,8 @@ class Measurements:
 
     adapted, base: with the voice's adapter, and without it (same prompt). real: facts about the held-out recordings:
     phone_error_rate, speaker_similarity (real to real), dnsmos. models: metric -> model and digest. memorisation,
-    held_out_loss: of the training, None when stage 3 did not say.
+    held_out_loss: of the training, None when stage 3 did not say. unasked: metric -> why no sample was asked about it:
+    an extra that is not installed, a language that no recogniser hears.
     """
 
     voice: str
@@ -68,6 +69,7 @@ class Measurements:
     models: Mapping[str, str]
     memorisation: float | None = None
     held_out_loss: float | None = None
+    unasked: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Writes measurements.json."""

@@ -56,9 +56,9 @@ class Copied:
 @dataclass(frozen=True)
 class Spoken:
     """A sentence from its text. wave: None when it could not be spoken, `refusal` then says why. failures: what the
-    engine found. expected_s: what it takes at the voice's own pace; sounding_s: its sounds alone. phones: what was to
-    be said, with the voice's own readings; words: the same, word by word, as a recogniser hears it. gain: what the
-    engine had to turn it down by (1: nothing).
+    engine found. expected_s: what it takes at the voice's own pace; sounding_s, pausing_s: its sounds and its pauses
+    alone. phones: what was to be said, with the voice's own readings; words: the same, word by word, as a recogniser
+    hears it. gain: what the engine had to turn it down by (1: nothing).
     """
 
     sentence: Sentence
@@ -71,6 +71,7 @@ class Spoken:
     refusal: str = ""
     gain: float = 1.0
     words: tuple[Word, ...] = ()
+    pausing_s: float = 0.0
 
 
 class Renderer:
@@ -96,9 +97,12 @@ class Renderer:
             speech = self._engine.speak(request, voice)
         except TimbreError as error:
             return Spoken(sentence, seed, None, (), *expected, phones, f"not spoken: {error.message}")
+        pausing_s = pace.pausing_s(phones)
         failures = tuple(reason for spoken in speech.sentences for reason in spoken.failures)
         gain = min((spoken.gain for spoken in speech.sentences), default=1.0)
-        return Spoken(sentence, seed, speech.wave, failures, *expected, phones, gain=gain, words=words)
+        return Spoken(
+            sentence, seed, speech.wave, failures, *expected, phones, gain=gain, words=words, pausing_s=pausing_s
+        )  # fmt: skip
 
 
 def sentences_for(held_out: Sequence[Recording], fixed: int) -> list[Sentence]:

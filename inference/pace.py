@@ -25,6 +25,11 @@ class Pace:
         """Seconds of the sounds alone: the least that can be heard of a text."""
         return self.phone_s * count_pauses(phones).sounding
 
+    def pausing_s(self, phones: Iterable[str]) -> float:
+        """Seconds of the pauses between the first and the last sound."""
+        found = count_pauses(phones)
+        return self.weak_s * found.weak + self.strong_s * found.strong
+
     def expected_s(self, phones: Iterable[str]) -> float:
         """Seconds of the whole piece."""
         found = count_pauses(phones)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
+from timbre.core.digests import digest_file
 from timbre.inference.device import CPU, Device
 from timbre.inference.exported_base import ExportedBase
 from timbre.inference.phone_search import search
@@ -24,7 +25,13 @@ class Recogniser:
     """Audio -> phone classes by the content encoder's phone head. Thread-safe: it holds a session only."""
 
     def __init__(self, base: ExportedBase, *, threads: int = 1, device: Device = CPU) -> None:
-        self._session = open_session(base.graph("content"), threads=threads, device=device)
+        self._graph = base.graph("content")
+        self._session = open_session(self._graph, threads=threads, device=device)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its graph, to be written beside what it counts."""
+        return digest_file(self._graph)
 
     def logits(self, wave: Waveform) -> NDArray[np.float32]:
         """Class scores [T, K] at 50 frames a second, of audio at any rate."""

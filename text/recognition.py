@@ -32,6 +32,9 @@ MANDARIN_FINALS: tuple[str, ...] = (
     "ve", "vn",
 )  # fmt: skip
 
+LANGUAGES = ("en", "zh")
+"""Whose phones have classes."""
+
 CLASSES: tuple[str, ...] = ("<blank>", "<silence>", *ARPABET, *MANDARIN_INITIALS, *MANDARIN_FINALS)
 """Names of the classes by class id: blank, silence, 39 English, 23 initials and 39 finals: 103."""
 

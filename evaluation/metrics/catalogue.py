@@ -42,6 +42,7 @@ class Metric:
     needs_text: whether the spoken text is needed.
     model: the model or standard that gives the value, with its version where one exists.
     caution: what the value does not show.
+    extra: of the package that brings the model; empty: needed wherever voices are judged.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Metric:
     needs_text: bool
     model: str
     caution: str
+    extra: str = ""
 
     def better(self, value: float, limit: float) -> bool:
         """True when value meets limit in this metric's direction (equal counts; NaN never does)."""
@@ -70,8 +72,9 @@ def _metric(
     *,
     reference: bool = False,
     text: bool = False,
+    extra: str = "",
 ) -> Metric:
-    return Metric(name, title, unit, direction, protocols, reference, text, model, caution)
+    return Metric(name, title, unit, direction, protocols, reference, text, model, caution, extra)
 
 
 _COPY, _TTS = (Protocol.COPY,), (Protocol.TTS,)
@@ -141,6 +144,36 @@ METRICS: dict[str, Metric] = {
             text=True,
         ),
         _metric(
+            "listener_error_rate",
+            "Word error rate, Whisper",
+            "1",
+            _DOWN,
+            _TTS,
+            "Whisper by faster-whisper: words in English, toned syllables in Mandarin",
+            "A language model hears what is likely: it forgives what a listener would have to guess.",
+            text=True,
+            extra="whisper",
+        ),
+        _metric(
+            "pitch_distance",
+            "Melody",
+            "st",
+            _DOWN,
+            _TTS,
+            "mean distance between quantiles of F0, spoken and recorded (Praat)",
+            "Compares how high and how lively, not which word is stressed.",
+        ),
+        _metric(
+            "pause_deviation",
+            "Pauses",
+            "1",
+            _DOWN,
+            _TTS,
+            "silence inside a sentence beside that of its marks in the recordings, over the sentence's seconds",
+            "Says how much is silent, not whether the pause is at its mark.",
+            text=True,
+        ),
+        _metric(
             "pace_deviation",
             "Pace and pauses",
             "1",
@@ -177,6 +210,16 @@ METRICS: dict[str, Metric] = {
             (Protocol.COPY, Protocol.TTS),
             "DNSMOS P.835 (speechmos)",
             "A prediction made for noise suppression; generous to clean synthetic speech.",
+        ),
+        _metric(
+            "distilled_mos",
+            "Predicted opinion, DistillMOS",
+            "MOS",
+            _UP,
+            (Protocol.COPY, Protocol.TTS),
+            "DistillMOS (distillmos)",
+            "Recordings have 4.2; Mandarin ones less. It knows no words: a clear voice that says nonsense passes.",
+            extra="mos",
         ),
         _metric(
             "level_dbfs",
@@ -238,7 +281,7 @@ METRICS: dict[str, Metric] = {
 
 WORST_POSSIBLE: Mapping[str, float] = {
     "pesq_nb": 1.0, "pesq_wb": 1.0, "stoi": 0.0, "estoi": 0.0, "clipped_share": 1.0, "failed_sentences": 1.0,
-    "speaker_similarity": 0.0, "bandwidth_hz": 0.0,
+    "speaker_similarity": 0.0, "bandwidth_hz": 0.0, "distilled_mos": 1.0, "listener_error_rate": 1.0,
 }  # fmt: skip
 """Where a metric's scale ends on its bad side; the others have no end there."""
 

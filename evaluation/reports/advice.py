@@ -23,6 +23,25 @@ ADVICE: dict[str, tuple[str, str]] = {
         "shows under trade_off what weaker adapters would say.",
         "有词语听不出来。请逐句核对 metadata.csv 与录音是否一致；较弱适配器的效果见 training.json 的 trade_off。",
     ),
+    "listener_error_rate": (
+        "A listener misses words. Check that every line of metadata.csv matches its recording word for word, then add "
+        "more recordings.",
+        "听者会听错或漏掉词语。请逐句核对 metadata.csv 与录音是否完全一致，然后再补充一些录音。",
+    ),
+    "pitch_distance": (
+        "The melody is not that of the recordings: flatter, livelier, higher or lower. Record whole sentences in one "
+        "mood, and add more of them.",
+        "语调与录音不符：太平、太夸张、太高或太低。请用同一种语气录制完整的句子，并再补充一些录音。",
+    ),
+    "pause_deviation": (
+        "The voice pauses more or less than its recordings. Check that the marks of every text stand where the speaker "
+        "pauses.",
+        "停顿比录音多或少。请检查每句文本的标点是否与说话人的停顿一致。",
+    ),
+    "distilled_mos": (
+        "The audio is predicted to sound poor. Use cleaner recordings, closer to the microphone.",
+        "预测听感较差。请使用更干净、离话筒更近的录音。",
+    ),
     "pace_deviation": (
         "The voice is much faster or slower than its recordings. Look for long silences and wrong transcripts.",
         "合成的语速与录音相差太大。请检查录音中的长静音和不符的文本。",

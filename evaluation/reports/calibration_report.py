@@ -15,7 +15,7 @@ from timbre.evaluation.reports.calibration_note import calibration_sentence
 
 RULE = (
     "limit = worst good value of the setting half + {margin:g} spreads (|median - worst|) towards the bad side, at "
-    "most half way to the nearest degraded one that the gate is there for; gates that caught none do not block"
+    "most half way to the nearest degraded one that the gate is there for; limits that caught none are dropped"
 )
 
 

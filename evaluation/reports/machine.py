@@ -31,6 +31,7 @@ def gates_json(verdicts: Verdicts, measured: Measurements) -> str:
         "confidence": verdicts.confidence,
         "calibration": dict(verdicts.calibration),
         "production_left_out": verdicts.left_out,
+        "undecided": dict(verdicts.undecided),
         "gates": {item.gate.name: gate_fields(item, measured) for item in verdicts.verdicts},
     }
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

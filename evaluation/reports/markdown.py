@@ -5,7 +5,7 @@ from __future__ import annotations
 from timbre.evaluation.gates import Verdict, Verdicts
 from timbre.evaluation.measurements import Measurements
 from timbre.evaluation.reports.advice import advice
-from timbre.evaluation.reports.calibration_note import calibration_sentence, left_out_sentence
+from timbre.evaluation.reports.calibration_note import calibration_sentence, left_out_sentence, undecided_sentence
 
 
 def number(value: float | None) -> str:
@@ -46,6 +46,8 @@ def markdown(verdicts: Verdicts, measured: Measurements) -> str:
     lines += ["", calibration_sentence(verdicts.calibration, measured.base_digest)[0]]
     if verdicts.left_out:
         lines += ["", f"**{left_out_sentence(verdicts.left_out)[0]}**"]
+    if verdicts.undecided:
+        lines += ["", undecided_sentence(verdicts.undecided)[0]]
     for item in red:
         lines += ["", f"**{item.metric.title}**: {item.reason}. {advice(item.gate.metric)[0]}"]
         if item.worst_file:

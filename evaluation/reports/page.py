@@ -17,7 +17,12 @@ from timbre.evaluation.measurements import Measurements, Sample
 from timbre.evaluation.metrics.catalogue import Protocol
 from timbre.evaluation.reports import chinese as zh
 from timbre.evaluation.reports.advice import advice
-from timbre.evaluation.reports.calibration_note import calibration_sentence, edited_sentence, left_out_sentence
+from timbre.evaluation.reports.calibration_note import (
+    calibration_sentence,
+    edited_sentence,
+    left_out_sentence,
+    undecided_sentence,
+)
 from timbre.evaluation.reports.charts import Series, line_chart
 from timbre.evaluation.reports.heard import CAUTIONS, HEARD, fact
 from timbre.evaluation.reports.pages import CSS, LANGUAGE_SCRIPT, environment
@@ -65,6 +70,7 @@ def report_page(
     failed = [sample for sample in measured.adapted.tts if sample.failures][:_MAX_FAILED]
     warnings = [left_out_sentence(verdicts.left_out)] if verdicts.left_out else []
     warnings += [edited_sentence(verdicts.edited)] if verdicts.edited else []
+    warnings += [undecided_sentence(verdicts.undecided)] if verdicts.undecided else []
     page = environment("timbre.evaluation.reports").get_template("report.html.j2")
     return page.render(
         css=Markup(CSS), script=Markup(LANGUAGE_SCRIPT), confidence=f"{100 * verdicts.confidence:g}",

@@ -26,12 +26,16 @@ from timbre.core.recipe import Recipe
 from timbre.evaluation.calibration import GOOD, Specimen
 from timbre.evaluation.judge import Judge
 from timbre.evaluation.measurements import Group, Measurements, read_measurements
+from timbre.evaluation.metrics import distilled
+from timbre.evaluation.optional_judges import OptionalJudges
+from timbre.evaluation.recorded import band_of
 from timbre.evaluation.rendition import Recording
 from timbre.inference.engine import Engine as Speaking
 from timbre.inference.engine import EngineSettings
 from timbre.inference.errors import VoiceError
 from timbre.pipeline.bases.exported import exported_base
 from timbre.pipeline.calibration.degraded_adapters import (
+    UNTRAINED,
     WRONG_SPEAKER,
     AdapterDegrader,
     Subject,
@@ -42,7 +46,7 @@ from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.evaluate import EvaluateStage, held_out_recordings
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
 
-VERSION = 1
+VERSION = 2
 """Raised when the same adapter would be degraded or measured in another way than before."""
 _ABOUT = "about.json"
 _OVER_TRAINING = 5.0
@@ -127,7 +131,7 @@ class Measuring:
         exported = exported_base(self.base, self.root, self.registry, progress=self.progress)
         found: list[Specimen] = []
         with Speaking(exported, EngineSettings(profile=self.plan.profile)) as engine:
-            judge = Judge(engine)
+            judge = Judge(engine, others=OptionalJudges(distilled.available()))
             chosen = degradations_by_speaker([speaker.name for speaker in speakers], self.plan.kinds_per_voice)
             for number, speaker in enumerate(speakers):
                 other = speakers[(number + 1) % len(speakers)]
@@ -137,10 +141,7 @@ class Measuring:
                     for kind in kinds:
                         self.cancel.check()
                         task.note(kind)
-                        place = self._place(exported.graphs, speaker, other, kind)
-                        found.append(_stored(place, speaker.name, kind) or self._measure(
-                            place, speaker.name, kind, degrader, judge
-                        ))  # fmt: skip
+                        found.append(self._specimen(exported.graphs, speaker, other, kind, degrader, judge))
                         task.advance()
         return found, left_out
 
@@ -192,6 +193,24 @@ class Measuring:
             lambda: self._train(speaker.voice, over_trained=True)[0], scratch,
         )  # fmt: skip
 
+    def _specimen(
+        self,
+        graphs: Mapping[str, Any],
+        speaker: _Speaker,
+        other: _Speaker,
+        kind: str,
+        degrader: AdapterDegrader,
+        judge: Judge,
+    ) -> Specimen:
+        """Measured now or before, beside the base alone with the voice's prompt, which relative limits compare with."""
+        place = self._place(graphs, speaker, other, kind)
+        found = _stored(place, speaker.name, kind) or self._measure(place, speaker.name, kind, degrader, judge)
+        if kind == UNTRAINED or found.measured is None:
+            return found
+        alone = self._specimen(graphs, speaker, other, UNTRAINED, degrader, judge).measured
+        assert alone is not None, "the base alone needs no adapter's file"
+        return dataclasses.replace(found, measured=dataclasses.replace(found.measured, plain=alone.adapted))
+
     def _measure(self, place: Path, speaker: str, kind: str, degrader: AdapterDegrader, judge: Judge) -> Specimen:
         began, name = time.process_time(), f"{speaker}-{kind}"
         try:
@@ -200,11 +219,12 @@ class Measuring:
             _keep(place, {"refusal": error.message})
             self.say(f"{name}: refused by the loader")
             return Specimen(speaker, kind, None, error.message)
-        real = judge.embed(case.held_out)
+        real = judge.recorded(case.held_out)
         copies = tuple(judge.judge_copy(item) for item in case.copies)
         spoken = tuple(judge.judge_speech(item, real) for item in case.spoken)
         nothing = Group((), ())
-        measured = judge.measurements(name, Group(copies, spoken), nothing, {}, case.outcome)
+        about = band_of(case.held_out)
+        measured = judge.measurements(name, Group(copies, spoken), nothing, about, case.outcome)
         seconds = time.process_time() - began
         _keep(place, {"cpu_s": round(seconds, 2)}, measured)
         self.say(f"{name}: measured, {seconds:.0f} CPU s")
@@ -215,7 +235,8 @@ class Measuring:
         plan = dataclasses.asdict(self.plan)
         plan.pop("kinds_per_voice")
         depends: dict[str, Any] = {
-            "version": VERSION, "stage": EvaluateStage.version, "kind": kind, "plan": plan, "keys": speaker.keys,
+            "version": VERSION, "mos": distilled.available(), "stage": EvaluateStage.version, "kind": kind,
+            "plan": plan, "keys": speaker.keys,
             "graphs": {name: {profile: item["sha256"] for profile, item in files.items()}
                        for name, files in graphs.items()},
         }  # fmt: skip

@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from timbre.audio.reader import read
-from timbre.core.recipe import EvaluateRecipe
+from timbre.core.recipe import EvaluateRecipe, Recipe
 from timbre.evaluation.judge import Judge, Plan, TrainingOutcome
+from timbre.evaluation.metrics import distilled
+from timbre.evaluation.optional_judges import OptionalJudges
 from timbre.evaluation.rendition import Recording
+from timbre.evaluation.whisper import Whisper, find_model, model_digest
 from timbre.inference.device import choose_device
 from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.recogniser import Recogniser
 from timbre.inference.voice import load_voice
 from timbre.pipeline.bases.exported import exported_base
+from timbre.pipeline.bases.recogniser import recognising_base
 from timbre.pipeline.stages.table import StageContext
 from timbre.pipeline.stages.validate.report import JSON_FILE
 from timbre.pipeline.verdict.decision import decide_gates, require_passed
@@ -28,7 +33,15 @@ from timbre.pipeline.verdict.reports import write_reports
 class EvaluateStage:
     """Runs the exported graphs through the engine that will serve the voice."""
 
-    version = 4
+    version = 5
+
+    def machine(self, recipe: Recipe, bases: Path, weights_root: Path) -> Mapping[str, str]:
+        """Its optional judges: another machine may measure more."""
+        model = find_model(recipe.evaluate.listener)
+        return {
+            "mos": distilled.model_digest() if distilled.available() else "",
+            "listener": "" if model is None else model_digest(model),
+        }
 
     def run(self, context: StageContext) -> Mapping[str, Any]:
         """Measures; decides nothing. Raises InputError when too little was held out."""
@@ -36,7 +49,9 @@ class EvaluateStage:
         exported = exported_base(context.base, context.root, context.registry, progress=context.progress)
         with Engine(exported, EngineSettings(profile=recipe.profile, device=choose_device("auto"))) as engine:
             voice = load_voice(context.inputs["finetune"], exported, name=context.voice.name, version=context.key[:12])
-            measured = Judge(engine).measure(
+            beside = recogniser_beside(context) if engine.recogniser is None else None
+            judge = Judge(engine, beside, judges_here(recipe))
+            measured = judge.measure(
                 voice,
                 held_out_recordings(context.inputs["validate"]),
                 Plan(recipe.seeds, recipe.fixed_sentences),
@@ -53,6 +68,21 @@ class EvaluateStage:
         decision = decide_gates(context, measured)
         require_passed(decision, write_reports(context, measured, decision))
         return {"gates": len(decision.verdicts.verdicts), "passed": True}
+
+
+def judges_here(recipe: EvaluateRecipe) -> OptionalJudges:
+    """What is installed here. Raises ConfigurationError when a Whisper model that the recipe names cannot be had."""
+    model = find_model(recipe.listener)
+    return OptionalJudges(distilled.available(), Whisper(model) if model is not None else None)
+
+
+def recogniser_beside(context: StageContext) -> Recogniser | None:
+    """The exported recogniser of nano, which hears any base; None where nano is not there."""
+    other = recognising_base(context.base)
+    if other is None:
+        return None
+    exported = exported_base(other, context.root, context.registry, progress=context.progress)
+    return Recogniser(exported) if exported.recogniser_classes else None
 
 
 def held_out_recordings(validated: Path) -> list[Recording]:

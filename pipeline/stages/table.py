@@ -168,7 +168,7 @@ class StageRow:
 
     inputs: what the key depends on: names of earlier stages (their keys; their directories are in `context.inputs`),
         and `folder` (content digest of the voice folder), `base` (digest of the base), `base_rate` (only its sample
-        rate and its languages), `recogniser` (that which hears the recordings).
+        rate and its languages), `recogniser` (that which hears recordings and speech).
     sections: recipe sections that the stage reads; part of the key.
     target: "module:class", imported when the stage runs; empty while the stage is not there.
     cached: False for a stage that acts on the world (publish) and therefore runs every time; it must be idempotent.
@@ -245,7 +245,7 @@ STAGES: tuple[StageRow, ...] = (
         job="synthesise the held-out sentences, measure (cached), decide every gate (never cached)",
         reads="adapter and held-out slices",
         writes="`samples/*.wav`, `measurements.json`; report: `gates.json`, `junit.xml`, `report.html`",
-        inputs=("validate", "extract", "finetune", BASE),
+        inputs=("validate", "extract", "finetune", BASE, RECOGNISER),
         sections=("evaluate",),
         target="timbre.pipeline.stages.evaluate:EvaluateStage",
         limit_min=60,

@@ -108,7 +108,8 @@ def test_rounding_never_crosses_a_good_voice() -> None:
 
 def test_every_limit_can_be_missed() -> None:
     """However generous the margin; and where the good ones are as bad as can be, there is no gate."""
-    found = calibrate(good_and_spoilt(), margin=1e6)
+    ruined: dict[str, float] = dict(WORST_POSSIBLE)
+    found = calibrate(good_and_spoilt({"ruined": ruined, "untrained": {"held_out_loss": 1.0}}), margin=1e6)
     ends = {name for name in WORST_POSSIBLE if name in {gate.metric for gate in found.gates.gates}}
     assert ends == set(WORST_POSSIBLE)
     for gate in found.gates.gates:
@@ -142,13 +143,40 @@ def test_a_floor_is_raised_to_never_lowered() -> None:
     assert found.setting.good[1] == 0, "what is below the floor is refused, however good it is for its base"
 
 
-def test_only_gates_that_catch_something_block() -> None:
+def test_a_limit_that_catches_nothing_is_dropped() -> None:
+    """What is left blocks: limits that caught something, floors, and the comparison with base and production."""
     found = calibrate(good_and_spoilt())
-    always = {f"{name}_copy" for name in FLOORS} | {f"{name}_tts" for name in MARGINS}
-    blocking = {gate.name for gate in found.gates.gates if gate.blocks}
-    assert blocking == always | {"pesq_nb_copy", "held_out_loss_tts"}
-    assert len(found.gates.gates) == len(candidates())
+    gates = {gate.name: gate for gate in found.gates.gates}
+    floors = {f"{name}_copy" for name in FLOORS}
+    relative = {f"{name}_tts" for name in MARGINS}
+    assert set(gates) == floors | relative | {"pesq_nb_copy", "held_out_loss_tts"}
+    assert all(gate.blocks for gate in gates.values())
+    assert {name for name, gate in gates.items() if gate.limit is None} == relative
     assert found.setting.caught["noisy"] == {"pesq_nb_copy": 6}
+
+
+def test_a_judge_that_is_away_gets_a_relative_gate() -> None:
+    away = [
+        replace(item, measured=replace(item.measured, unasked={"listener_error_rate": "no model"}))
+        for item in good_and_spoilt() if item.measured is not None
+    ]  # fmt: skip
+    gate = next(gate for gate in calibrate(away).gates.gates if gate.metric == "listener_error_rate")
+    assert (gate.limit, gate.base_margin, gate.production_margin) == (None, *MARGINS["listener_error_rate"])
+
+
+def test_worse_than_the_base_is_refused_whatever_the_limit() -> None:
+    """Words are lost against the same base, and every value is inside the limits that the good voices set."""
+    plain = measured("base", word_error_rate=0.0).adapted
+    specimens = [
+        replace(item, measured=replace(item.measured, plain=plain))
+        for item in good_and_spoilt({"noisy": {"pesq_nb": 1.5}, "mumbling": {"word_error_rate": 0.19}})
+        if item.measured is not None
+    ]  # fmt: skip
+    within = [item for item in specimens if item.kind != GOOD and item.kind != "noisy"]
+    gates = calibrate([replace(item, kind=GOOD) if item.kind == "mumbling" else item for item in specimens]).gates
+    found = judge_half(gates, within, SPEAKERS)
+    assert found.degraded == (12, 0)
+    assert set(found.caught["mumbling"]) == {"word_error_rate_tts"}
 
 
 def test_what_nothing_separates_passes_and_is_said() -> None:

@@ -83,6 +83,10 @@ class _Reader(Recogniser):
     def __init__(self, held_out: Sequence[Recording], lexicon: Lexicon) -> None:
         self._said = {id(item.wave): phonemize(item.text, item.language, lexicon).phones for item in held_out}
 
+    @property
+    def digest(self) -> str:
+        return "none"
+
     def hear(self, wave: Waveform) -> list[int]:
         return list(spoken_class_ids(self._said.get(id(wave), ())))
 
@@ -90,7 +94,8 @@ class _Reader(Recogniser):
 def test_recordings_are_read_with_the_voices_own_lexicon(
     engine: Engine, voice: Voice, held_out: list[Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("timbre.evaluation.judge.dnsmos", lambda samples: Mos(3.0, 3.0, 3.0))  # the slow one
+    for place in ("judge", "recorded"):
+        monkeypatch.setattr(f"timbre.evaluation.{place}.dnsmos", lambda samples: Mos(3.0, 3.0, 3.0))  # the slow one
     lexicon = parse("harbour Z OW1 T", "lexicon.txt")
     judge = Judge(engine, _Reader(held_out, lexicon))
     found = judge.measure(replace(voice, lexicon=lexicon), held_out[:2], Plan((1,), 0), tmp_path, SilentProgress())
@@ -117,13 +122,13 @@ def test_one_recording_is_too_few(judge: Judge, voice: Voice, held_out: list[Rec
 
 
 def test_what_is_cut_off_or_refused_has_failed(judge: Judge, held_out: list[Recording]) -> None:
-    real = judge.embed(held_out)
+    real = judge.recorded(held_out)
     sentence = sentences_for(held_out, 0)[0]
     wave = held_out[0].wave
     phones = phonemize(sentence.text, sentence.language).phones
     whole = Spoken(sentence, 1, wave, (), wave.duration_s, wave.duration_s, phones)
     half = replace(whole, wave=Waveform(wave.samples[: len(wave.samples) // 2], wave.rate_hz))
-    failures = [judge.judge_speech(item, real, mos=False).failures for item in (whole, half)]
+    failures = [judge.judge_speech(item, real, opinions=False).failures for item in (whole, half)]
     assert not any("duration" in reason for reason in failures[0])
     assert any(reason.startswith("duration 1.00 s is outside 1.20") for reason in failures[1])
     refused = judge.judge_speech(replace(whole, wave=None, refusal="not spoken: no room"), real)
@@ -135,14 +140,14 @@ def test_the_peak_is_that_of_the_voice_not_of_what_was_turned_down(
     judge: Judge, engine: Engine, voice: Voice, held_out: list[Recording], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine turns loud sentences down, so that what it hands out never exceeds full scale; streams it cannot."""
-    real, sentence = judge.embed(held_out), sentences_for(held_out, 0)[0]
-    before = judge.judge_speech(Renderer(engine).speak(sentence, 1, voice), real, mos=False).values["peak_dbfs"]
+    real, sentence = judge.recorded(held_out), sentences_for(held_out, 0)[0]
+    before = judge.judge_speech(Renderer(engine).speak(sentence, 1, voice), real, opinions=False).values["peak_dbfs"]
     monkeypatch.setattr("timbre.inference.engine._PEAK", 10 ** (before / 20) / 4)
     spoken = Renderer(engine).speak(sentence, 1, voice)
     assert spoken.wave is not None
     assert spoken.gain == pytest.approx(0.25, rel=1e-3)
     assert 20 * np.log10(np.abs(spoken.wave.samples).max()) == pytest.approx(before - 12.04, abs=0.01)
-    assert judge.judge_speech(spoken, real, mos=False).values["peak_dbfs"] == pytest.approx(before, abs=0.01)
+    assert judge.judge_speech(spoken, real, opinions=False).values["peak_dbfs"] == pytest.approx(before, abs=0.01)
 
 
 def test_a_perfect_copy_and_a_silent_one(judge: Judge, held_out: list[Recording]) -> None:

@@ -1,0 +1,63 @@
+"""Melody and pauses of speech beside the recordings of its speaker.
+
+wave -> semitones of voiced frames -> distance of two distributions; wave -> seconds of silence between words
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timbre.audio.resample import resample
+from timbre.audio.vad import RATE_HZ, detect
+from timbre.audio.waveform import Waveform
+from timbre.core.errors import ConfigurationError
+from timbre.evaluation.metrics.errors import UnmeasurableError
+
+Semitones = NDArray[np.float64]
+FLOOR_HZ, CEILING_HZ = 60.0, 500.0
+STEP_S = 0.01
+_REFERENCE_HZ = 100.0
+_LEAST_FRAMES = 30
+_QUANTILES = np.linspace(0.05, 0.95, 19)
+"""Not the ends: a tracker that doubles a frame or two would decide there."""
+
+
+def semitones(wave: Waveform) -> Semitones:
+    """F0 of the voiced frames [N], 100 a second, in semitones above 100 Hz; [0] for a sound without any.
+
+    Praat's autocorrelation method (Boersma 1993), through parselmouth. Raises ConfigurationError without it.
+    """
+    try:
+        import parselmouth
+    except ImportError as error:  # pragma: no cover - depends on the installation
+        raise ConfigurationError("praat-parselmouth is not installed", "pip install 'timbre[train]'") from error
+    if wave.duration_s < 4.0 / FLOOR_HZ or not np.any(wave.samples):
+        return np.zeros(0)
+    pitch = parselmouth.Sound(wave.samples.astype(np.float64), wave.rate_hz).to_pitch_ac(
+        time_step=STEP_S, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ
+    )
+    f0 = np.asarray(pitch.selected_array["frequency"], np.float64)
+    return np.asarray(12.0 * np.log2(f0[f0 > 0] / _REFERENCE_HZ))
+
+
+def pitch_distance(spoken: Semitones, recorded: Semitones) -> float:
+    """Mean distance of the quantiles of two F0 distributions [N], [M] in semitones (Wasserstein distance of order 1).
+
+    0: the same melody range; a flat voice, one an octave off and one that swings too far all move away from it. Raises
+    UnmeasurableError when either has less than 0.3 s of voice.
+    """
+    for name, values in (("spoken", spoken), ("recorded", recorded)):
+        if len(values) < _LEAST_FRAMES:
+            raise UnmeasurableError(f"{name}: {len(values) * STEP_S:.2f} s of voice are too little for a melody")
+    return float(np.mean(np.abs(np.quantile(spoken, _QUANTILES) - np.quantile(recorded, _QUANTILES))))
+
+
+def pauses_s(wave: Waveform) -> float:
+    """Seconds without speech between the first and the last speech. Raises UnmeasurableError where there is none."""
+    activity = detect(resample(wave, RATE_HZ).samples)
+    speech = activity.runs(True)
+    if not speech:
+        raise UnmeasurableError("pauses: there is no speech")
+    first, last = speech[0][0], speech[-1][1]
+    return sum(end - start for start, end in activity.runs(False) if start >= first and end <= last)

@@ -1,0 +1,113 @@
+"""Whisper as a listener: words in English, toned syllables in Mandarin. The extra `whisper` (faster-whisper).
+
+wave, text -> what is heard -> edits; the model by its name on the Hub or by a folder (CTranslate2)
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Waveform
+from timbre.core.digests import digest_file
+from timbre.core.errors import ConfigurationError
+from timbre.text.edit_distance import EditCounts, edit_counts
+
+EXTRA = "whisper"
+AUTO, OFF = "auto", "off"
+USUAL = "base"
+"""What AUTO looks for: the multilingual base model, in the cache of the Hub's client."""
+LANGUAGES = ("en", "zh")
+_MODEL = "model.bin"
+_RATE_HZ = 16_000
+_MANDARIN_PROMPT = "以下是普通话的句子。"
+"""Keeps the answer in simplified characters with marks."""
+
+
+def installed() -> bool:
+    """Whether faster-whisper is installed here."""
+    return find_spec("faster_whisper") is not None
+
+
+def find_model(name: str) -> Path | None:
+    """Folder of the model that the setting names; None for OFF, and for AUTO where it is not there.
+
+    name: AUTO, OFF, a folder with model.bin, or a name that faster-whisper fetches from the Hub. Raises
+    ConfigurationError when a model that was asked for cannot be had.
+    """
+    if name == OFF or (name == AUTO and not installed()):
+        return None
+    if not installed():
+        raise ConfigurationError(
+            f"evaluate.listener: {name!r} needs faster-whisper, which is not installed", "pip install 'timbre[whisper]'"
+        )
+    folder = Path(name).expanduser()
+    if (folder / _MODEL).is_file():
+        return folder
+    from faster_whisper.utils import download_model
+
+    try:
+        return Path(download_model(USUAL if name == AUTO else name, local_files_only=name == AUTO))
+    except Exception as error:  # the Hub's client, its cache and the network each raise classes of their own
+        if name == AUTO:
+            return None
+        raise ConfigurationError(
+            f"evaluate.listener: {name!r} is no folder with {_MODEL}, and no model has that name ({error})",
+            "give a folder, or one of tiny, base, small, medium, large-v3; or write off",
+        ) from error
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256 of a model's weights."""
+    return digest_file(folder / _MODEL)
+
+
+class Whisper:
+    """One loaded model. Greedy enough to hear the same every time."""
+
+    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+        from faster_whisper import WhisperModel
+
+        self.digest = model_digest(folder)
+        self._model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
+
+    def hears(self, wave: Waveform, language: str) -> str:
+        """What is said, as text."""
+        segments, _ = self._model.transcribe(
+            resample(wave, _RATE_HZ).samples.astype(np.float32), language=language, beam_size=5, temperature=0.0,
+            condition_on_previous_text=False, without_timestamps=True,
+            initial_prompt=_MANDARIN_PROMPT if language == "zh" else None,
+        )  # fmt: skip
+        return " ".join(segment.text.strip() for segment in segments)
+
+    def errors(self, wave: Waveform, text: str, language: str) -> EditCounts:
+        """Edits between the units of the text and of what is heard."""
+        return edit_counts(units(text, language), units(self.hears(wave, language), language))
+
+
+def units(text: str, language: str, *, tones: bool = True) -> list[str]:
+    """What errors are counted over: lower-case words, numbers as words; of Mandarin the pinyin of every character,
+    since a recogniser chooses among characters that sound alike. tones: with them.
+    """
+    if language == "en":
+        from timbre.text.english_normalize import normalize as read_english
+
+        normalized = read_english(text.replace("’", "'"))[0]
+        return re.findall(r"[a-z]+", normalized.lower().replace("'", ""))
+    from pypinyin import Style, lazy_pinyin
+
+    from timbre.text.mandarin_normalize import normalize as read_mandarin
+
+    style = Style.TONE3 if tones else Style.NORMAL
+    found: list[str] = []
+    for piece in re.findall(r"[A-Za-z]+|[^A-Za-z]+", text):
+        if piece[0].isascii() and piece[0].isalpha():
+            found.append(piece.lower())
+            continue
+        characters = "".join(re.findall(r"[\u4e00-\u9fff]", read_mandarin(piece)[0]))
+        found += lazy_pinyin(characters, style=style, neutral_tone_with_five=True)
+    return found
