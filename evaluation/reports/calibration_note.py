@@ -36,7 +36,10 @@ def left_out_sentence(reason: str) -> tuple[str, str]:
 def undecided_sentence(undecided: Mapping[str, str]) -> tuple[str, str]:
     """(English, Chinese): gates without a verdict here. undecided: gate -> why."""
     listed = "; ".join(f"{name} ({why})" for name, why in undecided.items())
-    return f"Not measured here, so without a verdict: {listed}.", f"此处没有测量，因此没有结论：{listed}。"
+    return (
+        f"Not measured here, so without a verdict: {listed}.",
+        f"此处没有测量，因此没有结论：{'、'.join(undecided)}。",
+    )
 
 
 def edited_sentence(names: Sequence[str]) -> tuple[str, str]:

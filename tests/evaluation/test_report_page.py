@@ -21,7 +21,7 @@ from timbre.evaluation.reports.summary import kind_of, level, limit_quantity, qu
 # Names of measures, standards, models and formats, and units.
 NAMES = {
     "PESQ", "STOI", "ESTOI", "DNSMOS", "MOS", "LQO", "Hz", "kHz", "dB", "dBFS", "s", "csv", "metadata", "training",
-    "json", "trade_off", "voices", "ada", "pico", "fp", "abc", "Ada",
+    "json", "DistillMOS", "Whisper", "st", "trade_off", "voices", "ada", "pico", "fp", "abc", "Ada",
 }  # fmt: skip
 REASONS = (
     "duration 9.00 s is outside 1.00 to 3.00 s (2.00 s are expected)",
@@ -96,6 +96,7 @@ def test_a_reader_of_chinese_sees_no_english(tmp_path: Path) -> None:
     for found in (
         verdicts,
         replace(verdicts, edited=("stoi_copy",)),
+        replace(verdicts, undecided={"stoi_copy": "the extra mos is not installed"}),
         decide(gates_of(tmp_path, gate_lines()), measured()),
     ):
         page = report_page(found, values, tmp_path, training=TRAINING, commit="abc", author="Ada")
