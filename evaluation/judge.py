@@ -28,7 +28,7 @@ from timbre.evaluation.metrics.perceptual import RATE_HZ, dnsmos, dnsmos_digest,
 from timbre.evaluation.metrics.prosody import pauses_s, pitch_distance, semitones
 from timbre.evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs
 from timbre.evaluation.metrics.speaker import relative_similarity
-from timbre.evaluation.metrics.words import words_wrong
+from timbre.evaluation.metrics.words import HeardWord, words_heard
 from timbre.evaluation.optional_judges import OptionalJudges
 from timbre.evaluation.recorded import Recorded, Vectors, embed, facts
 from timbre.evaluation.rendition import Copied, Recording, Renderer, Sentence, Spoken, sentences_for
@@ -193,11 +193,13 @@ class Judge:
             measures["pace_deviation"] = lambda: abs(math.log(wave.duration_s / spoken.expected_s))
         if opinions and sentence.language in self._others.whisper_languages:
             measures["listener_error_rate"] = lambda: self._others.word_errors(wave, sentence.text, sentence.language)
+        words: tuple[HeardWord, ...] = ()
         if self._recogniser is not None and sentence.language in LANGUAGES:
             heard = self._recogniser.hear(wave)
             counts = edit_counts(spoken_class_ids(spoken.phones), heard)
-            if spoken.words:
-                measures["word_error_rate"] = lambda: words_wrong(spoken.words, heard) / len(spoken.words)
+            words = words_heard(spoken.words, heard)
+            if words:
+                measures["word_error_rate"] = lambda: sum(word.missed for word in words) / len(words)
             detail |= {"phones": counts.length, "phone_errors": counts.errors}
             measures["phone_error_rate"] = lambda: counts.rate
             limit = self._engine.settings.limits.error_rate_of(counts.length)
@@ -205,7 +207,7 @@ class Judge:
                 failures.append(f"words missing: phoneme error rate {counts.rate:.0%} is above {limit:.0%}")
         _collect(measures, values, missing)
         values["failed_sentences"] = float(bool(failures))
-        return Sample(*about, file, values, missing, tuple(failures), detail)
+        return Sample(*about, file, values, missing, tuple(failures), detail, words)
 
     def _copy(self, item: Recording, voice: Voice, path: Path, task: Task, cancel: Cancellation) -> Sample:
         cancel.check()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from timbre.core.errors import InputError
+from timbre.evaluation.metrics.words import HeardWord
 
 SCHEMA_VERSION = 1
 FILE = "measurements.json"
@@ -22,7 +23,8 @@ class Sample:
     id: of the sentence or recording, shared by all its seeds. source: "held-out" or "fixed". seed: sampling seed, None
     under `copy`. file: below the stage's output, ""
     when it was not kept. values: metric name -> value. unmeasurable: metric name -> why there is no value. failures:
-    reasons why the sentence failed (`tts`). detail: delay_s, gain_db, seconds, phones and the like.
+    reasons why the sentence failed (`tts`). detail: delay_s, gain_db, seconds, phones and the like. words: what was
+    heard in the place of each word (`tts`, bases with a recogniser; empty in measurements of earlier programs).
     """
 
     id: str
@@ -34,6 +36,7 @@ class Sample:
     unmeasurable: Mapping[str, str] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     detail: Mapping[str, float] = field(default_factory=dict)
+    words: tuple[HeardWord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,12 @@ def parse_measurements(content: bytes, name: str) -> Measurements:
 
 def _group(data: dict[str, Any]) -> Group:
     def samples(items: list[dict[str, Any]]) -> tuple[Sample, ...]:
-        return tuple(Sample(**{**item, "failures": tuple(item["failures"])}) for item in items)
+        return tuple(
+            Sample(**{
+                **item, "failures": tuple(item["failures"]),
+                "words": tuple(HeardWord(**word) for word in item.get("words", ())),
+            })
+            for item in items
+        )  # fmt: skip
 
     return Group(samples(data["copy"]), samples(data["tts"]))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from timbre.audio.waveform import Waveform
 from timbre.core.errors import TimbreError
-from timbre.evaluation.metrics.words import Word, words_of
+from timbre.evaluation.metrics.words import Word, spelled_words
 from timbre.evaluation.texts import fixed_sentences
 from timbre.inference.copy_synthesis import CopySynthesis
 from timbre.inference.engine import Engine
@@ -57,8 +57,8 @@ class Copied:
 class Spoken:
     """A sentence from its text. wave: None when it could not be spoken, `refusal` then says why. failures: what the
     engine found. expected_s: what it takes at the voice's own pace; sounding_s, pausing_s: its sounds and its pauses
-    alone. phones: what was to be said, with the voice's own readings; words: the same, word by word, as a recogniser
-    hears it. gain: what the engine had to turn it down by (1: nothing).
+    alone. phones: what was to be said, with the voice's own readings; words: the same, each word with its spelling and
+    as a recogniser hears it. gain: what the engine had to turn it down by (1: nothing).
     """
 
     sentence: Sentence
@@ -70,7 +70,7 @@ class Spoken:
     phones: tuple[str, ...]
     refusal: str = ""
     gain: float = 1.0
-    words: tuple[Word, ...] = ()
+    words: tuple[tuple[str, Word], ...] = ()
     pausing_s: float = 0.0
 
 
@@ -90,7 +90,7 @@ class Renderer:
         """The sentence in this voice. Never raises for a text that cannot be spoken: that is a finding."""
         request = SpeechRequest(sentence.text, language=sentence.language, sampling=Sampling(seed=seed), check=False)
         phonemes = phonemize(sentence.text, sentence.language, voice.lexicon)
-        phones, words = phonemes.phones, words_of(phonemes, voice.lexicon)
+        phones, words = phonemes.phones, spelled_words(phonemes, voice.lexicon)
         pace = voice.prompt.pace
         expected = pace.expected_s(phones), pace.sounding_s(phones)
         try:

@@ -131,7 +131,7 @@ def try_strengths(
                 said = recogniser.hear(spoken.wave)
                 counts = edit_counts(spoken_class_ids(spoken.phones), said)
                 wrong, phones = wrong + counts.errors, phones + counts.length
-                lost, words = lost + words_wrong(spoken.words, said), words + len(spoken.words)
+                lost, words = lost + words_wrong([word for _, word in spoken.words], said), words + len(spoken.words)
                 vectors.append(encoder.embed(spoken.wave))
         likeness = float(relative_similarity(np.stack(vectors), real).mean()) if vectors else 0.0
         rates = round(wrong / max(1, phones), 4), round(likeness, 4), round(lost / max(1, words), 4)

@@ -9,12 +9,13 @@ word. It hears no tones: a syllable with another tone is no error here.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from timbre.text.lexicon import Lexicon
 from timbre.text.phonemes import Phonemes
-from timbre.text.recognition import spoken_class_ids
+from timbre.text.recognition import CLASSES, spoken_class_ids
 
 WRONG_SHARE = 0.66
 """A word is wrong when at least so many of its phones are. Of 0.34, 0.5 and 0.66 the one that agrees best with Whisper
@@ -23,33 +24,84 @@ base on 45 short answers (correlation .30; the others .22).
 Word = tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class HeardWord:
+    """A word or syllable of a text and what the recogniser heard in its place. expected, heard: names of phones with
+    spaces between; missed: too much of it was wrong.
+    """
+
+    text: str
+    expected: str
+    heard: str
+    missed: bool
+
+
 def words_of(phonemes: Phonemes, lexicon: Lexicon) -> tuple[Word, ...]:
     """Recogniser classes of every word or syllable in order; marks are none."""
+    return tuple(word for _, word in spelled_words(phonemes, lexicon))
+
+
+def spelled_words(phonemes: Phonemes, lexicon: Lexicon) -> tuple[tuple[str, Word], ...]:
+    """As words_of, each with the characters that stand for it in the text as it is spoken."""
     from timbre.text import english
 
-    found: list[Word] = []
+    found: list[tuple[str, Word]] = []
     for segment in phonemes.segments:
         if segment.word2ph is None:
-            found += [spoken_class_ids(english.convert(item, lexicon)[0].phones) for item in segment.normalized.split()]
+            for item in segment.normalized.split():
+                found.append((item, spoken_class_ids(english.convert(item, lexicon)[0].phones)))
             continue
         ends = np.cumsum(segment.word2ph).tolist()
-        for start, end in zip([0, *ends[:-1]], ends, strict=True):
-            found.append(spoken_class_ids(segment.phones[start:end]))
-    return tuple(word for word in found if word)
+        for character, start, end in zip(segment.normalized, [0, *ends[:-1]], ends, strict=True):
+            found.append((character, spoken_class_ids(segment.phones[start:end])))
+    return tuple((text, word) for text, word in found if word)
 
 
 def words_wrong(words: Sequence[Word], heard: Sequence[int]) -> int:
     """How many of the words were not heard. Phones that were heard besides count against the word before them."""
+    return sum(_missed(words, _edits([phone for word in words for phone in word], heard)))
+
+
+def words_heard(spelled: Sequence[tuple[str, Word]], heard: Sequence[int]) -> tuple[HeardWord, ...]:
+    """What was heard in the place of each word, by the edits that words_wrong counts."""
+    words = [word for _, word in spelled]
+    edits = _edits([phone for word in words for phone in word], heard)
+    owners = [index for index, word in enumerate(words) for _ in word]
+    parts: list[list[int]] = [[] for _ in words]
+    for edit in edits:
+        if edit.heard is not None and owners:
+            parts[owners[edit.place]].append(heard[edit.heard])
+    missed = _missed(words, edits)
+    return tuple(
+        HeardWord(text, _names(word), _names(part), wrong)
+        for (text, word), part, wrong in zip(spelled, parts, missed, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """One step of a shortest path. place: in the reference; heard: place in what was heard, None where nothing was."""
+
+    place: int
+    heard: int | None
+    right: bool
+
+
+def _names(classes: Sequence[int]) -> str:
+    return " ".join(CLASSES[identifier] for identifier in classes)
+
+
+def _missed(words: Sequence[Word], edits: Sequence[_Edit]) -> list[bool]:
     owners = [index for index, word in enumerate(words) for _ in word]
     wrong = np.zeros(len(words))
-    for place in _errors([phone for word in words for phone in word], heard):
-        if owners:
-            wrong[owners[place]] += 1
-    return int(np.sum(wrong >= [WRONG_SHARE * len(word) for word in words])) if len(words) else 0
+    for edit in edits:
+        if owners and not edit.right:
+            wrong[owners[edit.place]] += 1
+    return [bool(count >= WRONG_SHARE * len(word)) for count, word in zip(wrong, words, strict=True)]
 
 
-def _errors(reference: Sequence[Hashable], heard: Sequence[Hashable]) -> list[int]:
-    """Places in the reference of every edit of a shortest path."""
+def _edits(reference: Sequence[Hashable], heard: Sequence[Hashable]) -> list[_Edit]:
+    """Every step of a shortest path, in order; what was heard besides belongs to the place before it."""
     rows, columns = len(reference), len(heard)
     cost = np.zeros((rows + 1, columns + 1), np.int32)
     cost[:, 0], cost[0] = np.arange(rows + 1), np.arange(columns + 1)
@@ -57,16 +109,15 @@ def _errors(reference: Sequence[Hashable], heard: Sequence[Hashable]) -> list[in
         for j in range(1, columns + 1):
             diagonal = cost[i - 1, j - 1] + (reference[i - 1] != heard[j - 1])
             cost[i, j] = min(diagonal, cost[i - 1, j] + 1, cost[i, j - 1] + 1)
-    places, i, j = [], rows, columns
+    edits, i, j = list[_Edit](), rows, columns
     while i or j:
         if i and j and cost[i, j] == cost[i - 1, j - 1] + (reference[i - 1] != heard[j - 1]):
-            if reference[i - 1] != heard[j - 1]:
-                places.append(i - 1)
+            edits.append(_Edit(i - 1, j - 1, reference[i - 1] == heard[j - 1]))
             i, j = i - 1, j - 1
         elif i and cost[i, j] == cost[i - 1, j] + 1:
-            places.append(i - 1)
+            edits.append(_Edit(i - 1, None, False))
             i -= 1
         else:
-            places.append(max(0, i - 1))
+            edits.append(_Edit(max(0, i - 1), j - 1, False))
             j -= 1
-    return places
+    return edits[::-1]

@@ -6,7 +6,7 @@ Series, limit -> <svg> with axes for a report, or without for a card
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -18,7 +18,7 @@ _COLOURS = ("var(--one)", "var(--two)", "var(--soft)")
 
 @dataclass(frozen=True)
 class Series:
-    """names: (English, Chinese); points: (x, y), at least one."""
+    """names: (English, Chinese); points: (x, y), at least one; not finite where there is nothing to draw."""
 
     names: tuple[str, str]
     points: Sequence[tuple[float, float]]
@@ -60,9 +60,9 @@ def line_chart(series: Sequence[Series], x_name: tuple[str, str], marked_x: floa
         )
     legend = []
     for one, colour in zip(series, _COLOURS, strict=False):
-        finite = [point for point in one.points if all(map(math.isfinite, point))]
-        path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in finite)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        for run in _runs(one.points):
+            path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in run)
+            parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         key = f'<i class="key" style="background:{colour}"></i>'
         legend.append(f"{key}{_both(one.names)}")
     return Markup(
@@ -116,6 +116,23 @@ def spark(
         f'<svg class="spark" viewBox="0 0 200 60" role="img" aria-label="{escape(label)}">{shade}'
         f'<polyline points="{line}"/>{marks}</svg>'
     )
+
+
+def _runs(points: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float, float]]]:
+    """The points without those that are not finite; a gap of more than one ends a line."""
+    run: list[tuple[float, float]] = []
+    missing = 0
+    for point in points:
+        if not all(map(math.isfinite, point)):
+            missing += 1
+            continue
+        if run and missing > 1:
+            yield run
+            run = []
+        run.append(point)
+        missing = 0
+    if run:
+        yield run
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

@@ -26,6 +26,8 @@ from timbre.evaluation.reports.calibration_note import (
 from timbre.evaluation.reports.charts import Series, line_chart
 from timbre.evaluation.reports.heard import CAUTIONS, HEARD, fact
 from timbre.evaluation.reports.pages import CSS, LANGUAGE_SCRIPT, environment
+from timbre.evaluation.reports.pitch import pitch_curve
+from timbre.evaluation.reports.said import said_of
 from timbre.evaluation.reports.sound import Sound, sound
 from timbre.evaluation.reports.summary import (
     interval,
@@ -57,16 +59,16 @@ def report_page(
     training: Mapping[str, Any] | None = None,
     commit: str = "",
     author: str = "",
+    production: Mapping[tuple[str, str], bytes] | None = None,
 ) -> str:
     """The page. samples: the stage's output folder, below which the kept samples lie. training: training.json of stage
-    3, for its curves. author: with or without address; only the name is shown.
+    3, for its curves. author: with or without address; only the name is shown. production: (id, text) of a sentence ->
+    how the version in production says it.
     """
-    sounds = _Sounds(samples)
+    sounds = _Sounds(samples, production or {})
     gates = [_gate(item, measured) for item in verdicts.verdicts]
-    red = [
-        _gate(item, measured) | _red(item, measured, sounds if number < _MAX_RED_HEARD else None)
-        for number, item in enumerate(verdicts.red)
-    ]
+    audible = [item for item in verdicts.red if worst_samples(measured, item)][:_MAX_RED_HEARD]
+    red = [_gate(item, measured) | _red(item, measured, sounds if item in audible else None) for item in verdicts.red]
     failed = [sample for sample in measured.adapted.tts if sample.failures][:_MAX_FAILED]
     warnings = [left_out_sentence(verdicts.left_out)] if verdicts.left_out else []
     warnings += [edited_sentence(verdicts.edited)] if verdicts.edited else []
@@ -80,6 +82,7 @@ def report_page(
         pairs=_pairs(measured, sounds), failed=[_failed(item, sounds) for item in failed],
         curves=_curves(training or {}),
         method=_method(measured), calibration=calibration_sentence(verdicts.calibration, measured.base_digest),
+        marked=any(word.expected != word.heard for item in measured.adapted.tts for word in item.words),
         facts=[(fact(name), f"{value:.3g}") for name, value in sorted(measured.real.items())],
     )  # fmt: skip
 
@@ -87,8 +90,8 @@ def report_page(
 class _Sounds:
     """Sounds of one report; each is read and encoded once."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._known = folder, dict[str, Sound | None]()
+    def __init__(self, folder: Path, production: Mapping[tuple[str, str], bytes]) -> None:
+        self._folder, self._known, self._production = folder, dict[str, Sound | None](), production
 
     def __call__(self, file: str) -> Sound | None:
         if not file:
@@ -99,6 +102,10 @@ class _Sounds:
 
     def recording(self, identity: str) -> Sound | None:
         return self(f"samples/real-{identity}.wav")
+
+    def production(self, sample: Sample) -> Sound | None:
+        data = self._production.get((sample.id, sample.text))
+        return sound(data) if data is not None and sample.seed is not None else None
 
 
 def _about(voice: str, commit: str, author: str) -> Pair:
@@ -156,29 +163,54 @@ def _red(item: Verdict, measured: Measurements, sounds: _Sounds | None) -> dict[
 def _worst(sample: Sample, item: Verdict, measured: Measurements, sounds: _Sounds) -> dict[str, Any]:
     same = measured.plain.samples(item.gate.protocol)
     base = next((other.file for other in same if other.id == sample.id and other.file), "")
+    voice, recording = sounds(sample.file), sounds.recording(sample.id)
     return {
-        "text": sample.text, "value": quantity(item, sample.values.get(item.gate.metric)),
+        "value": quantity(item, sample.values.get(item.gate.metric)),
         "failures": [(reason, reason_in_chinese(reason)) for reason in sample.failures],
-        "voice": sounds(sample.file), "recording": sounds.recording(sample.id), "base": sounds(base),
+        "voice": voice, "recording": recording, "base": sounds(base),
+        "production": sounds.production(sample), "said": said_of(sample), "pitch": pitch_chart(voice, recording),
     }  # fmt: skip
 
 
 def _pairs(measured: Measurements, sounds: _Sounds) -> list[dict[str, Any]]:
+    """Sentences to hear: what was recorded, or what production says too, beside what this voice says."""
     spoken: dict[str, Sample] = {}
     for sample in measured.adapted.tts:
-        if sample.source == "held-out" and sample.file:
+        if sample.file:
             spoken.setdefault(sample.id, sample)
     found: list[dict[str, Any]] = []
-    for sample in spoken.values():
-        recording = sounds.recording(sample.id) if len(found) < _MAX_PAIRS else None
-        if recording is not None:
-            found.append({"text": sample.text, "recording": recording, "voice": sounds(sample.file)})
+    for source in ("held-out", "fixed"):
+        kept = 0
+        for sample in spoken.values():
+            if sample.source != source or kept == _MAX_PAIRS:
+                continue
+            recording, production = sounds.recording(sample.id), sounds.production(sample)
+            if recording or production:
+                kept += 1
+                voice = sounds(sample.file)
+                found.append({
+                    "recording": recording, "voice": voice, "production": production,
+                    "said": said_of(sample), "pitch": pitch_chart(voice, recording),
+                })  # fmt: skip
     return found
+
+
+def pitch_chart(voice: Sound | None, recording: Sound | None) -> Markup:
+    """Pitch of the voice and of the recording over seconds; empty where one of the two has none."""
+    curves = [pitch_curve(item.samples) if item else [] for item in (voice, recording)]
+    if not all(curves):
+        return Markup("")
+    names = (("pitch of this voice (Hz)", "这个声音的音高（Hz）"), ("pitch of the recording (Hz)", "录音的音高（Hz）"))
+    series = [Series(name, curve) for name, curve in zip(names, curves, strict=True)]
+    return line_chart(series, ("over seconds", "横轴：秒"))
 
 
 def _failed(sample: Sample, sounds: _Sounds) -> dict[str, Any]:
     reasons = [(reason, reason_in_chinese(reason)) for reason in sample.failures]
-    return {"text": sample.text, "seed": sample.seed, "failures": reasons, "voice": sounds(sample.file)}
+    return {
+        "seed": sample.seed, "failures": reasons, "voice": sounds(sample.file),
+        "said": said_of(sample),
+    }  # fmt: skip
 
 
 def _method(measured: Measurements) -> Pair:

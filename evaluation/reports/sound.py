@@ -14,6 +14,7 @@ import soundfile
 
 from timbre.audio.reader import read
 from timbre.audio.resample import resample
+from timbre.audio.waveform import Waveform
 from timbre.core.errors import TimbreError
 
 RATE_HZ = 16_000
@@ -23,26 +24,35 @@ SHOWN_S = 12.0
 
 @dataclass(frozen=True)
 class Sound:
-    """player: FLAC as a data address; picture: PNG of the spectrogram, 0 to 8 kHz over `seconds`."""
+    """player: FLAC as a data address; picture: PNG of the spectrogram, 0 to 8 kHz over `seconds`; samples: the part
+    that the picture shows, at RATE_HZ.
+    """
 
     player: str
     picture: str
     seconds: float
+    samples: np.ndarray[tuple[int], np.dtype[np.float32]]
 
 
-def sound(path: Path) -> Sound | None:
-    """None for a file that is not there or cannot be read."""
-    if not path.is_file():
-        return None
+def sound(file: Path | bytes) -> Sound | None:
+    """A file, or the bytes of one that libsndfile reads; None when it is not there or cannot be read."""
     try:
-        samples = resample(read(path), RATE_HZ).samples
-    except TimbreError:
+        if isinstance(file, bytes):
+            decoded, rate_hz = soundfile.read(io.BytesIO(file), dtype="float32", always_2d=True)
+            wave = Waveform(decoded.mean(axis=1, dtype=np.float32), rate_hz)
+        elif file.is_file():
+            wave = read(file)
+        else:
+            return None
+        samples = resample(wave, RATE_HZ).samples
+    except (TimbreError, soundfile.LibsndfileError):
         return None
     stream = io.BytesIO()
     soundfile.write(stream, samples, RATE_HZ, format="FLAC", subtype="PCM_16")
     player = f"data:audio/flac;base64,{base64.b64encode(stream.getvalue()).decode()}"
     shown = samples[: int(SHOWN_S * RATE_HZ)]
-    return Sound(player, f"data:image/png;base64,{base64.b64encode(spectrogram(shown)).decode()}", len(shown) / RATE_HZ)
+    picture = f"data:image/png;base64,{base64.b64encode(spectrogram(shown)).decode()}"
+    return Sound(player, picture, len(shown) / RATE_HZ, shown)
 
 
 def spectrogram(samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> bytes:

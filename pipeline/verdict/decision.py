@@ -13,7 +13,7 @@ from timbre.evaluation.gates_yaml import GATES_FILE, read_gates
 from timbre.evaluation.measurements import Measurements, read_measurements
 from timbre.evaluation.metrics.summary import Interval
 from timbre.pipeline.stages.table import StageContext
-from timbre.pipeline.verdict.production import production_measurements
+from timbre.pipeline.verdict.production import Production, production_measurements
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Decision:
 
     measured: Measurements
     verdicts: Verdicts
+    production: Production
 
 
 def decide_gates(context: StageContext, measured: Path) -> Decision:
@@ -36,7 +37,7 @@ def decide_gates(context: StageContext, measured: Path) -> Decision:
         about = {"voice": context.voice.name, "reason": production.left_out}
         context.log.warning("not compared with production", extra=about)
     verdicts = decide(gates, values, production.measured, interval)
-    return Decision(values, dataclasses.replace(verdicts, left_out=production.left_out))
+    return Decision(values, dataclasses.replace(verdicts, left_out=production.left_out), production)
 
 
 def require_passed(decision: Decision, report: Path) -> None:

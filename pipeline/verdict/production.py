@@ -5,9 +5,11 @@ registry, voice -> measurements, or nothing in production, or why what is there 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 
-from timbre.core.errors import InputError
+from timbre.core.errors import InputError, TimbreError
 from timbre.evaluation.measurements import FILE, Measurements, parse_measurements
 from timbre.registry.errors import CorruptError, NewerSchemaError, NotFoundError, RetiredError, RevokedError
 from timbre.registry.manifest import Manifest
@@ -17,10 +19,13 @@ from timbre.registry.registry import Registry
 
 @dataclass(frozen=True)
 class Production:
-    """measured: None when there is nothing to compare with; left_out: why, empty when nothing is in production."""
+    """measured: None when there is nothing to compare with; left_out: why, empty when nothing is in production.
+    sound: a sample of measurements.json -> its bytes, None when the package has not kept it.
+    """
 
     measured: Measurements | None = None
     left_out: str = ""
+    sound: Callable[[str], bytes | None] = field(default=lambda file: None, compare=False)
 
 
 def production_measurements(address: str, voice: str) -> Production:
@@ -36,9 +41,18 @@ def production_measurements(address: str, voice: str) -> Production:
         if manifest is None:
             return Production()
         where = f"{voice}@{manifest.version}: {FILE}"
-        return Production(parse_measurements(registry.read_file(manifest, FILE), where))
+        measured = parse_measurements(registry.read_file(manifest, FILE), where)
+        return Production(measured, sound=partial(_sound, registry, manifest))
     except (CorruptError, NewerSchemaError, InputError) as error:
         return Production(left_out=error.message)
+
+
+def _sound(registry: Registry, manifest: Manifest, file: str) -> bytes | None:
+    try:
+        return registry.read_file(manifest, file) if manifest.entry(file) else None
+    except TimbreError:
+        # Damaged, or no key at hand: a report lacks a player then, and the verdict is not touched.
+        return None
 
 
 def _manifest(registry: Registry, voice: str) -> Manifest | None:

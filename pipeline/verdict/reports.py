@@ -13,6 +13,7 @@ from timbre.evaluation.reports.page import report_page
 from timbre.pipeline.engine.outputs import read_record
 from timbre.pipeline.stages.table import StageContext
 from timbre.pipeline.verdict.decision import Decision
+from timbre.pipeline.verdict.production import Production
 
 PAGE = "report.html"
 
@@ -33,11 +34,22 @@ def write_reports(context: StageContext, measured: Path, decision: Decision) -> 
             training=_training(context.inputs["finetune"]),
             commit=commit,
             author=context.origin.author,
+            production=production_sounds(decision.production),
         ),
     }
     for name, text in files.items():
         (context.report / name).write_text(text, encoding="utf-8")
     return context.report / PAGE
+
+
+def production_sounds(production: Production) -> Mapping[tuple[str, str], bytes]:
+    """(id, text) of a spoken sentence -> how production says it; of the sentences that its package has kept."""
+    found: dict[tuple[str, str], bytes] = {}
+    for sample in production.measured.adapted.tts if production.measured else ():
+        if (sample.id, sample.text) not in found and sample.file:
+            data = production.sound(sample.file)
+            found |= {(sample.id, sample.text): data} if data is not None else {}
+    return found
 
 
 def _training(finetuned: Path) -> Mapping[str, Any]:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import html.parser
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from tests.evaluation.test_gates import gate_lines, gates_of, measured
 from timbre.evaluation.gates import decide, limits_as_set
 from timbre.evaluation.measurements import Group, Measurements
 from timbre.evaluation.metrics.catalogue import METRICS
+from timbre.evaluation.metrics.words import HeardWord
 from timbre.evaluation.reports.charts import Point, Series, line_chart, spark
 from timbre.evaluation.reports.heard import CAUTIONS, HEARD
 from timbre.evaluation.reports.page import report_page
+from timbre.evaluation.reports.pitch import pitch_curve
+from timbre.evaluation.reports.sound import sound
 from timbre.evaluation.reports.summary import kind_of, level, limit_quantity, quantity, reason_in_chinese, totals
 
 # Names of measures, standards, models and formats, and units.
@@ -166,6 +172,57 @@ def test_charts_fit_and_take_no_broken_numbers() -> None:
     assert spark([Point(1.0), Point(None), Point(float("inf"))], 0.0).count("<circle") == 1
     assert spark([], None) == ""
     assert 'y="0.0"' in spark([Point(2.0)], 1.0, lower_is_better=True), "what misses is above"
+
+
+def tone(path: Path, hertz: float) -> None:
+    """A second of a sawtooth that rises by a fifth, silence in the middle."""
+    time = np.arange(16_000) / 16_000
+    wave = 0.3 * (2 * (np.cumsum(hertz * (1 + time / 2)) / 16_000 % 1) - 1)
+    wave[6000:9000] = 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, wave, 16_000)
+
+
+def heard_page(tmp_path: Path, production: dict[tuple[str, str], bytes] | None = None) -> str:
+    """A red report of one sentence that was misheard, beside its recording."""
+    values = failing()
+    tone(tmp_path / "samples" / "x.wav", 120)
+    tone(tmp_path / "samples" / "real-a.wav", 180)
+    words = (HeardWord("再", "z ai", "z ai", False), HeardWord("见", "j ian", "q v", True))
+    worst = replace(values.adapted.tts[0], id="a", text="再见", file="samples/x.wav", words=words, source="held-out")
+    values = replace(values, adapted=Group((), (worst,)))
+    return report_page(decide(gates_of(tmp_path, gate_lines()), values), values, tmp_path, production=production)
+
+
+def test_words_that_were_not_heard_are_marked(tmp_path: Path) -> None:
+    page = heard_page(tmp_path)
+    assert "再<mark>见</mark>" in page and "<code>j ian</code>" in page and "<code>q v</code>" in page
+    assert Chinese(page).english(NAMES | {"English"}) == []
+    assert "<mark>" not in report_page(decide(gates_of(tmp_path, gate_lines()), failing()), failing(), tmp_path)
+
+
+def test_pitch_of_voice_and_recording(tmp_path: Path) -> None:
+    pytest.importorskip("parselmouth")
+    page = heard_page(tmp_path)
+    chart = page[page.index("pitch of this voice") - 4000 :]
+    assert page.count("pitch of this voice (Hz)") >= 2 and chart.count("<polyline") >= 4, "two curves, each with a gap"
+    found = sound(tmp_path / "samples" / "x.wav")
+    assert found is not None
+    curve = [(at, hertz) for at, hertz in pitch_curve(found.samples) if math.isfinite(hertz)]
+    for at, hertz in curve[2:-2]:
+        assert hertz == pytest.approx(120 * (1 + at / 2), rel=0.05)
+    assert not any(0.4 < at < 0.55 for at, _ in curve), "silence has no pitch"
+    assert pitch_curve(np.zeros(16_000, np.float32)) == [] and pitch_curve(found.samples[:1000]) == []
+
+
+def test_production_is_heard_beside_the_new_version(tmp_path: Path) -> None:
+    assert "production</div>" not in heard_page(tmp_path)
+    tone(tmp_path / "old.wav", 150)
+    data = (tmp_path / "old.wav").read_bytes()
+    page = heard_page(tmp_path, {("a", "再见"): data})
+    assert page.count('<div lang="en">production</div>') >= 2, "at the worst sample, and among those to listen to"
+    assert "production</div>" not in heard_page(tmp_path, {("a", "another text"): data})
+    assert "production</div>" not in heard_page(tmp_path, {("a", "再见"): b"no sound"})
 
 
 def test_every_metric_says_what_is_heard() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from timbre.evaluation.metrics.words import words_of, words_wrong
+from timbre.evaluation.metrics.words import spelled_words, words_heard, words_of, words_wrong
 from timbre.text.frontend import phonemize
 from timbre.text.recognition import spoken_class_ids
 
@@ -39,3 +39,18 @@ def test_one_wrong_phone_of_many_is_no_wrong_word() -> None:
     said = list(words[0])
     said[-1] = said[0]
     assert words_wrong(words, said) == 0
+
+
+def test_what_was_heard_stands_beside_each_word() -> None:
+    spelled = spelled_words(phonemize("The green boat left.", "en"), {})
+    assert [text for text, _ in spelled] == ["The", "green", "boat", "left."]
+    said = words_heard(spelled, heard("The black boat.", "en"))
+    assert [word.missed for word in said] == [False, True, False, True]
+    assert said[0].heard == said[0].expected == "DH AH"
+    assert " ".join(word.heard for word in said).split() == ["DH", "AH", "B", "L", "AE", "K", "B", "OW", "T"]
+    assert said[1].expected == "G R IY N" and said[1].heard != said[1].expected
+    assert words_heard((), [5]) == ()
+    syllables = words_heard(spelled_words(phonemize("天气很好", "zh"), {}), heard("天气很凉", "zh"))
+    assert [(word.text, word.missed) for word in syllables] == [
+        ("天", False), ("气", False), ("很", False), ("好", True),
+    ]  # fmt: skip

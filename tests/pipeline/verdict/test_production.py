@@ -20,6 +20,7 @@ from timbre.evaluation.measurements import FILE, Measurements
 from timbre.pipeline.stages.evaluate import EvaluateStage
 from timbre.pipeline.stages.table import Origin
 from timbre.pipeline.verdict.production import production_measurements
+from timbre.pipeline.verdict.reports import production_sounds
 from timbre.registry import records
 from timbre.registry.local_store import LocalStore
 from timbre.registry.names import alias_key, version_key
@@ -40,8 +41,10 @@ class Judged:
         self.registry = open_registry(self.address)
         self.version = make_manifest().version
 
-    def publish(self, found: Measurements | None, changes: dict[str, Any] | None = None) -> None:
-        files = make_files()
+    def publish(
+        self, found: Measurements | None, changes: dict[str, Any] | None = None, kept: dict[str, bytes] | None = None
+    ) -> None:
+        files = {**make_files(), **(kept or {})}
         if found is not None:
             found.write(self.root)
             content = json.loads((self.root / FILE).read_text(encoding="utf-8")) | (changes or {})
@@ -92,6 +95,18 @@ def test_nothing_in_production_is_nothing_to_say(judged: Judged) -> None:
     reports = judged.decide(0.6)
     assert "Not compared" not in reports["report.md"] + reports["report.html"] + reports["junit.xml"]
     assert judged.caplog.records == []
+
+
+def test_what_production_says_is_found_by_sentence(judged: Judged) -> None:
+    file, data = "samples/tts-voice-s0-1.wav", b"RIFF of s0"
+    judged.publish(measured({"estoi": 0.99}), kept={file: data})
+    text = measured().adapted.tts[0].text
+    assert production_sounds(production_measurements(judged.address, "ada")) == {("s0", text): data}
+    entry = judged.registry.resolve("ada").entry(file)
+    assert entry is not None
+    (Path(judged.address) / "blobs" / entry.sha256[:2] / entry.sha256).write_bytes(b"x")
+    assert production_sounds(production_measurements(judged.address, "ada")) == {}, "damage costs a player"
+    judged.decide(0.99)
 
 
 def _manifest(judged: Judged) -> None:

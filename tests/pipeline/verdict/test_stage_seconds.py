@@ -14,6 +14,7 @@ from timbre.evaluation.gates import decide
 from timbre.pipeline.engine.outputs import SCHEMA, STAGE_FILE
 from timbre.pipeline.verdict import reports
 from timbre.pipeline.verdict.decision import Decision
+from timbre.pipeline.verdict.production import Production
 
 
 def test_metrics_say_what_each_stage_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +35,7 @@ def test_metrics_say_what_each_stage_took(tmp_path: Path, monkeypatch: pytest.Mo
     )  # fmt: skip
     values = measured({"stoi": 0.9})
     verdicts = decide(gates_of(tmp_path, gate_lines()), values)
-    reports.write_reports(cast(Any, context), folders["evaluate"], Decision(values, verdicts))
+    reports.write_reports(cast(Any, context), folders["evaluate"], Decision(values, verdicts, Production()))
     text = (folders["report"] / "metrics.txt").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("voice_pipeline_stage_seconds{")]
     assert lines == [

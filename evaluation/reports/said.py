@@ -1,0 +1,35 @@
+"""The words of a sentence as a page marks them: heard, heard otherwise, or missed.
+
+Sample -> Said -> the macro `said` of templates/macros.html.j2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from timbre.evaluation.measurements import Sample
+from timbre.evaluation.metrics.words import HeardWord
+
+
+@dataclass(frozen=True)
+class Said:
+    """text: as it was given; words: each with the characters that part it from the next, empty where nobody listened;
+    otherwise: those of which something else was heard.
+    """
+
+    text: str
+    words: Sequence[tuple[HeardWord, str]]
+    otherwise: Sequence[HeardWord]
+
+
+def said_of(sample: Sample) -> Said:
+    """What of the sentence was heard."""
+    words = sample.words
+    parted = [" " if one.text.isascii() or other.text.isascii() else "" for one, other in pairwise(words)]
+    return Said(
+        sample.text,
+        tuple(zip(words, [*parted, ""] if words else [], strict=True)),
+        tuple(word for word in words if word.expected != word.heard),
+    )
