@@ -56,6 +56,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "keys": LazyCommand("timbre.cli.commands.keys:keys", "Manage the keys that voices are encrypted with."),
     "sign": LazyCommand("timbre.cli.commands.sign:sign", "Sign the registry's records with a key."),
     "policy": LazyCommand("timbre.cli.commands.policy:policy", "Check, store and show the operator's policy."),
+    "compare": LazyCommand("timbre.cli.commands.compare:compare", "Compare two versions, or a version and a run."),
     "changed": LazyCommand("timbre.cli.commands.changed:changed", "List the voices that a push changes."),
     "ci": LazyCommand("timbre.cli.commands.ci:ci", "Write the CI jobs of a push (GitLab, Jenkins)."),
     "dashboard": LazyCommand("timbre.cli.commands.dashboard:dashboard", "Build the static site of all voices."),

@@ -196,7 +196,9 @@ def heard_page(tmp_path: Path, production: dict[tuple[str, str], bytes] | None =
 
 def test_words_that_were_not_heard_are_marked(tmp_path: Path) -> None:
     page = heard_page(tmp_path)
-    assert "再<mark>见</mark>" in page and "<code>j ian</code>" in page and "<code>q v</code>" in page
+    assert "再<mark>见</mark>" in page
+    assert "<code>j ian</code>" in page
+    assert "<code>q v</code>" in page
     assert Chinese(page).english(NAMES | {"English"}) == []
     assert "<mark>" not in report_page(decide(gates_of(tmp_path, gate_lines()), failing()), failing(), tmp_path)
 
@@ -205,14 +207,16 @@ def test_pitch_of_voice_and_recording(tmp_path: Path) -> None:
     pytest.importorskip("parselmouth")
     page = heard_page(tmp_path)
     chart = page[page.index("pitch of this voice") - 4000 :]
-    assert page.count("pitch of this voice (Hz)") >= 2 and chart.count("<polyline") >= 4, "two curves, each with a gap"
+    assert page.count("pitch of this voice (Hz)") >= 2
+    assert chart.count("<polyline") >= 4, "two curves, each with a gap"
     found = sound(tmp_path / "samples" / "x.wav")
     assert found is not None
     curve = [(at, hertz) for at, hertz in pitch_curve(found.samples) if math.isfinite(hertz)]
     for at, hertz in curve[2:-2]:
         assert hertz == pytest.approx(120 * (1 + at / 2), rel=0.05)
     assert not any(0.4 < at < 0.55 for at, _ in curve), "silence has no pitch"
-    assert pitch_curve(np.zeros(16_000, np.float32)) == [] and pitch_curve(found.samples[:1000]) == []
+    assert pitch_curve(np.zeros(16_000, np.float32)) == []
+    assert pitch_curve(found.samples[:1000]) == []
 
 
 def test_production_is_heard_beside_the_new_version(tmp_path: Path) -> None:

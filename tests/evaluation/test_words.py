@@ -48,7 +48,8 @@ def test_what_was_heard_stands_beside_each_word() -> None:
     assert [word.missed for word in said] == [False, True, False, True]
     assert said[0].heard == said[0].expected == "DH AH"
     assert " ".join(word.heard for word in said).split() == ["DH", "AH", "B", "L", "AE", "K", "B", "OW", "T"]
-    assert said[1].expected == "G R IY N" and said[1].heard != said[1].expected
+    assert said[1].expected == "G R IY N"
+    assert said[1].heard != said[1].expected
     assert words_heard((), [5]) == ()
     syllables = words_heard(spelled_words(phonemize("天气很好", "zh"), {}), heard("天气很凉", "zh"))
     assert [(word.text, word.missed) for word in syllables] == [

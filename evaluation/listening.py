@@ -1,0 +1,89 @@
+"""Blind listening tests: results of the page of `timbre compare`, pooled, with the probability of chance.
+
+listening-*.json, ... -> Listened -> preferences of each listener and of all, exact binomial test
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from timbre.core.errors import InputError
+
+SCHEMA = 1
+KIND = "timbre listening test"
+_AGAIN = "save it again from the page that `timbre compare --html` writes"
+_CHOICES = ("a", "b", "none")
+
+
+@dataclass(frozen=True)
+class Listened:
+    """Results of one listener or of several. a, b: what was compared; wins_a, wins_b, undecided: trials."""
+
+    a: str
+    b: str
+    wins_a: int
+    wins_b: int
+    undecided: int
+    listeners: tuple[str, ...]
+
+    @property
+    def p(self) -> float:
+        """Two-sided exact binomial: how often a coin is as uneven as those who had a preference. 1 without any."""
+        from scipy.stats import binomtest
+
+        decided = self.wins_a + self.wins_b
+        return float(binomtest(self.wins_a, decided).pvalue) if decided else 1.0
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "listeners": list(self.listeners), "prefer_a": self.wins_a, "prefer_b": self.wins_b,
+            "undecided": self.undecided, "p": self.p,
+        }  # fmt: skip
+
+    def sentence(self) -> str:
+        """One line for people."""
+        people = f"{len(self.listeners)} listener{'s' * (len(self.listeners) != 1)}"
+        sure = "no chance (p < 0.05)" if self.p < 0.05 else "may be chance"
+        return (
+            f"{people}: {self.wins_a} for {self.a}, {self.wins_b} for {self.b}, {self.undecided} undecided; "
+            f"p = {self.p:.3g}, {sure}"
+        )
+
+
+def read_listening(path: Path, a: str, b: str) -> Listened:
+    """One result file. a, b: what is compared now; a file with the two exchanged counts too.
+
+    Raises InputError for a file that is none, or is about something else.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        about = data["kind"], data["schema"], data["a"], data["b"]
+        chosen = [str(trial["chose"]) for trial in data["trials"]]
+        listener = str(data.get("listener", ""))[:80] or path.name
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: no result of a listening test ({type(error).__name__}: {error})", _AGAIN) from error
+    if about[:2] != (KIND, SCHEMA):
+        raise InputError(f"{path}: kind {about[0]!r}, schema {about[1]!r}; expected {KIND!r}, {SCHEMA}", _AGAIN)
+    if unknown := set(chosen) - set(_CHOICES):
+        raise InputError(f"{path}: choice {min(unknown)!r}, expected one of {', '.join(_CHOICES)}", _AGAIN)
+    if {about[2], about[3]} != {a, b}:
+        message = f"{path}: compares {about[2]} with {about[3]}, not {a} with {b}"
+        raise InputError(message, f"compare those two: timbre compare {about[2]} {about[3]}")
+    counts = {choice: chosen.count(choice) for choice in _CHOICES}
+    if about[2] != a:
+        counts["a"], counts["b"] = counts["b"], counts["a"]
+    return Listened(a, b, counts["a"], counts["b"], counts["none"], (listener,))
+
+
+def pooled(results: Sequence[Listened]) -> Listened:
+    """All listeners together; results has at least one, all of the same two."""
+    first = results[0]
+    return Listened(
+        first.a, first.b, sum(item.wins_a for item in results), sum(item.wins_b for item in results),
+        sum(item.undecided for item in results), tuple(name for item in results for name in item.listeners),
+    )  # fmt: skip

@@ -1,0 +1,80 @@
+"""Whether two voices differ in a metric: the difference of their means with its bootstrap interval.
+
+samples of A, samples of B -> sentences that both have spoken -> difference a sentence -> interval of the mean
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timbre.evaluation.measurements import Sample
+from timbre.evaluation.metrics.summary import Interval
+
+FEWEST = 5
+"""Sentences below which no interval is given: min_sentences of every base."""
+_Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """B minus A. sentences: that both have (paired), or of the side that has fewer; low, high: percentile bootstrap
+    over sentences.
+    """
+
+    mean: float
+    low: float
+    high: float
+    sentences: int
+    paired: bool
+
+    @property
+    def significant(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.low > 0 or self.high < 0
+
+
+def difference(
+    left: Sequence[Sample], right: Sequence[Sample], metric: str, interval: Interval | None = None, seed: int = 0
+) -> Difference | None:
+    """Of the means of a metric, B (right) minus A (left). None with fewer than FEWEST sentences on a side.
+
+    Sentences that both have spoken are compared one by one, each by the mean over its seeds: the difficulty of a
+    sentence, which is most of the spread, falls out. Without enough of these both sides are drawn by themselves.
+    """
+    ours, theirs = _by_sentence(left, metric), _by_sentence(right, metric)
+    how = interval or Interval()
+    draw = np.random.default_rng(seed)
+    shared = sorted(ours.keys() & theirs.keys())
+    if len(shared) >= FEWEST:
+        steps = np.array([theirs[key] - ours[key] for key in shared])
+        return Difference(float(steps.mean()), *_edges(_means(steps, draw, how), how), len(shared), True)
+    if min(len(ours), len(theirs)) < FEWEST:
+        return None
+    one, other = (np.array(list(values.values())) for values in (ours, theirs))
+    edges = _edges(_means(other, draw, how) - _means(one, draw, how), how)
+    return Difference(float(other.mean() - one.mean()), *edges, min(len(one), len(other)), False)
+
+
+def _by_sentence(samples: Sequence[Sample], metric: str) -> Mapping[tuple[str, str], float]:
+    """(id, text) -> mean over seeds."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for sample in samples:
+        if metric in sample.values:
+            found.setdefault((sample.id, sample.text), []).append(sample.values[metric])
+    return {key: float(np.mean(values)) for key, values in found.items()}
+
+
+def _means(values: _Values, draw: np.random.Generator, how: Interval) -> _Values:
+    picked = draw.integers(0, values.size, size=(how.resamples, values.size))
+    means: _Values = values[picked].mean(axis=1)
+    return means
+
+
+def _edges(means: _Values, how: Interval) -> tuple[float, float]:
+    edge = 50.0 * (1.0 - how.confidence)
+    low, high = np.percentile(means, [edge, 100.0 - edge])
+    return float(low), float(high)
