@@ -38,7 +38,8 @@ def test_pairs_see_a_small_step_in_sentences_of_all_kinds() -> None:
     assert back.mean == pytest.approx(-found.mean)
     assert back.significant
     apart = difference(one, said(list(easy_and_hard + 0.1), "other"), "dnsmos")
-    assert apart is not None and not apart.paired
+    assert apart is not None
+    assert not apart.paired
     assert not apart.significant, "unpaired, the sentences drown it"
 
 

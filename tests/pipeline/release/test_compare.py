@@ -149,7 +149,7 @@ def test_the_page_is_whole_chinese_and_takes_hostile_texts(two: tuple[Registry, 
     page = page_of(sides(two, tmp_path, f"ada@{two[1]}", "ada"))
     seen = Chinese(page)
     assert not seen._open
-    names = {"A", "B", "ada", "English", "Text", "p", "PESQ", "STOI", "DNSMOS"}
+    names = {"A", "B", "ada", "English", "Text", "p", "PESQ", "STOI", "DNSMOS", "DistillMOS", "Whisper"}
     assert seen.english(names) == []
     assert "Text <" not in page
     assert page.count("data:audio/flac") == 4
