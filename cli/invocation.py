@@ -55,6 +55,15 @@ class Invocation:
         refuse_foreign_state(found.root, found.private)
         return found
 
+    def folder(self) -> Path:
+        """The repository, else the working directory: registries can be worked on without a checkout."""
+        from timbre.core.errors import TimbreError
+
+        try:
+            return self.workspace().root
+        except TimbreError:
+            return self.root or Path.cwd()
+
     def pulled_weights(self) -> Path | None:
         """The folder of pulled weights in TIMBRE_BASES, None for the repository's .timbre/bases."""
         value = self.environment.get("TIMBRE_BASES", "")

@@ -29,6 +29,7 @@ class Act(StrEnum):
     RETIRED = "retired"
     REVOKED = "revoked"
     PRUNED = "pruned"
+    RESTORED = "restored"
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ STAGE_AREAS = (TRUSTED, UNTRUSTED)
 # What every run did: of runs that publish, and of the others, below the area that these may write.
 RUNS = "runs"
 RUN_AREAS = (RUNS, f"{UNTRUSTED}/runs")
+# What pruning took away and can still bring back (trash.py).
+TRASH = "trash"
 # Every place with records over files (file_set.py) beside versions and bases.
-FOLDER_AREAS = (*STAGE_AREAS, RUNS)
+FOLDER_AREAS = (*STAGE_AREAS, RUNS, TRASH)
 
 
 def check_voice(name: str) -> str:

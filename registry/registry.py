@@ -10,7 +10,7 @@ from typing import Any
 
 from timbre.core.errors import InputError
 from timbre.core.near_names import nearest_few
-from timbre.registry import chain, events
+from timbre.registry import chain, events, trash
 from timbre.registry.actor import CLAIMED, Actor
 from timbre.registry.aliases import Alias, Decide, move_alias, read_alias
 from timbre.registry.blobs import FileEntry, fetch_files, get_file, mend, put_bytes
@@ -134,7 +134,7 @@ class Registry:
         return next((item for item in reversed(self.versions(voice)) if item.source == source and item.passed), None)
 
     def history(self, voice: str) -> list[Event]:
-        """All events of a voice, oldest first. Raises NotFoundError when the voice was never published."""
+        """All events of a voice, oldest first. Raises NotFoundError when there is no such voice."""
         self._require_voice(voice)
         return events.read(self.store, voice)
 
@@ -317,6 +317,8 @@ class Registry:
 
     def _move(self, voice: str, alias: str, decide: Decide) -> Alias | None:
         moved = move_alias(self.store, voice, alias, decide, unsafe=self._unsafe)
+        if moved is not None and moved.version is not None:
+            trash.keep_version(self.store, voice, moved.version)
         self.settle(voice)
         return moved
 
@@ -370,7 +372,7 @@ class Registry:
         return state
 
     def _permitted(self, manifest: Manifest, actor: Actor, approved_by: str | None, by_hand: bool) -> str | None:
-        """Who approved this version, as far as it counts. Raises NotAllowedError for a move that a policy forbids."""
+        """Who approved this version, as far as it counts. Raises NotAllowedError."""
         if approved_by and by_hand and approved_by == actor.name:
             self.rules.check_approval(manifest, actor)
             return approved_by
@@ -394,4 +396,4 @@ def _place(manifest: Manifest, path: str) -> Place:
     return Place(manifest.voice, manifest.version, path)
 
 
-__all__ = ["Actor", "Decide", "FileEntry", "Promotion", "Registry"]
+__all__ = ["Actor", "FileEntry", "Promotion", "Registry"]

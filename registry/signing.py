@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 SIGNING_KEY, TRUSTED_KEYS = "TIMBRE_SIGNING_KEY", "TIMBRE_TRUSTED_KEYS"
-_SIGNED = ("voices/", "bases/", "stages/", "revoked/", "heads/", "policy")
+_SIGNED = ("voices/", "bases/", "stages/", "revoked/", "heads/", "policy", "trash/")
 _PURPOSE = b"timbre record 1\0"
 
 

@@ -10,6 +10,7 @@ from timbre.registry.blobs import Transform
 from timbre.registry.encryption.keyring import Keyring, missing_key
 from timbre.registry.encryption.sealed_file import Place, is_sealed
 from timbre.registry.errors import CorruptError, RevokedError
+from timbre.registry.events import utc_now
 from timbre.registry.file_set import get_folder, put_folder, read_folder
 from timbre.registry.names import TRUSTED, UNTRUSTED, check_voice
 from timbre.registry.references import delete_unneeded, digests_in
@@ -39,7 +40,7 @@ def push_stage(
     """
     key = _record(stage_key, area)
     refuse_revoked(store, check_voice(voice), recordings)
-    about = {"voice": voice, "stage": stage} | ({"recordings": recordings} if recordings else {})
+    about = {"voice": voice, "stage": stage, "time": utc_now()} | ({"recordings": recordings} if recordings else {})
     kept = _sealing(keys, voice, stage_key) if keys is not None else None
     written = put_folder(store, key, folder, about, kept=kept)
     try:
@@ -79,7 +80,7 @@ def push_checkpoint(
     newest that is whole counts.
     """
     refuse_revoked(store, check_voice(voice), recordings)
-    about = {"voice": voice, "stage": stage} | ({"recordings": recordings} if recordings else {})
+    about = {"voice": voice, "stage": stage, "time": utc_now()} | ({"recordings": recordings} if recordings else {})
     kept = _sealing(keys, voice, stage_key) if keys is not None else None
     earlier = _checkpoints(store, stage_key, area)
     number = _number(earlier[-1]) + 1 if earlier else 1

@@ -106,7 +106,8 @@ def _broken_chain(registry: Registry, voice: str) -> list[Finding]:
             registry.alias(voice, key.rsplit("/", 1)[-1].removesuffix(".json"))
         acts = events.read(store, voice)
         there = {key.rsplit("/", 1)[-1].removesuffix(".json") for key in store.list(f"voices/{voice}/versions/")}
-        pruned = {event.version for event in acts if event.act is events.Act.PRUNED}
+        last = {event.version: event.act for event in acts if event.act in (events.Act.PRUNED, events.Act.RESTORED)}
+        pruned = {version for version, act in last.items() if act is events.Act.PRUNED}
         published = {event.version for event in acts if event.act is events.Act.PUBLISHED and event.version}
         found += [(f"voices/{voice}/versions/{gone}.json", "a published version is gone")
                   for gone in sorted(published - there - pruned)]  # fmt: skip

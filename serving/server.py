@@ -16,11 +16,13 @@ from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.registry.names import PRODUCTION
 from timbre.registry.registry import Registry
+from timbre.registry.served import served_store
 from timbre.serving.engines import Engines
 from timbre.serving.errors import ApiError
 from timbre.serving.library import Library
 from timbre.serving.metrics import Metrics
 from timbre.serving.poll_watch import PollWatch
+from timbre.serving.served import ServedMarks
 from timbre.serving.settings import ServeSettings
 from timbre.serving.workers import Workers
 from timbre.text.frontend import phonemize
@@ -55,8 +57,9 @@ class Server:
             registry, self.engines, self.metrics, log, voices_held=settings.voices_held, retry_s=settings.retry_s,
             names=names, default_voice=settings.default_voice, openai_names=settings.openai_names,
         )  # fmt: skip
+        self._served = ServedMarks(served_store(registry.store), log)
         self.workers = Workers(
-            self.library, self.metrics, log, count=settings.workers, waiting=settings.queue,
+            self.library, self.metrics, log, self._served, count=settings.workers, waiting=settings.queue,
             queue_timeout_s=settings.queue_timeout_s,
         )  # fmt: skip
         self.ready = threading.Event()
@@ -116,6 +119,7 @@ class Server:
             else:
                 if not self.library.last_problem:
                     self.poll.read()
+                    self._served.flush()
             pending = self.library.pending
             if not pending and (unread := self._unread()):
                 # In a thread of its own: it is a second of Python at best, and moves must be noticed meanwhile.

@@ -24,6 +24,7 @@ from timbre.serving.library import Library
 from timbre.serving.loader import Speaker
 from timbre.serving.metrics import Metrics
 from timbre.serving.order import Begun, Delivery, Done, Piece
+from timbre.serving.served import ServedMarks
 
 _REASONS = ("silent", "duration", "loops", "cut off", "words missing")
 _LONGEST_RETRY_S = 60
@@ -39,6 +40,7 @@ class Workers:
         library: Library,
         metrics: Metrics,
         log: logging.Logger,
+        served: ServedMarks,
         *,
         count: int,
         waiting: int,
@@ -47,6 +49,7 @@ class Workers:
         self._library = library
         self._metrics = metrics
         self._log = log
+        self._served = served
         self._count = count
         self._timeout_s = queue_timeout_s
         # The workers' own orders leave the queue at once, so it holds only what waits.
@@ -148,6 +151,7 @@ class Workers:
         speak = self._whole if order.whole else self._stream
         seconds = speak(delivery, speaker)
         voice = order.voice
+        self._served.note(speaker.manifest.voice, speaker.manifest.version)
         self._metrics.audio.labels(voice).inc(seconds)
         self._metrics.characters.labels(voice).inc(len(order.speech.text))
         if seconds:

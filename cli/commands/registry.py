@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from timbre.cli.commands.options import registry_option
+from timbre.cli.commands.sizes import read_size
 from timbre.cli.invocation import Invocation
-from timbre.core.errors import CheckFailedError, InputError
+from timbre.core.errors import CheckFailedError
 
 if TYPE_CHECKING:
     from timbre.registry.mirror import Copied
-
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
 @click.group()
@@ -82,7 +80,7 @@ def usage(invocation: Invocation, registry: str, quota: str, as_json: bool) -> N
     from timbre.registry.open import open_registry
     from timbre.registry.usage import usage as measured
 
-    limit = _size(quota)
+    limit = read_size(quota, "--quota")
     found = measured(open_registry(invocation.registry(registry)))
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
@@ -91,8 +89,34 @@ def usage(invocation: Invocation, registry: str, quota: str, as_json: bool) -> N
             shared = f", {line.shared_bytes / 1e6:.1f} MB shared" if line.shared_bytes else ""
             click.echo(f"{line.name}: {line.versions} kept, {line.own_bytes / 1e6:.1f} MB{shared}")
         click.echo(f"total: {found.total_bytes / 1e6:.1f} MB, {found.unreferenced} unreferenced files")
-    if limit and found.total_bytes > limit:
+    if limit is not None and found.total_bytes > limit:
         raise CheckFailedError(f"the registry holds {found.total_bytes} bytes, its quota is {limit}", "timbre prune")
+
+
+@registry.command()
+@registry_option
+@click.option("--trash-days", type=click.FloatRange(min=0), default=7, show_default=True, help="What lay so long goes.")
+@click.option(
+    "--grace-hours", type=click.FloatRange(min=0), default=24, show_default=True,
+    help="Unneeded files go when they were found unneeded so long ago; shorter only without writers.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def gc(invocation: Invocation, registry: str, trash_days: float, grace_hours: float, as_json: bool) -> None:
+    """Empty the trash of `timbre prune` and free files that nothing needs; safe beside writers. Run it daily."""
+    from timbre.registry.events import utc_now
+    from timbre.registry.garbage import collect
+    from timbre.registry.open import open_store
+
+    store = open_store(invocation.registry(registry))
+    freed = collect(store, utc_now(), trash_days=trash_days, grace_hours=grace_hours)
+    if as_json:
+        click.echo(json.dumps(asdict(freed), indent=2))
+        return
+    click.echo(
+        f"{len(freed.emptied)} records left the trash, {len(freed.removed)} files are gone, {freed.waiting} wait for "
+        f"{grace_hours:g} hours"
+    )
 
 
 def _show(done: Copied, as_json: bool) -> None:
@@ -100,10 +124,3 @@ def _show(done: Copied, as_json: bool) -> None:
 
     words = f"{done.copied} objects copied ({done.size_bytes / 1e6:.1f} MB), {done.present} were there"
     click.echo(plain(done) if as_json else words + (f"; revoked: {', '.join(done.revoked)}" if done.revoked else ""))
-
-
-def _size(text: str) -> int:
-    found = re.fullmatch(r"(\d+)([kmgt]i?)?b?", text.strip().lower()) if text else None
-    if text and found is None:
-        raise InputError(f"--quota is {text[:40]!r}", "write a number of bytes, or for example 500M or 50Gi")
-    return int(found[1]) * _UNITS[found[2] or ""] if found else 0

@@ -64,6 +64,11 @@ class CachedStore:
         return self._inner.can_compare_and_swap
 
     @property
+    def signs(self) -> bool:
+        """Whether the store's records are signed: a server behind a cache asks the history too (registry/chain.py)."""
+        return bool(getattr(self._inner, "signs", False))
+
+    @property
     def problem(self) -> str:
         """Why the store is away, or "" while it answers."""
         return self._failed[1].message if self.away_since is not None and self._failed is not None else ""

@@ -1,0 +1,93 @@
+"""`timbre prune`: what nothing needs any more goes into the trash, from where it comes back for a week."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from timbre.cli.commands.options import registry_option
+from timbre.cli.commands.sizes import read_size
+from timbre.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from timbre.registry.actor import Actor
+
+_days = click.FloatRange(min=0)
+
+
+@click.command()
+@click.argument("voices", nargs=-1, metavar="[VOICE]...")
+@click.option("--days", type=_days, default=90, show_default=True, help="Versions that did not speak for so long go.")
+@click.option(
+    "--keep", "predecessors", type=click.IntRange(min=0), default=3, show_default=True,
+    help="Versions before the one that an alias points to, which stay.",
+)  # fmt: skip
+@click.option("--stage-days", type=_days, default=90, show_default=True, help="Cached stages of this age go.")
+@click.option("--stage-size", metavar="SIZE", default="", help="The oldest cached stages go until this holds: 50Gi.")
+@click.option("--run-days", type=_days, default=400, show_default=True, help="Records of runs of this age go.")
+@click.option("--without-marks", is_flag=True, help="Prune versions although no server ever said what it spoke with.")
+@click.option("--yes", is_flag=True, help="Do it; without this only say what would go.")
+@click.option("--undo", is_flag=True, help="Bring back what the trash holds, of VOICE or of all.")
+@click.option("--reason", metavar="TEXT", default="", help="Reason; recorded in the event log.")
+@registry_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def prune(
+    invocation: Invocation,
+    voices: tuple[str, ...],
+    days: float,
+    predecessors: int,
+    stage_days: float,
+    stage_size: str,
+    run_days: float,
+    without_marks: bool,
+    yes: bool,
+    undo: bool,
+    reason: str,
+    registry: str,
+    as_json: bool,
+) -> None:
+    """Move versions of VOICE (default: all voices, cached stages, runs) that nothing needs into the trash.
+
+    A version stays while an alias points to it or to one of the --keep versions after it, while it is young, and while
+    servers speak with it. `timbre registry gc` empties the trash after a week. Exit code 20 when a voice was left alone
+    because its records cannot be read.
+    """
+    from timbre.registry import prune as pruning
+    from timbre.registry.open import open_registry
+    from timbre.registry.served import served_store
+
+    opened = open_registry(invocation.registry(registry))
+    if undo:
+        keys = [key for name in voices or ("",) for key in pruning.undo(
+            opened, f"voices/{name}/" if name else "", actor=_actor(invocation, registry))]  # fmt: skip
+        click.echo(json.dumps(keys, indent=2) if as_json else "\n".join([*keys, f"{len(keys)} records are back"]))
+        return
+    keep = pruning.Keep(days, predecessors, stage_days, read_size(stage_size, "--stage-size"), run_days, without_marks)
+    served = served_store(opened.store, invocation.environment)
+    choice = pruning.choose(opened, keep, served, voices)
+    gone = None
+    if yes:
+        gone = set(pruning.prune(opened, choice, keep, actor=_actor(invocation, registry), reason=reason))
+    chosen = [item for item in choice.chosen if gone is None or item.key in gone]
+    if as_json:
+        plain = {"pruned": yes, "chosen": [asdict(item) for item in chosen], "left": choice.left}
+        click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    else:
+        for item in chosen:
+            click.echo(f"{item.key}: {item.size_bytes / 1e6:.1f} MB, {item.why}")
+        total = f"{len(chosen)} records, {sum(item.size_bytes for item in chosen) / 1e6:.1f} MB"
+        back = "back with: timbre prune --undo; freed after a week by: timbre registry gc"
+        click.echo(f"{total} in the trash; {back}" if yes else f"{total} would go; do it with --yes")
+    pruning.require_sound(choice)
+
+
+def _actor(invocation: Invocation, registry: str) -> Actor:
+    from timbre.pipeline.ci.actor import acting_person
+    from timbre.registry.actor import Actor
+
+    signed = invocation.signed_actor(registry)
+    return signed or Actor(acting_person(invocation.environment, invocation.folder()))
