@@ -18,9 +18,11 @@ from timbre.registry.errors import CorruptError
 from timbre.registry.file_set import read_folder
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import blob_key, check_voice, tombstone_key
+from timbre.registry.policy import KEY as POLICY
 from timbre.registry.records import seal, unseal
-from timbre.registry.registry import Actor, Registry
-from timbre.registry.revocation import revoke
+from timbre.registry.registry import Registry
+from timbre.registry.revocation import remove_followed
+from timbre.registry.signing import SignedStore, is_signed_key
 from timbre.registry.store import Store
 
 BACKUP = "backup.json"
@@ -53,13 +55,16 @@ def sync(source: Store, target: Store, voices: Sequence[str] = (), progress: Pro
         if check_voice(voice) not in known:
             raise InputError(f"{source.url}: no voice {voice!r}", f"it has: {', '.join(known) or 'none'}")
     there = set(target.list("blobs/"))
+    # First, so that nothing revoked is published at the target meanwhile.
+    for key in source.list("revoked/"):
+        _copy(source, target, key, done)
     names = list(voices) or known
     bases: set[str] = set()
     for number, voice in enumerate(names):
         if progress is not None:
             progress(number, len(names))
-        if (mark := source.get(tombstone_key(voice))) is not None:
-            _follow_revocation(source, target, voice, mark.data, done)
+        if source.get(tombstone_key(voice)) is not None:
+            _follow_revocation(source, target, voice, there, done)
             continue
         for key in source.list(f"voices/{voice}/versions/"):
             manifest = _manifest(source, key, done)
@@ -68,8 +73,7 @@ def sync(source: Store, target: Store, voices: Sequence[str] = (), progress: Pro
                 _copy(source, target, key, done)
             elif manifest is not None:
                 done.left[key] = "a file of it is missing or damaged at the source"
-        for key in source.list(f"voices/{voice}/events/"):
-            _copy(source, target, key, done)
+        _copy_history(source, target, voice, done)
     for key in source.list("bases/"):
         if voices and key.split("/")[1] not in bases:
             continue
@@ -91,6 +95,8 @@ def back_up(source: Store, target: Store, time: str, progress: Progress | None =
     if target.get(BACKUP) is not None:
         raise InputError(f"{target.url}: holds a finished backup", "name an empty folder or prefix")
     done = sync(source, target, progress=progress)
+    if source.get(POLICY) is not None:
+        _copy(source, target, POLICY, done)
     if done.left:
         key, why = next(iter(done.left.items()))
         text = f"backup of {source.url}: {len(done.left)} objects left out: {key}: {why}"
@@ -117,7 +123,7 @@ def restore(backup: Store, target: Store, progress: Progress | None = None) -> C
         if found is None or digest_bytes(found.data) != digest:
             raise CorruptError(f"{backup.url}: {key} is missing or changed", "use another backup")
     done = Copied()
-    order = sorted(listed, key=lambda key: ("/aliases/" in key, key.startswith("voices/"), key))
+    order = sorted(listed, key=lambda key: ("/aliases/" in key, "/chain/" in key, key.startswith("voices/"), key))
     for number, key in enumerate(order):
         if progress is not None:
             progress(number, len(order))
@@ -125,17 +131,33 @@ def restore(backup: Store, target: Store, progress: Progress | None = None) -> C
     return done
 
 
-def _follow_revocation(source: Store, target: Store, voice: str, mark: bytes, done: Copied) -> None:
+def _follow_revocation(source: Store, target: Store, voice: str, there: set[str], done: Copied) -> None:
     done.revoked.append(voice)
     key = tombstone_key(voice)
-    if target.get(key) is None:
-        target.put_if_absent(key, mark)
-        if next(target.list(f"voices/{voice}/versions/"), None) is not None:
-            said = unseal(key, mark)
-            revoke(Registry(target), voice, actor=Actor(said["actor"]), reason=said["reason"])
-    for prefix in ("versions/", "events/"):
-        for name in source.list(f"voices/{voice}/{prefix}"):
-            _copy(source, target, name, done)
+    _copy(source, target, key, done)
+    remove_followed(Registry(target), voice, there)
+    for name in source.list(f"voices/{voice}/versions/"):
+        _copy(source, target, name, done)
+    _copy_history(source, target, voice, done)
+
+
+def _copy_history(source: Store, target: Store, voice: str, done: Copied) -> None:
+    """Events, then the links over them: a history that is broken off is one that ends earlier."""
+    for prefix in ("certificates/", "events/", "chain/"):
+        for key in source.list(f"voices/{voice}/{prefix}"):
+            _copy(source, target, key, done)
+
+
+def _written_as_is(target: Store, key: str, data: bytes) -> Store:
+    """Where a record is written with the signature that it has: a mirror needs no key, and its bytes are the source's.
+
+    Raises CorruptError when those who read the target would not trust it.
+    """
+    if not isinstance(target, SignedStore):
+        return target
+    if is_signed_key(key):
+        target.check(key, data)
+    return target.inner
 
 
 def _manifest(source: Store, key: str, done: Copied) -> Manifest | None:
@@ -175,7 +197,7 @@ def _copy(source: Store, target: Store, key: str, done: Copied) -> None:
         if present.data != data:
             done.left[key] = "the target holds another object under this key"
         return
-    target.put_if_absent(key, data)
+    _written_as_is(target, key, data).put_if_absent(key, data)
     done.copied += 1
     done.size_bytes += len(data)
 
@@ -191,7 +213,7 @@ def _move(source: Store, target: Store, voice: str, key: str, done: Copied) -> N
         done.present += 1
     elif new.generation <= old.generation:
         done.left[key] = f"the target is at generation {old.generation}, the source at {new.generation}"
-    elif target.replace_if(key, _bytes(source, key), stored.tag):
+    elif _written_as_is(target, key, data := _bytes(source, key)).replace_if(key, data, stored.tag):
         done.copied += 1
     else:
         done.left[key] = "another writer moved it meanwhile"

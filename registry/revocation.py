@@ -5,7 +5,7 @@ voice -> all names with the same recordings -> tombstones -> stage records, blob
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
 from timbre.core.digests import digest_value
@@ -91,6 +91,21 @@ def revoke(registry: Registry, voice: str, *, actor: Actor, reason: str, all_nam
     found = Certificate(voice, time, actor.name, reason, tuple(names), tuple(sorted(spared)), destroyed, kept)
     _store(registry, found)
     return found
+
+
+def remove_followed(registry: Registry, voice: str, there: Collection[str]) -> None:
+    """Removes what a mirror holds of a voice that was revoked at its source, whose marks and history are copied.
+
+    No record is written here, so that a mirror needs no signing key. there: keys of the blobs that it holds.
+    """
+    store = registry.store
+    digests = {item for key in store.list(f"voices/{voice}/versions/") for item in digests_in(store, key)}
+    if not any(blob_key(digest) in there for digest in digests):
+        return
+    recordings = _made_of(registry, voice)[0]
+    speaking = [name for name in registry.voices() if name != voice and registry.tombstone(name) is None]
+    kept = {item for name in speaking for item in _made_of(registry, name)[0]}
+    _destroy(registry, [voice], recordings - kept, kept, bool(kept & recordings), set())
 
 
 def _destroy(

@@ -15,10 +15,13 @@ from timbre.registry.encryption.master import new_master, read_master
 from timbre.registry.errors import CorruptError, RevokedError
 from timbre.registry.local_store import LocalStore
 from timbre.registry.mirror import BACKUP, back_up, restore, sync
+from timbre.registry.open import open_registry
+from timbre.registry.records import seal, unseal
 from timbre.registry.registry import Actor, Registry
 from timbre.registry.revocation import revoke
+from timbre.registry.signing import new_key
 from timbre.registry.usage import usage
-from timbre.registry.verification import verify
+from timbre.registry.verification import audit, verify
 
 ADA = Actor("ada")
 
@@ -192,3 +195,48 @@ def test_usage_counts_each_file_once(filled: Registry) -> None:
     assert found.unreferenced == 0
     filled.store.put_if_absent("blobs/aa/" + "a" * 64, b"left by a killed writer")
     assert usage(filled).unreferenced == 1
+
+
+def test_a_mirror_of_a_signed_registry_needs_no_key_and_holds_its_history(tmp_path: Path) -> None:
+    (tmp_path / "trusted").write_text(new_key(tmp_path / "key"))
+    reading = {"TIMBRE_TRUSTED_KEYS": str(tmp_path / "trusted")}
+    source = open_registry(
+        str(tmp_path / "source"), environment={**reading, "TIMBRE_SIGNING_KEY": str(tmp_path / "key")}
+    )
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "export.json").write_text("{}")
+    publish_base(source.store, "b" * 64, tmp_path / "export", {"name": "pico"}, "1.0")
+    for voice in ("ada", "ben"):
+        publish(source, voice, "one")
+    mirror = open_registry(str(tmp_path / "mirror"), environment=reading)
+    assert not sync(source.store, mirror.store).left
+    assert verify(mirror) == []
+    assert audit(mirror, "ada") == []
+    link = max((tmp_path / "mirror" / "voices" / "ada" / "chain").iterdir())
+    link.unlink()
+    assert verify(mirror)
+    sync(source.store, mirror.store)
+    assert verify(mirror) == []
+    revoke(source, "ada", actor=ADA, reason="withdrawn")
+    sync(source.store, mirror.store)
+    assert verify(mirror) == []
+    with pytest.raises(RevokedError):
+        mirror.resolve("ada")
+    forged = LocalStore(tmp_path / "source")
+    alias = "voices/ben/aliases/production.json"
+    (tmp_path / "source" / alias).write_bytes(seal(alias, {**unseal(alias, forged.get(alias).data), "actor": "eve"}))  # type: ignore[union-attr]
+    with pytest.raises(CorruptError, match="not signed"):
+        sync(forged, open_registry(str(tmp_path / "new"), environment=reading).store)
+
+
+def test_a_mirror_and_a_backup_know_revoked_recordings(filled: Registry, target: LocalStore) -> None:
+    """Recordings that are revoked stay so under every name, also where they never were published before."""
+    import dataclasses
+
+    manifest = dataclasses.replace(make_manifest("eve", "one"), recordings="e" * 64)
+    filled.publish(manifest, make_files("eve"), actor=ADA)
+    revoke(filled, "eve", actor=ADA, reason="withdrawn")
+    sync(filled.store, target)
+    again = dataclasses.replace(make_manifest("eva", "one"), recordings="e" * 64)
+    with pytest.raises(RevokedError):
+        Registry(target).publish(again, make_files("eve"), actor=ADA)
