@@ -39,9 +39,10 @@ def collect(store: Store, now: str, *, trash_days: float = TRASH_DAYS, grace_hou
     old = [key for key, time in thrown_away(store).items() if at - _time(time, at) >= timedelta(days=trash_days)]
     leaving = [f"{TRASH}/{key}" for key in old]
     digests = {digest for key in leaving for digest in digests_in(store, key)}
-    removed = list(delete_unneeded(store, digests, leaving).removed) if digests else []
+    # Records first: killed here, their blobs are garbage like any other, and nothing without its files comes back.
     for key in leaving:
         store.delete(key)
+    removed = list(delete_unneeded(store, digests).removed) if digests else []
     marks = _marks(store)
     needed = references(store)
     unneeded = {key.rsplit("/", 1)[-1] for key in store.list("blobs/")} - needed.keys()

@@ -17,7 +17,7 @@ from timbre.registry.aliases import read_alias
 from timbre.registry.errors import CorruptError
 from timbre.registry.file_set import read_folder
 from timbre.registry.manifest import Manifest
-from timbre.registry.names import blob_key, check_voice, tombstone_key
+from timbre.registry.names import blob_key, check_voice, tombstone_key, version_key
 from timbre.registry.policy import KEY as POLICY
 from timbre.registry.records import seal, unseal
 from timbre.registry.registry import Registry
@@ -67,13 +67,8 @@ def sync(source: Store, target: Store, voices: Sequence[str] = (), progress: Pro
             _follow_revocation(source, target, voice, there, done)
             continue
         for key in source.list(f"voices/{voice}/versions/"):
-            manifest = _manifest(source, key, done)
-            if manifest is not None and _copy_blobs(source, target, (f.sha256 for f in manifest.files), there, done):
-                bases.add(manifest.base_digest)
-                _copy(source, target, key, done)
-            elif manifest is not None:
-                done.left[key] = "a file of it is missing or damaged at the source"
-        _copy_history(source, target, voice, done)
+            manifest = _copy_version(source, target, key, there, done)
+            bases |= {manifest.base_digest} if manifest is not None else set()
     for key in source.list("bases/"):
         if voices and key.split("/")[1] not in bases:
             continue
@@ -82,8 +77,7 @@ def sync(source: Store, target: Store, voices: Sequence[str] = (), progress: Pro
             _copy(source, target, key, done)
     for voice in names:
         if voice not in done.revoked:
-            for key in source.list(f"voices/{voice}/aliases/"):
-                _move(source, target, voice, key, done)
+            _follow(source, target, voice, there, done)
     return done
 
 
@@ -123,12 +117,19 @@ def restore(backup: Store, target: Store, progress: Progress | None = None) -> C
         if found is None or digest_bytes(found.data) != digest:
             raise CorruptError(f"{backup.url}: {key} is missing or changed", "use another backup")
     done = Copied()
-    order = sorted(listed, key=lambda key: ("/aliases/" in key, "/chain/" in key, key.startswith("voices/"), key))
+    order = sorted(listed, key=lambda key: (_rank(key), key))
     for number, key in enumerate(order):
         if progress is not None:
             progress(number, len(order))
         _copy(backup, target, key, done)
     return done
+
+
+def _rank(key: str) -> int:
+    """The order in which a registry writes: files first, versions, aliases, then events and the links over them."""
+    kinds = ("/aliases/", "/events/", "/chain/")
+    found = next((number for number, kind in enumerate(kinds, 2) if kind in key), 0)
+    return found if found else int(key.startswith("voices/"))
 
 
 def _follow_revocation(source: Store, target: Store, voice: str, there: set[str], done: Copied) -> None:
@@ -138,14 +139,32 @@ def _follow_revocation(source: Store, target: Store, voice: str, there: set[str]
     remove_followed(Registry(target), voice, there)
     for name in source.list(f"voices/{voice}/versions/"):
         _copy(source, target, name, done)
-    _copy_history(source, target, voice, done)
+    _follow(source, target, voice, set(), done)
 
 
-def _copy_history(source: Store, target: Store, voice: str, done: Copied) -> None:
-    """Events, then the links over them: a history that is broken off is one that ends earlier."""
-    for prefix in ("certificates/", "events/", "chain/"):
-        for key in source.list(f"voices/{voice}/{prefix}"):
-            _copy(source, target, key, done)
+def _follow(source: Store, target: Store, voice: str, there: set[str], done: Copied) -> None:
+    """Aliases, then events, then the links over them, as a registry writes them: whatever is broken off, no alias is
+    older than its events. What is listed first can only name less than what is read afterwards.
+    """
+    links = list(source.list(f"voices/{voice}/chain/"))
+    events = list(source.list(f"voices/{voice}/events/"))
+    for key in source.list(f"voices/{voice}/aliases/"):
+        if not _move(source, target, voice, key, there, done):
+            return
+    for key in (*source.list(f"voices/{voice}/certificates/"), *events, *links):
+        _copy(source, target, key, done)
+
+
+def _copy_version(source: Store, target: Store, key: str, there: set[str], done: Copied) -> Manifest | None:
+    """Files, then the manifest; None when the source has no sound copy of them."""
+    manifest = _manifest(source, key, done)
+    if manifest is None:
+        return None
+    if not _copy_blobs(source, target, (entry.sha256 for entry in manifest.files), there, done):
+        done.left[key] = "a file of it is missing or damaged at the source"
+        return None
+    _copy(source, target, key, done)
+    return manifest
 
 
 def _written_as_is(target: Store, key: str, data: bytes) -> Store:
@@ -202,11 +221,18 @@ def _copy(source: Store, target: Store, key: str, done: Copied) -> None:
     done.size_bytes += len(data)
 
 
-def _move(source: Store, target: Store, voice: str, key: str, done: Copied) -> None:
+def _move(source: Store, target: Store, voice: str, key: str, there: set[str], done: Copied) -> bool:
+    """False when the version that the alias points to cannot be copied, so that its events must not come either."""
     name = key.rsplit("/", 1)[-1].removesuffix(".json")
     new, old, stored = read_alias(source, voice, name), read_alias(target, voice, name), target.get(key)
     if new is None:
-        return
+        return True
+    if new.version and voice not in done.revoked:
+        version = version_key(voice, new.version)
+        # It may have moved to a version that was published since this copy began.
+        if target.get(version) is None and _copy_version(source, target, version, there, done) is None:
+            done.left[key] = f"its version {new.version} could not be copied"
+            return False
     if old is None or stored is None:
         _copy(source, target, key, done)
     elif new == old:
@@ -217,6 +243,7 @@ def _move(source: Store, target: Store, voice: str, key: str, done: Copied) -> N
         done.copied += 1
     else:
         done.left[key] = "another writer moved it meanwhile"
+    return True
 
 
 def _bytes(store: Store, key: str) -> bytes:

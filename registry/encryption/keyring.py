@@ -51,8 +51,13 @@ class Keyring:
         """The content of a sealed file; data itself when it is none."""
         if not is_sealed(data):
             return data
-        keys = self._keys(place.voice)
-        return open_file(data, place, keys)
+        try:
+            return open_file(data, place, self._keys(place.voice))
+        except ConfigurationError:
+            if self._known.pop(place.voice, None) is None:
+                raise
+            # Another process added a key since this one read them.
+            return open_file(data, place, self._keys(place.voice))
 
     def new(self, voice: str) -> str:
         """Makes a voice's first data key; its id. Raises InputError when it has one or had one that was destroyed."""

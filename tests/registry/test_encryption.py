@@ -213,3 +213,15 @@ def test_the_environment_names_key_and_place(folder: Path, tmp_path: Path) -> No
     assert not (folder / "keys").exists()
     with pytest.raises(ConfigurationError, match="cannot be destroyed"):
         open_registry("hf://a/b", environment={"TIMBRE_MASTER_KEY": new_master()})
+
+
+def test_a_key_that_another_process_added_is_found(folder: Path) -> None:
+    """A server that holds a voice's keys in memory opens what is published after a rotation elsewhere."""
+    master = read_master(new_master())
+    server, operator = (Keyring(LocalStore(folder), master) for _ in range(2))
+    place = Place("ada", "v1", "prompt.bin")
+    assert server.open(place, operator.seal(place, b"before")) == b"before"
+    operator.rotate("ada")
+    assert server.open(place, operator.seal(place, b"after")) == b"after"
+    with pytest.raises(ConfigurationError, match="does not exist any more"):
+        server.open(place, seal_file(b"x", place, "0" * 16, b"k" * 32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from timbre.registry.open import open_registry
 from timbre.registry.records import seal, unseal
 from timbre.registry.registry import Actor, Registry
 from timbre.registry.revocation import revoke
-from timbre.registry.signing import new_key
+from timbre.registry.signing import SignedStore, new_key, read_trusted
 from timbre.registry.usage import usage
 from timbre.registry.verification import audit, verify
 
@@ -240,3 +241,46 @@ def test_a_mirror_and_a_backup_know_revoked_recordings(filled: Registry, target:
     again = dataclasses.replace(make_manifest("eva", "one"), recordings="e" * 64)
     with pytest.raises(RevokedError):
         Registry(target).publish(again, make_files("eve"), actor=ADA)
+
+
+def test_a_signed_mirror_that_is_broken_off_is_never_an_older_state(tmp_path: Path) -> None:
+    """The mirror holds a state and follows the next, broken off at every write: the voice stays readable throughout."""
+    (tmp_path / "trusted").write_text(new_key(tmp_path / "key"))
+    reading = {"TIMBRE_TRUSTED_KEYS": str(tmp_path / "trusted")}
+    source = open_registry(
+        str(tmp_path / "source"), environment={**reading, "TIMBRE_SIGNING_KEY": str(tmp_path / "key")}
+    )
+    publish(source, "ada", "one")
+    trusted = open_registry(str(tmp_path / "mirror"), environment=reading)
+    sync(source.store, trusted.store)
+    publish(source, "ada", "two")
+    source.rollback("ada", actor=ADA)
+    for writes in itertools.count():
+        Breaking.left = writes
+        target = SignedStore(Breaking(tmp_path / "mirror"), read_trusted(tmp_path / "trusted"))
+        try:
+            sync(source.store, target)
+            break
+        except InfrastructureError:
+            assert trusted.resolve("ada").voice == "ada", f"broken off after {writes} writes"
+    assert writes > 3
+    assert trusted.resolve("ada") == source.resolve("ada")
+
+
+def test_an_alias_that_moves_while_it_is_mirrored_leads_to_a_whole_version(filled: Registry, tmp_path: Path) -> None:
+    class Moving(LocalStore):
+        """Publishes a version when the first alias is asked for."""
+
+        moved = False
+
+        def list(self, prefix: str) -> Iterator[str]:
+            if prefix == "voices/ada/aliases/" and not Moving.moved:
+                Moving.moved = True
+                publish(filled, "ada", "meanwhile")
+            return super().list(prefix)
+
+    target = LocalStore(tmp_path / "target")
+    assert not sync(Moving(Path(filled.store.url)), target).left
+    mirror = Registry(target)
+    assert mirror.resolve("ada") == filled.resolve("ada")
+    assert [f for f in verify(mirror) if "unused" not in f.problem] == []
