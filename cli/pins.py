@@ -16,10 +16,14 @@ from timbre.core.atomic import write_text
 from timbre.core.host import installed_version
 
 HEAD = """\
-# The versions that this project is tested with (Python 3.11). `make constraints` rewrites this file.
+# The versions that this project is tested with (Python 3.11). `make constraints` rewrites this file, `make locks` then
+# writes docker/*.lock with the hashes of what the images hold.
 # CUDA libraries are left to torch, which names the ones that belong to it.
 """
 _LEFT_TO_TORCH = ("nvidia-", "cuda-", "triton")
+_INSTALLERS = ("pip", "wheel")
+_NEWER_PYTHON = {"numpy": "2.4.6"}
+"""Versions from Python 3.12 on. deepfilternet, which ends with 3.11, keeps numpy below 2; numpy 1 ends with 3.12."""
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _EXTRA_ONLY = re.compile(r"extra\s*==")
 
@@ -56,7 +60,13 @@ def requirements(pyproject: Path) -> list[str]:
 def constraints(pyproject: Path) -> str:
     """The text of constraints.txt for the project file."""
     pins = installed_closure(requirements(pyproject))
-    lines = [f"{name}=={version}" for name, version in sorted(pins.items()) if not name.startswith(_LEFT_TO_TORCH)]
+    lines: list[str] = []
+    for name, version in sorted(pins.items()):
+        if name in _NEWER_PYTHON:
+            lines.append(f"{name}=={version}; python_version < '3.12'")
+            lines.append(f"{name}=={_NEWER_PYTHON[name]}; python_version >= '3.12'")
+        elif name not in _INSTALLERS and not name.startswith(_LEFT_TO_TORCH):
+            lines.append(f"{name}=={version}")
     return HEAD + "\n".join(lines) + "\n"
 
 

@@ -30,6 +30,7 @@ _MODULES = {
     "autoscaling/v2": "kubernetes.autoscaling.v2",
     "networking.k8s.io/v1": "kubernetes.networking.v1",
     "keda.sh/v1alpha1": "keda.v1alpha1",
+    "serving.knative.dev/v1": "knative_serving.serving.v1",
     "monitoring.coreos.com/v1": "prometheus_operator.v1",
 }
 
