@@ -92,6 +92,7 @@ abstract class Harness extends Script {
         body.resolveStrategy = Closure.DELEGATE_ONLY
         body()
     }
+    def triggers(Closure body) { options(body) }
     def parameters(Closure body) { body() }
     def booleanParam(Map given) { World.params.putIfAbsent(given.name, given.defaultValue) }
     def string(Map given) { World.params.putIfAbsent(given.name, given.defaultValue) }
@@ -125,7 +126,7 @@ abstract class Harness extends Script {
     def steps(Closure body) {
         if (skipped.get()) { return }
         // A declarative stage with an agent gets one; one without runs on the controller and may open its own.
-        if (World.stagesNow.get().last() in ['check', 'plan']) { node(World.params.LABEL, body) } else { body() }
+        if (World.stagesNow.get().last() in ['advisories', 'check', 'plan']) { node(World.params.LABEL, body) } else { body() }
     }
 
     def post(Closure body) { body() }

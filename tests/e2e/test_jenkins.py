@@ -201,3 +201,18 @@ def test_a_push_and_its_revert(forge: Forge, variants: dict[str, Path]) -> None:
 
 def _kept(build: Build, stage: str) -> list[Any]:
     return [path for event in build.of(stage, "archive") for path in event["found"]]
+
+
+@pytest.mark.usefixtures("groovy")
+@pytest.mark.parametrize("found", [0, 1])
+def test_known_vulnerabilities_fail_a_job_of_their_own(found: int, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    (repository / "Makefile").write_text(f"advisories:\n\t@exit {found}\n", encoding="utf-8")
+    for arguments in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-q", "-m", "one")):
+        command = ["git", "-C", str(repository), "-c", "user.name=Bob", "-c", "user.email=b@example.org", *arguments]
+        subprocess.run(command, check=True, env=git_environment())
+    file = ROOT / "ci" / "jenkins" / "advisories.Jenkinsfile"
+    done = jenkins_tool.run(file, repository, tmp_path / "build", "unused")
+    assert [event["command"] for event in done.of("advisories", "sh")] == ["make advisories"], done.log
+    assert done.exit_code == found
