@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring
 from typing import Any
 
 from timbre.core.digests import digest_value
@@ -51,5 +54,41 @@ def unseal(key: str, data: bytes) -> dict[str, Any]:
 
 
 def encode(record: dict[str, Any]) -> bytes:
-    """The bytes of a record, digest and all; there is one way to write it."""
-    return (json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    """The bytes of a record, digest and all; there is one way to write it: json.dumps with an indent of two and sorted
+    keys. Raises ValueError for a number that is not finite, TypeError for what is no plain data.
+    """
+    return (_indented(record, "\n") + "\n").encode()
+
+
+def _indented(value: Any, pad: str) -> str:
+    """What json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) gives, in less than half
+    the time: with an indent the library leaves its C encoder, and each record that is read is written to be compared.
+    """
+    plain = _PLAIN.get(type(value))
+    if plain is not None:
+        return plain(value)
+    inner = pad + "  "
+    if type(value) is dict:
+        parts = []
+        for name in sorted(value):
+            item = value[name]
+            plain = _PLAIN.get(type(item))
+            text = plain(item) if plain is not None else _indented(item, inner)
+            parts.append(f"{inner}{encode_basestring(name)}: {text}")
+        return "{" + ",".join(parts) + pad + "}" if parts else "{}"
+    if type(value) in (list, tuple):
+        return "[" + ",".join([inner + _indented(item, inner) for item in value]) + pad + "]" if value else "[]"
+    # Subclasses of text and numbers, as enumerations are; anything else is refused there.
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        raise ValueError(f"out of range float values are not JSON compliant: {value!r}")
+    return repr(value)
+
+
+_PLAIN: Mapping[type, Callable[[Any], str]] = {
+    str: encode_basestring, float: _number, int: repr, bool: lambda value: "true" if value else "false",
+    type(None): lambda _: "null",
+}  # fmt: skip

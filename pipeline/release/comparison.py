@@ -177,8 +177,8 @@ def _row(name: str, a: Side, b: Side, interval: Interval | None) -> GateRow:
     metric = str(known.get("metric") or name.removesuffix("_worst").removesuffix(f"_{protocol}"))
     change, better = None, ""
     if a.measured and b.measured and metric in METRICS and str(known.get("statistic", "mean")) == "mean":
-        groups = (side.measured.adapted.samples(protocol) for side in (a, b) if side.measured)
-        change = difference(*groups, metric, interval)
+        ours, theirs = a.measured.adapted.samples(protocol), b.measured.adapted.samples(protocol)
+        change = difference(ours, theirs, metric, interval)
     if change is not None and change.significant:
         higher = METRICS[metric].direction is Direction.HIGHER
         better = "b" if (change.mean > 0) == higher else "a"

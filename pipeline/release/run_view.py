@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from timbre.core.printable import printable
@@ -58,7 +59,7 @@ class RunView:
         """Whether somebody has to act."""
         return self.state in FAILURES
 
-    @property
+    @cached_property
     def stages(self) -> tuple[StageView, ...]:
         """Stages that were reached; entries that are none are left out."""
         found = []
@@ -75,7 +76,7 @@ class RunView:
         """Name of the last stage that was reached; "" for none."""
         return self.stages[-1].name if self.stages else ""
 
-    @property
+    @cached_property
     def gates(self) -> Mapping[str, Mapping[str, Any]]:
         """Verdicts, by name."""
         found = self.record.about.get("gates")
