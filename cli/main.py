@@ -57,6 +57,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "sign": LazyCommand("timbre.cli.commands.sign:sign", "Sign the registry's records with a key."),
     "prune": LazyCommand("timbre.cli.commands.prune:prune", "Take what nothing needs out of the registry."),
     "policy": LazyCommand("timbre.cli.commands.policy:policy", "Check, store and show the operator's policy."),
+    "report": LazyCommand("timbre.cli.commands.report:report", "List reports, or serve them locally."),
     "compare": LazyCommand("timbre.cli.commands.compare:compare", "Compare two versions, or a version and a run."),
     "changed": LazyCommand("timbre.cli.commands.changed:changed", "List the voices that a push changes."),
     "ci": LazyCommand("timbre.cli.commands.ci:ci", "Write the CI jobs of a push (GitLab, Jenkins)."),

@@ -1,0 +1,1 @@
+"""Reports of runs on this machine: a list, and a local address for it."""
