@@ -198,6 +198,7 @@ class Invocation:
 
         The registry serves as stage cache only when it was named: a copy of .timbre/work inside .timbre helps nobody.
         """
+        from timbre.pipeline.ci.git_notes import GIT_NOTES
         from timbre.pipeline.engine.engine import Engine
 
         workspace = self.workspace()
@@ -222,6 +223,7 @@ class Invocation:
             progress=self.progress(),
             log=self.logger(),
             cache=cache,
+            notes=self.environment.get(GIT_NOTES, ""),
             **options,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -75,9 +75,14 @@ def verify(registry: Registry, voice: str | None = None, progress: Progress | No
     return findings
 
 
-def audit(registry: Registry, voice: str) -> list[Finding]:
-    """What a voice's history cannot explain: an alias whose last move has no event, a version without its event."""
+def audit(registry: Registry, voice: str, heads: Iterable[chain.Head] = ()) -> list[Finding]:
+    """What a voice's history cannot explain: an alias whose last move has no event, a version without its event.
+
+    heads: of what other witnesses say, Git's notes for example.
+    """
     findings = _broken_chain(registry, voice)
+    said = [head for head in heads if head.voice == voice]
+    findings += [Finding(key, problem, (voice,)) for key, problem in chain.contradictions(registry.store, said)]
     if findings:
         return findings
     seen = {event.id for event in events.read(registry.store, voice)}

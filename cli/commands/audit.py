@@ -15,14 +15,19 @@ from timbre.core.errors import CheckFailedError
 
 @click.command()
 @click.argument("voices", nargs=-1, metavar="[VOICE]...")
+@click.option("--notes", "remote", metavar="REMOTE", default="", help="Compare with Git's notes of this remote, too.")
 @registry_option
 @output_options
 @click.pass_obj
-def audit(invocation: Invocation, voices: tuple[str, ...], registry: str, as_json: bool, as_markdown: bool) -> None:
+def audit(
+    invocation: Invocation, voices: tuple[str, ...], remote: str, registry: str, as_json: bool, as_markdown: bool
+) -> None:
     """Show the origin of every version of VOICE (default: all): commit, author, job, base, recipe, gates, consent.
 
     Exit code 20 if the event log does not explain the state of a voice.
     """
+    from timbre.pipeline.ci.git import Repository
+    from timbre.pipeline.ci.git_notes import fetch_notes
     from timbre.pipeline.release.registry_view import audit_table
     from timbre.registry.open import open_registry
     from timbre.registry.verification import audit as unexplained
@@ -32,7 +37,13 @@ def audit(invocation: Invocation, voices: tuple[str, ...], registry: str, as_jso
         store.history(voice)
     names = list(voices) or store.voices()
     manifests = [manifest for name in names for manifest in store.versions(name)]
-    findings = [finding for name in names for finding in unexplained(store, name)]
+    heads = fetch_notes(Repository(invocation.folder()), remote) if remote else []
+    findings = [finding for name in names for finding in unexplained(store, name, heads)]
+    findings += [
+        dataclasses.replace(gone, affects=(head.voice,))
+        for head in heads if not voices and head.voice not in names
+        for gone in unexplained(store, head.voice, [head])
+    ]  # fmt: skip
     plain: dict[str, Any] = {
         "versions": [manifest.to_body() for manifest in manifests],
         "revoked": {name: mark for name in names if (mark := store.tombstone(name)) is not None},

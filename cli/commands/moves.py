@@ -53,11 +53,18 @@ class Move:
         signed = self.invocation.signed_actor(self.registry)
         return signed or Actor(author or acting_person(self.invocation.environment, _folder(self.invocation)))
 
-    def show(self, words: str, plain: dict[str, Any]) -> None:
-        """Print the result in the requested format."""
+    def show(self, words: str, plain: dict[str, Any], *more: str) -> None:
+        """Print the result in the requested format, and note the heads of the histories (of `more` voices too) in Git
+        where the operator asks for it.
+        """
         line = f"**{self.voice}**: {words}" if self.as_markdown else f"{self.voice}: {words}"
         text = json.dumps({"voice": self.voice, "said": words, **plain}, indent=2, ensure_ascii=False)
         click.echo(self.invocation.redactor.clean(text if self.as_json else line))
+        from timbre.pipeline.ci.git import Repository
+        from timbre.pipeline.ci.git_notes import GIT_NOTES, note_heads
+
+        if remote := self.invocation.environment.get(GIT_NOTES, ""):
+            note_heads(Repository(_folder(self.invocation)), self.open(), {self.voice, *more}, remote)
 
 
 def _moving(*, alias: bool, reason: str | None = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -191,7 +198,7 @@ def revoke(move: Move, yes: bool, all_names: bool) -> None:
         f"revoked; removed {found.blobs} stored files, {found.stages} cached stages and {len(folders)} local "
         f"work folders ({found.kept_blobs} files are shared with other voices)"
     )
-    move.show(words, {**dataclasses.asdict(found), "folders": folders})
+    move.show(words, {**dataclasses.asdict(found), "folders": folders}, *found.names)
     if not move.as_json:
         for name in found.names:
             if name != voice:

@@ -29,6 +29,7 @@ _NO_COMMIT = (
     "does not have any commits yet", "unknown revision", "bad revision", "bad default revision", "ambiguous argument",
     "Not a valid", "bad object", "not a commit", "Needed a single revision",
 )  # fmt: skip
+_NOTES = "refs/notes/timbre"
 _SUBMODULE, _FOLDER, _LINK = "160000", "040000", "120000"
 
 
@@ -170,6 +171,36 @@ class Repository:
             return False
         # ls-tree takes the path from here, rev-parse from the top: voices/ may lie in a part of a larger repository.
         return any(tree in self._run("ls-tree", c, f"voices/{name}").stdout.split() for c in found.stdout.split())
+
+    def notes(self, *arguments: str) -> None:
+        """`git notes` on refs/notes/timbre, in our own name. Raises ConfigurationError."""
+        self._checked(
+            "-c", "user.name=timbre", "-c", "user.email=timbre@localhost", "notes", f"--ref={_NOTES}", *arguments
+        )
+
+    def all_notes(self, reference: str) -> list[str]:
+        """The text of every note; empty where there are none."""
+        listed = self._run("notes", f"--ref={reference}", "list")
+        objects = (
+            [line.split()[0] for line in listed.stdout.splitlines() if line.strip()] if not listed.returncode else []
+        )
+        return [self._checked("cat-file", "blob", item) for item in objects]
+
+    def fetch(self, remote: str, refspec: str) -> bool:
+        """False when the remote does not have the reference. Raises ConfigurationError when it does not answer."""
+        found = self._run("fetch", "-q", "--no-tags", "--end-of-options", remote, refspec)
+        if found.returncode and "couldn't find remote ref" not in found.stderr:
+            raise self._failed("fetch", found.stderr)
+        return found.returncode == 0
+
+    def push(self, remote: str, refspec: str) -> bool:
+        """False when somebody else was first. Raises ConfigurationError when the remote refuses or does not answer."""
+        found = self._run("push", "-q", "--no-verify", "--end-of-options", remote, refspec)
+        if found.returncode and not any(
+            words in found.stderr for words in ("non-fast-forward", "fetch first", "cannot lock")
+        ):
+            raise self._failed("push", found.stderr)
+        return found.returncode == 0
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         settings = [part for setting in _PLAIN for part in ("-c", setting)]

@@ -62,6 +62,7 @@ class Engine:
     recipe: the repository's recipe, before a voice's own overrides. cache: finished outputs kept elsewhere, if any.
     retries: further tries of a stage after failures of the machine (CI retries by itself, so 0 there).
     wait_s: how long to wait while another process works on the same voice. on_stage: called with every outcome.
+    notes: remote to which the heads of histories are pushed as Git's notes, "" for none.
     """
 
     workspace: Workspace
@@ -75,6 +76,7 @@ class Engine:
     rows: tuple[StageRow, ...] = STAGES
     retries: int = 0
     wait_s: float = 600.0
+    notes: str = ""
     on_stage: Callable[[StageOutcome], None] = _ignore
     sleep: Callable[[float], None] = time.sleep
 

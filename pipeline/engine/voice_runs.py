@@ -10,6 +10,8 @@ import dataclasses
 from timbre.core.base import Base
 from timbre.core.errors import ConfigurationError, TimbreError
 from timbre.pipeline.bases.absent import refuse_without_base
+from timbre.pipeline.ci.git import Repository
+from timbre.pipeline.ci.git_notes import note_heads
 from timbre.pipeline.engine.alerts import Alert, Webhook
 from timbre.pipeline.engine.engine import Engine, StageOutcome
 from timbre.pipeline.engine.failures import explain
@@ -75,6 +77,8 @@ def run_voice(
             collect(known)
         else:
             dataclasses.replace(engine, on_stage=collect).run(voice, base, until, rebuild)
+        if engine.notes and whole and not engine.origin.why_not:
+            note_heads(Repository(engine.workspace.root), open_registry(engine.registry), [name], engine.notes)
     except Exception as error:
         explained = explain(error)
         if not isinstance(explained, TimbreError):
