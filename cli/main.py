@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "finetune": LazyCommand("timbre.cli.commands.finetune:finetune", "Train LoRA adapters."),
     "init": LazyCommand("timbre.cli.commands.init:init", "Start a repository for voices."),
     "voices": LazyCommand("timbre.cli.commands.voices:voices", "List voices, or create one."),
+    "studio": LazyCommand("timbre.cli.commands.studio:studio", "Record a voice in the browser."),
     "status": LazyCommand("timbre.cli.commands.status:status", "Show which stages are up to date."),
     "doctor": LazyCommand("timbre.cli.commands.doctor:doctor", "Check this machine and repository."),
     "parity": LazyCommand("timbre.cli.commands.parity:parity", "Compare networks with reference vectors."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from timbre.core.errors import ConfigurationError, InputError
 from timbre.core.near_names import nearest
@@ -29,6 +29,8 @@ class Problem:
     """What was expected."""
     remedy: str
     """The next action."""
+    kind: str = field(default="", compare=False)
+    """A word for programs that say it in words of their own ("noise"); "" where there is none."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.value}; expected {self.limit}\n  -> {self.remedy}"

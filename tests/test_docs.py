@@ -21,11 +21,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 REFERENCES = [ROOT / "docs" / "reference.md", ROOT / "docs" / "reference.zh.md"]
 TWINS = [
-    (ROOT / f"{name}.md", ROOT / f"{name}.zh.md") for name in ("README", "docs/guide", "docs/reference", "docs/status")
+    (ROOT / f"{name}.md", ROOT / f"{name}.zh.md")
+    for name in ("README", "docs/guide", "docs/reference", "docs/status", "docs/studio")
 ]
 ROOMS = (
     *("core", "audio", "text", "gptsovits", "training", "nano", "inference", "evaluation", "registry", "pipeline"),
-    *("serving", "cli"),
+    *("serving", "studio", "cli"),
 )
 _ENDINGS = {"html", "json", "md", "py", "yaml"}
 

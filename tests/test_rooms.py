@@ -26,9 +26,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": {"core", "audio", "inference", "registry", "pipeline"},
     "nano": {"core", "audio", "text", "gptsovits", "inference", "evaluation", "training"},
     "serving": {"core", "audio", "text", "inference", "registry"},
+    "studio": {"core", "audio", "text", "registry", "inference", "pipeline"},
     "cli": {
         *("core", "audio", "text", "registry", "gptsovits", "training", "inference", "evaluation", "pipeline"),
-        *("serving", "nano", "api"),
+        *("serving", "nano", "api", "studio"),
     },
 }
 TORCH_FREE = ("core", "audio", "text", "registry", "inference", "serving")

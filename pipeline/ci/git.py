@@ -212,7 +212,7 @@ class Repository:
                 errors="surrogateescape",
                 timeout=_TIMEOUT_S,
                 check=False,
-                env=_environment(os.environ),
+                env=clean_environment(os.environ),
             )
         except FileNotFoundError:
             raise ConfigurationError("the program git is not installed", "install git") from None
@@ -243,7 +243,8 @@ class Repository:
         return found.stderr if self._refused(found.stderr) else "there is no commit yet; commit the voice folder first"
 
 
-def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which Git is called: that of no hook, with English messages."""
     kept = {name: value for name, value in environment.items() if name not in _OF_HOOKS}
     # Messages are compared, so they must be English.
     return kept | {"LC_ALL": "C.UTF-8", "LANGUAGE": "C", "GIT_OPTIONAL_LOCKS": "0"}

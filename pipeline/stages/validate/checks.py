@@ -41,17 +41,17 @@ class Findings:
     remarks: list[Problem] = field(default_factory=list)
     rejected: list[tuple[str, Problem]] = field(default_factory=list)
 
-    def reject(self, file: str, value: str, limit: str, remedy: str) -> None:
+    def reject(self, file: str, value: str, limit: str, remedy: str, kind: str = "") -> None:
         """This recording cannot be used. Whether the voice passes without it is decided when all are known."""
-        self.rejected.append((file, Problem(file, value, limit, remedy)))
+        self.rejected.append((file, Problem(file, value, limit, remedy, kind)))
 
-    def refuse(self, where: str, value: str, limit: str, remedy: str) -> None:
+    def refuse(self, where: str, value: str, limit: str, remedy: str, kind: str = "") -> None:
         """The voice cannot pass like this."""
-        self.problems.append(Problem(where, value, limit, remedy))
+        self.problems.append(Problem(where, value, limit, remedy, kind))
 
-    def remark(self, where: str, value: str, limit: str, remedy: str) -> None:
+    def remark(self, where: str, value: str, limit: str, remedy: str, kind: str = "") -> None:
         """It passes, but it may sound better."""
-        self.remarks.append(Problem(where, value, limit, remedy))
+        self.remarks.append(Problem(where, value, limit, remedy, kind))
 
 
 def check_languages(
@@ -75,7 +75,7 @@ def check_sound(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_rate_h
     """Rate, level, clipping, offset, bandwidth and music of one clip."""
     if clip.rate_hz < recipe.min_rate_hz:
         limit = f"at least {recipe.min_rate_hz} Hz"
-        found.refuse(file, f"rate {clip.rate_hz} Hz", limit, "use the original recording, at 24 kHz or more")
+        found.refuse(file, f"rate {clip.rate_hz} Hz", limit, "use the original recording, at 24 kHz or more", "rate")
     if clip.clipped_share > recipe.max_clipped_share:
         limit = f"at most {recipe.max_clipped_share:.2%}"
         found.reject(
@@ -83,20 +83,28 @@ def check_sound(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_rate_h
             f"{clip.clipped_share:.2%} of the samples are clipped",
             limit,
             "lower the recording level until no peak clips, then record again",
+            "clipped",
         )
     elif clip.clipped_share > _CLIPPED_REMARK_SHARE:
         value = f"{clip.clipped_share:.2%} of the samples are clipped"
         found.remark(
-            file, value, f"at most {_CLIPPED_REMARK_SHARE:.1%}", "record with the microphone turned down a little"
+            file,
+            value,
+            f"at most {_CLIPPED_REMARK_SHARE:.1%}",
+            "record with the microphone turned down a little",
+            "clipped",
         )
     elif clip.peak > _LOUD_RATIO:
-        found.remark(file, f"samples up to {clip.peak:.1f} times full scale", "at most 1", "export it at a lower level")
+        found.remark(
+            file, f"samples up to {clip.peak:.1f} times full scale", "at most 1", "export it at a lower level", "loud"
+        )
     if clip.level_dbfs < recipe.min_level_dbfs:
         found.reject(
             file,
             f"speech at {clip.level_dbfs:.0f} dBFS",
             f"at least {recipe.min_level_dbfs:g} dBFS",
             "record closer to the microphone, or raise the recording level",
+            "soft",
         )
     if abs(clip.dc_offset) > recipe.max_dc_offset:
         found.remark(
@@ -104,6 +112,7 @@ def check_sound(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_rate_h
             f"DC offset {clip.dc_offset:+.3f}, taken out",
             f"at most {recipe.max_dc_offset:g}",
             "nothing to do; another sound card or cable would leave none",
+            "offset",
         )
     if clip.music_share > recipe.max_music_share:
         found.reject(
@@ -111,6 +120,7 @@ def check_sound(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_rate_h
             f"{clip.music_share:.0%} sounds like music",
             f"at most {recipe.max_music_share:.0%}",
             "record the voice alone, without music behind it",
+            "music",
         )
     _check_bandwidth(file, clip, recipe, base_rate_hz, found)
 
@@ -125,6 +135,7 @@ def _check_bandwidth(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_r
             f"{shown}: upsampled, or recorded by telephone",
             f"at least {recipe.min_bandwidth_hz / 1000:g} kHz",
             "use the original recording, at 24 kHz or more",
+            "telephone",
         )
     elif edge < recipe.min_bandwidth_hz:
         found.remark(
@@ -132,6 +143,7 @@ def _check_bandwidth(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_r
             f"{shown}: the voice would sound like a telephone",
             f"at least {recipe.min_bandwidth_hz / 1000:g} kHz",
             "record at 24 kHz or more",
+            "telephone",
         )
     elif edge < 0.8 * min(half, base_rate_hz / 2):
         found.remark(
@@ -139,6 +151,7 @@ def _check_bandwidth(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_r
             shown,
             f"{min(half, base_rate_hz / 2) / 1000:g} kHz, the base's limit",
             "record at the base's rate or more, without MP3",
+            "dull",
         )
 
 
@@ -149,7 +162,7 @@ def check_noise(
     least = recipe.min_snr_before_denoise_db if decision.applied else recipe.min_snr_db
     what = f"SNR {clip.snr_db:.0f} dB" + (f" before {decision.denoiser}" if decision.applied else "")
     if clip.snr_db < least:
-        found.reject(file, what, f"at least {least:g} dB", "record in a quiet room, close to the microphone")
+        found.reject(file, what, f"at least {least:g} dB", "record in a quiet room, close to the microphone", "noise")
     last = decision.after if decision.applied else decision.before
     if last is not None and last.overall < recipe.dnsmos_warn_below:
         found.remark(
@@ -157,6 +170,7 @@ def check_noise(
             f"DNSMOS {last.overall:.2f}",
             f"at least {recipe.dnsmos_warn_below:g}",
             "record in a quieter, less reverberant room",
+            "noise",
         )
 
 
@@ -170,7 +184,7 @@ def check_pace(
         pace, low, high, unit = _pace(text, seconds, recipe)
         if not low <= pace <= high:
             remedy = "the text does not match the recording: correct metadata.csv"
-            found.reject(file, f"{pace:.1f} {unit} a second for {text[:30]!r}", f"{low:g} to {high:g}", remedy)
+            found.reject(file, f"{pace:.1f} {unit} a second for {text[:30]!r}", f"{low:g} to {high:g}", remedy, "pace")
     weights = np.array(
         [
             spoken_weight(text) / seconds if seconds > 0 else np.nan
@@ -209,6 +223,7 @@ def check_room(reverberation_s: float | None, recipe: ValidateRecipe, found: Fin
             f"reverberation of {reverberation_s:.1f} s",
             f"at most {recipe.max_reverberation_s:g} s",
             "record in a furnished room, near curtains or clothes, closer to the microphone",
+            "room",
         )
 
 

@@ -62,11 +62,13 @@ class StatementCheck:
             heard = survey_clip(self.path, MAX_STATEMENT_S, self.recipe.vad_aggressiveness)
             samples = resample(read(self.path, MAX_STATEMENT_S), ANALYSIS_RATE_HZ).samples
         except InputError as error:
-            found.refuse(self.where, error.message, "a sound file that can be decoded", error.remedy)
+            found.refuse(self.where, error.message, "a sound file that can be decoded", error.remedy, "undecodable")
             return None
         if heard.speech_s < self.recipe.min_consent_speech_s:
             limit = f"at least {self.recipe.min_consent_speech_s:g} s"
-            found.refuse(self.where, f"{heard.speech_s:.1f} s of speech", limit, "record the whole sentence of consent")
+            found.refuse(
+                self.where, f"{heard.speech_s:.1f} s of speech", limit, "record the whole sentence of consent", "short"
+            )
             return Statement(heard.duration_s, heard.speech_s, None, None)
         similarity = self._speaker(samples, heard, found)
         words = self._words(samples, found)
@@ -80,7 +82,7 @@ class StatementCheck:
             limit = f"at least {self.recipe.min_consent_similarity:g}"
             value = f"spoken by somebody else: similarity {similarity:.2f} to the clips"
             remedy = "the person whose voice it is must read the statement, with the same microphone"
-            self._doubt(value, limit, remedy, found)
+            self._doubt(value, limit, remedy, "speaker", found)
         return similarity
 
     def _words(self, samples: Samples, found: Findings) -> float | None:
@@ -89,21 +91,21 @@ class StatementCheck:
         if self.listener is None or self.language not in self.listener.languages:
             known = ", ".join(self.listener.languages) if self.listener is not None else "no language"
             value = f"its words cannot be checked: the recogniser hears {known}"
-            self._doubt(value, limit, "ask somebody who understands it to listen", found)
+            self._doubt(value, limit, "ask somebody who understands it to listen", "unheard", found)
             return None
         best = consent_score(log_softmax(self.listener.scores(samples)), self.language)
         if best < self.recipe.min_consent_words:
             value = (
                 f"the words of a consent were not heard (score {best:.1f}, at least {self.recipe.min_consent_words:g})"
             )
-            self._doubt(value, limit, "read the sentence of script.txt, in a quiet room", found)
+            self._doubt(value, limit, "read the sentence of script.txt, in a quiet room", "words", found)
         return best
 
-    def _doubt(self, value: str, limit: str, remedy: str, found: Findings) -> None:
+    def _doubt(self, value: str, limit: str, remedy: str, kind: str, found: Findings) -> None:
         if self.approved_by:
-            found.remark(self.where, f"{value}; approved by {self.approved_by}", limit, "nothing to do")
+            found.remark(self.where, f"{value}; approved by {self.approved_by}", limit, "nothing to do", kind)
         else:
-            found.refuse(self.where, value, limit, f"{remedy}; {_APPROVE}")
+            found.refuse(self.where, value, limit, f"{remedy}; {_APPROVE}", kind)
 
 
 def consent_score(log_chances: NDArray[np.float32], language: str) -> float:

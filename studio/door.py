@@ -1,0 +1,201 @@
+"""Who may come in: the holder of a code that works once, from a page of this very address.
+
+request -> Host, Origin and Sec-Fetch-Site -> cookie of a session -> size of the body -> application
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+ENTER = "/enter"
+_SAFE = ("GET", "HEAD")
+# Letters and digits that are not taken for each other when they are read from a screen.
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+_CODE_LENGTH = 16
+_MOST_WRONG = 20
+MOST_BODY_BYTES = 24 << 20
+MOST_IMPORT_BYTES = 512 << 20
+_HEADERS = {
+    "content-security-policy": "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "permissions-policy": "microphone=(self), camera=(), geolocation=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_NO_ENTRY = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Timbre Studio</title>
+<link rel="stylesheet" href="/page.css"><main><h1>Timbre Studio</h1>
+<form action="/enter"><label>Code <span lang="zh">验证码</span>
+<input name="code" autocomplete="off" autocapitalize="none" spellcheck="false" required></label>
+<p><button class="main">OK</button></p></form>
+<p>This address needs a code. Type the one that <code>timbre studio</code> printed last, or open its link: each code
+works once.</p>
+<p lang="zh">打开此页面需要验证码。请输入 <code>timbre studio</code> 最后打印的验证码，或打开它的链接，
+每个验证码只能用一次。</p></main></html>"""
+_OPEN_FILES = ("/page.css", "/favicon.ico")
+
+
+class Codes:
+    """The code that lets the next browser in. tell: called with each new code, since the one before is used up."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._wrong = 0
+        self._sessions: set[str] = set()
+        self._code = _new_code()
+
+    @property
+    def code(self) -> str:
+        """The code that works now."""
+        return self._code
+
+    def enter(self, given: str) -> str | None:
+        """A new session for the right code, once. After many wrong ones the code changes, so that guessing is idle."""
+        with self._lock:
+            if not hmac.compare_digest(_plain(given).encode(), self._code.encode()):
+                self._wrong += 1
+                if self._wrong >= _MOST_WRONG:
+                    self._renew()
+                return None
+            session = secrets.token_urlsafe(32)
+            self._sessions.add(session)
+            self._renew()
+            return session
+
+    def knows(self, session: str) -> bool:
+        """Whether a session was made here."""
+        return any(hmac.compare_digest(session.encode(), one.encode()) for one in list(self._sessions))
+
+    def _renew(self) -> None:
+        self._wrong = 0
+        self._code = _new_code()
+        self._tell(self._code)
+
+
+def _plain(given: str) -> str:
+    """As people type it from a screen."""
+    return "".join(character for character in given.lower() if character.isalnum())[:64]
+
+
+def _new_code() -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LENGTH))
+
+
+class Door:
+    """ASGI middleware. hosts: names and addresses that this studio is reached by, without port."""
+
+    def __init__(self, app: ASGIApp, codes: Codes, hosts: frozenset[str], port: int, secure: bool) -> None:
+        self._app = app
+        self._codes = codes
+        self._names = frozenset(f"{_bracketed(host)}:{port}" for host in hosts)
+        self._scheme = "https" if secure else "http"
+        # Cookies know no ports: two studios on one machine must not take each other's.
+        self._cookie = f"timbre-studio-{port}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        refused = self._refused(scope, headers)
+        if refused is not None:
+            await refused(scope, receive, _with_headers(send))
+            return
+        most = MOST_IMPORT_BYTES if scope["path"].startswith("/api/imports") else MOST_BODY_BYTES
+        await self._app(scope, _Bounded(receive, most), _with_headers(send))
+
+    def _refused(self, scope: Scope, headers: Mapping[bytes, str]) -> Response | None:
+        path, host = scope["path"], headers.get(b"host", "").lower()
+        if host not in self._names:
+            return _error(421, "wrong-host", f"this studio is not {host[:100]!r}")
+        if scope["method"] not in _SAFE and not self._own_page(host, headers):
+            return _error(403, "foreign-page", "a page of another site asks")
+        if headers.get(b"sec-fetch-site", "none") not in ("same-origin", "none") and path != ENTER:
+            return _error(403, "foreign-page", "a page of another site asks")
+        if path == ENTER:
+            return self._enter(scope)
+        if path in _OPEN_FILES or self._codes.knows(_cookie(headers.get(b"cookie", ""), self._cookie)):
+            return None
+        if path.startswith("/api/"):
+            return _error(401, "no-session", "no session: open the link that `timbre studio` printed last")
+        return _no_entry()
+
+    def _own_page(self, host: str, headers: Mapping[bytes, str]) -> bool:
+        # A page of another site cannot send this header without asking first, and is never allowed to.
+        return headers.get(b"origin", "").lower() == f"{self._scheme}://{host}" and b"x-timbre-studio" in headers
+
+    def _enter(self, scope: Scope) -> Response:
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("code", [""])[0]
+        session = self._codes.enter(given) if scope["method"] == "GET" else None
+        if session is None:
+            return _no_entry()
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(
+            self._cookie, session, httponly=True, samesite="strict", secure=self._scheme == "https", path="/"
+        )
+        return answer
+
+
+class _Bounded:
+    """A request's body that may not grow beyond a size: the rest is not read."""
+
+    def __init__(self, receive: Receive, most_bytes: int) -> None:
+        self._receive = receive
+        self._left = most_bytes
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise BodyTooLargeError
+        return message
+
+
+class BodyTooLargeError(Exception):
+    """More than a recording can be."""
+
+
+def _with_headers(send: Send) -> Send:
+    async def answer(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            there = {name.lower() for name, _ in message["headers"]}
+            extra = [(k.encode(), v.encode()) for k, v in _HEADERS.items() if k.encode() not in there]
+            message = {**message, "headers": [*message["headers"], *extra]}
+        await send(message)
+
+    return answer
+
+
+def _no_entry() -> Response:
+    policy = _HEADERS["content-security-policy"].replace("form-action 'none'", "form-action 'self'")
+    return HTMLResponse(_NO_ENTRY, 401, {"content-security-policy": policy})
+
+
+def _error(status: int, code: str, message: str) -> JSONResponse:
+    return JSONResponse({"error": {"code": code, "message": message, "remedy": "", "values": {}}}, status)
+
+
+def _cookie(header: str, name: str) -> str:
+    try:
+        found = SimpleCookie(header).get(name)
+    except CookieError:
+        return ""
+    return found.value if found is not None else ""
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,280 @@
+"""A voice folder as a commit on a branch of its own, made beside the person's work: their branch, index and files stay.
+
+voices/<name>/ -> temporary index over the newest default branch of the remote -> commit -> push, never by force
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from timbre.core.errors import ConfigurationError, InfrastructureError
+from timbre.core.printable import printable
+from timbre.core.voice_names import is_voice_name
+from timbre.pipeline.ci.git import Repository, clean_environment
+from timbre.studio.errors import StudioError
+
+BRANCH = "studio/"
+_TIMEOUT_S = 600
+_ATTEMPTS = 3
+_ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+")
+_REFUSED = ("non-fast-forward", "fetch first", "stale info", "[rejected]", "cannot lock ref", "failed to update ref")
+
+
+@dataclass(frozen=True)
+class Author:
+    """The person whose commit it is."""
+
+    name: str
+    address: str
+
+    @classmethod
+    def read(cls, name: str, address: str) -> Author:
+        """Raises StudioError that names the field."""
+        if not name.strip() or not name.isprintable() or len(name) > 100 or set(name) & set("<>"):
+            raise StudioError(400, "field", f"author {name[:40]!r}: expected a name", "fill it in", field="author")
+        if not _ADDRESS.fullmatch(address) or len(address) > 200 or not address.isprintable():
+            raise StudioError(
+                400, "field", f"address {address[:40]!r}: no e-mail address", "fill it in", field="address"
+            )
+        return cls(name.strip(), address)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file of the commit. kind: "new", "changed" or "deleted". lfs: stored by Git LFS."""
+
+    path: str
+    kind: str
+    size_bytes: int
+    lfs: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a push will do. remote: its address without secrets. target: the branch that it shall be merged into."""
+
+    remote: str
+    address: str
+    target: str
+    branch: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """commit: its hash; branch, target, address: as in Plan. moved_on: the remote had changed meanwhile."""
+
+    commit: str
+    branch: str
+    target: str
+    address: str
+    moved_on: bool
+
+
+class VoicePush:
+    """One voice of one repository. Git runs without a shell and without asking for passwords."""
+
+    def __init__(self, root: Path, voice: str, environment: Mapping[str, str]) -> None:
+        if not is_voice_name(voice):
+            raise StudioError(404, "no-voice", f"voice {voice[:80]!r}", voice=voice[:80])
+        self._root = root
+        self._voice = voice
+        self._environment = {**clean_environment(environment), "GIT_TERMINAL_PROMPT": "0"}
+
+    def author(self) -> Author | None:
+        """Name and address of Git's settings, None where there are none."""
+        name, address = Repository(self._root).user()
+        return Author(name, address) if name and address else None
+
+    def plan(self) -> Plan:
+        """What would be pushed now. Raises StudioError where there is no repository or no remote."""
+        remote, address = self._remote()
+        target = self._target(remote)
+        self._fetch(remote)
+        with _Index(self, self._parent(remote, target)) as index:
+            changes = self._changes(index)
+        return Plan(remote, _without_secret(address), target, self._branch, changes)
+
+    def push(self, author: Author, message: str) -> Pushed:
+        """Commits the folder and pushes it; a branch that moved on meanwhile is taken up and built upon.
+
+        Raises StudioError for nothing to push, ConfigurationError for a remote that refuses, InfrastructureError for
+        one that does not answer.
+        """
+        remote, address = self._remote()
+        target = self._target(remote)
+        said = ""
+        for attempt in range(_ATTEMPTS):
+            self._fetch(remote)
+            commit = self._commit(remote, target, author, message)
+            self._push_lfs(remote, commit)
+            done = self._run("push", "--porcelain", remote, f"{commit}:refs/heads/{self._branch}")
+            if done.returncode == 0:
+                return Pushed(commit, self._branch, target, _without_secret(address), attempt > 0)
+            said = _printed(done)
+            if not any(words in done.stdout + done.stderr for words in _REFUSED) or "pre-receive" in done.stderr:
+                break
+        raise ConfigurationError(f"git push to {remote}: {said}", "ask for the right to push branches, or push by hand")
+
+    @property
+    def _branch(self) -> str:
+        return f"{BRANCH}{self._voice}"
+
+    def _commit(self, remote: str, target: str, author: Author, message: str) -> str:
+        parent = self._parent(remote, target)
+        with _Index(self, parent) as index:
+            if not self._changes(index):
+                raise StudioError(409, "nothing-to-push", "the remote has all of it already", "record something first")
+            tree = self._checked("write-tree", index=index.path)
+        who = {
+            "GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.address,
+            "GIT_COMMITTER_NAME": author.name, "GIT_COMMITTER_EMAIL": author.address,
+        }  # fmt: skip
+        parents = ["-p", parent] if parent else []
+        return self._checked("commit-tree", tree, *parents, "-m", message, extra=who)
+
+    def _parent(self, remote: str, target: str) -> str:
+        """Our branch there as long as it is not merged, else the default branch; "" for an empty remote."""
+        repository = Repository(self._root)
+        main = repository.resolve(f"refs/remotes/{remote}/{target}")
+        ours = repository.resolve(f"refs/remotes/{remote}/{self._branch}")
+        if ours and not (main and repository.is_ancestor(ours, main)):
+            return ours
+        # A branch that was merged is pushed again from the newest commit, which descends from it: no force is needed.
+        return main or ""
+
+    def fill(self, index: Path, parent: str) -> None:
+        """The tree of the parent with the voice's folder of the work tree in it, and nothing else of that."""
+        if parent:
+            self._checked("read-tree", parent, index=index)
+        folder = f"voices/{self._voice}"
+        added = self._run("add", "--all", "--", folder, index=index)
+        if added.returncode:
+            words = _printed(added)
+            remedy = "install Git LFS, and run once: git lfs install" if "lfs" in words else "do what Git says"
+            raise ConfigurationError(f"git add {folder}: {words}", remedy)
+
+    def _changes(self, index: _Index) -> tuple[Change, ...]:
+        against = index.parent or self._checked("hash-object", "-t", "tree", "/dev/null")
+        listed = self._checked(
+            "diff", "--cached", "--no-renames", "--name-status", "--relative", "-z", against, "--", index=index.path
+        ).split("\0")
+        found = []
+        for kind, path in zip(listed[::2], listed[1::2], strict=False):
+            if not path.startswith(f"voices/{self._voice}/"):
+                raise StudioError(409, "foreign-path", f"{path}: not of this voice", "tell the maintainers", file=path)
+            file = self._root / path
+            name = {"A": "new", "D": "deleted"}.get(kind[:1], "changed")
+            size = file.stat().st_size if name != "deleted" and file.is_file() else 0
+            found.append(Change(path, name, size, name != "deleted" and self._in_lfs(path)))
+        return tuple(found)
+
+    def _in_lfs(self, path: str) -> bool:
+        return self._run("check-attr", "filter", "--", path).stdout.strip().endswith(": lfs")
+
+    def _push_lfs(self, remote: str, commit: str) -> None:
+        """Recordings first: a commit whose recordings are absent would stop every runner."""
+        files = self._checked("ls-tree", "-r", "--name-only", "-z", commit, f"voices/{self._voice}/").split("\0")
+        if not any(self._in_lfs(path) for path in files if path):
+            return
+        if shutil.which("git-lfs", path=self._environment.get("PATH")) is None:
+            raise ConfigurationError(
+                "recordings are to be stored by Git LFS, which is not installed", "install git-lfs"
+            )
+        pointers = [
+            self._checked("cat-file", "blob", f"{commit}:{path}") for path in files if path and self._in_lfs(path)
+        ]
+        ids = [found[1] for text in pointers if (found := re.search(r"^oid sha256:([0-9a-f]{64})$", text, re.M))]
+        here = [oid for oid in ids if self._has_lfs_object(oid)]
+        if here and (done := self._run("lfs", "push", "--object-id", remote, *here)).returncode:
+            raise InfrastructureError(
+                f"git lfs push to {remote}: {_printed(done)}", "try again when the server answers"
+            )
+
+    def _has_lfs_object(self, oid: str) -> bool:
+        place = self._checked("rev-parse", "--git-common-dir")
+        return (self._root / place / "lfs" / "objects" / oid[:2] / oid[2:4] / oid).is_file()
+
+    def _remote(self) -> tuple[str, str]:
+        found = self._run("remote")
+        if found.returncode:
+            raise StudioError(409, "no-repository", f"{self._root}: {_printed(found)}", "clone the voice repository")
+        names = found.stdout.split()
+        if not names:
+            raise StudioError(409, "no-remote", "the repository has no remote", "add one: git remote add origin URL")
+        name = "origin" if "origin" in names else names[0]
+        return name, self._checked("remote", "get-url", "--push", name)
+
+    def _target(self, remote: str) -> str:
+        """The remote's default branch."""
+        asked = self._run("ls-remote", "--symref", remote, "HEAD")
+        if asked.returncode:
+            raise InfrastructureError(f"git ls-remote {remote}: {_printed(asked)}", "check network and credentials")
+        found = re.search(r"^ref: refs/heads/(\S+)\tHEAD$", asked.stdout, re.M)
+        return found[1] if found else "main"
+
+    def _fetch(self, remote: str) -> None:
+        done = self._run("fetch", "--quiet", "--no-tags", "--prune", remote, f"+refs/heads/*:refs/remotes/{remote}/*")
+        if done.returncode:
+            raise InfrastructureError(f"git fetch {remote}: {_printed(done)}", "check network and credentials")
+
+    def _run(
+        self, *arguments: str, index: Path | None = None, extra: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {**self._environment, **(extra or {})}
+        if index is not None:
+            environment["GIT_INDEX_FILE"] = str(index)
+        try:
+            return subprocess.run(
+                ["git", "-C", str(self._root), "-c", "core.quotepath=off", "-c", "color.ui=false", *arguments],
+                capture_output=True, encoding="utf-8", errors="replace", timeout=_TIMEOUT_S, check=False,
+                env=environment, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise ConfigurationError("the program git is not installed", "install git") from None
+        except subprocess.TimeoutExpired:
+            message = f"git {arguments[0]}: no answer within {_TIMEOUT_S} s"
+            raise InfrastructureError(message, "check the network, then push again") from None
+
+    def _checked(self, *arguments: str, index: Path | None = None, extra: Mapping[str, str] | None = None) -> str:
+        done = self._run(*arguments, index=index, extra=extra)
+        if done.returncode:
+            raise ConfigurationError(f"git {arguments[0]}: {_printed(done)}", "do what Git says, or push by hand")
+        return done.stdout.strip("\n")
+
+
+class _Index:
+    """A temporary index; the person's own is not touched."""
+
+    def __init__(self, push: VoicePush, parent: str) -> None:
+        self._push = push
+        self.parent = parent
+        self._folder = Path(tempfile.mkdtemp(prefix="timbre-index-"))
+        self.path = self._folder / "index"
+
+    def __enter__(self) -> _Index:
+        try:
+            self._push.fill(self.path, self.parent)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _printed(done: subprocess.CompletedProcess[str]) -> str:
+    words = " ".join(printable(line) for line in (done.stderr or done.stdout).strip().splitlines())
+    return _without_secret(words)[:600]
+
+
+def _without_secret(text: str) -> str:
+    """Addresses without the password or token that may stand in them."""
+    return re.sub(r"(https?://)[^/@\s]+@", r"\1", text)

@@ -1,0 +1,190 @@
+"""Takes and statements judged by the functions of stage 1, and what was found, kept beside the voice.
+
+recording + text -> one_clip.ClipJudge -> TakeReport -> .studio/judged/<id>.json
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timbre.audio.room import reverberation_s
+from timbre.core.digests import digest_file
+from timbre.core.recipe import Recipe
+from timbre.core.settings import Problem
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.stages.validate.checks import Findings, check_room
+from timbre.pipeline.stages.validate.consent import StatementCheck
+from timbre.pipeline.stages.validate.listening import listener_for
+from timbre.pipeline.stages.validate.one_clip import ClipJudge
+from timbre.pipeline.stages.validate.speakers import Vectors
+from timbre.studio.book import Book, Line
+from timbre.studio.files import OWN
+
+_JUDGED = f"{OWN}/judged"
+# Fewer takes hold too few decays to tell the room by.
+_ROOM_TAKES = 3
+
+
+@dataclass(frozen=True)
+class TakeReport:
+    """sha256, text: of what was judged; another recording or text is judged again. problems and remarks: Problem as
+    plain data. vector: of the speaker; empty for too little speech.
+    """
+
+    sha256: str
+    text: str
+    good: bool
+    duration_s: float
+    speech_s: float
+    level_dbfs: float
+    snr_db: float
+    problems: tuple[dict[str, str], ...]
+    remarks: tuple[dict[str, str], ...]
+    missed: tuple[str, ...] | None
+    similarity: float | None
+    vector: tuple[float, ...]
+
+    def shown(self) -> dict[str, Any]:
+        """What the page needs."""
+        found = asdict(replace(self, vector=()))
+        del found["vector"], found["sha256"], found["text"]
+        return found
+
+
+@dataclass(frozen=True)
+class StatementReport:
+    """sha256: of the statement; problems, remarks: as in TakeReport."""
+
+    sha256: str
+    takes: int
+    problems: tuple[dict[str, str], ...]
+    remarks: tuple[dict[str, str], ...]
+
+
+class Judges:
+    """One judge for each base, loaded once; one take is judged at a time."""
+
+    def __init__(self, workspace: Workspace, recipe: Recipe) -> None:
+        self._workspace = workspace
+        self._recipe = recipe
+        self._judges: dict[str, ClipJudge] = {}
+        self._lock = threading.Lock()
+        self._levels: dict[tuple[str, str], NDArray[np.float32]] = {}
+
+    def recipe(self, book: Book) -> Recipe:
+        """The recipe with the voice's own settings."""
+        return self._recipe.for_voice(dict(book.settings().recipe), f"voices/{book.name}/voice.yaml")
+
+    def known(self, book: Book, line: Line) -> TakeReport | None:
+        """What was found of this very take before."""
+        path = f"{_JUDGED}/{line.id}.json"
+        if not line.file or not book.files.exists(path):
+            return None
+        found = json.loads(book.files.read(path))
+        report = TakeReport(**{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()})
+        same = report.text == line.text and report.sha256 == digest_file(book.files.path(line.file))
+        return report if same else None
+
+    def judge(self, book: Book, line: Line) -> TakeReport:
+        """Judges the take of a line and keeps the result."""
+        path = book.files.path(line.file)
+        earlier = [
+            np.asarray(report.vector, np.float32)
+            for other in book.lines()
+            if other.id != line.id and (report := self.known(book, other)) and report.good and report.vector
+        ]
+        with self._lock:
+            sha256 = digest_file(path)
+            found = self._judge(book).judge(path, line.text, line.language, earlier)
+        survey = found.survey
+        report = TakeReport(
+            sha256,
+            line.text,
+            found.good,
+            survey.duration_s if survey else 0.0,
+            survey.speech_s if survey else 0.0,
+            survey.level_dbfs if survey else 0.0,
+            survey.snr_db if survey else 0.0,
+            _plain(found.problems),
+            _plain(found.remarks),
+            found.missed,
+            found.similarity,
+            tuple(round(float(value), 6) for value in found.vector) if found.vector is not None else (),
+        )
+        if survey is not None:
+            self._levels[book.name, sha256] = survey.room_levels_db
+        book.files.write(f"{_JUDGED}/{line.id}.json", json.dumps(asdict(report), ensure_ascii=False).encode())
+        return report
+
+    def room(self, book: Book, reports: Sequence[TakeReport]) -> tuple[dict[str, str], ...]:
+        """Too much reverberation over the takes that were judged since the studio started."""
+        keys = [(book.name, report.sha256) for report in reports]
+        levels = [self._levels[key] for key in keys if key in self._levels]
+        found = Findings()
+        if len(levels) >= _ROOM_TAKES:
+            check_room(reverberation_s(np.concatenate(levels)), self.recipe(book).validate, found)
+        return _plain(found.problems)
+
+    def statement(self, book: Book, reports: Sequence[TakeReport]) -> StatementReport | None:
+        """What stage 1 will say of the statement of consent; None where there is none. Compared with the good takes."""
+        if not book.files.exists(book.statement):
+            return None
+        path = book.files.path(book.statement)
+        sha256 = digest_file(path)
+        vectors = [np.asarray(report.vector, np.float32) for report in reports if report.good and report.vector]
+        kept = f"{_JUDGED}/statement.json"
+        if book.files.exists(kept):
+            found = StatementReport(**json.loads(book.files.read(kept)))
+            # Each take moves the centre a little less; with the third it stands still enough.
+            if found.sha256 == sha256 and min(found.takes, _ROOM_TAKES) == min(len(vectors), _ROOM_TAKES):
+                return found
+        report = self._statement(book, sha256, vectors)
+        book.files.make_own()
+        book.files.write(kept, json.dumps(asdict(report), ensure_ascii=False).encode())
+        return report
+
+    def _statement(self, book: Book, sha256: str, vectors: Sequence[Vectors]) -> StatementReport:
+        centre = None
+        if vectors:
+            total = np.sum(np.stack(list(vectors)), axis=0)
+            centre = (total / max(float(np.linalg.norm(total)), 1e-12)).astype(np.float32)
+        settings, findings = book.settings(), Findings()
+        with self._lock:
+            judge = self._judge(book)
+            check = StatementCheck(
+                book.statement, book.files.path(book.statement), settings.language, settings.consent.approved_by,
+                judge.recipe, judge.encoder, judge.listener, centre,
+            )  # fmt: skip
+            check.run(findings)
+        return StatementReport(sha256, len(vectors), _plain(findings.problems), _plain(findings.remarks))
+
+    def warm(self, base: str) -> None:
+        """Loads the networks of a base, so that the first take need not wait for them."""
+        with self._lock:
+            judge = self._judge_of(base, self._recipe)
+            quiet = np.zeros(32_000, np.float32)
+            quiet[::80] = 0.1
+            judge.encoder.embed([quiet])
+            if judge.listener is not None:
+                judge.listener.scores(quiet)
+
+    def _judge(self, book: Book) -> ClipJudge:
+        judge = self._judge_of(book.settings().base, self._recipe)
+        return replace(judge, recipe=self.recipe(book).validate)
+
+    def _judge_of(self, base: str, recipe: Recipe) -> ClipJudge:
+        if base not in self._judges:
+            loaded = self._workspace.load_base(base)
+            self._judges[base] = ClipJudge(recipe.validate, loaded.rate_hz, listener_for(loaded))
+        return self._judges[base]
+
+
+def _plain(problems: Sequence[Problem]) -> tuple[dict[str, str], ...]:
+    return tuple(asdict(problem) for problem in problems)

@@ -1,0 +1,161 @@
+// The last step: the check of the whole voice, the push, and how the pipeline stands.
+
+const FOLLOW_MS = 8000;
+
+export class PushPanel {
+  // Everything that it needs of the page comes with the constructor.
+  constructor(page) {
+    Object.assign(this, page);
+    this.clear();
+  }
+
+  clear() {
+    this.checked = this.plan = this.followed = this.done = null;
+    clearTimeout(this.timer);
+  }
+
+  bind() {
+    this.find("check").addEventListener("click", this.attempt(() => this.check()));
+    this.find("push").addEventListener("submit", this.attempt(() => this.push()));
+  }
+
+  get here() { return this.voice() && !this.find("step-push").hidden; }
+
+  async open() {
+    this.show();
+    this.follow();
+    this.plan = await this.call("GET", this.address("push"));
+    const form = this.find("push").elements;
+    if (!form.name.value) form.name.value = this.plan.author.name;
+    if (!form.address.value) form.address.value = this.plan.author.address;
+    this.show();
+  }
+
+  async busy(id, words, work) {
+    this.find(id).textContent = this.word(words);
+    for (const button of ["check", "push-now"]) this.find(button).disabled = true;
+    try { return await work(); } finally {
+      this.find(id).textContent = "";
+      for (const button of ["check", "push-now"]) this.find(button).disabled = false;
+      this.show();
+    }
+  }
+
+  async check() {
+    this.checked = null;
+    this.checked = await this.busy("checking", "checking", () => this.call("POST", this.address("check")));
+    this.show();
+  }
+
+  async push() {
+    const form = this.find("push").elements;
+    for (const [key, label] of [["name", "author"], ["address", "address"]]) {
+      if (!form[key].value.trim()) { form[key].focus(); throw { code: "field", values: { field: this.word(label) } }; }
+    }
+    const author = { name: form.name.value.trim(), address: form.address.value.trim() };
+    this.done = await this.busy("pushing", "pushing", () => this.call("POST", this.address("push"), author));
+    this.plan = await this.call("GET", this.address("push"));
+    this.show();
+    this.follow();
+  }
+
+  async follow() {
+    clearTimeout(this.timer);
+    if (!this.here) return;
+    const name = this.voice().name;
+    const found = await this.call("GET", this.address("follow")).catch(() => null);
+    if (!this.here || this.voice().name !== name) return;
+    if (found) { this.followed = found; this.show(); }
+    this.timer = setTimeout(() => this.follow(), FOLLOW_MS);
+  }
+
+  show() {
+    this.showChecked();
+    this.showPlan();
+    this.showFollowed();
+  }
+
+  showChecked() {
+    const place = this.find("checked");
+    place.replaceChildren();
+    place.dataset.state = this.checked ? (this.checked.passed ? "good" : "bad") : "";
+    if (!this.checked) return;
+    const { passed, problems, remarks, effective_s } = this.checked;
+    place.append(this.make("strong", passed ? this.word("checkedGood", effective_s) : this.word("checkedBad", problems.length)));
+    const list = this.make("ul");
+    for (const [items, tag] of [[problems, "problem"], [remarks, "remark"]]) {
+      this.problemWords(items, tag).forEach((row, index) => {
+        const { where } = items[index];
+        const at = this.voice().lines.findIndex(line => line.take?.file === where);
+        if (at >= 0) {
+          const button = this.make("button", this.word("toLine", at + 1), { type: "button" });
+          button.addEventListener("click", () => this.toLine(this.voice().lines[at].id));
+          row.prepend(button, " ");
+        } else if (where) row.prepend(`${where}: `);
+        list.append(row);
+      });
+    }
+    if (list.childElementCount) place.append(list);
+  }
+
+  showPlan() {
+    const { plan, done } = this;
+    this.find("plan").textContent = !plan ? "" : plan.changes.length ? this.word("plan", plan) : this.word("nothing");
+    this.find("changes").hidden = !plan?.changes.length;
+    this.find("push-now").disabled = !plan?.changes.length;
+    if (plan) {
+      this.find("changes-head").textContent = this.word("changes", plan.changes.length);
+      this.find("changed").replaceChildren(...plan.changes.map(({ path, kind, lfs }) =>
+        this.make("li", `${path} (${this.words().kinds[kind]}${lfs ? ", LFS" : ""})`)));
+    }
+    const place = this.find("pushed");
+    const last = done ?? plan?.pushed;
+    place.replaceChildren();
+    if (!last) return;
+    if (done) place.append(this.make("strong", this.word("pushDone")), " ");
+    if (done?.moved_on) place.append(this.word("movedOn"), " ");
+    if (done?.refused) place.append(this.make("p", `${this.word("requestRefused")} ${done.refused}`));
+    if (last.url) place.append(this.make("a", last.number ? this.word("request", last.number) : this.word("openRequest"), { href: last.url, target: "_blank", rel: "noopener" }));
+  }
+
+  showFollowed() {
+    const found = this.followed ?? { jobs: [], runs: [], versions: [], problems: [] };
+    const state = name => this.words().states[name] ?? name;
+    this.find("follow-empty").hidden = Boolean(found.jobs.length + found.runs.length + found.versions.length);
+    this.find("jobs").replaceChildren(...found.jobs.map(job => {
+      const row = this.make("li", "");
+      row.dataset.state = job.state;
+      row.append(job.url ? this.make("a", job.name, { href: job.url, target: "_blank", rel: "noopener" }) : job.name, ` · ${state(job.state)}`);
+      return row;
+    }));
+    this.find("runs").replaceChildren(...found.runs.map(run => {
+      const stages = run.stages.map(stage => `${stage.name} ${state(stage.state)}`).join(" → ");
+      const row = this.make("li", `${run.id.slice(0, 10)} ${run.commit.slice(0, 8)} · ${state(run.state)}${stages ? ` · ${stages}` : ""}`);
+      row.dataset.state = run.state;
+      if (run.red.length) row.append(this.make("p", `${this.word("redGates")}: ${run.red.join(", ")}`));
+      return row;
+    }));
+    this.showVersions(found.versions);
+    this.find("follow-problems").textContent = found.problems.join(" ");
+  }
+
+  showVersions(versions) {
+    const place = this.find("versions");
+    const known = JSON.stringify([versions, this.words().production]);
+    // Players keep playing while the page asks again.
+    if (place.dataset.known === known) return;
+    place.dataset.known = known;
+    place.replaceChildren(...versions.map((item, index) => {
+      const part = this.make("div", "", { className: "version" });
+      const tags = [item.production && this.word("production"), index === 0 && this.word("newest"), !item.passed && this.word("notPassed")].filter(Boolean);
+      part.append(this.make("h4", `${this.word("version", item.version)}${tags.length ? ` (${tags.join(", ")})` : ""}`));
+      for (const path of item.samples) {
+        const player = this.make("audio", "", { controls: true, preload: "none", src: `${this.address("versions", item.version)}/${path}` });
+        player.setAttribute("aria-label", `${this.word("listen")} ${item.version} ${path}`);
+        part.append(player);
+      }
+      return part;
+    }));
+    if (versions.length) place.append(this.make("p", this.word("approve", this.voice().name), { className: "quiet" }));
+  }
+}

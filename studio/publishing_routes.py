@@ -1,0 +1,66 @@
+"""The addresses of the last step: check, plan, push, follow, hear a published version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from timbre.studio.book import Book
+from timbre.studio.desk import Desk
+from timbre.studio.errors import StudioError
+from timbre.studio.publishing import Publishing
+from timbre.studio.routes import MEDIA, Handler, guarded, json_body
+
+
+def publishing_routes(desk: Desk, publishing: Publishing) -> list[Route]:
+    """Routes below /api/voices/NAME."""
+    calls = PublishingCalls(desk, publishing)
+    table: list[tuple[str, str, Handler]] = [
+        ("POST", "check", calls.check),
+        ("GET", "push", calls.plan),
+        ("POST", "push", calls.push),
+        ("GET", "follow", calls.follow),
+        ("GET", "versions/{version}/{path:path}", calls.sample),
+    ]
+    return [Route(f"/api/voices/{{voice}}/{path}", guarded(handler), methods=[verb]) for verb, path, handler in table]
+
+
+class PublishingCalls:
+    """The handlers."""
+
+    def __init__(self, desk: Desk, publishing: Publishing) -> None:
+        self._desk = desk
+        self._publishing = publishing
+
+    async def check(self, request: Request) -> Response:
+        return await self._answer(request, self._publishing.check)
+
+    async def plan(self, request: Request) -> Response:
+        return await self._answer(request, self._publishing.plan)
+
+    async def follow(self, request: Request) -> Response:
+        return await self._answer(request, self._publishing.follow)
+
+    async def push(self, request: Request) -> Response:
+        values = await json_body(request)
+        if not isinstance(values, dict) or not all(isinstance(values.get(key), str) for key in ("name", "address")):
+            raise StudioError(400, "field", "name and address of the author", "fill them in", field="author")
+        book = await run_in_threadpool(self._desk.book, request.path_params["voice"])
+        return JSONResponse(
+            await run_in_threadpool(self._publishing.push, book, values["name"], values["address"]), 201
+        )
+
+    async def sample(self, request: Request) -> Response:
+        voice, version, path = (request.path_params[key] for key in ("voice", "version", "path"))
+        data = await run_in_threadpool(self._publishing.sample, voice, version, path)
+        return Response(data, media_type=MEDIA.get(PurePosixPath(path).suffix.lower(), "application/octet-stream"))
+
+    async def _answer(self, request: Request, work: Callable[[Book], dict[str, Any]]) -> Response:
+        book = await run_in_threadpool(self._desk.book, request.path_params["voice"])
+        return JSONResponse(await run_in_threadpool(work, book))
