@@ -30,13 +30,12 @@ from timbre.audio.waveform import Waveform
 from timbre.core.base import Base, load_base
 from timbre.core.progress import PlainProgress
 from timbre.inference.engine import Engine
-from timbre.inference.exported_base import ExportedBase
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
-from timbre.inference.t2s_slots import NO_LORA
-from timbre.inference.voice import Prompt, Voice, load_voice
+from timbre.inference.voice import Voice, load_voice
 from timbre.pipeline.bases.exported import exported_base
 from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.release.zero_shot import zero_shot
 from timbre.text.edit_distance import EditCounts, edit_counts, total
 
 Floats = NDArray[np.float32]
@@ -114,29 +113,6 @@ class Listener:
             initial_prompt=MANDARIN_PROMPT if language == "zh" else None,
         )
         return " ".join(segment.text.strip() for segment in segments)
-
-
-def zero_shot(base: Base, exported: ExportedBase, name: str, recording: Path, language: str) -> Voice:
-    """The base with one recording of a speaker as its prompt: it conditions the sound, its codes are not continued."""
-    import torch
-
-    from timbre.audio.reader import read
-    from timbre.gptsovits.acoustic.spectrogram import Spectrogram, SpectrogramConfig
-    from timbre.gptsovits.acoustic.synthesizer import Reference
-    from timbre.gptsovits.encoders.ge2e import load_ge2e
-    from timbre.gptsovits.files.base_networks import load_synthesizer
-
-    model = load_synthesizer(base, with_posterior=False).float()
-    config = model.config
-    wave = read(recording, PROMPT_S[1] + 4.0)
-    vector = load_ge2e().embed(resample(wave, JUDGE_HZ).samples)
-    own = torch.from_numpy(np.ascontiguousarray(resample(wave, config.rate_hz).samples)).view(1, 1, -1)
-    spectrogram = Spectrogram(SpectrogramConfig(config.rate_hz, config.fft_size, config.hop, config.fft_size))
-    with torch.inference_mode():
-        condition = model.condition(Reference(spectrogram(own), torch.from_numpy(vector).unsqueeze(0))).numpy()
-    empty = np.zeros(0, np.int64)
-    prompt = Prompt(empty, empty, language, condition, vector, 0.085 if language == "en" else 0.1)
-    return Voice(name, "zero-shot", exported.digest, prompt, NO_LORA, {})
 
 
 def recordings(speech: Path, language: str, strangers: int) -> Iterator[tuple[str, str, Path]]:

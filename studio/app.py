@@ -15,6 +15,7 @@ from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.studio.desk import Desk
 from timbre.studio.imports import Imports
+from timbre.studio.preview import Previews
 from timbre.studio.publishing import Publishing
 from timbre.studio.publishing_routes import publishing_routes
 from timbre.studio.routes import studio_routes
@@ -40,7 +41,10 @@ def create_studio(workspace: Workspace, recipe: Recipe, publishing: Publishing) 
         for room, files in (("studio", _FILES), ("serving", _SHARED))
         for path, name, media in files
     ]
-    app = Starlette(routes=[*pages, *studio_routes(desk, Imports(workspace)), *publishing_routes(desk, publishing)])
+    previews = Previews(workspace, publishing.registry, desk.judges)
+    app = Starlette(
+        routes=[*pages, *studio_routes(desk, Imports(workspace)), *publishing_routes(desk, publishing, previews)]
+    )
     return app, desk
 
 

@@ -1,4 +1,4 @@
-"""The addresses of the last step: check, plan, push, follow, hear a published version."""
+"""The addresses of the last step: check, preview, plan, push, follow, published samples."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from starlette.routing import Route
 from timbre.studio.book import Book
 from timbre.studio.desk import Desk
 from timbre.studio.errors import StudioError
+from timbre.studio.preview import Previews
 from timbre.studio.publishing import Publishing
 from timbre.studio.routes import MEDIA, Handler, guarded, json_body
 
 
-def publishing_routes(desk: Desk, publishing: Publishing) -> list[Route]:
+def publishing_routes(desk: Desk, publishing: Publishing, previews: Previews) -> list[Route]:
     """Routes below /api/voices/NAME."""
-    calls = PublishingCalls(desk, publishing)
+    calls = PublishingCalls(desk, publishing, previews)
     table: list[tuple[str, str, Handler]] = [
         ("POST", "check", calls.check),
         ("GET", "push", calls.plan),
         ("POST", "push", calls.push),
         ("GET", "follow", calls.follow),
+        ("POST", "preview", calls.preview),
         ("GET", "versions/{version}/{path:path}", calls.sample),
     ]
     return [Route(f"/api/voices/{{voice}}/{path}", guarded(handler), methods=[verb]) for verb, path, handler in table]
@@ -34,8 +36,9 @@ def publishing_routes(desk: Desk, publishing: Publishing) -> list[Route]:
 class PublishingCalls:
     """The handlers."""
 
-    def __init__(self, desk: Desk, publishing: Publishing) -> None:
+    def __init__(self, desk: Desk, publishing: Publishing, previews: Previews) -> None:
         self._desk = desk
+        self._previews = previews
         self._publishing = publishing
 
     async def check(self, request: Request) -> Response:
@@ -55,6 +58,13 @@ class PublishingCalls:
         return JSONResponse(
             await run_in_threadpool(self._publishing.push, book, values["name"], values["address"]), 201
         )
+
+    async def preview(self, request: Request) -> Response:
+        values = await json_body(request)
+        text = values.get("text") if isinstance(values, dict) else None
+        book = await run_in_threadpool(self._desk.book, request.path_params["voice"])
+        data = await run_in_threadpool(self._previews.speak, book, text if isinstance(text, str) else "")
+        return Response(data, media_type="audio/wav")
 
     async def sample(self, request: Request) -> Response:
         voice, version, path = (request.path_params[key] for key in ("voice", "version", "path"))

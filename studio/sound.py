@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import soundfile as sf
 
 from timbre.audio.waveform import Waveform
@@ -31,7 +33,7 @@ def as_waveform(data: bytes) -> Waveform:
     return Waveform(samples, rate_hz)
 
 
-def _samples(data: bytes, kind: str) -> tuple[np.ndarray, int]:
+def _samples(data: bytes, kind: str) -> tuple[npt.NDArray[Any], int]:
     try:
         samples, rate_hz = sf.read(io.BytesIO(data), dtype=kind, always_2d=True)
     except (sf.LibsndfileError, RuntimeError, ValueError) as error:

@@ -50,6 +50,7 @@ async function call(method, path, body) {
     throw new Refusal(0, { code: "away", message: "no answer" });
   }
   if (answer.status === 204) return null;
+  if (answer.ok && answer.headers.get("content-type")?.startsWith("audio/")) return answer.blob();
   const found = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refusal(answer.status, found.error ?? { code: "other", message: `HTTP ${answer.status}` });
   return found;
@@ -217,6 +218,8 @@ async function open(name, at) {
   chosen = answer.next;
   voice = null;
   pushPanel.clear();
+  find("preview").reset();
+  find("preview-sound").hidden = true;
   find("wave").hidden = true;
   step = at ?? (answer.consent.kind === "recorded" && !answer.consent.recorded ? "room" : "record");
   accept(answer);
@@ -324,6 +327,8 @@ function showProgress() {
   find("sounds").value = heard.length;
   find("sounds-words").textContent = word("sounds", heard.length, heard.length + missing.length);
   const unread = voice.lines.some(item => !item.take);
+  const sentence = find("preview").elements.text;
+  if (!sentence.value) sentence.value = WORDS[language].previewSamples[voice.language] ?? "";
   find("enough").textContent = speech_s >= needed_s ? word(unread ? "enough" : "allRead") : "";
   find("missing").textContent = missing.length && heard.length ? `${word("missing")}: ${missing.join(" ")}` : "";
   const place = find("voice-problems");
@@ -446,6 +451,25 @@ const measureRoom = attempt(async () => {
   if (!measured.advice.includes("spoken")) recorder.quiet = Math.max(-75, Math.min(-40, found[Math.floor(found.length / 2)] ?? -60));
   showMeasured();
   show();
+});
+
+const hearPreview = attempt(async () => {
+  const form = find("preview").elements;
+  stopSound();
+  find("previewing").textContent = word("previewing");
+  find("preview-now").disabled = true;
+  try {
+    const spoken = await call("POST", address("preview"), { text: form.text.value.trim() });
+    const player = find("preview-sound");
+    if (player.src) URL.revokeObjectURL(player.src);
+    player.src = URL.createObjectURL(spoken);
+    player.setAttribute("aria-label", word("preview"));
+    player.hidden = false;
+    await player.play();
+  } finally {
+    find("previewing").textContent = "";
+    find("preview-now").disabled = false;
+  }
 });
 
 function goTo(name) {
@@ -598,6 +622,7 @@ function bind() {
   find("line-delete").addEventListener("click", removeTake);
   find("line-back").addEventListener("click", attempt(async () => { accept(await call("POST", address("takes", chosen, "back"))); notice(word("restored")); }));
   find("send-again").addEventListener("click", attempt(() => deliver(unsent.path, unsent.blob)));
+  find("preview").addEventListener("submit", hearPreview);
   find("new").addEventListener("submit", makeVoice);
   find("bring").addEventListener("submit", importAll);
   for (const form of [find("new"), find("bring")]) form.elements.language.addEventListener("change", event => listBases(event.target.value, form.elements.base));

@@ -271,3 +271,16 @@ def test_every_kind_of_problem_has_words_in_both_languages() -> None:
     assert len(found) == 17
     for kind in found:
         assert len(re.findall(rf"^      {kind}: \"", words, re.M)) == 2, kind
+
+
+@pytest.mark.slow
+def test_a_preview_speaks_before_any_training(ada: Studio) -> None:
+    text = {"text": "Good morning."}
+    assert ada.call("POST", "/api/voices/ada/preview", text).code == "no-good-take"
+    assert ada.call("POST", "/api/voices/ada/preview", {"text": "x" * 201}).code == "preview-text"
+    script(ada.voice, [sentence("awb", 1)])
+    assert take_of(ada.call("PUT", "/api/voices/ada/takes/0001", recording("awb", 1)).json, "0001")["good"]
+    answer = ada.call("POST", "/api/voices/ada/preview", text)
+    assert answer.status == 200, answer.body
+    samples, rate_hz = sf.read(io.BytesIO(answer.body))
+    assert 0.4 < len(samples) / rate_hz < 5 and np.abs(samples).max() > 0.05

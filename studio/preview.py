@@ -1,0 +1,60 @@
+"""A first listen before any training: a sentence spoken by the base, with the best take as its prompt."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import soundfile as sf
+
+from timbre.audio.waveform import within_full_scale
+from timbre.core.progress import SilentProgress
+from timbre.inference.engine import Engine
+from timbre.inference.request import SpeechRequest
+from timbre.inference.sampling import Sampling
+from timbre.pipeline.bases.exported import exported_base
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.release.zero_shot import MOST_S, zero_shot
+from timbre.studio.book import Book
+from timbre.studio.errors import StudioError
+from timbre.studio.judging import Judges
+
+_LEAST_S = 2.5
+_BEST_S = 6.0
+_MOST_CHARACTERS = 200
+
+
+class Previews:
+    """Speaks one sentence at a time; the base's graphs are opened for it and closed again."""
+
+    def __init__(self, workspace: Workspace, registry: str, judges: Judges) -> None:
+        self._workspace = workspace
+        self._registry = registry
+        self._judges = judges
+        self._lock = threading.Lock()
+
+    def speak(self, book: Book, text: str) -> bytes:
+        """WAV of the text. Raises StudioError without a good take, and for too long a text."""
+        if not text.strip() or len(text) > _MOST_CHARACTERS:
+            message = f"a text of {len(text)} characters, expected 1 to {_MOST_CHARACTERS}"
+            raise StudioError(400, "preview-text", message, "write one sentence", limit=_MOST_CHARACTERS)
+        reports = [(line, self._judges.known(book, line)) for line in book.lines()]
+        good = [
+            (abs(report.duration_s - _BEST_S), line.file)
+            for line, report in reports
+            if report and report.good and _LEAST_S <= report.duration_s <= MOST_S
+        ]
+        if not good:
+            raise StudioError(409, "no-good-take", "no good take of 3 to 10 s yet", "record some lines first")
+        settings = book.settings()
+        with self._lock:
+            base = self._workspace.load_base(settings.base)
+            self._workspace.make_private()
+            exported = exported_base(base, self._workspace.root, self._registry, progress=SilentProgress())
+            voice = zero_shot(base, exported, book.name, book.files.path(min(good)[1]), settings.language)
+            with Engine(exported) as engine:
+                speech = engine.speak(SpeechRequest(text, sampling=Sampling(seed=0)), voice)
+        out = io.BytesIO()
+        samples = within_full_scale(speech.wave.samples)
+        sf.write(out, samples, speech.wave.rate_hz, format="WAV", subtype="PCM_16")
+        return out.getvalue()
