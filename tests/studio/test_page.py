@@ -237,7 +237,7 @@ def test_a_refused_microphone_is_explained(browsers: tuple[Any, Any], studio: St
         page.click("#line-record")
         until(lambda page=page: "may not use the microphone" in page.inner_text("#message"))
         page.click("#language")
-        assert "浏览器不能使用麦克风" in page.inner_text("#message")
+        assert "浏览器不能使用话筒" in page.inner_text("#message")
         assert page.is_enabled("#line-record")
 
 
