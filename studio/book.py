@@ -21,7 +21,7 @@ from timbre.pipeline.voice.voice_yaml import VoiceSettings, read_voice_yaml
 from timbre.studio.errors import StudioError
 from timbre.studio.files import OWN, VoiceFiles
 
-TAKES, TRASH, PLAN = f"{OWN}/takes", f"{OWN}/trash", f"{OWN}/lines.json"
+TAKES, TRASH, JUDGED, PLAN = f"{OWN}/takes", f"{OWN}/trash", f"{OWN}/judged", f"{OWN}/lines.json"
 _MOST_ROWS = 5_000
 _KEPT_DELETED = 200
 
@@ -139,10 +139,14 @@ class Book:
             self.revision += 1
 
     def withdraw(self) -> int:
-        """Consent is withdrawn: every recording goes, deleted ones too, and none can come back. Returns how many."""
+        """Consent is withdrawn: every recording goes, also the deleted ones and what is known of the speaker's voice;
+        none can come back. Returns how many.
+        """
         with self.lock:
             paths = [file for file, _, _ in self._rows()]
-            paths += [f"{folder}/{name}" for folder in ("wavs", TRASH, TAKES) for name in self.files.names(folder)]
+            paths += [
+                f"{folder}/{name}" for folder in ("wavs", TRASH, TAKES, JUDGED) for name in self.files.names(folder)
+            ]
             paths.append(self.statement)
             recordings = [path for path in dict.fromkeys(paths) if self.files.exists(path)]
             for path in recordings:

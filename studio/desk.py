@@ -13,6 +13,7 @@ from timbre.core.errors import TimbreError
 from timbre.core.packaged import PACKAGED_BASES
 from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.release.revocation import remove_local_work
 from timbre.pipeline.voice.listing import list_voices
 from timbre.pipeline.voice.metadata import FILE as METADATA
 from timbre.pipeline.voice.new_voice import new_voice
@@ -128,6 +129,12 @@ class Desk:
             )
             book.files.write(VOICE_YAML, _RIGHTS.sub(lambda _: line, text).encode())
             book.revision += 1
+
+    def withdraw(self, name: str) -> int:
+        """Deletes every recording of a voice, and what the check of stage 1 made of them. Returns how many."""
+        removed = self.book(name).withdraw()
+        remove_local_work(self.workspace, name)
+        return removed
 
     def consent_sentence(self, book: Book) -> dict[str, str]:
         """What the speaker reads; brackets remain for what nobody has filled in."""

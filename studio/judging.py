@@ -24,10 +24,8 @@ from timbre.pipeline.stages.validate.consent import StatementCheck
 from timbre.pipeline.stages.validate.listening import listener_for
 from timbre.pipeline.stages.validate.one_clip import ClipJudge
 from timbre.pipeline.stages.validate.speakers import Vectors
-from timbre.studio.book import Book, Line
-from timbre.studio.files import OWN
+from timbre.studio.book import JUDGED, Book, Line
 
-_JUDGED = f"{OWN}/judged"
 # Fewer takes hold too few decays to tell the room by.
 _ROOM_TAKES = 3
 
@@ -84,7 +82,7 @@ class Judges:
 
     def known(self, book: Book, line: Line) -> TakeReport | None:
         """What was found of this very take before."""
-        path = f"{_JUDGED}/{line.id}.json"
+        path = f"{JUDGED}/{line.id}.json"
         if not line.file or not book.files.exists(path):
             return None
         found = json.loads(book.files.read(path))
@@ -120,7 +118,7 @@ class Judges:
         )
         if survey is not None:
             self._levels[book.name, sha256] = survey.room_levels_db
-        book.files.write(f"{_JUDGED}/{line.id}.json", json.dumps(asdict(report), ensure_ascii=False).encode())
+        book.files.write(f"{JUDGED}/{line.id}.json", json.dumps(asdict(report), ensure_ascii=False).encode())
         return report
 
     def room(self, book: Book, reports: Sequence[TakeReport]) -> tuple[dict[str, str], ...]:
@@ -139,7 +137,7 @@ class Judges:
         path = book.files.path(book.statement)
         sha256 = digest_file(path)
         vectors = [np.asarray(report.vector, np.float32) for report in reports if report.good and report.vector]
-        kept = f"{_JUDGED}/statement.json"
+        kept = f"{JUDGED}/statement.json"
         if book.files.exists(kept):
             found = StatementReport(**json.loads(book.files.read(kept)))
             # Each take moves the centre a little less; with the third it stands still enough.

@@ -16,6 +16,7 @@ from timbre.core.recipe import ValidateRecipe
 _USUAL_SPEECH_DBFS = -25.0
 _MUTED_DBFS = -88.0
 _SPOKEN_S = 0.6
+_SPEECH_RANGE_DB = 12.0
 _HUM_HZ = 160.0
 _HUM_SHARE = 0.7
 SHORTEST_S = 1.0
@@ -43,7 +44,10 @@ def measure(wave: Waveform, recipe: ValidateRecipe, speech_dbfs: float = _USUAL_
     verdict = "quiet" if snr >= recipe.denoise_below_snr_db else "usable" if snr >= recipe.min_snr_db else "loud"
     if verdict == "quiet":
         return Quiet(level, snr, verdict, ())
-    if detect(resample(Waveform(samples, wave.rate_hz), RATE_HZ).samples).speech_s > _SPOKEN_S:
+    activity = detect(resample(Waveform(samples, wave.rate_hz), RATE_HZ).samples)
+    low_db, high_db = np.percentile(activity.levels_dbfs, (10, 95))
+    # Steady noise may pass for speech, too, but its level does not move.
+    if activity.speech_s > _SPOKEN_S and high_db - low_db > _SPEECH_RANGE_DB:
         return Quiet(level, snr, verdict, ("spoken",))
     powers = np.abs(np.fft.rfft(samples)) ** 2
     low = powers[np.fft.rfftfreq(len(samples), 1 / wave.rate_hz) < _HUM_HZ].sum()

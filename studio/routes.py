@@ -159,7 +159,7 @@ class Calls:
         values = await json_body(request)
         if not isinstance(values, dict) or values.get("voice") != voice:
             raise StudioError(400, "field", "voice: expected the name of the voice", "type it again", field="voice")
-        removed = await run_in_threadpool(self._desk.book(voice).withdraw)
+        removed = await run_in_threadpool(self._desk.withdraw, voice)
         return await self._shown(voice, removed=removed)
 
     async def quiet(self, request: Request) -> Response:
