@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from timbre.audio.room import reverberation_s
 from timbre.core.digests import digest_file
+from timbre.core.problems import Problem
 from timbre.core.recipe import Recipe
-from timbre.core.settings import Problem
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.validate.checks import Findings, check_room
 from timbre.pipeline.stages.validate.consent import StatementCheck

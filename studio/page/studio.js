@@ -277,7 +277,8 @@ function show() {
   all("#steps button").forEach(button => {
     if (button.dataset.step === step) button.setAttribute("aria-current", "step"); else button.removeAttribute("aria-current");
     button.dataset.done = button.dataset.step === "consent" ? voice.consent.good || voice.consent.kind !== "recorded"
-      : button.dataset.step === "record" ? voice.progress.speech_s >= voice.progress.needed_s : Boolean(measured);
+      : button.dataset.step === "record" ? voice.progress.speech_s >= voice.progress.needed_s
+        : button.dataset.step === "room" ? Boolean(measured) : Boolean(pushPanel.done ?? pushPanel.plan?.pushed);
   });
   all("[data-panel]").forEach(panel => { panel.hidden = panel.dataset.panel !== step; });
   showConsent();

@@ -73,7 +73,8 @@ def test_answers_carry_their_policy(studio: Studio) -> None:
     page = studio.call("GET", "/")
     assert page.status == 200
     assert "default-src 'self'" in page.headers["content-security-policy"]
-    assert page.headers["cache-control"] == "no-store" and page.headers["x-content-type-options"] == "nosniff"
+    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["x-content-type-options"] == "nosniff"
 
 
 def test_a_body_that_is_too_large_is_not_kept(ada: Studio) -> None:
@@ -107,7 +108,8 @@ def test_links_are_not_written_through(ada: Studio, place: str, tmp_path: Path) 
     path.unlink(missing_ok=True)
     path.symlink_to(outside / "file" if path.suffix else outside)
     answer = ada.call("PUT", "/api/voices/ada/takes/0001", TAKE)
-    assert answer.status == 409 and answer.code == "link"
+    assert answer.status == 409
+    assert answer.code == "link"
     assert (outside / "file").read_text() == "mine"
     assert [entry.name for entry in outside.iterdir()] == ["file"]
 

@@ -46,7 +46,8 @@ def test_from_an_empty_page_to_a_published_voice(tmp_path: Path) -> None:
     rows = "".join(f"wavs/{number:04d}.flac|{sentence('awb', number)}\n" for number in range(1, CLIPS + 1))
     (studio.voice / "metadata.csv").write_text(f"file|text\n{rows}", encoding="utf-8")
     missing = studio.call("POST", "/api/voices/ada/check").json
-    assert not missing["passed"] and missing["problems"]
+    assert not missing["passed"]
+    assert missing["problems"]
     # The sample has no statement of consent in its own voice: a person answers for what stands in for it.
     settings = (studio.voice / "voice.yaml").read_text("utf-8")
     approved = settings.replace("  rights:", '  approved_by: "Tester, 2026"\n  rights:')
@@ -70,11 +71,15 @@ def test_from_an_empty_page_to_a_published_voice(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
     follow = studio.call("GET", "/api/voices/ada/follow").json
-    assert follow["problems"] == [] and follow["pushed"]["commit"] == pushed.json["commit"]
+    assert follow["problems"] == []
+    assert follow["pushed"]["commit"] == pushed.json["commit"]
     (version,) = follow["versions"]
-    assert version["production"] and version["passed"] and version["samples"]
+    assert version["production"]
+    assert version["passed"]
+    assert version["samples"]
     assert [stage["name"] for stage in follow["runs"][0]["stages"]][-1] == "publish"
     sample = studio.call("GET", f"/api/voices/ada/versions/{version['version']}/{version['samples'][0]}")
-    assert sample.status == 200 and len(sample.body) > 1000
+    assert sample.status == 200
+    assert len(sample.body) > 1000
     assert studio.call("GET", f"/api/voices/ada/versions/{version['version']}/package.json").status == 404
     studio.server.should_exit = True

@@ -72,14 +72,17 @@ def test_only_the_folder_of_the_voice_is_pushed(studio_in: Studio, repository: P
     before = (git(repository, "rev-parse", "HEAD"), git(repository, "status", "--porcelain"))
     plan = studio_in.call("GET", "/api/voices/ada/push").json
     paths = {change["path"] for change in plan["changes"]}
-    assert "voices/ada/wavs/0001.flac" in paths and "voices/ada/voice.yaml" in paths
+    assert "voices/ada/wavs/0001.flac" in paths
+    assert "voices/ada/voice.yaml" in paths
     assert all(path.startswith("voices/ada/") and ".studio" not in path for path in paths)
-    assert plan["target"] == "main" and plan["branch"] == "studio/ada"
+    assert plan["target"] == "main"
+    assert plan["branch"] == "studio/ada"
     pushed = studio_in.call("POST", "/api/voices/ada/push", ADA)
     assert pushed.status == 201, pushed.json
     server = tmp_path / "server.git"
     commit = git(server, "rev-parse", "refs/heads/studio/ada")
-    assert commit == pushed.json["commit"] and git(server, "rev-parse", "main") == before[0]
+    assert commit == pushed.json["commit"]
+    assert git(server, "rev-parse", "main") == before[0]
     assert set(git(server, "diff", "--name-only", "main", commit).splitlines()) == paths
     assert git(server, "log", "-1", "--format=%an <%ae> %cn", commit) == "Ada Example <ada@example.org> Ada Example"
     assert (git(repository, "rev-parse", "HEAD"), git(repository, "status", "--porcelain")) == before
@@ -129,7 +132,8 @@ def test_a_push_between_fetch_and_push_is_taken_up(
     monkeypatch.setattr(VoicePush, "_push_lfs", race)
     studio_in.call("PUT", "/api/voices/ada/takes/0003", TAKE)
     pushed = studio_in.call("POST", "/api/voices/ada/push", ADA)
-    assert pushed.status == 201 and pushed.json["moved_on"]
+    assert pushed.status == 201
+    assert pushed.json["moved_on"]
     assert git(server, "rev-parse", "studio/ada^") == raced[0]
 
 
@@ -138,9 +142,11 @@ def test_a_protected_remote_says_so_and_nothing_is_forced(studio_in: Studio, tmp
     hook.write_text("#!/bin/sh\necho 'only owners may push' >&2\nexit 1\n")
     hook.chmod(0o755)
     answer = studio_in.call("POST", "/api/voices/ada/push", ADA)
-    assert answer.status == 409 and "only owners may push" in answer.json["error"]["message"]
+    assert answer.status == 409
+    assert "only owners may push" in answer.json["error"]["message"]
     source = (Path(__file__).parents[2] / "studio" / "git_push.py").read_text("utf-8")
-    assert "--force" not in source and '"-f"' not in source
+    assert "--force" not in source
+    assert '"-f"' not in source
 
 
 @pytest.mark.parametrize(
@@ -273,7 +279,8 @@ def test_a_merge_request_is_opened_once_and_its_jobs_are_followed(
     assert [(job["name"], job["state"]) for job in follow["jobs"]] == [
         ("validate ada", "passed"), ("finetune ada", "running"),
     ]  # fmt: skip
-    assert follow["jobs"][0]["url"] == "https://forge/1" and follow["jobs"][1]["url"] == ""
+    assert follow["jobs"][0]["url"] == "https://forge/1"
+    assert follow["jobs"][1]["url"] == ""
     assert "t0ken" not in json.dumps([pushed, follow])
     running.server.should_exit = True
 
@@ -288,7 +295,9 @@ def test_a_wrong_token_leaves_the_push_and_gives_the_link(
     running.call("POST", "/api/voices", VOICE)
     running.call("PUT", "/api/voices/ada/takes/0001", TAKE)
     pushed = running.call("POST", "/api/voices/ada/push", ADA).json
-    assert pushed["number"] == 0 and "401" in pushed["refused"] and "studio" in pushed["url"]
+    assert pushed["number"] == 0
+    assert "401" in pushed["refused"]
+    assert "studio" in pushed["url"]
     assert git(tmp_path / "server.git", "rev-parse", "studio/ada") == pushed["commit"]
     assert running.call("GET", "/api/voices/ada/follow").json["problems"]
     running.server.should_exit = True
@@ -306,7 +315,8 @@ def test_a_wrong_token_leaves_the_push_and_gives_the_link(
 def test_links_of_remotes(remote: str, kind: str, link: str) -> None:
     found = forge_of(remote, {})
     assert found.kind == kind
-    assert found.link("studio/ada", "main").startswith(link) and bool(found.link("studio/ada", "main")) == bool(link)
+    assert found.link("studio/ada", "main").startswith(link)
+    assert bool(found.link("studio/ada", "main")) == bool(link)
     assert "secret" not in found.link("studio/ada", "main")
 
 

@@ -45,8 +45,10 @@ def script(folder: Path, texts: list[str]) -> None:
 
 def test_a_new_voice_has_its_sentence_and_its_lines(ada: Studio) -> None:
     view = ada.call("GET", "/api/voices/ada").json
-    assert "Ada Example" in view["consent"]["text"] and "announcements of Example School" in view["consent"]["text"]
-    assert len(view["lines"]) == 26 and view["lines"][0]["take"] is None
+    assert "Ada Example" in view["consent"]["text"]
+    assert "announcements of Example School" in view["consent"]["text"]
+    assert len(view["lines"]) == 26
+    assert view["lines"][0]["take"] is None
     assert (view["progress"]["good"] == 0 and view["next"] == view["lines"][0]["id"]) or view["next"]
     assert open_voice(ada.voice).consent.rights == VOICE["purpose"]
     assert ada.call("POST", "/api/voices", VOICE).status == 409
@@ -60,7 +62,9 @@ def test_good_takes_are_counted_and_the_other_person_is_named(ada: Studio) -> No
         view = ada.call("PUT", f"/api/voices/ada/takes/{number:04d}", recording("awb", number)).json
         take = take_of(view, f"{number:04d}")
         assert take["good"], take
-    assert view["progress"]["good"] == 2 and view["progress"]["speech_s"] > 3 and view["progress"]["heard"]
+    assert view["progress"]["good"] == 2
+    assert view["progress"]["speech_s"] > 3
+    assert view["progress"]["heard"]
     other = ada.call("PUT", "/api/voices/ada/takes/0003", recording("wren", 2)).json
     assert "speaker" in kinds(take_of(other, "0003"))
     assert other["progress"]["good"] == 2
@@ -68,7 +72,8 @@ def test_good_takes_are_counted_and_the_other_person_is_named(ada: Studio) -> No
     again = start(ada.root)
     again.enter()
     view = again.call("GET", "/api/voices/ada").json
-    assert view["waiting"] == [] and view["progress"]["good"] == 2
+    assert view["waiting"] == []
+    assert view["progress"]["good"] == 2
     again.server.should_exit = True
 
 
@@ -84,7 +89,8 @@ def test_faults_are_named_at_once(ada: Studio) -> None:
         view = ada.call("PUT", "/api/voices/ada/takes/0001", wav(np.clip(samples, -1, 1), rate_hz)).json
         assert kind in kinds(take_of(view, "0001")), kind
     view = ada.call("PUT", "/api/voices/ada/takes/0002", wav(wave, rate_hz)).json
-    assert "words" in kinds(take_of(view, "0002")) and take_of(view, "0002")["missed"]
+    assert "words" in kinds(take_of(view, "0002"))
+    assert take_of(view, "0002")["missed"]
 
 
 def test_a_take_is_kept_sample_by_sample_and_can_be_heard(ada: Studio) -> None:
@@ -94,7 +100,8 @@ def test_a_take_is_kept_sample_by_sample_and_can_be_heard(ada: Studio) -> None:
     stored, _ = sf.read(ada.voice / "wavs/0003.flac", dtype="int16")
     assert np.array_equal(stored, sf.read(io.BytesIO(sent), dtype="int16")[0])
     heard = ada.call("GET", "/api/voices/ada/takes/0003")
-    assert heard.body == (ada.voice / "wavs/0003.flac").read_bytes() and heard.headers["content-type"] == "audio/flac"
+    assert heard.body == (ada.voice / "wavs/0003.flac").read_bytes()
+    assert heard.headers["content-type"] == "audio/flac"
 
 
 @pytest.mark.parametrize("body", [b"", b"RIFF", b"\x00" * 5000, wav(np.zeros(100, np.float32))])
@@ -110,11 +117,13 @@ def test_deleted_and_replaced_takes_come_back(ada: Studio) -> None:
         ada.call("PUT", "/api/voices/ada/takes/0002", tone(hz))
     stored = (ada.voice / "wavs/0002.flac").read_bytes()
     view = ada.call("DELETE", "/api/voices/ada/takes/0002").json
-    assert take_of(view, "0002") is None and rows(ada.voice) == []
+    assert take_of(view, "0002") is None
+    assert rows(ada.voice) == []
     assert not (ada.voice / "wavs/0002.flac").exists()
     assert next(line for line in view["lines"] if line["id"] == "0002")["deleted"] == 3
     view = ada.call("POST", "/api/voices/ada/takes/0002/back").json
-    assert (ada.voice / "wavs/0002.flac").read_bytes() == stored and len(rows(ada.voice)) == 1
+    assert (ada.voice / "wavs/0002.flac").read_bytes() == stored
+    assert len(rows(ada.voice)) == 1
     seen = {stored}
     for _ in range(2):
         ada.call("POST", "/api/voices/ada/takes/0002/back")
@@ -145,7 +154,8 @@ def test_a_full_disk_loses_nothing(ada: Studio, monkeypatch: pytest.MonkeyPatch)
         answer = ada.call("PUT", f"/api/voices/ada/{path}", tone(440))
         assert (answer.status, answer.code) == (507, "disk-full")
     monkeypatch.undo()
-    assert (ada.voice / "wavs/0001.flac").read_bytes() == before and len(rows(ada.voice)) == 1
+    assert (ada.voice / "wavs/0001.flac").read_bytes() == before
+    assert len(rows(ada.voice)) == 1
     assert not [path for path in ada.voice.rglob(".*.*") if path.is_file() and path.name != ".gitkeep"], "no remains"
     assert ada.call("PUT", "/api/voices/ada/takes/0002", tone(440)).status == 200
 
@@ -168,7 +178,8 @@ def test_a_crash_within_a_deletion_is_mended(ada: Studio) -> None:
     ada.call("DELETE", "/api/voices/ada/takes/0001")
     (ada.voice / "wavs/0001.flac").write_bytes(data)
     book = Book(ada.root / "voices", "ada")
-    assert not (ada.voice / "wavs/0001.flac").exists() and open_voice(ada.voice).clips == ()
+    assert not (ada.voice / "wavs/0001.flac").exists()
+    assert open_voice(ada.voice).clips == ()
     book.bring_back("0001")
     assert (ada.voice / "wavs/0001.flac").read_bytes() == data
 
@@ -190,8 +201,10 @@ def test_withdrawn_consent_leaves_no_recording(ada: Studio) -> None:
     assert ada.call("DELETE", "/api/voices/ada/consent", {"voice": "bob"}).status == 400
     assert len(list(ada.voice.rglob("*.flac"))) == 4
     answer = ada.call("DELETE", "/api/voices/ada/consent", {"voice": "ada"})
-    assert answer.status == 200 and answer.json["removed"] == 3
-    assert list(ada.voice.rglob("*.flac")) == [] and rows(ada.voice) == []
+    assert answer.status == 200
+    assert answer.json["removed"] == 3
+    assert list(ada.voice.rglob("*.flac")) == []
+    assert rows(ada.voice) == []
     # An embedding of the speaker is as personal as a recording.
     assert {path.name for path in (ada.voice / ".studio").rglob("*.json")} == {"speaker.json", "lines.json"}
     assert not (ada.root / ".timbre/work/ada").exists()
@@ -203,7 +216,8 @@ def test_two_tabs_see_each_other(ada: Studio) -> None:
     assert ada.call("GET", f"/api/voices/ada?since={revision}").status == 204
     ada.call("PUT", "/api/voices/ada/takes/0001", tone())
     seen = ada.call("GET", f"/api/voices/ada?since={revision}")
-    assert seen.status == 200 and take_of(seen.json, "0001") is not None
+    assert seen.status == 200
+    assert take_of(seen.json, "0001") is not None
 
 
 def test_silence_noise_and_a_muted_microphone_are_told_apart(studio: Studio) -> None:
@@ -234,12 +248,16 @@ def test_a_dropped_archive_becomes_a_voice(studio: Studio, tmp_path: Path) -> No
     form = {"name": "bob", "language": "en", "base": "nano"}
     assert studio.call("POST", f"/api/imports/{number}", {**form, "name": "../bob"}).status == 409
     made = studio.call("POST", f"/api/imports/{number}", form)
-    assert made.status == 201 and made.json["rows"] == 2 and len(made.json["waiting"]) == 2
+    assert made.status == 201
+    assert made.json["rows"] == 2
+    assert len(made.json["waiting"]) == 2
     assert not list((studio.root / ".timbre" / "studio" / "imports").iterdir())
     judged = studio.call("POST", f"/api/voices/bob/takes/{made.json['waiting'][0]}/judge").json
-    assert judged["progress"]["good"] == 1 and len(judged["waiting"]) == 1
+    assert judged["progress"]["good"] == 1
+    assert len(judged["waiting"]) == 1
     told = studio.call("POST", "/api/voices/bob/rights", {"speaker": "Bob", "purpose": 'tests "only"'}).json
-    assert told["consent"]["purpose"] == 'tests "only"' and "Bob" in told["consent"]["text"]
+    assert told["consent"]["purpose"] == 'tests "only"'
+    assert "Bob" in told["consent"]["text"]
     # A line of an import that is recorded again keeps its place; the file of another kind goes.
     key = made.json["lines"][0]["id"]
     again = studio.call("PUT", f"/api/voices/bob/takes/{key}", recording("awb", 1)).json
@@ -252,7 +270,8 @@ def test_dropped_files_and_their_list_become_a_voice(studio: Studio) -> None:
     studio.call("PUT", f"/api/imports/{number}/file?name=set/a.wav", recording("awb", 1))
     studio.call("PUT", f"/api/imports/{number}/file?name=set/list.txt", f"a.wav|{sentence('awb', 1)}\n".encode())
     made = studio.call("POST", f"/api/imports/{number}", {"name": "cleo", "language": "en", "base": "nano"})
-    assert made.status == 201 and made.json["rows"] == 1
+    assert made.status == 201
+    assert made.json["rows"] == 1
 
 
 def test_existing_voices_open_as_they_are(studio: Studio) -> None:
@@ -285,4 +304,5 @@ def test_a_preview_speaks_before_any_training(ada: Studio) -> None:
     answer = ada.call("POST", "/api/voices/ada/preview", text)
     assert answer.status == 200, answer.body
     samples, rate_hz = sf.read(io.BytesIO(answer.body))
-    assert 0.4 < len(samples) / rate_hz < 5 and np.abs(samples).max() > 0.05
+    assert 0.4 < len(samples) / rate_hz < 5
+    assert np.abs(samples).max() > 0.05
