@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from timbre.cli.commands.options import recipe_option, registry_option
 from timbre.cli.invocation import Invocation
@@ -13,7 +14,10 @@ from timbre.core.errors import TimbreError
 
 
 @click.command()
-@click.option("--format", "form", type=click.Choice(["table", "gitlab", "json"]), default="table", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "gitlab", "json", "github", "matrix"]), default="table",
+    show_default=True, help="github: the workflow, once; matrix: its input for this push.",
+)  # fmt: skip
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -26,13 +30,11 @@ from timbre.core.errors import TimbreError
 @click.option("--to", "newer", default="", metavar="COMMIT", help="Commit after the push; default: from CI variables.")
 @click.option("--all", "every", is_flag=True, help="Include every voice, not only those that the push changed.")
 @click.option("--retrain", is_flag=True, help="Also run the stages of published voices, for example after a new base.")
-@click.option(
-    "--image", envvar="TIMBRE_CI_IMAGE", default="", metavar="IMAGE", help="GitLab: container image of the jobs."
-)
-@click.option("--tag", envvar="TIMBRE_CI_TAG", default="", metavar="TAG", help="GitLab: runner tag.")
+@click.option("--image", envvar="TIMBRE_CI_IMAGE", default="", metavar="IMAGE", help="Container image of the jobs.")
+@click.option("--tag", envvar="TIMBRE_CI_TAG", default="", metavar="TAG", help="Runner tag or label.")
 @click.option(
     "--gpu-tag", envvar="TIMBRE_CI_GPU_TAG", default="gpu", show_default=True, metavar="TAG",
-    help="GitLab: tag of the GPU runners.",
+    help="Tag or label of the GPU runners.",
 )  # fmt: skip
 @recipe_option
 @registry_option
@@ -68,6 +70,13 @@ def ci(
     from timbre.pipeline.engine.workspace import Workspace
     from timbre.registry.open import open_registry
 
+    if form == "github":
+        from timbre.pipeline.ci.github import GithubSettings, workflow
+
+        given = click.get_current_context().get_parameter_source("gpu_tag") is not ParameterSource.DEFAULT
+        # Names of secrets, and never their values: nothing to take out.
+        _write(output, workflow(GithubSettings(image, tag, gpu_tag if given else "")))
+        return
     try:
         workspace = invocation.workspace()
     except TimbreError:
@@ -84,22 +93,33 @@ def ci(
     jobs = jobs_of(plan)
     if form == "gitlab":
         text = child_pipeline(jobs, GitlabSettings(image, tag, gpu_tag), plan.note)
+    elif form == "matrix":
+        from timbre.pipeline.ci.github import outputs
+
+        text = outputs(jobs)
     elif form == "json":
         text = json.dumps(as_plain(plan, jobs), indent=2, ensure_ascii=False) + "\n"
     else:
         rows = [(voice.voice, str(voice.action), voice.why) for voice in plan.voices]
         text = Table(("voice", "action", "why"), rows).text() + "\n" if rows else "this push changes no voice\n"
         text += "".join(f"{line}\n" for line in (plan.note, _unpublished(push.why_not)) if line)
-    if output is None:
-        click.echo(invocation.redactor.clean(text), nl=False)
+    if not _write(output, invocation.redactor.clean(text) if output is None else text):
         return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
     for voice in plan.voices:
         click.echo(f"{voice.voice}: {voice.action} ({voice.why})")
     click.echo(f"{output}: {len(jobs)} jobs for {len(plan.voices)} voices" + (f"; {plan.note}" if plan.note else ""))
     if push.why_not:
         click.echo(_unpublished(push.why_not))
+
+
+def _write(output: Path | None, text: str) -> bool:
+    """Into the file, or to standard output; whether it is in a file now."""
+    if output is None:
+        click.echo(text, nl=False)
+        return False
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
+    return True
 
 
 def _unpublished(why: str) -> str:

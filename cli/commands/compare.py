@@ -59,7 +59,7 @@ def compare(
     with tempfile.TemporaryDirectory() as temporary:
         kept = [Path(temporary) / name for name in ("a", "b")]
         sides = [find_side(item, store, workspace, folder) for item, folder in zip((a, b), kept, strict=True)]
-        found = compare_sides(*sides)
+        found = compare_sides(sides[0], sides[1])
         heard = pooled([read_listening(path, sides[0].name, sides[1].name) for path in listened]) if listened else None
         if html is not None:
             from timbre.core.atomic import write_text
