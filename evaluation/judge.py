@@ -203,7 +203,8 @@ class Judge:
             detail |= {"phones": counts.length, "phone_errors": counts.errors}
             measures["phone_error_rate"] = lambda: counts.rate
             limit = self._engine.settings.limits.error_rate_of(counts.length)
-            if counts.rate > limit:
+            doubt_max = self._engine.settings.limits.doubt_max
+            if counts.rate > limit and self._recogniser.doubt(wave, spoken.phones) > doubt_max:
                 failures.append(f"words missing: phoneme error rate {counts.rate:.0%} is above {limit:.0%}")
         _collect(measures, values, missing)
         values["failed_sentences"] = float(bool(failures))

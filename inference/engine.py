@@ -224,11 +224,13 @@ class Engine:
         ending = job.ending
         assert ending is not None, "codes() ends with an ending or raises"
         wave, gain = _within_full_scale(self._utterance(item, request, voice).wave(codes))
-        counts = None
+        counts, doubt = None, 0.0
         if request.check and self.recogniser is not None:
             plain = replace(request, speed=1.0)
             heard = wave if request.speed == 1.0 else self._utterance(item, plain, voice).wave(codes)
             counts = self.recogniser.errors(Waveform(heard, self.base.rate_hz), item.phonemes)
+            if counts.rate > self.settings.limits.error_rate_of(counts.length):
+                doubt = self.recogniser.doubt(Waveform(heard, self.base.rate_hz), item.phonemes)
         failures = sentence_failures(
             duration_s=len(codes) / self.base.codes_hz,
             expected_s=item.seconds,
@@ -236,6 +238,7 @@ class Engine:
             rms_dbfs=_rms_dbfs(wave),
             error_rate=counts.rate if counts is not None else 0.0,
             phones=counts.length if counts is not None else 0,
+            doubt=doubt,
             loop=longest_loop(codes.tolist()) if job.path is None else 1,
             reached_limit=not ending.by_token and not ending.looped,
             limits=self.settings.limits,

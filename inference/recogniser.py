@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,11 +15,14 @@ from timbre.inference.device import CPU, Device
 from timbre.inference.exported_base import ExportedBase
 from timbre.inference.phone_search import search
 from timbre.inference.session import open_session
+from timbre.text.alignment_score import log_softmax, text_scores
 from timbre.text.edit_distance import EditCounts, edit_counts
 from timbre.text.phonemes import Phonemes
-from timbre.text.recognition import spoken_class_ids
+from timbre.text.recognition import SILENCE, spoken_class_ids
 
 RATE_HZ = 16_000
+_EAGER = 3.0
+"""Nats a phone that make the search prefer some phones to none."""
 
 
 class Recogniser:
@@ -41,6 +45,25 @@ class Recogniser:
     def hear(self, wave: Waveform) -> list[int]:
         """Class ids in order, without blanks and silence, as `phone_search.search` finds them."""
         return search(self.logits(wave))
+
+    def doubt(self, wave: Waveform, spoken: Phonemes | Sequence[str]) -> float:
+        """Nats a phone by which what was to be spoken is less likely than other phones are; 0: nothing is likelier.
+
+        Counting edits asks for the likeliest phones, and of one short word these are often none at all, however clear
+        it is. This asks whether the sound can be that word, against everything but silence. infinity for sound that is
+        too short to hold it.
+        """
+        wanted = spoken_class_ids(spoken.phones if isinstance(spoken, Phonemes) else spoken)
+        if not wanted:
+            return 0.0
+        chances = log_softmax(self.logits(wave))
+        if len(chances) < len(wanted):
+            return math.inf
+        others: list[list[int]] = [[phone] for phone in range(SILENCE + 1, chances.shape[1])]
+        if heard := search(chances, bonus=_EAGER):
+            others.append(heard)
+        own, *rest = text_scores(chances, [wanted, *others])
+        return max(0.0, max(rest) - float(own)) / len(wanted)
 
     def errors(self, wave: Waveform, spoken: Phonemes | Sequence[str]) -> EditCounts:
         """Edits between the phones that were to be spoken and those that were heard."""

@@ -87,6 +87,9 @@ class _Reader(Recogniser):
     def digest(self) -> str:
         return "none"
 
+    def doubt(self, wave: Waveform, spoken: object) -> float:
+        return np.inf
+
     def hear(self, wave: Waveform) -> list[int]:
         return list(spoken_class_ids(self._said.get(id(wave), ())))
 

@@ -137,6 +137,9 @@ def test_a_failed_sentence_is_spoken_again(pico_export: Path, make_voice: Callab
         ("", "auto", "empty"),
         (" \n\t", "auto", "empty"),
         ("...!?", "auto", "nothing that can be spoken"),
+        ("........", "auto", "nothing that can be spoken"),
+        (", " * 40, "auto", "nothing that can be spoken"),
+        ("。", "zh", "nothing that can be spoken"),
         ("😀", "auto", "nothing that can be spoken"),
         ("\x00\x01", "auto", "nothing that can be spoken"),
         ("Bonjour", "fr", "'fr'"),
@@ -153,7 +156,19 @@ def test_bad_texts_are_named(
 
 def test_texts_that_look_bad_are_spoken(engine: Engine, make_voice: Callable[..., Path]) -> None:
     voice = load_voice(make_voice(), engine.base, name="ada")
-    for text in ("Hi 😀!", "a", "1234567890" * 5, "Hello 世界 again.", "w" * 150, "tab\tnew\nline\x07bell"):
+    for text in (
+        "Hi 😀!",
+        "a",
+        "A.",
+        "3",
+        "啊",
+        "红😀色",
+        "Yes, " * 40,
+        "1234567890" * 5,
+        "Hello 世界 again.",
+        "w" * 150,
+        "tab\tnew\nline\x07bell",
+    ):
         assert engine.speak(request(text), voice).wave.duration_s > 0.1
 
 
