@@ -56,7 +56,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class CalibrationPlan:
-    """How much is done. steps, minutes: of each training; rate: its learning rate, higher than that of a long one.
+    """How much is done. steps, minutes: of each training; rate: its learning rate, higher than that of a long one;
+    listen: sentences that its strengths are chosen by.
     copies, fixed: recordings copied and fixed sentences spoken, beside as many of the voice's own. kinds_per_voice: how
     many ways each voice is degraded, taken in turn; 0 for all.
     """
@@ -68,6 +69,7 @@ class CalibrationPlan:
     fixed: int = 3
     seed: int = 1
     kinds_per_voice: int = 0
+    listen: int = 2
     profile: str = "fp32"
 
     def recipe(self, base: Recipe, *, over_trained: bool = False) -> Recipe:
@@ -78,6 +80,7 @@ class CalibrationPlan:
             validate_every_steps=max(1, steps // 4), checkpoint_every_steps=max(1, steps // 2),
             max_minutes=self.minutes * (3 if over_trained else 1), early_stopping=not over_trained,
             learning_rate=self.rate * factor,
+            listen_sentences=0 if over_trained else min(base.finetune.listen_sentences, self.listen),
         )  # fmt: skip
         return dataclasses.replace(base, finetune=short)
 
