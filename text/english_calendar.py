@@ -21,6 +21,7 @@ _MONTH = "|".join(_MONTHS)
 _FULL_MONTH = "January|February|March|April|May|June|July|August|September|October|November|December"
 _DASH = r"\s?[-–—]\s?"
 _NEVER_WORDS = frozenset({"Mon", "Tue", "Tues", "Weds", "Thu", "Thur", "Thurs", "Fri"})
+_NEVER_MONTHS = frozenset({"Feb", "Apr", "Aug", "Sept", "Oct", "Nov"})
 _BEFORE = re.compile(
     rf"(?:\b(?:on|every|each|next|last|this|until|till|by|from|to|through|since|in|of|open|closed|early|late|mid)[ -]|"
     rf"\b(?:{_DAY}|{_FULL_DAY}|{_MONTH}|{_FULL_MONTH})\.?(?:,| and| or| &| to)?\s|[-–(/]\s?)$",
@@ -49,6 +50,8 @@ def expand_calendar(text: str) -> str:
 
     text = _STAMP.sub(stamp, text)
     text = _TIME_RANGE.sub(lambda m: f"{m[1] or m[2]} to ", text)
+    text = sub(rf"\b([Nn]oon|[Mm]idnight|[Dd]awn|[Dd]usk){_DASH}(?=\d)", r"\1 to ", text)
+    text = sub(rf"(?<=\d)({_HALF}?){_DASH}(?=(?:noon|midnight|late|close)\b)", r"\1 to ", text)
     text = sub(
         rf"\b({_DAY}|{_FULL_DAY})\b\.?{_DASH}(?=(?:{_DAY}|{_FULL_DAY})\b)",
         lambda m: f"{_DAYS.get(m[1], m[1])} to ",
@@ -76,6 +79,8 @@ def _month(match: re.Match[str]) -> str:
     if re.search(r"\d(?:st|nd|rd|th)?(?: of)? $", before) or re.match(r",? \d", rest):
         # A date: english_dates reads it, and needs to see a stop that ends a sentence.
         return _MONTHS[match[1]] + ("." if match[2] and begins(rest) and not re.match(r",? \d", rest) else "")
+    if (match[2] and re.match(r" [a-z]", rest)) or match[1] in _NEVER_MONTHS:
+        return _MONTHS[match[1]] + ("." if match[2] and begins(rest) else "")
     if not (_AFTER_MONTH.match(match[2] + rest) or (_BEFORE.search(before) and not re.match(r" [A-Z]", rest))):
         return match[0]
     return _MONTHS[match[1]] + ("." if match[2] and begins(rest) else "")

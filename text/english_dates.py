@@ -73,6 +73,7 @@ def expand_dates(text: str) -> str:
     return _MONTH_YEAR.sub(lambda m: f"{_month(m[1])} {numbers.year(int(m[2]))}", text)
 
 
+_ZONES = "[ECMP][SD]?T|GMT|UTC|BST|CES?T|JST|IST|AE[SD]T|Eastern|Pacific|Central|Mountain"
 _HALF = r"(?:\s?([AaPp])(?:\.\s?[Mm]\.?|[Mm]\b))"
 _CLOCK = re.compile(rf"(?<![\d:.])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:]){_HALF}?")
 _HOUR = re.compile(rf"(?<![\d:.,$£€])(1[0-2]|[1-9]){_HALF}(?![A-Za-z])")
@@ -83,7 +84,7 @@ def _half_day(match: re.Match[str], letter: str | None) -> str:
     if not letter:
         return ""
     rest = match.string[match.end() :]
-    ends = match[0].endswith(".") and re.match(r'["\')\]]*\s*($|[A-Z"])', rest)
+    ends = match[0].endswith(".") and re.match(rf'["\')\]]*\s*($|(?!(?:{_ZONES})\b)[A-Z"])', rest)
     return f" {letter.upper()} M" + (" ." if ends else "")
 
 
@@ -128,6 +129,11 @@ _COUNTED = re.compile(
 
 def expand_decades(text: str) -> str:
     """1980s, the 80s and '80s -> eighties; '99 -> ninety-nine."""
+    text = sub(
+        r"(?<![\w,.])((?:1[0-9]|20)\d0)'?s\s?[-–—]\s?'?(\d0)'?s\b",
+        lambda m: f"{numbers.decade(int(m[1]))} to {numbers.decade(int(m[2]))}",
+        text,
+    )
     text = sub(r"(?<![\w,.])'?((?:1[0-9]|20)\d0)'?s\b", lambda m: numbers.decade(int(m[1])), text)
     text = sub(r"(?<!\w)'([2-9]0)'?s\b", lambda m: numbers.decade(int(m[1])), text)
     text = sub(

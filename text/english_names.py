@@ -13,6 +13,9 @@ _TITLES = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Mx": "Mix", "Dr": "Doctor", "Prof": "Professor", "Gen": "General",
     "Col": "Colonel", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant", "Rev": "Reverend", "Hon": "Honorable",
     "Gov": "Governor", "Sen": "Senator", "Rep": "Representative", "Pres": "President", "Mt": "Mount", "Ft": "Fort",
+    "Adm": "Admiral", "Cpl": "Corporal", "Pvt": "Private", "Assoc": "Associate", "Asst": "Assistant",
+    "Atty": "Attorney", "Amb": "Ambassador", "Fr": "Father", "Msgr": "Monsignor", "Insp": "Inspector",
+    "Det": "Detective", "Cdr": "Commander", "Brig": "Brigadier",
     "Messrs": "Messers", "Maj": "Major", "Cmdr": "Commander", "Supt": "Superintendent",
 }  # fmt: skip
 _MIDDLE = {
@@ -20,8 +23,26 @@ _MIDDLE = {
     "Vol": "Volume", "vol": "volume", "Fig": "Figure", "fig": "figure", "Ch": "Chapter", "ch": "chapter",
     "Sec": "Section", "Eq": "Equation", "ca": "circa", "cf": "compare", "incl": "including", "misc": "miscellaneous",
     "tel": "telephone", "Tel": "Telephone", "ext": "extension", "temp": "temperature", "max": "maximum",
-    "govt": "government", "intl": "international",
+    "num": "number", "avg": "average", "min": "minimum", "prev": "previous", "orig": "original", "ref": "reference",
+    "pop": "population", "wt": "weight", "def": "definition", "ed": "edition",
+    "Chap": "Chapter", "chap": "chapter", "Cat": "Catalog",
+    "Op": "Opus", "op": "opus", "Para": "Paragraph", "para": "paragraph", "Art": "Article", "Vols": "Volumes",
+    "vols": "volumes", "Figs": "Figures", "figs": "figures", "Eds": "Editors", "Ser": "Serial", "Ex": "Exercise",
+    "std": "standard", "sq": "square",
 }  # fmt: skip
+_ANYWHERE = {
+    "avg": "average", "mgr": "manager", "qty": "quantity", "acct": "account", "asst": "assistant", "pkg": "package",
+    "pkgs": "packages", "mgmt": "management", "natl": "national", "intl": "international", "govt": "government",
+    "dept": "department", "depts": "departments", "appt": "appointment", "appts": "appointments", "assn": "association",
+    "bldg": "building", "blvd": "boulevard", "univ": "university", "approx": "approximately", "misc": "miscellaneous",
+    "mktg": "marketing", "tbsp": "tablespoon", "tsp": "teaspoon", "yrs": "years", "hrs": "hours", "mins": "minutes",
+    "wks": "weeks", "ctr": "center", "hwy": "highway", "pkwy": "parkway", "amt": "amount", "ea": "each",
+    "bros": "brothers", "mfg": "manufacturing", "dist": "district", "elem": "elementary", "thru": "through",
+    "tel": "telephone", "msg": "message", "pls": "please", "ppl": "people",
+}  # fmt: skip
+"""No words by themselves: with or without a dot, at any place."""
+_UNMARKED_NAMES = sorted((*_ANYWHERE, *(name.capitalize() for name in _ANYWHERE)), key=len, reverse=True)
+_UNMARKED = re.compile(rf"(?<![\w.@/-])(?<!\d )({'|'.join(_UNMARKED_NAMES)})\b(?![@/'’-])(\.?)(?!\w)")
 _FINAL = {
     "Inc": "Incorporated", "Ltd": "Limited", "Corp": "Corporation", "Co": "Company", "Bros": "Brothers", "Jr": "Junior",
     "Sr": "Senior", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane", "Hwy": "Highway",
@@ -33,8 +54,14 @@ _ALWAYS = {
     r"\bet al\.": "et al", r"\bPh\.?D\b\.?": "P H D", r"\bNo\.\s?(?=\d)": "Number ", r"\bno\.\s?(?=\d)": "number ",
     r"\bNos\.\s?(?=\d)": "Numbers ", r"\bpp\.\s?(?=\d)": "pages ", r"\bp\.\s?(?=\d)": "page ", r"№\s?": "number ",
     r"\bWWII\b": "World War two", r"\bWWI\b": "World War one", r"\b50/50\b": "fifty fifty",
-    r"\b20/20\b": "twenty twenty",
-    r"\bvs\b(?!\.)": "versus",
+    r"\b20/20\b": "twenty twenty", r"\b24x7\b": "twenty-four seven", r"\b401\(k\)": "four oh one K",
+    r"\b403\(b\)": "four oh three B", r"\b[Ee]st\.(?= (?:time|cost|arrival|delivery|value|total|date)\b)": "estimated",
+    r"\bK\.\s?(?=\d{2,3}\b)": "K ", r"\bNo\.\s?(?=[IVX]+\b)": "Number ",
+    r"\bvs\b(?!\.)": "versus", r"\bc\.\s?(?=\d{3,4}\b)": "circa ", r"\bAppt\.?(?=\s)": "Appointment",
+    r"\bApt\.?(?=\s#?\d)": "Apartment", r"\bSte\.?(?=\s#?\d)": "Suite", r"\bBldg\.?(?=\s)": "Building",
+    r"\bFl\.(?=\s?\d)": "Floor", r"\bLat\.?(?=:?\s\d)": "Latitude", r"\blat\.?(?=:?\s\d)": "latitude",
+    r"\b[Ll]ong?\.?(?=:?\s\d+(?:\.\d+)?°)": "longitude", r"\b[Ll]on(?:\.|\b)(?=:?\s-?\d)": "longitude",
+    r"\bLong\.(?=\s-?\d)": "longitude",
 }  # fmt: skip
 _SENTENCE_END = r"(?!\s*(?:Ltd|Inc|Corp|Co)\b)(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
 
@@ -44,6 +71,11 @@ def expand_abbreviations(text: str) -> str:
     for pattern, words in _ALWAYS.items():
         text = sub(pattern, words, text)
     text = _undotted(text)
+    text = _dotted(text) if "." in text else text
+    return _UNMARKED.sub(_anywhere, text)
+
+
+def _dotted(text: str) -> str:
     for short, words in _TITLES.items():
         text = sub(rf"\b{short}\.\s+(?=[A-Z\"']|and\b)", f"{words} ", text)
     text = sub(r"(?<=[a-z] )St\.(?=\s[A-Z])|^St\.(?=\s[A-Z])", "Saint", text)
@@ -53,11 +85,27 @@ def expand_abbreviations(text: str) -> str:
         text = sub(rf"\b{short}\.(?=\s*[\w(,])", words, text)
         if short.islower():
             text = sub(rf"\b{short.capitalize()}\.(?=\s*[\w(,])", words.capitalize(), text)
+    text = _UNMARKED.sub(_anywhere, text)
     text = sub(r"(?<!\d )\bsec\.\s?(?=\d)", "section ", text)
+    text = sub(r"(?<![A-Z]\w )\b([JS])r\.(?= [A-Z][a-z])", _rank, text)
     for short, words in _FINAL.items():
         text = sub(rf"\b{short}\.", lambda m, words=words: words + _kept_stop(m), text)  # type: ignore[misc]
     text = sub(r"\b(?:[A-Za-z]\.){2,}(?![A-Za-z])|\b(?:[A-Za-z]\.)+[A-Za-z]\b(?!\.?\w)", _initials, text)
     return sub(r"(?<![\w.])(?<![AP] (?=M))([A-Z])\.(?= [A-Z])", _initial, text)
+
+
+def _anywhere(match: re.Match[str]) -> str:
+    words = _ANYWHERE[match[1].lower()]
+    return (words.capitalize() if match[1][0].isupper() else words) + (_kept_stop(match) if match[2] else "")
+
+
+def _rank(match: re.Match[str]) -> str:
+    """Sr. Vice President is senior; after a name it stays for the rule of names (Martin Luther King Jr.)."""
+    before = re.search(r"(\S+) $", match.string[: match.start()])
+    named = before and before[1][0].isupper() and before[1][-1] not in ".:" and not re.search("['’]s$", before[1])
+    if named:
+        return match[0]
+    return "Junior" if match[1] == "J" else "Senior"
 
 
 _STREETS = {
@@ -106,27 +154,48 @@ def _initial(match: re.Match[str]) -> str:
 
 _RULER = re.compile(rf"\b({'|'.join(sorted(cue_words('rulers')))}) ([IVX]+)\b(?![.]?[A-Za-z-])")
 _COUNT = re.compile(rf"\b({'|'.join(sorted(cue_words('numbered')))}) ([IVXLC]+)\b(?!['-])", re.IGNORECASE)
+_SMALL = re.compile(
+    rf"\b((?:{'|'.join(sorted(cue_words('numbered')))}|[Pp]ages?|[Pp]art|[Ss]ection|[Cc]hapter|[Ss]cene|[Cc]lause) )"
+    r"([ivx]{2,6})\b|(\()([ivx]{2,5})(?=\))"
+)
+_LETTERS = "LCDM"
+"""Alone they are letters: Appendix C, Section D, Vitamin C."""
 _AFTER_NAME = re.compile(r"\b([A-Z][a-z]+) ([IVX]{2,})\b(?!['-])")
 
 
 def expand_roman(text: str) -> str:
     """Henry VIII -> Henry the eighth; World War II -> World War two; Chapter IV -> Chapter four."""
 
+    text = sub(
+        r"\b([Tt]he )([IVX]{2,})(?= (?:[A-Z][a-z]|centur|edition|congress|dynast|annual|legion|corps))", _ranked, text
+    )
+    text = _SMALL.sub(_small, text)
+
     def ruler(match: re.Match[str]) -> str:
         value = numbers.roman(match[2])
         rest = match.string[match.end() :]
         closes = re.match(r"[,.;:)]|\s*$| (?:of|was|is|and|ruled|reigned|died)\b", rest)
-        if value is None or (match[2] == "I" and not closes):
+        if value is None or (match[2] == "I" and not closes) or match[0] == "Malcolm X":
             return match[0]
         return f"{match[1]} the {numbers.ordinal(value)}"
 
     def count(match: re.Match[str]) -> str:
         value = numbers.roman(match[2])
-        if value is None or not match[1][0].isupper():
+        if value is None or not match[1][0].isupper() or match[2] in _LETTERS:
             return match[0]
         return f"{match[1]} {numbers.cardinal(value)}"
 
     return _AFTER_NAME.sub(count, _COUNT.sub(count, _RULER.sub(ruler, text)))
+
+
+def _ranked(match: re.Match[str]) -> str:
+    value = numbers.roman(match[2])
+    return match[0] if value is None else match[1] + numbers.ordinal(value)
+
+
+def _small(match: re.Match[str]) -> str:
+    value = numbers.roman((match[2] or match[4]).upper())
+    return match[0] if value is None else (match[1] or match[3]) + numbers.cardinal(value)
 
 
 _MAIL = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -181,6 +250,17 @@ def expand_telephones(text: str) -> str:
         groups = ", ".join(numbers.digits(group) for group in re.findall(r"\d+", match[0]))
         return ("plus " if match[0].startswith("+") else "") + groups
 
-    text = sub(r"\b([Cc]all|[Dd]ial|[Pp]hone) (\d{3})\b(?![-.,]?\d)", lambda m: f"{m[1]} {numbers.digits(m[2])}", text)
+    text = sub(
+        r"\b([Cc]all|[Dd]ial|[Pp]hone|[Rr]ing)((?: \d{3},?)*(?: (?:or|and))?) (\d{3})\b(?![-.,]?\d)",
+        lambda m: m[1] + sub(r"\d{3}", lambda n: numbers.digits(n[0]), m[2]) + f" {numbers.digits(m[3])}",
+        text,
+    )
+    text = sub(r"(?<=\d) x(\d{3,5})\b(?! ?[=x×])", lambda m: f" extension {numbers.digits(m[1])}", text)
+    text = sub(
+        r"\b([Ee]xt(?:ension|\.)?(?: number| no\.)?(?: is|:)? )x?(\d{2,5})\b",
+        lambda m: m[1] + numbers.digits(m[2]),
+        text,
+    )
+    text = sub(r"\b([Tt]ext \w+ to )(\d{5,6})\b", lambda m: m[1] + numbers.digits(m[2]), text)
     text = sub(r"(?<=\b[A-Z]{2} )\d{5}(?![\d,]|\.\d)", lambda m: numbers.digits(m[0]), text)
     return _PHONE.sub(spoken, text)

@@ -8,6 +8,8 @@ import unicodedata
 from timbre.text import english_numbers as numbers
 from timbre.text.english_calendar import expand_calendar
 from timbre.text.english_dates import expand_dates, expand_decades, expand_times, expand_years
+from timbre.text.english_marks import expand_marks
+from timbre.text.english_money import expand_money
 from timbre.text.english_names import (
     expand_abbreviations,
     expand_addresses,
@@ -15,10 +17,10 @@ from timbre.text.english_names import (
     expand_roman,
     expand_telephones,
 )
+from timbre.text.english_paths import expand_paths
 from timbre.text.english_quantities import (
     expand_arithmetic,
     expand_degrees,
-    expand_money,
     expand_scales,
     expand_units,
 )
@@ -43,13 +45,15 @@ _GREEK = {
 _STRUCTURE = " \t\"'()[]{}<>-/"
 """Characters that shape a text but are not spoken; everything else that is left without words is reported."""
 _LONGEST_CARDINAL = 18
+_NO_WORD = re.compile("[^A-Za-z,.?!]")
 
 
 def normalize(text: str) -> tuple[str, tuple[str, ...]]:
     """Words and marks , . ? ! of a text, and the characters that could not be spoken, without repeats."""
     text = _clean(text)
     for expand in (
-        expand_addresses, fold_signs, expand_calendar, expand_dates, expand_times, expand_abbreviations, expand_dots,
+        expand_paths, expand_addresses, fold_signs, expand_calendar, expand_marks, expand_dates, expand_times,
+        expand_abbreviations, expand_dots,
         expand_telephones, expand_codes, expand_roman, expand_money, expand_scales, _ranges, expand_degrees, _versions,
         expand_decades, expand_units, _ordinals,
         _fractions, expand_years, expand_arithmetic, _numbers,
@@ -62,6 +66,8 @@ def _clean(text: str) -> str:
     """One form for each mark and letter: compatibility forms folded, accents off, line ends as pauses."""
     text = sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", join_groups(text.translate(_SAME).strip()))
     text = sub(r"(?<=[^\s.,;:!?])\n", ", ", text).replace("\n", " ")
+    if text.isascii():
+        return text
     text = unicodedata.normalize("NFKD", text)
     return "".join(character for character in text if unicodedata.category(character) != "Mn")
 
@@ -70,6 +76,11 @@ def _ranges(text: str) -> str:
     """10-20 -> 10 to 20; 3-year-old -> 3 year-old; COVID-19 -> COVID 19."""
     text = sub(
         r"(?<![\w.-])([-]?[\d,.]*\d)(\s?[%°][CF]?)?(?:[-–~]|\s–\s)(?=\d[\d,.]*(?![\d-])(?!\s*=))", r"\1\2 to ", text
+    )
+    text = sub(
+        r"(?<![\w.-])(\d+)\s?[-–]\s?(\d+)-(?=year|month|week|day|hour|minute|page|foot|inch|mile|pound)",
+        r"\1 to \2 ",
+        text,
     )
     text = sub(r"(?<=\d)-(?=[A-Za-z])", " ", text)
     text = sub(r"(?<![A-Za-z])A-?(\d{1,3})(?![\d.,]*\d)", lambda m: f"A-{numbers.cardinal(int(m[1]))} ", text)
@@ -106,7 +117,7 @@ def _fractions(text: str) -> str:
 
     def plain(match: re.Match[str]) -> str:
         top, bottom = int(match[1]), int(match[2])
-        if top == bottom or (top > bottom and bottom < 2):
+        if top == bottom or (top > bottom and bottom == 1):
             return f"{numbers.cardinal(top)} out of {numbers.cardinal(bottom)}"
         return f" {numbers.fraction(top, bottom)} "
 
@@ -130,11 +141,12 @@ def _whole(number: str) -> str:
 
 def _marks(text: str) -> tuple[str, tuple[str, ...]]:
     """Marks as the phones , . ? ! alone, one at a time; other characters out, and which of them had no words."""
-    for letter, name in _GREEK.items():
-        text = text.replace(letter, f" {name} ").replace(letter.upper(), f" {name} ")
+    if not text.isascii():
+        for letter, name in _GREEK.items():
+            text = text.replace(letter, f" {name} ").replace(letter.upper(), f" {name} ")
     text = sub(r"\s*(?:[;:]|[—–]|--+|\s-\s)\s*", ", ", text)
     text = sub(r"(?<=\w)_(?=\w)", " underscore ", text)
-    unknown = tuple(dict.fromkeys(c for c in text if not re.match(r"[A-Za-z,.?!]", c) and c not in _STRUCTURE))
+    unknown = tuple(dict.fromkeys(c for c in _NO_WORD.findall(text) if c not in _STRUCTURE))
     text = sub(r"[^A-Za-z,.?!'\- ]", " ", text)
     text = sub(r"\s+([,.?!])", r"\1", sub(r"\s+", " ", text))
     text = sub(r"(?<=[,.?!])(?:\s*[,.?!])+", "", sub(r"[,\s]+(?=[.?!])", "", text))

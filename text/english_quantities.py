@@ -1,4 +1,4 @@
-"""English quantities in digits: money, percent, temperatures, units of measure, ratios, arithmetic signs.
+"""English quantities in digits: percent, temperatures, units of measure, ratios, arithmetic signs.
 
 Each function takes and returns text; numbers may carry thousands commas and a fraction. What is left in digits
 afterwards is read by `english_normalize`.
@@ -9,97 +9,9 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
+from timbre.text.english_amounts import NUMBER, SCALE_WORDS, is_attribute, plain
+from timbre.text.english_money import CURRENCIES
 from timbre.text.patterns import sub
-
-NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
-"""A number in digits: 1,250 or 1250 or 3.14 or .5."""
-
-_SCALE_WORDS = {
-    "k": "thousand", "m": "million", "mm": "million", "mn": "million", "b": "billion", "bn": "billion", "t": "trillion",
-    "tn": "trillion",
-}  # fmt: skip
-_SCALE = r"hundred|thousand|million|billion|trillion|[kKmMbBtT]|[mb]n|[MB]N"
-
-_CURRENCIES: dict[str, tuple[str, str, str, str]] = {
-    "US$": ("U S dollar", "U S dollars", "cent", "cents"),
-    "HK$": ("Hong Kong dollar", "Hong Kong dollars", "cent", "cents"),
-    "NT$": ("Taiwan dollar", "Taiwan dollars", "cent", "cents"),
-    "A$": ("Australian dollar", "Australian dollars", "cent", "cents"),
-    "C$": ("Canadian dollar", "Canadian dollars", "cent", "cents"),
-    "S$": ("Singapore dollar", "Singapore dollars", "cent", "cents"),
-    "R$": ("real", "reals", "centavo", "centavos"),
-    "$": ("dollar", "dollars", "cent", "cents"),
-    "£": ("pound", "pounds", "penny", "pence"),
-    "€": ("euro", "euros", "cent", "cents"),
-    "¥": ("yen", "yen", "", ""),
-    "₩": ("won", "won", "", ""),
-    "₹": ("rupee", "rupees", "paisa", "paise"),
-    "₽": ("ruble", "rubles", "kopeck", "kopecks"),
-    "₺": ("lira", "lira", "kurus", "kurus"),
-    "₪": ("shekel", "shekels", "agora", "agorot"),
-    "₫": ("dong", "dong", "", ""),
-    "₱": ("peso", "pesos", "centavo", "centavos"),
-    "฿": ("baht", "baht", "satang", "satang"),
-    "₿": ("bitcoin", "bitcoins", "", ""),
-    "USD": ("U S dollar", "U S dollars", "cent", "cents"),
-    "CAD": ("Canadian dollar", "Canadian dollars", "cent", "cents"),
-    "AUD": ("Australian dollar", "Australian dollars", "cent", "cents"),
-    "GBP": ("pound", "pounds", "penny", "pence"),
-    "EUR": ("euro", "euros", "cent", "cents"),
-    "JPY": ("yen", "yen", "", ""),
-    "CNY": ("yuan", "yuan", "", ""),
-    "RMB": ("yuan", "yuan", "", ""),
-    "KRW": ("won", "won", "", ""),
-    "INR": ("rupee", "rupees", "paisa", "paise"),
-    "CHF": ("Swiss franc", "Swiss francs", "centime", "centimes"),
-}
-_SIGN = "|".join(re.escape(sign) for sign in sorted(_CURRENCIES, key=len, reverse=True))
-_MONEY_BEFORE = re.compile(rf"(?<![A-Za-z])({_SIGN})\s?({NUMBER})(?:\s?-?({_SCALE})\b)?")
-_MONEY_AFTER = re.compile(rf"(?<![\w.])({NUMBER})(?:\s?({_SCALE}))?\s?({_SIGN})(?![A-Za-z])")
-_MONEY_RANGE = re.compile(rf"({_SIGN})({NUMBER})\s?[-–]\s?(?:{_SIGN})?({NUMBER})(?:\s?({_SCALE})\b)?")
-
-
-def _plain(number: str) -> str:
-    return number.replace(",", "")
-
-
-def _amount(sign: str, number: str, scale: str | None) -> str:
-    one, many, minor, minors = _CURRENCIES[sign]
-    number = _plain(number)
-    if scale:
-        return f"{numbers.decimal(number)} {_SCALE_WORDS.get(scale.lower(), scale)} {many}"
-    whole, _, fraction = number.partition(".")
-    major = int(whole or "0")
-    if not fraction or not int(fraction):
-        return f"{numbers.cardinal(major)} {one if major == 1 else many}"
-    if not minor or len(fraction) > 2:
-        return f"{numbers.decimal(number)} {many}"
-    cents = int(fraction.ljust(2, "0"))
-    small = f"{numbers.cardinal(cents)} {minor if cents == 1 else minors}"
-    return f"{numbers.cardinal(major)} {one if major == 1 else many} and {small}" if major else small
-
-
-def expand_money(text: str) -> str:
-    """$4.50 -> four dollars and fifty cents; 5€ -> five euros; $3.5 million -> three point five million dollars."""
-
-    def span(match: re.Match[str]) -> str:
-        return f"{numbers.decimal(_plain(match[2]))} to {_amount(match[1], match[3], match[4])}"
-
-    def before(match: re.Match[str]) -> str:
-        words = _amount(match[1], match[2], match[3])
-        one, many = _CURRENCIES[match[1]][:2]
-        if words.endswith(many) and _is_attribute(match.string, match.start(), match.end()):
-            words = words[: -len(many)] + one
-        return f" {words} "
-
-    text = sub(r"(?<=[€£])(\d{1,3}(?:\.\d{3})+)(?=,\d\d(?!\d)|(?![\d.,]))", lambda m: m[1].replace(".", ""), text)
-    text = sub(r"(?<=[€£])(\d+),(\d\d)(?![\d,])", r"\1.\2", text)
-    text = sub(r"(?<![\d,.])(\d+),(\d\d)(?=\s?€)", r"\1.\2", text)
-    text = _MONEY_RANGE.sub(span, text)
-    text = _MONEY_BEFORE.sub(before, text)
-    text = _MONEY_AFTER.sub(lambda m: f" {_amount(m[3], m[1], m[2])} ", text)
-    return sub(rf"({NUMBER})\s?¢", lambda m: f"{m[1]} {'cent' if m[1] == '1' else 'cents'}", text)
-
 
 _UNITS: dict[str, tuple[str, str]] = {
     "km": ("kilometer", "kilometers"), "cm": ("centimeter", "centimeters"), "mm": ("millimeter", "millimeters"),
@@ -132,6 +44,19 @@ _UNITS: dict[str, tuple[str, str]] = {
     "fps": ("frame per second", "frames per second"), "px": ("pixel", "pixels"),
     "dpi": ("dot per inch", "dots per inch"),
     "sq ft": ("square foot", "square feet"), "sq m": ("square meter", "square meters"),
+    "ppm": ("part per million", "parts per million"), "ppb": ("part per billion", "parts per billion"),
+    "bpm": ("beat per minute", "beats per minute"), "wpm": ("word per minute", "words per minute"),
+    "mcg": ("microgram", "micrograms"), "mmHg": ("millimeter of mercury", "millimeters of mercury"),
+    "dL": ("deciliter", "deciliters"),
+    "dl": ("deciliter", "deciliters"), "Wh": ("watt hour", "watt hours"), "MWh": ("megawatt hour", "megawatt hours"),
+    "GWh": ("gigawatt hour", "gigawatt hours"), "Nm": ("newton meter", "newton meters"),
+    "kN": ("kilonewton", "kilonewtons"), "MPa": ("megapascal", "megapascals"), "GPa": ("gigapascal", "gigapascals"),
+    "MJ": ("megajoule", "megajoules"), "kA": ("kiloamp", "kiloamps"),
+    "mol": ("mole", "moles"), "mmol": ("millimole", "millimoles"), "lm": ("lumen", "lumens"), "cc": ("C C", "C C"),
+    "Kbps": ("kilobit per second", "kilobits per second"), "Tbps": ("terabit per second", "terabits per second"),
+    "wk": ("week", "weeks"), "wks": ("week", "weeks"), "mos": ("month", "months"), "qt": ("quart", "quarts"),
+    "dBA": ("decibel A", "decibels A"), "kn": ("knot", "knots"),
+    "hp": ("horsepower", "horsepower"), "mpg": ("mile per gallon", "miles per gallon"),
     "tbsp": ("tablespoon", "tablespoons"), "tsp": ("teaspoon", "teaspoons"), "fl oz": ("fluid ounce", "fluid ounces"),
 }  # fmt: skip
 _GLUED_ONLY = frozenset({"in", "L", "cl"})
@@ -153,8 +78,8 @@ def _measure(match: re.Match[str]) -> str:
     by = re.search(r"\bby\s$", match.string[: match.start()])
     if (blank and unit in _GLUED_ONLY and not (per or power or by)) or (unit == "s" and _is_decade(number)):
         return match[0]
-    attributive = _is_attribute(match.string, match.start(), match.end())
-    words = one if _plain(number) == "1" or attributive else many
+    attributive = is_attribute(match.string, match.start(), match.end())
+    words = one if plain(number) == "1" or attributive else many
     if power:
         words = f"{_POWERS[power]} {words}"
     if per:
@@ -162,24 +87,7 @@ def _measure(match: re.Match[str]) -> str:
             words += " per second " + ("squared" if _POWERS[per_power] == "square" else "cubed")
         else:
             words += f" per {_POWERS[per_power] + ' ' if per_power else ''}{_UNITS[per][0]}"
-    return f"{numbers.decimal(_plain(number))} {words} "
-
-
-_AFTER_AMOUNT = frozenset({
-    "is", "are", "was", "were", "be", "has", "have", "had", "of", "and", "or", "to", "in", "at", "from", "for",
-    "on", "with", "by", "as", "than", "per", "a", "an", "the", "he", "she", "it", "they", "we", "you", "i", "that",
-    "which", "who", "long", "wide", "tall", "high", "deep", "away", "later", "ago", "more", "less", "each", "will",
-    "would", "can", "could",
-})  # fmt: skip
-
-
-def _is_attribute(text: str, start: int, end: int) -> bool:
-    """True if the quantity text[start:end] stands before its noun: a $20 bill, the 27" screen."""
-    determiner = r"\b(?:an?|the|this|that|my|his|her|our|their|your|one|every|each)\s$"
-    if not re.search(determiner, text[max(0, start - 8) : start], re.IGNORECASE):
-        return False
-    after = re.match(r"\s?([A-Za-z]+)", text[end:])
-    return after is not None and after[1] not in _AFTER_AMOUNT
+    return f"{numbers.decimal(plain(number))} {words} "
 
 
 def _is_decade(number: str) -> bool:
@@ -188,19 +96,25 @@ def _is_decade(number: str) -> bool:
 
 def _inches(match: re.Match[str]) -> str:
     """27" is inches, unless the mark closes a quotation."""
-    if match[2] == '"' and match.string[: match.start()].count('"') % 2:
+    if match[2] == '"' and len(re.findall(r'(?<!\d)"', match.string[: match.start()])) % 2:
         return match[0]
-    singular = match[1] == "1" or "/" in match[1] or _is_attribute(match.string, match.start(), match.end())
+    singular = match[1] == "1" or "/" in match[1] or is_attribute(match.string, match.start(), match.end())
     return f"{match[1]} {'inch' if singular else 'inches'}"
 
 
 def _feet(match: re.Match[str]) -> str:
-    singular = match[1] == "1" or _is_attribute(match.string, match.start(), match.end())
+    singular = match[1] == "1" or is_attribute(match.string, match.start(), match.end())
     return f"{match[1]} {'foot' if singular else 'feet'}"
 
 
 _LETTER_SCALES = re.compile(rf"(?<![\w.$£€])({NUMBER})([kKMB])\b(?!-)(?=(\+?)(?:[,.;:!?)]|$|\s([A-Za-z]+)))(?!\.\d)")
 _RESOLUTIONS = ("2", "4", "5", "8")
+_SCREENS = r"(?:TVs?|UHD|HDR|video|footage|screen|monitor|display|resolution|camera|movie|stream|content|projector)"
+_PLACE_BEFORE = re.compile(
+    r"(?:\b(?:[Aa]partment|[Aa]pt|[Uu]nit|[Ss]uite|[Rr]oom|[Gg]ate|[Ss]eat|[Rr]ow|[Ff]lat|[Ss]ection|[Bb]lock|[Bb]uilding"
+    r"|[Pp]latform|[Tt]rack|[Ee]xhibit|[Tt]erminal|[Bb]ooth|[Ll]ot|[Bb]us|[Ll]ine|[Ff]orm|[Cc]lass|[Gg]rade|[Pp]art|[Ss]tep"
+    r"|[Hh]ighway|[Rr]oute|[Mm]odel|[Tt]able|[Ff]igure|[Qq]uestion|[Ee]xercise|[Pp]age|[Nn]umber)s?\.?|#)\s?$"
+)
 
 
 def expand_scales(text: str) -> str:
@@ -211,11 +125,17 @@ def expand_scales(text: str) -> str:
         many = bool(following) and (following.endswith("s") or following in ("people", "men", "women", "children"))
         attribute = bool(re.search(r"\ban?\s$", match.string[: match.start()]))
         race = number in _RESOLUTIONS or attribute or following in ("race", "run", "walk")
+        if letter == "K" and re.match(_SCREENS, following or ""):
+            return f"{number} K"
+        if match[0] == "3M" and not re.match(r"\s[a-z]", match.string[match.end() :]):
+            return f"{number} M"
+        if letter in "MB" and _PLACE_BEFORE.search(match.string[: match.start()]):
+            return f"{number} {letter}"
         if letter in "kK" and not many and race:
             return f"{number} K"
         if letter in "MB" and following and following[0].isupper():
             return match[0]
-        return f"{number} {_SCALE_WORDS[letter.lower()]}"
+        return f"{number} {SCALE_WORDS[letter.lower()]}"
 
     return _LETTER_SCALES.sub(spoken, text)
 
@@ -224,14 +144,24 @@ def expand_units(text: str) -> str:
     """10km -> ten kilometers; a 10km walk -> a ten kilometer walk; 120 km/h -> ... kilometers per hour."""
     text = sub(
         r"(?<![\w'])(\d+)'\s?(\d{1,2})(?:\"|'')?(?![\w'])",
-        lambda m: f"{m[1]} {'foot' if m[1] == '1' else 'feet'} {m[2]}",
+        lambda m: f"{m[1]} {'foot' if m[1] == '1' or is_attribute(m.string, m.start(), m.end()) else 'feet'} {m[2]}",
         text,
     )
     text = sub(r"(?<![\w'])(\d+(?:\.\d+)?|\d+/\d+)(\"|'')(?![\w\"'])", _inches, text)
     text = sub(r"(?<![\w'])(\d+)'(?=\s[a-z]|[,.]|$)", _feet, text)
-    text = sub(r"(\d) ?ft\.? (\d+) ?in\b", r"\1 feet \2 inches", text)
-    text = sub(rf"(\d(?:\s?(?:{_UNIT_NAMES}))?)\s?x\s?(?=\d)", r"\1 by ", text)
-    text = sub(rf"(\d/\d+)\s?({_UNIT_NAMES})\b(?!/)(?:\.(?=\s[a-z]))?", lambda m: f"{m[1]} {_UNITS[m[2]][0]}", text)
+    text = sub(r"(\d) ?ft\.? (\d+) ?in\b(?:\.(?=\s[a-z]))?", r"\1 feet \2 inches", text)
+    text = sub(
+        r"(\d)\s?in(?:\.(?=\s(?:wide|long|tall|high|deep|thick|x|by)\b)|(?=\.[\"')]*$|\s?=|\s?[x×]\s?\d|,\s\d))",
+        r"\1 inches",
+        text,
+    )
+    text = sub(rf"(\d(?:\s?(?:{_UNIT_NAMES}|inch(?:es)?|feet|foot))?)\s?[x×]\s?(?=\d)", r"\1 by ", text)
+    text = sub(r"(?<=\d)(\s?(?:ft|lb|lbs|oz|yd|mi|hr|hrs|min|sec|qt|gal))\.(?=[\"')]*$)", r"\1 .", text)
+    text = sub(
+        rf"(\d )?(\d/\d+)\s?({_UNIT_NAMES})\b(?!/)(?:\.(?=\s[a-z]))?",
+        lambda m: f"{m[1] or ''}{m[2]} {_UNITS[m[3]][bool(m[1])]}",
+        text,
+    )
     text = _MEASURE.sub(_measure, text.replace("µ", "μ"))
 
     def rate(match: re.Match[str]) -> str:
@@ -248,8 +178,9 @@ def expand_degrees(text: str) -> str:
 
     def degrees(match: re.Match[str]) -> str:
         sign = "negative " if match[1] else ""
-        noun = "degree" if _plain(match[2]) == "1" else "degrees"
-        return f"{sign}{numbers.decimal(_plain(match[2]))} {noun}{scales[(match[3] or '').upper()]} "
+        one = plain(match[2]) == "1" or is_attribute(match.string, match.start(), match.end())
+        noun = "degree" if one else "degrees"
+        return f"{sign}{numbers.decimal(plain(match[2]))} {noun}{scales[(match[3] or '').upper()]} "
 
     text = sub(rf"(?:(?<![\w.])(-))?({NUMBER})\s?°\s?([CcFf]\b)?", degrees, text)
     text = sub(rf"({NUMBER})\s?%", r"\1 percent ", text)
@@ -267,7 +198,7 @@ _ALONE = {
     "%": "percent",
     "+": "plus", "©": "copyright", "§": "section", "¶": "paragraph", "&": "and", "@": "at", "#": "hash",
     "¢": "cents", "‰": "per mille", "→": "to", "µ": "micro",
-} | {sign: names[1] for sign, names in _CURRENCIES.items() if len(sign) == 1}  # fmt: skip
+} | {sign: names[1] for sign, names in CURRENCIES.items() if len(sign) == 1}  # fmt: skip
 
 
 def expand_arithmetic(text: str) -> str:
@@ -286,6 +217,12 @@ def expand_arithmetic(text: str) -> str:
             lambda m: f" {_BINARY[m[1].strip()]} ",
             text,
         )
+    text = sub(
+        r"(?<=\d)x (?=faster|slower|more|less|larger|bigger|smaller|higher|lower|better|cheaper|longer)",
+        " times ",
+        text,
+    )
+    text = sub(r"(?<=\d)!(?=\s?[=+×*/-])", " factorial", text)
     text = sub(r"#\s?(?=\d)", "number ", text)
     text = sub(r"#(?=[A-Za-z])", "hashtag ", text)
     alone = "".join(re.escape(sign) for sign in _ALONE)

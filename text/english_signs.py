@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
+from timbre.text.cues import cue_words
 from timbre.text.patterns import sub
 
 _FOLDED = (
@@ -85,7 +86,57 @@ def expand_codes(text: str) -> str:
         text,
     )
     text = sub(r"\b([A-Z])\.(\d{3})\b(?![\d.])", lambda m: f"{m[1]} {numbers.digits(m[2])}", text)
+    text = sub(
+        r"\b(SSN|[Ss]ocial [Ss]ecurity(?: [Nn]umber| no\.)?)((?: is|:)? )(\d{3})-(\d\d)-(\d{4})\b",
+        lambda m: f"{m[1]}{m[2]}{', '.join(numbers.digits(m[i]) for i in (3, 4, 5))}",
+        text,
+    )
+    text = sub(r"\b((?:ending|ends) (?:in|with) )(\d{4})\b(?!,)", lambda m: m[1] + numbers.digits(m[2]), text)
+    text = sub(r"(?<![\d.,])([01]\d|2[0-4])([0-5]\d)(?= (?:hours|hrs)\b)", _military, text)
+    text = sub(
+        r"\b(I|US|SR|CA|NY|Rte|Hwy)-(\d{3})\b(?!-)|\b(Blink)-(182)\b",
+        lambda m: f"{m[1] or m[3]} {paired(m[2] or m[4])}",
+        text,
+    )
+    text = sub(
+        r"\b(RTX|GTX|RX|Radeon|GeForce|Ryzen \d|Core i\d|Pentium|Xperia|PowerBook|Nokia) (\d{3,4})\b",
+        lambda m: f"{m[1]} {paired(m[2])}",
+        text,
+    )
+    text = sub(r"(?<![\d.,-])(7[0-9]7|A3\d0)-(\d{3})\b(?!-)", lambda m: f"{_jet(m[1])} {paired(m[2])}", text)
+    text = sub(r"(?<=\b[A-Z])-(\d{2})s\b", lambda m: f" {numbers.cardinal(int(m[1]))}s", text)
+    text = sub(r"\b([Ff]lights? )?([A-Z]{2}) ?(\d{3,4})(?![\w.,:-]*\d)", _flight, text)
+    text = sub(
+        r"\b((?:HTTP|[Ee]rror|[Ss]tatus(?: code)?|[Rr]eturn(?:s|ed)?(?: a| an)?|[Gg]ot an?|[Rr]esponse(?: code)?) )"
+        r"([1-5]\d\d)(?![\d.,:%]*\d|[ -]?[a-z]+s\b(?<!errors)(?<!responses))",
+        lambda m: m[1] + paired(m[2]),
+        text,
+    )
+    text = sub(r"(?<![\w.,])([45]0\d)(?= (?:error|page|response|not found))", lambda m: paired(m[1]), text)
+    text = sub(r"\b((?:[Aa]n?|[Gg]rades?|got|and|or|of) )([A-F])-(?=[\s.,;!?)]|$)", r"\1\2 minus", text)
     return _PAIRED.sub(lambda m: m[1] + paired(m[2]), text)
+
+
+def _military(match: re.Match[str]) -> str:
+    hour, minute = match[1], match[2]
+    words = numbers.digits(hour) if hour[0] == "0" else numbers.cardinal(int(hour))
+    if minute == "00":
+        return f"{words} hundred"
+    return f"{words} {numbers.digits(minute) if minute[0] == '0' else numbers.cardinal(int(minute))}"
+
+
+def _jet(name: str) -> str:
+    return paired(name) if name.isdigit() else f"A {paired(name[1:])}"
+
+
+def _flight(match: re.Match[str]) -> str:
+    """Flight UA 328 and, for airlines that everybody knows, BA2490 alone, where a flight or a gate is spoken of."""
+    near = match.string[max(0, match.start() - 40) : match.end() + 40].lower()
+    if not match[1] and not (
+        match[2] in cue_words("airlines") and re.search(r"\b(?:flight|gate|board|land|depart|fly|flew)", near)
+    ):
+        return match[0]
+    return f"{match[1] or ''}{match[2]} {paired(match[3])}"
 
 
 def paired(number: str) -> str:

@@ -1,0 +1,33 @@
+"""What every English quantity in digits is made of: numbers, words for scales, whether it stands before its noun."""
+
+from __future__ import annotations
+
+import re
+
+NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
+"""A number in digits: 1,250 or 1250 or 3.14 or .5."""
+
+SCALE_WORDS = {
+    "k": "thousand", "m": "million", "mm": "million", "mn": "million", "b": "billion", "bn": "billion", "t": "trillion",
+    "tn": "trillion",
+}  # fmt: skip
+_AFTER_AMOUNT = frozenset({
+    "is", "are", "was", "were", "be", "has", "have", "had", "of", "and", "or", "to", "in", "at", "from", "for",
+    "on", "with", "by", "as", "than", "per", "a", "an", "the", "he", "she", "it", "they", "we", "you", "i", "that",
+    "which", "who", "long", "wide", "tall", "high", "deep", "away", "later", "ago", "more", "less", "each", "will",
+    "would", "can", "could",
+})  # fmt: skip
+
+
+def is_attribute(text: str, start: int, end: int) -> bool:
+    """True if the quantity text[start:end] stands before its noun: a $20 bill, the 27" screen."""
+    determiner = r"\b(?:an?|the|this|that|my|his|her|our|their|your|one|every|each)\s$"
+    if not re.search(determiner, text[max(0, start - 8) : start], re.IGNORECASE):
+        return False
+    after = re.match(r"\s?([A-Za-z]+)", text[end:])
+    return after is not None and after[1] not in _AFTER_AMOUNT
+
+
+def plain(number: str) -> str:
+    """Without thousands commas."""
+    return number.replace(",", "")

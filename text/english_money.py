@@ -1,0 +1,102 @@
+"""English money in digits: signs and codes of currencies, cents, scales and ranges."""
+
+from __future__ import annotations
+
+import re
+
+from timbre.text import english_numbers as numbers
+from timbre.text.english_amounts import NUMBER, SCALE_WORDS, is_attribute, plain
+from timbre.text.patterns import sub
+
+_SCALE = r"hundred|thousand|million|billion|trillion|[kKmMbBtT]|[mb]n|[MB]N"
+
+CURRENCIES: dict[str, tuple[str, str, str, str]] = {
+    "US$": ("U S dollar", "U S dollars", "cent", "cents"),
+    "HK$": ("Hong Kong dollar", "Hong Kong dollars", "cent", "cents"),
+    "NT$": ("Taiwan dollar", "Taiwan dollars", "cent", "cents"),
+    "A$": ("Australian dollar", "Australian dollars", "cent", "cents"),
+    "C$": ("Canadian dollar", "Canadian dollars", "cent", "cents"),
+    "S$": ("Singapore dollar", "Singapore dollars", "cent", "cents"),
+    "R$": ("real", "reals", "centavo", "centavos"),
+    "$": ("dollar", "dollars", "cent", "cents"),
+    "£": ("pound", "pounds", "penny", "pence"),
+    "€": ("euro", "euros", "cent", "cents"),
+    "¥": ("yen", "yen", "", ""),
+    "₩": ("won", "won", "", ""),
+    "₹": ("rupee", "rupees", "paisa", "paise"),
+    "₽": ("ruble", "rubles", "kopeck", "kopecks"),
+    "₺": ("lira", "lira", "kurus", "kurus"),
+    "₪": ("shekel", "shekels", "agora", "agorot"),
+    "₫": ("dong", "dong", "", ""),
+    "₱": ("peso", "pesos", "centavo", "centavos"),
+    "฿": ("baht", "baht", "satang", "satang"),
+    "₿": ("bitcoin", "bitcoins", "", ""),
+    "USD": ("U S dollar", "U S dollars", "cent", "cents"),
+    "CAD": ("Canadian dollar", "Canadian dollars", "cent", "cents"),
+    "AUD": ("Australian dollar", "Australian dollars", "cent", "cents"),
+    "GBP": ("pound", "pounds", "penny", "pence"),
+    "EUR": ("euro", "euros", "cent", "cents"),
+    "JPY": ("yen", "yen", "", ""),
+    "CNY": ("yuan", "yuan", "", ""),
+    "RMB": ("yuan", "yuan", "", ""),
+    "KRW": ("won", "won", "", ""),
+    "INR": ("rupee", "rupees", "paisa", "paise"),
+    "CHF": ("Swiss franc", "Swiss francs", "centime", "centimes"),
+}
+_SIGN = "|".join(re.escape(sign) for sign in sorted(CURRENCIES, key=len, reverse=True))
+_MONEY_BEFORE = re.compile(rf"(?<![A-Za-z])({_SIGN})\s?({NUMBER})(?:\s?-?({_SCALE})\b)?")
+_MONEY_AFTER = re.compile(rf"(?<![\w.])({NUMBER})(?:\s?({_SCALE}))?\s?({_SIGN})(?![A-Za-z])")
+_MONEY_RANGE = re.compile(
+    rf"({_SIGN})({NUMBER})(?:\s?({_SCALE})\b)?\s?[-–—~]\s?(?:{_SIGN})?({NUMBER})(?:\s?({_SCALE})\b)?(?![\d-])"
+)
+
+
+def _amount(sign: str, number: str, scale: str | None) -> str:
+    one, many, minor, minors = CURRENCIES[sign]
+    number = plain(number)
+    if scale:
+        return f"{numbers.decimal(number)} {SCALE_WORDS.get(scale.lower(), scale)} {many}"
+    whole, _, fraction = number.partition(".")
+    major = int(whole or "0")
+    if not fraction or not int(fraction):
+        return f"{numbers.cardinal(major)} {one if major == 1 else many}"
+    if not minor or len(fraction) > 2:
+        return f"{numbers.decimal(number)} {many}"
+    cents = int(fraction.ljust(2, "0"))
+    small = f"{numbers.cardinal(cents)} {minor if cents == 1 else minors}"
+    return f"{numbers.cardinal(major)} {one if major == 1 else many} and {small}" if major else small
+
+
+def expand_money(text: str) -> str:
+    """$4.50 -> four dollars and fifty cents; 5€ -> five euros; $3.5 million -> three point five million dollars."""
+
+    def span(match: re.Match[str]) -> str:
+        sign, low, low_scale, high, high_scale = match.groups()
+        first = numbers.decimal(plain(low))
+        if "." in low and not (low_scale or high_scale):
+            first = _amount(sign, low, None)
+        elif low_scale and low_scale != high_scale:
+            first += f" {SCALE_WORDS.get(low_scale.lower(), low_scale)}"
+        return f" {first} to {_amount(sign, high, high_scale)} "
+
+    def before(match: re.Match[str]) -> str:
+        words = _amount(match[1], match[2], match[3])
+        one, many = CURRENCIES[match[1]][:2]
+        daily = re.match(r"-an?-[a-z]", match.string[match.end() :])
+        if words.endswith(many) and (daily or is_attribute(match.string, match.start(), match.end())):
+            words = words[: -len(many)] + one
+        return f" {words} "
+
+    text = sub(r"(?<=[€£])(\d{1,3}(?:\.\d{3})+)(?=,\d\d(?!\d)|(?![\d.,]))", lambda m: m[1].replace(".", ""), text)
+    text = sub(
+        rf"(?<![\d.,])\d{{1,3}}(?:\.\d{{3}}){{2}}(?![\d.])|(?<![\d.,])\d{{1,3}}(?:\.\d{{3}})+(?=\s?(?:{_SIGN}))",
+        lambda m: m[0].replace(".", ""),
+        text,
+    )
+    text = sub(r"(?<=[€£])(\d+),(\d\d)(?![\d,])", r"\1.\2", text)
+    text = sub(r"(?<![\d,.])(\d+),(\d\d)(?=\s?€)", r"\1.\2", text)
+    text = sub(rf"\bRs\.?\s?(?={NUMBER})", "₹", text)
+    text = _MONEY_RANGE.sub(span, text)
+    text = _MONEY_BEFORE.sub(before, text)
+    text = _MONEY_AFTER.sub(lambda m: f" {_amount(m[3], m[1], m[2])} ", text)
+    return sub(rf"({NUMBER})\s?¢", lambda m: f"{m[1]} {'cent' if m[1] == '1' else 'cents'}", text)

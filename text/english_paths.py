@@ -1,0 +1,62 @@
+"""English technical writing in words: file paths, hosts with ports, numbers of books, colours, names with underscores.
+
+It comes before dates, times and fractions, which would read the slashes, colons and dashes of these otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+
+from timbre.text import english_numbers as numbers
+from timbre.text.patterns import sub
+
+_UNIX = re.compile(r"(?<![\w/.:<)%'’-])(?:(?:~|\.{1,2})?/(?:[\w.-]+/)+[\w.-]*\w/?|~/[\w.-]*\w|\./[\w.-]*\w)(?![\w/])")
+_ROOT = re.compile(r"(?<![^\s(\"'])/(?=[a-z]{2,}\b(?!/))")
+_RELATIVE = re.compile(r"(?<![\w/.:@-])[A-Za-z][\w-]*(?:/[\w.-]+)*/[\w-]+\.[a-z]{1,5}\d?(?![\w/])")
+_WINDOWS = re.compile(r"(?<!\w)(?:([A-Za-z]):)?(\\{1,2}[^\s\\\"'<>|,;]+)+\\?")
+_PORT = re.compile(r"\b(localhost|(?:\d{1,3}\.){3}\d{1,3}|[a-z][\w-]*(?:\.[\w-]+)*\.[a-z]{2,}):(\d{2,5})\b(?!:)")
+_BOOK = re.compile(r"\b(IS[BS]N(?:-1[03])?)(:| is| number|)\s?([\d][\d -]{6,16}[\dX])\b")
+_COLOUR = re.compile(r"(?<![\w&])#(?=[0-9A-Fa-f]*\d)(?=\d*[A-Fa-f]|\d{6}\b)([0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})\b")
+_UNDERSCORED = re.compile(r"(?<![\w@.])(?=\w*[A-Za-z])[A-Za-z0-9]+(?:_+[A-Za-z0-9]+)+(?![\w@])")
+_SIGNS = {"/": "slash", ".": "dot", "-": "dash", "_": "underscore", "~": "tilde", "\\": "backslash", ":": "colon"}
+
+
+def spelt(text: str) -> str:
+    """Words and the names of signs: /usr/bin -> slash usr slash bin; three digits and more one by one."""
+    words = []
+    for part in re.findall(r"[A-Za-z]+|\d+|[^A-Za-z\d\s]+", text):
+        if part.isdigit():
+            as_number = len(part) <= 2 and part[0] != "0"
+            words.append(numbers.cardinal(int(part)) if as_number else numbers.digits(part))
+        elif part.isalpha():
+            words.append(part)
+        else:
+            words.extend(_SIGNS[sign] for sign in part if sign in _SIGNS)
+    return " ".join(words)
+
+
+def _symbols(text: str) -> str:
+    return " ".join(numbers.digits(c) if c.isdigit() else c.upper() for c in text if c.isalnum())
+
+
+def expand_paths(text: str) -> str:
+    r"""/usr/local/bin -> slash usr slash local slash bin; C:\Users -> C colon backslash Users; localhost:8080."""
+    if "/" in text:
+        text = _UNIX.sub(lambda m: f" {spelt(m[0].rstrip('/'))} ", text)
+        text = _RELATIVE.sub(lambda m: f" {spelt(m[0])} ", text)
+        text = _ROOT.sub("slash ", text)
+    if "\\" in text:
+        text = _WINDOWS.sub(lambda m: f" {spelt(m[0])} ", text).replace("\\", " backslash ")
+    text = _PORT.sub(lambda m: f"{m[1]} colon {numbers.digits(m[2])}", text)
+    text = _BOOK.sub(_book, text)
+    if "#" in text:
+        text = sub(r"\b([Hh]ashtags?:?) #(?=[A-Za-z])", r"\1 ", text)
+        text = _COLOUR.sub(lambda m: f"hash {_symbols(m[1])}", text)
+    return _UNDERSCORED.sub(lambda m: spelt(m[0]), text) if "_" in text else text
+
+
+def _book(match: re.Match[str]) -> str:
+    if len(re.sub(r"\D", "", match[3])) < 7:
+        return match[0]
+    groups = [_symbols(group) for group in re.split(r"[ -]+", match[3])]
+    return f"{match[1].replace('-1', ' 1')}{match[2]} {', '.join(groups)}"
