@@ -53,6 +53,10 @@ _MARKS = str.maketrans({
 })  # fmt: skip
 
 
+_UNSPOKEN = re.compile(rf"[^{HAN},.?!…\s\"'()\[\]{{}}<>-]")
+_COMPATIBLE = re.compile("[^\x00-\x7f\u3000-\u303f\u3400-\u9fff]")
+
+
 @cache
 def _converter() -> OpenCC:
     from opencc import OpenCC
@@ -73,27 +77,30 @@ def normalize(text: str, after_letter: bool = False, simple: bool = True) -> tup
     """
     if after_letter:
         text = sub(r"^\d{3,}(?![.:,]?\d)", lambda m: digits(m[0], one="幺"), text)
-    for character, words in _CIRCLED.items():
-        text = text.replace(character, words)
+        text = sub(r"^2(?![\d.:,])", "二", text)
+    if re.search("[\u2160-\u249b\u3220-\u3229]", text):
+        for character, words in _CIRCLED.items():
+            text = text.replace(character, words)
     text = sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", text.strip())
     text = sub(r"(?<=[^\s,.;:!?，。；：！？、…])\n", "，", text).replace("\n", "")
     text = _half_width(text.translate(_SIGNS))
     if simple and re.search(f"[{HAN}]", text):
         text = simplify(text.replace("嗯", "恩").replace("呣", "母"))
-    for expand in (
-        expand_spans, _dates, _times, expand_services, _telephones, _money, _temperatures, _measures, _percents,
-        _versions, _fractions, _ranges,
-        _arithmetic, _counts, _numbers,
-    ):  # fmt: skip
-        text = expand(text)
+    if re.search(r"\d", text):
+        for expand in (
+            expand_spans, _dates, _times, expand_services, _telephones, _money, _temperatures, _measures, _percents,
+            _versions, _fractions, _ranges, _arithmetic, _counts, _numbers,
+        ):  # fmt: skip
+            text = expand(text)
+    else:
+        text = _arithmetic(_fractions(expand_spans(text)))
     return _marks(text)
 
 
 def _half_width(text: str) -> str:
     """Full-width letters and digits as ASCII; other compatibility forms (ligatures of units) folded likewise."""
-    return "".join(
-        unicodedata.normalize("NFKC", character) if unicodedata.category(character)[0] in "NLS" else character
-        for character in text
+    return _COMPATIBLE.sub(
+        lambda m: unicodedata.normalize("NFKC", m[0]) if unicodedata.category(m[0])[0] in "NLS" else m[0], text
     )
 
 
@@ -159,16 +166,29 @@ def _telephones(text: str) -> str:
         return ",".join(digits(group, one="幺") for group in re.findall(r"\d+", match[0]))
 
     text = sub(
-        r"(?<![\d.-])(?:\+?86[- ]?)?1[3-9]\d(?:\d{8}|[- ]\d{4}[- ]\d{4})(?![\d-]|\.\d)"
+        r"(?<![\d.-])\+\d{1,3}(?:[- ]\d{2,4}){2,4}(?![\d-]|\.\d)"
+        r"|(?<![\d.-])(?:\+?86[- ]?)?1[3-9]\d(?:\d{8}|[- ]\d{4}[- ]\d{4})(?![\d-]|\.\d)"
         r"|(?<![\d.-])(?:\+\d{1,3}[- ]\d{2,4}[- ]\d{6,8}|0\d{2,3}[- ]\d{3,4}[- ]\d{4}"
         r"|0\d{2,3}[- ]\d{7,8}|[48]00-\d{3,4}-\d{3,4}|\d{3,4}-\d{7,8})(?![\d-]|\.\d)",
         groups,
+        text,
+    )
+    text = sub(r"(?<=[\d零一二三四五六七八九幺])(转)(\d{2,5})(?!\d)", lambda m: m[1] + digits(m[2], one="幺"), text)
+    text = sub(r"(?<=[层楼栋幢])(\d{3,4})(?![\d元平米人个])", lambda m: digits(m[1], one="幺"), text)
+    text = sub(
+        r"((?:码|编号|号码|证号|单号|型号|账号)[是为:：]?\s?)(\d+(?:-\d+)+)(?![\d.:%])",
+        lambda m: m[1] + ",".join(digits(group, one="幺") for group in m[2].split("-")),
         text,
     )
     cues = "|".join(sorted(cue_words("codes", "mandarin"), key=len, reverse=True))
     text = sub(
         rf"((?:{cues})[是为:：]?\s?)(\d{{3,}})(?![\d.,]*\d|[元块万亿千百%个名位只条张米公次])",
         lambda m: m[1] + digits(m[2], one="幺"),
+        text,
+    )
+    text = sub(
+        rf"(?<![\d.,A-Za-z¥$€£])(?!\d+000)(\d{{9,20}})(?![\d.,]|[元块万亿千百%美日欧港]|\s?(?:{measure_words()}))",
+        lambda m: digits(m[1], one="幺"),
         text,
     )
     return sub(
@@ -181,6 +201,7 @@ def _telephones(text: str) -> str:
 def _money(text: str) -> str:
     """¥700 -> 七百元; $3.5万 -> 三点五万美元; 5€ -> 五欧元."""
     signs = "".join(map(re.escape, _MONEY))
+    text = sub(rf"([{signs}]\s?[\d,]+)\.0{{1,2}}(?![\d万亿千百])", r"\1", text)
     text = sub(
         rf"([{signs}])\s?({NUMBER})\s?({_SCALE})?(?:[美欧日韩]?元|英镑)?",
         lambda m: f"{decimal(m[2])}{m[3] or ''}{_MONEY[m[1]]}",
@@ -191,6 +212,7 @@ def _money(text: str) -> str:
 
 def _temperatures(text: str) -> str:
     """-5°C -> 零下五度; 70°F -> 华氏七十度; 5~10°C -> 五到十度."""
+    text = sub(rf"(?<!\d)\+(?={NUMBER}\s?°)", "零上", text)
     text = sub(rf"(-?{NUMBER})\s?(?:°\s?[Cc]?)?\s?[-~]\s?(-?{NUMBER})(?=\s?°)", r"\1°C到\2", text)
 
     def degrees(match: re.Match[str]) -> str:
@@ -211,12 +233,14 @@ def _measures(text: str) -> str:
         words += _POWERS[power] + _UNITS[unit]
         return words + (f"每{_POWERS[per_power]}{_UNITS[per]}" if per else "")
 
+    text = sub(r"(?<![\d.])2(?=(?:栋|幢|座|单元|层|楼|区|期|号楼)\d)", "二", text)
     return _MEASURE.sub(spoken, sub(rf"({NUMBER})[-~]({NUMBER}\s?(?:{_UNIT_NAMES})(?![A-Za-z]))", r"\1到\2", text))
 
 
 def _percents(text: str) -> str:
     """20% -> 百分之二十; 10%-20% -> 百分之十到百分之二十; 5‰ -> 千分之五."""
     text = sub(rf"({NUMBER})%?\s?[-–—~]\s?({NUMBER}%)", r"\1%到\2", text)
+    text = sub(r"(?<![\dA-Za-z)）年月日])\+(?=\d[\d.]*\s?(?:%|度|元|°|分(?![之钟])))", "正", text)
     text = sub(rf"(-?)({NUMBER})\s?%", lambda m: f"{'负' if m[1] else ''}百分之{decimal(m[2])}", text)
     return sub(rf"({NUMBER})\s?‰", lambda m: f"千分之{decimal(m[1])}", text)
 
@@ -236,8 +260,8 @@ def _fractions(text: str) -> str:
     """3/4 -> 四分之三; 30元/小时 -> 30元每小时."""
     text = sub(rf"(?<=\d)([{HAN}]{{1,4}})\s?/\s?(?=(?:{_PER})(?![{HAN}]{{2}}))", r"\1每", text)
     return sub(
-        r"(?<![\d/])(-?)(\d+)/(\d+)(?![\d/])",
-        lambda m: f"{'负' if m[1] else ''}{cardinal(int(m[3]))}分之{cardinal(int(m[2]))}",
+        r"(?<![\d/.])(-?)(\d+(?:\.\d+)?)/(\d+)(?![\d/]|\.\d)",
+        lambda m: f"{'负' if m[1] else ''}{cardinal(int(m[3]))}分之{decimal(m[2])}",
         text,
     )
 
@@ -292,6 +316,6 @@ def _marks(text: str) -> tuple[str, tuple[str, ...]]:
     """Marks as , . ? ! … alone, one at a time; other characters out, and which of them had no words."""
     text = sub(r"(?:…|\.\.\.|。。。)+|~+", "…", text)
     text = sub(r"—+|--+", "，", text).translate(_MARKS)
-    unknown = tuple(dict.fromkeys(c for c in text if not re.match(rf"[{HAN},.?!…\s\"'()\[\]{{}}<>-]", c)))
+    unknown = tuple(dict.fromkeys(_UNSPOKEN.findall(text)))
     text = sub(rf"[^{HAN},.?!…]", "", text)
     return sub(r"([,.?!…])[,.?!…]+", r"\1", text), unknown

@@ -10,6 +10,7 @@ import re
 from timbre.text import english_numbers
 from timbre.text.english_signs import join_groups
 from timbre.text.languages import HAN
+from timbre.text.mandarin_shorthand import fold_shorthand
 from timbre.text.patterns import sub
 
 _COMPARED = {
@@ -37,7 +38,7 @@ def fold_signs(text: str) -> str:
         seconds = f":{match[5]}" if match[5] and int(match[5]) else ""
         return f"{match[1]}年{int(match[2])}月{int(match[3])}日{match[4]}{seconds}"
 
-    text = _STAMP.sub(stamp, text)
+    text = fold_shorthand(_STAMP.sub(stamp, text))
     text = sub(r"(?<=\d)\s?[wW](?=\+)", "万", text)
     text = sub(r"(?<=\d)w(?![A-Za-z0-9])", "万", text)
     text = sub(r"(?<=\d)W(?![A-Za-z0-9])", _ten_thousand_or_watt, text)

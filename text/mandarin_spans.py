@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from timbre.text.cues import cue_words
-from timbre.text.mandarin_numbers import digits
+from timbre.text.mandarin_numbers import DIGITS, digits
 from timbre.text.patterns import sub
 
 
@@ -14,6 +14,13 @@ from timbre.text.patterns import sub
 def measure_words() -> str:
     """Measure words as alternatives of a regular expression, long ones first."""
     return "|".join(sorted(cue_words("measures", "mandarin"), key=len, reverse=True))
+
+
+@cache
+def _digit_names() -> re.Pattern[str]:
+    names = "|".join(sorted(cue_words("digit_names", "mandarin"), key=len, reverse=True))
+    counted = rf"(?!\s?(?:{measure_words()}|[元块米年月日号度分角折路平％%‰°]|[A-Za-z]|[.,:：-]?\d|\s?[-+×÷*/=<>~～]))"
+    return re.compile(rf"(?<![\d.,:：+×÷*/=<>~～-])({names}){counted}")
 
 
 _PERIOD = r"[年月日号时点分秒天周岁元块米次个度届级]"
@@ -26,6 +33,15 @@ def expand_spans(text: str) -> str:
         r"((?:周|星期|礼拜)[一二三四五六日天末])\s?[-–—~]+\s?(?=(?:周|星期|礼拜)?[一二三四五六日天末])", r"\1到", text
     )
     text = sub(r"(?<=[一二三四五六七八九十][月日号])\s?[-–—~]+\s?(?=[一二三四五六七八九十]+[月日号])", "到", text)
+    text = sub(
+        r"(?:局|决赛|单打|双打|男单|女单|男双|女双|混双|乒乓|羽毛球|比赛|比分|排球|网球|先后|连胜)[^。！？]*",
+        lambda m: sub(
+            r"(?<![\d:.])(\d{1,3})[:-](\d{1,3})(?![\d:.]|[年月日号点]|[-:]\d)(?=[、，,；;。和]|$|\s)", r"\1比\2", m[0]
+        ),
+        text,
+    )
+    text = sub(r"(?<!\d)([1-9])([1-9])([1-9])(?=月(?!\d)|月份)", _months, text)
+    text = sub(r"(?<![\d.-])(\d{2,3})-(\d{2,3})-(\d{2,3})(?![\d.-])", r"\1,\2,\3 ", text)
     wins = "获胜|取胜|战胜|击败|领先|落后|战平|完胜|大胜|小胜|惜败|告负|逆转|横扫|不敌|负于|险胜|打平|赢|输|胜|平|击溃"
     text = sub(rf"(?<!\d)(\d{{1,3}})\s?[-–—:]\s?(\d{{1,3}})(?=\s?(?:的比分)?(?:{wins}))", r"\1比\2", text)
     text = sub(r"(比分[是为以]?\D{0,3})(\d{1,3})\s?[-–—]\s?(\d{1,3})(?!\d)", r"\1\2比\3", text)
@@ -34,13 +50,57 @@ def expand_spans(text: str) -> str:
         lambda m: f"{int(m[1])}月{int(m[2])}" if "0" in (m[1][0], m[2][0]) else m[0],
         text,
     )
-    events = "事件|晚会|地震|大促|购物节|特大|恐怖|起义|惨案|行动|运动|讲话|大地震|维权|活动|狂欢|空难|专案|爆炸|矿难"
+    events = (
+        "案件|大案|事件|晚会|地震|大促|购物节|特大|恐怖|起义|惨案|行动|运动|讲话|大地震|维权|活动|狂欢|空难|"
+        "专案|爆炸|矿难"
+    )
     text = sub(
-        rf"(?<![\d.])(\d{{1,2}})[.·•](\d{{1,2}})(?=[“”]?(?:{events}))", lambda m: digits(m[1]) + digits(m[2]), text
+        rf"(?<![\d.])(\d{{1,2}})[.·•](\d{{1,2}})(?=[“”\s]?(?:{events}))", lambda m: digits(m[1]) + digits(m[2]), text
+    )
+    text = sub(
+        r"(?<![\d.])(\d{1,2})[.·•/](\d{1,2})(?=[“”]?(?:劳动节|国庆|儿童节|妇女节|青年节|建军节|建党节|教师节|黄金周|小?长假|放假|假期))",
+        lambda m: _holiday(m[1]) + _holiday(m[2]),
+        text,
     )
     text = sub(r"(?<!\d)(\d{3,4})(?=大促|晚会|购物节|事件|大地震)", lambda m: digits(m[1]), text)
+    text = _digit_names().sub(lambda m: digits(m[1]), text)
+    text = _years(text)
     text = sub(r"(?<!\d)(\d\d)/(\d\d)(?=届|级|赛季|财年|学年|年度)", lambda m: digits(m[1]) + digits(m[2]), text)
+    text = sub(
+        r"(?<!\d)([6-9]\d|[0-2]\d)级(?=校友|学生|新生|同学|毕业|本科|研究生|硕士|学长|学姐|学弟|学妹)",
+        lambda m: f"{digits(m[1])}级",
+        text,
+    )
     return sub(r"(?<![\d.:])(\d\d)后(?![面天来悔续果方勤排退边者卫背年台])", lambda m: f"{digits(m[1])}后", text)
+
+
+def _months(match: re.Match[str]) -> str:
+    one, two, three = (int(match[i]) for i in (1, 2, 3))
+    return digits(match[0]) if one + 1 == two and two + 1 == three else match[0]
+
+
+def _holiday(number: str) -> str:
+    """5.1 is 五一, 10.1 is 十一."""
+    return "十" * (number == "10") or digits(number)
+
+
+_OCCASION = (
+    "届|级|款|版|赛季|学年|财年|年度|春晚|世界杯|奥运|欧洲杯|亚运|世博|春季|秋季|夏季|冬季|财报|新年|跨年|春节|高考|"
+    "考研|毕业"
+)
+_YEAR = r"(?:1[5-9]|20)\d\d"
+
+
+def _years(text: str) -> str:
+    """生于1990, 2025届, 去年是2024: four digits that are a year without 年 behind them."""
+    text = sub(rf"(?<![\d.,~–—至到-])({_YEAR})(?={_OCCASION})", lambda m: digits(m[1]), text)
+    text = sub(
+        rf"((?:(?<![低高大小少多等优弱强次])于|自|(?:[今去明前后]年|年份|那年|这年)[是为叫:：]?|始自|截至|(?<=[从在自])|©)\s?)"
+        rf"({_YEAR})(?=[，。！？、；,!?;）)]|$|[前以之]|[-–—~～至到]{_YEAR})",
+        lambda m: m[1] + digits(m[2]),
+        text,
+    )
+    return sub(rf"(?<=[{DIGITS}])[-–—~～至到]({_YEAR})(?=[，。！？、；,!?;）)]|$)", lambda m: f"到{digits(m[1])}", text)
 
 
 _SERVICE = re.compile(
