@@ -87,22 +87,24 @@ def _in_range(samples: Samples, rate_hz: int) -> Waveform:
     return Waveform((samples * np.float32(0.5 / np.abs(samples).max())).astype(np.float32), rate_hz)
 
 
-def conditions(speech: Path, clips: Spoken, kinds: Sequence[str], rooms: int) -> Iterator[tuple[str, Spoken]]:
-    """The clips clean, with noises at four levels, and in rooms evenly picked from dry to wet."""
+def conditions(
+    speech: Path, clips: Spoken, kinds: Sequence[str], rooms: int, snrs_db: Sequence[int] = _SNRS_DB
+) -> Iterator[tuple[str, Spoken]]:
+    """The clips clean, with noises at those levels, and in rooms evenly picked from dry to wet; none below 0."""
     yield "clean", clips
     for kind in kinds or sorted(path.name for path in (speech / "noise").iterdir() if path.is_dir()):
         noise = read(
             sorted(path for path in (speech / "noise" / kind).iterdir() if path.suffix in (".ogg", ".flac"))[0]
         )
-        for snr_db in _SNRS_DB:
+        for snr_db in snrs_db:
             yield f"{kind} {snr_db} dB", with_noise(clips, noise, snr_db)
-    responses = sorted((speech / "rir").glob("*.flac"))
+    responses = sorted((speech / "rir").glob("*.flac")) if rooms >= 0 else []
     for response in responses if rooms <= 0 else responses[-1 :: -max(1, len(responses) // rooms)][:rooms]:
         yield response.stem, in_room(clips, read(response))
 
 
-def table_row(speaker: str, condition: str, language: str, clips: Spoken, work: Path) -> str:
-    """One line of the table. Amounts are not what is looked at, so the limits on them are lowered."""
+def table_row(speaker: str, condition: str, language: str, clips: Spoken, work: Path) -> tuple[str, bool]:
+    """One line of the table, and whether it passes. Amounts are not looked at, so the limits on them are lowered."""
     with tempfile.TemporaryDirectory(dir=work) as place:
         folder = write_voice(Path(place) / "voice", language, clips)
         outcome = run_stage_one(folder, Path(place), recipe={"min_effective_s": 5.0, "held_out_min": 1})
@@ -124,25 +126,35 @@ def table_row(speaker: str, condition: str, language: str, clips: Spoken, work: 
         mos,
         shown,
     )
-    return "| " + " | ".join(cells) + " |"
+    return "| " + " | ".join(cells) + " |", not reasons
 
 
 @click.command()
 @click.option("--speakers", "most", default=8, show_default=True, help="Speakers, three of them of the large corpora.")
 @click.option("--spoil", is_flag=True, help="Each also with noises at 20, 10, 5, 0 dB and in rooms.")
 @click.option("--noise", "kinds", multiple=True, help="With --spoil: only these noises.")
-@click.option("--rooms", default=0, help="With --spoil: only so many rooms; 0 for all.")
+@click.option("--rooms", default=0, help="With --spoil: only so many rooms; 0 for all, -1 for none.")
+@click.option("--snr", "snrs_db", multiple=True, type=int, default=_SNRS_DB, help="With --spoil: only these, in dB.")
 @click.option("--seconds", default=110.0, show_default=True, help="Recordings of each, in seconds.")
-def main(most: int, spoil: bool, kinds: tuple[str, ...], rooms: int, seconds: float) -> None:
+def main(
+    most: int, spoil: bool, kinds: tuple[str, ...], rooms: int, snrs_db: tuple[int, ...], seconds: float
+) -> None:
     """Validate speakers and print what was said to each."""
     speech = shared_speech()
+    sums: dict[str, list[bool]] = {}
     click.echo("| speaker | condition | speech s | SNR dB | room s | denoised | DNSMOS tried | verdict |")
     click.echo("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as work:
         for name, language, clips in speakers(speech, most, seconds):
             variants: Sequence[tuple[str, Spoken]] = [("clean", clips)]
-            for condition, spoken in conditions(speech, clips, kinds, rooms) if spoil else variants:
-                click.echo(table_row(name, condition, language, spoken, Path(work)))
+            for condition, spoken in conditions(speech, clips, kinds, rooms, snrs_db) if spoil else variants:
+                line, passed = table_row(name, condition, language, spoken, Path(work))
+                click.echo(line)
+                sums.setdefault(condition.split()[-2] + " dB" if condition.endswith("dB") else "no noise", []).append(
+                    passed
+                )
+    for level, passes in sums.items():
+        click.echo(f"{level}: {sum(passes)} of {len(passes)} pass")
 
 
 if __name__ == "__main__":
