@@ -24,13 +24,18 @@ from timbre.text.recognition import CLASSES
 # By how much another text must be likelier than the own one, in nats for each phone of the own text. The first is
 # enough where others say the same (a shift, or two that changed places), the second for a recording by itself.
 _MARGIN = 0.15
-_MARGIN_ALONE = 1.2
+_MARGIN_ALONE = 0.6
 # Most right texts win by three.
 _CLOSE = 0.5
 # Beside the clip's neighbours in the list, so many texts from all over it.
 _OTHERS = 12
 _NEIGHBOURS = 2
 _MIN_PHONES = 4
+# Pairs of texts that differ by so many phones show what a phone costs, if there are so many pairs.
+_LENGTHS_APART = 3
+_MIN_PAIRS = 6
+# Texts with more phones than there are frames score below this.
+_IMPOSSIBLE = -1e20
 _MIN_UNITS = 3
 # A text that explains its sound no better than most others do is wrong; one that hardly does is worth an ear.
 _LEAST_SHARE = 0.05
@@ -81,17 +86,14 @@ def find_mismatches(spoken: Sequence[Spoken], rows: Sequence[str]) -> tuple[list
     usable = [i for i, item in enumerate(spoken) if len(item.phones) >= _MIN_PHONES and len(item.scores)]
     if len(usable) < _MIN_UNITS:
         return [], Moved(0, 0, 0, ())
-    lost: dict[int, tuple[int, float]] = {}
-    advantages: dict[int, float] = {}
-    for place, i in enumerate(usable):
-        best, margin, advantages[i] = _contest(spoken, usable, place)
-        if margin > _MARGIN:
-            lost[i] = (best, margin)
+    contests = {i: _contest(spoken, usable, place) for place, i in enumerate(usable)}
+    lost = {i: (found.best, found.fair_margin) for i, found in contests.items() if found.margin > _MARGIN}
     row = {file: number for number, file in enumerate(rows)}
     moves = {row[spoken[i].clip]: row[spoken[best].clip] for i, (best, _) in lost.items()}
     moved = _explanation(moves, len({spoken[i].clip for i in usable}))
     found = []
-    usual = float(np.median(list(advantages.values())))
+    known = [contest.advantage for contest in contests.values() if np.isfinite(contest.advantage)]
+    usual = float(np.median(known)) if known else 0.0
     for i in usable:
         at = row[spoken[i].clip]
         best, margin = lost.get(i, (i, 0.0))
@@ -99,9 +101,10 @@ def find_mismatches(spoken: Sequence[Spoken], rows: Sequence[str]) -> tuple[list
             (moved.offset != 0 and row[spoken[best].clip] - at == moved.offset)
             or tuple(sorted((at, row[spoken[best].clip]))) in moved.swaps
         )
-        hopeless = advantages[i] <= max(0.0, _LEAST_SHARE * usual)
+        advantage = contests[i].advantage
+        hopeless = advantage <= max(0.0, _LEAST_SHARE * usual)
         certain = agrees or margin > _MARGIN_ALONE or hopeless
-        if certain or i in lost or advantages[i] < _USUAL_SHARE * usual:
+        if certain or margin > _MARGIN or advantage < _USUAL_SHARE * usual:
             heard = _heard(log_softmax(spoken[i].scores))
             found.append(Mismatch(i, heard, best if i in lost else None, margin, certain))
     return found, moved
@@ -130,15 +133,25 @@ def transcript_problems(
     return lists
 
 
-def _contest(spoken: Sequence[Spoken], usable: Sequence[int], place: int) -> tuple[int, float, float]:
-    """(index of the best other text, by how much it wins over the own one, advantage of the own one over most others),
-    both in nats for each phone of the own text.
+@dataclass(frozen=True)
+class _Contest:
+    """best: index of the best other text. margin: by how much it wins over the own one; fair_margin: the same without
+    what it gains by being short. advantage: of the own text over most others. All in nats for each phone of the own
+    text; the advantage is infinite where no other text fits into the sound.
     """
+
+    best: int
+    margin: float
+    fair_margin: float
+    advantage: float
+
+
+def _contest(spoken: Sequence[Spoken], usable: Sequence[int], place: int) -> _Contest:
     i = usable[place]
     chances, length = log_softmax(spoken[i].scores), len(spoken[i].phones)
     tried = _rivals(spoken, usable, place)
     if not tried:
-        return i, 0.0, float("inf")
+        return _Contest(i, 0.0, 0.0, float("inf"))
     own, *others = text_scores(chances, [spoken[j].phones for j in (i, *tried)])
     if max(others) > own - _CLOSE * length:
         # It lost to one of a few, or nearly: let all of them compete, to name the right one.
@@ -146,7 +159,27 @@ def _contest(spoken: Sequence[Spoken], usable: Sequence[int], place: int) -> tup
         others += list(text_scores(chances, [spoken[j].phones for j in rest]))
         tried += rest
     best = int(np.argmax(others))
-    return tried[best], float(others[best] - own) / length, float(own - np.median(others)) / length
+    fair = _of_one_length(np.array(others), [len(spoken[j].phones) for j in tried], length)
+    possible = fair[fair > _IMPOSSIBLE]
+    advantage = float(own - np.median(possible)) / length if len(possible) else float("inf")
+    return _Contest(tried[best], float(others[best] - own) / length, float(fair.max() - own) / length, advantage)
+
+
+def _of_one_length(scores: NDArray[np.float64], lengths: Sequence[int], length: int) -> NDArray[np.float64]:
+    """Scores [J] without what shorter texts gain by being short: as if they had `length` phones.
+
+    A faint voice has sounds that are heard as nothing, and then the shortest text wins every contest. What a phone
+    costs is the median slope over all pairs (Theil 1950, Sen 1968) of texts that fit into the frames at all.
+    """
+    sizes = np.asarray(lengths, np.float64)
+    one, two = np.triu_indices(len(sizes), 1)
+    fits = np.minimum(scores[one], scores[two]) > _IMPOSSIBLE
+    apart = fits & (np.abs(sizes[one] - sizes[two]) >= _LENGTHS_APART)
+    if np.count_nonzero(apart) < _MIN_PAIRS:
+        return scores
+    slopes = (scores[one] - scores[two])[apart] / (sizes[one] - sizes[two])[apart]
+    cost = min(0.0, float(np.median(slopes)))
+    return np.asarray(scores + cost * np.maximum(length - sizes, 0.0), np.float64)
 
 
 def _rivals(spoken: Sequence[Spoken], usable: Sequence[int], place: int) -> list[int]:

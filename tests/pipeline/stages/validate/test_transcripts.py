@@ -128,3 +128,23 @@ def test_the_sample_voice_says_its_texts_and_a_shift_of_them_is_refused(tmp_path
     (folder / "metadata.csv").write_text("\n".join(["|".join(head), *moved]) + "\n")
     problems = run_stage_one(folder, tmp_path, recipe=SMALL, base=base).problems
     assert any("1 row above" in problem.value for problem in problems)
+
+
+def faint(number: int) -> Spoken:
+    """A long text of which most phones were heard as nothing, or, for odd numbers, a short text that was heard."""
+    random = np.random.default_rng(100 + number)
+    phones = tuple(int(item) for item in random.integers(2, 41, 8 if number % 2 else 36))
+    scores = sound_of(phones)
+    if not number % 2:
+        for place in random.permutation(len(phones))[: 3 * len(phones) // 4]:
+            scores[3 * place : 3 * place + 2, phones[place]] -= 4.0
+            scores[3 * place : 3 * place + 2, 0] += 14.0
+    return Spoken(FILES[number], f"text {number}", phones, scores.astype(np.float16))
+
+
+def test_a_short_text_does_not_win_where_a_faint_voice_is_heard_as_nothing() -> None:
+    items = [faint(number) for number in range(8)]
+    own, short = text_scores(log_softmax(items[0].scores), [items[0].phones, items[1].phones])
+    assert short > own  # unless what a phone costs is taken into account
+    found, _ = find_mismatches(items, FILES)
+    assert not [item for item in found if item.certain]
