@@ -136,9 +136,7 @@ def table_row(speaker: str, condition: str, language: str, clips: Spoken, work: 
 @click.option("--rooms", default=0, help="With --spoil: only so many rooms; 0 for all, -1 for none.")
 @click.option("--snr", "snrs_db", multiple=True, type=int, default=_SNRS_DB, help="With --spoil: only these, in dB.")
 @click.option("--seconds", default=110.0, show_default=True, help="Recordings of each, in seconds.")
-def main(
-    most: int, spoil: bool, kinds: tuple[str, ...], rooms: int, snrs_db: tuple[int, ...], seconds: float
-) -> None:
+def main(most: int, spoil: bool, kinds: tuple[str, ...], rooms: int, snrs_db: tuple[int, ...], seconds: float) -> None:
     """Validate speakers and print what was said to each."""
     speech = shared_speech()
     sums: dict[str, list[bool]] = {}
