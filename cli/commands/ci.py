@@ -36,6 +36,18 @@ from timbre.core.errors import TimbreError
     "--gpu-tag", envvar="TIMBRE_CI_GPU_TAG", default="gpu", show_default=True, metavar="TAG",
     help="Tag or label of the GPU runners.",
 )  # fmt: skip
+@click.option(
+    "--merge-tag", envvar="TIMBRE_CI_MERGE_TAG", default="", metavar="TAG",
+    help="GitLab: runner tag in pipelines that publish nothing; default: that of --tag.",
+)  # fmt: skip
+@click.option(
+    "--merge-gpu-tag", envvar="TIMBRE_CI_MERGE_GPU_TAG", default="", metavar="TAG",
+    help="GitLab: tag of the GPU runners in pipelines that publish nothing; default: that of --gpu-tag.",
+)  # fmt: skip
+@click.option(
+    "--id-audience", envvar="TIMBRE_CI_ID_AUDIENCE", default="", metavar="NAME",
+    help="GitLab: audience of the signed identity that jobs which publish get; default: they get none.",
+)  # fmt: skip
 @recipe_option
 @registry_option
 @click.pass_obj
@@ -50,6 +62,9 @@ def ci(
     image: str,
     tag: str,
     gpu_tag: str,
+    merge_tag: str,
+    merge_gpu_tag: str,
+    id_audience: str,
     recipe_file: Path | None,
     registry: str,
 ) -> None:
@@ -92,7 +107,10 @@ def ci(
     plan = planner.plan(push, every, retrain)
     jobs = jobs_of(plan)
     if form == "gitlab":
-        text = child_pipeline(jobs, GitlabSettings(image, tag, gpu_tag), plan.note)
+        if not push.publishes:
+            # What a merge request brings along must not run where the registry can be written.
+            tag, gpu_tag = merge_tag or tag, merge_gpu_tag or gpu_tag
+        text = child_pipeline(jobs, GitlabSettings(image, tag, gpu_tag, id_audience=id_audience), plan.note)
     elif form == "matrix":
         from timbre.pipeline.ci.github import outputs
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import yaml
 
+from timbre.pipeline.ci.identity import TOKEN
 from timbre.pipeline.ci.jobs import COLUMNS, RETIRE, Job
 
 # Faults of runners; never a failed script (their exit codes decide). The second is a spot machine that was taken away,
@@ -32,13 +33,15 @@ _REPORT_READERS = "developer"
 @dataclass(frozen=True)
 class GitlabSettings:
     """What the operator decides. image: for executors that use one; tag, gpu_tag: of the runners, empty for any; keep:
-    how long reports are kept.
+    how long reports are kept. id_audience: of the signed identity (id_tokens) of jobs that write the registry, "" for
+    none.
     """
 
     image: str = ""
     tag: str = ""
     gpu_tag: str = "gpu"
     keep: str = "30 days"
+    id_audience: str = ""
 
 
 def child_pipeline(jobs: Sequence[Job], settings: GitlabSettings, note: str = "") -> str:
@@ -76,6 +79,8 @@ def _job(job: Job, settings: GitlabSettings) -> dict[str, Any]:
         written["tags"] = [tag]
     if job.exclusive:
         written["resource_group"] = job.exclusive
+    if job.environment and settings.id_audience:
+        written["id_tokens"] = {TOKEN: {"aud": settings.id_audience}}
     if job.environment:
         action = "stop" if job.stage == RETIRE else "start"
         written["environment"] = {"name": job.environment, "deployment_tier": "production", "action": action}

@@ -197,6 +197,16 @@ def test_the_child_pipeline(tmp_path: Path) -> None:
     assert all(job["needs"] is not None for name, job in document.items() if " " in name)
 
 
+def test_jobs_that_write_the_registry_get_a_signed_identity() -> None:
+    voices = (PlannedVoice("ada", Action.BUILD, "", review=True), PlannedVoice("eve", Action.RETIRE, ""))
+    jobs = jobs_of(Plan(Push(ZERO, "HEAD", True), voices))
+    document = yaml.safe_load(child_pipeline(jobs, GitlabSettings(id_audience="timbre")))
+    with_identity = {name for name, job in document.items() if isinstance(job, dict) and "id_tokens" in job}
+    assert with_identity == {"publish ada", "approve ada", "retire eve"}
+    assert document["publish ada"]["id_tokens"] == {"TIMBRE_ID_TOKEN": {"aud": "timbre"}}
+    assert "id_tokens" not in child_pipeline(jobs, GitlabSettings())
+
+
 def test_a_push_without_voices_makes_a_valid_child() -> None:
     document = yaml.safe_load(child_pipeline((), GitlabSettings(), "it's empty"))
     assert document["stages"] == ["nothing"]
