@@ -21,9 +21,10 @@ from typing import Any
 
 import click
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
-from benchmarks.speakers import write_speakers
+from benchmarks.speakers import RECIPE, RECIPE_TEXT, write_speakers
 from timbre.core.atomic import write_json
 from timbre.core.base import Base
 from timbre.core.digests import digest_value
@@ -225,6 +226,7 @@ def main(
     workspace = Workspace.find(Path.cwd())
     base = workspace.load_base(name)
     whole = load_recipe(workspace.default_recipe) if workspace.default_recipe.is_file() else Recipe()
+    whole = whole.with_overrides(yaml.safe_load(RECIPE_TEXT), RECIPE)
     recipe = CalibrationPlan(steps=steps, minutes=minutes, rate=rate).recipe(whole)
     folder = calibration_folder(workspace.root, name)
     speakers = workspace.private / "calibration" / "speakers"

@@ -19,9 +19,13 @@ from timbre.audio.reader import read
 from timbre.audio.resample import resample
 from timbre.audio.vad import detect
 from timbre.audio.waveform import Waveform
+from timbre.core.atomic import write_text
 
 CORPUS = "speechocean762"
 ANALYSIS_RATE_HZ = 16_000
+RECIPE = "recipe.yaml"
+RECIPE_TEXT = "validate:\n  max_music_share: 0.6\n"
+"""Stage 1 is not what is looked at: a clip that it takes for music does not end the measurement."""
 _PEAK = 0.7
 
 
@@ -39,8 +43,7 @@ def unseen_speakers(speech: Path) -> list[str]:
 def write_speaker(speech: Path, speaker: str, folder: Path, seconds: float) -> Path:
     """A voice folder with clips of a speaker until they hold `seconds` of speech; one that is there is kept.
 
-    Slow readers pause for half of their recordings, so that speech is counted. Stage 1 is not what is looked at: a clip
-    that it takes for music does not end the measurement.
+    Slow readers pause for half of their recordings, so that speech is counted.
     """
     if (folder / "voice.yaml").is_file():
         return folder
@@ -57,8 +60,6 @@ def write_speaker(speech: Path, speaker: str, folder: Path, seconds: float) -> P
         total += detect(resample(wave, ANALYSIS_RATE_HZ).samples).speech_s
     shutil.rmtree(folder, ignore_errors=True)
     write_voice(folder, "en", clips)
-    with (folder / "voice.yaml").open("a", encoding="utf-8") as stream:
-        stream.write("recipe:\n  validate:\n    max_music_share: 0.6\n")
     return folder
 
 
@@ -74,7 +75,8 @@ def write_speakers(folder: Path, count: int, seconds: float, names: Sequence[str
 @click.option("--count", default=12, show_default=True)
 @click.option("--seconds", default=90.0, show_default=True, help="Of speech, held-out sentences included.")
 def main(folder: Path, count: int, seconds: float) -> None:
-    """Write the folders and print their names."""
+    """Write the folders and print their names; beside them RECIPE, to be given to `timbre gates calibrate --recipe`."""
+    write_text(folder / RECIPE, RECIPE_TEXT)
     for path in write_speakers(folder, count, seconds):
         click.echo(path)
 
