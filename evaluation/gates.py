@@ -103,7 +103,9 @@ class Verdicts:
 
     confidence: level of their intervals. calibration: of the gates, as gates.yaml has it. left_out: why nothing was
     compared with the version in production although there is one; empty otherwise. edited: names of gates whose limits
-    are not those that the calibration set. undecided: gate -> why nobody asked its metric here.
+    are not those that the calibration set. undecided: gate -> why nobody asked its metric here. gates_digest: SHA-256
+    of the gates.yaml that they were taken by. overrides: what the voice's own `recipe:` changed, section -> setting ->
+    value.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -112,6 +114,8 @@ class Verdicts:
     left_out: str = ""
     edited: tuple[str, ...] = ()
     undecided: Mapping[str, str] = field(default_factory=dict)
+    gates_digest: str = ""
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:

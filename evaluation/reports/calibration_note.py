@@ -73,3 +73,15 @@ def calibration_sentence(calibration: Mapping[str, Any], base_digest: str = "") 
         f"{'; '.join(english)}.",
         f"限值于 {date} 用 {speakers} 位说话人校准{'（当时底模的权重不同）' * stale}；{'；'.join(chinese)}。",
     )
+
+
+def limits_sentence(gates_digest: str, overrides: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """(English, Chinese): which gates.yaml the limits come from, and what the voice itself set; empty where unknown."""
+    if not gates_digest:
+        return "", ""
+    own = [f"{part}.{name} = {value}" for part, values in overrides.items() for name, value in values.items()]
+    digest = gates_digest[:12]
+    return (
+        f"Limits of gates.yaml {digest}; the voice's own settings: {', '.join(own) or 'none'}.",
+        f"限值来自 gates.yaml {digest}；声音自己的设置：{'，'.join(own) or '无'}。",
+    )

@@ -32,6 +32,8 @@ def gates_json(verdicts: Verdicts, measured: Measurements) -> str:
         "calibration": dict(verdicts.calibration),
         "production_left_out": verdicts.left_out,
         "undecided": dict(verdicts.undecided),
+        "gates_digest": verdicts.gates_digest,
+        "overrides": {name: dict(values) for name, values in verdicts.overrides.items()},
         "gates": {item.gate.name: gate_fields(item, measured) for item in verdicts.verdicts},
     }
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -5,7 +5,12 @@ from __future__ import annotations
 from timbre.evaluation.gates import Verdict, Verdicts
 from timbre.evaluation.measurements import Measurements
 from timbre.evaluation.reports.advice import advice
-from timbre.evaluation.reports.calibration_note import calibration_sentence, left_out_sentence, undecided_sentence
+from timbre.evaluation.reports.calibration_note import (
+    calibration_sentence,
+    left_out_sentence,
+    limits_sentence,
+    undecided_sentence,
+)
 
 
 def number(value: float | None) -> str:
@@ -44,6 +49,7 @@ def markdown(verdicts: Verdicts, measured: Measurements) -> str:
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", calibration_sentence(verdicts.calibration, measured.base_digest)[0]]
+    lines += ["", limits_sentence(verdicts.gates_digest, verdicts.overrides)[0]] if verdicts.gates_digest else []
     if verdicts.left_out:
         lines += ["", f"**{left_out_sentence(verdicts.left_out)[0]}**"]
     if verdicts.undecided:

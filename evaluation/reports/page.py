@@ -21,6 +21,7 @@ from timbre.evaluation.reports.calibration_note import (
     calibration_sentence,
     edited_sentence,
     left_out_sentence,
+    limits_sentence,
     undecided_sentence,
 )
 from timbre.evaluation.reports.charts import Series, line_chart
@@ -81,7 +82,8 @@ def report_page(
         totals=totals(measured.adapted.tts), counts=_counts(gates), warnings=warnings, red=red, gates=gates,
         pairs=_pairs(measured, sounds), failed=[_failed(item, sounds) for item in failed],
         curves=_curves(training or {}),
-        method=_method(measured), calibration=calibration_sentence(verdicts.calibration, measured.base_digest),
+        method=_method(measured, verdicts),
+        calibration=calibration_sentence(verdicts.calibration, measured.base_digest),
         marked=any(word.expected != word.heard for item in measured.adapted.tts for word in item.words),
         facts=[(fact(name), f"{value:.3g}") for name, value in sorted(measured.real.items())],
     )  # fmt: skip
@@ -213,11 +215,12 @@ def _failed(sample: Sample, sounds: _Sounds) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _method(measured: Measurements) -> Pair:
+def _method(measured: Measurements, verdicts: Verdicts) -> Pair:
     base, digest = measured.base, measured.base_digest[:12]
+    limits = limits_sentence(verdicts.gates_digest, verdicts.overrides)
     return (
-        f"Base {base} {digest}, graphs {measured.profile}, texts version {measured.texts_version}.",
-        f"底模 {base} {digest}，计算图 {measured.profile}，文本版本 {measured.texts_version}。",
+        f"Base {base} {digest}, graphs {measured.profile}, texts version {measured.texts_version}. {limits[0]}".strip(),
+        f"底模 {base} {digest}，计算图 {measured.profile}，文本版本 {measured.texts_version}。{limits[1]}",
     )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from timbre.core.digests import digest_file
 from timbre.core.errors import CheckFailedError
 from timbre.core.recipe import EvaluateRecipe
 from timbre.evaluation.gates import Verdicts, decide
@@ -29,7 +30,8 @@ def decide_gates(context: StageContext, measured: Path) -> Decision:
     """measured: output directory of stage 4. Raises what production_measurements raises."""
     # Equal recordings have one key, so these may have been measured under another name.
     values = dataclasses.replace(read_measurements(measured), voice=context.voice.name)
-    gates = read_gates(context.base.folder / GATES_FILE)
+    limits = context.base.folder / GATES_FILE
+    gates = read_gates(limits)
     recipe = context.section(EvaluateRecipe)
     interval = Interval(recipe.bootstrap_samples, recipe.confidence)
     production = production_measurements(context.registry, context.voice.name)
@@ -37,7 +39,10 @@ def decide_gates(context: StageContext, measured: Path) -> Decision:
         about = {"voice": context.voice.name, "reason": production.left_out}
         context.log.warning("not compared with production", extra=about)
     verdicts = decide(gates, values, production.measured, interval)
-    return Decision(values, dataclasses.replace(verdicts, left_out=production.left_out), production)
+    overrides = {name: dict(values) for name, values in context.voice.recipe.items() if values}
+    digest = digest_file(limits) if limits.is_file() else ""
+    verdicts = dataclasses.replace(verdicts, left_out=production.left_out, gates_digest=digest, overrides=overrides)
+    return Decision(values, verdicts, production)
 
 
 def require_passed(decision: Decision, report: Path) -> None:

@@ -19,6 +19,7 @@ from timbre.evaluation.measurements import Group, Measurements, Sample, read_mea
 from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, WORST_POSSIBLE, Direction, Protocol
 from timbre.evaluation.metrics.summary import Interval
 from timbre.evaluation.reports.advice import ADVICE, advice
+from timbre.evaluation.reports.calibration_note import limits_sentence
 from timbre.evaluation.reports.chinese import TITLES
 from timbre.evaluation.reports.machine import gates_json, junit_xml, open_metrics
 from timbre.evaluation.reports.markdown import markdown
@@ -424,3 +425,18 @@ def test_every_metric_has_advice_and_every_language_sentences() -> None:
         assert len(texts) == len(set(texts)) == count
     with pytest.raises(ConfigurationError, match="'ja'"):
         fixed_sentences("ja")
+
+
+def test_reports_name_the_limits_and_what_the_voice_set_itself(tmp_path: Path) -> None:
+    english, chinese = limits_sentence("ab" * 32, {"finetune": {"rank": 16, "max_minutes": 5}})
+    assert english == (
+        "Limits of gates.yaml abababababab; the voice's own settings: finetune.rank = 16, finetune.max_minutes = 5."
+    )
+    assert "finetune.rank = 16" in chinese
+    assert limits_sentence("", {}) == ("", "")
+    values = measured()
+    verdicts = replace(decide(gates_of(tmp_path, gate_lines()), values), gates_digest="ab" * 32, overrides={})
+    data = json.loads(gates_json(verdicts, values))
+    assert (data["gates_digest"], data["overrides"]) == ("ab" * 32, {})
+    for report in (markdown(verdicts, values), report_page(verdicts, values, tmp_path)):
+        assert "own settings: none" in report
