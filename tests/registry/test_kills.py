@@ -18,6 +18,7 @@ def test_kills_on_a_folder_break_nothing(tmp_path: Path) -> None:
     assert sum(points for points, _ in found.kills.values()) == 15
 
 
+@pytest.mark.slow
 def test_kills_on_s3_break_nothing(tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)

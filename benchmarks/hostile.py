@@ -1,0 +1,210 @@
+"""Hostile edits by somebody who can write the store but has no key: on a folder, S3 (SeaweedFS) and the Hub (our stub).
+
+python -m benchmarks.hostile [--edits 300] [--seed 13] [--only folder|s3|hub]
+
+Each edit changes, removes, swaps, adds, replays or re-signs manifests, events, links, aliases, graphs or files of a
+signed registry with a witness; then everything is read as a server and an auditor read it. Accepted is an edit after
+which nothing was refused or found. Exit code 1 when one was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.registry.conftest import make_files, make_manifest
+from tests.registry.hub_server import hub_server
+from tests.registry.s3_servers import CREDENTIALS, seaweedfs
+from timbre.core.digests import digest_value
+from timbre.core.errors import TimbreError
+from timbre.registry.actor import Actor
+from timbre.registry.bases import publish_base
+from timbre.registry.open import open_registry, open_store
+from timbre.registry.records import encode
+from timbre.registry.registry import Registry
+from timbre.registry.signing import SignedStore, new_key, read_signer
+from timbre.registry.store import Store
+from timbre.registry.verification import verify
+
+ACTOR = Actor("ada", "c1")
+VOICES = ("ada", "ben")
+KINDS = ("forge", "own key", "remove", "swap", "replay", "file", "add", "cut", "no alias")
+
+
+@dataclass
+class Attack:
+    """plain: the store without signatures, as an attacker writes it; own: signs with a key of the attacker's.
+
+    objects: what the registry holds, by key; older: states of before the last move; choose: which edit comes next.
+    """
+
+    plain: Store
+    own: SignedStore
+    objects: Mapping[str, bytes]
+    older: Mapping[str, bytes]
+    choose: random.Random
+
+    def edit(self) -> tuple[str, set[str]]:
+        """One edit; what it was, and the keys it touched."""
+        kind = self.choose.choice(KINDS)
+        records = [key for key in self.objects if key.startswith(("voices/", "bases/"))]
+        key = self.choose.choice(records)
+        if kind == "replay":
+            key = self.choose.choice(sorted(self.older))
+            self._write(key, self.older[key])
+        elif kind == "file":
+            key = self.choose.choice([item for item in self.objects if item.startswith("blobs/")])
+            self._write(key, self.objects[key] + b"x")
+        elif kind == "own key":
+            body = {name: value for name, value in json.loads(self._forged(key)).items() if name != "digest"}
+            self._write(key, self.own._signed(key, encode(body)))
+        elif kind == "remove":
+            self.plain.delete(key)
+        elif kind == "swap":
+            self._write(key, self.objects[self.choose.choice([item for item in records if item != key])])
+        elif kind == "add":
+            before = self.choose.choice([item for item in records if "/events/" in item])
+            key = before.replace(".json", "0.json")
+            self._write(key, self._forged(before, key))
+        elif kind == "cut":
+            return f"{kind} {key}", self._cut()
+        elif kind == "no alias":
+            key = "voices/ben/aliases/production.json"
+            self.plain.delete(key)
+        else:
+            self._write(key, self._forged(key))
+        return f"{kind} {key}", {key}
+
+    def restore(self, keys: set[str]) -> None:
+        """The store as it was."""
+        for key in keys:
+            if key in self.objects:
+                self._write(key, self.objects[key])
+            else:
+                self.plain.delete(key)
+
+    def _cut(self) -> set[str]:
+        """The last link with its event, and the alias as it was before: a history that ends earlier."""
+        link = max(key for key in self.objects if key.startswith("voices/ada/chain/"))
+        event, alias = json.loads(self.objects[link])["event"], "voices/ada/aliases/production.json"
+        self.plain.delete(link)
+        self.plain.delete(event)
+        self._write(alias, self.older[alias])
+        return {link, event, alias}
+
+    def _forged(self, key: str, place: str = "") -> bytes:
+        """A record with one value changed and its own digest right again; the signature stays, or goes."""
+        record = json.loads(self.objects[key])
+        name = self.choose.choice([n for n in record if n not in ("digest", "signature", "schema_version", "key")])
+        value = record[name]
+        record[name] = (
+            (not value) if isinstance(value, bool) else (value + 1) if isinstance(value, int) else f"{value}x"
+        )
+        record["key"] = place or record["key"]
+        if self.choose.random() < 0.3:
+            record.pop("signature", None)
+        record.pop("digest")
+        return encode({**record, "digest": digest_value(record)})
+
+    def _write(self, key: str, data: bytes) -> None:
+        there = self.plain.get(key)
+        if there is None:
+            self.plain.put_if_absent(key, data)
+        elif there.data != data:
+            self.plain.replace_if(key, data, there.tag)
+
+
+def prepare(address: str, folder: Path, seed: int) -> tuple[Attack, Registry]:
+    """A signed registry with two voices and their base, and how an attacker sees it. folder: for keys and witness."""
+    (folder / "trusted").write_text(new_key(folder / "key"))
+    reading = {"TIMBRE_TRUSTED_KEYS": str(folder / "trusted"), "TIMBRE_WITNESS": str(folder / "witness")}
+    registry = open_registry(address, environment={**reading, "TIMBRE_SIGNING_KEY": str(folder / "key")})
+    (folder / "graphs").mkdir()
+    (folder / "graphs" / "t2s.onnx").write_bytes(b"a graph" * 100)
+    publish_base(registry.store, "b" * 64, folder / "graphs", {"name": "pico"}, "2.3")
+    plain, older = open_store(address, {}), {}
+    for voice in VOICES:
+        for content in ("one", "two"):
+            made = registry.publish(make_manifest(voice, content), make_files(content + voice), actor=ACTOR)
+            registry.promote(voice, made.version, actor=ACTOR)
+        registry.rollback(voice, actor=ACTOR, reason="worse")
+        alias = f"voices/{voice}/aliases/production.json"
+        older[alias] = _bytes(plain, alias)
+        registry.promote(voice, make_manifest(voice, "two").version, actor=ACTOR, by_hand=True)
+    new_key(folder / "attacker")
+    signer = read_signer(folder / "attacker")
+    own = SignedStore(plain, {signer.id: signer.key.public_key()}, signer)
+    objects = {key: _bytes(plain, key) for key in plain.list("") if key.startswith(("voices/", "bases/", "blobs/"))}
+    return Attack(plain, own, objects, older, random.Random(seed)), open_registry(address, environment=reading)
+
+
+def accepted(attack: Attack, reader: Registry, edits: int) -> list[str]:
+    """Edits after which nothing was refused or found. Raises AssertionError when the registry is not sound before."""
+    assert verify(reader) == []
+    found = []
+    for _ in range(edits):
+        what, keys = attack.edit()
+        if not noticed(reader):
+            found.append(what)
+        attack.restore(keys)
+    assert verify(reader) == []
+    return found
+
+
+def noticed(reader: Registry) -> bool:
+    """Whether a server that loads both voices, or else an auditor, sees that something is wrong."""
+    try:
+        return bool(verify(reader))
+    except TimbreError:
+        return True
+
+
+def _bytes(store: Store, key: str) -> bytes:
+    found = store.get(key)
+    assert found is not None
+    return found.data
+
+
+def main() -> None:
+    """Prints the result of each store; exits with 1 when an edit was accepted."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--edits", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=13)
+    parser.add_argument("--only", choices=("folder", "s3", "hub"), default=None)
+    given = parser.parse_args()
+    os.environ.update(CREDENTIALS)
+    os.environ.update({"HF_TOKEN": "hf_right", "HF_HUB_DISABLE_XET": "1"})
+    failed = False
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        for kind in [given.only] if given.only else ["folder", "s3", "hub"]:
+            address = str(folder / "registry")
+            if kind == "s3":
+                address = stack.enter_context(seaweedfs(folder / "weed")).address("hostile")
+            elif kind == "hub":
+                os.environ["HF_HUB_CACHE"] = str(folder / "cache")
+                address = f"hf://example-org/voices?endpoint={stack.enter_context(hub_server()).url}"
+            (folder / kind).mkdir()
+            began = time.perf_counter()
+            attack, reader = prepare(address, folder / kind, given.seed)
+            found = accepted(attack, reader, given.edits)
+            took = time.perf_counter() - began
+            print(f"{kind}: {given.edits} hostile edits: {len(found)} accepted (limit 0), {took:.0f} s", flush=True)
+            for line in found:
+                print(f"  {line}")
+            failed |= bool(found)
+    if failed:
+        raise SystemExit("missed")
+    print("passed")
+
+
+if __name__ == "__main__":
+    main()

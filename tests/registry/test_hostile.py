@@ -1,0 +1,48 @@
+"""A small version of `python -m benchmarks.hostile` on S3 and the Hub stub; the folder stands in test_signing.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import hostile
+from tests.registry.hub_server import HubServer, hub_server
+from tests.registry.s3_servers import CREDENTIALS, S3Server
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_TOKEN", "hf_right")
+    with hub_server() as server:
+        yield server
+
+
+def check(address: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No edit of a few is accepted, and a check that sees nothing would let each of them pass."""
+    folder.mkdir()
+    attack, reader = hostile.prepare(address, folder, 5)
+    assert hostile.accepted(attack, reader, 4) == []
+    monkeypatch.setattr(hostile, "noticed", lambda reader: False)
+    assert len(hostile.accepted(attack, reader, 2)) == 2
+
+
+@pytest.mark.slow
+def test_no_hostile_edit_of_a_bucket_is_accepted(
+    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    check(s3_server.address(f"hostile-{tmp_path.name}"), tmp_path / "keys", monkeypatch)
+
+
+@pytest.mark.slow
+def test_no_hostile_edit_of_the_hub_is_accepted(
+    tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check(f"hf://example-org/voices?endpoint={hub.url}", tmp_path / "keys", monkeypatch)
