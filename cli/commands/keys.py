@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -83,3 +84,20 @@ def _keyring(invocation: Invocation, registry: str) -> Keyring:
     if found is None:
         raise missing_key("this command works on keys")
     return found
+
+
+@keys.command(name="open")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
+@registry_option
+@click.pass_obj
+def open_report(invocation: Invocation, file: Path, output: Path, registry: str) -> None:
+    """Open FILE, a report.sealed.json that CI kept, and write the page with its sound to OUTPUT (mode 0600)."""
+    from timbre.core.atomic import write_bytes
+    from timbre.registry.encryption.sealed_page import open_page
+
+    page = open_page(_keyring(invocation, registry), file.read_text(encoding="utf-8"))
+    output.touch(mode=0o600)
+    write_bytes(output, page.encode())
+    output.chmod(0o600)
+    click.echo(str(output))

@@ -14,29 +14,43 @@ from timbre.pipeline.engine.outputs import read_record
 from timbre.pipeline.stages.table import StageContext
 from timbre.pipeline.verdict.decision import Decision
 from timbre.pipeline.verdict.production import Production
+from timbre.registry.encryption.sealed_page import FILE as SEALED
+from timbre.registry.encryption.sealed_page import seal_page
+from timbre.registry.open import open_registry
 
 PAGE = "report.html"
 
 
 def write_reports(context: StageContext, measured: Path, decision: Decision) -> Path:
-    """Writes every report into context.report; returns the page. measured: output directory of stage 4."""
+    """Writes every report into context.report; returns the page. measured: output directory of stage 4.
+
+    What a CI job keeps of an encrypted voice holds no plain speech: the page is there without sound, and with it as
+    a sealed file that `timbre keys open` opens.
+    """
     values, verdicts = decision.measured, decision.verdicts
     commit = context.origin.commit[:12]
+    keys = open_registry(context.registry).keys if context.origin.job_url else None
     files = {
         "gates.json": gates_json(verdicts, values),
         "junit.xml": junit_xml(verdicts, values),
         "metrics.txt": open_metrics(verdicts, values, stage_seconds({**context.inputs, "evaluate": measured})),
         "report.md": markdown(verdicts, values),
-        PAGE: report_page(
-            verdicts,
-            values,
-            measured,
-            training=_training(context.inputs["finetune"]),
-            commit=commit,
-            author=context.origin.author,
-            production=production_sounds(decision.production),
-        ),
     }
+
+    def page(sounds: Path, production: Mapping[tuple[str, str], bytes]) -> str:
+        training = _training(context.inputs["finetune"])
+        return report_page(
+            verdicts, values, sounds, training=training, commit=commit, author=context.origin.author,
+            production=production,
+        )  # fmt: skip
+
+    whole = page(measured, production_sounds(decision.production))
+    files[PAGE] = whole
+    if keys is not None:
+        files |= {
+            PAGE: page(context.report / "no-sound", {}),
+            SEALED: seal_page(keys, context.voice.name, context.key, whole),
+        }
     for name, text in files.items():
         (context.report / name).write_text(text, encoding="utf-8")
     return context.report / PAGE
