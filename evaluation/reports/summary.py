@@ -58,7 +58,7 @@ def reason_in_chinese(reason: str) -> str:
 def totals(samples: Sequence[Sample]) -> tuple[str, str]:
     """(English, Chinese): how many of the spoken sentences failed, and for which reasons; most frequent first."""
     failed = [sample for sample in samples if sample.failures]
-    counts = Counter(kind for sample in failed for kind in {kind_of(reason) for reason in sample.failures})
+    counts = Counter(kind for sample in failed for kind in sorted({kind_of(reason) for reason in sample.failures}))
     english = ", ".join(f"{count} {KINDS[kind][0]}" for kind, count in counts.most_common())
     chinese = "、".join(f"{KINDS[kind][1]} {count} 句" for kind, count in counts.most_common())
     if not failed:

@@ -129,15 +129,15 @@ def test_a_failed_gate_leaves_production_alone(forge: Forge, published: Publishe
     version = published()
     path = forge.desk / "bases" / "pico" / "gates.yaml"
     gates = yaml.safe_load(path.read_text(encoding="utf-8"))
-    gate = next(item for item in gates["gates"] if item["metric"] == "bandwidth_hz")
-    gate["limit"] = 999_999
+    gate = next(item for item in gates["gates"] if item["metric"] == "level_dbfs")
+    gate["limit"] = -20
     path.write_text(yaml.safe_dump(gates), encoding="utf-8")
     forge.record(variants["two"])
     forge.commit("Other recordings, and a limit that nobody meets")
     pipeline = pushed(forge)
     assert pipeline.exit_codes["evaluate ada"] == 20, pipeline.log
     assert "publish ada" not in pipeline.jobs, pipeline.log
-    assert "Bandwidth" in pipeline.said("evaluate ada")
+    assert "Level of active speech" in pipeline.said("evaluate ada")
     suite = ElementTree.parse(pipeline.folder / ".timbre" / "reports" / "ada" / "evaluate" / "junit.xml").getroot()
     assert suite.find(".//failure") is not None, "kept although the job failed"
     assert forge.versions() == [version]

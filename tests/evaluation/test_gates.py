@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -410,7 +409,7 @@ def test_the_page_needs_nothing_else_and_speaks_two_languages(tmp_path: Path) ->
     assert "经过模型之后词语仍然清晰" in page
     assert "数值 0.500，限值：不低于 0.85" in page
     assert 'lang="zh">底模' in page
-    assert re.search(r"1 of 6 sentences failed: (1 repeating, 1 other|1 other, 1 repeating)", page)
+    assert "1 of 6 sentences failed: 1 repeating, 1 other" in page
     assert "6 句中有 1 句失败" in page
     assert len(page) < 3_000_000
 

@@ -67,14 +67,14 @@ def test_the_result_is_the_same_every_time(tmp_path: Path) -> None:
 def test_a_clean_recording_is_not_denoised_and_a_noisy_one_is(tmp_path: Path) -> None:
     folder = good_folder(tmp_path / "ada")
     put(folder, "wavs/0002.wav", noisy(clip("awb", 2).samples, 0.008))
-    # On this voice RNNoise takes some of the speech as well, which the default limit does not allow.
+    # On this voice a denoiser takes some of the speech as well, which the default limit does not allow.
     careful = report(run_stage_one(folder, tmp_path, recipe=SMALL))["clips"][1]["denoise"]
     assert not careful["applied"]
     assert "would harm the voice" in careful["reason"]
     found = report(run_stage_one(folder, tmp_path, recipe=SMALL | {"denoise_max_speech_loss_mos": 0.6}))
     decisions = [entry["denoise"] for entry in found["clips"]]
     assert [decision["applied"] for decision in decisions] == [False, True, False]
-    assert decisions[1]["denoiser"] == found["denoiser"] == "rnnoise"
+    assert decisions[1]["denoiser"] == found["denoiser"] == "DeepFilterNet 3"
     assert decisions[1]["after"]["overall"] >= decisions[1]["before"]["overall"] + 0.1
     assert "SNR" in decisions[0]["reason"]
     assert "DNSMOS" in decisions[1]["reason"]
