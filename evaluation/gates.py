@@ -3,7 +3,8 @@
 gates.yaml, measurements (and those of production) -> one verdict a gate -> passed or not, with the reason in words
 
 Relative limits compare with the same base without the adapter (base_margin) and with what production points to
-(production_margin); a margin is how much worse than the other the voice may be. A sample without a value is a miss.
+(production_margin); a margin is how much worse than the other the voice may be, beside one standard error of the
+difference over the sentences that both spoke: a handful of them says little. A sample without a value is a miss.
 """
 
 from __future__ import annotations
@@ -184,7 +185,11 @@ def _decide(
     found = summarise(values, about.direction, interval, sentences=[sample.id for sample in measurable])
     worst = measurable[found.worst_index]
     value = found.mean if gate.statistic is Statistic.MEAN else found.worst
-    reasons = _misses(gate, about, value, base, other)
+    chance = (
+        _chance(gate, measured.adapted, measured.plain),
+        _chance(gate, measured.adapted, production.adapted) if production else 0.0,
+    )
+    reasons = _misses(gate, about, value, base, other, chance)
     if missing:
         first = missing[0].unmeasurable.get(gate.metric) or missing[0].unmeasurable.get("speech", "no value")
         reasons.append(f"{len(missing)} of {len(samples)} samples could not be measured ({missing[0].id}: {first})")
@@ -205,20 +210,29 @@ def _against_recordings(gate: Gate, measured: Measurements) -> Gate:
     return replace(gate, limit=min(gate.limit, share * recorded))
 
 
-def _misses(gate: Gate, about: Metric, value: float, base: float | None, production: float | None) -> list[str]:
+def _misses(
+    gate: Gate,
+    about: Metric,
+    value: float,
+    base: float | None,
+    production: float | None,
+    chance: tuple[float, float] = (0.0, 0.0),
+) -> list[str]:
     word = "below" if about.direction is Direction.HIGHER else "above"
     reasons = []
     if gate.limit is not None and not about.better(value, gate.limit):
         reasons.append(f"{about.title} {value:.3f} is {word} the limit {gate.limit:g}")
-    for name, margin, other in (
-        ("the base without adapter", gate.base_margin, base),
-        ("production", gate.production_margin, production),
+    for name, margin, other, error in (
+        ("the base without adapter", gate.base_margin, base, chance[0]),
+        ("production", gate.production_margin, production, chance[1]),
     ):
         if margin is None or other is None:
             continue
-        limit = other - margin if about.direction is Direction.HIGHER else other + margin
+        allowed = margin + error
+        limit = other - allowed if about.direction is Direction.HIGHER else other + allowed
         if not about.better(value, limit):
-            reasons.append(f"{about.title} {value:.3f} is more than {margin:g} {word} {name} ({other:.3f})")
+            beside = f" and {error:.3f} for chance" if error else ""
+            reasons.append(f"{about.title} {value:.3f} is more than {margin:g}{beside} {word} {name} ({other:.3f})")
     return reasons
 
 
@@ -236,6 +250,28 @@ def _statistic(gate: Gate, about: Metric, group: Group) -> float | None:
     if gate.statistic is Statistic.MEAN:
         return float(np.mean(values))
     return float(min(values) if about.direction is Direction.HIGHER else max(values))
+
+
+def _chance(gate: Gate, group: Group, other: Group) -> float:
+    """Standard error of the mean difference over the sentences that both have; 0 for a worst value, which is none of a
+    mean, and where fewer than two are common.
+    """
+    if gate.statistic is not Statistic.MEAN:
+        return 0.0
+    own, theirs = _by_sentence(gate, group), _by_sentence(gate, other)
+    common = [name for name in own if name in theirs]
+    if len(common) < 2:
+        return 0.0
+    return float(np.std([own[name] - theirs[name] for name in common], ddof=1) / np.sqrt(len(common)))
+
+
+def _by_sentence(gate: Gate, group: Group) -> dict[str, float]:
+    """Mean over the seeds of every sentence."""
+    found: dict[str, list[float]] = {}
+    for sample in group.samples(gate.protocol):
+        if gate.metric in sample.values:
+            found.setdefault(sample.id, []).append(sample.values[gate.metric])
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 def _asked(samples: Sequence[Sample], name: str) -> list[Sample]:

@@ -222,6 +222,25 @@ def test_relative_limits(tmp_path: Path) -> None:
     assert decide(gates, measured({"stoi": 0.94}), replace(better, base_digest="c" * 64)).passed
 
 
+def test_a_few_sentences_more_or_less_are_chance(tmp_path: Path) -> None:
+    """One failed sentence of six is no verdict on a voice; half of sixty is."""
+    gates = gates_of(tmp_path, [{"metric": "failed_sentences", "protocol": "tts", "base_margin": 0.1}])
+
+    def failing(count: int, of: int) -> Measurements:
+        values = measured(count=of)
+        tts = tuple(
+            replace(item, values={**item.values, "failed_sentences": float(number < count)})
+            for number, item in enumerate(values.adapted.tts)
+        )
+        return replace(values, adapted=Group(values.adapted.copy, tts))
+
+    assert decide(gates, failing(1, 6)).passed
+    assert not decide(gates, failing(3, 6)).passed
+    assert not decide(gates, failing(12, 60)).passed
+    assert "for chance below" not in decide(gates, failing(12, 60)).red[0].reason
+    assert "for chance above the base without adapter" in decide(gates, failing(12, 60)).red[0].reason
+
+
 def test_the_worst_sentence_can_decide(tmp_path: Path) -> None:
     values = measured()
     worst = replace(values.adapted.copy[3], values={**values.adapted.copy[3].values, "stoi": 0.5}, file="samples/w.wav")
