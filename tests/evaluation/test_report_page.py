@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,7 +184,7 @@ def tone(path: Path, hertz: float) -> None:
     soundfile.write(path, wave, 16_000)
 
 
-def heard_page(tmp_path: Path, production: dict[tuple[str, str], bytes] | None = None) -> str:
+def heard_page(tmp_path: Path, production: dict[tuple[str, str], bytes] | None = None, **more: Any) -> str:
     """A red report of one sentence that was misheard, beside its recording."""
     values = failing()
     tone(tmp_path / "samples" / "x.wav", 120)
@@ -191,7 +192,9 @@ def heard_page(tmp_path: Path, production: dict[tuple[str, str], bytes] | None =
     words = (HeardWord("再", "z ai", "z ai", False), HeardWord("见", "j ian", "q v", True))
     worst = replace(values.adapted.tts[0], id="a", text="再见", file="samples/x.wav", words=words, source="held-out")
     values = replace(values, adapted=Group((), (worst,)))
-    return report_page(decide(gates_of(tmp_path, gate_lines()), values), values, tmp_path, production=production)
+    return report_page(
+        decide(gates_of(tmp_path, gate_lines()), values), values, tmp_path, production=production, **more
+    )
 
 
 def test_words_that_were_not_heard_are_marked(tmp_path: Path) -> None:
