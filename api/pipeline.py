@@ -13,6 +13,7 @@ from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.voice_runs import run_voice
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.table import Origin
+from timbre.registry.address import RegistryAddress
 from timbre.registry.encryption.keyring import require_key
 
 
@@ -46,7 +47,7 @@ def run_pipeline(
     engine = Engine(
         workspace=workspace,
         recipe=settings,
-        registry=registry or str(workspace.default_registry),
+        registry=RegistryAddress(registry or str(workspace.default_registry), os.environ),
         origin=Origin(author=author),
         progress=progress or SilentProgress(),
     )

@@ -5,6 +5,7 @@ Needs no torch when the registry holds the exported base.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +22,9 @@ from timbre.inference.sampling import Sampling
 from timbre.inference.voice import Voice, load_voice
 from timbre.pipeline.bases.exported import exported_for
 from timbre.pipeline.release.speaking import check_target, save
+from timbre.registry.address import RegistryAddress
 from timbre.registry.names import PRODUCTION
 from timbre.registry.open import open_registry as open_store_of
-from timbre.registry.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,15 @@ class VoiceRegistry:
     """A registry whose voices this program speaks with. One engine for each base; a context manager."""
 
     def __init__(
-        self, registry: Registry, cache: Path, profile: str, progress: Progress, find_base: Callable[[str], Base]
+        self,
+        address: RegistryAddress,
+        cache: Path,
+        profile: str,
+        progress: Progress,
+        find_base: Callable[[str], Base],
     ) -> None:
-        self._registry, self._cache, self._profile, self._progress = registry, cache, profile, progress
+        self._address, self._registry = address, open_store_of(address)
+        self._cache, self._profile, self._progress = cache, profile, progress
         self._find_base = find_base
         self._engines: dict[str, Engine] = {}
 
@@ -118,9 +125,8 @@ class VoiceRegistry:
 
     def _engine(self, name: str, digest: str) -> Engine:
         if digest not in self._engines:
-            address = self._registry.store.url
             exported = exported_for(
-                name, digest, self._cache, address, progress=self._progress, find_base=self._find_base
+                name, digest, self._cache, self._address, progress=self._progress, find_base=self._find_base
             )
             self._engines[digest] = Engine(exported, EngineSettings(profile=self._profile))
         return self._engines[digest]
@@ -135,7 +141,9 @@ def open_registry(
     before a voice is loaded. Raises ConfigurationError for an address of an unknown kind.
     """
     place = Path(cache) if cache is not None else Path.home() / ".cache" / "timbre"
-    return VoiceRegistry(open_store_of(str(address)), place, profile, progress or SilentProgress(), load_base)
+    return VoiceRegistry(
+        RegistryAddress(str(address), os.environ), place, profile, progress or SilentProgress(), load_base
+    )
 
 
 def _request(text: str, language: str, speed: float, seed: int | None, sampling: dict[str, Any]) -> SpeechRequest:

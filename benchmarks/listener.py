@@ -36,6 +36,7 @@ from timbre.inference.voice import Voice, load_voice
 from timbre.pipeline.bases.exported import exported_base
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.release.zero_shot import zero_shot
+from timbre.registry.address import RegistryAddress
 from timbre.text.edit_distance import EditCounts, edit_counts, total
 
 Floats = NDArray[np.float32]
@@ -254,7 +255,9 @@ def main(
     for name in names:
         base = load_base(name, workspace.bases)
         progress = PlainProgress(report, every_s=60.0)
-        exported = exported_base(base, workspace.root, str(workspace.default_registry), progress=progress)
+        exported = exported_base(
+            base, workspace.root, RegistryAddress(str(workspace.default_registry), {}), progress=progress
+        )
         with Engine(exported) as engine:
             if folders:
                 for folder in folders:

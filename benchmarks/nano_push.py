@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import tempfile
 import time
 import urllib.request
@@ -41,6 +42,7 @@ from timbre.core.progress import SilentProgress
 from timbre.evaluation.metrics.speaker import cosine, real_to_real
 from timbre.pipeline.bases.exported import publish_exported
 from timbre.pipeline.stages.validate.speakers import SpeakerEncoder
+from timbre.registry.address import RegistryAddress
 
 _RATE_HZ = 16_000
 _SENTENCES = (
@@ -78,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         root = Path(folder)
         speakers = [_speaker(root, name, given.base, given.clips, model) for name in (given.first, given.second)]
         base = load_base(given.base, ROOT / "bases")
-        publish_exported(base, ROOT, str(root / "operator"), progress=SilentProgress())
+        publish_exported(base, ROOT, RegistryAddress(str(root / "operator"), os.environ), progress=SilentProgress())
         forge = new_forge(root / "forge", base.folder, root / "operator", given.recipe)
         _let_gates_pass(forge, given.base)
         return _pushes(forge, speakers, _SENTENCES[: given.sentences], model)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests.registry.conftest import make_manifest
 from tests.registry.s3_servers import CREDENTIALS, seaweedfs
+from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 from timbre.registry.registry import Actor, Registry
 from timbre.serving.catalogue import read_catalogue
@@ -70,7 +71,7 @@ def measure(kind: str, address: str, voices: int, versions: int) -> list[str]:
         if median > limit:
             missed.append(f"{kind}: {name}")
 
-    registry = open_registry(address)
+    registry = open_registry(RegistryAddress(address, os.environ))
     show("publish", lambda: publish(registry, "speed", secrets.token_hex(4)))
     ids = [item.version for item in registry.versions("speed")]
 
@@ -79,7 +80,7 @@ def measure(kind: str, address: str, voices: int, versions: int) -> list[str]:
         found = registry.find_source("speed", registry.manifest("speed", wanted).source)
         assert found is not None
         assert registry.promote("speed", found.version, actor=ADA).moved
-        assert open_registry(address).resolve("speed").version == wanted
+        assert open_registry(RegistryAddress(address, os.environ)).resolve("speed").version == wanted
 
     show("revert and resolve", revert)
     began = time.perf_counter()
@@ -90,7 +91,7 @@ def measure(kind: str, address: str, voices: int, versions: int) -> list[str]:
     show("list", registry.voices)
     show("resolve", lambda: registry.resolve(name))
     show("history", lambda: registry.history(name))
-    show("server start", lambda: read_catalogue(open_registry(address), {}), 3)
+    show("server start", lambda: read_catalogue(open_registry(RegistryAddress(address, os.environ)), {}), 3)
     return missed
 
 

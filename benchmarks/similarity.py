@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,7 @@ from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.evaluate import held_out_recordings
 from timbre.pipeline.voice.folder import open_voice
+from timbre.registry.address import RegistryAddress
 
 Vectors = NDArray[np.float32]
 RATIO_LIMIT, SPEAKERS_LIMIT = 0.9, 6
@@ -103,7 +105,7 @@ class Bench:
     def exported(self) -> ExportedBase:
         """The graphs of the base."""
         progress = PlainProgress(lambda line: click.echo(line, err=True), every_s=60.0)
-        return exported_base(self.base, self.root, self.registry, progress=progress)
+        return exported_base(self.base, self.root, RegistryAddress(self.registry, os.environ), progress=progress)
 
     def row(self, voice: Path, engine: Speaking, exported: ExportedBase) -> Row:
         """The row of a speaker, measured or found."""

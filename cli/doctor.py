@@ -20,6 +20,7 @@ from timbre.core.host import installed_version
 from timbre.core.recipe import Recipe, load_recipe
 from timbre.pipeline.engine.accelerator import Accelerator, find_accelerator
 from timbre.pipeline.engine.workspace import Workspace
+from timbre.registry.address import RegistryAddress
 
 _NO_REPOSITORY = Finding(
     "repository", NOTE, "none here: requirements of the stages not checked",
@@ -42,7 +43,10 @@ _PACKAGES = {
 }
 
 
-def examine(workspace: Workspace | None, registry: str = "") -> list[Finding]:
+_NO_REGISTRY = RegistryAddress("", {})
+
+
+def examine(workspace: Workspace | None, registry: RegistryAddress = _NO_REGISTRY) -> list[Finding]:
     """Every finding about the machine and the repository. Problems become findings, never exceptions.
 
     workspace: None on a machine that only speaks; stages are then not looked at. registry: address of the registry that

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from timbre.pipeline.engine.workspace import Workspace
     from timbre.pipeline.stages.table import Origin
     from timbre.registry.actor import Actor
+    from timbre.registry.address import RegistryAddress
 
 OWN_CACHE = "TIMBRE_MERGE_REQUEST_CACHE"
 
@@ -132,9 +133,17 @@ class Invocation:
             return load_recipe(path)
         return load_recipe(default) if default.is_file() else Recipe()
 
-    def registry(self, given: str = "") -> str:
+    def registry(self, given: str = "") -> RegistryAddress:
         """--registry, else TIMBRE_REGISTRY, else .timbre/registry of the repository."""
-        return given or self.environment.get("TIMBRE_REGISTRY", "") or str(self.workspace().default_registry)
+        return self.address(
+            given or self.environment.get("TIMBRE_REGISTRY", "") or str(self.workspace().default_registry)
+        )
+
+    def address(self, url: str) -> RegistryAddress:
+        """A registry's address with this invocation's variables."""
+        from timbre.registry.address import RegistryAddress
+
+        return RegistryAddress(url, self.environment)
 
     def webhook(self) -> Webhook | None:
         """The webhook of TIMBRE_WEBHOOK, if any. Raises ConfigurationError for an address that is none."""
@@ -154,7 +163,7 @@ class Invocation:
         origin, own = origin_of(self.environment, self.workspace().root), self.environment.get(OWN_CACHE, "")
         address = self.registry(registry)
         keys = open_keyring(open_store(address), self.environment)
-        store = open_store(own if own and origin.why_not else address)
+        store = open_store(address.beside(own) if own and origin.why_not else address)
         return RunLog(RunStore(store, run_area(origin), keys), self.redactor)
 
     def refuse_without_key(self, recipe: Recipe) -> None:
@@ -212,9 +221,9 @@ class Invocation:
             from timbre.registry.encryption.keyring import open_keyring
             from timbre.registry.open import open_store
 
-            store, own = open_store(named), self.environment.get(OWN_CACHE, "")
+            store, own = open_store(self.address(named)), self.environment.get(OWN_CACHE, "")
             keys = open_keyring(store, self.environment)
-            cache = stage_cache(store, origin, open_store(own) if own else None, keys)
+            cache = stage_cache(store, origin, open_store(self.address(own)) if own else None, keys)
         return Engine(
             workspace=workspace,
             recipe=recipe,

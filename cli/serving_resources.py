@@ -9,6 +9,7 @@ from timbre.cli.finding import NOTE, OK, WARNING, Finding, attempt
 from timbre.core.errors import TimbreError
 from timbre.core.host import installed_version
 from timbre.core.telemetry import switch_off_telemetry
+from timbre.registry.address import RegistryAddress
 from timbre.registry.names import PRODUCTION
 from timbre.registry.open import open_registry
 from timbre.serving.encoding import FORMATS
@@ -17,7 +18,7 @@ _INSTALL = "in a checkout: pip install '.[serve-cpu]'"
 _HTTP = ("fastapi", "uvicorn", "prometheus-client")
 
 
-def serving_findings(registry: str) -> Iterator[Finding]:
+def serving_findings(registry: RegistryAddress) -> Iterator[Finding]:
     """One finding each for engine, server, encoders and registry. registry: its address, "" for none."""
     yield attempt("onnxruntime", _engine)
     yield _http()
@@ -65,13 +66,13 @@ def _encodes(codec: type, name: str) -> bool:
     return True
 
 
-def _registry(address: str) -> Finding:
+def _registry(address: RegistryAddress) -> Finding:
     if not address:
         return Finding("registry", NOTE, "not set", "set TIMBRE_REGISTRY to a folder shared by all runners")
     return attempt("registry", partial(_shelf, address))
 
 
-def _shelf(address: str) -> str:
+def _shelf(address: RegistryAddress) -> str:
     registry = open_registry(address)
     names = registry.voices()
     if not names:

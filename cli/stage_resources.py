@@ -11,13 +11,16 @@ from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.accelerator import Accelerator
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.table import STAGES, StageRow
+from timbre.registry.address import RegistryAddress
 
 # Packages of the two stages that compute with torch, and the judges of stages 1 and 4.
 _NETWORKS = ("torch", "transformers", "peft")
 _JUDGES = ("pesq", "pystoi", "speechmos", "resemblyzer")
 
 
-def stage_findings(workspace: Workspace, recipe: Recipe, accelerator: Accelerator, registry: str) -> Iterator[Finding]:
+def stage_findings(
+    workspace: Workspace, recipe: Recipe, accelerator: Accelerator, registry: RegistryAddress
+) -> Iterator[Finding]:
     """One finding a stage: its version and what it would use, or what it lacks."""
     means: Mapping[str, Callable[[], str]] = {
         "validate": partial(_validate, workspace, recipe),

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from timbre.core.errors import ConfigurationError
-from timbre.registry.encryption.keyring import open_keyring
+from timbre.registry.address import RegistryAddress
+from timbre.registry.encryption.keyring import key_store, open_keyring
 from timbre.registry.local_store import LocalStore
 from timbre.registry.registry import Registry
 from timbre.registry.rules import open_rules
+from timbre.registry.served import served_store
 from timbre.registry.signing import guarded
 from timbre.registry.store import Store
 
 WITNESS = "TIMBRE_WITNESS"
 
 
-def open_store(url: str, environment: Mapping[str, str] | None = None) -> Store:
-    """The store at a path or a file://, s3:// or hf:// address, behind signatures where the environment names keys.
+def open_store(address: RegistryAddress) -> Store:
+    """The store at an address, behind signatures where its variables name keys.
 
-    environment: where defaults of an address's options come from (os.environ). No connection is made here. Raises
-    ConfigurationError on an address of another kind, or one whose options are wrong.
+    No connection is made here. Raises ConfigurationError on an address of another kind, or one whose options are wrong.
     """
-    environment = os.environ if environment is None else environment
-    return guarded(_plain_store(url, environment), environment)
+    return guarded(_plain_store(address.url, address.environment), address.environment)
 
 
 def _plain_store(url: str, environment: Mapping[str, str]) -> Store:
@@ -64,20 +63,23 @@ def with_cache(registry: Registry, folder: Path) -> Registry:
     witness = registry.witness
     if witness is not None and not isinstance(witness, LocalStore):
         witness = CachedStore(witness, folder / "witness")
-    return Registry(CachedStore(registry.store, folder), keys=registry.keys, witness=witness)
+    return Registry(
+        CachedStore(registry.store, folder), keys=registry.keys, witness=witness, key_store=registry.key_store
+    )
 
 
-def open_registry(url: str, *, unsafe_aliases: bool = False, environment: Mapping[str, str] | None = None) -> Registry:
-    """The registry at an address, with the keys that the environment names; nothing is created until something is
+def open_registry(address: RegistryAddress, *, unsafe_aliases: bool = False) -> Registry:
+    """The registry at an address, with the keys that its variables name; nothing is created until something is
     written.
     """
-    store = open_store(url, environment)
-    environment = os.environ if environment is None else environment
+    store, environment = open_store(address), address.environment
     named = environment.get(WITNESS, "")
     return Registry(
         store,
         unsafe_aliases=unsafe_aliases,
         keys=open_keyring(store, environment),
-        witness=open_store(named, environment) if named else None,
+        witness=open_store(address.beside(named)) if named else None,
+        key_store=key_store(store, environment),
+        served=served_store(store, environment),
         rules=open_rules(store, environment),
     )

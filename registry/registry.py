@@ -44,6 +44,7 @@ class Registry:
     clock gives UTC times (events.utc_now); tests pass their own. unsafe_aliases lets aliases move on stores without
     compare-and-swap. keys: encrypts the files of packages that are published and opens those that are read; without it
     what is encrypted cannot be read. rules: what the operator's policy allows; without them everything.
+    key_store: where data keys lie, the store itself if None.
     """
 
     def __init__(
@@ -54,11 +55,15 @@ class Registry:
         unsafe_aliases: bool = False,
         keys: Keyring | None = None,
         witness: Store | None = None,
+        key_store: Store | None = None,
+        served: Store | None = None,
         rules: Rules | None = None,
     ) -> None:
         self.store = store
         self.witness = witness
         self.keys = keys
+        self.key_store = key_store or store
+        self.served = served or store
         self.rules = rules or Rules()
         self._clock = clock
         self._unsafe = unsafe_aliases

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from timbre.core.digests import digest_value
 from timbre.core.errors import TimbreError
 from timbre.registry import events
-from timbre.registry.encryption.keyring import destroy_keys, key_store
+from timbre.registry.encryption.keyring import destroy_keys
 from timbre.registry.events import Act, Event
 from timbre.registry.file_set import read_folder
 from timbre.registry.names import blob_key, check_voice
@@ -80,7 +80,7 @@ def revoke(registry: Registry, voice: str, *, actor: Actor, reason: str, all_nam
     for digest in sorted(recordings - kept_recordings):
         mark_recordings(store, digest, voice, time, actor.name, reason)
     # What copies of encrypted files there are elsewhere, in backups too, is unreadable from here on.
-    keyless = {name for name in names if destroy_keys(key_store(store), name)}
+    keyless = {name for name in names if destroy_keys(registry.key_store, name)}
     destroyed, kept = _destroy(registry, names, recordings, kept_recordings, bool(spared), keyless)
     for name in names:
         mark = registry.tombstone(name)

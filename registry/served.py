@@ -6,11 +6,11 @@ registry. A mark is nobody's proof: it keeps a version longer, and its absence o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from timbre.core.errors import InfrastructureError
+from timbre.registry.address import RegistryAddress
 from timbre.registry.errors import CorruptError
 from timbre.registry.names import check_version, check_voice
 from timbre.registry.records import seal, unseal
@@ -21,13 +21,12 @@ EVERY = timedelta(days=1)
 _ATTEMPTS = 4
 
 
-def served_store(registry: Store, environment: Mapping[str, str] | None = None) -> Store:
+def served_store(registry: Store, environment: Mapping[str, str]) -> Store:
     """Where marks lie: at TIMBRE_SERVED, else in the registry."""
     from timbre.registry.open import open_store
 
-    environment = os.environ if environment is None else environment
     where = environment.get(SERVED, "").strip()
-    return open_store(where, environment) if where else registry
+    return open_store(RegistryAddress(where, environment)) if where else registry
 
 
 def mark_served(store: Store, voice: str, version: str, time: str) -> bool:

@@ -16,7 +16,6 @@ from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.registry.names import PRODUCTION
 from timbre.registry.registry import Registry
-from timbre.registry.served import served_store
 from timbre.serving.engines import Engines
 from timbre.serving.errors import ApiError
 from timbre.serving.library import Library
@@ -57,7 +56,7 @@ class Server:
             registry, self.engines, self.metrics, log, voices_held=settings.voices_held, retry_s=settings.retry_s,
             names=names, default_voice=settings.default_voice, openai_names=settings.openai_names,
         )  # fmt: skip
-        self._served = ServedMarks(served_store(registry.store), log)
+        self._served = ServedMarks(registry.served, log)
         self.workers = Workers(
             self.library, self.metrics, log, self._served, count=settings.workers, waiting=settings.queue,
             queue_timeout_s=settings.queue_timeout_s,

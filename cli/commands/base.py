@@ -295,7 +295,7 @@ def publish(invocation: Invocation, name: str, registry: str, as_json: bool, mar
     found = workspace.load_base(name)
     new = publish_exported(found, workspace.root, address, progress=invocation.progress())
     if as_json:
-        click.echo(json.dumps({"name": found.name, "digest": found.digest, "registry": address, "new": new}))
+        click.echo(json.dumps({"name": found.name, "digest": found.digest, "registry": str(address), "new": new}))
         return
     words = "published" if new else "already published"
     digest = found.digest[:12]

@@ -99,13 +99,15 @@ def ci(
     except TimbreError:
         # Git removes voices/ with its last folder, and that deletion must still be seen.
         workspace = Workspace(invocation.root or Path.cwd())
-    address = invocation.registry(registry) if registry or invocation.environment.get("TIMBRE_REGISTRY") else ""
+    address = invocation.registry(registry) if registry or invocation.environment.get("TIMBRE_REGISTRY") else None
     if form != "table" or address:
-        require_shared_registry(address, bool(address), workspace)
+        require_shared_registry(str(address or ""), workspace)
     push = push_of(invocation.environment, Repository(workspace.root))
     push = dataclasses.replace(push, older=older or push.older, newer=newer or push.newer)
     recipe = invocation.recipe(recipe_file) if workspace.voices.is_dir() else Recipe()
-    planner = Planner(workspace.root, recipe, open_registry(address or str(workspace.default_registry)))
+    planner = Planner(
+        workspace.root, recipe, open_registry(address or invocation.address(str(workspace.default_registry)))
+    )
     plan = planner.plan(push, every, retrain)
     jobs = jobs_of(plan)
     if demands(invocation.environment) or recipe.publish.encryption == "required" or MASTER in invocation.environment:

@@ -55,7 +55,8 @@ def compare(
         # Outside a repository there is still the registry.
         workspace = None
     address = registry or invocation.environment.get("TIMBRE_REGISTRY", "")
-    store = open_registry(invocation.registry(registry) if workspace or registry else address or _missing())
+    place = invocation.registry(registry) if workspace or registry else invocation.address(address or _missing())
+    store = open_registry(place)
     with tempfile.TemporaryDirectory() as temporary:
         kept = [Path(temporary) / name for name in ("a", "b")]
         sides = [find_side(item, store, workspace, folder) for item, folder in zip((a, b), kept, strict=True)]

@@ -10,6 +10,7 @@ import click
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import ConfigurationError
+from timbre.registry.address import RegistryAddress
 
 
 @click.command()
@@ -50,8 +51,8 @@ def dashboard(invocation: Invocation, output: Path, alias: str, samples: bool, a
         click.echo(f"{output}: {len(files) - 3} voices")
 
 
-def _named(invocation: Invocation) -> str:
+def _named(invocation: Invocation) -> RegistryAddress:
     address = invocation.environment.get("TIMBRE_REGISTRY", "")
     if not address:
         raise ConfigurationError("no registry given, and this is not a voice repository", "give --registry URL")
-    return address
+    return invocation.address(address)

@@ -52,7 +52,7 @@ def _examine(invocation: Invocation) -> list[Finding]:
     except ConfigurationError:
         if invocation.root is not None:
             raise
-        return examine(None, invocation.environment.get("TIMBRE_REGISTRY", ""))
+        return examine(None, invocation.address(invocation.environment.get("TIMBRE_REGISTRY", "")))
     return examine(workspace, invocation.registry())
 
 

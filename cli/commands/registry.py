@@ -36,7 +36,7 @@ def sync(invocation: Invocation, source: str, target: str, voices: tuple[str, ..
     from timbre.registry import mirror
     from timbre.registry.open import open_store
 
-    done = mirror.sync(open_store(source), open_store(target), voices)
+    done = mirror.sync(open_store(invocation.address(source)), open_store(invocation.address(target)), voices)
     _show(done, as_json)
     if done.left:
         key, why = next(iter(done.left.items()))
@@ -54,7 +54,8 @@ def backup(invocation: Invocation, target: str, registry: str, as_json: bool) ->
     from timbre.registry.events import utc_now
     from timbre.registry.open import open_store
 
-    _show(mirror.back_up(open_store(invocation.registry(registry)), open_store(target), utc_now()), as_json)
+    there = open_store(invocation.address(target))
+    _show(mirror.back_up(open_store(invocation.registry(registry)), there, utc_now()), as_json)
 
 
 @registry.command()
@@ -67,7 +68,7 @@ def restore(invocation: Invocation, source: str, registry: str, as_json: bool) -
     from timbre.registry import mirror
     from timbre.registry.open import open_store
 
-    _show(mirror.restore(open_store(source), open_store(invocation.registry(registry))), as_json)
+    _show(mirror.restore(open_store(invocation.address(source)), open_store(invocation.registry(registry))), as_json)
 
 
 @registry.command()

@@ -15,6 +15,7 @@ from timbre.pipeline.engine.voice_runs import status_of
 
 if TYPE_CHECKING:
     from timbre.pipeline.release.run_view import RunView
+    from timbre.registry.address import RegistryAddress
 
 
 @click.command()
@@ -62,7 +63,7 @@ def status(
     raise click.exceptions.Exit(run_report.overall_exit_code(runs))
 
 
-def _last_run(address: str, voice: str) -> RunView | None:
+def _last_run(address: RegistryAddress, voice: str) -> RunView | None:
     from timbre.core.errors import InfrastructureError
     from timbre.core.voice_names import is_voice_name
     from timbre.pipeline.release.run_view import views

@@ -25,6 +25,7 @@ from timbre.core.errors import ConfigurationError
 from timbre.core.progress import Progress
 from timbre.inference.exported_base import EDITION, EXPORT_FILE, ExportedBase, read_export, sound_export, usable_edition
 from timbre.pipeline.engine.workspace import Workspace
+from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import base_editions, base_file_digest, filling, obtain_base, publish_base
 from timbre.registry.open import open_store
 
@@ -33,7 +34,7 @@ EXPORTS = "exports"
 """Folder of exported bases by digest, in .timbre of a repository or in the user's cache; servers share it."""
 
 
-def exported_base(base: Base, root: Path, registry: str, *, progress: Progress) -> ExportedBase:
+def exported_base(base: Base, root: Path, registry: RegistryAddress, *, progress: Progress) -> ExportedBase:
     """The exported graphs of a base of this repository, every file checked against its digest.
 
     root: of the repository; registry: its address. Raises CheckFailedError when a graph misses its parity limit, what
@@ -47,7 +48,13 @@ def exported_base(base: Base, root: Path, registry: str, *, progress: Progress) 
 
 
 def exported_for(
-    name: str, digest: str, cache: Path, registry: str, *, progress: Progress, find_base: Callable[[str], Base]
+    name: str,
+    digest: str,
+    cache: Path,
+    registry: RegistryAddress,
+    *,
+    progress: Progress,
+    find_base: Callable[[str], Base],
 ) -> ExportedBase:
     """The exported graphs that a published voice speaks with, by the digest in its manifest. Needs torch only when
     neither this machine nor the registry has them.
@@ -73,7 +80,7 @@ def exported_for(
     return _obtain(cache / EXPORTS, digest, registry, progress, make, pins=_pins(name, digest, find_base))
 
 
-def publish_exported(base: Base, root: Path, registry: str, *, progress: Progress) -> bool:
+def publish_exported(base: Base, root: Path, registry: RegistryAddress, *, progress: Progress) -> bool:
     """Puts a base's exported graphs into the registry, where torch-free servers find them; False when they are there.
 
     Raises what exported_base and the store raise.
@@ -128,7 +135,7 @@ def exports_folder(root: Path) -> Path:
 def _obtain(
     folder: Path,
     digest: str,
-    registry: str,
+    registry: RegistryAddress,
     progress: Progress,
     make: Callable[[Path], None],
     only: str = "",

@@ -45,6 +45,7 @@ from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.evaluate import EvaluateStage, held_out_recordings
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
+from timbre.registry.address import RegistryAddress
 
 VERSION = 2
 """Raised when the same adapter would be degraded or measured in another way than before."""
@@ -112,7 +113,7 @@ class Measuring:
 
     base: Base
     root: Path
-    registry: str
+    registry: RegistryAddress
     plan: CalibrationPlan = field(default_factory=CalibrationPlan)
     recipe: Recipe = field(default_factory=Recipe)
     progress: Progress = field(default_factory=SilentProgress)

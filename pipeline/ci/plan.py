@@ -136,14 +136,14 @@ class Planner:
         return (PlannedVoice(voice, Action.RETIRE, why),)
 
 
-def require_shared_registry(address: str, named: bool, workspace: Workspace) -> None:
+def require_shared_registry(address: str, workspace: Workspace) -> None:
     """Jobs on other machines find what earlier ones made only in a registry that outlives the checkout.
 
-    named: whether somebody named the registry. Raises ConfigurationError.
+    address: "" where nobody named a registry. Raises ConfigurationError.
     """
-    if named and not _inside(address, workspace.root):
+    if address and not _inside(address, workspace.root):
         return
-    what = f"registry {address}: lies in the checkout" if named else "TIMBRE_REGISTRY: not set"
+    what = f"registry {address}: lies in the checkout" if address else "TIMBRE_REGISTRY: not set"
     raise ConfigurationError(
         f"{what}, and each CI job has a separate checkout",
         "set TIMBRE_REGISTRY to a place that all runners share, for example /srv/timbre/registry",

@@ -26,6 +26,7 @@ from timbre.pipeline.engine.outputs import StageCache, StageOutputs, content_dig
 from timbre.pipeline.engine.stage_job import StageJob, last_verdict
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.table import STAGES, JudgingStage, Origin, Stage, StageContext, StageRow, Voice
+from timbre.registry.address import RegistryAddress
 
 DONE, SKIPPED, FETCHED, FAILED, MISSING, WAITING = "done", "skipped", "fetched", "failed", "missing", "waiting"
 # Only in a look at the status: the output is there, and its last verdict was red, or was not taken on this machine.
@@ -67,7 +68,7 @@ class Engine:
 
     workspace: Workspace
     recipe: Recipe = field(default_factory=Recipe)
-    registry: str = ""
+    registry: RegistryAddress = field(default_factory=lambda: RegistryAddress("", {}))
     origin: Origin = field(default_factory=Origin)
     progress: Progress = field(default_factory=SilentProgress)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger(f"{LOGGER}.engine"))

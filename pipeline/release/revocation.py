@@ -12,6 +12,7 @@ from timbre.core.errors import InfrastructureError
 from timbre.core.locks import exclusive
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.voice.folder import VoiceFolder
+from timbre.registry.address import RegistryAddress
 from timbre.registry.errors import CorruptError
 from timbre.registry.open import open_registry, open_store
 from timbre.registry.tombstones import refuse_revoked
@@ -19,7 +20,7 @@ from timbre.registry.tombstones import refuse_revoked
 _WAIT_S = 600.0
 
 
-def refuse_withdrawn(registry: str, voice: str, recordings: str, log: logging.Logger) -> None:
+def refuse_withdrawn(registry: RegistryAddress, voice: str, recordings: str, log: logging.Logger) -> None:
     """Raises RevokedError when consent for the voice or for its recordings was withdrawn.
 
     A registry that cannot be reached is warned of: what is made on this machine is published only after the registry
@@ -33,7 +34,7 @@ def refuse_withdrawn(registry: str, voice: str, recordings: str, log: logging.Lo
         log.warning("withdrawn consent not looked up", extra={"voice": voice, "reason": error.message})
 
 
-def refuse_by_policy(registry: str, voice: VoiceFolder, log: logging.Logger) -> None:
+def refuse_by_policy(registry: RegistryAddress, voice: VoiceFolder, log: logging.Logger) -> None:
     """Raises InputError before any work for a voice whose kind of consent or base a policy does not allow, and
     ConfigurationError for a policy that is none. What cannot be asked now is asked before publishing.
     """

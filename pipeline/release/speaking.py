@@ -18,6 +18,7 @@ from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.request import Speech, SpeechRequest
 from timbre.inference.voice import load_voice
 from timbre.pipeline.bases.exported import exported_for
+from timbre.registry.address import RegistryAddress
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION
 from timbre.registry.open import COPIES, open_registry, with_cache
@@ -38,7 +39,7 @@ def say(
     request: SpeechRequest,
     *,
     cache: Path,
-    registry: str,
+    registry: RegistryAddress,
     profile: str = "fp32",
     device: Device = CPU,
     progress: Progress,

@@ -20,6 +20,7 @@ from timbre.core.errors import ConfigurationError
 from timbre.core.progress import Progress
 from timbre.core.recipe import SECTIONS, Recipe
 from timbre.registry.actor import CLAIMED
+from timbre.registry.address import RegistryAddress
 
 Section = TypeVar("Section")
 
@@ -94,7 +95,7 @@ class StageContext:
     report: `.timbre/reports/<voice>/<stage>/`, emptied before every attempt and kept afterwards, also when the stage
         fails: what a person should look at (validation.json and .md of a refused folder, gates.json, report.html).
     root: repository root, for messages with paths that a person recognises.
-    origin: who asked; registry: location of the registry (a path or URL), as given by the operator.
+    origin: who asked; registry: where it lies, with the operator's variables.
     """
 
     key: str
@@ -107,7 +108,7 @@ class StageContext:
     resume: Path
     report: Path
     root: Path
-    registry: str
+    registry: RegistryAddress
     origin: Origin
     progress: Progress
     log: logging.Logger

@@ -11,6 +11,7 @@ from functools import partial
 
 from timbre.core.errors import InputError, TimbreError
 from timbre.evaluation.measurements import FILE, Measurements, parse_measurements
+from timbre.registry.address import RegistryAddress
 from timbre.registry.errors import CorruptError, NewerSchemaError, NotFoundError, RetiredError, RevokedError
 from timbre.registry.manifest import Manifest
 from timbre.registry.open import open_registry
@@ -28,7 +29,7 @@ class Production:
     sound: Callable[[str], bytes | None] = field(default=lambda file: None, compare=False)
 
 
-def production_measurements(address: str, voice: str) -> Production:
+def production_measurements(address: RegistryAddress, voice: str) -> Production:
     """What the version in production measured. A damaged version, or one of another program, is left out with the
     reason.
 

@@ -7,12 +7,12 @@ them from backups: destroying the record then makes every copy of a revoked voic
 from __future__ import annotations
 
 import base64
-import os
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from timbre.core.errors import ConfigurationError, InputError
+from timbre.registry.address import RegistryAddress
 from timbre.registry.encryption.master import VARIABLE, Master, read_master
 from timbre.registry.encryption.sealed_file import Place, is_sealed, open_file, seal_file
 from timbre.registry.errors import ConflictError, CorruptError
@@ -149,20 +149,18 @@ def destroy_keys(store: Store, voice: str) -> bool:
     return there
 
 
-def key_store(registry: Store, environment: Mapping[str, str] | None = None) -> Store:
+def key_store(registry: Store, environment: Mapping[str, str]) -> Store:
     """Where the data keys of a registry lie: at TIMBRE_KEYS, else in the registry."""
     from timbre.registry.open import open_store
 
-    environment = os.environ if environment is None else environment
     where = environment.get(KEYS, "").strip()
-    return open_store(where, environment) if where else registry
+    return open_store(RegistryAddress(where, environment)) if where else registry
 
 
-def open_keyring(registry: Store, environment: Mapping[str, str] | None = None) -> Keyring | None:
+def open_keyring(registry: Store, environment: Mapping[str, str]) -> Keyring | None:
     """The keyring of a registry, or None when no master key is named. Raises ConfigurationError when one is demanded
     (TIMBRE_ENCRYPTION=required) and none is named.
     """
-    environment = os.environ if environment is None else environment
     text = environment.get(VARIABLE, "").strip()
     if not text:
         if demands(environment):

@@ -20,6 +20,7 @@ from timbre.pipeline.engine import accelerator
 from timbre.pipeline.engine.accelerator import Accelerator, find_accelerator
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.validate.denoisers import library_there
+from timbre.registry.address import RegistryAddress
 from timbre.serving.encoding import FORMATS, Format
 
 Program = Callable[[str, str], Path]
@@ -185,7 +186,7 @@ def test_tools_of_ci(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_finding_has_a_part_and_every_fault_a_remedy(workspace: Workspace) -> None:
-    findings = examine(workspace, str(workspace.default_registry))
+    findings = examine(workspace, RegistryAddress(str(workspace.default_registry), {}))
     assert all(item.part for item in findings)
     assert [item.name for item in findings if item.state != OK and not item.remedy] == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from timbre.cli.sample_run import generated_repository, main, why_base_is_missin
 from timbre.core.base import read_base
 from timbre.pipeline.bases.exported import exports_folder
 from timbre.pipeline.engine.workspace import Workspace
+from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 from timbre.registry.verification import verify
 
@@ -50,7 +52,7 @@ def test_from_recordings_to_a_spoken_sentence(
     assert "using the generated base pico" in out
     for number, name in enumerate(STAGES, 1):
         assert f"✔ {number} {name:<9} done" in out
-    registry = open_registry(str(Workspace(sample).default_registry))
+    registry = open_registry(RegistryAddress(str(Workspace(sample).default_registry), os.environ))
     manifest = registry.resolve("awb")
     assert f"production now points to {manifest.version}" in out
     assert "report: .timbre/reports/awb/evaluate/report.html" in out

@@ -19,6 +19,7 @@ import yaml
 
 from tests.e2e import gitlab_tool
 from tests.e2e.gitlab_tool import ROOT, Pipeline
+from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 from timbre.registry.registry import Registry
 
@@ -58,7 +59,7 @@ class Forge:
 
     @property
     def registry(self) -> Registry:
-        return open_registry(self.address)
+        return open_registry(RegistryAddress(self.address, os.environ))
 
     @property
     def head(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.e2e.gitlab_tool import ROOT
 from timbre.core.base import read_base
 from timbre.core.progress import SilentProgress
 from timbre.pipeline.bases.exported import exports_folder, publish_exported
+from timbre.registry.address import RegistryAddress
 
 _CLIPS = 8
 
@@ -32,7 +34,7 @@ def operator_registry(root: Path, base: Path, export: Path) -> Path:
     """A registry as `timbre base publish` leaves it: the exported base and nothing else. root: an empty folder."""
     found = read_base(base)
     shutil.copytree(export, exports_folder(root) / found.digest)
-    assert publish_exported(found, root, str(root / "registry"), progress=SilentProgress())
+    assert publish_exported(found, root, RegistryAddress(str(root / "registry"), os.environ), progress=SilentProgress())
     return root / "registry"
 
 

@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from tests.registry.conftest import make_manifest
+from timbre.registry.address import RegistryAddress
 from timbre.core.errors import ConfigurationError, InputError
 from timbre.registry.encryption.keyring import Keyring, open_keyring
 from timbre.registry.encryption.master import LocalMaster, new_master, read_master
@@ -207,12 +208,12 @@ def test_the_environment_names_key_and_place(folder: Path, tmp_path: Path) -> No
     with pytest.raises(ConfigurationError, match="TIMBRE_ENCRYPTION"):
         open_keyring(store, {"TIMBRE_ENCRYPTION": "yes"})
     environment = {"TIMBRE_MASTER_KEY": new_master(), "TIMBRE_KEYS": str(tmp_path / "keys")}
-    registry = open_registry(str(folder), environment=environment)
+    registry = open_registry(RegistryAddress(str(folder), environment))
     registry.publish(make_manifest(), {"a": b"1"}, actor=ADA)
     assert (tmp_path / "keys" / "keys" / "ada.json").is_file()
     assert not (folder / "keys").exists()
     with pytest.raises(ConfigurationError, match="cannot be destroyed"):
-        open_registry("hf://a/b", environment={"TIMBRE_MASTER_KEY": new_master()})
+        open_registry(RegistryAddress("hf://a/b", {"TIMBRE_MASTER_KEY": new_master()}))
 
 
 def test_a_key_that_another_process_added_is_found(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.registry.conftest import make_files, make_manifest
 from tests.registry.hub_server import Fault, HubServer, hub_server
 from tests.registry.store_behaviour import StoreBehaviour
 from timbre.core.errors import ConfigurationError, InfrastructureError, TimbreError
+from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_store
 from timbre.registry.registry import Actor, Registry
 from timbre.registry.stores.hub import HubStore
@@ -32,7 +34,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
 
 def open_hub(hub: HubServer, **options: str) -> HubStore:
     more = "".join(f"&{name}={value}" for name, value in options.items())
-    store = open_store(f"hf://{REPOSITORY}?endpoint={hub.url}{more}")
+    store = open_store(RegistryAddress(f"hf://{REPOSITORY}?endpoint={hub.url}{more}", os.environ))
     assert isinstance(store, HubStore)
     return store
 
@@ -165,4 +167,4 @@ def test_a_wrong_token_is_the_operators_business(hub: HubServer, monkeypatch: py
 @pytest.mark.parametrize("address", ["hf://owner", "hf://", "hf://a:b@c/d", "hf://a/b/c", "hf://a/b?private=yes"])
 def test_addresses_that_name_no_repository(address: str) -> None:
     with pytest.raises(ConfigurationError, match="address"):
-        open_store(address)
+        open_store(RegistryAddress(address, os.environ))

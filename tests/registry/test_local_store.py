@@ -11,6 +11,7 @@ import pytest
 
 from tests.registry.store_behaviour import StoreBehaviour
 from timbre.core.errors import ConfigurationError, InfrastructureError
+from timbre.registry.address import RegistryAddress
 from timbre.registry.local_store import LocalStore
 from timbre.registry.open import open_store
 
@@ -59,8 +60,8 @@ def test_leftovers_of_killed_writers_are_invisible_and_swept(store: LocalStore) 
 
 
 def test_addresses(tmp_path: Path) -> None:
-    assert open_store(str(tmp_path)).url == str(tmp_path)
-    assert open_store(f"file://{tmp_path}").url == str(tmp_path)
+    assert open_store(RegistryAddress(str(tmp_path), os.environ)).url == str(tmp_path)
+    assert open_store(RegistryAddress(f"file://{tmp_path}", os.environ)).url == str(tmp_path)
     for bad in ("", "ftp://host/x"):
         with pytest.raises(ConfigurationError, match="registry"):
-            open_store(bad)
+            open_store(RegistryAddress(bad, os.environ))

@@ -11,6 +11,7 @@ import yaml
 from tests.registry.conftest import make_files, make_manifest
 from timbre.core.errors import CheckFailedError, ConfigurationError, InputError
 from timbre.registry.actor import Actor, same_person
+from timbre.registry.address import RegistryAddress
 from timbre.registry.errors import CorruptError
 from timbre.registry.manifest import Manifest
 from timbre.registry.open import open_registry
@@ -38,7 +39,7 @@ def opened(folder: Path, policy: object = None, **more: str) -> Registry:
     if policy is not None:
         (folder / "policy.yaml").write_text(yaml.safe_dump(policy))
         environment["TIMBRE_POLICY"] = str(folder / "policy.yaml")
-    return open_registry(str(folder / "registry"), environment=environment)
+    return open_registry(RegistryAddress(str(folder / "registry"), environment))
 
 
 def published(registry: Registry, content: str = "one", actor: Actor = PIPELINE, **more: bool) -> Manifest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ import pytest
 
 from tests.registry.s3_servers import CREDENTIALS, S3Server, moto
 from timbre.core.errors import ConfigurationError, InfrastructureError, TimbreError
+from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_store
 from timbre.registry.stores.s3 import S3Store
 
@@ -118,7 +120,9 @@ def store(proxy: Proxy, moto_server: S3Server, monkeypatch: pytest.MonkeyPatch, 
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     address = moto_server.address(f"registry-{next(_NUMBERS)}").partition("?")[0]
-    store = open_store(f"{address}?endpoint={proxy.url}&attempts=3&addressing=path&checksum=when_required")
+    store = open_store(
+        RegistryAddress(f"{address}?endpoint={proxy.url}&attempts=3&addressing=path&checksum=when_required", os.environ)
+    )
     assert isinstance(store, S3Store)
     assert store.put_if_absent("alias", b"1")
     return store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from tests.registry.s3_servers import CREDENTIALS, S3Server, rclone
 from tests.registry.store_behaviour import StoreBehaviour
 from timbre.core.errors import ConfigurationError
+from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_store
 from timbre.registry.stores.s3 import S3Store
 
@@ -25,7 +27,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def s3_store(server: S3Server, **options: str) -> S3Store:
-    store = open_store(server.address(f"registry-{next(_NUMBERS)}", **options))
+    store = open_store(RegistryAddress(server.address(f"registry-{next(_NUMBERS)}", **options), os.environ))
     assert isinstance(store, S3Store)
     return store
 
@@ -66,7 +68,7 @@ def test_the_probe_is_asked_once_and_leaves_its_proof_only(s3_server: S3Server, 
     assert keys == [f"{prefix}/.probe/conditional-writes.json"]
     assert list(store.list("")) == []
     before = client.head_object(Bucket=bucket, Key=keys[0])["ETag"]
-    again = open_store(f"{store.url}?endpoint={s3_server.endpoint}")
+    again = open_store(RegistryAddress(f"{store.url}?endpoint={s3_server.endpoint}", os.environ))
     assert again.can_compare_and_swap
     assert client.head_object(Bucket=bucket, Key=keys[0])["ETag"] == before
 
@@ -101,7 +103,7 @@ def test_unfinished_uploads_are_invisible_and_swept(s3_server: S3Server, store: 
 @pytest.mark.parametrize(("versions", "left"), [("delete", 0), ("keep", 2)])
 def test_deleting_forgets_old_versions(s3_server: S3Server, versions: str, left: int) -> None:
     bucket = f"versioned-{versions}"
-    store = open_store(s3_server.address("registry", bucket, versions=versions))
+    store = open_store(RegistryAddress(s3_server.address("registry", bucket, versions=versions), os.environ))
     client = s3_server.client()
     client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     store.put_if_absent("voice", b"1")
@@ -119,7 +121,7 @@ def test_a_reader_reads_and_is_told_that_it_may_not_write(
     store.put_if_absent("a", b"1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "READER01")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "readersecret0001")
-    reader = open_store(f"{store.url}?endpoint={s3_server.endpoint}")
+    reader = open_store(RegistryAddress(f"{store.url}?endpoint={s3_server.endpoint}", os.environ))
     assert reader.get("a").data == b"1"
     assert list(reader.list("")) == ["a"]
     with pytest.raises(ConfigurationError, match="AccessDenied") as caught:
@@ -131,12 +133,12 @@ def test_a_reader_reads_and_is_told_that_it_may_not_write(
 def test_wrong_credentials_and_missing_buckets_are_the_operators_business(
     s3_server: S3Server, store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone = open_store(f"s3://no-such-bucket/x?endpoint={s3_server.endpoint}")
+    gone = open_store(RegistryAddress(f"s3://no-such-bucket/x?endpoint={s3_server.endpoint}", os.environ))
     for call in (lambda: gone.put_if_absent("a", b""), lambda: list(gone.list(""))):
         with pytest.raises(ConfigurationError, match="NoSuchBucket"):
             call()
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    stranger = open_store(f"{store.url}?endpoint={s3_server.endpoint}")
+    stranger = open_store(RegistryAddress(f"{store.url}?endpoint={s3_server.endpoint}", os.environ))
     with pytest.raises(ConfigurationError, match="SignatureDoesNotMatch") as caught:
         stranger.get("a")
     assert "credentials" in caught.value.remedy

@@ -14,6 +14,7 @@ from tests.registry.conftest import make_files, make_manifest
 from timbre.core.digests import digest_value
 from timbre.core.errors import ConfigurationError, TimbreError
 from timbre.registry import chain
+from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import list_bases, publish_base
 from timbre.registry.errors import CorruptError
 from timbre.registry.local_store import LocalStore
@@ -39,7 +40,7 @@ def keys(tmp_path: Path) -> dict[str, str]:
 
 def filled(folder: Path, environment: dict[str, str], tmp_path: Path) -> Registry:
     """A life: two voices, publish, promote, roll back, retire; a base with a graph."""
-    registry = open_registry(str(folder), environment=environment)
+    registry = open_registry(RegistryAddress(str(folder), environment))
     for voice in ("ada", "ben"):
         for content in ("one", "two"):
             made = registry.publish(make_manifest(voice, content), make_files(content + voice), actor=ACTOR)
@@ -55,11 +56,11 @@ def filled(folder: Path, environment: dict[str, str], tmp_path: Path) -> Registr
 
 def test_what_is_signed_reads_as_before(tmp_path: Path, keys: dict[str, str]) -> None:
     registry = filled(tmp_path / "registry", keys, tmp_path)
-    reader = open_registry(str(tmp_path / "registry"), environment={**keys, "TIMBRE_SIGNING_KEY": ""})
+    reader = open_registry(RegistryAddress(str(tmp_path / "registry"), {**keys, "TIMBRE_SIGNING_KEY": ""}))
     assert reader.resolve("ada").version == make_manifest("ada", "one").version
     assert verify(reader) == []
     assert audit(reader, "ada") == []
-    plain = open_registry(str(tmp_path / "registry"), environment={})
+    plain = open_registry(RegistryAddress(str(tmp_path / "registry"), {}))
     assert plain.resolve("ada") == registry.resolve("ada"), "a program without keys reads it too"
     with pytest.raises(ConfigurationError, match="without a signature"):
         reader.promote("ada", make_manifest("ada", "two").version, actor=ACTOR)
@@ -134,7 +135,7 @@ def test_of_hostile_edits_without_the_key_none_is_accepted(tmp_path: Path, keys:
     new_key(tmp_path / "attacker")
     signer = read_signer(tmp_path / "attacker")
     attacker = SignedStore(LocalStore(folder), {signer.id: signer.key.public_key()}, signer)
-    reader = open_registry(str(folder), environment={**keys, "TIMBRE_SIGNING_KEY": ""})
+    reader = open_registry(RegistryAddress(str(folder), {**keys, "TIMBRE_SIGNING_KEY": ""}))
     assert verify(reader) == []
     choose, accepted = random.Random(13), []
     kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -166,7 +167,7 @@ def test_of_hostile_edits_without_the_key_none_is_accepted(tmp_path: Path, keys:
 def test_a_server_refuses_at_the_load(tmp_path: Path, keys: dict[str, str], edit: Callable[[Path], None]) -> None:
     folder = tmp_path / "registry"
     filled(folder, keys, tmp_path)
-    reader = open_registry(str(folder), environment={**keys, "TIMBRE_SIGNING_KEY": ""})
+    reader = open_registry(RegistryAddress(str(folder), {**keys, "TIMBRE_SIGNING_KEY": ""}))
     edit(folder)
     with pytest.raises(CorruptError):
         reader.resolve("ada")
@@ -203,10 +204,10 @@ def test_a_link_that_a_killed_writer_left_out_is_written_by_the_next(tmp_path: P
 
 
 def test_a_registry_without_signatures_is_adopted(tmp_path: Path, keys: dict[str, str]) -> None:
-    plain = open_registry(str(tmp_path / "registry"), environment={})
+    plain = open_registry(RegistryAddress(str(tmp_path / "registry"), {}))
     made = plain.publish(make_manifest(), make_files(), actor=ACTOR)
     plain.promote("ada", made.version, actor=ACTOR)
-    registry = open_registry(str(tmp_path / "registry"), environment=keys)
+    registry = open_registry(RegistryAddress(str(tmp_path / "registry"), keys))
     with pytest.raises(CorruptError, match="not signed"):
         registry.resolve("ada")
     assert adopt_records(registry.store) == 4

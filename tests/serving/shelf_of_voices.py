@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from tests.inference.pico_voice import write_voice
 from timbre.inference.exported_base import EDITION, read_export
+from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import publish_base
 from timbre.registry.events import utc_now
 from timbre.registry.manifest import Manifest, Provenance
@@ -27,7 +29,7 @@ class Shelf:
         self.folder = folder
         self.export = export
         self.base = read_export(export)
-        self.registry: Registry = open_registry(address or str(folder))
+        self.registry: Registry = open_registry(RegistryAddress(address or str(folder), os.environ))
         publish_base(self.registry.store, self.base.digest, export, {"name": self.base.name}, EDITION)
 
     def publish(self, name: str, seed: int = 0, *, promote: bool = True, alias: str = PRODUCTION) -> str:

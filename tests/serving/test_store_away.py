@@ -13,6 +13,7 @@ import pytest
 from tests.registry.s3_servers import CREDENTIALS, seaweedfs
 from tests.serving.running import FAST, Running, running, wait_until
 from tests.serving.shelf_of_voices import Shelf
+from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry, with_cache
 
 OPTIONS = {"connect_s": "0.5", "read_s": "2", "attempts": "2"}
@@ -31,7 +32,7 @@ def test_a_bucket_away_fails_no_request(
         shelf = Shelf(tmp_path, pico_export, address)
         versions = {name: shelf.publish(name, seed) for seed, name in enumerate(("ada", "ben"))}
         exports, copies = tmp_path / "exports", tmp_path / "copies"
-        with running(with_cache(open_registry(address), copies), exports, FAST) as live:
+        with running(with_cache(open_registry(RegistryAddress(address, os.environ)), copies), exports, FAST) as live:
             for name in versions:
                 wait_until(lambda name=name: live.say(name).status == 200)  # type: ignore[misc]
             assert _registry(live) == "ok"
@@ -59,7 +60,7 @@ def test_a_bucket_away_fails_no_request(
             later = shelf.publish("ada", 7)
             wait_until(lambda: live.say("ada").headers["x-timbre-voice"] == f"ada@{later}")
         os.killpg(store.process.pid, signal.SIGSTOP)
-        with running(with_cache(open_registry(address), copies), exports, FAST) as again:
+        with running(with_cache(open_registry(RegistryAddress(address, os.environ)), copies), exports, FAST) as again:
             wait_until(lambda: _registry(again) == "away" and again.say("ben").status == 200)
         os.killpg(store.process.pid, signal.SIGCONT)
 

@@ -32,6 +32,7 @@ from timbre.inference.exported_base import (
 )
 from timbre.pipeline.bases import exported
 from timbre.pipeline.bases.exported import exported_base, exported_for, exports_folder, pin_export, publish_exported
+from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import base_editions, filling, list_bases
 from timbre.registry.blobs import fetch_files
 from timbre.registry.open import open_registry, open_store
@@ -60,7 +61,7 @@ def exports(monkeypatch: pytest.MonkeyPatch, pico_export: Path) -> list[Path]:
 
 
 def test_made_once_and_kept(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
-    base, registry = read_base(pico_base), str(tmp_path / "registry")
+    base, registry = read_base(pico_base), RegistryAddress(str(tmp_path / "registry"), {})
     first = exported_base(base, tmp_path, registry, progress=QUIET)
     again = exported_base(base, tmp_path, registry, progress=QUIET)
     assert exports == [exports_folder(tmp_path) / base.digest]
@@ -69,7 +70,7 @@ def test_made_once_and_kept(exports: list[Path], pico_base: Path, tmp_path: Path
 
 
 def test_a_damaged_one_is_made_again(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
-    base, registry = read_base(pico_base), str(tmp_path / "registry")
+    base, registry = read_base(pico_base), RegistryAddress(str(tmp_path / "registry"), {})
     found = exported_base(base, tmp_path, registry, progress=QUIET)
     graph = found.graph("prior")
     graph.write_bytes(graph.read_bytes()[:-1])
@@ -81,7 +82,7 @@ def test_a_damaged_one_is_made_again(exports: list[Path], pico_base: Path, tmp_p
 
 
 def test_taken_from_the_registry_without_torch(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
-    base, registry = read_base(pico_base), str(tmp_path / "registry")
+    base, registry = read_base(pico_base), RegistryAddress(str(tmp_path / "registry"), {})
     assert publish_exported(base, tmp_path, registry, progress=QUIET)
     assert not publish_exported(base, tmp_path, registry, progress=QUIET)
     assert list_bases(open_store(registry))[base.digest]["name"] == base.name
@@ -95,7 +96,7 @@ def test_taken_from_the_registry_without_torch(exports: list[Path], pico_base: P
 def test_a_program_that_exports_otherwise_exports_anew(
     exports: list[Path], pico_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base, registry = read_base(pico_base), str(tmp_path / "registry")
+    base, registry = read_base(pico_base), RegistryAddress(str(tmp_path / "registry"), {})
     publish_exported(base, tmp_path, registry, progress=QUIET)
     store = open_store(registry)
     assert base_editions(store, base.digest) == [EDITION]
@@ -130,7 +131,7 @@ def test_the_edition_to_speak_with() -> None:
 
 
 def test_a_damaged_registry_copy_is_named_and_not_used(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
-    base, registry = read_base(pico_base), str(tmp_path / "registry")
+    base, registry = read_base(pico_base), RegistryAddress(str(tmp_path / "registry"), {})
     publish_exported(base, tmp_path, registry, progress=QUIET)
     blob = max((tmp_path / "registry" / "blobs").rglob("*"), key=lambda path: path.stat().st_size)
     blob.write_bytes(blob.read_bytes()[:-3])
@@ -147,7 +148,8 @@ def test_who_fetches_slowly_is_left_alone(
     exports: list[Path], pico_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str
 ) -> None:
     """Server and pipeline of one machine fill one folder, and both remove what was left unfinished there."""
-    base, registry, machine = read_base(pico_base), str(tmp_path / "registry"), tmp_path / "machine"
+    base, machine = read_base(pico_base), tmp_path / "machine"
+    registry = RegistryAddress(str(tmp_path / "registry"), {})
     publish_exported(base, tmp_path, registry, progress=QUIET)
 
     def server(digest: str) -> ExportedBase:
@@ -192,7 +194,7 @@ def test_a_folder_that_is_being_filled_is_waited_for_and_then_named(tmp_path: Pa
 
 
 def test_says_what_to_do_when_it_cannot_be_had(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
-    registry = str(tmp_path / "registry")
+    registry = RegistryAddress(str(tmp_path / "registry"), {})
     with pytest.raises(ConfigurationError, match="no exported base 'piko'") as caught:
         exported_for("piko", "0" * 64, tmp_path, registry, progress=QUIET, find_base=beside(pico_base))
     assert "timbre base publish piko" in caught.value.remedy
@@ -209,14 +211,14 @@ def test_the_real_exporter_is_called(pico_base: Path, tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(base_export, "export_base", fail)
     with pytest.raises(OSError, match="No space left"):
-        exported_base(read_base(pico_base), tmp_path, str(tmp_path / "registry"), progress=QUIET)
+        exported_base(read_base(pico_base), tmp_path, RegistryAddress(str(tmp_path / "registry"), {}), progress=QUIET)
     with pytest.raises(Exception, match="does not exist"):
         read_export(exports_folder(tmp_path) / read_base(pico_base).digest)
 
 
 def test_a_forged_export_is_neither_used_nor_published(exports: list[Path], pico_base: Path, tmp_path: Path) -> None:
     """A graph and an export.json that fits it, in the folder of exports or in the registry: the pin decides."""
-    base, registry = read_base(pico_base), str(tmp_path / "registry")
+    base, registry = read_base(pico_base), RegistryAddress(str(tmp_path / "registry"), {})
     true = exported_base(base, tmp_path, registry, progress=QUIET)
     pinned = dataclasses.replace(base, exports={EDITION: digest_file(true.folder / EXPORT_FILE)})
 

@@ -254,10 +254,10 @@ def test_a_shallow_clone_is_refused(repo: Repo, tmp_path_factory: pytest.TempPat
 
 def test_a_registry_that_no_other_job_sees_is_refused(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "checkout")
-    require_shared_registry(str(tmp_path / "shared"), True, workspace)
-    for address, named in (("", False), (str(workspace.root / "registry"), True), (f"file://{workspace.root}/r", True)):
+    require_shared_registry(str(tmp_path / "shared"), workspace)
+    for address in ("", str(workspace.root / "registry"), f"file://{workspace.root}/r"):
         with pytest.raises(ConfigurationError, match="separate checkout"):
-            require_shared_registry(address, named, workspace)
+            require_shared_registry(address, workspace)
 
 
 # -- the command ---------------------------------------------------------------------------------------------------

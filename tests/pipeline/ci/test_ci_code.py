@@ -15,6 +15,7 @@ from timbre.pipeline.ci.code_paths import CODE_PATHS, changes_code
 from timbre.pipeline.ci.jobs import as_plain, jobs_of
 from timbre.pipeline.ci.plan import Planner
 from timbre.pipeline.ci.push import Push
+from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 
 ROOT = Path(__file__).parents[3]
@@ -70,7 +71,7 @@ def test_the_plan_says_whether_a_push_changes_code(tmp_path: Path) -> None:
     four = work.commit()
 
     def code(older: str, newer: str, **options: bool) -> bool:
-        plan = Planner(work.path, Recipe(), open_registry(str(tmp_path / "registry"))).plan(
+        plan = Planner(work.path, Recipe(), open_registry(RegistryAddress(str(tmp_path / "registry"), {}))).plan(
             Push(older, newer, False), **options
         )
         said = json.loads(json.dumps(as_plain(plan, jobs_of(plan))))["code"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from timbre.core.errors import InfrastructureError
 from timbre.pipeline.engine.checkpoint_mirror import StageInProgress, checkpoints_kept
 from timbre.pipeline.engine.registry_cache import RegistryStageCache, stage_cache
 from timbre.pipeline.stages.table import Origin
+from timbre.registry.address import RegistryAddress
 from timbre.registry.errors import RevokedError
 from timbre.registry.open import open_store
 from timbre.registry.registry import Actor, Registry
@@ -44,11 +46,11 @@ with checkpoints_kept(cache_at(registry), ABOUT, resume, logging.getLogger("mirr
 
 
 def cache_at(folder: Path) -> RegistryStageCache:
-    return stage_cache(open_store(str(folder)), Origin())
+    return stage_cache(open_store(RegistryAddress(str(folder), os.environ)), Origin())
 
 
 def keys_of(folder: Path) -> list[str]:
-    return sorted(open_store(str(folder)).list("stages/"))
+    return sorted(open_store(RegistryAddress(str(folder), os.environ)).list("stages/"))
 
 
 def steps(path: Path) -> int:
@@ -87,7 +89,7 @@ def test_a_stage_that_ends_well_leaves_nothing(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     assert keys_of(tmp_path / "registry") == []
-    assert list(open_store(str(tmp_path / "registry")).list("blobs/")) == []
+    assert list(open_store(RegistryAddress(str(tmp_path / "registry"), os.environ)).list("blobs/")) == []
 
 
 def test_an_interrupted_stage_keeps_its_last_state(tmp_path: Path) -> None:
@@ -109,11 +111,11 @@ def test_only_the_newest_state_is_kept(tmp_path: Path) -> None:
         (resume / "state").write_text(str(number))
         cache.offer_checkpoint(KEY, "ada", "finetune", ABOUT.recordings, resume)
     assert keys_of(tmp_path / "registry") == [f"stages/{KEY}/checkpoint-000012.json"]
-    assert len(list(open_store(str(tmp_path / "registry")).list("blobs/"))) == 1
+    assert len(list(open_store(RegistryAddress(str(tmp_path / "registry"), os.environ)).list("blobs/"))) == 1
 
 
 def test_merge_requests_never_write_where_the_default_branch_reads(tmp_path: Path) -> None:
-    store, resume = open_store(str(tmp_path / "registry")), tmp_path / "resume"
+    store, resume = open_store(RegistryAddress(str(tmp_path / "registry"), os.environ)), tmp_path / "resume"
     resume.mkdir()
     (resume / "state").write_text("forged")
     stage_cache(store, Origin(why_not="merge request 7")).offer_checkpoint(KEY, "ada", "finetune", "", resume)
@@ -125,7 +127,7 @@ def test_a_revoked_voice_has_no_checkpoint(tmp_path: Path) -> None:
     cache, resume = cache_at(tmp_path / "registry"), tmp_path / "resume"
     resume.mkdir()
     (resume / "state").write_text("a voice")
-    registry = Registry(open_store(str(tmp_path / "registry")))
+    registry = Registry(open_store(RegistryAddress(str(tmp_path / "registry"), os.environ)))
     mark_voice(registry.store, "ada", registry.now(), Actor("eve", None).name, "withdrawn")
     with pytest.raises(RevokedError):
         cache.offer_checkpoint(KEY, "ada", "finetune", ABOUT.recordings, resume)

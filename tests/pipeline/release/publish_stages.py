@@ -28,6 +28,7 @@ from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.voice_runs import run_voice
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.table import STAGES, Origin, StageContext
+from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 from timbre.registry.registry import Registry
 
@@ -113,7 +114,7 @@ class Repo:
 
     @property
     def registry(self) -> Registry:
-        return open_registry(self.address)
+        return open_registry(RegistryAddress(self.address, {}))
 
     @property
     def address(self) -> str:
@@ -146,7 +147,12 @@ class Repo:
     def engine(self, **origin: str) -> Engine:
         origin = {"commit": self.head, "author": "Ada <ada@example.org>", **origin}
         return Engine(
-            Workspace(self.root), Recipe(), registry=self.address, origin=Origin(**origin), rows=ROWS, wait_s=5
+            Workspace(self.root),
+            Recipe(),
+            registry=RegistryAddress(self.address, {}),
+            origin=Origin(**origin),
+            rows=ROWS,
+            wait_s=5,
         )
 
     def run(self, rebuild: bool = False, webhook: Any = None, **origin: str) -> VoiceRun:

@@ -25,6 +25,7 @@ from timbre.pipeline.engine.alerts import Alert
 from timbre.pipeline.release import package
 from timbre.pipeline.release.package import MOST_BYTES, SAMPLES, choose_samples
 from timbre.pipeline.release.speaking import say
+from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import list_bases
 from timbre.registry.errors import NotFoundError, RevokedError
 from timbre.registry.local_store import LocalStore
@@ -443,7 +444,13 @@ def test_unknown_voice_by_the_library(repo: Repo) -> None:
 
     repo.run()
     with pytest.raises(NotFoundError, match="no voice 'ade'"):
-        say("ade", SpeechRequest("Hi."), cache=repo.root, registry=repo.address, progress=SilentProgress())
+        say(
+            "ade",
+            SpeechRequest("Hi."),
+            cache=repo.root,
+            registry=RegistryAddress(repo.address, {}),
+            progress=SilentProgress(),
+        )
 
 
 def test_choice_of_samples() -> None:

@@ -26,6 +26,7 @@ from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.release.package import MOST_BYTES
 from timbre.pipeline.stages.table import Origin
 from timbre.pipeline.voice.folder import open_voice
+from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 
 MEMORY_LIMIT_MIB = 12 * 1024
@@ -55,7 +56,8 @@ def test_a_base_of_official_size_through_all_five_stages(tmp_path: Path) -> None
     registry = str(root / ".timbre" / "registry")
     outcomes: list[StageOutcome] = []
     engine = Engine(
-        Workspace(root), short_recipe(), registry=registry, origin=Origin(author="Bob <b@example.org>"),
+        Workspace(root), short_recipe(), registry=RegistryAddress(registry, {}),
+        origin=Origin(author="Bob <b@example.org>"),
         on_stage=outcomes.append,
     )  # fmt: skip
     voice = open_voice(voice_folder, engine.recipe)
@@ -74,7 +76,7 @@ def test_a_base_of_official_size_through_all_five_stages(tmp_path: Path) -> None
     outcomes.clear()
     engine.run(voice, base)
     assert [outcome.state for outcome in outcomes] == [SKIPPED] * 4 + [DONE]
-    manifest = open_registry(registry).resolve("ada")
+    manifest = open_registry(RegistryAddress(registry, {})).resolve("ada")
     kept = sum(entry.size_bytes for entry in manifest.files if not entry.path.startswith("samples/"))
     assert manifest.base == "official-size"
     assert kept < MOST_BYTES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from timbre.pipeline.stages.table import Origin
 from timbre.pipeline.verdict.production import production_measurements
 from timbre.pipeline.verdict.reports import production_sounds
 from timbre.registry import records
+from timbre.registry.address import RegistryAddress
 from timbre.registry.local_store import LocalStore
 from timbre.registry.names import alias_key, version_key
 from timbre.registry.open import open_registry
@@ -38,7 +40,7 @@ class Judged:
     def __init__(self, root: Path, caplog: pytest.LogCaptureFixture) -> None:
         self.root, self.caplog = root, caplog
         self.address = str(root / "registry")
-        self.registry = open_registry(self.address)
+        self.registry = open_registry(RegistryAddress(self.address, os.environ))
         self.version = make_manifest().version
 
     def publish(
@@ -188,7 +190,7 @@ def test_a_registry_that_cannot_be_read_is_no_green(judged: Judged, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_bytes", away)
         with pytest.raises(InfrastructureError, match="Input/output error") as raised:
-            production_measurements(judged.address, "ada")
+            production_measurements(RegistryAddress(judged.address, os.environ), "ada")
     assert raised.value.exit_code == 30
 
     def lost(store: LocalStore, key: str) -> None:
@@ -201,7 +203,7 @@ def test_a_registry_that_cannot_be_read_is_no_green(judged: Judged, monkeypatch:
 
 def test_an_address_that_is_none_is_the_operators(judged: Judged) -> None:
     with pytest.raises(ConfigurationError, match="s3://"):
-        production_measurements("s3://bucket", "ada")
+        production_measurements(RegistryAddress("s3://bucket", os.environ), "ada")
 
 
 def test_production_on_another_base_is_not_compared_with(judged: Judged) -> None:
