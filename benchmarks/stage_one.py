@@ -20,6 +20,7 @@ from timbre.core.recipe import Recipe
 from timbre.pipeline.stages.table import Origin, StageContext
 from timbre.pipeline.stages.validate.stage import ValidateStage
 from timbre.pipeline.voice.folder import open_voice
+from timbre.registry.address import RegistryAddress
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def run_stage_one(
         resume=place / "resume",
         report=place / "report",
         root=place,
-        registry="",
+        registry=RegistryAddress("", {}),
         origin=Origin(),
         progress=SilentProgress(),
         log=logging.getLogger("timbre.stage_one"),

@@ -9,8 +9,24 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("api", "audio", "cli", "core", "evaluation", "gptsovits", "inference", "nano", "pipeline", "registry", "serving",
-         "studio", "text", "training")  # fmt: skip
+ROOMS = tuple(
+    [
+        "api",
+        "audio",
+        "cli",
+        "core",
+        "evaluation",
+        "gptsovits",
+        "inference",
+        "nano",
+        "pipeline",
+        "registry",
+        "serving",
+        "studio",
+        "text",
+        "training",
+    ]
+)
 
 # Expression -> the only modules that may hold it.
 HOMES: dict[str, tuple[str, ...]] = {

@@ -35,6 +35,7 @@ from timbre.pipeline.calibration.degraded_adapters import (
 )
 from timbre.pipeline.calibration.degraded_adapters import degradations_by_speaker as kinds_for
 from timbre.pipeline.calibration.measure import CalibrationPlan, Measuring
+from timbre.registry.address import RegistryAddress
 
 Make = Callable[..., Path]
 
@@ -134,7 +135,7 @@ def test_from_recordings_to_limits_and_on_where_it_was(pico_base: Path, pico_exp
         if sum("measured" in item for item in said) == 3:
             cancel.cancel("enough for now")
 
-    options = (base, root, str(tmp_path / "registry"), plan, recipe)
+    options = (base, root, RegistryAddress(str(tmp_path / "registry"), {}), plan, recipe)
     with pytest.raises(Interrupted):
         Measuring(*options, cancel=cancel, say=stop_at_third).specimens(folders)
     first = list(said)
