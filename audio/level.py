@@ -43,14 +43,14 @@ def active_level_dbfs(levels_dbfs: npt.NDArray[np.float64], active: npt.NDArray[
 
 
 @dataclass(frozen=True)
-class Limited:
+class LimitedSound:
     """A sound under a ceiling, and the largest gain reduction that this took in dB (0: untouched)."""
 
     wave: Waveform
     reduction_db: float
 
 
-def limit(wave: Waveform, ceiling_dbfs: float, look_ahead_s: float = LOOK_AHEAD_S) -> Limited:
+def limit(wave: Waveform, ceiling_dbfs: float, look_ahead_s: float = LOOK_AHEAD_S) -> LimitedSound:
     """Keeps every sample at or below the ceiling by turning the gain down smoothly around peaks, never by clipping.
 
     The gain that each sample needs is spread by a running minimum over +- look_ahead_s and then smoothed by a Hann
@@ -60,14 +60,14 @@ def limit(wave: Waveform, ceiling_dbfs: float, look_ahead_s: float = LOOK_AHEAD_
     ceiling = 10 ** (ceiling_dbfs / 20)
     magnitude = np.abs(wave.samples)
     if not len(magnitude) or float(magnitude.max()) <= ceiling:
-        return Limited(wave, 0.0)
+        return LimitedSound(wave, 0.0)
     needed = np.minimum(1.0, ceiling / np.maximum(magnitude, 1e-9))
     half = max(1, round(look_ahead_s * wave.rate_hz))
     spread = minimum_filter1d(needed, 2 * half + 1, mode="nearest")
     window = np.hanning(2 * half + 3)[1:-1]
     gain = np.convolve(np.pad(spread, half, mode="edge"), window / window.sum(), mode="valid")
     limited = np.clip(wave.samples * gain, -ceiling, ceiling).astype(np.float32)
-    return Limited(Waveform(limited, wave.rate_hz), -to_db(float(gain.min())))
+    return LimitedSound(Waveform(limited, wave.rate_hz), -to_db(float(gain.min())))
 
 
 def apply_gain(wave: Waveform, gain_db: float) -> Waveform:

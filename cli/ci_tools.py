@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from timbre.cli.finding import NOTE, OK, Finding
+from timbre.cli.check import NOTE, OK, Check
 
 _LIMIT_S = 20
 
@@ -37,14 +37,14 @@ TOOLS: Mapping[str, Tool] = {
 }  # fmt: skip
 
 
-def ci_tools(version: Callable[[str], str] | None = None) -> Iterator[Finding]:
+def ci_tools(version: Callable[[str], str] | None = None) -> Iterator[Check]:
     """One finding a tool. version: path of a program -> its version; asked for by running it when not given."""
     for name, tool in TOOLS.items():
         found = [path for path in map(_where, tool.names) if path]
         if not found:
-            yield Finding(name, NOTE, f"not found; only for {tool.use}", tool.remedy)
+            yield Check(name, NOTE, f"not found; only for {tool.use}", tool.remedy)
         else:
-            yield Finding(name, OK, (version or _version)(found[0]))
+            yield Check(name, OK, (version or _version)(found[0]))
 
 
 def _where(name: str) -> str | None:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from timbre.cli.check import FAILURE, NOTE, OK, WARNING, Check, attempt
 from timbre.cli.ci_tools import ci_tools
-from timbre.cli.finding import FAILURE, NOTE, OK, WARNING, Finding, attempt
 from timbre.cli.serving_resources import serving_findings
 from timbre.cli.stage_resources import stage_findings
 from timbre.core.base import list_bases
@@ -22,7 +22,7 @@ from timbre.pipeline.engine.accelerator import Accelerator, find_accelerator
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.registry.address import RegistryAddress
 
-_NO_REPOSITORY = Finding(
+_NO_REPOSITORY = Check(
     "repository", NOTE, "none here: requirements of the stages not checked",
     "to train voices, change into a voice repository or run: timbre --root DIR doctor",
 )  # fmt: skip
@@ -46,7 +46,7 @@ _PACKAGES = {
 _NO_REGISTRY = RegistryAddress("", {})
 
 
-def examine(workspace: Workspace | None, registry: RegistryAddress = _NO_REGISTRY) -> list[Finding]:
+def examine(workspace: Workspace | None, registry: RegistryAddress = _NO_REGISTRY) -> list[Check]:
     """Every finding about the machine and the repository. Problems become findings, never exceptions.
 
     workspace: None on a machine that only speaks; stages are then not looked at. registry: address of the registry that
@@ -59,7 +59,7 @@ def examine(workspace: Workspace | None, registry: RegistryAddress = _NO_REGISTR
             {"machine": machine, "repository": (_NO_REPOSITORY,), "speaking": serving_findings(registry)}
         )
     recipe = _load(workspace)
-    parts: dict[str, Iterable[Finding]] = {
+    parts: dict[str, Iterable[Check]] = {
         "machine": (_python(), _memory(), _disk(workspace.root), _accelerator(accelerator), _git()),
         "repository": (_writable(workspace), _recipe(workspace), *_bases(workspace), _voices(workspace)),
         "packages": _packages(),
@@ -70,69 +70,69 @@ def examine(workspace: Workspace | None, registry: RegistryAddress = _NO_REGISTR
     return _with_parts(parts)
 
 
-def _with_parts(parts: Mapping[str, Iterable[Finding]]) -> list[Finding]:
+def _with_parts(parts: Mapping[str, Iterable[Check]]) -> list[Check]:
     return [replace(finding, part=part) for part, findings in parts.items() for finding in findings]
 
 
-def _accelerator(found: Accelerator) -> Finding:
+def _accelerator(found: Accelerator) -> Check:
     name = "accelerator"
     if found.problem:
-        return Finding(name, WARNING, found.problem, "repair the driver, or train on the CPU")
+        return Check(name, WARNING, found.problem, "repair the driver, or train on the CPU")
     if not found.gpus:
-        return Finding(name, OK, "no GPU (no nvidia-smi): trains on the CPU, which is enough for the base nano")
+        return Check(name, OK, "no GPU (no nvidia-smi): trains on the CPU, which is enough for the base nano")
     value = "; ".join(found.gpus)
     if found.torch_version and not found.torch_cuda:
         remedy = "install a CUDA build of torch; stages 2 and 3 use the CPU until then"
-        return Finding(name, WARNING, f"{value}, but torch {found.torch_version} has no CUDA support", remedy)
-    return Finding(name, OK, f"{value}; torch is built for CUDA {found.torch_cuda}" if found.torch_cuda else value)
+        return Check(name, WARNING, f"{value}, but torch {found.torch_version} has no CUDA support", remedy)
+    return Check(name, OK, f"{value}; torch is built for CUDA {found.torch_cuda}" if found.torch_cuda else value)
 
 
-def _python() -> Finding:
+def _python() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
     good = sys.version_info >= (3, 11)
-    return Finding("python", OK if good else FAILURE, version, "" if good else "use Python 3.11 or newer")
+    return Check("python", OK if good else FAILURE, version, "" if good else "use Python 3.11 or newer")
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[Check]:
     for name, use in _PACKAGES.items():
         version = installed_version(name)
         if version:
-            yield Finding(name, OK, version)
+            yield Check(name, OK, version)
         else:
-            yield Finding(name, WARNING, "not installed", f"needed for {use}; run: make install")
+            yield Check(name, WARNING, "not installed", f"needed for {use}; run: make install")
 
 
-def _memory() -> Finding:
+def _memory() -> Check:
     total_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     good = total_gb >= _LEAST_MEMORY_GB
     remedy = "" if good else f"stage 3 of a small base needs {_LEAST_MEMORY_GB:g} GB"
-    return Finding("machine", OK if good else WARNING, f"{cores} cores, {total_gb:.1f} GB of memory", remedy)
+    return Check("machine", OK if good else WARNING, f"{cores} cores, {total_gb:.1f} GB of memory", remedy)
 
 
-def _disk(root: Path) -> Finding:
+def _disk(root: Path) -> Check:
     free_gb = shutil.disk_usage(root).free / 1e9
     good = free_gb >= _LEAST_DISK_GB
-    return Finding("disk", OK if good else WARNING, f"{free_gb:.1f} GB free", "" if good else "free disk space")
+    return Check("disk", OK if good else WARNING, f"{free_gb:.1f} GB free", "" if good else "free disk space")
 
 
-def _writable(workspace: Workspace) -> Finding:
+def _writable(workspace: Workspace) -> Check:
     place = workspace.private if workspace.private.exists() else workspace.root
     good = os.access(place, os.W_OK | os.X_OK)
     value = "writable" if good else "not writable"
-    return Finding(".timbre", OK if good else FAILURE, value, "" if good else f"let this user write to {place}")
+    return Check(".timbre", OK if good else FAILURE, value, "" if good else f"let this user write to {place}")
 
 
-def _git() -> Finding:
+def _git() -> Check:
     found = shutil.which("git")
     remedy = "" if found else "install git: commits and reverts decide which version is in production"
-    return Finding("git", OK if found else WARNING, "found" if found else "not found", remedy)
+    return Check("git", OK if found else WARNING, "found" if found else "not found", remedy)
 
 
-def _recipe(workspace: Workspace) -> Finding:
+def _recipe(workspace: Workspace) -> Check:
     path = workspace.default_recipe
     if not path.is_file():
-        return Finding("recipe", OK, "built-in values (no recipes/default.yaml)")
+        return Check("recipe", OK, "built-in values (no recipes/default.yaml)")
     return attempt("recipe", lambda: _differences(load_recipe(path)))
 
 
@@ -148,10 +148,10 @@ def _differences(recipe: Recipe) -> str:
     return "recipes/default.yaml" + ("" if recipe == Recipe() else ", differs from the built-in values")
 
 
-def _bases(workspace: Workspace) -> Iterator[Finding]:
+def _bases(workspace: Workspace) -> Iterator[Check]:
     names = list_bases(workspace.bases)
     if not names:
-        yield Finding("bases", FAILURE, "no folder of bases/ has a base.yaml", "add a base")
+        yield Check("bases", FAILURE, "no folder of bases/ has a base.yaml", "add a base")
     for name in names:
         yield attempt(f"base {name}", partial(_weights, workspace, name))
 
@@ -163,7 +163,7 @@ def _weights(workspace: Workspace, name: str) -> str:
     return f"{base.rate_hz} Hz, {', '.join(base.languages)}; weights installed"
 
 
-def _voices(workspace: Workspace) -> Finding:
+def _voices(workspace: Workspace) -> Check:
     count = len(workspace.voice_names())
     remedy = "" if count else "create one: timbre voices new NAME --language en"
-    return Finding("voices", OK if count else WARNING, str(count), remedy)
+    return Check("voices", OK if count else WARNING, str(count), remedy)

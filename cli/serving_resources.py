@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from timbre.cli.finding import NOTE, OK, WARNING, Finding, attempt
+from timbre.cli.check import NOTE, OK, WARNING, Check, attempt
 from timbre.core.errors import TimbreError
 from timbre.core.host import installed_version
 from timbre.core.telemetry import switch_off_telemetry
@@ -18,7 +18,7 @@ _INSTALL = "in a checkout: pip install '.[serve-cpu]'"
 _HTTP = ("fastapi", "uvicorn", "prometheus-client")
 
 
-def serving_findings(registry: RegistryAddress) -> Iterator[Finding]:
+def serving_findings(registry: RegistryAddress) -> Iterator[Check]:
     """One finding each for engine, server, encoders and registry. registry: its address, "" for none."""
     yield attempt("onnxruntime", _engine)
     yield _http()
@@ -37,25 +37,25 @@ def _engine() -> str:
     return f"{onnxruntime.__version__}; graphs run on {device} (this build offers {offered})"
 
 
-def _http() -> Finding:
+def _http() -> Check:
     found = {name: installed_version(name) for name in _HTTP}
     missing = [name for name, version in found.items() if not version]
     if missing:
-        return Finding("HTTP server", WARNING, f"{', '.join(missing)} not installed", f"for timbre serve: {_INSTALL}")
-    return Finding("HTTP server", OK, ", ".join(f"{name} {version}" for name, version in found.items()))
+        return Check("HTTP server", WARNING, f"{', '.join(missing)} not installed", f"for timbre serve: {_INSTALL}")
+    return Check("HTTP server", OK, ", ".join(f"{name} {version}" for name, version in found.items()))
 
 
-def _encoders() -> Finding:
+def _encoders() -> Check:
     name = "encoders"
     try:
         from av.codec import Codec
     except ImportError as error:
-        return Finding(name, WARNING, f"wav and pcm only (av cannot be imported: {error})", _INSTALL)
+        return Check(name, WARNING, f"wav and pcm only (av cannot be imported: {error})", _INSTALL)
     missing = [item.name for item in FORMATS.values() if item.codec and not _encodes(Codec, item.codec)]
     if missing:
         value = f"without {', '.join(missing)}: this av was built without them"
-        return Finding(name, WARNING, value, "install av from its wheel: pip install --force-reinstall av")
-    return Finding(name, OK, ", ".join(FORMATS))
+        return Check(name, WARNING, value, "install av from its wheel: pip install --force-reinstall av")
+    return Check(name, OK, ", ".join(FORMATS))
 
 
 def _encodes(codec: type, name: str) -> bool:
@@ -66,9 +66,9 @@ def _encodes(codec: type, name: str) -> bool:
     return True
 
 
-def _registry(address: RegistryAddress) -> Finding:
+def _registry(address: RegistryAddress) -> Check:
     if not address:
-        return Finding("registry", NOTE, "not set", "set TIMBRE_REGISTRY to a folder shared by all runners")
+        return Check("registry", NOTE, "not set", "set TIMBRE_REGISTRY to a folder shared by all runners")
     return attempt("registry", partial(_shelf, address))
 
 

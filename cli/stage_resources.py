@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from timbre.cli.finding import WARNING, Finding, attempt
+from timbre.cli.check import WARNING, Check, attempt
 from timbre.core.host import installed_version
 from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.accelerator import Accelerator
@@ -20,7 +20,7 @@ _JUDGES = ("pesq", "pystoi", "speechmos", "resemblyzer")
 
 def stage_findings(
     workspace: Workspace, recipe: Recipe, accelerator: Accelerator, registry: RegistryAddress
-) -> Iterator[Finding]:
+) -> Iterator[Check]:
     """One finding a stage: its version and what it would use, or what it lacks."""
     means: Mapping[str, Callable[[], str]] = {
         "validate": partial(_validate, workspace, recipe),
@@ -32,7 +32,7 @@ def stage_findings(
     for row in STAGES:
         name = f"stage {row.number} {row.name}"
         if not row.target:
-            yield Finding(name, WARNING, "not part of this version", "runs end before this stage")
+            yield Check(name, WARNING, "not part of this version", "runs end before this stage")
         else:
             yield attempt(name, partial(_described, row, means[row.name]))
 

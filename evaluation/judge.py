@@ -31,7 +31,7 @@ from timbre.evaluation.metrics.speaker import relative_similarity
 from timbre.evaluation.metrics.words import HeardWord, words_heard
 from timbre.evaluation.optional_judges import OptionalJudges
 from timbre.evaluation.recorded import Recorded, Vectors, embed, facts
-from timbre.evaluation.rendition import Copied, Recording, Renderer, Sentence, Spoken, sentences_for
+from timbre.evaluation.rendition import CopiedRecording, Recording, Renderer, Sentence, Spoken, sentences_for
 from timbre.evaluation.texts import VERSION
 from timbre.inference.engine import Engine
 from timbre.inference.recogniser import Recogniser
@@ -149,7 +149,7 @@ class Judge:
 
     # -- one rendition ---------------------------------------------------------------------------------------------
 
-    def judge_copy(self, copied: Copied, file: str = "") -> Sample:
+    def judge_copy(self, copied: CopiedRecording, file: str = "") -> Sample:
         """Everything about a copy. file: where it can be heard, below the stage's output."""
         item = copied.recording
         values, missing = self._sound(copied.copy, opinions=True)

@@ -1,6 +1,6 @@
 """What is listened to: copies of held-out recordings and spoken sentences, before anything is measured.
 
-recording, voice -> Copied; sentence, seed, voice -> Spoken
+recording, voice -> CopiedRecording; sentence, seed, voice -> Spoken
 
 Apart from the measuring, so that one rendition can be measured twice, and be degraded on purpose in between.
 """
@@ -45,7 +45,7 @@ class Sentence:
 
 
 @dataclass(frozen=True)
-class Copied:
+class CopiedRecording:
     """A recording and its copy: both at the base's rate, of equal length, in step."""
 
     recording: Recording
@@ -81,10 +81,10 @@ class Renderer:
         self._engine = engine
         self._copies = CopySynthesis(engine.base, engine.decoders, threads=engine.settings.threads)
 
-    def copy(self, item: Recording, voice: Voice) -> Copied:
+    def copy(self, item: Recording, voice: Voice) -> CopiedRecording:
         """The recording through posterior encoder and the voice's generator."""
         original, copied = self._copies.copy(item.wave, voice)
-        return Copied(item, original, copied)
+        return CopiedRecording(item, original, copied)
 
     def speak(self, sentence: Sentence, seed: int, voice: Voice) -> Spoken:
         """The sentence in this voice. Never raises for a text that cannot be spoken: that is a finding."""

@@ -36,7 +36,7 @@ SAME_LIKENESS = 0.01
 
 
 @dataclass(frozen=True)
-class Tried:
+class StrengthTrial:
     """One pair of strengths and what was heard of it: phone errors over phones, words lost over words, and likeness (1:
     as the speaker's own recordings are alike). early: of the adapters half way through training.
     """
@@ -53,7 +53,7 @@ class Tried:
         """The pair in words."""
         return f"{self.t2s:g}, {self.acoustic:g}{' early' * self.early}"
 
-    def says_as_much(self, base: Tried, most_rise: float) -> bool:
+    def says_as_much(self, base: StrengthTrial, most_rise: float) -> bool:
         """Whether neither phones nor words are lost beyond most_rise."""
         return (
             self.error_rate <= base.error_rate + most_rise and self.word_error_rate <= base.word_error_rate + most_rise
@@ -66,10 +66,10 @@ class TradeOff:
 
     chosen: int
     reason: str
-    tried: tuple[Tried, ...]
+    tried: tuple[StrengthTrial, ...]
 
     @property
-    def best(self) -> Tried:
+    def best(self) -> StrengthTrial:
         return self.tried[self.chosen]
 
     def plain(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class TradeOff:
         return {**asdict(self), "tried": [asdict(item) for item in self.tried]}
 
 
-def choose(tried: Sequence[Tried], most_rise: float) -> TradeOff:
+def choose(tried: Sequence[StrengthTrial], most_rise: float) -> TradeOff:
     """Of those whose errors of phones and of words are at most the base's plus most_rise (the base itself always is
     one): the one with the fewest errors among the likest, which differ by less than a listener hears.
     """
@@ -104,7 +104,7 @@ def try_strengths(
     count: int,
     heard: Callable[[str], None] = lambda line: None,
     early: Voice | None = None,
-) -> list[Tried]:
+) -> list[StrengthTrial]:
     """Every pair of PAIRS, and of EARLY_PAIRS with `early`, on `count` of the held-out recordings' sentences.
     recordings: at least two.
     """
@@ -135,7 +135,7 @@ def try_strengths(
                 vectors.append(encoder.embed(spoken.wave))
         likeness = float(relative_similarity(np.stack(vectors), real).mean()) if vectors else 0.0
         rates = round(wrong / max(1, phones), 4), round(likeness, 4), round(lost / max(1, words), 4)
-        found.append(Tried(t2s, acoustic, *rates, early=half_way))
+        found.append(StrengthTrial(t2s, acoustic, *rates, early=half_way))
         losses = f"phone errors {rates[0]:.1%}, words lost {rates[2]:.1%}"
         heard(f"strengths {found[-1].title}: {losses}, likeness {rates[1]:.3f}")
     return found

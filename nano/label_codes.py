@@ -25,7 +25,7 @@ from timbre.nano.alignment import Alignment
 from timbre.text.phone_codes import CODES, NEUTRAL, TONES, UNIT_OF, UNITS, tone_of
 from timbre.text.recognition import CLASSES, MANDARIN_FINALS, SILENCE, class_of
 from timbre.text.symbols import phones_of
-from timbre.training.text_codes import Ids, Labelled
+from timbre.training.text_codes import CodeLabels, Ids
 
 CODE_S = 0.04
 
@@ -83,7 +83,7 @@ def segments_of(alignment: Alignment, phones: Ids) -> list[Segment]:
     return found
 
 
-def label_codes(segments: Sequence[Segment], count: int) -> Labelled | None:
+def label_codes(segments: Sequence[Segment], count: int) -> CodeLabels | None:
     """``count`` codes of 40 ms. Every sound gets one at least, however short it is; None when there are too many."""
     kept = [
         segment
@@ -107,12 +107,12 @@ def label_codes(segments: Sequence[Segment], count: int) -> Labelled | None:
         codes[begin] = code
         places[begin:end] = segment.place
         begin = end
-    return Labelled(codes, places)
+    return CodeLabels(codes, places)
 
 
 def corpus_labels(
     alignments: Mapping[str, Alignment], phones: Mapping[str, Ids], counts: Mapping[str, int]
-) -> dict[str, Labelled]:
+) -> dict[str, CodeLabels]:
     """Codes and places of all clips that have an alignment and phones; counts: codes that fit into each clip."""
     found = {}
     for identity, alignment in alignments.items():

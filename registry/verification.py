@@ -30,22 +30,23 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong: the object's key, what is wrong, and which voices, versions, bases or stages it
-    breaks.
-    """
+class Damage:
+    """One thing that is wrong with the registry."""
 
     key: str
+    """The object's key."""
     problem: str
+    """What is wrong with it."""
     affects: tuple[str, ...]
+    """Voices, versions, bases or stages that it breaks."""
 
 
-def verify(registry: Registry, voice: str | None = None, progress: Progress | None = None) -> list[Finding]:
+def verify(registry: Registry, voice: str | None = None, progress: Progress | None = None) -> list[Damage]:
     """Reads everything (or one voice with its blobs) and lists what is damaged, missing or dangling; empty when
     sound.
     """
     users: dict[str, list[str]] = {}
-    findings: list[Finding] = []
+    findings: list[Damage] = []
     if isinstance(registry.store, Sweeping):
         # What killed writers left is nobody's object, and nothing else reads the whole store.
         registry.store.sweep()
@@ -65,41 +66,41 @@ def verify(registry: Registry, voice: str | None = None, progress: Progress | No
         found = registry.store.get(key)
         affects = tuple(sorted(set(users.get(digest, ()))))
         if found is None:
-            findings.append(Finding(key, "missing", affects))
+            findings.append(Damage(key, "missing", affects))
         elif digest_bytes(found.data) != digest:
             expected = sizes.get(digest)
             size = "" if expected in (None, len(found.data)) else f" ({len(found.data)} of {expected} bytes)"
-            findings.append(Finding(key, f"content changed{size}", affects))
+            findings.append(Damage(key, f"content changed{size}", affects))
         if progress:
             progress(count, len(wanted))
     return findings
 
 
-def audit(registry: Registry, voice: str, heads: Iterable[chain.Head] = ()) -> list[Finding]:
+def audit(registry: Registry, voice: str, heads: Iterable[chain.Head] = ()) -> list[Damage]:
     """What a voice's history cannot explain: an alias whose last move has no event, a version without its event.
 
     heads: of what other witnesses say, Git's notes for example.
     """
     findings = _broken_chain(registry, voice)
     said = [head for head in heads if head.voice == voice]
-    findings += [Finding(key, problem, (voice,)) for key, problem in chain.contradictions(registry.store, said)]
+    findings += [Damage(key, problem, (voice,)) for key, problem in chain.contradictions(registry.store, said)]
     if findings:
         return findings
     seen = {event.id for event in events.read(registry.store, voice)}
     for key in registry.store.list(f"voices/{voice}/aliases/"):
         state = registry.alias(voice, key.rsplit("/", 1)[-1].removesuffix(".json"))
         if state is not None and state.event().id not in seen:
-            findings.append(Finding(key, "its last move has no event (the next move adds it)", (voice,)))
+            findings.append(Damage(key, "its last move has no event (the next move adds it)", (voice,)))
     published = {event.version for event in events.read(registry.store, voice) if event.act is events.Act.PUBLISHED}
     for manifest in registry.versions(voice):
         if manifest.version not in published:
             findings.append(
-                Finding(manifest.key, "no event records its publication (publish it again to add one)", (voice,))
+                Damage(manifest.key, "no event records its publication (publish it again to add one)", (voice,))
             )
     return findings
 
 
-def _broken_chain(registry: Registry, voice: str) -> list[Finding]:
+def _broken_chain(registry: Registry, voice: str) -> list[Damage]:
     """Where records are signed: events removed, added, changed or reordered, and older states that were put back."""
     store = registry.store
     if not chain.is_chained(store):
@@ -121,7 +122,7 @@ def _broken_chain(registry: Registry, voice: str) -> list[Finding]:
             found += _missing_base(registry, voice, state.version if state else None)
     except TimbreError as error:
         found.append((f"voices/{voice}/", error.message))
-    return [Finding(key, problem, (voice,)) for key, problem in found]
+    return [Damage(key, problem, (voice,)) for key, problem in found]
 
 
 def _missing_base(registry: Registry, voice: str, version: str | None) -> list[tuple[str, str]]:
@@ -133,7 +134,7 @@ def _missing_base(registry: Registry, voice: str, version: str | None) -> list[t
     return [(where, f"the exported base of {voice}@{version} is gone; publish it again: timbre base publish")] * gone
 
 
-def _verify_voice(registry: Registry, voice: str, users: dict[str, list[str]], sizes: dict[str, int]) -> list[Finding]:
+def _verify_voice(registry: Registry, voice: str, users: dict[str, list[str]], sizes: dict[str, int]) -> list[Damage]:
     findings, versions = [], set()
     revoked = registry.store.get(f"voices/{voice}/revoked.json") is not None
     for key in registry.store.list(f"voices/{voice}/"):
@@ -148,17 +149,17 @@ def _verify_voice(registry: Registry, voice: str, users: dict[str, list[str]], s
             elif kind == "aliases":
                 state = registry.alias(voice, name)
                 if state is not None and state.version is not None and not _has_version(registry, voice, state.version):
-                    findings.append(Finding(key, f"points at version {state.version}, which does not exist", (voice,)))
+                    findings.append(Damage(key, f"points at version {state.version}, which does not exist", (voice,)))
             else:
                 stored = registry.store.get(key)
                 if stored is not None:
                     unseal(key, stored.data)
         except TimbreError as error:
-            findings.append(Finding(key, error.message, (f"{voice}@{name}" if kind == "versions" else voice,)))
+            findings.append(Damage(key, error.message, (f"{voice}@{name}" if kind == "versions" else voice,)))
     return findings
 
 
-def _leftovers(registry: Registry, voice: str | None) -> list[Finding]:
+def _leftovers(registry: Registry, voice: str | None) -> list[Damage]:
     """Files of revoked voices that are still stored and that nothing else needs."""
     gone = revoked_voices(registry.store) & ({voice} if voice else set(registry.voices()))
     if not gone:
@@ -171,19 +172,19 @@ def _leftovers(registry: Registry, voice: str | None) -> list[Finding]:
                 if registry.store.get(blob_key(digest)) is not None:
                     left.setdefault(digest, set()).add(name)
     problem = "left of a revoked voice; remove it with: timbre revoke VOICE"
-    return [Finding(blob_key(digest), problem, tuple(sorted(names))) for digest, names in sorted(left.items())]
+    return [Damage(blob_key(digest), problem, tuple(sorted(names))) for digest, names in sorted(left.items())]
 
 
 def _has_version(registry: Registry, voice: str, version: str) -> bool:
     return registry.store.get(f"voices/{voice}/versions/{version}.json") is not None
 
 
-def _verify_folder(registry: Registry, key: str, users: dict[str, list[str]], sizes: dict[str, int]) -> list[Finding]:
+def _verify_folder(registry: Registry, key: str, users: dict[str, list[str]], sizes: dict[str, int]) -> list[Damage]:
     owner = key.rsplit("/", 1)[0]
     try:
         found = read_folder(registry.store, key)
     except TimbreError as error:
-        return [Finding(key, error.message, (owner,))]
+        return [Damage(key, error.message, (owner,))]
     for entry in found[1] if found else ():
         users.setdefault(entry.sha256, []).append(owner)
         sizes[entry.sha256] = entry.size_bytes

@@ -28,14 +28,14 @@ WORST_SCORE = -3.0
 
 
 @dataclass(frozen=True)
-class Labelled:
+class CodeLabels:
     """codes and places int16 [N]: for each 40 ms the code, and the index of its phone in the text, -1 unknown."""
 
     codes: Ids
     places: Ids
 
 
-def codes_of_text(scores: npt.NDArray[np.float32], phones: Sequence[int]) -> Labelled | None:
+def codes_of_text(scores: npt.NDArray[np.float32], phones: Sequence[int]) -> CodeLabels | None:
     """Codes of speech whose text is known: the best way through the text, whatever a free choice would have heard.
 
     scores [N,C]: log probabilities of the classes at every code; phones: ids of the v2 table [P]. None when the two do
@@ -52,7 +52,7 @@ def codes_of_text(scores: npt.NDArray[np.float32], phones: Sequence[int]) -> Lab
         codes[index] = 2 * UNIT_OF[kind, tone] + ((kind, place) == before)
         places[index] = place
         before = (kind, place)
-    return Labelled(codes, places)
+    return CodeLabels(codes, places)
 
 
 def states_of(kinds: Sequence[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:

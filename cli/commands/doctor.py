@@ -7,9 +7,9 @@ import json
 
 import click
 
+from timbre.cli.check import FAILURE, NOTE, OK, WARNING, Check
 from timbre.cli.commands.options import output_options
 from timbre.cli.doctor import examine
-from timbre.cli.finding import FAILURE, NOTE, OK, WARNING, Finding
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import EXIT_CONFIGURATION, EXIT_OK, ConfigurationError
 
@@ -45,7 +45,7 @@ def doctor(invocation: Invocation, as_json: bool, as_markdown: bool) -> None:
     raise click.exceptions.Exit(code)
 
 
-def _examine(invocation: Invocation) -> list[Finding]:
+def _examine(invocation: Invocation) -> list[Check]:
     """Outside a repository, check only what speaking needs, unless a repository is given."""
     try:
         workspace = invocation.workspace()
@@ -56,7 +56,7 @@ def _examine(invocation: Invocation) -> list[Finding]:
     return examine(workspace, invocation.registry())
 
 
-def _webhook(invocation: Invocation) -> Finding:
+def _webhook(invocation: Invocation) -> Check:
     """The URL is a secret and is never shown."""
     value = "set" if invocation.webhook() else "not set (TIMBRE_WEBHOOK)"
-    return Finding("webhook", OK, value, part="CI and tests")
+    return Check("webhook", OK, value, part="CI and tests")

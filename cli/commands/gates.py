@@ -112,7 +112,12 @@ def calibrate(
     from timbre.core.errors import CheckFailedError
     from timbre.evaluation.calibration import calibrate as find_limits
     from timbre.evaluation.gates_yaml import GATES_FILE
-    from timbre.evaluation.reports.calibration_report import About, gates_yaml, markdown_report, plain_report
+    from timbre.evaluation.reports.calibration_report import (
+        CalibrationContext,
+        gates_yaml,
+        markdown_report,
+        plain_report,
+    )
     from timbre.pipeline.calibration.measure import CalibrationPlan, Measuring
 
     workspace, cancel = invocation.workspace(), Cancellation()
@@ -127,7 +132,7 @@ def calibrate(
     with cancel_on_signals(cancel):
         specimens, left_out = run.specimens([folder.resolve() for folder in folders])
     found = find_limits(specimens, margin=margin)
-    about = About(
+    about = CalibrationContext(
         found_base.name, found_base.digest, datetime.now(UTC).date().isoformat(), dataclasses.asdict(plan), left_out
     )
     report = markdown_report(found, about)

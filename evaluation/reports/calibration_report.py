@@ -20,7 +20,7 @@ RULE = (
 
 
 @dataclass(frozen=True)
-class About:
+class CalibrationContext:
     """What a calibration was done with. date: ISO; left_out: voices without result and why."""
 
     base: str
@@ -30,7 +30,7 @@ class About:
     left_out: Sequence[str] = ()
 
 
-def calibration_block(found: Calibration, about: About) -> dict[str, Any]:
+def calibration_block(found: Calibration, about: CalibrationContext) -> dict[str, Any]:
     """The `calibration` of gates.yaml: where the limits come from. It decides nothing."""
     setting, judging = found.setting, found.judging
     return {
@@ -47,7 +47,7 @@ def calibration_block(found: Calibration, about: About) -> dict[str, Any]:
     }
 
 
-def gates_yaml(found: Calibration, about: About) -> str:
+def gates_yaml(found: Calibration, about: CalibrationContext) -> str:
     """The file's text; timbre.evaluation.gates.read_gates reads it back."""
     lines = [
         f"# Limits of the base {about.base}, written by `timbre gates calibrate`; docs/gates.md says how.",
@@ -74,7 +74,7 @@ def caught_in_all(found: Calibration) -> dict[str, dict[str, int]]:
     return total
 
 
-def plain_report(found: Calibration, about: About) -> dict[str, Any]:
+def plain_report(found: Calibration, about: CalibrationContext) -> dict[str, Any]:
     """The report as JSON holds it."""
     return {
         "schema_version": 1,
@@ -97,7 +97,7 @@ def plain_report(found: Calibration, about: About) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def markdown_report(found: Calibration, about: About) -> str:
+def markdown_report(found: Calibration, about: CalibrationContext) -> str:
     """Both halves first, then the limits, then which gate caught what."""
     lines = [
         f"# Calibration of `{about.base}`",

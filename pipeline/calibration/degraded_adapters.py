@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from timbre.evaluation.calibration import GOOD, split_speakers
 from timbre.evaluation.degradation import SOUNDS
 from timbre.evaluation.judge import TrainingOutcome, without_adapter
-from timbre.evaluation.rendition import Copied, Recording, Renderer, Sentence, Spoken, sentences_for
+from timbre.evaluation.rendition import CopiedRecording, Recording, Renderer, Sentence, Spoken, sentences_for
 from timbre.inference.engine import Engine
 from timbre.inference.t2s_slots import Lora
 from timbre.inference.voice import Delta, Voice, load_voice
@@ -43,7 +43,7 @@ class DegradedAdapter:
     """What is measured of one adapter. held_out: its held-out recordings. outcome: what its training reported."""
 
     held_out: Sequence[Recording]
-    copies: Sequence[Copied]
+    copies: Sequence[CopiedRecording]
     spoken: Sequence[Spoken]
     outcome: TrainingOutcome
 

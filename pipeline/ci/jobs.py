@@ -13,7 +13,7 @@ from typing import Any
 
 from timbre.core.digests import digest_value
 from timbre.pipeline.ci.plan import Action, Plan, PlannedVoice
-from timbre.pipeline.engine.failures import MOST_RETRIES, RETRIED_EXIT_CODES
+from timbre.pipeline.engine.failures import MAX_RETRIES, RETRIED_EXIT_CODES
 from timbre.pipeline.stages.table import STAGES, StageRow
 
 # Beside the stages of the table: a person's approval, and a voice whose folder is gone.
@@ -51,7 +51,7 @@ class Job:
     environment: str = ""
     interruptible: bool = True
     manual: bool = False
-    retries: int = MOST_RETRIES
+    retries: int = MAX_RETRIES
     retried_exit_codes: tuple[int, ...] = RETRIED_EXIT_CODES
 
 

@@ -21,7 +21,7 @@ from timbre.core.extras import missing_library
 EXIT_KILLED = 137
 EXIT_TERMINATED = 143
 RETRIED_EXIT_CODES = (EXIT_INFRASTRUCTURE, EXIT_KILLED, EXIT_TERMINATED)
-MOST_RETRIES = 2
+MAX_RETRIES = 2
 FIRST_PAUSE_S = 5.0
 
 Result = TypeVar("Result")
@@ -84,14 +84,14 @@ def with_retries(
 ) -> Result:
     """The result of `work`, tried again after failures of the machine only (exit code 30).
 
-    retries: further tries, at most MOST_RETRIES; the pause before them doubles from FIRST_PAUSE_S.
+    retries: further tries, at most MAX_RETRIES; the pause before them doubles from FIRST_PAUSE_S.
     on_retry: called with the error, the number of the next attempt and the pause. Interruptions are never retried.
     """
-    for attempt in range(min(retries, MOST_RETRIES) + 1):
+    for attempt in range(min(retries, MAX_RETRIES) + 1):
         try:
             return work()
         except Exception as error:
-            last = attempt == min(retries, MOST_RETRIES)
+            last = attempt == min(retries, MAX_RETRIES)
             if last or isinstance(error, Interrupted) or exit_code(error) != EXIT_INFRASTRUCTURE:
                 raise
             pause_s = FIRST_PAUSE_S * 2**attempt

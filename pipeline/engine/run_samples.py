@@ -14,7 +14,7 @@ from typing import Any
 from timbre.core.errors import TimbreError
 
 LIST = "samples.json"
-MOST_SENTENCES = 3
+MAX_SENTENCES = 3
 _RATE_HZ = 16_000
 
 
@@ -34,7 +34,7 @@ def red_samples(measured: Path, gates: Mapping[str, Mapping[str, Any]]) -> dict[
                 found[name], entry[part] = sound, name
         if "voice" in entry:
             listed.append(entry)
-        if len(listed) == MOST_SENTENCES:
+        if len(listed) == MAX_SENTENCES:
             break
     if not listed:
         return {}

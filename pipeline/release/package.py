@@ -30,7 +30,7 @@ from timbre.registry.manifest import Manifest, Provenance
 GATES, MEASUREMENTS, SAMPLES = "gates.json", "measurements.json", "samples/"
 VERSION_DIGITS = 12
 # Without samples: a base of 81 M parameters at rank 8 needs about half of it.
-MOST_BYTES = 8_000_000
+MAX_BYTES = 8_000_000
 _ADAPTERS = ("t2s", "sovits")
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 _NEEDED = ("prompt.safetensors", "prompt.json", "training.json")
@@ -50,7 +50,7 @@ class Package:
 
 
 @dataclass(frozen=True)
-class Made:
+class PackageInputs:
     """Where the pipeline made a voice.
 
     review: whether a review is asked for beside voice.yaml. finetuned, measured: finished outputs of stages 3 and 4.
@@ -80,7 +80,7 @@ def recipe_digest(recipe: Recipe) -> str:
     return digest_value({name: recipe.section_digest(name) for name in SECTIONS})
 
 
-def build_package(made: Made, created: str, samples: int) -> Package:
+def build_package(made: PackageInputs, created: str, samples: int) -> Package:
     """The package of a voice that passed its gates. created: UTC time; samples: how many spoken samples to keep.
 
     Raises CheckFailedError when the gates are red, InfrastructureError when they are not of these measurements or when
@@ -159,7 +159,7 @@ def choose_samples(spoken: Sequence[Sample], count: int) -> tuple[Sample, ...]:
     return (*chosen, *own[: count - len(chosen)])
 
 
-def _verdict(made: Made) -> dict[str, Any]:
+def _verdict(made: PackageInputs) -> dict[str, Any]:
     try:
         verdict: dict[str, Any] = json.loads(made.gates.read_text(encoding="utf-8"))
         passed, gates = verdict["passed"], verdict["gates"]
@@ -176,7 +176,7 @@ def _verdict(made: Made) -> dict[str, Any]:
     return verdict
 
 
-def _files(made: Made, samples: Sequence[Sample]) -> dict[str, bytes]:
+def _files(made: PackageInputs, samples: Sequence[Sample]) -> dict[str, bytes]:
     wanted = {name: made.finetuned / name for name in _NEEDED}
     for adapter in _ADAPTERS:
         if (made.finetuned / adapter).is_dir():

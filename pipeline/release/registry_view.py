@@ -17,7 +17,7 @@ from timbre.registry.events import Event
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION
 from timbre.registry.registry import Registry
-from timbre.registry.verification import Finding
+from timbre.registry.verification import Damage
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def audit_table(manifests: Sequence[Manifest]) -> Table:
     return Table(head, rows)
 
 
-def findings_table(findings: Sequence[Finding]) -> Table:
+def findings_table(findings: Sequence[Damage]) -> Table:
     """What is wrong with the registry."""
     return Table(("object", "problem", "affects"), [(i.key, i.problem, ", ".join(i.affects)) for i in findings])
 

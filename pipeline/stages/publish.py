@@ -13,7 +13,7 @@ from timbre.core.recipe import PublishRecipe
 from timbre.pipeline.bases.exported import publish_exported
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.release.package import GATES, MOST_BYTES, Made, build_package, committed
+from timbre.pipeline.release.package import GATES, MAX_BYTES, PackageInputs, build_package, committed
 from timbre.pipeline.release.promotion import actor_of, promote_for_commit, review_of_production
 from timbre.pipeline.stages.table import Origin, StageContext
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
@@ -40,11 +40,11 @@ class PublishStage:
             context.log.warning("recordings are not committed: published without a commit", extra={"voice": voice.name})
         registry = open_registry(context.registry)
         review = review_of_production(registry, voice.name, recipe.alias)
-        package = build_package(self._made(context, voice, origin, review), registry.now(), recipe.samples)
+        package = build_package(self._package_inputs(context, voice, origin, review), registry.now(), recipe.samples)
         version = package.manifest.version
         facts: dict[str, Any] = {"version": version, "size_bytes": package.size_bytes, "promoted": False}
-        if package.size_bytes > MOST_BYTES:
-            fields = {"size_bytes": package.size_bytes, "limit_bytes": MOST_BYTES}
+        if package.size_bytes > MAX_BYTES:
+            fields = {"size_bytes": package.size_bytes, "limit_bytes": MAX_BYTES}
             context.log.warning("a large package: lower finetune.rank", extra=fields)
         if origin.why_not:
             # Merge requests never publish.
@@ -67,8 +67,8 @@ class PublishStage:
         write_json(context.output / RECORD, facts)
         return facts
 
-    def _made(self, context: StageContext, voice: VoiceFolder, origin: Origin, review: bool) -> Made:
-        return Made(
+    def _package_inputs(self, context: StageContext, voice: VoiceFolder, origin: Origin, review: bool) -> PackageInputs:
+        return PackageInputs(
             voice=voice,
             base=context.base,
             recipe=context.recipe,

@@ -61,7 +61,7 @@ class ImportedRow:
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedVoice:
     """folder: the new voice. rows: recordings taken. notes: what was left out and why, in words."""
 
     folder: Path
@@ -69,7 +69,7 @@ class Imported:
     notes: tuple[str, ...]
 
 
-def import_voice(root: Path, source: Path, name: str, language: str = "", base: str = DEFAULT_BASE) -> Imported:
+def import_voice(root: Path, source: Path, name: str, language: str = "", base: str = DEFAULT_BASE) -> ImportedVoice:
     """Makes voices/NAME from a folder with a list, a list beside its recordings, or a ZIP archive of either.
 
     language: of rows that name none. Writes nothing when it raises. Raises InputError for a source that cannot be read,
@@ -92,7 +92,7 @@ def import_voice(root: Path, source: Path, name: str, language: str = "", base: 
         made = Path(place) / "voice"
         _write(made, rows, spoken, base)
         made.rename(target)
-    return Imported(target, len(rows), tuple(notes))
+    return ImportedVoice(target, len(rows), tuple(notes))
 
 
 def read_list(data: bytes) -> list[dict[str, str]]:

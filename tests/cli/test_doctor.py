@@ -11,8 +11,8 @@ import pytest
 
 from tests.serving.shelf_of_voices import Shelf
 from timbre.cli import ci_tools, serving_resources, stage_resources
+from timbre.cli.check import NOTE, OK, WARNING, Check, attempt
 from timbre.cli.doctor import examine
-from timbre.cli.finding import NOTE, OK, WARNING, Finding, attempt
 from timbre.cli.main import call
 from timbre.core.errors import TimbreError
 from timbre.core.recipe import Recipe, ValidateRecipe
@@ -48,7 +48,7 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "repository")
 
 
-def by_name(findings: list[Finding]) -> dict[str, Finding]:
+def by_name(findings: list[Check]) -> dict[str, Check]:
     return {finding.name: finding for finding in findings}
 
 
@@ -214,4 +214,4 @@ def test_attempts_never_raise_what_is_meant_for_people() -> None:
     def fail() -> str:
         raise TimbreError("no", "do this")
 
-    assert attempt("x", fail) == Finding("x", WARNING, "no", "do this")
+    assert attempt("x", fail) == Check("x", WARNING, "no", "do this")

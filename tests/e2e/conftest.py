@@ -21,7 +21,7 @@ from tests.e2e.material import operator_registry, voice_folder
 
 
 @dataclass(frozen=True)
-class Made:
+class PushedVoice:
     """A forge and the pipeline of its first push with a voice."""
 
     forge: Forge
@@ -52,14 +52,14 @@ def operator(tmp_path_factory: pytest.TempPathFactory, pico_base: Path, pico_exp
 @pytest.fixture(scope="session")
 def first(
     gitlab: None, tmp_path_factory: pytest.TempPathFactory, pico_base: Path, operator: Path, variants: dict[str, Path]
-) -> Made:
+) -> PushedVoice:
     """The first voice of a repository, every stage for real."""
     forge = new_forge(tmp_path_factory.mktemp("first"), pico_base, operator)
     forge.record(variants["one"])
     forge.commit("Ada's voice")
     pipeline = forge.push()
     assert pipeline is not None
-    return Made(forge, pipeline)
+    return PushedVoice(forge, pipeline)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Retried:
 
 
 @pytest.fixture(scope="session")
-def retried(first: Made, tmp_path_factory: pytest.TempPathFactory, variants: dict[str, Path]) -> Retried:
+def retried(first: PushedVoice, tmp_path_factory: pytest.TempPathFactory, variants: dict[str, Path]) -> Retried:
     """Variant `two` through stages 1 to 4 on one checkout; stage 3 is killed at its first checkpoint."""
     from tests.e2e.retry import kill_and_retry
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tests.e2e import gitlab_tool
-from tests.e2e.conftest import Made, Retried
+from tests.e2e.conftest import PushedVoice, Retried
 from tests.e2e.forge import Forge
 from tests.e2e.gitlab_tool import Pipeline
 from tests.e2e.listener import ask_once, listening
@@ -49,7 +49,7 @@ def hears(forge: Forge, voice: str = "ada") -> str:
     return found.voice
 
 
-def test_the_first_voice_of_a_repository(first: Made) -> None:
+def test_the_first_voice_of_a_repository(first: PushedVoice) -> None:
     forge, pipeline = first.forge, first.pipeline
     assert pipeline.green, pipeline.log
     assert next(name for name in pipeline.jobs if name != "site") == "plan"

@@ -18,7 +18,7 @@ from timbre.pipeline.ci.gitlab import RUNNER_FAULTS, GitlabSettings, child_pipel
 from timbre.pipeline.ci.jobs import check_needs, jobs_of
 from timbre.pipeline.ci.plan import Action, Plan, PlannedVoice
 from timbre.pipeline.ci.push import Push
-from timbre.pipeline.engine.failures import MOST_RETRIES
+from timbre.pipeline.engine.failures import MAX_RETRIES
 
 VOICES = (
     PlannedVoice("ada", Action.BUILD, "", review=True, training_min=60),
@@ -89,7 +89,7 @@ def test_every_job_is_retried_after_the_same_faults_of_runners() -> None:
         asked |= {name: job.get("retry", {}) for name, job in jobs.items()}
     assert set(asked) == {".code", ".image", "plan", "pages"}, "lint, tests and site extend .code"
     for name, retry in asked.items():
-        assert retry.get("max") == MOST_RETRIES, name
+        assert retry.get("max") == MAX_RETRIES, name
         assert retry.get("when") == list(RUNNER_FAULTS), name
     assert "runner_interrupted" in RUNNER_FAULTS
 

@@ -32,10 +32,10 @@ from timbre.evaluation.gates_yaml import read_gates
 from timbre.evaluation.measurements import Group, Measurements, Sample
 from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, WORST_POSSIBLE, Protocol
 from timbre.evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs
-from timbre.evaluation.reports.calibration_report import About, gates_yaml, markdown_report, plain_report
+from timbre.evaluation.reports.calibration_report import CalibrationContext, gates_yaml, markdown_report, plain_report
 
 SPEAKERS = tuple(f"speaker-{number}" for number in range(12))
-ABOUT = About("pico", "b" * 64, "2026-11-21", {"steps": 60}, ("nobody: no recordings",))
+ABOUT = CalibrationContext("pico", "b" * 64, "2026-11-21", {"steps": 60}, ("nobody: no recordings",))
 
 
 def measured(name: str, held_out_loss: float = 0.9, **values: float) -> Measurements:

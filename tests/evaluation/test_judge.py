@@ -17,7 +17,7 @@ from timbre.core.errors import InputError
 from timbre.core.progress import SilentProgress
 from timbre.evaluation.judge import Judge, Plan, TrainingOutcome, without_adapter
 from timbre.evaluation.measurements import Measurements, read_measurements
-from timbre.evaluation.rendition import Copied, Recording, Renderer, Spoken, sentences_for
+from timbre.evaluation.rendition import CopiedRecording, Recording, Renderer, Spoken, sentences_for
 from timbre.inference.engine import Engine
 from timbre.inference.exported_base import read_export
 from timbre.inference.recogniser import Recogniser
@@ -155,8 +155,8 @@ def test_the_peak_is_that_of_the_voice_not_of_what_was_turned_down(
 
 def test_a_perfect_copy_and_a_silent_one(judge: Judge, held_out: list[Recording]) -> None:
     item = held_out[0]
-    perfect = judge.judge_copy(Copied(item, item.wave, item.wave))
+    perfect = judge.judge_copy(CopiedRecording(item, item.wave, item.wave))
     assert perfect.values["pesq_nb"] > 4.4
     assert perfect.values["stoi"] > 0.99
-    silent = judge.judge_copy(Copied(item, item.wave, Waveform(np.zeros_like(item.wave.samples), 16_000)))
+    silent = judge.judge_copy(CopiedRecording(item, item.wave, Waveform(np.zeros_like(item.wave.samples), 16_000)))
     assert {"pesq_nb", "stoi", "dnsmos", "bandwidth_hz", "clipped_share"} <= set(silent.unmeasurable)

@@ -9,38 +9,42 @@ import numpy as np
 import pytest
 
 from tests.inference.pico_voice import write_voice
-from timbre.evaluation.strengths import PAIRS, Tried, choose, scaled
+from timbre.evaluation.strengths import PAIRS, StrengthTrial, choose, scaled
 from timbre.inference.exported_base import read_export
 from timbre.inference.voice import load_voice
 from timbre.pipeline.stages.strength import scale_adapter, write_trade_off
 
-BASE = Tried(0.0, 0.0, 0.20, 0.70)
+BASE = StrengthTrial(0.0, 0.0, 0.20, 0.70)
 
 
 def test_likeness_never_costs_words() -> None:
-    full, half, weak = Tried(1, 1, 0.30, 0.95), Tried(0.5, 1, 0.215, 0.90), Tried(0, 0.5, 0.19, 0.80)
+    full, half, weak = (
+        StrengthTrial(1, 1, 0.30, 0.95),
+        StrengthTrial(0.5, 1, 0.215, 0.90),
+        StrengthTrial(0, 0.5, 0.19, 0.80),
+    )
     found = choose([BASE, full, half, weak], 0.02)
     assert found.best == half
     assert "21.5%" in found.reason
     assert choose([BASE, full, half, weak], 0.5).best == full
     assert choose([BASE, full], 0.02).best == BASE
-    assert choose([BASE, full, Tried(0.5, 1, 0.21, 0.945), weak], 0.5).best.t2s == 0.5
-    assert choose([BASE, Tried(1, 1, 0.2, 0.9), Tried(0.5, 1, 0.2, 0.9)], 0.02).best.t2s == 0.5
+    assert choose([BASE, full, StrengthTrial(0.5, 1, 0.21, 0.945), weak], 0.5).best.t2s == 0.5
+    assert choose([BASE, StrengthTrial(1, 1, 0.2, 0.9), StrengthTrial(0.5, 1, 0.2, 0.9)], 0.02).best.t2s == 0.5
 
 
 def test_words_count_beside_phones() -> None:
     """A voice that blurs no more phones than the base, and loses whole words by them, is not kept."""
-    likest, careful = Tried(1, 1, 0.20, 0.95, 0.30), Tried(0.5, 1, 0.20, 0.90, 0.11)
-    base = Tried(0.0, 0.0, 0.20, 0.70, 0.10)
+    likest, careful = StrengthTrial(1, 1, 0.20, 0.95, 0.30), StrengthTrial(0.5, 1, 0.20, 0.90, 0.11)
+    base = StrengthTrial(0.0, 0.0, 0.20, 0.70, 0.10)
     assert choose([base, likest, careful], 0.02).best == careful
 
 
 def test_a_checkpoint_half_way_is_kept_where_it_is_heard_better() -> None:
-    last, early = Tried(1, 1, 0.30, 0.95), Tried(1, 1, 0.19, 0.94, early=True)
+    last, early = StrengthTrial(1, 1, 0.30, 0.95), StrengthTrial(1, 1, 0.19, 0.94, early=True)
     found = choose([BASE, last, early], 0.02)
     assert found.best == early
     assert "checkpoint half way" in found.reason
-    assert choose([BASE, Tried(1, 1, 0.19, 0.97), early], 0.02).best.early is False
+    assert choose([BASE, StrengthTrial(1, 1, 0.19, 0.97), early], 0.02).best.early is False
 
 
 def test_the_base_is_tried_first() -> None:
@@ -71,7 +75,7 @@ def test_the_written_adapter_is_what_was_heard(tmp_path: Path, pico_export: Path
 
 def test_the_trade_off_is_reported(tmp_path: Path) -> None:
     (tmp_path / "training.json").write_text('{"schema": 1}')
-    write_trade_off(tmp_path, "training.json", choose([BASE, Tried(1, 1, 0.2, 0.9)], 0.02))
+    write_trade_off(tmp_path, "training.json", choose([BASE, StrengthTrial(1, 1, 0.2, 0.9)], 0.02))
     said = json.loads((tmp_path / "training.json").read_text())["trade_off"]
     assert said["chosen"] == 1
     assert len(said["tried"]) == 2

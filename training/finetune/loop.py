@@ -39,7 +39,7 @@ _MOST_PROCESSES = 4096
 _ENOUGH_PASSES = 25
 """So many passes over all slices are as many as min_steps asks for: of one minute there is no more to learn."""
 
-EARLY, MOST_STEPS, TIME = "early stopping", "max_steps", "max_minutes"
+EARLY, MAX_STEPS, TIME = "early stopping", "max_steps", "max_minutes"
 
 
 class Task(Protocol):
@@ -249,7 +249,7 @@ class Loop:
         # Processes have clocks of their own: the first one's counts.
         late = bool(group.agree(state.seconds >= self.environment.seconds))
         if state.step >= recipe.max_steps:
-            state.ended = MOST_STEPS
+            state.ended = MAX_STEPS
         elif stopping:
             state.ended = EARLY
         elif late:

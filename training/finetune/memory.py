@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-MOST_FALLBACKS = 2
+MAX_FALLBACKS = 2
 _WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 
@@ -26,7 +26,7 @@ class MemoryPlan:
     @property
     def exhausted(self) -> bool:
         """Whether no further fallback is allowed."""
-        return self.level >= MOST_FALLBACKS
+        return self.level >= MAX_FALLBACKS
 
     def smaller(self) -> MemoryPlan:
         """The next fallback."""

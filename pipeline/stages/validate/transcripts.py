@@ -70,7 +70,7 @@ class Mismatch:
 
 
 @dataclass(frozen=True)
-class Moved:
+class ListShift:
     """What explains many mismatches: by how many rows the texts are shifted (0: not), and pairs of rows that changed
     places.
     """
@@ -81,11 +81,11 @@ class Moved:
     swaps: tuple[tuple[int, int], ...]
 
 
-def find_mismatches(spoken: Sequence[Spoken], rows: Sequence[str]) -> tuple[list[Mismatch], Moved]:
+def find_mismatches(spoken: Sequence[Spoken], rows: Sequence[str]) -> tuple[list[Mismatch], ListShift]:
     """The slices whose own text loses, and what explains them. rows: files in the order of the list."""
     usable = [i for i, item in enumerate(spoken) if len(item.phones) >= _MIN_PHONES and len(item.scores)]
     if len(usable) < _MIN_UNITS:
-        return [], Moved(0, 0, 0, ())
+        return [], ListShift(0, 0, 0, ())
     contests = {i: _contest(spoken, usable, place) for place, i in enumerate(usable)}
     lost = {i: (found.best, found.fair_margin) for i, found in contests.items() if found.margin > _MARGIN}
     row = {file: number for number, file in enumerate(rows)}
@@ -111,7 +111,7 @@ def find_mismatches(spoken: Sequence[Spoken], rows: Sequence[str]) -> tuple[list
 
 
 def transcript_problems(
-    spoken: Sequence[Spoken], rows: Sequence[str], found: Sequence[Mismatch], moved: Moved
+    spoken: Sequence[Spoken], rows: Sequence[str], found: Sequence[Mismatch], moved: ListShift
 ) -> tuple[list[Problem], list[Problem]]:
     """(problems, remarks) for a person: the shift or swap first, then the recordings, a few of each kind."""
     limit = "the words that are spoken"
@@ -191,7 +191,7 @@ def _rivals(spoken: Sequence[Spoken], usable: Sequence[int], place: int) -> list
     return [j for j in dict.fromkeys((*near, *spread)) if j != usable[place] and spoken[j].phones != own]
 
 
-def _explanation(moves: dict[int, int], clips: int) -> Moved:
+def _explanation(moves: dict[int, int], clips: int) -> ListShift:
     """moves: row of a recording -> row whose text it says."""
     counts = Counter(to - at for at, to in moves.items() if to != at)
     offset, times = counts.most_common(1)[0] if counts else (0, 0)
@@ -199,7 +199,7 @@ def _explanation(moves: dict[int, int], clips: int) -> Moved:
         offset, times = 0, 0
     first = min((at for at, to in moves.items() if to - at == offset), default=0) if times else 0
     swaps = sorted((at, to) for at, to in moves.items() if at < to and moves.get(to) == at)
-    return Moved(offset, times, first, tuple(swaps))
+    return ListShift(offset, times, first, tuple(swaps))
 
 
 def _in_a_row(moves: dict[int, int], offset: int, times: int) -> bool:
@@ -208,7 +208,7 @@ def _in_a_row(moves: dict[int, int], offset: int, times: int) -> bool:
     return times >= _MIN_SHIFTED + 1 and times >= 0.7 * (at[-1] - at[0] + 1)
 
 
-def _explained(rows: Sequence[str], moved: Moved) -> list[Problem]:
+def _explained(rows: Sequence[str], moved: ListShift) -> list[Problem]:
     where, limit = f"{METADATA}: text", "each text beside its recording"
     found = []
     if moved.offset:

@@ -23,7 +23,7 @@ from timbre.inference.voice import load_voice
 from timbre.pipeline.bases.exported import exports_folder
 from timbre.pipeline.engine.alerts import Alert
 from timbre.pipeline.release import package
-from timbre.pipeline.release.package import MOST_BYTES, SAMPLES, choose_samples
+from timbre.pipeline.release.package import MAX_BYTES, SAMPLES, choose_samples
 from timbre.pipeline.release.speaking import say
 from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import list_bases
@@ -81,7 +81,7 @@ def test_a_version_is_whole_and_says_where_it_comes_from(repo: Repo) -> None:
     assert verify(repo.registry) == []
     assert audit(repo.registry, "ada") == []
     small = sum(entry.size_bytes for entry in manifest.files if not entry.path.startswith(SAMPLES))
-    assert small == outcomes["publish"].facts["size_bytes"] < MOST_BYTES
+    assert small == outcomes["publish"].facts["size_bytes"] < MAX_BYTES
 
 
 def test_the_package_loads_and_not_on_another_base(repo: Repo, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from timbre.evaluation.metrics.catalogue import Protocol
 from timbre.gptsovits.files.pico import GATES
 from timbre.pipeline.engine.engine import DONE, SKIPPED, Engine, StageOutcome
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.release.package import MOST_BYTES
+from timbre.pipeline.release.package import MAX_BYTES
 from timbre.pipeline.stages.table import Origin
 from timbre.pipeline.voice.folder import open_voice
 from timbre.registry.address import RegistryAddress
@@ -79,7 +79,7 @@ def test_a_base_of_official_size_through_all_five_stages(tmp_path: Path) -> None
     manifest = open_registry(RegistryAddress(registry, {})).resolve("ada")
     kept = sum(entry.size_bytes for entry in manifest.files if not entry.path.startswith("samples/"))
     assert manifest.base == "official-size"
-    assert kept < MOST_BYTES
+    assert kept < MAX_BYTES
     assert peak_mib() < MEMORY_LIMIT_MIB
 
 

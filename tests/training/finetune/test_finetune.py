@@ -31,7 +31,7 @@ from timbre.training.finetune.checkpoint import State, load_state, save_state
 from timbre.training.finetune.data import Draws, VoiceData, load_voice_data
 from timbre.training.finetune.loop import Environment, Loop
 from timbre.training.finetune.memorisation import measure_retention
-from timbre.training.finetune.memory import MOST_FALLBACKS, is_out_of_memory
+from timbre.training.finetune.memory import MAX_FALLBACKS, is_out_of_memory
 from timbre.training.finetune.parallel import Group
 from timbre.training.finetune.precision import Precision
 from timbre.training.finetune.t2s_trainer import TextToSemanticTask, collate, joined
@@ -229,7 +229,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(finetune: Finetune, monkeypa
 
 def test_out_of_memory_for_good_is_the_machines_fault(finetune: Finetune, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_above(0, monkeypatch)
-    with pytest.raises(InfrastructureError, match=f"after {MOST_FALLBACKS} fallbacks.*OutOf|out of memory") as caught:
+    with pytest.raises(InfrastructureError, match=f"after {MAX_FALLBACKS} fallbacks.*OutOf|out of memory") as caught:
         finetune()
     assert "finetune.batch" in caught.value.remedy
 
