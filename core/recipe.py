@@ -76,7 +76,7 @@ class ValidateRecipe:
     max_dc_offset: float = setting(
         0.05, "mean of the samples, full scale is 1, above which its removal is remarked on", low=0, high=1
     )
-    min_bandwidth_hz: float = setting(5000.0, "minimum bandwidth of a clip", "Hz", low=0, high=96000)
+    min_bandwidth_hz: float = setting(5000.0, "minimum upper edge of a clip's band", "Hz", low=0, high=96000)
     max_reverberation_s: float = setting(0.8, "maximum estimated reverberation time (RT60)", "s", low=0, high=60)
     max_music_share: float = setting(0.3, "maximum share of music in a clip", low=0, high=1)
     min_speaker_similarity: float = setting(

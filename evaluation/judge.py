@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from timbre.audio.level import peak_dbfs
 from timbre.audio.reader import write
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform, within_full_scale
@@ -26,7 +27,7 @@ from timbre.evaluation.metrics.distilled import distilled_mos
 from timbre.evaluation.metrics.errors import UnmeasurableError
 from timbre.evaluation.metrics.perceptual import RATE_HZ, dnsmos, dnsmos_digest, pesq, stoi
 from timbre.evaluation.metrics.prosody import pauses_s, pitch_distance, semitones
-from timbre.evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share, peak_dbfs
+from timbre.evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share
 from timbre.evaluation.metrics.speaker import relative_similarity
 from timbre.evaluation.metrics.words import HeardWord, words_heard
 from timbre.evaluation.optional_judges import OptionalJudges
@@ -254,7 +255,7 @@ class Judge:
         missing: dict[str, str] = {}
         measures: dict[str, Callable[[], float]] = {
             "level_dbfs": lambda: active_level_dbfs(wave.samples, wave.rate_hz),
-            "peak_dbfs": lambda: peak_dbfs(wave.samples),
+            "peak_dbfs": lambda: peak_dbfs(wave),
             "clipped_share": lambda: clipped_share(wave.samples),
             "bandwidth_hz": lambda: bandwidth_hz(wave.samples, wave.rate_hz),
         }

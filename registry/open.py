@@ -63,8 +63,13 @@ def with_cache(registry: Registry, folder: Path) -> Registry:
     witness = registry.witness
     if witness is not None and not isinstance(witness, LocalStore):
         witness = CachedStore(witness, folder / "witness")
+    cached = CachedStore(registry.store, folder)
     return Registry(
-        CachedStore(registry.store, folder), keys=registry.keys, witness=witness, key_store=registry.key_store
+        cached,
+        keys=registry.keys,
+        witness=witness,
+        key_store=registry.key_store,
+        served=cached if registry.served is registry.store else registry.served,
     )
 
 

@@ -44,7 +44,7 @@ class Registry:
     clock gives UTC times (events.utc_now); tests pass their own. unsafe_aliases lets aliases move on stores without
     compare-and-swap. keys: encrypts the files of packages that are published and opens those that are read; without it
     what is encrypted cannot be read. rules: what the operator's policy allows; without them everything.
-    key_store: where data keys lie, the store itself if None.
+    key_store: where data keys lie; served: where servers note what they speak with; each the store itself if None.
     """
 
     def __init__(

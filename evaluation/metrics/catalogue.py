@@ -242,7 +242,7 @@ METRICS: dict[str, Metric] = {
         ),
         _metric(
             "clipped_share",
-            "Clipped samples",
+            "Flat-topped samples",
             "1",
             _DOWN,
             (Protocol.COPY, Protocol.TTS),
@@ -251,7 +251,7 @@ METRICS: dict[str, Metric] = {
         ),
         _metric(
             "bandwidth_hz",
-            "Bandwidth",
+            "Roll-off (99 %)",
             "Hz",
             _UP,
             (Protocol.COPY, Protocol.TTS),

@@ -1,4 +1,8 @@
-"""Level, peak and bandwidth of a clip."""
+"""What stage 4 measures on a finished clip: active level, flat tops, roll-off.
+
+Not what stage 1 measures on a recording as it streams by (pipeline/stages/validate/survey.py: level of the frames that
+hold speech, clipped runs, edge of the band), and so under other words. The peak is one number: audio/level.py.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,6 @@ from timbre.evaluation.metrics.errors import UnmeasurableError
 
 Samples = NDArray[np.float32]
 _FLOOR = 1e-10
-
-
-def peak_dbfs(samples: Samples) -> float:
-    """Largest absolute sample in dBFS (-200 for digital silence)."""
-    return float(20 * np.log10(max(float(np.max(np.abs(samples), initial=0.0)), _FLOOR)))
-
-
-def rms_dbfs(samples: Samples) -> float:
-    """RMS over the whole clip in dBFS (-200 for digital silence)."""
-    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
-    return float(10 * np.log10(max(power, _FLOOR**2)))
 
 
 def active_level_dbfs(

@@ -24,8 +24,8 @@ TITLES: dict[str, tuple[str, str]] = {
     "dnsmos": ("DNSMOS 总分", "预测听感干净"),
     "level_dbfs": ("语音电平", "每句话都听得见"),
     "peak_dbfs": ("采样峰值", "超出满幅的部分会被流式输出截掉"),
-    "clipped_share": ("削波比例", "波峰没有被削平"),
-    "bandwidth_hz": ("带宽", "听起来不像电话"),
+    "clipped_share": ("平顶比例", "波峰没有被削平"),
+    "bandwidth_hz": ("滚降频率（99 %）", "听起来不像电话"),
     "memorisation": ("背诵程度", "学会的是声音，而不是录音"),
     "held_out_loss": ("训练后的留出损失", "训练确实有效果"),
 }

@@ -56,7 +56,7 @@ CAUTIONS: dict[str, str] = {
     "held_out_loss": "1 表示训练没有效果；以进步较多的网络为准。",
 }
 FACTS: dict[str, tuple[str, str]] = {
-    "bandwidth_hz": ("bandwidth (Hz)", "带宽（Hz）"),
+    "bandwidth_hz": ("roll-off, 99 % (Hz)", "滚降频率，99 %（Hz）"),
     "dnsmos": ("DNSMOS overall (MOS)", "DNSMOS 总分（MOS）"),
     "phone_error_rate": ("phoneme error rate", "音素错误率"),
     "word_error_rate": ("word error rate", "词语错误率"),

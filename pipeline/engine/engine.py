@@ -25,31 +25,32 @@ from timbre.pipeline.engine.keys import input_keys, machine_keys, stage_key
 from timbre.pipeline.engine.outputs import StageCache, StageOutputs, content_digest, read_record
 from timbre.pipeline.engine.stage_job import StageJob, last_verdict
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.table import STAGES, JudgingStage, Origin, Stage, StageContext, StageRow, Voice
+from timbre.pipeline.stages.table import STAGES, JudgingStage, Origin, Stage, StageContext, StageRow
+from timbre.pipeline.voice.folder import VoiceFolder
 from timbre.registry.address import RegistryAddress
 
-DONE, SKIPPED, FETCHED, FAILED, MISSING, WAITING = "done", "skipped", "fetched", "failed", "missing", "waiting"
+DONE, SKIPPED, FETCHED, FAILED, WAITING = "done", "skipped", "fetched", "failed", "waiting"
 # Only in a look at the status: the output is there, and its last verdict was red, or was not taken on this machine.
 RED, UNDECIDED = "red", "undecided"
 
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """Outcome of one stage.
-
-    state: done (ran), skipped (was there), fetched (from the stage cache), failed, missing (not part of this version),
-        waiting (not made yet), red or undecided (the output is there, its verdict is not green). key: "" where it
-        cannot be known yet. seconds: what this run spent on it.
-    facts: what the stage says about itself, and its verdict. error: of a failed or missing stage.
-    """
+    """Outcome of one stage."""
 
     row: StageRow
     state: str
+    """done (ran), skipped (was there), fetched (from the stage cache), failed, waiting (not made yet), red or undecided
+    (the output is there, its verdict is not green)."""
     key: str = ""
+    """Empty where it cannot be known yet."""
     path: Path | None = None
     seconds: float = 0.0
+    """What this run spent on it."""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the stage reports, and its verdict."""
     error: BaseException | None = None
+    """Of a failed stage."""
 
 
 def _ignore(outcome: StageOutcome) -> None:
@@ -81,11 +82,11 @@ class Engine:
     on_stage: Callable[[StageOutcome], None] = _ignore
     sleep: Callable[[float], None] = time.sleep
 
-    def run(self, voice: Voice, base: Base, until: str = "", rebuild: bool = False) -> list[StageOutcome]:
+    def run(self, voice: VoiceFolder, base: Base, until: str = "", rebuild: bool = False) -> list[StageOutcome]:
         """Run the stages up to and including `until` (all of them when empty), and return the outcome of each.
 
-        rebuild: make outputs again even where they exist. Raises what the stage raised, as a TimbreError wherever the
-        machine is to blame; ConfigurationError at the first stage that this version does not have.
+        rebuild: replace outputs that exist. Raises what the stage raised, as a TimbreError wherever the
+        machine is to blame.
         """
         recipe = self._recipe_of(voice)
         outcomes: list[StageOutcome] = []
@@ -100,17 +101,14 @@ class Engine:
                     raise outcome.error
         return outcomes
 
-    def status(self, voice: Voice, base: Base) -> list[StageOutcome]:
-        """What a run would find: skipped where the output is there, else waiting or missing.
+    def status(self, voice: VoiceFolder, base: Base) -> list[StageOutcome]:
+        """What a run would find: skipped where the output is there, else waiting.
 
         Changes nothing and takes no lock. Raises InputError for a voice's wrong overrides.
         """
         recipe = self._recipe_of(voice)
         found: list[StageOutcome] = []
         for row in self.rows:
-            if not row.target:
-                found.append(StageOutcome(row, MISSING))
-                continue
             try:
                 stage = row.load()
                 inputs = self._inputs(row, stage, voice, base, recipe, found)
@@ -125,41 +123,53 @@ class Engine:
             found.append(StageOutcome(row, state, key, path, record.get("seconds", 0.0), record.get("facts", {})))
         return found
 
-    def _judged(self, voice: Voice, row: StageRow, stage: Stage, key: str) -> str:
+    def _judged(self, voice: VoiceFolder, row: StageRow, stage: Stage, key: str) -> str:
         if not isinstance(stage, JudgingStage):
             return SKIPPED
         passed = last_verdict(self.workspace.report(voice.name, row.name), key)
         return UNDECIDED if passed is None else SKIPPED if passed else RED
 
     def _inputs(
-        self, row: StageRow, stage: Stage, voice: Voice, base: Base, recipe: Recipe, before: Sequence[StageOutcome]
+        self,
+        row: StageRow,
+        stage: Stage,
+        voice: VoiceFolder,
+        base: Base,
+        recipe: Recipe,
+        before: Sequence[StageOutcome],
     ) -> dict[str, str]:
         found = input_keys(row, voice, base, _keys(before))
         return found | machine_keys(stage, recipe, base, self.workspace.root)
 
-    def _recipe_of(self, voice: Voice) -> Recipe:
+    def _recipe_of(self, voice: VoiceFolder) -> Recipe:
         return self.recipe.for_voice(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe")
 
     def _selected(self, until: str) -> tuple[StageRow, ...]:
         names = [row.name for row in self.rows]
         return self.rows[: names.index(until) + 1] if until else self.rows
 
-    def _outputs(self, voice: Voice, row: StageRow) -> StageOutputs:
+    def _outputs(self, voice: VoiceFolder, row: StageRow) -> StageOutputs:
         return StageOutputs(self.workspace.work(voice.name, row.name))
 
-    def _clean(self, voice: Voice) -> None:
+    def _clean(self, voice: VoiceFolder) -> None:
         for row in self.rows:
             for name in self._outputs(voice, row).clean():
                 self.log.info("removed leftovers of an interrupted run", extra={"stage": row.name, "directory": name})
 
-    def _tell(self, voice: Voice, outcome: StageOutcome) -> None:
+    def _tell(self, voice: VoiceFolder, outcome: StageOutcome) -> None:
         fields = {"voice": voice.name, "stage": outcome.row.name, "state": outcome.state, "key": outcome.key}
         measured = {"seconds": round(outcome.seconds, 3), "facts": dict(outcome.facts)}
         self.log.info("stage ended", extra={**fields, **measured})
         self.on_stage(outcome)
 
     def _run_stage(
-        self, row: StageRow, voice: Voice, base: Base, recipe: Recipe, before: Sequence[StageOutcome], rebuild: bool
+        self,
+        row: StageRow,
+        voice: VoiceFolder,
+        base: Base,
+        recipe: Recipe,
+        before: Sequence[StageOutcome],
+        rebuild: bool,
     ) -> StageOutcome:
         key, started = "", time.monotonic()
         try:
@@ -178,12 +188,11 @@ class Engine:
             explained = explain(error)
             if explained is not error:
                 explained.__cause__ = error
-            state = FAILED if row.target else MISSING
-            return StageOutcome(row, state, key, seconds=time.monotonic() - started, error=explained)
+            return StageOutcome(row, FAILED, key, seconds=time.monotonic() - started, error=explained)
         return StageOutcome(row, state, key, path, time.monotonic() - started, facts)
 
     def _context(
-        self, row: StageRow, voice: Voice, base: Base, recipe: Recipe, before: Sequence[StageOutcome], key: str
+        self, row: StageRow, voice: VoiceFolder, base: Base, recipe: Recipe, before: Sequence[StageOutcome], key: str
     ) -> StageContext:
         paths = {outcome.row.name: outcome.path for outcome in before if outcome.path is not None}
         outputs = self._outputs(voice, row)

@@ -9,10 +9,11 @@ from timbre.core.base import Base
 from timbre.core.digests import digest_value
 from timbre.core.recipe import Recipe
 from timbre.pipeline.bases.recogniser import listening_key
-from timbre.pipeline.stages.table import BASE, BASE_RATE, FOLDER, RECOGNISER, MachineStage, Stage, StageRow, Voice
+from timbre.pipeline.stages.table import BASE, BASE_RATE, FOLDER, RECOGNISER, MachineStage, Stage, StageRow
+from timbre.pipeline.voice.folder import VoiceFolder
 
 
-def input_keys(row: StageRow, voice: Voice, base: Base, stage_keys: Mapping[str, str]) -> dict[str, str]:
+def input_keys(row: StageRow, voice: VoiceFolder, base: Base, stage_keys: Mapping[str, str]) -> dict[str, str]:
     """Input name -> key, for every input of the row. stage_keys: of the stages before it, over key and
     content of their outputs.
 
@@ -32,7 +33,7 @@ def stage_key(row: StageRow, version: int, recipe: Recipe, inputs: Mapping[str, 
     return digest_value({"stage": row.name, "version": version, "recipe": sections, "inputs": dict(inputs)})
 
 
-def _input_key(name: str, voice: Voice, base: Base, stage_keys: Mapping[str, str]) -> str:
+def _input_key(name: str, voice: VoiceFolder, base: Base, stage_keys: Mapping[str, str]) -> str:
     if name == FOLDER:
         return voice.digest()
     if name == BASE:

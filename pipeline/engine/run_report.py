@@ -22,7 +22,7 @@ from timbre.pipeline.engine.failures import exit_code
 # is done is skipped then), then what somebody must look at.
 _SEVERITY = (EXIT_INFRASTRUCTURE, EXIT_BUG, EXIT_CONFIGURATION, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_OK)
 _MARKS = {
-    "done": "✔", "skipped": "✔", "fetched": "✔", "known": "✔", "failed": "✘", "missing": "–", "waiting": "·",
+    "done": "✔", "skipped": "✔", "fetched": "✔", "known": "✔", "failed": "✘", "waiting": "·",
     "red": "✘", "undecided": "?",
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ from timbre.evaluation.metrics.summary import Interval
 from timbre.evaluation.paired import Difference, difference
 from timbre.pipeline.release.compared import Side
 
-MOST_SENTENCES = 10
+MAX_SENTENCES = 10
 _PER_CENT = ("phone_error_rate", "word_error_rate", "failed_sentences", "clipped_share")
 
 
@@ -199,7 +199,7 @@ def _pairs(a: Side, b: Side) -> list[Pair]:
         if other is not None:
             found.setdefault((item.id, item.text), Pair(item.text, item, other))
     ordered = sorted(found.values(), key=lambda pair: pair.a.source != "fixed")
-    return ordered[:MOST_SENTENCES]
+    return ordered[:MAX_SENTENCES]
 
 
 def _heard(side: Side) -> list[Sample]:

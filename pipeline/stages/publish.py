@@ -16,7 +16,7 @@ from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.release.package import GATES, MAX_BYTES, PackageInputs, build_package, committed
 from timbre.pipeline.release.promotion import actor_of, promote_for_commit, review_of_production
 from timbre.pipeline.stages.table import Origin, StageContext
-from timbre.pipeline.voice.folder import VoiceFolder, open_voice
+from timbre.pipeline.voice.folder import VoiceFolder
 from timbre.registry.open import open_registry
 
 RECORD = "publish.json"
@@ -34,7 +34,7 @@ class PublishStage:
         before stays whole), and what Registry.publish and promote_for_commit raise.
         """
         recipe, repository = context.section(PublishRecipe), Repository(context.root)
-        voice = self._voice(context)
+        voice = context.voice
         origin = committed(context.origin, voice, repository)
         if origin != context.origin:
             context.log.warning("recordings are not committed: published without a commit", extra={"voice": voice.name})
@@ -78,8 +78,3 @@ class PublishStage:
             measured=context.inputs["evaluate"],
             gates=Workspace(context.root).report(context.voice.name, "evaluate") / GATES,
         )
-
-    @staticmethod
-    def _voice(context: StageContext) -> VoiceFolder:
-        voice = context.voice
-        return voice if isinstance(voice, VoiceFolder) else open_voice(voice.path, context.recipe)

@@ -1,8 +1,7 @@
 """The five stages in order, and the contract between a stage and the engine that runs it.
 
 This table is the only place that knows which stages there are: the engine, the CLI, the CI generator and the
-documentation read it. A stage is a class found through `target`; a stage without a target is not there yet, and the
-engine says so.
+documentation read it. A stage is a class found through `target`.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from timbre.core.base import Base
 from timbre.core.cancellation import Cancellation
-from timbre.core.errors import ConfigurationError
 from timbre.core.progress import Progress
 from timbre.core.recipe import SECTIONS, Recipe
+from timbre.pipeline.voice.folder import VoiceFolder
 from timbre.registry.actor import CLAIMED
 from timbre.registry.address import RegistryAddress
 
@@ -29,32 +28,6 @@ FOLDER = "folder"
 BASE = "base"
 BASE_RATE = "base_rate"
 RECOGNISER = "recogniser"
-
-
-class Voice(Protocol):
-    """What the engine needs of a voice folder (pipeline/voice/folder.py has the real one)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def path(self) -> Path: ...
-    @property
-    def base(self) -> str:
-        """Name of a folder of bases/."""
-        ...
-
-    @property
-    def recipe(self) -> Mapping[str, Any]:
-        """Overrides, same schema as recipes/default.yaml."""
-        ...
-
-    def digest(self) -> str:
-        """SHA-256 over the real file bytes, voice.yaml normalised."""
-        ...
-
-    def recordings(self) -> str:
-        """SHA-256 of the recordings alone, by which a revocation finds them under every name."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -83,33 +56,29 @@ class Origin:
 
 @dataclass(frozen=True)
 class StageContext:
-    """Everything a stage may use. It prints nothing, exits nowhere and reads no environment variables.
-
-    voice, base: the folder that is worked on and its base.
-    recipe: complete recipe; read it through `section`, so that a stage reads only what its key covers.
-    inputs: stage name -> finished output directory (read-only) of every stage named in the table's `inputs`.
-    output: an empty directory to write into; the engine renames it into place when `run` returns, and removes it
-        otherwise.
-    resume: a directory that survives an interrupted or failed attempt with the same key (training checkpoints);
-        removed when the stage completes. Files in it must be written atomically by the stage.
-    report: `.timbre/reports/<voice>/<stage>/`, emptied before every attempt and kept afterwards, also when the stage
-        fails: what a person should look at (validation.json and .md of a refused folder, gates.json, report.html).
-    root: repository root, for messages with paths that a person recognises.
-    origin: who asked; registry: where it lies, with the operator's variables.
-    """
+    """Everything a stage may use. It prints nothing, exits nowhere and reads no environment variables."""
 
     key: str
-    voice: Voice
+    voice: VoiceFolder
     base: Base
     recipe: Recipe
+    """Complete; read it through `section`, so that a stage reads only what its key covers."""
     sections: tuple[str, ...]
     inputs: Mapping[str, Path]
+    """Stage name -> finished output directory (read-only) of every stage named in the table's `inputs`."""
     output: Path
+    """An empty directory to write into; the engine renames it into place when `run` returns, else removes it."""
     resume: Path
+    """A directory that survives an interrupted or failed attempt with the same key (training checkpoints), removed when
+    the stage completes. Files in it must be written atomically by the stage."""
     report: Path
+    """`.timbre/reports/<voice>/<stage>/`, emptied before every attempt and kept afterwards, also when the stage fails:
+    what a person should look at (validation.json and .md of a refused folder, gates.json, report.html)."""
     root: Path
+    """Repository root, for messages with paths that a person recognises."""
     registry: RegistryAddress
     origin: Origin
+    """Who asked."""
     progress: Progress
     log: logging.Logger
     cancel: Cancellation
@@ -165,31 +134,30 @@ class MachineStage(Protocol):
 
 @dataclass(frozen=True)
 class StageRow:
-    """One row of the table.
-
-    inputs: what the key depends on: names of earlier stages (their keys; their directories are in `context.inputs`),
-        and `folder` (content digest of the voice folder), `base` (digest of the base), `base_rate` (only its sample
-        rate and its languages), `recogniser` (that which hears recordings and speech).
-    sections: recipe sections that the stage reads; part of the key.
-    target: "module:class", imported when the stage runs; empty while the stage is not there.
-    cached: False for a stage that acts on the world (publish) and therefore runs every time; it must be idempotent.
-    limit_min: minutes after which CI ends the job, beside what the recipe itself allows a training; gpu: whether CI
-        sends it to a machine with a GPU. junit, metrics, code_quality: names of such files in the stage's report
-        directory.
-    """
+    """One row of the table."""
 
     number: int
     name: str
     job: str
+    """What it does, for the documentation."""
     reads: str
     writes: str
     inputs: tuple[str, ...]
+    """What the key depends on: names of earlier stages (their keys; their directories are in `context.inputs`),
+    `folder` (content digest of the voice folder), `base` (digest of the base), `base_rate` (only its sample rate and
+    its languages), `recogniser` (the one that hears recordings and speech)."""
     sections: tuple[str, ...]
-    target: str = ""
+    """Recipe sections that the stage reads; part of the key."""
+    target: str
+    """"module:class", imported when the stage runs."""
     cached: bool = True
+    """False for a stage that acts on the world (publish) and therefore runs every time; it must be idempotent."""
     limit_min: int = 30
+    """Minutes after which CI ends the job, beside what the recipe itself allows a training."""
     gpu: bool = False
+    """Whether CI sends it to a machine with a GPU."""
     junit: str = ""
+    """Name of the JUnit file in the stage's report directory; so for `metrics` and `code_quality`."""
     metrics: str = ""
     code_quality: str = ""
 
@@ -198,10 +166,7 @@ class StageRow:
         return tuple(name for name in self.inputs if name not in (FOLDER, BASE, BASE_RATE, RECOGNISER))
 
     def load(self) -> Stage:
-        """An instance of the stage. Raises ConfigurationError when there is none in this installation."""
-        if not self.target:
-            message = f"stage {self.number} `{self.name}` is not part of this version of timbre"
-            raise ConfigurationError(message, "install a version that has it; what earlier stages made is kept")
+        """An instance of the stage."""
         module, _, attribute = self.target.partition(":")
         stage: Stage = getattr(importlib.import_module(module), attribute)()
         return stage

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 
 from tests.registry.conftest import make_manifest
-from timbre.registry.address import RegistryAddress
 from timbre.core.errors import ConfigurationError, InputError
+from timbre.registry.address import RegistryAddress
 from timbre.registry.encryption.keyring import Keyring, open_keyring
 from timbre.registry.encryption.master import LocalMaster, new_master, read_master
 from timbre.registry.encryption.sealed_file import Place, is_sealed, open_file, seal_file

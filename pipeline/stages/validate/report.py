@@ -142,7 +142,7 @@ class Validation:
         lines += [
             "## Clips",
             "",
-            "| clip | s | speech s | level dBFS | SNR dB | band kHz | denoised | slices | notes |",
+            "| clip | s | speech s | level dBFS | SNR dB | band edge kHz | denoised | slices | notes |",
             "|---|---|---|---|---|---|---|---|---|",
         ]
         lines += [_clip_line(clip) for clip in self.clips]

@@ -57,7 +57,7 @@ from timbre.pipeline.stages.validate.report import ClipReport, Slice, Validation
 from timbre.pipeline.stages.validate.slicing import Limits, Plan, plan_slices, shorten_pauses
 from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder, Speakers, Vectors, compare
 from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip
-from timbre.pipeline.voice.folder import Clip, VoiceFolder, open_voice
+from timbre.pipeline.voice.folder import Clip, VoiceFolder
 from timbre.pipeline.voice.metadata import FILE as METADATA
 from timbre.text.lexicon import load as load_lexicon
 
@@ -84,8 +84,7 @@ class ValidateStage:
         Raises InputError with every problem of the folder, ConfigurationError when a denoiser that the recipe asks for
         is not there.
         """
-        voice = context.voice
-        folder = voice if isinstance(voice, VoiceFolder) else open_voice(voice.path, context.recipe)
+        folder = context.voice
         result = _Run(context, folder, context.section(ValidateRecipe)).validate()
         result.write(context.report)
         findings = code_quality(folder.name, result.findings.problems, result.findings.remarks, _table(folder.path))

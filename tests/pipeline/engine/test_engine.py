@@ -18,12 +18,11 @@ import pytest
 from tests.pipeline.engine.tiny_stages import ROWS, count, tiny_base, tiny_voice
 from timbre.core.errors import (
     CheckFailedError,
-    ConfigurationError,
     InfrastructureError,
     InputError,
 )
 from timbre.core.recipe import Recipe
-from timbre.pipeline.engine.engine import DONE, FETCHED, MISSING, SKIPPED, WAITING, Engine, StageOutcome
+from timbre.pipeline.engine.engine import DONE, FETCHED, SKIPPED, WAITING, Engine, StageOutcome
 from timbre.pipeline.engine.failures import RETRIED_EXIT_CODES, exit_code
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.table import Origin, StageRow
@@ -192,17 +191,6 @@ def test_red_verdict_every_time_without_measuring_again(tmp_path: Path) -> None:
     assert count(tmp_path, "publish") == 1
     (tmp_path / "red").unlink()
     assert run(tmp_path) == [SKIPPED, SKIPPED, SKIPPED, DONE]
-
-
-def test_names_the_first_stage_that_is_not_there(tmp_path: Path) -> None:
-    rows = (*ROWS[:2], dataclasses.replace(ROWS[2], target=""), ROWS[3])
-    seen: list[StageOutcome] = []
-    with pytest.raises(ConfigurationError, match="stage 3 `finetune`") as caught:
-        run(tmp_path, rows=rows, on_stage=seen.append)
-    assert exit_code(caught.value) == 40
-    assert [outcome.state for outcome in seen] == [DONE, DONE, MISSING]
-    found = engine(tmp_path, rows=rows).status(tiny_voice(tmp_path), tiny_base(tmp_path))
-    assert [outcome.state for outcome in found] == [SKIPPED, SKIPPED, MISSING, WAITING]
 
 
 def test_status_changes_nothing(tmp_path: Path) -> None:

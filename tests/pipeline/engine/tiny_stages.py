@@ -150,7 +150,7 @@ class Act:
 def row(
     number: int, name: str, kind: str, inputs: tuple[str, ...], sections: tuple[str, ...], cached: bool = True
 ) -> StageRow:
-    target = f"{HERE}:{kind}" if kind else ""
+    target = f"{HERE}:{kind}"
     return StageRow(number, name, "", "", "", inputs, sections, target, cached)
 
 
