@@ -25,6 +25,7 @@ from tests.registry.s3_servers import CREDENTIALS, seaweedfs
 from timbre.core.errors import TimbreError
 from timbre.registry import mirror
 from timbre.registry.actor import Actor
+from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import publish_base
 from timbre.registry.encryption.master import new_master
 from timbre.registry.garbage import collect
@@ -53,8 +54,8 @@ class Place:
         """Both, with connections of their own: a process that was forked must not share one."""
         # The witness knows what the registry knows, and the mirror comes after.
         behind = {name: value for name, value in self.environment.items() if name != "TIMBRE_WITNESS"}
-        return open_registry(self.registry, environment=self.environment), open_registry(
-            self.mirror, environment=behind
+        return open_registry(RegistryAddress(self.registry, self.environment)), open_registry(
+            RegistryAddress(self.mirror, behind)
         )
 
 

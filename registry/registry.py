@@ -59,14 +59,10 @@ class Registry:
         served: Store | None = None,
         rules: Rules | None = None,
     ) -> None:
-        self.store = store
-        self.witness = witness
-        self.keys = keys
-        self.key_store = key_store or store
-        self.served = served or store
+        self.store, self.witness, self.keys = store, witness, keys
+        self.key_store, self.served = key_store or store, served or store
         self.rules = rules or Rules()
-        self._clock = clock
-        self._unsafe = unsafe_aliases
+        self._clock, self._unsafe = clock, unsafe_aliases
 
     # -- reading ---------------------------------------------------------------------------------------------------
 

@@ -58,7 +58,6 @@ def prune(
     """
     from timbre.registry import prune as pruning
     from timbre.registry.open import open_registry
-    from timbre.registry.served import served_store
 
     opened = open_registry(invocation.registry(registry))
     if undo:
@@ -67,7 +66,7 @@ def prune(
         click.echo(json.dumps(keys, indent=2) if as_json else "\n".join([*keys, f"{len(keys)} records are back"]))
         return
     keep = pruning.Keep(days, predecessors, stage_days, read_size(stage_size, "--stage-size"), run_days, without_marks)
-    served = served_store(opened.store, invocation.environment)
+    served = opened.served
     choice = pruning.choose(opened, keep, served, voices)
     gone = None
     if yes:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.registry.conftest import make_files, make_manifest
 from timbre.core.errors import CheckFailedError, InfrastructureError, InputError
+from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import publish_base
 from timbre.registry.encryption.keyring import Keyring
 from timbre.registry.encryption.master import new_master, read_master
@@ -202,14 +203,14 @@ def test_a_mirror_of_a_signed_registry_needs_no_key_and_holds_its_history(tmp_pa
     (tmp_path / "trusted").write_text(new_key(tmp_path / "key"))
     reading = {"TIMBRE_TRUSTED_KEYS": str(tmp_path / "trusted")}
     source = open_registry(
-        str(tmp_path / "source"), environment={**reading, "TIMBRE_SIGNING_KEY": str(tmp_path / "key")}
+        RegistryAddress(str(tmp_path / "source"), {**reading, "TIMBRE_SIGNING_KEY": str(tmp_path / "key")})
     )
     (tmp_path / "export").mkdir()
     (tmp_path / "export" / "export.json").write_text("{}")
     publish_base(source.store, "b" * 64, tmp_path / "export", {"name": "pico"}, "1.0")
     for voice in ("ada", "ben"):
         publish(source, voice, "one")
-    mirror = open_registry(str(tmp_path / "mirror"), environment=reading)
+    mirror = open_registry(RegistryAddress(str(tmp_path / "mirror"), reading))
     assert not sync(source.store, mirror.store).left
     assert verify(mirror) == []
     assert audit(mirror, "ada") == []
@@ -227,7 +228,7 @@ def test_a_mirror_of_a_signed_registry_needs_no_key_and_holds_its_history(tmp_pa
     alias = "voices/ben/aliases/production.json"
     (tmp_path / "source" / alias).write_bytes(seal(alias, {**unseal(alias, forged.get(alias).data), "actor": "eve"}))  # type: ignore[union-attr]
     with pytest.raises(CorruptError, match="not signed"):
-        sync(forged, open_registry(str(tmp_path / "new"), environment=reading).store)
+        sync(forged, open_registry(RegistryAddress(str(tmp_path / "new"), reading)).store)
 
 
 def test_a_mirror_and_a_backup_know_revoked_recordings(filled: Registry, target: LocalStore) -> None:
@@ -248,10 +249,10 @@ def test_a_signed_mirror_that_is_broken_off_is_never_an_older_state(tmp_path: Pa
     (tmp_path / "trusted").write_text(new_key(tmp_path / "key"))
     reading = {"TIMBRE_TRUSTED_KEYS": str(tmp_path / "trusted")}
     source = open_registry(
-        str(tmp_path / "source"), environment={**reading, "TIMBRE_SIGNING_KEY": str(tmp_path / "key")}
+        RegistryAddress(str(tmp_path / "source"), {**reading, "TIMBRE_SIGNING_KEY": str(tmp_path / "key")})
     )
     publish(source, "ada", "one")
-    trusted = open_registry(str(tmp_path / "mirror"), environment=reading)
+    trusted = open_registry(RegistryAddress(str(tmp_path / "mirror"), reading))
     sync(source.store, trusted.store)
     publish(source, "ada", "two")
     source.rollback("ada", actor=ADA)

@@ -13,6 +13,7 @@ from tests.registry.conftest import make_files, make_manifest
 from timbre.core.errors import InputError
 from timbre.registry import trash
 from timbre.registry.actor import Actor
+from timbre.registry.address import RegistryAddress
 from timbre.registry.events import Act
 from timbre.registry.garbage import collect
 from timbre.registry.local_store import LocalStore
@@ -171,7 +172,7 @@ def test_the_trash_is_freed_after_a_week(old: Registry, clock: Clock) -> None:
 def test_the_trash_is_signed_and_a_pruned_version_is_not_a_stolen_one(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "trusted").write_text(new_key(tmp_path / "key"))
     keys = {"TIMBRE_SIGNING_KEY": str(tmp_path / "key"), "TIMBRE_TRUSTED_KEYS": str(tmp_path / "trusted")}
-    opened = open_registry(str(tmp_path / "registry"), environment=keys)
+    opened = open_registry(RegistryAddress(str(tmp_path / "registry"), keys))
     registry = filled(Registry(opened.store, clock=clock), clock)
     pruned(registry)
     gone = [finding for finding in audit(registry, "ada") if "exported base" not in finding.problem]

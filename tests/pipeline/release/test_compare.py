@@ -24,6 +24,7 @@ from timbre.evaluation.measurements import FILE, Group, Measurements
 from timbre.evaluation.reports.machine import gate_fields
 from timbre.pipeline.release.compared import Side, find_side
 from timbre.pipeline.release.comparison import Comparison, compare
+from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 from timbre.registry.registry import Actor, Registry
 from timbre.registry.run_records import RunStore
@@ -62,7 +63,7 @@ def publish(registry: Registry, folder: Path, content: str, values: Measurements
 @pytest.fixture
 def two(tmp_path: Path) -> tuple[Registry, str, str]:
     """Two versions of ada: the second hears better, and is otherwise equal."""
-    registry = open_registry(str(tmp_path / "registry"))
+    registry = open_registry(RegistryAddress(str(tmp_path / "registry"), {}))
     old = publish(registry, tmp_path / "old", "one", spread(measured()), 8)
     new = publish(registry, tmp_path / "new", "second", spread(measured({"dnsmos": measured_mos() + 0.2})), 16)
     return registry, old, new
@@ -185,8 +186,9 @@ def test_what_was_measured_here(tmp_path: Path) -> None:
 
     workspace = Workspace(tmp_path)
     (tmp_path / "voices" / "ada").mkdir(parents=True)
+    address = RegistryAddress(str(tmp_path / "r"), {})
     with pytest.raises(InputError, match="stage 4 has measured nothing here"):
-        find_side("ada@here", open_registry(str(tmp_path / "r")), workspace, tmp_path / "x")
+        find_side("ada@here", open_registry(address), workspace, tmp_path / "x")
     for key, started, mos in (("old", "2026-11-27", 2.0), ("new", "2026-11-28", 3.0)):
         folder = workspace.work("ada", "evaluate") / key
         folder.mkdir(parents=True)
@@ -196,7 +198,7 @@ def test_what_was_measured_here(tmp_path: Path) -> None:
     trained = workspace.work("ada", "finetune") / "k"
     trained.mkdir(parents=True)
     (trained / "training.json").write_text('{"recipe": {"rank": 4}}', encoding="utf-8")
-    found: Side = find_side("ada@here", open_registry(str(tmp_path / "r")), workspace, tmp_path / "x")
+    found: Side = find_side("ada@here", open_registry(address), workspace, tmp_path / "x")
     assert found.measured is not None
     assert found.measured.adapted.tts[0].values["dnsmos"] == 3.0
     assert found.recipe == {"rank": 4}

@@ -100,15 +100,19 @@ def test_nothing_in_production_is_nothing_to_say(judged: Judged) -> None:
     assert judged.caplog.records == []
 
 
+def _sounds(judged: Judged) -> dict[tuple[str, str], bytes]:
+    return production_sounds(production_measurements(RegistryAddress(judged.address, {}), "ada"))
+
+
 def test_what_production_says_is_found_by_sentence(judged: Judged) -> None:
     file, data = "samples/tts-voice-s0-1.wav", b"RIFF of s0"
     judged.publish(measured({"estoi": 0.99}), kept={file: data})
     text = measured().adapted.tts[0].text
-    assert production_sounds(production_measurements(judged.address, "ada")) == {("s0", text): data}
+    assert _sounds(judged) == {("s0", text): data}
     entry = judged.registry.resolve("ada").entry(file)
     assert entry is not None
     (Path(judged.address) / "blobs" / entry.sha256[:2] / entry.sha256).write_bytes(b"x")
-    assert production_sounds(production_measurements(judged.address, "ada")) == {}, "damage costs a player"
+    assert _sounds(judged) == {}, "damage costs a player"
     judged.decide(0.99)
 
 
@@ -191,7 +195,7 @@ def test_a_registry_that_cannot_be_read_is_no_green(judged: Judged, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_bytes", away)
         with pytest.raises(InfrastructureError, match="Input/output error") as raised:
-            production_measurements(RegistryAddress(judged.address, os.environ), "ada")
+            production_measurements(RegistryAddress(judged.address, {}), "ada")
     assert raised.value.exit_code == 30
 
     def lost(store: LocalStore, key: str) -> None:
