@@ -24,16 +24,17 @@ _AHEAD = 3
 
 @dataclass(frozen=True)
 class MpegFrames:
-    """samples: of all whole frames, encoder delay included. promised: frames that a Xing, Info or VBRI header counts, 0
-    without one. cut: the file ends within a frame, or before the promised ones.
-    """
+    """Frames of an MPEG stream."""
 
     frames: int
     samples: int
+    """Of all whole frames, encoder delay included."""
     rate_hz: int
     channels: int
     promised: int
+    """Frames that a Xing, Info or VBRI header counts, 0 without one."""
     cut: bool
+    """The file ends within a frame, or before the promised ones."""
 
 
 def count_frames(path: Path) -> MpegFrames | None:

@@ -15,10 +15,12 @@ _FIRST, _LAST = 0x02, 0x04
 
 @dataclass(frozen=True)
 class OggPages:
-    """chains: sounds one after the other (1 in most files). ended: the last page is marked as the last."""
+    """Pages of an Ogg stream."""
 
     chains: int
+    """Sounds one after the other (1 in most files)."""
     ended: bool
+    """The last page is marked as the last."""
 
 
 def read_pages(path: Path) -> OggPages:

@@ -49,17 +49,16 @@ class UndecodableError(InputError):
 
 @dataclass(frozen=True)
 class SoundInfo:
-    """What the header of a sound file says. frames: 0 where it does not say; damaged files may hold another number.
-
-    decoder: "sndfile", "samples" (libsndfile on the samples alone, where the header is wrong) or "ffmpeg".
-    """
+    """What the header of a sound file says."""
 
     format: str
     subtype: str
     rate_hz: int
     channels: int
     frames: int
+    """0 where it does not say; damaged files may hold another number."""
     decoder: str = "sndfile"
+    """"sndfile", "samples" (libsndfile on the samples alone, where the header is wrong) or "ffmpeg"."""
 
     @property
     def duration_s(self) -> float:

@@ -37,21 +37,21 @@ _MAX_CHUNKS = 10_000
 
 @dataclass(frozen=True)
 class RiffSound:
-    """The samples of a WAV file.
-
-    subtype: libsndfile's name of their coding, "" for compressed sound. big_endian: of RIFX. offset, size_bytes: where
-    they are in the file. missing_bytes: what the header promises beyond the end of the file. unfinished: the header
-    gives no size, so the samples go on to the end.
-    """
+    """The samples of a WAV file."""
 
     rate_hz: int
     channels: int
     subtype: str
+    """libsndfile's name of their coding, "" for compressed sound."""
     big_endian: bool
+    """Of RIFX."""
     offset: int
+    """`offset`, `size_bytes`: where they are in the file."""
     size_bytes: int
     missing_bytes: int
+    """What the header promises beyond the end of the file."""
     unfinished: bool
+    """The header gives no size, so the samples go on to the end."""
     frame_bytes: int
 
 

@@ -24,13 +24,12 @@ _LOUD_FLOOR_DBFS = -70.0
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """Speech or not, frame by frame of 30 ms.
-
-    speech: bool (f,). levels_dbfs: RMS of each frame (f,).
-    """
+    """Speech or not, frame by frame of 30 ms."""
 
     speech: npt.NDArray[np.bool_]
+    """Bool (f,)."""
     levels_dbfs: npt.NDArray[np.float64]
+    """RMS of each frame (f,)."""
 
     @property
     def speech_s(self) -> float:

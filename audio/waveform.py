@@ -12,14 +12,12 @@ Samples = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Waveform:
-    """Mono sound.
-
-    samples: float32, shape (n,), full scale is +-1.
-    rate_hz: samples a second, at least 1.
-    """
+    """Mono sound."""
 
     samples: Samples
+    """float32, shape (n,), full scale is +-1."""
     rate_hz: int
+    """Samples a second, at least 1."""
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 1:

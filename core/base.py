@@ -54,32 +54,33 @@ BERT_TOKENIZER = "bert_tokenizer"
 
 @dataclass(frozen=True)
 class Base(Tool):
-    """One base model (base.yaml).
-
-    architecture: one of ARCHITECTURES, the preset of the networks' sizes.
-    rate_hz: sample rate of the acoustic model. hop, fft: samples a frame and samples a window of its spectrogram.
-    codes_hz: semantic codes a second. phones: name of the phone table (PHONE_TABLES gives its rows).
-    languages: what the base was trained to speak. bert: Mandarin BERT features are an input.
-    speaker_encoder: which embedding conditions the acoustic model ("none": only the reference spectrogram does).
-    networks: sizes that differ from the preset, by network ("text_to_semantic", "acoustic", "discriminator",
-        "content_encoder"), as plain data.
-    exports: edition -> SHA-256 of export.json, the only exported graphs of this base that are used and published;
-        written by `timbre base export NAME --pin` from trusted weights. No part of the digest.
-    speaking: sampling and prompt where a request says nothing, as far as they differ from the official models'.
-    """
+    """One base model (base.yaml)."""
 
     architecture: str = "v2"
+    """One of ARCHITECTURES, the preset of the networks' sizes."""
     rate_hz: int = 32000
+    """Sample rate of the acoustic model."""
     hop: int = 640
+    """`hop`, `fft`: samples a frame and samples a window of its spectrogram."""
     fft: int = 2048
     codes_hz: int = 25
+    """Semantic codes a second."""
     languages: tuple[str, ...] = ()
+    """What the base was trained to speak."""
     phones: str = "v2"
+    """Name of the phone table (PHONE_TABLES gives its rows)."""
     speaker_encoder: str = "none"
+    """Which embedding conditions the acoustic model ("none": only the reference spectrogram does)."""
     bert: bool = False
+    """Mandarin BERT features are an input."""
     networks: Mapping[str, Any] = field(default_factory=dict)
+    """Sizes that differ from the preset, by network ("text_to_semantic", "acoustic", "discriminator",
+    "content_encoder"), as plain data."""
     speaking: SpeakingDefaults = field(default_factory=SpeakingDefaults)
+    """Sampling and prompt where a request says nothing, as far as they differ from the official models'."""
     exports: Mapping[str, str] = field(default_factory=dict)
+    """Edition -> SHA-256 of export.json, the only exported graphs of this base that are used and published; written by
+    `timbre base export NAME --pin` from trusted weights. No part of the digest."""
 
     @property
     def spec_path(self) -> Path:

@@ -24,23 +24,22 @@ LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class SpeakingDefaults:
-    """What suits the official models; a base whose codes behave otherwise says so.
-
-    top_k: only the k likeliest codes (0: all). top_p: only the likeliest that together have this probability
-    (0: the likeliest alone).
-    temperature: 0 always takes the likeliest. repetition_penalty: codes that were spoken already become less likely.
-    prompt_codes: speech continues the phones and codes of the voice's prompt; without, the prompt conditions the sound
-    only. noise_scale: share of the acoustic prior's spread that is drawn. follow_text: the base's codes stand for
-    phones (text/phone_codes.py), and only those are drawn that keep to the text.
-    """
+    """What suits the official models; a base whose codes behave otherwise says so."""
 
     top_k: int = 15
+    """Only the k likeliest codes (0: all)."""
     top_p: float = 1.0
+    """Only the likeliest that together have this probability (0: the likeliest alone)."""
     temperature: float = 1.0
+    """0 always takes the likeliest."""
     repetition_penalty: float = 1.35
+    """Codes that were spoken already become less likely."""
     prompt_codes: bool = True
+    """Speech continues the phones and codes of the voice's prompt; without, the prompt conditions the sound only."""
     noise_scale: float = 0.5
+    """Share of the acoustic prior's spread that is drawn."""
     follow_text: bool = False
+    """The base's codes stand for phones (text/phone_codes.py), and only those are drawn that keep to the text."""
 
     def to_plain(self) -> dict[str, Any]:
         """All fields, as export.json holds them."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """head: column titles; rows: as many cells each, already text."""
+    """Rows under column titles."""
 
     head: Sequence[str]
+    """Column titles."""
     rows: Sequence[Sequence[str]]
+    """As many cells each, already text."""
 
     def text(self) -> str:
         """Columns padded to their widest cell; Chinese characters count as the two columns that they take."""

@@ -34,26 +34,28 @@ class Hub:
 
 @dataclass(frozen=True)
 class BaseFile:
-    """One file of a base.
-
-    role: what it is used for, one of the constants above or the base's own.
-    path: relative to the weights folder, with forward slashes; also the path in the Hub repository.
-    sha256: None until the first pull locks it. url: where it comes from when not from the Hub repository.
-    """
+    """One file of a base."""
 
     role: str
+    """What it is used for, one of the constants above or the base's own."""
     path: str
+    """Relative to the weights folder, with forward slashes; also the path in the Hub repository."""
     sha256: str | None = None
+    """None until the first pull locks it."""
     url: str | None = None
+    """Where it comes from when not from the Hub repository."""
 
 
 @dataclass(frozen=True)
 class Licence:
-    """what: the part it covers. name: SPDX identifier where there is one. source: where it is stated."""
+    """Licence of a part of the weights."""
 
     what: str
+    """The part it covers."""
     name: str
+    """SPDX identifier where there is one."""
     source: str = ""
+    """Where it is stated."""
 
 
 @dataclass(frozen=True)

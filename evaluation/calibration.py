@@ -91,28 +91,30 @@ WHY: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Specimen:
-    """One measured adapter. kind: GOOD or how it was degraded. measured: None if it could not be loaded (`refusal`)."""
+    """One measured adapter."""
 
     speaker: str
     kind: str
+    """GOOD or how it was degraded."""
     measured: Measurements | None
+    """None if it could not be loaded (`refusal`)."""
     refusal: str = ""
 
 
 @dataclass(frozen=True)
 class Half:
-    """How the gates did on some specimens.
-
-    good, degraded: (measured, passed). refused: good ones that failed, with their red gates; let_through: degraded ones
-    that passed. caught: kind -> gate -> how many specimens of that kind it turned red for.
-    """
+    """How the gates did on some specimens."""
 
     speakers: tuple[str, ...]
     good: tuple[int, int]
+    """`good`, `degraded`: (measured, passed)."""
     degraded: tuple[int, int]
     refused: Mapping[str, tuple[str, ...]]
+    """Good ones that failed, with their red gates."""
     let_through: tuple[str, ...]
+    """Degraded ones that passed."""
     caught: Mapping[str, Mapping[str, int]]
+    """Kind -> gate -> how many specimens of that kind it turned red for."""
 
     def plain(self) -> dict[str, Any]:
         """As gates.yaml and the reports have it."""
@@ -125,13 +127,15 @@ class Half:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Gates with their limits, and both halves. margin: of the rule. separated: kind -> gates that it went to."""
+    """Gates with their limits, and both halves."""
 
     gates: GateSet
     setting: Half
     judging: Half
     margin: float
+    """Of the rule."""
     separated: Mapping[str, tuple[str, ...]]
+    """Kind -> gates that it went to."""
 
     @property
     def holds(self) -> bool:

@@ -39,20 +39,20 @@ class Statistic(StrEnum):
 
 @dataclass(frozen=True)
 class Gate:
-    """One line of gates.yaml.
-
-    limit: absolute, or None. base_margin, production_margin: relative, or None. blocks: a miss fails the run. why: in
-    words.
-    """
+    """One line of gates.yaml."""
 
     metric: str
     protocol: Protocol
     limit: float | None = None
+    """Absolute, or None."""
     statistic: Statistic = Statistic.MEAN
     base_margin: float | None = None
+    """`base_margin`, `production_margin`: relative, or None."""
     production_margin: float | None = None
     blocks: bool = True
+    """A miss fails the run."""
     why: str = ""
+    """In words."""
 
     @property
     def name(self) -> str:
@@ -73,22 +73,22 @@ class GateSet:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Verdict of one gate.
-
-    value, low, high: of the statistic and the bootstrap interval of the mean (over sentences, each with all its
-    seeds); None when unmeasurable. count: samples, sentences times seeds. worst,
-    worst_file: the worst sample and where it can be heard. base, production: the same statistic there, or None.
-    """
+    """Verdict of one gate."""
 
     gate: Gate
     passed: bool
     value: float | None
+    """`value`, `low`, `high`: of the statistic and the bootstrap interval of the mean (over sentences, each with all
+    its seeds); None when unmeasurable."""
     low: float | None
     high: float | None
     count: int
+    """Samples, sentences times seeds."""
     worst: float | None
+    """`worst`, `worst_file`: the worst sample and where it can be heard."""
     worst_file: str
     base: float | None
+    """`base`, `production`: the same statistic there, or None."""
     production: float | None
     reason: str
 
@@ -100,23 +100,23 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """All verdicts; passed is False when a blocking one is red.
-
-    confidence: level of their intervals. calibration: of the gates, as gates.yaml has it. left_out: why nothing was
-    compared with the version in production although there is one; empty otherwise. edited: names of gates whose limits
-    are not those that the calibration set. undecided: gate -> why nobody asked its metric here. gates_digest: SHA-256
-    of the gates.yaml that they were taken by. overrides: what the voice's own `recipe:` changed, section -> setting ->
-    value.
-    """
+    """All verdicts; passed is False when a blocking one is red."""
 
     verdicts: tuple[Verdict, ...]
     confidence: float = Interval.confidence
+    """Level of their intervals."""
     calibration: Mapping[str, Any] = field(default_factory=dict)
+    """Of the gates, as gates.yaml has it."""
     left_out: str = ""
+    """Why nothing was compared with the version in production although there is one; empty otherwise."""
     edited: tuple[str, ...] = ()
+    """Names of gates whose limits are not those that the calibration set."""
     undecided: Mapping[str, str] = field(default_factory=dict)
+    """Gate -> why nobody asked its metric here."""
     gates_digest: str = ""
+    """SHA-256 of the gates.yaml that they were taken by."""
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What the voice's own `recipe:` changed: section -> setting -> value."""
 
     @property
     def passed(self) -> bool:

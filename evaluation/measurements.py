@@ -18,25 +18,28 @@ _AGAIN = "run stage 4 again: timbre evaluate VOICE"
 
 @dataclass(frozen=True)
 class Sample:
-    """One sentence or recording.
-
-    id: of the sentence or recording, shared by all its seeds. source: "held-out" or "fixed". seed: sampling seed, None
-    under `copy`. file: below the stage's output, ""
-    when it was not kept. values: metric name -> value. unmeasurable: metric name -> why there is no value. failures:
-    reasons why the sentence failed (`tts`). detail: delay_s, gain_db, seconds, phones and the like. words: what was
-    heard in the place of each word (`tts`, bases with a recogniser; empty in measurements of earlier programs).
-    """
+    """One sentence or recording."""
 
     id: str
+    """Of the sentence or recording, shared by all its seeds."""
     text: str
     source: str
+    """"held-out" or "fixed"."""
     seed: int | None
+    """Sampling seed, None under `copy`."""
     file: str
+    """Below the stage's output, "" when it was not kept."""
     values: Mapping[str, float]
+    """Metric name -> value."""
     unmeasurable: Mapping[str, str] = field(default_factory=dict)
+    """Metric name -> why there is no value."""
     failures: tuple[str, ...] = ()
+    """Reasons why the sentence failed (`tts`)."""
     detail: Mapping[str, float] = field(default_factory=dict)
+    """delay_s, gain_db, seconds, phones and the like."""
     words: tuple[HeardWord, ...] = ()
+    """What was heard in the place of each word (`tts`, bases with a recogniser; empty in measurements of earlier
+    programs)."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Measurements:
-    """Everything that gates decide on.
-
-    adapted, base: with the voice's adapter, and without it (same prompt). real: facts about the held-out recordings:
-    phone_error_rate, speaker_similarity (real to real), dnsmos. models: metric -> model and digest. memorisation,
-    held_out_loss: of the training, None when stage 3 did not say. unasked: metric -> why no sample was asked about it:
-    an extra that is not installed, a language that no recogniser hears.
-    """
+    """Everything that gates decide on."""
 
     voice: str
     base: str
@@ -67,12 +64,18 @@ class Measurements:
     profile: str
     texts_version: str
     adapted: Group
+    """`adapted`, `base`: with the voice's adapter, and without it (same prompt)."""
     plain: Group
     real: Mapping[str, float]
+    """Facts about the held-out recordings: phone_error_rate, speaker_similarity (real to real), dnsmos."""
     models: Mapping[str, str]
+    """Metric -> model and digest."""
     memorisation: float | None = None
+    """`memorisation`, `held_out_loss`: of the training, None when stage 3 did not say."""
     held_out_loss: float | None = None
     unasked: Mapping[str, str] = field(default_factory=dict)
+    """Metric -> why no sample was asked about it: an extra that is not installed, a language that no recogniser
+    hears."""
 
     def write(self, folder: Path) -> None:
         """Writes measurements.json."""

@@ -55,20 +55,19 @@ GRAPHS = ("t2s", "prior", "generator", "posterior", "style", "content", "quantiz
 
 @dataclass(frozen=True)
 class AcousticShape:
-    """Widths of the acoustic graphs.
-
-    generator_context_frames: frames of context on each side that make chunked decoding equal to decoding at once (0:
-    the generator must see everything). source_fft_size: window of a generator with harmonic source, whose graph gives
-    spectra (0: the graph gives the wave). refinements: of the phase of such a generator.
-    """
+    """Widths of the acoustic graphs."""
 
     latent: int
     condition: int
     speaker_width: int
     spectrum_bins: int
     generator_context_frames: int
+    """Frames of context on each side that make chunked decoding equal to decoding at once (0: the generator must see
+    everything)."""
     source_fft_size: int = 0
+    """Window of a generator with harmonic source, whose graph gives spectra (0: the graph gives the wave)."""
     refinements: int = 0
+    """Of the phase of such a generator."""
 
 
 @dataclass(frozen=True)

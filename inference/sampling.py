@@ -20,18 +20,18 @@ _DRAWN = ("top_k", "top_p", "temperature", "repetition_penalty")
 
 @dataclass(frozen=True)
 class Sampling:
-    """How codes are drawn; None is what the base's base.yaml says, or else GPT-SoVITS's own value.
-
-    top_k: only the k likeliest codes (0: all). top_p: only the likeliest codes that together have this probability.
-    temperature: 0 always takes the likeliest. repetition_penalty: codes that were spoken already are made less likely.
-    seed: of this request's own random numbers; None draws one.
-    """
+    """How codes are drawn; None is what the base's base.yaml says, or else GPT-SoVITS's own value."""
 
     top_k: int | None = None
+    """Only the k likeliest codes (0: all)."""
     top_p: float | None = None
+    """Only the likeliest codes that together have this probability."""
     temperature: float | None = None
+    """0 always takes the likeliest."""
     repetition_penalty: float | None = None
+    """Codes that were spoken already are made less likely."""
     seed: int | None = None
+    """Of this request's own random numbers; None draws one."""
 
     def __post_init__(self) -> None:
         for name, (low, high) in {**{name: LIMITS[name] for name in _DRAWN}, "seed": (0, 2**63 - 1)}.items():

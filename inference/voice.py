@@ -71,10 +71,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Voice:
-    """A loaded voice. name and version identify it in caches and logs. acoustic: parameter name -> Delta.
-
-    lexicon: word -> phones, the voice's own readings.
-    """
+    """A loaded voice. name and version identify it in caches and logs."""
 
     name: str
     version: str
@@ -82,7 +79,9 @@ class Voice:
     prompt: Prompt
     t2s: Lora
     acoustic: Mapping[str, Delta]
+    """Parameter name -> Delta."""
     lexicon: Lexicon = field(default_factory=dict)
+    """Word -> phones, the voice's own readings."""
 
     @property
     def key(self) -> str:

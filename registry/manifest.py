@@ -17,57 +17,60 @@ _LATER = ("recordings", "gates_digest", "overrides", "sequence", "review_dropped
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a version came from.
-
-    commit: full git hash, or None outside git. author: of that commit. actor: who or what ran the pipeline.
-    job: the CI job's address or id, or None. recipe_digest: SHA-256 of the effective recipe. tools: package -> version.
-    """
+    """Where a version came from."""
 
     commit: str | None
+    """Full git hash, or None outside git."""
     author: str | None
+    """Of that commit."""
     actor: str
+    """Who or what ran the pipeline."""
     job: str | None
+    """The CI job's address or id, or None."""
     recipe_digest: str
+    """SHA-256 of the effective recipe."""
     tools: dict[str, str] = field(default_factory=dict)
+    """Package -> version."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """One version of a voice.
-
-    source: digest of the voice folder and base id; equal sources are the same voice, so a revert finds its old version.
-    base, base_digest: the base it speaks with; a server refuses to load it on another.
-    created: UTC, ISO 8601 with microseconds. passed: whether every blocking gate passed. gates: name -> {value,
-    limit, ...}.
-    consent: kind and rights as declared in voice.yaml. review_required: a person must approve before the alias moves.
-    files: everything in the package but this manifest. recordings: digest of the recordings alone, equal under every
-    name and setting ("" in versions of older programs). gates_digest: SHA-256 of the gates.yaml that the verdicts were
-    taken by. overrides: what the voice's own `recipe:` changed.
-    sequence: counts the versions of a voice in the order in which they were published, whatever clocks say.
-    review_dropped: the folder asks for no review any more, but the version in production did. proof: what shows who
-    published it (registry/actor.py), "" for a name that nothing shows.
-    """
+    """One version of a voice."""
 
     voice: str
     version: str
     source: str
+    """Digest of the voice folder and base id; equal sources are the same voice, so a revert finds its old version."""
     base: str
+    """`base`, `base_digest`: the base it speaks with; a server refuses to load it on another."""
     base_digest: str
     languages: tuple[str, ...]
     rate_hz: int
     created: str
+    """UTC, ISO 8601 with microseconds."""
     passed: bool
+    """Whether every blocking gate passed."""
     gates: dict[str, Any]
+    """Name -> {value, limit, ...}."""
     consent: dict[str, Any]
+    """Kind and rights as declared in voice.yaml."""
     review_required: bool
+    """A person must approve before the alias moves."""
     provenance: Provenance
     files: tuple[FileEntry, ...]
+    """Everything in the package but this manifest."""
     recordings: str = ""
+    """Digest of the recordings alone, equal under every name and setting ("" in versions of older programs)."""
     gates_digest: str = ""
+    """SHA-256 of the gates.yaml that the verdicts were taken by."""
     overrides: dict[str, Any] = field(default_factory=dict)
+    """What the voice's own `recipe:` changed."""
     sequence: int = 0
+    """Counts the versions of a voice in the order in which they were published, whatever clocks say."""
     review_dropped: bool = False
+    """The folder asks for no review any more, but the version in production did."""
     proof: str = ""
+    """What shows who published it (registry/actor.py), "" for a name that nothing shows."""
 
     def __post_init__(self) -> None:
         check_voice(self.voice)

@@ -14,12 +14,12 @@ _STRONG = frozenset({".", "!", "?", "…"})
 
 @dataclass(frozen=True)
 class Counts:
-    """sounding: speech sounds. weak, strong: pauses between them; several marks in a row are one pause, a strong one
-    if any of them is.
-    """
+    """Sounds and pauses of a text."""
 
     sounding: int
+    """Speech sounds."""
     weak: int
+    """`weak`, `strong`: pauses between them; several marks in a row are one pause, a strong one if any of them is."""
     strong: int
 
 

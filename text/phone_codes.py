@@ -44,11 +44,13 @@ def tone_of(symbol: str) -> int:
 
 @dataclass(frozen=True)
 class Stop:
-    """A sound or a pause on the way. optional: it may be passed over; longest: codes."""
+    """A sound or a pause on the way."""
 
     unit: int
     optional: bool
+    """It may be passed over."""
     longest: int
+    """codes."""
 
 
 class TextPath:

@@ -9,29 +9,28 @@ from timbre.text.symbols import ids_of
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of one language inside a text.
-
-    text: the characters as given. normalized: the words that are spoken. word2ph: phones per character of `normalized`
-    for Mandarin (its sum is len(phones)), None for English, where letters and phones do not align.
-    """
+    """A run of one language inside a text."""
 
     language: str
     text: str
+    """The characters as given."""
     normalized: str
+    """The words that are spoken."""
     phones: tuple[str, ...]
     word2ph: tuple[int, ...] | None = None
+    """Phones per character of `normalized` for Mandarin (its sum is len(phones)), None for English, where letters and
+    phones do not align."""
 
 
 @dataclass(frozen=True)
 class Phonemes:
-    """Phones of a text, with the way they came about.
-
-    segments: the pieces in order. unknown: characters that could not be spoken, in order, without repeats: the caller
-    reports them, nothing is dropped silently.
-    """
+    """Phones of a text, with the way they came about."""
 
     segments: tuple[Segment, ...]
+    """The pieces in order."""
     unknown: tuple[str, ...] = ()
+    """Characters that could not be spoken, in order, without repeats: the caller reports them, nothing is dropped
+    silently."""
 
     @property
     def phones(self) -> tuple[str, ...]:

@@ -55,26 +55,31 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class SliceSource:
-    """One slice of stage 1. path: at the base's rate; path_16k: at 16 kHz (may be the same). speech_s: of speech."""
+    """One slice of stage 1."""
 
     id: str
     path: Path
+    """At the base's rate."""
     path_16k: Path
+    """At 16 kHz (may be the same)."""
     text: str
     language: str
     duration_s: float
     speech_s: float
+    """Of speech."""
     prompt: bool
     held_out: bool
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """Outcome for a voice. rows: one a slice, as extract.json has them; pace: of the voice."""
+    """Outcome for a voice."""
 
     rows: tuple[Mapping[str, Any], ...]
+    """One a slice, as extract.json has them."""
     prompt: PromptChoice
     pace: Pace
+    """Of the voice."""
     shards: int
     unknown: tuple[str, ...]
 

@@ -20,18 +20,19 @@ _FUSED_STAGES = (3, 4)
 
 @dataclass(frozen=True)
 class ERes2NetConfig:
-    """Sizes of the network; defaults are those of the official weights.
-
-    channels: of the first stage, doubled at each later one; base_width: part width per 64 channels; scale: parts of a
-    block; expansion: output channels of a block over its planes; bins: mel bins of the input.
-    """
+    """Sizes of the network; defaults are those of the official weights."""
 
     channels: int = 64
+    """Of the first stage, doubled at each later one."""
     blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
     base_width: int = 24
+    """Part width per 64 channels."""
     scale: int = 4
+    """Parts of a block."""
     expansion: int = 4
+    """Output channels of a block over its planes."""
     bins: int = 80
+    """Mel bins of the input."""
     embedding: int = 192
 
     @property

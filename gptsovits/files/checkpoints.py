@@ -43,17 +43,18 @@ _METADATA = "timbre"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights of one network.
-
-    kind: one of KINDS. version: v2, v2Pro, v2ProPlus for upstream's, or the architecture of a base of ours.
-    weight: tensors by name. config: plain data, the sections of upstream's configuration. info: free text.
-    """
+    """Weights of one network."""
 
     kind: str
+    """One of KINDS."""
     version: str
+    """v2, v2Pro, v2ProPlus for upstream's, or the architecture of a base of ours."""
     weight: dict[str, Tensor]
+    """Tensors by name."""
     config: dict[str, Any] = field(default_factory=dict)
+    """Plain data, the sections of upstream's configuration."""
     info: str = ""
+    """Free text."""
 
     @property
     def parameters(self) -> int:

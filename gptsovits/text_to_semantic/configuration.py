@@ -9,25 +9,26 @@ from typing import Any
 
 @dataclass(frozen=True)
 class T2SConfig:
-    """Every width of the network. Defaults are the official ones (v2 and later, 77.6 M parameters).
-
-    vocabulary: semantic codes and the end token; end_token: its id; phonemes: rows of the phone table; bert_width:
-    width of the character vectors that are added to the phones, 0 for a network without that projection; dropout: in
-    attention and feed-forward; position_dropout: after positions were added; max_positions: longest text, and longest
-    audio, each.
-    """
+    """Every width of the network. Defaults are the official ones (v2 and later, 77.6 M parameters)."""
 
     hidden: int = 512
     heads: int = 16
     layers: int = 24
     feed_forward: int = 2048
     vocabulary: int = 1025
+    """Semantic codes and the end token."""
     end_token: int = 1024
+    """Its id."""
     phonemes: int = 732
+    """Rows of the phone table."""
     bert_width: int = 1024
+    """Width of the character vectors that are added to the phones, 0 for a network without that projection."""
     dropout: float = 0.0
+    """In attention and feed-forward."""
     position_dropout: float = 0.1
+    """After positions were added."""
     max_positions: int = 4000
+    """Longest text, and longest audio, each."""
 
     def __post_init__(self) -> None:
         for name in ("hidden", "heads", "layers", "feed_forward", "vocabulary", "phonemes", "max_positions"):

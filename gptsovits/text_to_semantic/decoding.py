@@ -62,16 +62,15 @@ class T2SResult:
 
 @dataclass
 class DecodingState:
-    """What lies between two steps.
-
-    bias: [B, 1, 1, capacity], minus infinity on padding, None without padding; positions: next audio position, int64
-    [B]; step: the blocks' one-position pass.
-    """
+    """What lies between two steps."""
 
     cache: KeyValueCache
     bias: Tensor | None
+    """[B, 1, 1, capacity], minus infinity on padding, None without padding."""
     positions: Tensor
+    """Next audio position, int64 [B]."""
     step: TransformerStep
+    """The blocks' one-position pass."""
 
     def keep_rows(self, rows: Tensor) -> None:
         """Drop finished rows. rows: int64 [B'], the indices that stay."""

@@ -25,14 +25,16 @@ REFUSED = "refused"
 
 
 @dataclass(frozen=True)
-class FileFinding:
-    """state: ok, not locked, missing, differs or refused. detail: what it is, or what is wrong."""
+class FileCheck:
+    """Check of one file of a base."""
 
     role: str
     path: str
     state: str
+    """Ok, not locked, missing, differs or refused."""
     size_bytes: int | None
     detail: str
+    """What it is, or what is wrong."""
 
     @property
     def failed(self) -> bool:
@@ -57,7 +59,7 @@ class CheckpointFacts:
     problem: str
 
 
-def check_base(tool: Tool, weights_root: Path | None = None) -> tuple[FileFinding, ...]:
+def check_base(tool: Tool, weights_root: Path | None = None) -> tuple[FileCheck, ...]:
     """Every file of a base or tool: present, of the locked digest, readable, fitting its network.
 
     Raises nothing for a bad file: that is a finding. A file whose digest differs is not opened.
@@ -121,19 +123,19 @@ def fit_problem(checkpoint: Checkpoint, source: str) -> str:
     return ""
 
 
-def _digest_finding(item: BaseFile, path: Path) -> FileFinding:
+def _digest_finding(item: BaseFile, path: Path) -> FileCheck:
     if not path.is_file():
-        return FileFinding(item.role, item.path, MISSING, None, f"not at {path}")
+        return FileCheck(item.role, item.path, MISSING, None, f"not at {path}")
     size_bytes = path.stat().st_size
     digest = digest_file(path)
     if item.sha256 is None:
-        return FileFinding(item.role, item.path, UNLOCKED, size_bytes, f"sha256 {digest}")
+        return FileCheck(item.role, item.path, UNLOCKED, size_bytes, f"sha256 {digest}")
     if digest != item.sha256:
-        return FileFinding(item.role, item.path, DIFFERS, size_bytes, f"sha256 {digest}, locked to {item.sha256}")
-    return FileFinding(item.role, item.path, OK, size_bytes, "")
+        return FileCheck(item.role, item.path, DIFFERS, size_bytes, f"sha256 {digest}, locked to {item.sha256}")
+    return FileCheck(item.role, item.path, OK, size_bytes, "")
 
 
-def _content_finding(base: Base, finding: FileFinding, weights_root: Path | None) -> FileFinding:
+def _content_finding(base: Base, finding: FileCheck, weights_root: Path | None) -> FileCheck:
     from timbre.core import base as roles
     from timbre.gptsovits.files import base_networks as networks
     from timbre.gptsovits.files.checkpoints import KINDS, read_checkpoint
@@ -159,5 +161,5 @@ def _content_finding(base: Base, finding: FileFinding, weights_root: Path | None
         else:
             detail = finding.detail
     except (InputError, ConfigurationError) as error:
-        return FileFinding(finding.role, finding.path, REFUSED, finding.size_bytes, error.message)
-    return FileFinding(finding.role, finding.path, finding.state, finding.size_bytes, detail)
+        return FileCheck(finding.role, finding.path, REFUSED, finding.size_bytes, error.message)
+    return FileCheck(finding.role, finding.path, finding.state, finding.size_bytes, detail)

@@ -40,26 +40,30 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class DegradedAdapter:
-    """What is measured of one adapter. held_out: its held-out recordings. outcome: what its training reported."""
+    """What is measured of one adapter."""
 
     held_out: Sequence[Recording]
+    """Its held-out recordings."""
     copies: Sequence[CopiedRecording]
     spoken: Sequence[Spoken]
     outcome: TrainingOutcome
+    """What its training reported."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A good voice. adapter: output of stage 3; other: recordings of somebody else; over_trained: makes the adapter
-    that was trained for too long; scratch: a folder to write into.
-    """
+    """A good voice."""
 
     name: str
     adapter: Path
+    """Output of stage 3."""
     held_out: Sequence[Recording]
     other: Sequence[Recording]
+    """Recordings of somebody else."""
     over_trained: Callable[[], Path]
+    """Makes the adapter that was trained for too long."""
     scratch: Path
+    """A folder to write into."""
 
 
 class AdapterDegrader:

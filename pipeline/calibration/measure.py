@@ -57,20 +57,21 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class CalibrationPlan:
-    """How much is done. steps, minutes: of each training; rate: its learning rate, higher than that of a long one;
-    listen: sentences that its strengths are chosen by.
-    copies, fixed: recordings copied and fixed sentences spoken, beside as many of the voice's own. kinds_per_voice: how
-    many ways each voice is degraded, taken in turn; 0 for all.
-    """
+    """How much is done."""
 
     steps: int = 60
+    """`steps`, `minutes`: of each training."""
     minutes: float = 3.0
     rate: float = 1e-3
+    """Its learning rate, higher than that of a long one."""
     copies: int = 5
+    """`copies`, `fixed`: recordings copied and fixed sentences spoken, beside as many of the voice's own."""
     fixed: int = 3
     seed: int = 1
     kinds_per_voice: int = 0
+    """How many ways each voice is degraded, taken in turn; 0 for all."""
     listen: int = 2
+    """Sentences that the strengths of each training are chosen by."""
     profile: str = "fp32"
 
     def recipe(self, base: Recipe, *, over_trained: bool = False) -> Recipe:
@@ -107,18 +108,19 @@ class _Speaker:
 
 @dataclass(frozen=True)
 class Measuring:
-    """One calibration run. root: of the repository, below which everything is kept; registry: where an exported base
-    may be had. say: called with a line about every adapter.
-    """
+    """One calibration run."""
 
     base: Base
     root: Path
+    """Of the repository, below which everything is kept."""
     registry: RegistryAddress
+    """Where an exported base may be had."""
     plan: CalibrationPlan = field(default_factory=CalibrationPlan)
     recipe: Recipe = field(default_factory=Recipe)
     progress: Progress = field(default_factory=SilentProgress)
     cancel: Cancellation = field(default_factory=Cancellation)
     say: Say = lambda line: None
+    """Called with a line about every adapter."""
 
     @property
     def folder(self) -> Path:

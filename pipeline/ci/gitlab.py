@@ -32,16 +32,17 @@ _REPORT_READERS = "developer"
 
 @dataclass(frozen=True)
 class GitlabSettings:
-    """What the operator decides. image: for executors that use one; tag, gpu_tag: of the runners, empty for any; keep:
-    how long reports are kept. id_audience: of the signed identity (id_tokens) of jobs that write the registry, "" for
-    none.
-    """
+    """What the operator decides."""
 
     image: str = ""
+    """For executors that use one."""
     tag: str = ""
+    """`tag`, `gpu_tag`: of the runners, empty for any."""
     gpu_tag: str = "gpu"
     keep: str = "30 days"
+    """How long reports are kept."""
     id_audience: str = ""
+    """Of the signed identity (id_tokens) of jobs that write the registry, "" for none."""
 
 
 def child_pipeline(jobs: Sequence[Job], settings: GitlabSettings, note: str = "") -> str:

@@ -25,33 +25,37 @@ _SHORT_MIN = 15
 
 @dataclass(frozen=True)
 class Job:
-    """One job.
-
-    stage: column of the pipeline's picture (COLUMNS). command: one call of `timbre`, quoted for a POSIX shell. needs:
-    names of jobs that must have ended well. keeps: files and folders to keep, also of a failed job; junit, metrics
-    and code_quality are among them. resumes: folder that a second attempt goes on from. gpu: where to run. limit_min:
-    minutes. exclusive: name of the lock that only one job holds at a time; "" for none. environment: what is deployed
-    to. interruptible: whether a newer push may end it. manual: waits for a person. retries, retried_exit_codes:
-    attempts after the first, and after which exit codes.
-    """
+    """A job of the generated pipeline."""
 
     name: str
     voice: str
     stage: str
+    """Column of the pipeline's picture (COLUMNS)."""
     command: str
+    """One call of `timbre`, quoted for a POSIX shell."""
     needs: tuple[str, ...] = ()
+    """Names of jobs that must have ended well."""
     keeps: tuple[str, ...] = ()
+    """Files and folders to keep, also of a failed job; junit, metrics and code_quality are among them."""
     junit: str = ""
     metrics: str = ""
     code_quality: str = ""
     resumes: str = ""
+    """Folder that a second attempt goes on from."""
     gpu: bool = False
+    """Where to run."""
     limit_min: int = _SHORT_MIN
+    """minutes."""
     exclusive: str = ""
+    """Name of the lock that only one job holds at a time; "" for none."""
     environment: str = ""
+    """What is deployed to."""
     interruptible: bool = True
+    """Whether a newer push may end it."""
     manual: bool = False
+    """Waits for a person."""
     retries: int = MAX_RETRIES
+    """`retries`, `retried_exit_codes`: attempts after the first, and after which exit codes."""
     retried_exit_codes: tuple[int, ...] = RETRIED_EXIT_CODES
 
 

@@ -35,31 +35,32 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class PlannedVoice:
-    """One voice of a push.
-
-    why: in words. review: whether a person approves before the alias moves. training_min: what its recipe allows the
-    training. named: whether the name of its folder can be that of a voice.
-    """
+    """One voice of a push."""
 
     voice: str
     action: Action
     why: str
+    """In words."""
     review: bool = False
+    """Whether a person approves before the alias moves."""
     training_min: float = 0.0
+    """What its recipe allows the training."""
     named: bool = True
+    """Whether the name of its folder can be that of a voice."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All voices of a push, by name. retrain: known versions are no reason to do nothing. note: for the log. code:
-    whether the push changes code, which lint and tests are for.
-    """
+    """All voices of a push, by name."""
 
     push: Push
     voices: tuple[PlannedVoice, ...]
     retrain: bool = False
+    """Known versions are no reason to do nothing."""
     note: str = ""
+    """For the log."""
     code: bool = False
+    """Whether the push changes code, which lint and tests are for."""
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,17 @@ from timbre.pipeline.ci.git import ZERO, Repository
 
 @dataclass(frozen=True)
 class Push:
-    """older: what the changes are counted from (all zeros: every voice); newer: what was pushed.
-
-    publishes: False for merge requests and for branches other than the default one: there everything is tried and
-    nothing reaches the registry's aliases. why_not: in words, when it does not.
-    """
+    """The push that a pipeline runs for."""
 
     older: str
+    """What the changes are counted from (all zeros: every voice)."""
     newer: str
+    """What was pushed."""
     publishes: bool
+    """False for merge requests and for branches other than the default one: there everything is tried and nothing
+    reaches the registry's aliases."""
     why_not: str = ""
+    """In words, when it does not."""
 
 
 def push_of(environment: Mapping[str, str], repository: Repository) -> Push:

@@ -18,14 +18,16 @@ _CUDA = re.compile(r"^cuda(?:\s*:[^=]*)?\s*=\s*'([^']+)'", re.M)
 
 @dataclass(frozen=True)
 class Accelerator:
-    """gpus: one line each, as the driver tells them; torch_version: "" when not installed; torch_cuda: the CUDA version
-    that torch was built for, "" for a build without; problem: why the driver could not be asked.
-    """
+    """GPUs of this machine, and the torch that would use them."""
 
     gpus: tuple[str, ...]
+    """One line each, as the driver tells them."""
     torch_version: str
+    """"" when not installed."""
     torch_cuda: str
+    """The CUDA version that torch was built for, "" for a build without."""
     problem: str = ""
+    """Why the driver could not be asked."""
 
     @property
     def device(self) -> str:

@@ -24,11 +24,14 @@ _MOST_CHARACTERS = 2000
 
 @dataclass(frozen=True)
 class Alert:
-    """title: one line; text: what is wrong and what to do; fields: short facts (voice, stage, commit, job)."""
+    """A message to the webhook."""
 
     title: str
+    """One line."""
     text: str
+    """What is wrong and what to do."""
     fields: Mapping[str, str] = field(default_factory=dict)
+    """Short facts (voice, stage, commit, job)."""
 
 
 @dataclass(frozen=True)

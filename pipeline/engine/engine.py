@@ -59,27 +59,27 @@ def _ignore(outcome: StageOutcome) -> None:
 
 @dataclass(frozen=True)
 class Engine:
-    """Everything that a run of any voice shares.
-
-    recipe: the repository's recipe, before a voice's own overrides. cache: finished outputs kept elsewhere, if any.
-    retries: further tries of a stage after failures of the machine (CI retries by itself, so 0 there).
-    wait_s: how long to wait while another process works on the same voice. on_stage: called with every outcome.
-    notes: remote to which the heads of histories are pushed as Git's notes, "" for none.
-    """
+    """Everything that a run of any voice shares."""
 
     workspace: Workspace
     recipe: Recipe = field(default_factory=Recipe)
+    """The repository's recipe, before a voice's own overrides."""
     registry: RegistryAddress = field(default_factory=lambda: RegistryAddress("", {}))
     origin: Origin = field(default_factory=Origin)
     progress: Progress = field(default_factory=SilentProgress)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger(f"{LOGGER}.engine"))
     cancel: Cancellation = field(default_factory=Cancellation)
     cache: StageCache | None = None
+    """Finished outputs kept elsewhere, if any."""
     rows: tuple[StageRow, ...] = STAGES
     retries: int = 0
+    """Further tries of a stage after failures of the machine (CI retries by itself, so 0 there)."""
     wait_s: float = 600.0
+    """How long to wait while another process works on the same voice."""
     notes: str = ""
+    """Remote to which the heads of histories are pushed as Git's notes, "" for none."""
     on_stage: Callable[[StageOutcome], None] = _ignore
+    """Called with every outcome."""
     sleep: Callable[[float], None] = time.sleep
 
     def run(self, voice: VoiceFolder, base: Base, until: str = "", rebuild: bool = False) -> list[StageOutcome]:

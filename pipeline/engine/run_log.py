@@ -48,10 +48,12 @@ _STATES = {
 
 @dataclass(frozen=True)
 class RunLog:
-    """runs: where records lie, None for nowhere. redactor: takes secrets out of what is written."""
+    """Writes the records of runs."""
 
     runs: RunStore
+    """Where records lie, None for nowhere."""
     redactor: Redactor
+    """Takes secrets out of what is written."""
 
     def begin(self, workspace: Workspace, origin: Origin, voice: str, until: str, log: logging.Logger) -> str:
         """Marks the run as begun; "" where that was not possible or there is no such voice."""

@@ -51,20 +51,19 @@ class Package:
 
 @dataclass(frozen=True)
 class PackageInputs:
-    """Where the pipeline made a voice.
-
-    review: whether a review is asked for beside voice.yaml. finetuned, measured: finished outputs of stages 3 and 4.
-    gates: gates.json of stage 4's report, decided in this run.
-    """
+    """Where the pipeline made a voice."""
 
     voice: VoiceFolder
     base: Base
     recipe: Recipe
     origin: Origin
     finetuned: Path
+    """`finetuned`, `measured`: finished outputs of stages 3 and 4."""
     measured: Path
     gates: Path
+    """gates.json of stage 4's report, decided in this run."""
     review: bool = False
+    """Whether a review is asked for beside voice.yaml."""
 
 
 def source_digest(voice: VoiceFolder) -> str:

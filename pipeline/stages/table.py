@@ -32,21 +32,20 @@ RECOGNISER = "recogniser"
 
 @dataclass(frozen=True)
 class Origin:
-    """Who asked for this run and why; recorded by publish, part of no key. Empty strings where unknown.
-
-    merge_request: number of the merge request that this run looks at. why_not: why this run publishes nothing, in
-    words: a merge request, another branch than the default one, or a branch that nobody names. Such a run is not
-    trusted: it may read what trusted runs made, and writes nothing that they read. actor, proof: who the job's signed
-    identity names and what shows it (registry/actor.py); empty without one.
-    """
+    """Who asked for this run and why; recorded by publish, part of no key. Empty strings where unknown."""
 
     commit: str = ""
     author: str = ""
     ref: str = ""
     job_url: str = ""
     merge_request: str = ""
+    """Number of the merge request that this run looks at."""
     why_not: str = ""
+    """Why this run publishes nothing, in words: a merge request, another branch than the default one, or a branch that
+    nobody names. Such a run is not trusted: it may read what trusted runs made, and writes nothing that they read."""
     actor: str = ""
+    """`actor`, `proof`: who the job's signed identity names and what shows it (registry/actor.py); empty without
+    one."""
     proof: str = CLAIMED
 
     def __post_init__(self) -> None:

@@ -20,13 +20,14 @@ from timbre.registry.registry import Registry
 
 @dataclass(frozen=True)
 class Production:
-    """measured: None when there is nothing to compare with; left_out: why, empty when nothing is in production.
-    sound: a sample of measurements.json -> its bytes, None when the package has not kept it.
-    """
+    """What the version in production measured."""
 
     measured: Measurements | None = None
+    """None when there is nothing to compare with."""
     left_out: str = ""
+    """Why, empty when nothing is in production."""
     sound: Callable[[str], bytes | None] = field(default=lambda file: None, compare=False)
+    """A sample of measurements.json -> its bytes, None when the package has not kept it."""
 
 
 def production_measurements(address: RegistryAddress, voice: str) -> Production:

@@ -32,12 +32,14 @@ _MAX_LEXICON_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording with its text. file: relative to the folder; language: its own or the voice's ("": unknown)."""
+    """One recording with its text."""
 
     file: str
+    """Relative to the folder."""
     path: Path
     text: str
     language: str
+    """Its own or the voice's ("": unknown)."""
 
 
 @dataclass(frozen=True)

@@ -62,11 +62,14 @@ class ImportedRow:
 
 @dataclass(frozen=True)
 class ImportedVoice:
-    """folder: the new voice. rows: recordings taken. notes: what was left out and why, in words."""
+    """A voice folder made from recordings that lay elsewhere."""
 
     folder: Path
+    """The new voice."""
     rows: int
+    """Recordings taken."""
     notes: tuple[str, ...]
+    """What was left out and why, in words."""
 
 
 def import_voice(root: Path, source: Path, name: str, language: str = "", base: str = DEFAULT_BASE) -> ImportedVoice:

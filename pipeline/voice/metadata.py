@@ -31,11 +31,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Metadata:
-    """rows: the usable ones. named: every file that a row names, None when that is not known. problems: all found."""
+    """metadata.csv as read."""
 
     rows: tuple[Row, ...]
+    """The usable ones."""
     named: frozenset[str] | None
+    """Every file that a row names, None when that is not known."""
     problems: tuple[Problem, ...]
+    """All found."""
 
 
 def read_metadata(data: bytes, language: str, max_rows: int) -> Metadata:

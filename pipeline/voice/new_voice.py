@@ -19,11 +19,14 @@ STATEMENT = "consent.wav"
 
 @dataclass(frozen=True)
 class NewVoice:
-    """folder: the new folder. files: what was written, relative to the repository. steps: what the person does next."""
+    """A voice folder that was just created."""
 
     folder: Path
+    """The new folder."""
     files: tuple[str, ...]
+    """What was written, relative to the repository."""
     steps: tuple[str, ...]
+    """What the person does next."""
 
 
 def new_voice(root: Path, name: str, language: str, base: str = DEFAULT_BASE, lfs: bool = False) -> NewVoice:

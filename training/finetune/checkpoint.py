@@ -17,31 +17,36 @@ _EARLY_SHARE = 0.6
 
 @dataclass
 class State:
-    """Where a run is. step: updates done; adapter, best: values by name; best_step: -1 before the first evaluation.
-
-    optimizer, scaler: their own state dicts; sums, counted: training losses since the last evaluation; history: one
-    entry an evaluation; evaluations_without_improvement: since the best one; seconds: trained so far over all restarts;
-    fallbacks, rows, checkpointing: of the memory plan; ended: why the run is over, "" while it is not. marks: adapters
-    of earlier evaluations by step, each at least twice as far as the one before.
-    """
+    """Where a run is."""
 
     step: int = 0
+    """Updates done."""
     adapter: dict[str, Tensor] = field(default_factory=dict)
+    """`adapter`, `best`: values by name."""
     optimizer: dict[str, Any] = field(default_factory=dict)
+    """`optimizer`, `scaler`: their own state dicts."""
     scaler: dict[str, Any] = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
+    """`sums`, `counted`: training losses since the last evaluation."""
     counted: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    """One entry an evaluation."""
     best: dict[str, Tensor] = field(default_factory=dict)
     best_step: int = -1
+    """-1 before the first evaluation."""
     best_loss: float = float("inf")
     evaluations_without_improvement: int = 0
+    """Since the best one."""
     seconds: float = 0.0
+    """Trained so far over all restarts."""
     fallbacks: int = 0
+    """`fallbacks`, `rows`, `checkpointing`: of the memory plan."""
     rows: int = 0
     checkpointing: bool = False
     ended: str = ""
+    """Why the run is over, "" while it is not."""
     marks: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    """Adapters of earlier evaluations by step, each at least twice as far as the one before."""
 
     @property
     def early_step(self) -> int | None:

@@ -46,18 +46,19 @@ class Row:
 
 @dataclass(frozen=True)
 class VoiceData:
-    """training, held_out: slices by use. prompt: the slice that conditions synthesis. rate: seconds a phone.
-
-    pauses_s: at a weak mark, at a strong one, around a sentence. about: extract.json's entry of the prompt (text,
-    language, reason).
-    """
+    """Slices of a voice by their use."""
 
     training: tuple[Row, ...]
+    """`training`, `held_out`: slices by use."""
     held_out: tuple[Row, ...]
     prompt: Row
+    """The slice that conditions synthesis."""
     rate: float
+    """Seconds a phone."""
     pauses_s: tuple[float, float, float]
+    """At a weak mark, at a strong one, around a sentence."""
     about: Mapping[str, Any]
+    """extract.json's entry of the prompt (text, language, reason)."""
 
 
 def load_voice_data(folder: Path, base: Base) -> VoiceData:

@@ -17,11 +17,14 @@ _WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "n
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """rows: slices in one backward pass; checkpointing: recompute activations; level: fallbacks taken so far."""
+    """How one step fits into memory."""
 
     rows: int
+    """Slices in one backward pass."""
     checkpointing: bool
+    """Recompute activations."""
     level: int = 0
+    """Fallbacks taken so far."""
 
     @property
     def exhausted(self) -> bool:

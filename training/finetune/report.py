@@ -19,11 +19,7 @@ _TITLES = {"sovits": "acoustic model", "t2s": "text to semantic"}
 
 @dataclass(frozen=True)
 class NetworkReport:
-    """One network's run. parameters: values of the adapter by group; seconds: of training, over all restarts.
-
-    peak_mib: of memory (the GPU's where there is one). rows, checkpointing, fallbacks: the memory plan at the end.
-    retained: what it learned, None without held-out slices.
-    """
+    """One network's run."""
 
     name: str
     steps: int
@@ -31,14 +27,19 @@ class NetworkReport:
     ended: str
     history: Sequence[Mapping[str, Any]]
     seconds: float
+    """Of training, over all restarts."""
     rows_per_step: int
     rows: int
+    """`rows`, `checkpointing`, `fallbacks`: the memory plan at the end."""
     checkpointing: bool
     fallbacks: int
     parameters: Mapping[str, int]
+    """Values of the adapter by group."""
     adapter_bytes: int
     peak_mib: float
+    """Of memory (the GPU's where there is one)."""
     retained: Retention | None = None
+    """What it learned, None without held-out slices."""
 
     def held_out(self, step: int) -> float | None:
         """Held-out loss at the look of that step."""

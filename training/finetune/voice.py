@@ -50,12 +50,15 @@ ACOUSTIC_TIME_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Finetuning:
-    """One job. features: output of stage 2; output: an empty folder; resume: a folder that survives interruptions."""
+    """One job."""
 
     base: Base
     features: Path
+    """Output of stage 2."""
     output: Path
+    """An empty folder."""
     resume: Path
+    """A folder that survives interruptions."""
     recipe: FinetuneRecipe
     weights_root: Path | None = None
     cpu: bool = False
