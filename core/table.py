@@ -29,8 +29,8 @@ class Table:
 
     def markdown(self) -> str:
         """A Markdown table; bars and line ends in cells are escaped."""
-        lines = [self.head, ["---"] * len(self.head), *self.rows]
-        return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+        head, *rows = ("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in (self.head, *self.rows))
+        return "\n".join([head, "|---" * len(self.head) + "|", *rows])
 
 
 def _cell(text: str) -> str:

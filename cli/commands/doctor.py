@@ -12,6 +12,7 @@ from timbre.cli.commands.options import output_options
 from timbre.cli.doctor import examine
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import EXIT_CONFIGURATION, EXIT_OK, ConfigurationError
+from timbre.core.table import Table
 
 _MARKS = {OK: "✔", NOTE: "·", WARNING: "!", FAILURE: "✘"}
 
@@ -25,17 +26,17 @@ def doctor(invocation: Invocation, as_json: bool, as_markdown: bool) -> None:
     Exit code 40 if a requirement of every run is missing (✘). Marks: ! some features are unavailable, · an optional
     part is missing.
     """
-    findings = [*_examine(invocation), _webhook(invocation)]
-    code = EXIT_CONFIGURATION if any(finding.state == FAILURE for finding in findings) else EXIT_OK
+    checks = [*_examine(invocation), _webhook(invocation)]
+    code = EXIT_CONFIGURATION if any(check.state == FAILURE for check in checks) else EXIT_OK
     if as_json:
-        plain = {"exit_code": code, "findings": [dataclasses.asdict(finding) for finding in findings]}
+        plain = {"exit_code": code, "findings": [dataclasses.asdict(check) for check in checks]}
         click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
     elif as_markdown:
-        rows = [f"| {item.part} | {item.name} | {item.state} | {item.value} | {item.remedy} |" for item in findings]
-        click.echo("\n".join(["| part | what | state | found | next action |", "|---|---|---|---|---|", *rows]))
+        rows = [(item.part, item.name, item.state, item.value, item.remedy) for item in checks]
+        click.echo(Table(("part", "what", "state", "found", "next action"), rows).markdown())
     else:
         part = ""
-        for item in findings:
+        for item in checks:
             if item.part != part:
                 click.echo(f"\n{item.part}" if part else item.part)
             part = item.part

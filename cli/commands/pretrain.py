@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from timbre.core.table import Table
+
 DEFAULT_RECIPE = Path("recipes/nano.yaml")
 DEFAULT_WORK = Path(".timbre/pretrain")
 
@@ -205,11 +207,8 @@ def phone_error(
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
-    head = list(rows[0])
     if as_markdown:
-        click.echo("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
-        for row in rows:
-            click.echo("| " + " | ".join(str(value) for value in row.values()) + " |")
+        click.echo(Table(list(rows[0]), [[str(value) for value in row.values()] for row in rows]).markdown())
         return
     for row in rows:
         click.echo("  ".join(f"{name} {value}" for name, value in row.items()))
@@ -314,13 +313,13 @@ def measure(
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(row) | {"met": row.met} for row in rows], indent=1))
         return
-    if as_markdown:
-        click.echo("| measure | value | limit | met | count |\n|---|---|---|---|---|")
+    table = []
     for row in rows:
         limit = "" if row.limit is None else f"{'>=' if row.higher_is_better else '<='} {row.limit:g}"
         met = {True: "yes", False: "no", None: ""}[row.met]
-        cells = (row.measure, f"{row.value:.3f}", limit, met, str(row.count))
-        click.echo("| " + " | ".join(cells) + " |" if as_markdown else "  ".join(cell for cell in cells if cell))
+        table.append((row.measure, f"{row.value:.3f}", limit, met, str(row.count)))
+    shown = Table(("measure", "value", "limit", "met", "count"), table)
+    click.echo(shown.markdown() if as_markdown else shown.text())
 
 
 @pretrain.command("samples")

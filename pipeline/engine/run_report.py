@@ -15,6 +15,7 @@ from timbre.core.errors import (
     EXIT_OK,
     TimbreError,
 )
+from timbre.core.table import Table
 from timbre.pipeline.engine.engine import StageOutcome
 from timbre.pipeline.engine.failures import exit_code
 
@@ -70,12 +71,13 @@ def stage_line(outcome: StageOutcome) -> str:
 
 def as_markdown(runs: Sequence[VoiceRun]) -> str:
     """A table for a merge request's comment or a job summary."""
-    lines = ["| voice | stage | state | seconds | key | facts |", "|---|---|---|---|---|---|"]
-    for run in runs:
-        for outcome in run.outcomes:
-            stage = f"{outcome.row.number} {outcome.row.name}"
-            cells = [run.voice, stage, outcome.state, f"{outcome.seconds:.1f}", outcome.key[:12], _facts(outcome.facts)]
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    rows = [
+        (run.voice, f"{outcome.row.number} {outcome.row.name}", outcome.state, f"{outcome.seconds:.1f}",
+         outcome.key[:12], _facts(outcome.facts))
+        for run in runs
+        for outcome in run.outcomes
+    ]  # fmt: skip
+    lines = [Table(("voice", "stage", "state", "seconds", "key", "facts"), rows).markdown()]
     for run in runs:
         if run.error is not None:
             lines += ["", f"**{run.voice}** (exit code {run.exit_code})", "", "```", str(run.error), "```"]

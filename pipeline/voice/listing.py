@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from timbre.core.table import Table
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.voice.folder import open_voice
 
@@ -38,6 +39,5 @@ def list_voices(workspace: Workspace) -> list[ListedVoice]:
 
 def voices_markdown(voices: Sequence[ListedVoice]) -> str:
     """A Markdown table."""
-    lines = ["| voice | language | base | consent | clips | problems |", "|---|---|---|---|---|---|"]
-    lines += [f"| {v.name} | {v.language} | {v.base} | {v.consent} | {v.clips} | {v.problems} |" for v in voices]
-    return "\n".join(lines)
+    rows = [(v.name, v.language, v.base, v.consent, str(v.clips), str(v.problems)) for v in voices]
+    return Table(("voice", "language", "base", "consent", "clips", "problems"), rows).markdown()

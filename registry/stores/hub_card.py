@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from timbre.core.table import Table
+
 CARD = "README.md"
 
 
@@ -37,7 +39,7 @@ def card(manifest: Mapping[str, Any]) -> str:
     )  # fmt: skip
     consent = manifest["consent"]
     rows = [
-        f"| {gate} | {about.get('value', '')} | {about.get('limit', '')} | {'yes' if about.get('passed') else 'no'} |"
+        (gate, str(about.get("value", "")), str(about.get("limit", "")), "yes" if about.get("passed") else "no")
         for gate, about in sorted(manifest["gates"].items())
         if isinstance(about, dict)
     ]
@@ -46,7 +48,7 @@ def card(manifest: Mapping[str, Any]) -> str:
         f"Base `{manifest['base']}`, {manifest['rate_hz']} Hz, made {manifest['created']} from commit "
         f"`{manifest['provenance']['commit']}`.", "",
         f"Consent: {consent.get('kind', 'unknown')}; rights: {consent.get('rights', 'unknown')}.", "",
-        "| gate | value | limit | passed |", "|---|---|---|---|", *rows, "",
+        Table(("gate", "value", "limit", "passed"), rows).markdown(), "",
         "This repository is a registry of Timbre: read and write it with `timbre`, not by hand.", "",
     ]  # fmt: skip
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from timbre.core.problems import Problem
+from timbre.core.table import Table
 from timbre.pipeline.stages.validate.checks import Findings
 from timbre.pipeline.stages.validate.cleaning import DenoiseDecision
 from timbre.pipeline.stages.validate.consent import Statement
@@ -142,10 +143,8 @@ class Validation:
         lines += [
             "## Clips",
             "",
-            "| clip | s | speech s | level dBFS | SNR dB | band edge kHz | denoised | slices | notes |",
-            "|---|---|---|---|---|---|---|---|---|",
+            Table(_CLIP_HEAD, [_clip_cells(clip) for clip in self.clips]).markdown(),
         ]
-        lines += [_clip_line(clip) for clip in self.clips]
         if self.reverberation_s is not None:
             lines += ["", f"Reverberation over all clips: {self.reverberation_s:.2f} s (estimate)."]
         if self.speakers is not None:
@@ -195,19 +194,24 @@ def _rounded(value: Any) -> Any:
 def _problem_table(title: str, problems: Sequence[Problem]) -> list[str]:
     if not problems:
         return []
-    rows = [f"| {_cell(p.where)} | {_cell(p.value)} | {_cell(p.limit)} | {_cell(p.remedy)} |" for p in problems]
-    return [f"## {title}", "", "| where | found | expected | what to do |", "|---|---|---|---|", *rows, ""]
+    table = Table(
+        ("where", "found", "expected", "what to do"), [(p.where, p.value, p.limit, p.remedy) for p in problems]
+    )
+    return [f"## {title}", "", table.markdown(), ""]
 
 
-def _clip_line(clip: ClipReport) -> str:
+_CLIP_HEAD = ("clip", "s", "speech s", "level dBFS", "SNR dB", "band edge kHz", "denoised", "slices", "notes")
+
+
+def _clip_cells(clip: ClipReport) -> tuple[str, ...]:
     notes = "; ".join(clip.notes)
     if clip.survey is None:
-        return f"| {_cell(clip.file)} | | | | | | | | not decoded {_cell(notes)} |"
+        return (clip.file, *[""] * 7, f"not decoded {notes}")
     heard = clip.survey
     denoise = "-"
     if clip.denoise is not None:
         denoise = f"{clip.denoise.denoiser}: {clip.denoise.reason}" if clip.denoise.applied else clip.denoise.reason
-    cells = (
+    return (
         clip.file,
         f"{heard.duration_s:.1f}",
         f"{heard.speech_s:.1f}",
@@ -218,8 +222,3 @@ def _clip_line(clip: ClipReport) -> str:
         str(clip.slices),
         notes,
     )
-    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
