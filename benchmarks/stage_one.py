@@ -11,9 +11,10 @@ from typing import Any
 
 from timbre.audio.reader import write
 from timbre.audio.waveform import Waveform
-from timbre.core.base import LANGUAGES, Base
+from timbre.core.base import Base
 from timbre.core.cancellation import Cancellation
 from timbre.core.errors import InputError
+from timbre.core.languages import LANGUAGES
 from timbre.core.problems import Problem
 from timbre.core.progress import SilentProgress
 from timbre.core.recipe import Recipe
@@ -31,7 +32,7 @@ class Rate:
     rate_hz: int
     path: Path = Path()
     digest: str = ""
-    languages: tuple[str, ...] = LANGUAGES
+    languages: tuple[str, ...] = tuple(LANGUAGES)
     # No other base beside it, so that nothing is heard unless a test asks for it.
     folder: Path = Path("/nowhere/measured")
     weights_root: Path = Path("/nowhere/weights")

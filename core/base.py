@@ -17,6 +17,7 @@ import yaml
 from timbre.core.atomic import write_text
 from timbre.core.digests import digest_value
 from timbre.core.errors import ConfigurationError
+from timbre.core.languages import LANGUAGES
 from timbre.core.near_names import nearest
 from timbre.core.packaged import PACKAGED_BASES
 from timbre.core.problems import Problem, configuration_error, shown, unknown_key
@@ -35,7 +36,6 @@ from timbre.core.weights import (
 BASE_FILE = "base.yaml"
 
 ARCHITECTURES = ("v2", "v2Pro", "v2ProPlus", "nano", "pico")
-LANGUAGES = ("zh", "en", "ja", "ko", "yue")
 SPEAKER_ENCODERS = ("none", "ge2e", "eres2netv2")
 PHONE_TABLES = MappingProxyType({"v2": 732})
 
@@ -177,7 +177,7 @@ def read_base(folder: Path, weights_root: Path = DEFAULT_WEIGHTS_ROOT) -> Base:
     if "languages" in rest:
         rest["languages"] = tuple(listed(path, "languages", rest["languages"], problems))
         for language in rest["languages"]:
-            choice(path, "languages", language, LANGUAGES, problems)
+            choice(path, "languages", language, tuple(LANGUAGES), problems)
     if not isinstance(rest.get("bert", False), bool):
         problems.append(Problem(f"{path}: bert", shown(rest["bert"]), "true or false", "write one of them"))
     rest["networks"] = rest.get("networks") or {}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from timbre.core.errors import InputError
-from timbre.text.languages import LANGUAGES, check_language
+from timbre.core.languages import LANGUAGES
+from timbre.text.languages import check_language
 from timbre.text.phonemes import Phonemes, Segment
 from timbre.text.symbols import is_speech
 
-__all__ = ["LANGUAGES", "check_language", "phonemize", "unspoken"]
-
+__all__ = ["check_language", "phonemize", "unspoken"]
 
 _MARKS = " \n,.?!;:，。？！；：、…"
 

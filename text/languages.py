@@ -12,9 +12,7 @@ import re
 from collections.abc import Collection
 
 from timbre.core.errors import InputError
-
-LANGUAGES: dict[str, str] = {"en": "English", "zh": "Mandarin", "ja": "Japanese", "ko": "Korean", "yue": "Cantonese"}
-"""Languages that have a front end."""
+from timbre.core.languages import LANGUAGES
 
 HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 KANA = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\uff66-\uff9f"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from timbre.core.languages import LANGUAGES
 from timbre.text.cues import cue_words
-from timbre.text.languages import HAN, HANGUL, KANA, LANGUAGES, by_script
+from timbre.text.languages import HAN, HANGUL, KANA, by_script
 
 _HAN = re.compile(f"[{HAN}{KANA}{HANGUL}]")
 LETTERS = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\uff21-\uff3a\uff41-\uff5a"

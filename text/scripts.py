@@ -5,7 +5,6 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-LANGUAGES = ("zh", "en", "ja", "ko", "yue")
 # Scripts that a text of the language may hold; Latin letters may stand in every language (names, loan words).
 _OWN = {"zh": ("han",), "yue": ("han",), "en": ("latin",), "ja": ("han", "kana"), "ko": ("hangul", "han")}
 _NAMES = {

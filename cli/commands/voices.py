@@ -11,9 +11,9 @@ import click
 from timbre.cli.commands.options import output_options, registry_option
 from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
+from timbre.core.languages import LANGUAGES
 from timbre.pipeline.voice.listing import list_voices, voices_markdown
 from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
-from timbre.text.scripts import LANGUAGES
 
 
 @click.group(invoke_without_command=True)
@@ -61,7 +61,7 @@ def list_command(invocation: Invocation, alias: str, registry: str, as_json: boo
 
 @voices.command()
 @click.argument("name")
-@click.option("--language", type=click.Choice(LANGUAGES), required=True, help="Language of the recordings.")
+@click.option("--language", type=click.Choice(tuple(LANGUAGES)), required=True, help="Language of the recordings.")
 @click.option("--base", default=DEFAULT_BASE, show_default=True, help="Base to train on: a folder of bases/.")
 @click.option("--lfs", is_flag=True, help="Store recordings in Git LFS (writes .gitattributes).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -83,7 +83,7 @@ def new(invocation: Invocation, name: str, language: str, base: str, lfs: bool, 
 @voices.command("import")
 @click.argument("source", type=click.Path(path_type=Path), metavar="DIR|LIST|ZIP")
 @click.argument("name")
-@click.option("--language", type=click.Choice(LANGUAGES), default=None, help="Language of rows that name none.")
+@click.option("--language", type=click.Choice(tuple(LANGUAGES)), default=None, help="Language of rows that name none.")
 @click.option("--base", default=DEFAULT_BASE, show_default=True, help="Folder of bases/ that it is trained on.")
 @click.pass_obj
 def import_command(invocation: Invocation, source: Path, name: str, language: str | None, base: str) -> None:

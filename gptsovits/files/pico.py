@@ -19,6 +19,7 @@ from timbre.core import base as base_module
 from timbre.core.base import Base, write_base
 from timbre.core.digests import digest_file
 from timbre.core.errors import ConfigurationError
+from timbre.core.languages import LANGUAGES
 from timbre.core.weights import BaseFile, Licence
 from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, HifiGanConfig, SynthesizerConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators
@@ -122,7 +123,7 @@ def make_pico(folder: Path, name: str = "pico", seed: int = DEFAULT_SEED, like: 
         rate_hz=synthesizer.rate_hz,
         hop=synthesizer.hop,
         fft=synthesizer.fft_size,
-        languages=("zh", "en", "ja", "ko", "yue"),
+        languages=tuple(LANGUAGES),
         speaker_encoder="eres2netv2" if official else "ge2e",
         bert=official,
     )

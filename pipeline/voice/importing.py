@@ -18,10 +18,11 @@ from pathlib import Path, PurePosixPath
 
 from timbre.audio.reader import SUFFIXES
 from timbre.core.errors import InputError
+from timbre.core.languages import LANGUAGES
 from timbre.core.printable import printable
 from timbre.pipeline.voice.folder_paths import name_problem
 from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
-from timbre.text.scripts import LANGUAGES, normalised
+from timbre.text.scripts import normalised
 
 _LISTS = (".list", ".csv", ".tsv", ".txt")
 _PREFERRED = ("metadata.csv", "transcript.txt", "transcripts.csv")

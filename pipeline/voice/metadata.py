@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from timbre.core.languages import LANGUAGES
 from timbre.core.near_names import nearest
 from timbre.core.problems import Problem
 from timbre.pipeline.voice.folder_paths import path_problem
-from timbre.text.scripts import LANGUAGES, normalised, unprintable, wrong_script
+from timbre.text.scripts import normalised, unprintable, wrong_script
 
 FILE = "metadata.csv"
 HEADERS = (("file", "text"), ("file", "text", "language"))

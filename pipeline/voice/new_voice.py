@@ -8,10 +8,10 @@ from pathlib import Path
 
 from timbre.core.base import list_bases, load_base
 from timbre.core.errors import InputError
+from timbre.core.languages import LANGUAGES
 from timbre.pipeline.voice.folder_paths import name_problem
 from timbre.pipeline.voice.reading_script import CONSENT, SENTENCES
 from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
-from timbre.text.scripts import LANGUAGES
 
 LFS_RULES = ("*.wav", "*.flac", "*.ogg", "*.mp3")
 STATEMENT = "consent.wav"

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from timbre.core.languages import LANGUAGES
 from timbre.core.near_names import nearest
 from timbre.core.problems import Problem, shown, unknown_key
 from timbre.core.recipe import Recipe
 from timbre.core.yaml_document import parse_mapping
 from timbre.pipeline.voice.folder_paths import path_problem
-from timbre.text.scripts import LANGUAGES
 
 FILE = "voice.yaml"
 KEYS = ("language", "base", "consent", "review", "recipe")

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timbre.core.errors import InputError
-from timbre.text.frontend import LANGUAGES, phonemize, unspoken
+from timbre.core.languages import LANGUAGES
+from timbre.text.frontend import phonemize, unspoken
 from timbre.text.lexicon import parse
 from timbre.text.mixed import split
 from timbre.text.symbols import is_symbol
