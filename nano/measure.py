@@ -14,14 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from timbre.core.base import load_base
 from timbre.evaluation.metrics.perceptual import pesq, stoi
 from timbre.evaluation.metrics.phones import SentenceLimits, longest_loop, sentence_failures
 from timbre.evaluation.metrics.speaker import cosine, real_to_real
 from timbre.gptsovits.acoustic.generator_source_istft import refine_phase, unit
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.gptsovits.encoders.ge2e import load_ge2e
+from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_semantic
 from timbre.inference.phone_search import search
 from timbre.nano.alignment import words_of
-from timbre.nano.content_network import ContentEncoder
+from timbre.nano.content import load_averaged
+from timbre.nano.content_network import ContentConfig, ContentEncoder
 from timbre.nano.corpus import (
     CORPORA,
     RATE_HZ,
@@ -34,6 +38,9 @@ from timbre.nano.corpus import (
     training_files,
     unseen_speakers,
 )
+from timbre.nano.pack import load_acoustic, load_semantic
+from timbre.nano.quantizer import content_features
+from timbre.nano.restore import load_content
 from timbre.nano.sentences import SentenceSource
 from timbre.nano.speaking import Prompt, Spoken, TorchSpeaker
 from timbre.text.edit_distance import EditCounts, edit_counts, total
@@ -282,9 +289,6 @@ def parameter_rows(speaker: TorchSpeaker, encoder: ContentEncoder) -> list[Row]:
 
 def speaker_of_work(work: Path) -> tuple[TorchSpeaker, ContentEncoder]:
     """The checkpoints of a pretraining folder, ready to speak."""
-    from timbre.gptsovits.encoders.ge2e import load_ge2e
-    from timbre.nano.content import load_averaged
-    from timbre.nano.pack import load_acoustic, load_semantic
 
     encoder, synthesizer = load_averaged(work / "content"), load_acoustic(work)
     return TorchSpeaker(load_semantic(work), synthesizer, codes_with(encoder, synthesizer), load_ge2e()), encoder
@@ -292,11 +296,6 @@ def speaker_of_work(work: Path) -> tuple[TorchSpeaker, ContentEncoder]:
 
 def speaker_of_base(name: str) -> tuple[TorchSpeaker, ContentEncoder]:
     """A packed nano base by name or folder, ready to speak, with its recogniser."""
-    from timbre.core.base import load_base
-    from timbre.gptsovits.encoders.ge2e import load_ge2e
-    from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_semantic
-    from timbre.nano.content_network import ContentConfig
-    from timbre.nano.restore import load_content
 
     base = load_base(name)
     encoder = ContentEncoder(ContentConfig())
@@ -308,7 +307,6 @@ def speaker_of_base(name: str) -> tuple[TorchSpeaker, ContentEncoder]:
 
 def codes_with(encoder: ContentEncoder, synthesizer: Synthesizer) -> Callable[[Floats], npt.NDArray[np.int64]]:
     """wave [T] -> codes [N], by the content encoder and the acoustic model's quantizer."""
-    from timbre.nano.quantizer import content_features
 
     def codes(wave: Floats) -> npt.NDArray[np.int64]:
         features = torch.from_numpy(content_features(encoder.eval(), judged(wave))).T.unsqueeze(0)

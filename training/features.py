@@ -36,12 +36,16 @@ from timbre.inference.pace import Pace
 from timbre.text.frontend import phonemize
 from timbre.text.lexicon import Lexicon
 from timbre.text.pauses import count_pauses, finished
+from timbre.text.phone_codes import CODES
 from timbre.text.phonemes import Phonemes
+from timbre.text.recognition import CLASSES
 from timbre.text.symbols import is_speech
 from timbre.training.bert_features import BertFeatures
 from timbre.training.pace import measure_pace
+from timbre.training.pitch import HOP, RATE_HZ, track
 from timbre.training.prompt_choice import Candidate, PromptChoice, choose_prompt
 from timbre.training.shards import FOLDER, ShardWriter, Tensors
+from timbre.training.text_codes import codes_of_text
 
 SCHEMA = 1
 EXTRACT_FILE = "extract.json"
@@ -266,9 +270,6 @@ def _codes(synthesizer: Synthesizer, features: torch.Tensor, phonemes: Phonemes)
     Where codes stand for phones, the text decides which, and the sound only when: what the encoder mishears would
     teach the voice to mispronounce.
     """
-    from timbre.text.phone_codes import CODES
-    from timbre.text.recognition import CLASSES
-    from timbre.training.text_codes import codes_of_text
 
     if synthesizer.config.codebook_size == CODES:
         scores = synthesizer.ssl_proj(features.float())[0, : len(CLASSES)].log_softmax(0).T.cpu().numpy()
@@ -281,7 +282,6 @@ def _codes(synthesizer: Synthesizer, features: torch.Tensor, phonemes: Phonemes)
 
 def _pitch(wave: Floats, base: Base) -> Floats:
     """F0 of every frame in Hz, 0 where unvoiced: the latent of these bases carries it in two channels."""
-    from timbre.training.pitch import HOP, RATE_HZ, track
 
     if (base.rate_hz, base.hop) != (RATE_HZ, HOP):
         raise ConfigurationError(

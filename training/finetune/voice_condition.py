@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 from timbre.gptsovits.acoustic.configuration import SourceIstftConfig
+from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
 from timbre.gptsovits.acoustic.spectrogram import Spectrogram, SpectrogramConfig
 from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
 from timbre.training.finetune.data import Row
+from timbre.training.pitch import continuous
 
 REFERENCE_S = 3.0
 """Of the middle of a slice: what the nano base heard in its own training, and enough for the others."""
@@ -81,8 +83,6 @@ def posterior_of(network: Synthesizer, row: Row, condition: Tensor, device: torc
 
 def _with_pitch(mean: Tensor, log_std: Tensor, row: Row, config: SourceIstftConfig) -> tuple[Tensor, Tensor]:
     """The recorded voicing and pitch in channels 0 and 1, as the base was trained; the posterior's own may slip."""
-    from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
-    from timbre.training.pitch import continuous
 
     if row.pitch is not None and bool((row.pitch > 0).any()):
         frames = mean.shape[1]
