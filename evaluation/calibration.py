@@ -301,8 +301,8 @@ def _limits(specimens: Sequence[Specimen], margin: float) -> tuple[list[Gate], d
     for kind in kinds:
         # What is heard and what training says are two witnesses: the best gate of each.
         heard = [scale for scale in scales if scale.gate.metric not in OF_TRAINING]
-        told = [scale for scale in scales if scale.gate.metric in OF_TRAINING]
-        able = [scale for group in (heard, told) if (scale := _clearest(group, kind)) is not None]
+        trained = [scale for scale in scales if scale.gate.metric in OF_TRAINING]
+        able = [scale for group in (heard, trained) if (scale := _clearest(group, kind)) is not None]
         separated[kind] = tuple(scale.gate.name for scale in able)
         for scale in able:
             given[scale.gate.name].append(kind)

@@ -26,7 +26,7 @@ from timbre.nano.checkpointing import averaged
 from timbre.nano.corpus import RATE_HZ, Corpus, unseen_speakers
 from timbre.nano.joint import JointSettings, start_from_autoencoder, train_joint
 from timbre.nano.joint_data import SentenceSampler
-from timbre.nano.label_codes import CODE_S, Labelled, corpus_labels, quantizer_of
+from timbre.nano.label_codes import CODE_S, corpus_labels, quantizer_of
 from timbre.nano.pitch_tracks import PitchTracks
 from timbre.nano.quantizer import codes_path
 from timbre.nano.recipe import AcousticRecipe, SemanticRecipe
@@ -34,6 +34,7 @@ from timbre.nano.semantic import SemanticSettings, train
 from timbre.nano.semantic_data import Example, Ids, phone_ids
 from timbre.nano.speaker_vectors import SpeakerVectors
 from timbre.nano.stages import load_alignments
+from timbre.training.text_codes import CodeLabels
 
 Report = Callable[[str], None]
 
@@ -90,7 +91,7 @@ def open_parts(work: Path, speech: Path, parts: Sequence[str]) -> Corpus:
     return Corpus.open(folder, there or ["real"], unseen_speakers(speech))
 
 
-def corpus_codes(corpus: Corpus, phones: Mapping[str, Ids]) -> dict[str, Labelled]:
+def corpus_codes(corpus: Corpus, phones: Mapping[str, Ids]) -> dict[str, CodeLabels]:
     """Codes of label_codes.py of every clip with an alignment."""
     counts = {clip.id: clip.samples // CODE_SAMPLES for clip in corpus.clips}
     return corpus_labels(load_alignments(corpus), phones, counts)
@@ -176,7 +177,7 @@ def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.dev
 
 
 def semantic_examples(
-    corpus: Corpus, labelled: Mapping[str, Labelled], phones: Mapping[str, Ids]
+    corpus: Corpus, labelled: Mapping[str, CodeLabels], phones: Mapping[str, Ids]
 ) -> tuple[list[Example], list[Example]]:
     """(training, development) examples."""
     training, development = [], []

@@ -39,7 +39,7 @@ class _Rules:
             import jamo
             import mecab
 
-            # The package's own __init__ imports NLTK and downloads; an empty package in its place lends its folder.
+            # The package's own __init__ imports NLTK and downloads; an empty package stands in with its folder.
             if "g2pk2" not in sys.modules:
                 module = ModuleType("g2pk2")
                 module.__path__ = [str(package)]

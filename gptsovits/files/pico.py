@@ -146,7 +146,7 @@ class _Writer:
         self._save(kind, checkpoint_of(made, kind, ARCHITECTURE, config))
 
     def plain(self, role: str, make: Any) -> None:
-        """A network whose sizes are told by its shapes or by a file beside it."""
+        """A network whose sizes follow from its shapes or from a file beside it."""
         self._save(role, Checkpoint(role, ARCHITECTURE, dict(_seeded(make, self._seed).state_dict())))
 
     def hubert(self, width: int) -> None:

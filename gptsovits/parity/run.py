@@ -1,7 +1,7 @@
 """Run every set of reference vectors below a folder, whatever the sets are called and however large their networks are.
 
 A set is a folder with `vectors.safetensors` (or `config.json`, or a fingerprint, which then lack their vectors: a
-miss). Its `config.json` tells what it tests. Folders without any of these (texts, checkpoint samples) belong to other
+miss). Its `config.json` names what it tests. Folders without any of these (texts, checkpoint samples) belong to other
 commands.
 """
 

@@ -95,7 +95,7 @@ class Planner:
         try:
             voice = open_voice(self.root / "voices" / name, self.recipe)
         except Exception:
-            # One bad folder must not stop the others of the push; stage 1 tells the person who pushed what is wrong.
+            # One bad folder must not stop the others of the push; stage 1 reports what is wrong with it.
             return PlannedVoice(name, Action.BUILD, why)
         training_min = self._training_min(voice)
         if self.registry.tombstone(name) is not None:

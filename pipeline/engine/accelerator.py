@@ -21,7 +21,7 @@ class Accelerator:
     """GPUs of this machine, and the torch that would use them."""
 
     gpus: tuple[str, ...]
-    """One line each, as the driver tells them."""
+    """One line each, as the driver reports them."""
     torch_version: str
     """"" when not installed."""
     torch_cuda: str

@@ -133,7 +133,7 @@ def read_record(directory: Path) -> dict[str, Any] | None:
 
 
 def content_digest(record: Mapping[str, Any]) -> str:
-    """SHA-256 over the digests of an output's files, without the copy of its report, which tells times."""
+    """SHA-256 over the digests of an output's files, without the copy of its report, which holds times."""
     files = {name: entry["sha256"] for name, entry in record["files"].items() if not name.startswith(f"{REPORT_COPY}/")}
     return digest_value(files)
 

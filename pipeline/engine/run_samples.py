@@ -49,16 +49,16 @@ def _sentences(measured: Path, gates: Mapping[str, Mapping[str, Any]]) -> Iterat
         groups = {name: [*data[name]["tts"], *data[name]["copy"]] for name in ("adapted", "plain")}
     except (OSError, ValueError, KeyError, TypeError):
         return
-    told = set()
+    taken = set()
     for name, gate in gates.items():
         if gate.get("passed") or not gate.get("blocks", True):
             continue
         worst = next(
             (item for item in groups["adapted"] if item["file"] and item["file"] == gate.get("worst_file")), None
         )
-        if worst is None or worst["id"] in told:
+        if worst is None or worst["id"] in taken:
             continue
-        told.add(worst["id"])
+        taken.add(worst["id"])
         spoken = "tts" if worst["seed"] is not None else "copy"
         same = (
             item

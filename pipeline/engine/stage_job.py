@@ -65,11 +65,11 @@ class StageJob:
     def make(self, cache: StageCache | None, retries: int, sleep: Callable[[float], None]) -> Path:
         """Run the stage, with `retries` further tries after failures of the machine. Returns the output's directory."""
 
-        def told(error: BaseException, number: int, pause_s: float) -> None:
+        def log_retry(error: BaseException, number: int, pause_s: float) -> None:
             fields = {"stage": self.row.name, "retry": number, "pause_s": pause_s, "reason": str(error)}
             self.log.warning("stage failed, retrying", extra=fields)
 
-        path = with_retries(lambda: self._attempt(cache), retries, told, sleep)
+        path = with_retries(lambda: self._attempt(cache), retries, log_retry, sleep)
         if cache is not None:
             try:
                 cache.offer(self.context.key, path)

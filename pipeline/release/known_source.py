@@ -48,7 +48,7 @@ def publish_known(engine: Engine, voice: VoiceFolder) -> StageOutcome | None:
         manifest = registry.find_source(voice.name, source_digest(voice))
         if manifest is None:
             return None
-        told = promote_for_commit(
+        outcome = promote_for_commit(
             registry,
             manifest,
             committed(engine.origin, voice, repository),
@@ -62,9 +62,9 @@ def publish_known(engine: Engine, voice: VoiceFolder) -> StageOutcome | None:
         return None
     facts: dict[str, Any] = {
         "version": manifest.version,
-        "promoted": told.moved,
+        "promoted": outcome.moved,
         "alias": recipe.alias,
-        "said": f"already published as {manifest.version}, no stage run (--rebuild retrains); {told.words}",
+        "said": f"already published as {manifest.version}, no stage run (--rebuild retrains); {outcome.words}",
         "verdicts": manifest.gates,
     }
     return StageOutcome(stage_row("publish"), KNOWN, seconds=time.monotonic() - started, facts=facts)

@@ -18,7 +18,7 @@ _TOLERANCE = 1e-6
 def context_frames(network: Synthesizer, longest: int = 60) -> int:
     """Smallest number of frames beyond which a change of the latent does not reach the wave (relative 1e-6).
 
-    A frame in the middle is changed; the farthest sample that moves tells the reach, which is the same on both sides.
+    A frame in the middle is changed; the farthest sample that moves gives the reach, which is the same on both sides.
     Of a generator with harmonic source it is the reach of the network's spectra: the engine makes the wave of them.
     0 means that the reach is longer than `longest` frames: decode at once.
     """

@@ -89,15 +89,15 @@ class Cleaner:
         before = _mean([self.opinion.score(_safe(piece)) for piece in probes])
         after = _mean([self.opinion.score(_safe(self.denoiser.denoise(piece))) for piece in probes])
         gain, loss = after.overall - before.overall, before.speech - after.speech
-        told = f"SNR {snr_db:.0f} dB, DNSMOS overall {before.overall:.2f} -> {after.overall:.2f}"
+        measured = f"SNR {snr_db:.0f} dB, DNSMOS overall {before.overall:.2f} -> {after.overall:.2f}"
         if policy.mode != "auto":
-            return DenoiseDecision(True, name, f"asked for in the recipe: {told}", before, after)
+            return DenoiseDecision(True, name, f"asked for in the recipe: {measured}", before, after)
         if gain < policy.min_gain:
-            return DenoiseDecision(False, name, f"does not help: {told}", before, after)
+            return DenoiseDecision(False, name, f"does not help: {measured}", before, after)
         if loss > policy.max_speech_loss:
-            reason = f"would harm the voice: {told}, speech {before.speech:.2f} -> {after.speech:.2f}"
+            reason = f"would harm the voice: {measured}, speech {before.speech:.2f} -> {after.speech:.2f}"
             return DenoiseDecision(False, name, reason, before, after)
-        return DenoiseDecision(True, name, told, before, after)
+        return DenoiseDecision(True, name, measured, before, after)
 
 
 def read_spans(path: Path, spans: Sequence[tuple[float, float]]) -> Iterator[Waveform]:

@@ -2,7 +2,7 @@
 
 speech frames + text -> sentences aligned to pauses -> Plan
 
-A recording of up to ten seconds stays whole. A longer one is cut at pauses that can be told to be sentence ends: the
+A recording of up to ten seconds stays whole. A longer one is cut at pauses that are known to be sentence ends: the
 speech before and after such a pause must take the time that its share of the text needs, and no other pause may explain
 the text about as well. Where that fails the piece stays whole if it is short enough, and is left out otherwise.
 """
