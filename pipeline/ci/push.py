@@ -75,10 +75,10 @@ def _actions(environment: Mapping[str, str], repository: Repository, why_not: st
         target = environment.get("GITHUB_BASE_REF", "")
         older = (repository.fork_point(f"origin/{target}", newer) if target else None) or ZERO
         return Push(older, newer, False, why_not)
-    event = event_of(environment)
-    about = event.get("repository")
+    payload = event_of(environment)
+    about = payload.get("repository")
     default = str(about.get("default_branch", "")) if isinstance(about, dict) else environment.get(DEFAULT_BRANCH, "")
-    return _branch(str(event.get("before") or ZERO), newer, default, repository, why_not)
+    return _branch(str(payload.get("before") or ZERO), newer, default, repository, why_not)
 
 
 def _branch(older: str, newer: str, default: str, repository: Repository, why_not: str) -> Push:
