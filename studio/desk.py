@@ -10,6 +10,7 @@ from typing import Any
 
 from timbre.core.base import list_bases
 from timbre.core.errors import TimbreError
+from timbre.core.languages import LANGUAGES
 from timbre.core.packaged import PACKAGED_BASES
 from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.workspace import Workspace
@@ -25,7 +26,6 @@ from timbre.studio.coverage import coverage, next_line, sounds_of
 from timbre.studio.errors import StudioError
 from timbre.studio.files import OWN
 from timbre.studio.judging import Judges, StatementReport, TakeReport
-from timbre.text.scripts import LANGUAGES
 
 _SPEAKER = f"{OWN}/speaker.json"
 _RIGHTS = re.compile(r"^  rights:.*$", re.M)

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from timbre.audio.reader import SUFFIXES
 from timbre.core.atomic import remove_tree
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.voice.importing import MAX_FILES, Imported, import_voice
+from timbre.pipeline.voice.importing import MAX_FILES, ImportedVoice, import_voice
 from timbre.studio.errors import StudioError
 
 _KINDS = (*SUFFIXES, ".list", ".csv", ".tsv", ".txt", ".zip")
@@ -55,7 +55,7 @@ class Imports:
             target.unlink(missing_ok=True)
             raise StudioError(507, "disk-full", f"{target.name}: {error.strerror}", "make room on the disk") from error
 
-    def finish(self, number: str, name: str, language: str, base: str) -> Imported:
+    def finish(self, number: str, name: str, language: str, base: str) -> ImportedVoice:
         """Makes voices/<name> of the files. Raises InputError; the files stay for another name or language."""
         folder = self._folder(number)
         archives = sorted(folder.rglob("*.zip"))

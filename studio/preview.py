@@ -15,6 +15,7 @@ from timbre.inference.sampling import Sampling
 from timbre.pipeline.bases.exported import exported_base
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.release.zero_shot import MOST_S, zero_shot
+from timbre.registry.address import RegistryAddress
 from timbre.studio.book import Book
 from timbre.studio.errors import StudioError
 from timbre.studio.judging import Judges
@@ -27,7 +28,7 @@ _MOST_CHARACTERS = 200
 class Previews:
     """Speaks one sentence at a time; the base's graphs are opened for it and closed again."""
 
-    def __init__(self, workspace: Workspace, registry: str, judges: Judges) -> None:
+    def __init__(self, workspace: Workspace, registry: RegistryAddress, judges: Judges) -> None:
         self._workspace = workspace
         self._registry = registry
         self._judges = judges

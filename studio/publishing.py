@@ -16,6 +16,7 @@ from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.voice_runs import run_voice
 from timbre.pipeline.release.run_view import views
 from timbre.pipeline.stages.validate.report import JSON_FILE
+from timbre.registry.address import RegistryAddress
 from timbre.registry.names import PRODUCTION
 from timbre.registry.open import open_registry
 from timbre.registry.run_records import runs_of
@@ -33,11 +34,13 @@ _MESSAGE = "Voice {voice}: recordings from the studio"
 
 @dataclass(frozen=True)
 class Publishing:
-    """make_engine: for the check, as `timbre validate` has it. registry: its address. environment: of the process."""
+    """A voice's way from the studio into the repository and through its pipeline."""
 
     make_engine: Callable[[], Engine]
-    registry: str
+    """For the check, as `timbre validate` has it."""
+    registry: RegistryAddress
     environment: Mapping[str, str]
+    """Variables of the process."""
 
     def check(self, book: Book) -> dict[str, Any]:
         """Stage 1 over the whole voice: what a runner will say. Problems by file, those of the folder first."""

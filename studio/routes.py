@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from timbre.core.errors import TimbreError
+from timbre.core.languages import LANGUAGES
 from timbre.core.recipe import ValidateRecipe
 from timbre.studio.desk import Desk, NewVoiceForm
 from timbre.studio.door import BodyTooLargeError
@@ -21,7 +22,6 @@ from timbre.studio.errors import StudioError
 from timbre.studio.imports import Imports
 from timbre.studio.quiet import SHORTEST_S, measure
 from timbre.studio.sound import as_file, as_waveform
-from timbre.text.scripts import LANGUAGES
 
 MEDIA = {".flac": "audio/flac", ".wav": "audio/wav", ".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".m4a": "audio/mp4"}
 Handler = Callable[[Request], Awaitable[Response]]

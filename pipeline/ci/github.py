@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from timbre.pipeline.ci.jobs import APPROVE, COLUMNS, Job
-from timbre.pipeline.engine.failures import MOST_RETRIES, RETRIED_EXIT_CODES
+from timbre.pipeline.engine.failures import MAX_RETRIES, RETRIED_EXIT_CODES
 
 FILE = ".github/workflows/voices.yml"
 _STEPS = tuple(name for name in COLUMNS if name != APPROVE)
@@ -175,7 +175,7 @@ def _stage(name: str) -> dict[str, Any]:
     command = f"matrix.voice.commands.{name}"
     codes = "|".join(map(str, RETRIED_EXIT_CODES))
     lines = [
-        f"for attempt in $(seq {MOST_RETRIES + 1}); do",
+        f"for attempt in $(seq {MAX_RETRIES + 1}); do",
         '  code=0; bash -c "$COMMAND" || code=$?',
         f'  case "$code" in {codes}) echo "exit code $code, attempt $attempt";; *) exit "$code";; esac',
         "done",

@@ -22,6 +22,7 @@ from timbre.audio.reader import read
 from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.workspace import Workspace
+from timbre.registry.address import RegistryAddress
 from timbre.studio.app import create_studio
 from timbre.studio.desk import Desk
 from timbre.studio.door import Codes, Door
@@ -113,7 +114,9 @@ def start(root: Path, environment: Mapping[str, str] | None = None, recipe: Reci
     listening = config.bind_socket()
     port = listening.getsockname()[1]
     workspace = Workspace(root)
-    publishing = Publishing(lambda: Engine(workspace, recipe), str(root / "registry"), environment or {**os.environ})
+    publishing = Publishing(
+        lambda: Engine(workspace, recipe), RegistryAddress(str(root / "registry"), {}), environment or {**os.environ}
+    )
     app, desk = create_studio(workspace, recipe, publishing)
     door = Door(app, codes, frozenset({"127.0.0.1", "localhost"}), port, secure=False)
     server = uvicorn.Server(uvicorn.Config(door, log_config=None, lifespan="off", ws="none"))

@@ -15,6 +15,7 @@ from timbre.core.errors import ConfigurationError
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.ci.git_notes import fetch_notes, note_heads, noted
 from timbre.registry.actor import Actor
+from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 from timbre.registry.registry import Registry
 from timbre.registry.signing import new_key
@@ -57,7 +58,7 @@ def moved(registry: Registry, voice: str, content: str) -> None:
 def test_a_cut_end_contradicts_the_notes(
     tmp_path: Path, clones: tuple[Repository, Repository], keys: dict[str, str]
 ) -> None:
-    registry = open_registry(str(tmp_path / "registry"), environment=keys)
+    registry = open_registry(RegistryAddress(str(tmp_path / "registry"), keys))
     moved(registry, "ada", "one")
     before = tmp_path / "before"
     shutil.copytree(tmp_path / "registry", before)
@@ -74,7 +75,7 @@ def test_a_cut_end_contradicts_the_notes(
 def test_notes_of_two_machines_are_merged(
     tmp_path: Path, clones: tuple[Repository, Repository], keys: dict[str, str]
 ) -> None:
-    registry = open_registry(str(tmp_path / "registry"), environment=keys)
+    registry = open_registry(RegistryAddress(str(tmp_path / "registry"), keys))
     for number, clone in enumerate((*clones, *clones)):
         voice = f"voice-{number % 3}"
         moved(registry, voice, f"v{number}")
@@ -90,11 +91,11 @@ def test_notes_of_two_machines_are_merged(
 def test_where_there_is_nothing_to_note(
     tmp_path: Path, clones: tuple[Repository, Repository], keys: dict[str, str]
 ) -> None:
-    plain = open_registry(str(tmp_path / "plain"), environment={})
+    plain = open_registry(RegistryAddress(str(tmp_path / "plain"), {}))
     moved(plain, "ada", "one")
     assert note_heads(clones[0], plain, ["ada"], "origin") == 0, "records that are not signed have no head"
     assert noted(clones[0]) == []
-    registry = open_registry(str(tmp_path / "registry"), environment=keys)
+    registry = open_registry(RegistryAddress(str(tmp_path / "registry"), keys))
     moved(registry, "ada", "one")
     with pytest.raises(ConfigurationError, match="no commit to note"):
         note_heads(Repository(tmp_path), registry, ["ada"], "origin")
@@ -109,7 +110,7 @@ def test_commands_note_and_audit_compares(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    registry = open_registry(str(tmp_path / "registry"), environment=keys)
+    registry = open_registry(RegistryAddress(str(tmp_path / "registry"), keys))
     moved(registry, "ada", "one")
     moved(registry, "ada", "three")
     for name, value in {**keys, "TIMBRE_GIT_NOTES": "origin", "TIMBRE_REGISTRY": str(tmp_path / "registry")}.items():
