@@ -26,6 +26,7 @@ from tests.registry.s3_servers import CREDENTIALS, seaweedfs
 from timbre.core.digests import digest_value
 from timbre.core.errors import TimbreError
 from timbre.registry.actor import Actor
+from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import publish_base
 from timbre.registry.open import open_registry, open_store
 from timbre.registry.records import encode
@@ -126,7 +127,7 @@ def prepare(address: str, folder: Path, seed: int) -> tuple[Attack, Registry]:
     """A signed registry with two voices and their base, and how an attacker sees it. folder: for keys and witness."""
     (folder / "trusted").write_text(new_key(folder / "key"))
     reading = {"TIMBRE_TRUSTED_KEYS": str(folder / "trusted"), "TIMBRE_WITNESS": str(folder / "witness")}
-    registry = open_registry(address, environment={**reading, "TIMBRE_SIGNING_KEY": str(folder / "key")})
+    registry = open_registry(RegistryAddress(address, {**reading, "TIMBRE_SIGNING_KEY": str(folder / "key")}))
     (folder / "graphs").mkdir()
     (folder / "graphs" / "t2s.onnx").write_bytes(b"a graph" * 100)
     publish_base(registry.store, "b" * 64, folder / "graphs", {"name": "pico"}, "2.3")
@@ -143,7 +144,7 @@ def prepare(address: str, folder: Path, seed: int) -> tuple[Attack, Registry]:
     signer = read_signer(folder / "attacker")
     own = SignedStore(plain, {signer.id: signer.key.public_key()}, signer)
     objects = {key: _bytes(plain, key) for key in plain.list("") if key.startswith(("voices/", "bases/", "blobs/"))}
-    return Attack(plain, own, objects, older, random.Random(seed)), open_registry(address, environment=reading)
+    return Attack(plain, own, objects, older, random.Random(seed)), open_registry(RegistryAddress(address, reading))
 
 
 def accepted(attack: Attack, reader: Registry, edits: int) -> list[str]:
