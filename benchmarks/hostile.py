@@ -131,7 +131,7 @@ def prepare(address: str, folder: Path, seed: int) -> tuple[Attack, Registry]:
     (folder / "graphs").mkdir()
     (folder / "graphs" / "t2s.onnx").write_bytes(b"a graph" * 100)
     publish_base(registry.store, "b" * 64, folder / "graphs", {"name": "pico"}, "2.3")
-    plain, older = open_store(address, {}), {}
+    plain, older = open_store(RegistryAddress(address, {})), {}
     for voice in VOICES:
         for content in ("one", "two"):
             made = registry.publish(make_manifest(voice, content), make_files(content + voice), actor=ACTOR)
