@@ -131,7 +131,7 @@ def _below(gate: Mapping[str, Any] | None, bound: Bound) -> str:
         return "was not measured"
     if gate.get("passed") is not True:
         return "failed"
-    value = gate.get("value")
+    value: Any = gate.get("value")
     if bound.at_least is not None and not (_is_number(value) and value >= bound.at_least):
         return f"is {value}, below {bound.at_least}"
     if bound.at_most is not None and not (_is_number(value) and value <= bound.at_most):
