@@ -22,6 +22,7 @@ from timbre.audio.reader import read
 from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.stages.validate.one_clip import ClipJudge
 from timbre.registry.address import RegistryAddress
 from timbre.studio.app import create_studio
 from timbre.studio.desk import Desk
@@ -30,6 +31,7 @@ from timbre.studio.publishing import Publishing
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = Recipe()
+_LOADED: dict[str, ClipJudge] = {}
 VOICE = {
     "name": "ada", "language": "en", "base": "nano", "speaker": "Ada Example",
     "purpose": "announcements of Example School",
@@ -118,6 +120,9 @@ def start(root: Path, environment: Mapping[str, str] | None = None, recipe: Reci
         lambda: Engine(workspace, recipe), RegistryAddress(str(root / "registry"), {}), environment or {**os.environ}
     )
     app, desk = create_studio(workspace, recipe, publishing)
+    if recipe is PLAIN:
+        # Networks are loaded once a process, not once a test.
+        desk.judges._judges = _LOADED
     door = Door(app, codes, frozenset({"127.0.0.1", "localhost"}), port, secure=False)
     server = uvicorn.Server(uvicorn.Config(door, log_config=None, lifespan="off", ws="none"))
     threading.Thread(target=server.run, args=([listening],), daemon=True).start()
