@@ -4,6 +4,7 @@ two languages, on a telephone, and with everything that goes wrong before a micr
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -114,9 +115,9 @@ def violations(page: Any) -> list[str]:
 
 
 def with_lines(studio: Studio, count: int) -> None:
-    """Gives ada `count` lines, each of them what the microphone says."""
-    rows = "".join(f"wavs/{number:04d}.flac|{sentence('awb', 1)}\n" for number in range(1, count + 1))
-    (studio.voice / "metadata.csv").write_text(f"file|text\n{rows}", encoding="utf-8")
+    """Gives ada `count` lines and no others, each of them what the microphone says."""
+    plan = [[f"{number:04d}", sentence("awb", 1)] for number in range(1, count + 1)]
+    (studio.voice / ".studio" / "lines.json").write_text(json.dumps(plan), encoding="utf-8")
 
 
 def open_ada(page: Any, studio: Studio, lines: int = 3) -> None:
@@ -137,12 +138,18 @@ def record(page: Any, button: str = "#line-record") -> None:
 
 
 def good_take(page: Any) -> None:
-    """Again, until a take did not begin in the middle of the sentence."""
-    for _ in range(4):
-        record(page)
+    """Again, until no take began in the middle of the sentence; a busy machine also tears holes into the sound."""
+    for _ in range(6):
+        take(page)
         if page.get_attribute("#verdict", "data-state") == "good":
             return
     raise AssertionError(page.inner_text("#verdict"))
+
+
+def take(page: Any) -> None:
+    """A take that was judged, however."""
+    record(page)
+    assert page.get_attribute("#verdict", "data-state") in ("good", "bad"), page.inner_text("#message")
 
 
 def test_a_voice_from_nothing(page: Any, studio: Studio) -> None:
@@ -167,8 +174,12 @@ def test_a_voice_from_nothing(page: Any, studio: Studio) -> None:
     assert violations(page) == []
     page.click("#room-on")
     assert "Ada Example" in page.inner_text("#consent-text")
-    record(page, "#consent-record")
-    until(lambda: page.get_attribute("#consent-verdict", "data-state") == "bad")
+    for _ in range(4):
+        # One that begins in the middle of the sentence is too short, which is said instead.
+        record(page, "#consent-record")
+        assert page.get_attribute("#consent-verdict", "data-state") == "bad"
+        if "not heard" in page.inner_text("#consent-verdict"):
+            break
     assert "not heard" in page.inner_text("#consent-verdict"), "another sentence is no consent"
     keep(page, "consent")
     assert violations(page) == []
@@ -176,7 +187,7 @@ def test_a_voice_from_nothing(page: Any, studio: Studio) -> None:
     good_take(page)
     assert "s of speech" in page.inner_text("#verdict")
     assert float(page.evaluate("document.getElementById('speech').value")) > 1
-    assert "of 29" in page.inner_text("#line-number"), "three lines of the list, then the script"
+    assert "of 3" in page.inner_text("#line-number")
     keep(page, "record")
     assert violations(page) == []
     page.click("#line-listen")
@@ -197,7 +208,7 @@ def test_a_telephone_in_chinese(page: Any, studio: Studio) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.click("#language")
     assert page.inner_text("#line-record") == "录音"
-    good_take(page)
+    take(page)
     for step in ("record", "push", "consent", "room"):
         page.click(f'[data-step="{step}"]')
         page.wait_for_selector(f"#step-{step}:not([hidden])")
@@ -244,7 +255,7 @@ def test_a_refused_microphone_is_explained(browsers: tuple[Any, Any], studio: St
 
 def test_a_microphone_that_is_unplugged_half_way(page: Any, studio: Studio) -> None:
     open_ada(page, studio)
-    good_take(page)
+    take(page)
     page.click("#line-next")
     page.click("#line-record")
     page.wait_for_selector('body[data-busy="record"]')
@@ -252,7 +263,7 @@ def test_a_microphone_that_is_unplugged_half_way(page: Any, studio: Studio) -> N
     until(lambda: "microphone is gone" in page.inner_text("#message"))
     assert page.get_attribute("body", "data-busy") == ""
     assert len(list(studio.voice.glob("wavs/*.flac"))) == 1, "earlier takes stay, half a take is none"
-    good_take(page)
+    take(page)
     assert len(list(studio.voice.glob("wavs/*.flac"))) == 2
 
 
@@ -262,8 +273,8 @@ def test_two_tabs_show_the_same(page: Any, studio: Studio) -> None:
     other.goto(studio.url)
     other.click("#voices button")
     other.click('[data-step="record"]')
-    good_take(page)
-    until(lambda: other.query_selector('#lines button[data-state="good"]') is not None)
+    take(page)
+    until(lambda: other.query_selector("#lines .tag") is not None)
     assert "Another tab" in other.inner_text("#notice")
     other.close()
 
