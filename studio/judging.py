@@ -85,8 +85,13 @@ class Judges:
         path = f"{JUDGED}/{line.id}.json"
         if not line.file or not book.files.exists(path):
             return None
-        found = json.loads(book.files.read(path))
-        report = TakeReport(**{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()})
+        try:
+            stored: dict[str, Any] = json.loads(book.files.read(path))
+            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+            report = TakeReport(**values)
+        except (ValueError, TypeError, AttributeError):
+            # Of another version of the studio: judged again.
+            return None
         same = report.text == line.text and report.sha256 == digest_file(book.files.path(line.file))
         return report if same else None
 

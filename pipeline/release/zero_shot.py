@@ -14,6 +14,7 @@ from timbre.audio.resample import resample
 from timbre.core.base import Base
 from timbre.core.errors import ConfigurationError
 from timbre.inference.exported_base import ExportedBase
+from timbre.inference.pace import Pace
 from timbre.inference.t2s_slots import NO_LORA
 from timbre.inference.voice import Prompt, Voice
 
@@ -50,5 +51,5 @@ def zero_shot(base: Base, exported: ExportedBase, name: str, recording: Path, la
     with torch.inference_mode():
         condition = model.condition(Reference(spectrogram(own), speaker)).numpy()
     empty = np.zeros(0, np.int64)
-    prompt = Prompt(empty, empty, language, condition, vector, _PACE_S.get(language, _OTHER_PACE_S))
+    prompt = Prompt(empty, empty, language, condition, vector, Pace(_PACE_S.get(language, _OTHER_PACE_S)))
     return Voice(name, "zero-shot", exported.digest, prompt, NO_LORA, {})
