@@ -138,7 +138,7 @@ export const WORDS = {
     playing: "停止试听", remove: "删除", restore: "恢复", ready: n => `准备 … ${n}`, speak: "请朗读",
     judging: "正在检查", sending: "正在保存", keys: "空格键开始和停止，回车键到下一句。",
     autoStop: "停顿后自动停止", good: "录得很好", bad: "请重录", unjudged: "尚未检查",
-    speech: (now, all) => `语音 ${seconds(now)} / ${seconds(all)} 秒`, sounds: (now, all) => `语音单位 ${now} / ${all}`,
+    speech: (now, all) => `语音 ${seconds(now)} / ${seconds(all)} 秒`, sounds: (now, all) => `已读到的音 ${now} / ${all}`,
     enough: "已经足够。再多读几句效果更好。", allLines: "全部句子", missing: "还没有读到的音",
     deleted: "已删除。", restored: "已恢复之前的录音。", undo: "撤销", sendAgain: "重新保存",
     seconds: s => `${seconds(s, 1)} 秒`, heardWords: "没有听到", figures: (speech, snr, level) => `语音 ${seconds(speech, 1)} 秒，高出噪声 ${seconds(snr)} dB，音量 ${seconds(level)} dBFS`,

@@ -34,7 +34,7 @@ KEEPS_STREAM = """
 # Texts with English words in them, apart from names and commands, and the way back to English.
 ENGLISH = r"""
     [...document.querySelectorAll('button, h2, h3, label > span, p:not(.read), summary, .verdict')]
-        .filter(item => item.offsetParent && !item.closest('.line') && item.id !== 'language')
+        .filter(item => item.offsetParent && !item.closest('.line') && !['language', 'where'].includes(item.id))
         .map(item => item.innerText)
         .map(text => text.replace(/timbre|studio|voices|dBFS|nano|voice.yaml|promote|rollback|VERSION|ada/gi, ''))
         .filter(text => /[a-z]{4}/i.test(text))
