@@ -7,6 +7,7 @@ import dataclasses
 import json
 import logging
 import math
+import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,9 @@ def _run(invocation: Invocation, settings: ServeSettings, registry: str, cache: 
         click.echo(f"timbre: http://{shown}:{port}/ speaks for {store.store.url}", err=True)
         logging.getLogger("uvicorn.error").addFilter(SeldomFilter())
         config = http_config(create_app(server), settings, shutdown_s=math.ceil(settings.drain_s), log_config=None)
-        with contextlib.suppress(KeyboardInterrupt):  # Ctrl+C, after everything was closed in order
+        # Ctrl+C or SIGTERM, after everything was closed in order: uvicorn raises the signal once more at its end.
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             uvicorn.Server(config).run(sockets=[listening])
 
 

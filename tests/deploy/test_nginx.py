@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -11,8 +13,8 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,7 @@ class Proxy:
     servers: list[subprocess.Popen[bytes]]
     ports: list[int]
     context: ssl.SSLContext
+    start: Callable[[int], subprocess.Popen[bytes]]
 
     def connect(self, timeout_s: float = 60) -> http.client.HTTPSConnection:
         connection = http.client.HTTPSConnection("127.0.0.1", self.tls, timeout=timeout_s, context=self.context)
@@ -56,6 +59,12 @@ class Proxy:
         finally:
             connection.close()
 
+    def stream(self, text: str) -> tuple[int, bytes]:
+        """A spoken text as it comes; raises IncompleteRead for a stream without its end."""
+        asked = {"model": "timbre", "voice": "ada", "input": text, "response_format": "pcm"}
+        status, _, data = self.request("POST", "/v1/audio/speech", json.dumps(asked).encode())
+        return status, data
+
     def say(self, text: str = "Good morning.") -> int:
         body = json.dumps({"model": "timbre", "voice": "ada", "input": text, "response_format": "wav"}).encode()
         return self.request("POST", "/v1/audio/speech", body)[0]
@@ -66,7 +75,11 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, pico_export: Path) -> Iterat
     folder = tmp_path_factory.mktemp("nginx")
     Shelf(folder / "registry", pico_export).publish("ada")
     ports = [free_port(), free_port()]
-    servers = [timbre_serve(folder / "registry", folder / f"cache{port}", port, allowed_hosts=NAME) for port in ports]
+
+    def start(port: int) -> subprocess.Popen[bytes]:
+        return timbre_serve(folder / "registry", folder / f"cache{port}", port, allowed_hosts=NAME)
+
+    servers = [start(port) for port in ports]
     certificate(folder)
     tls, plain = free_port(), free_port()
     configuration = folder / "nginx.conf"
@@ -80,7 +93,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, pico_export: Path) -> Iterat
         for port in ports:
             wait_ready(port)
         wait_open(tls)
-        yield Proxy(tls, plain, servers, ports, context)
+        yield Proxy(tls, plain, servers, ports, context, start)
     finally:
         stop(master)
         for server in servers:
@@ -182,6 +195,66 @@ def test_slow_clients_are_dropped(proxy: Proxy) -> None:
         answered = slow.recv(100)
         assert answered == b"" or b" 408 " in answered
         assert time.monotonic() - started < 15
+
+
+@dataclass
+class Load:
+    """Clients that ask without a pause. failures: why an answer was not whole; whole: answers that were."""
+
+    proxy: Proxy
+    clients: int = 3
+    whole: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        ended, lock = threading.Event(), threading.Lock()
+
+        def client(number: int) -> None:
+            texts = itertools.cycle(("Good morning.", LONG) if number == 0 else ("Good morning.",))
+            while not ended.is_set():
+                try:
+                    status, data = self.proxy.stream(next(texts))
+                    failure = "" if status == 200 and len(data) > 1000 else f"status {status}, {len(data)} bytes"
+                except (OSError, http.client.HTTPException) as error:
+                    failure = repr(error)
+                with lock:
+                    if failure:
+                        self.failures.append(failure)
+                    else:
+                        self.whole += 1
+
+        threads = [threading.Thread(target=client, args=(number,)) for number in range(self.clients)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join(120)
+
+    def wait_for(self, more: int) -> None:
+        """Until so many further answers were whole."""
+        wanted, deadline = self.whole + more, time.monotonic() + 120
+        while self.whole < wanted:
+            assert time.monotonic() < deadline, self.failures
+            time.sleep(0.05)
+
+
+def test_a_rolling_update_costs_no_request(proxy: Proxy) -> None:
+    """Each of two servers is asked to end and is replaced, under load; streams that are under way end whole."""
+    load = Load(proxy)
+    with load.asking():
+        for index, port in enumerate(proxy.ports):
+            load.wait_for(4)
+            proxy.servers[index].terminate()
+            assert proxy.servers[index].wait(60) == 0
+            proxy.servers[index] = proxy.start(port)
+            wait_ready(port)
+        load.wait_for(4)
+    print(f"rolling update of two servers: {load.whole} answers whole, {len(load.failures)} failed")
+    assert load.failures == []
 
 
 def test_a_killed_server_costs_no_request_that_had_not_begun(proxy: Proxy, tmp_path: Path) -> None:
