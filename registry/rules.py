@@ -8,7 +8,7 @@ program of their own can write, signatures decide (signing.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,18 +131,11 @@ def _below(gate: Mapping[str, Any] | None, bound: Bound) -> str:
         return "was not measured"
     if gate.get("passed") is not True:
         return "failed"
-    value: Any = gate.get("value")
-    if bound.at_least is not None and not (_is_number(value) and value >= bound.at_least):
+    value = gate.get("value")
+    number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    # Written so that a value that is no number, NaN too, reaches no bound.
+    if bound.at_least is not None and not (number is not None and number >= bound.at_least):
         return f"is {value}, below {bound.at_least}"
-    if bound.at_most is not None and not (_is_number(value) and value <= bound.at_most):
+    if bound.at_most is not None and not (number is not None and number <= bound.at_most):
         return f"is {value}, above {bound.at_most}"
     return ""
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def wheres(policies: Iterable[Policy]) -> str:
-    """What the policies were read from, in words."""
-    return ", ".join(policy.where for policy in policies) or "no policy"
