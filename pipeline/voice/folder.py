@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +176,7 @@ def stored_as(folder: Path, name: str) -> str:
 
 def _small_file(folder: Path, name: str, problems: list[Problem], remedy: str) -> bytes | None:
     if not os.path.lexists(folder / name):
-        problems.append(Problem(name, "missing", "a voice.yaml in every voice folder", remedy))
+        problems.append(Problem(name, "missing", f"a {name} in every voice folder", remedy))
         return None
     if problem := file_problem(name, folder, name):
         problems.append(problem)
@@ -240,6 +241,8 @@ def _clip_problem(folder: Path, where: str, file: str) -> Problem | None:
 def _stray_files(folder: Path, listed: frozenset[str] | None, statement: str | None) -> Iterator[Problem]:
     """Links anywhere in the folder, and recordings that no row names (listed None: metadata.csv could not tell)."""
     count = 0
+    # A row that means such a file by another spelling is reported already, with what to do.
+    meant = {_spelling(name) for name in listed or () if not os.path.lexists(folder / name)}
     for place, folders, files in os.walk(folder, followlinks=False):
         # Version control and tools keep hidden folders; no recording may be in one.
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -261,10 +264,15 @@ def _stray_files(folder: Path, listed: frozenset[str] | None, statement: str | N
             is_sound = suffix in SUFFIXES
             if listed is None or not is_sound or relative in listed or relative == statement:
                 continue
-            if name.startswith("."):
+            if name.startswith(".") or _spelling(relative) in meant:
                 continue
             kind = "a directory" if stat.S_ISDIR(mode) else "in no row of metadata.csv"
             yield Problem(printable(relative), kind, "one row for each recording", "add a row, or delete the file")
+
+
+def _spelling(name: str) -> str:
+    """The same for names that differ in case or in how accents are stored."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _digest_or_none(path: Path) -> str | None:

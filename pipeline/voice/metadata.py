@@ -17,6 +17,8 @@ FILE = "metadata.csv"
 HEADERS = (("file", "text"), ("file", "text", "language"))
 MAX_BYTES = 64 * 1024 * 1024
 _MAX_TEXT = 500_000
+# What Chinese keyboards write for `|`.
+_WIDE_BAR = "｜"
 _MAX_LISTED = 25
 
 
@@ -61,9 +63,11 @@ def read_metadata(data: bytes, language: str, max_rows: int) -> Metadata:
         return _unusable(Problem(FILE, "NUL bytes", "UTF-8 text", "save the file as UTF-8 (not UTF-16)"))
     # Only line ends that editors write; str.splitlines would also split at U+2028 or form feeds inside a text.
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    header = tuple(part.strip() for part in lines[0].split("|"))
+    header = tuple(part.strip().lower() for part in lines[0].split("|"))
     if header not in HEADERS:
         remedy = "make the first line `file|text`, with `|` between the columns of every row too"
+        if _WIDE_BAR in lines[0]:
+            remedy += f" (not the full-width `{_WIDE_BAR}`)"
         if any(mark in lines[0] for mark in (",", ";", "\t")) or lines[0].count("|") == 3 or ("|" in lines[0]):
             remedy += "; or bring the list in as it is with: timbre voices import LIST NAME"
         limit = "`file|text` or `file|text|language`"
@@ -84,7 +88,8 @@ def read_metadata(data: bytes, language: str, max_rows: int) -> Metadata:
             problems += found
             if row is not None:
                 rows.append(row)
-    named = frozenset(line.split("|")[0].strip().removeprefix("./") for line in lines[1:] if line.strip())
+    bars = (line.replace(_WIDE_BAR, "|", 1) if "|" not in line else line for line in lines[1:] if line.strip())
+    named = frozenset(line.split("|")[0].strip().removeprefix("./") for line in bars)
     return Metadata(tuple(rows), named, tuple(shortened(problems)))
 
 
@@ -111,7 +116,12 @@ def _row(
         remedy = "separate columns with exactly one `|`; texts cannot contain `|`"
         if len(parts) == 4:
             remedy = "a list of another program? bring it in with: timbre voices import LIST NAME"
-        return None, [Problem(where, f"{len(parts)} columns", f"{columns}, as in the first line", remedy)]
+        if len(parts) == 1 and _WIDE_BAR in line:
+            remedy = f"write `|` instead of the full-width `{_WIDE_BAR}` between the columns"
+        elif len(parts) == 1 and line.lstrip().startswith("#"):
+            remedy = "delete the line: the list has no comments"
+        value = f"{len(parts)} column" + ("s" if len(parts) > 1 else "")
+        return None, [Problem(where, value, f"{columns}, as in the first line", remedy)]
     file, text = parts[0].strip().removeprefix("./"), normalised(parts[1])
     problems = []
     if problem := path_problem(where, file):

@@ -288,7 +288,7 @@ CASES = (
     Case("metadata.csv a symbolic link", _link("metadata.csv", "/etc/hostname"), "is a symbolic link"),
     Case("a million rows", _table(b"file|text\n" + b"wavs/0001.wav|x\n" * 1_000_000), "1000000 rows"),
     Case("row with three columns", _row("wavs/0001.wav|Hello|there"), "3 columns"),
-    Case("row with one column", _row("wavs/0001.wav"), "1 columns"),
+    Case("row with one column", _row("wavs/0001.wav"), "1 column"),
     Case("row given twice", _row("wavs/0001.wav|Hello there."), "again, first in line 2"),
     Case("same name in capitals", _row("wavs/0001.WAV|Hello there."), "again, first in line 2"),
     Case("row without file", _row("wavs/none.wav|Hello there."), "'wavs/none.wav' does not exist"),

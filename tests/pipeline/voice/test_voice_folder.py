@@ -196,3 +196,17 @@ def test_recipe_overrides_of_a_voice_are_plain_data() -> None:
     )
     assert not problems
     assert settings.recipe == {"finetune": {"rank": 4}}
+
+
+def test_one_fault_of_a_list_is_one_problem_with_its_repair(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path)
+    table = (folder / "metadata.csv").read_text(encoding="utf-8")
+    (folder / "metadata.csv").write_text(table.replace("file|text", "File|Text", 1), encoding="utf-8")
+    assert open_voice(folder).problems == ()
+    (folder / "wavs/0001.wav").rename(folder / "wavs/0001.WAV")
+    (problem,) = open_voice(folder).problems
+    assert "did you mean 'wavs/0001.WAV'?" in str(problem)
+    (folder / "wavs/0001.WAV").rename(folder / "wavs/0001.wav")
+    (folder / "metadata.csv").write_text(table.replace("wav|", "wav｜", 1), encoding="utf-8")
+    (problem,) = open_voice(folder).problems
+    assert "1 column;" in str(problem) and "instead of the full-width `｜`" in str(problem)
