@@ -61,13 +61,17 @@ def grouped(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def problems_error(problems: Sequence[Problem], title: str) -> InputError:
-    """The InputError that lists every problem, for documents of the person who pushed."""
-    return InputError(problems_text(problems, title))
+    """The InputError that lists every problem of what a person pushed; it carries them as `problems`."""
+    error = InputError(problems_text(problems, title))
+    error.problems = list(problems)  # type: ignore[attr-defined]
+    return error
 
 
 def configuration_error(problems: Sequence[Problem], title: str) -> ConfigurationError:
-    """The ConfigurationError that lists every problem, for documents of the operator."""
-    return ConfigurationError(problems_text(problems, title))
+    """The ConfigurationError that lists every problem of the operator's files; it carries them as `problems`."""
+    error = ConfigurationError(problems_text(problems, title))
+    error.problems = list(problems)  # type: ignore[attr-defined]
+    return error
 
 
 def problems_text(problems: Sequence[Problem], title: str) -> str:
