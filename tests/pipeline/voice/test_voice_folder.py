@@ -209,4 +209,5 @@ def test_one_fault_of_a_list_is_one_problem_with_its_repair(tmp_path: Path) -> N
     (folder / "wavs/0001.WAV").rename(folder / "wavs/0001.wav")
     (folder / "metadata.csv").write_text(table.replace("wav|", "wav｜", 1), encoding="utf-8")
     (problem,) = open_voice(folder).problems
-    assert "1 column;" in str(problem) and "instead of the full-width `｜`" in str(problem)
+    assert "1 column;" in str(problem)
+    assert "instead of the full-width `｜`" in str(problem)
