@@ -48,7 +48,7 @@ def dashboard(invocation: Invocation, output: Path, alias: str, samples: bool, a
     if as_json:
         click.echo(json.dumps({"files": [str(path) for path in files]}, indent=2))
     else:
-        click.echo(f"{output}: {len(files) - 3} voices")
+        click.echo(f"{output}: {len(files) - 4} voices")
 
 
 def _named(invocation: Invocation) -> RegistryAddress:

@@ -1,7 +1,7 @@
 """The static site of a registry: an index, a page per voice, a feed of failures; readable without a server.
 
 registry, folders -> fingerprint of each voice -> VoiceView of those that changed -> index.html, <voice>.html,
-failures.xml, voices.json, samples/
+failures.xml, voices.json, voices.prom, samples/
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from timbre.cli.dashboard.metrics import Families, metrics_of, prometheus_text
 from timbre.cli.dashboard.voice_view import (
     RUN_STATES,
     STATES,
@@ -39,8 +40,8 @@ from timbre.registry.names import PRODUCTION, RUN_AREAS
 from timbre.registry.registry import Registry
 from timbre.registry.run_records import open_sample, runs_of
 
-DATA_FILE, FEED_FILE, CACHE_FILE = "voices.json", "failures.xml", ".dashboard.json"
-SCHEMA = 1
+DATA_FILE, FEED_FILE, METRICS_FILE, CACHE_FILE = "voices.json", "failures.xml", "voices.prom", ".dashboard.json"
+SCHEMA = 2
 _PACKAGE = "timbre.cli.dashboard"
 _MOST_RUNS, _MOST_FAILURES, _MOST_SAMPLES = 60, 50, 3
 _HEADS = (
@@ -55,8 +56,8 @@ _VERSION_HEADS = (
 
 @dataclass(frozen=True)
 class Part:
-    """What the index, the feed and voices.json need of one voice. Kept between builds. data: JSON as it is written:
-    hundreds of voices are not parsed and copied for one that changed.
+    """What the files about all voices need of one. Kept between builds. data: JSON as it is written: hundreds of voices
+    are not parsed and copied for one that changed.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Part:
     card: str
     data: str
     failed: list[dict[str, str]]
+    metrics: Families
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Site:
             "index.html": index_page(list(parts.values()), made),
             FEED_FILE: feed([item for part in parts.values() for item in part.failed], self.registry.now()),
             DATA_FILE: "[" + ",\n".join(part.data for part in parts.values()) + "]\n",
+            METRICS_FILE: prometheus_text(part.metrics for part in parts.values()),
             CACHE_FILE: json.dumps({name: vars(part) for name, part in parts.items()}, ensure_ascii=False),
         }
         for name, text in pages.items():
@@ -132,7 +135,8 @@ class Site:
             for name, run in failures([view])
         ]  # fmt: skip
         data = json.dumps(_data(view), ensure_ascii=False)
-        return Part(known.name, fingerprint, view.state, card(view, spoken[:1]), data, failed[-_MOST_FAILURES:])
+        latest = failed[-_MOST_FAILURES:]
+        return Part(known.name, fingerprint, view.state, card(view, spoken[:1]), data, latest, metrics_of(view))
 
     def _view(self, known: VoiceSummary) -> VoiceView:
         store = self.registry.store

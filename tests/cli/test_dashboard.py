@@ -9,11 +9,13 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
+from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.dashboard import fabricate
 from tests.evaluation.test_report_page import Chinese
 from tests.pipeline.release.publish_stages import YAML, Repo, make_repo
-from timbre.cli.dashboard.site import CACHE_FILE, FEED_FILE, Site
+from timbre.cli.dashboard.metrics import FAMILIES
+from timbre.cli.dashboard.site import CACHE_FILE, FEED_FILE, METRICS_FILE, Site
 from timbre.cli.dashboard.voice_view import ACTS, IMPORTANCE, RUN_STATES, STATES, artifact_link
 from timbre.cli.main import timbre
 from timbre.core.redaction import Redactor
@@ -21,6 +23,7 @@ from timbre.pipeline.engine.run_log import RunLog, run_area
 from timbre.pipeline.engine.voice_runs import run_voice
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.registry.events import Act
+from timbre.registry.names import RUN_AREAS
 from timbre.registry.registry import Actor, Registry
 from timbre.registry.revocation import revoke
 from timbre.registry.run_records import RunStore
@@ -205,7 +208,32 @@ def test_a_second_build_writes_only_what_changed(made: Registry, tmp_path: Path)
     assert changed == {"voice-003.html"}
     assert "no &lt;words&gt;" in (tmp_path / "index.html").read_text(encoding="utf-8")
     (tmp_path / CACHE_FILE).write_text("{", encoding="utf-8")
-    assert len(Site(tmp_path, made).write("now")) == 3 + 11, "a damaged cache costs a whole build"
+    assert len(Site(tmp_path, made).write("now")) == 4 + 11, "a damaged cache costs a whole build"
+
+
+def test_metrics_of_all_voices_for_prometheus(tmp_path: Path) -> None:
+    made = fabricate(tmp_path / "registry", 3, 2)
+    odd = 'x"} 1\nvoice_pipeline_state{voice="root'
+    for area, voice in ((RUN_AREAS[1], "voice-002"), (RUN_AREAS[0], "voice-001")):
+        runs = RunStore(made.store, area=area)
+        about = {"state": "tried", "gates": {odd: {"value": 1.5, "passed": True}}}
+        runs.finish(voice, runs.begin(voice, made.now(), {}), about, {})
+    Site(tmp_path / "site", made).write("now")
+    text = (tmp_path / "site" / METRICS_FILE).read_text(encoding="utf-8")
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert set(families) == set(FAMILIES)
+    assert text.count("# TYPE ") == len(FAMILIES), "each family stands together"
+    states = {item.labels["voice"]: item.labels["state"] for item in families["voice_pipeline_state"].samples}
+    assert states == {"voice-000": "red", "voice-001": "published", "voice-002": "published"}
+    failed = {item.labels["voice"] for item in families["voice_pipeline_last_run_failed"].samples if item.value}
+    assert failed == {"voice-000"}
+    gates = {(item.labels["voice"], item.labels["gate"]): item.value
+             for item in families["voice_quality_gate_passed"].samples}  # fmt: skip
+    assert [key for key, value in gates.items() if not value] == [("voice-000", "dnsmos_tts")]
+    assert gates["voice-001", odd] == 1, "of the last run that was judged, whatever its gates are called"
+    assert ("voice-002", odd) not in gates, "a merge request writes no metric"
+    stages = [item for item in families["voice_pipeline_stage_seconds"].samples if item.labels["voice"] == "voice-002"]
+    assert {item.labels["stage"]: item.value for item in stages}["finetune"] == 60.0
 
 
 def test_the_command_outside_a_repository(made: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
