@@ -10,7 +10,7 @@ another seed, up to twice more, and the best attempt is kept and reported. What 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from timbre.inference.recogniser import Recogniser
 from timbre.inference.request import Speech, SpeechRequest, SpeechStream, SpokenSentence
 from timbre.inference.scheduler import Job, Scheduler
 from timbre.inference.t2s_slots import T2SSlots
+from timbre.inference.timing import SentenceTime, sentence_time
 from timbre.inference.voice import Voice
 
 FIRST_CHUNK_CODES = 20
@@ -116,11 +117,15 @@ class Engine:
         """
         sentences, unknown = self.sentences(request, voice, cancel=cancel)
         pause = np.zeros(round(request.pause_s * self.base.rate_hz), np.float32)
-        spoken, joined = [], []
+        spoken, joined, times, samples = [], [], [], 0
         for sentence, wave in sentences:
             spoken.append(sentence)
             joined += [wave, pause]
-        return Speech(Waveform(np.concatenate(joined[:-1]), self.base.rate_hz), tuple(spoken), unknown)
+            if sentence.times is not None:
+                times.append(sentence.times.moved(samples / self.base.rate_hz))
+            samples += len(wave) + len(pause)
+        wave = np.concatenate(joined[:-1])
+        return Speech(Waveform(wave, self.base.rate_hz), tuple(spoken), unknown, tuple(times))
 
     def sentences(
         self, request: SpeechRequest, voice: Voice, *, cancel: Cancellation | None = None
@@ -158,7 +163,8 @@ class Engine:
         """
         planned, unknown = self._planner.plan(request, voice)
         jobs = [self._planner.job(item, request, voice) for item in planned]
-        return SpeechStream(self._pieces(planned, jobs, request, voice, cancel), unknown)
+        times: list[SentenceTime] = []
+        return SpeechStream(self._pieces(planned, jobs, request, voice, cancel, times), unknown, times)
 
     def _pieces(
         self,
@@ -167,8 +173,9 @@ class Engine:
         request: SpeechRequest,
         voice: Voice,
         cancel: Cancellation | None,
+        times: list[SentenceTime],
     ) -> Generator[Waveform]:
-        sent = 0
+        sent, samples_before = 0, 0
         try:
             for index, (item, job) in enumerate(zip(planned, jobs, strict=True)):
                 # Not all at once: rows beside the first sentence would only delay its first sound.
@@ -176,10 +183,18 @@ class Engine:
                     self._send(jobs[sent], planned[sent], request, voice)
                     sent += 1
                 if index and request.pause_s:
-                    yield Waveform(np.zeros(round(request.pause_s * self.base.rate_hz), np.float32), self.base.rate_hz)
-                for samples in self._stream_sentence(item, job, request, voice, cancel):
+                    pause = np.zeros(round(request.pause_s * self.base.rate_hz), np.float32)
+                    samples_before += len(pause)
+                    yield Waveform(pause, self.base.rate_hz)
+                codes: list[int] = []
+                spoken: list[NDArray[np.float32]] = []
+                for samples in self._stream_sentence(item, job, request, voice, cancel, codes):
                     # The loudest sample of the sentence is not known yet, so what exceeds full scale is cut.
-                    yield Waveform(np.clip(samples, -_PEAK, _PEAK), self.base.rate_hz)
+                    spoken.append(np.clip(samples, -_PEAK, _PEAK))
+                    yield Waveform(spoken[-1], self.base.rate_hz)
+                wave = np.concatenate(spoken) if spoken else np.zeros(0, np.float32)
+                times.append(self._times(item, codes, wave, voice).moved(samples_before / self.base.rate_hz))
+                samples_before += len(wave)
         finally:
             for job in jobs[:sent]:
                 job.cancel()
@@ -214,6 +229,7 @@ class Engine:
             first.failures,
             kept.error_rate,
             kept.gain,
+            self._times(item, codes, kept.wave, voice),
         )
         return spoken, kept.wave
 
@@ -247,10 +263,16 @@ class Engine:
         return _Attempt(codes, wave, failures, rate, gain)
 
     def _stream_sentence(
-        self, item: Planned, job: Job, request: SpeechRequest, voice: Voice, cancel: Cancellation | None
+        self,
+        item: Planned,
+        job: Job,
+        request: SpeechRequest,
+        voice: Voice,
+        cancel: Cancellation | None,
+        codes: list[int],
     ) -> Iterator[NDArray[np.float32]]:
+        """codes: filled while it goes."""
         utterance = self._utterance(item, request, voice)
-        codes: list[int] = []
         wanted = FIRST_CHUNK_CODES
         for code in _codes(job, cancel):
             codes.append(code)
@@ -265,6 +287,12 @@ class Engine:
         piece = utterance.next_piece(utterance.latent(np.array(codes, np.int64)))
         if len(piece):
             yield piece
+
+    def _times(self, item: Planned, codes: Sequence[int], wave: NDArray[np.float32], voice: Voice) -> SentenceTime:
+        return sentence_time(
+            item.text, item.phonemes, codes, wave, rate_hz=self.base.rate_hz, pace=voice.prompt.pace,
+            codes_are_phones=self.base.speaking.follow_text,
+        )  # fmt: skip
 
     def _utterance(self, item: Planned, request: SpeechRequest, voice: Voice) -> Utterance:
         decoder = self.decoders.get(voice)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from timbre.audio.waveform import Waveform
 from timbre.core.errors import InputError
 from timbre.inference.sampling import Sampling
+from timbre.inference.timing import SentenceTime
 
 MAX_CHARACTERS = 10_000
 
@@ -54,6 +55,7 @@ class SpokenSentence:
     when it was spoken again. failures: reasons of the kept attempt, empty when it is sound. first_failures: of the
     first attempt. error_rate: by the base's recogniser, None when it was not asked. gain: below 1 when the sentence had
     to be turned down to stay within full scale; a stream, which does not know its loudest sample, would have cut it.
+    times: of its words and sounds, from the sentence's own start.
     """
 
     text: str
@@ -65,26 +67,33 @@ class SpokenSentence:
     first_failures: tuple[str, ...]
     error_rate: float | None
     gain: float = 1.0
+    times: SentenceTime | None = None
 
 
 @dataclass(frozen=True)
 class Speech:
-    """Audio of a whole request and the outcome of its sentences. unknown: characters that could not be spoken."""
+    """Audio of a whole request and the outcome of its sentences.
+
+    unknown: characters that could not be spoken. times: of all sentences, from the start of the audio.
+    """
 
     wave: Waveform
     sentences: tuple[SpokenSentence, ...]
     unknown: tuple[str, ...]
+    times: tuple[SentenceTime, ...] = ()
 
 
 @dataclass(frozen=True)
 class SpeechStream(Iterator[Waveform]):
     """Audio of a request in pieces, while it is spoken. unknown: characters that are not spoken.
 
-    Nothing is decoded before the first piece is asked for; close() ends speaking and frees its slots.
+    Nothing is decoded before the first piece is asked for; close() ends speaking and frees its slots. times: of the
+    sentences that have ended, from the start of the audio; grows while pieces are taken.
     """
 
     pieces: Generator[Waveform]
     unknown: tuple[str, ...]
+    times: list[SentenceTime] = field(default_factory=list)
 
     def __next__(self) -> Waveform:
         return next(self.pieces)

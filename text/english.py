@@ -27,17 +27,20 @@ def convert(text: str, lexicon: Mapping[str, tuple[str, ...]] | None = None) -> 
     normalized, unknown = normalize(text)
     tokens = _TOKEN.findall(normalized)
     shouted = _is_shouted(tokens)
-    phones: list[str] = []
+    words: list[tuple[str, tuple[str, ...]]] = []
     clause: list[str] = []
     for token in tokens:
         if token in _MARKS:
-            phones.extend(_clause(clause, shouted, lexicon or {}))
+            words.extend(_clause(clause, shouted, lexicon or {}))
             clause = []
-            phones.append(token)
+            words.append((token, (token,)))
         else:
             clause.append(token)
-    phones.extend(_clause(clause, shouted, lexicon or {}))
-    return Segment("en", text, normalized, tuple(_merge_marks(phones))), unknown
+    words.extend(_clause(clause, shouted, lexicon or {}))
+    words = _merge_marks(words)
+    phones = tuple(phone for _, sounds in words for phone in sounds)
+    counted = tuple((word, len(sounds)) for word, sounds in words)
+    return Segment("en", text, normalized, phones, words=counted), unknown
 
 
 def _is_shouted(tokens: list[str]) -> bool:
@@ -50,31 +53,38 @@ def _is_shouted(tokens: list[str]) -> bool:
     )
 
 
-def _merge_marks(phones: list[str]) -> list[str]:
+_Sounds = tuple[str, tuple[str, ...]]
+"""A word or mark, and its phones."""
+
+
+def _merge_marks(words: list[_Sounds]) -> list[_Sounds]:
     """The first of neighbouring marks, but a comma gives way to a stop: one pause, not two."""
-    result: list[str] = []
-    for phone in phones:
-        if phone in _MARKS and result and result[-1] in _MARKS:
-            if result[-1] == ",":
-                result[-1] = phone
+    result: list[_Sounds] = []
+    for word in words:
+        if not word[1]:
+            continue
+        if word[0] in _MARKS and result and result[-1][0] in _MARKS:
+            if result[-1][0] == ",":
+                result[-1] = word
         else:
-            result.append(phone)
+            result.append(word)
     return result
 
 
-def _clause(words: list[str], shouted: bool, lexicon: Mapping[str, tuple[str, ...]]) -> list[str]:
+def _clause(words: list[str], shouted: bool, lexicon: Mapping[str, tuple[str, ...]]) -> list[_Sounds]:
     lowered = [word.lower() for word in words]
-    phones: list[str] = []
+    found: list[_Sounds] = []
     for position, (word, lower) in enumerate(zip(words, lowered, strict=True)):
         if lower in lexicon:
-            phones.extend(lexicon[lower])
+            sounds = lexicon[lower]
         elif word == "A" and _is_letter(words, position):
-            phones.append("EY1")
-        elif (found := reading(lowered, position, word[0].isupper())) is not None:
-            phones.extend(found)
+            sounds = ("EY1",)
+        elif (known := reading(lowered, position, word[0].isupper())) is not None:
+            sounds = tuple(known)
         else:
-            phones.extend(_word(word, lower, shouted, lexicon))
-    return phones
+            sounds = _word(word, lower, shouted, lexicon)
+        found.append((word, tuple(sounds)))
+    return found
 
 
 def _is_letter(words: list[str], position: int) -> bool:

@@ -35,6 +35,7 @@ def finished(phonemes: Phonemes) -> Phonemes:
         normalized=last.normalized + FINAL,
         phones=(*last.phones, FINAL),
         word2ph=None if last.word2ph is None else (*last.word2ph, 1),
+        words=(*last.words, (FINAL, 1)) if last.words else (),
     )
     return replace(phonemes, segments=(*phonemes.segments[:-1], closed))
 

@@ -20,6 +20,18 @@ class Segment:
     word2ph: tuple[int, ...] | None = None
     """Phones per character of `normalized` for Mandarin (its sum is len(phones)), None for English, where letters and
     phones do not align."""
+    words: tuple[tuple[str, int], ...] = ()
+    """Words and marks in order, each with its number of phones, where the language has words that can be separated,
+    else empty."""
+
+    @property
+    def parts(self) -> tuple[tuple[str, int], ...]:
+        """Words, else characters, else the segment as a whole, each with its number of phones; marks among them."""
+        if self.words:
+            return self.words
+        if self.word2ph is not None and len(self.word2ph) == len(self.normalized):
+            return tuple(zip(self.normalized, self.word2ph, strict=True))
+        return ((self.normalized.strip(), len(self.phones)),)
 
 
 @dataclass(frozen=True)
