@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import click
@@ -60,15 +61,22 @@ def audit(
 
 
 @click.command()
-@click.argument("voice", required=False)
+@click.argument("voice", required=False, metavar="[VOICE|FILE]")
 @registry_option
 @output_options
 @click.pass_obj
 def verify(invocation: Invocation, voice: str | None, registry: str, as_json: bool, as_markdown: bool) -> None:
     """Verify every stored byte (or only those of VOICE); list damaged and missing objects and the versions they affect.
 
-    Exit code 20 if any object is damaged or missing.
+    With a sound FILE (a name with a suffix): say whether it is marked as synthetic, and by which voice.
+
+    Exit code 20 if any object is damaged or missing, or the file carries neither mark nor label.
     """
+    if voice and ("." in voice or "/" in voice):
+        from timbre.cli.sound_origin import show_origin
+
+        show_origin(invocation, Path(voice), registry, as_json)
+        return
     from timbre.pipeline.release.registry_view import findings_table
     from timbre.registry.open import open_registry
     from timbre.registry.verification import verify as damaged

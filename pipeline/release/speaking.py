@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from timbre.audio.reader import write
+from timbre.audio.watermark import mark
 from timbre.audio.waveform import Waveform, within_full_scale
 from timbre.core.atomic import replacing
 from timbre.core.base import Base, load_base
@@ -16,7 +19,7 @@ from timbre.core.progress import Progress
 from timbre.inference.device import CPU, Device
 from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.request import Speech, SpeechRequest
-from timbre.inference.voice import load_voice
+from timbre.inference.voice import Voice, load_voice
 from timbre.pipeline.bases.exported import exported_for
 from timbre.registry.address import RegistryAddress
 from timbre.registry.manifest import Manifest
@@ -34,9 +37,28 @@ class Said:
     speech: Speech
 
 
-def say(
+@dataclass(frozen=True)
+class Speaking:
+    """A published voice in an engine of its own; `with opened(...)` makes one."""
+
+    manifest: Manifest
+    engine: Engine
+    voice: Voice
+
+    @property
+    def name(self) -> str:
+        """NAME@VERSION."""
+        return f"{self.manifest.voice}@{self.manifest.version}"
+
+    def say(self, request: SpeechRequest) -> Said:
+        """Marked as synthetic (audio/watermark.py). Raises what Engine.speak raises."""
+        speech = self.engine.speak(request, self.voice)
+        return Said(self.manifest, replace(speech, wave=mark(speech.wave, self.name)))
+
+
+@contextmanager
+def opened(
     reference: str,
-    request: SpeechRequest,
     *,
     cache: Path,
     registry: RegistryAddress,
@@ -44,10 +66,10 @@ def say(
     device: Device = CPU,
     progress: Progress,
     find_base: Callable[[str], Base] = load_base,
-) -> Said:
+) -> Iterator[Speaking]:
     """reference: VOICE or VOICE@ALIAS or VOICE@VERSION; cache, find_base: as exported_for has them.
 
-    Raises what Registry.resolve and fetch, exported_for, load_voice and Engine.speak raise.
+    Raises what Registry.resolve and fetch, exported_for and load_voice raise.
     """
     name, _, wanted = reference.partition("@")
     store = with_cache(open_registry(registry), cache / COPIES)
@@ -59,7 +81,13 @@ def say(
         store.fetch(manifest, Path(folder))
         voice = load_voice(Path(folder), exported, name=name, version=manifest.version)
     with Engine(exported, EngineSettings(profile=profile, device=device)) as engine:
-        return Said(manifest, engine.speak(request, voice))
+        yield Speaking(manifest, engine, voice)
+
+
+def say(reference: str, request: SpeechRequest, **options: Any) -> Said:
+    """One text with a voice that is opened for it. options, errors: as `opened` and Engine.speak have them."""
+    with opened(reference, **options) as speaking:
+        return speaking.say(request)
 
 
 def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
@@ -74,3 +102,9 @@ def save(path: Path, wave: Waveform) -> None:
     """Writes 16-bit sound, whole or not at all; peaks beyond full scale are cut. Raises OSError."""
     with replacing(path) as partial:
         write(partial, Waveform(within_full_scale(wave.samples), wave.rate_hz))
+
+
+def save_text(path: Path, text: str) -> None:
+    """Writes UTF-8, whole or not at all. Raises OSError."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
