@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,27 @@ _MOST_BYTES = 1 << 20
 
 @click.command()
 @click.argument("voice", metavar="VOICE[@REF]")
-@click.argument("text")
+@click.argument("text", required=False)
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Output file, .wav or .flac."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="Output file, .wav or .flac; with --lines a folder.",
+)
+@click.option(
+    "--lines",
+    "lines_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Speak every line of a text file instead of TEXT, each into a file of the folder -o.",
+)
+@click.option(
+    "--timestamps",
+    type=click.Choice(["srt", "vtt", "json"]),
+    default=None,
+    help="Write when each word is heard beside the sound, with this suffix.",
 )
 @click.option(
     "--seed", type=int, default=None, help="Random seed; the same seed gives the same audio. Default: random."
@@ -30,7 +49,7 @@ _MOST_BYTES = 1 << 20
     type=float,
     default=1.0,
     show_default=True,
-    help="Speaking rate, Speaking rate, 0.25 to 4; above 1 is faster.",
+    help="Speaking rate, 0.25 to 4; above 1 is faster.",
 )
 @click.option("--language", default="auto", show_default=True, help="Language of the text: auto, zh, en, ...")
 @click.option("--temperature", type=float, default=None, help="Sampling temperature; 0 is greedy. Default: the base's.")
@@ -60,8 +79,10 @@ _MOST_BYTES = 1 << 20
 def say(
     invocation: Invocation,
     voice: str,
-    text: str,
+    text: str | None,
     output: Path,
+    lines_file: Path | None,
+    timestamps: str | None,
     seed: int | None,
     speed: float,
     language: str,
@@ -82,20 +103,34 @@ def say(
     from timbre.inference.device import choose_device
     from timbre.inference.request import SpeechRequest
     from timbre.inference.sampling import Sampling
-    from timbre.pipeline.release import speaking
+    from timbre.pipeline.release import line_by_line, speaking
 
-    speaking.check_target(output)
+    if (text is None) == (lines_file is None):
+        raise InputError("say: give either TEXT or --lines FILE", 'for example: timbre say VOICE "Hello." -o hello.wav')
     sampling = Sampling(top_k, top_p, temperature, repetition_penalty, seed)
-    request = SpeechRequest(_text(text), language=language, sampling=sampling, speed=speed)
+    request = SpeechRequest(_text(text or ""), language=language, sampling=sampling, speed=speed)
+    lines = line_by_line.read_lines(lines_file) if lines_file is not None else []
+    if lines_file is None:
+        speaking.check_target(output)
+    else:
+        line_by_line.check_folder(output)
     chosen = choose_device(device)
     if chosen.fallback:
         click.echo(f"timbre: the processor speaks: {chosen.fallback}", err=True)
-    said = speaking.say(
-        voice, request, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile,
+    with speaking.opened(
+        voice, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile,
         device=chosen, progress=invocation.progress(), find_base=invocation.load_base,
-    )  # fmt: skip
+    ) as opened:  # fmt: skip
+        if lines_file is not None:
+            spoken = line_by_line.speak_lines(opened, lines, output, request, timestamps or "", _shown(as_json))
+            _show_lines(output, opened.manifest, spoken, as_json, as_markdown)
+            return
+        said = opened.say(request)
     speaking.save(output, said.speech.wave)
-    plain = _plain(output, said)
+    if timestamps:
+        captions = output.with_suffix(f".{timestamps}")
+        speaking.save_text(captions, line_by_line.captions(said.speech, timestamps))
+    plain = _plain(output, said) | ({"timestamps": str(captions)} if timestamps else {})
     if as_json:
         click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
         return
@@ -106,6 +141,29 @@ def say(
             click.echo(f"timbre: {sentence['text']!r}: {reason}", err=True)
     if plain["unknown"]:
         click.echo(f"timbre: skipped: {' '.join(plain['unknown'])}", err=True)
+
+
+def _shown(quiet: bool) -> Callable[[str], None]:
+    return (lambda _: None) if quiet else (lambda line: click.echo(line, err=True))
+
+
+def _show_lines(output: Path, manifest: Any, spoken: Any, as_json: bool, as_markdown: bool) -> None:
+    """Raises InputError after all lines when some could not be spoken."""
+    from dataclasses import asdict
+
+    if as_json:
+        lines = [asdict(item) for item in spoken.lines]
+        plain = {"folder": str(output), "voice": manifest.voice, "version": manifest.version, "lines": lines}
+        click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    else:
+        words = f"{spoken.seconds:.1f} s in {len(spoken.lines)} files by {manifest.voice}@{manifest.version}"
+        click.echo(f"**{output}**: {words}" if as_markdown else f"{output}: {words}")
+    if spoken.failed:
+        numbers = ", ".join(map(str, spoken.failed[:20])) + (", ..." if len(spoken.failed) > 20 else "")
+        raise InputError(
+            f"lines: {len(spoken.failed)} of {len(spoken.lines) + len(spoken.failed)} were not spoken: {numbers}",
+            "correct them and run the command again; what is spoken stays",
+        )
 
 
 def _plain(output: Path, said: Any) -> dict[str, Any]:

@@ -1,0 +1,157 @@
+"""Every line of a text file spoken into a file of its own, with a record that lets a run go on where it was stopped.
+
+lines -> <folder>/0001.wav ... -> <folder>/lines.jsonl, one object a file, appended when the file is complete
+
+A file whose record names the same text, voice, version and settings is not spoken again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from timbre.core.digests import digest_value
+from timbre.core.errors import InputError
+from timbre.inference.captions import FORMATS
+from timbre.inference.request import Speech, SpeechRequest
+from timbre.pipeline.release.speaking import Speaking, save, save_text
+
+RECORD = "lines.jsonl"
+_MOST_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line to speak. number: in its file, from 1."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class SpokenLine:
+    """file: name in the folder. key: of all that decides the sound. failures: reasons of sentences below the limits."""
+
+    number: int
+    file: str
+    text: str
+    seconds: float
+    key: str
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SpokenLines:
+    """failed: numbers of lines that could not be spoken."""
+
+    lines: tuple[SpokenLine, ...]
+    failed: tuple[int, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Of all files together."""
+        return sum(line.seconds for line in self.lines)
+
+
+def read_lines(path: Path) -> list[Line]:
+    """Lines with text, numbered as in the file. Raises InputError for what is no UTF-8 text of at most 16 MiB."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}", "name a text file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 (byte {error.start})", "save the text as UTF-8") from error
+    if len(data) > _MOST_BYTES:
+        raise InputError(f"{path}: more than {_MOST_BYTES} bytes", "split the file")
+    lines = [Line(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise InputError(f"{path}: has no line with text", "write one text a line")
+    return lines
+
+
+def check_folder(folder: Path) -> None:
+    """Raises InputError when something else than a folder is there."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file", "name a folder; each line becomes a file in it")
+
+
+def captions(speech: Speech, form: str) -> str:
+    """Times of a speech as text. form: a key of inference.captions.FORMATS."""
+    return FORMATS[form](speech.times)
+
+
+def speak_lines(
+    speaking: Speaking,
+    lines: Sequence[Line],
+    folder: Path,
+    request: SpeechRequest,
+    timestamps: str,
+    say: Callable[[str], None],
+) -> SpokenLines:
+    """request: all but the text. timestamps: a key of captions.FORMATS, or "". say: takes one line of progress.
+
+    A line that cannot be spoken is reported and passed over. Raises OSError when a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    before = _read_record(folder / RECORD)
+    width = max(4, len(str(lines[-1].number)))
+    spoken: list[SpokenLine] = []
+    failed: list[int] = []
+    with (folder / RECORD).open("a", encoding="utf-8") as record:
+        if before or record.tell():
+            record.write("\n")  # the last line may have been cut off
+        for line in lines:
+            name = f"{line.number:0{width}}.wav"
+            key = _key(speaking, line, request, timestamps)
+            known = before.get(name)
+            if known is not None and known.key == key and (folder / name).is_file():
+                spoken.append(known)
+                continue
+            try:
+                found = _speak(speaking, line, folder / name, request, timestamps, key)
+            except InputError as error:
+                failed.append(line.number)
+                say(f"line {line.number}: {error}")
+                continue
+            spoken.append(found)
+            record.write(json.dumps(asdict(found), ensure_ascii=False) + "\n")
+            record.flush()
+            say(f"line {line.number}: {found.seconds:.1f} s" + "".join(f"; {reason}" for reason in found.failures))
+    return SpokenLines(tuple(spoken), tuple(failed))
+
+
+def _speak(speaking: Speaking, line: Line, path: Path, request: SpeechRequest, timestamps: str, key: str) -> SpokenLine:
+    speech = speaking.say(replace(request, text=line.text)).speech
+    save(path, speech.wave)
+    if timestamps:
+        save_text(path.with_suffix(f".{timestamps}"), captions(speech, timestamps))
+    failures = tuple(reason for sentence in speech.sentences for reason in sentence.failures)
+    return SpokenLine(line.number, path.name, line.text, round(speech.wave.duration_s, 3), key, failures)
+
+
+def _key(speaking: Speaking, line: Line, request: SpeechRequest, timestamps: str) -> str:
+    manifest = speaking.manifest
+    state = [
+        line.text, manifest.voice, manifest.version, request.language, asdict(request.sampling), request.speed,
+        speaking.engine.settings.profile, timestamps,
+    ]  # fmt: skip
+    return digest_value(state)[:16]
+
+
+def _read_record(path: Path) -> dict[str, SpokenLine]:
+    """By file; lines that were cut off by a kill are passed over, and spoken again."""
+    found: dict[str, SpokenLine] = {}
+    if not path.is_file():
+        return found
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(text)
+            line = SpokenLine(**{**entry, "failures": tuple(entry["failures"])})
+        except (ValueError, TypeError, KeyError):
+            continue
+        found[line.file] = line
+    return found
