@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "evaluate": LazyCommand("timbre.cli.commands.evaluate:evaluate", "Synthesise, measure and gate voices."),
     "gates": LazyCommand("timbre.cli.commands.gates:gates", "Show or calibrate the gates of a base."),
     "publish": LazyCommand("timbre.cli.commands.publish:publish", "Run every stage and publish to the registry."),
+    "read": LazyCommand("timbre.cli.commands.read:read", "Read a book aloud into an audiobook."),
     "say": LazyCommand("timbre.cli.commands.say:say", "Speak text with a published voice."),
     "serve": LazyCommand("timbre.cli.commands.serve:serve", "Serve voices over HTTP."),
     "history": LazyCommand("timbre.cli.commands.history:history", "Show the event log of a voice."),

@@ -1,0 +1,97 @@
+"""`timbre read`: a book becomes an audiobook."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from timbre.cli.commands.options import registry_option
+from timbre.cli.invocation import Invocation
+
+_SHOWN = 10
+
+
+@click.command()
+@click.argument("book", type=click.Path(path_type=Path), metavar="BOOK")
+@click.argument("voice", metavar="VOICE[@REF]")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Output file, .m4b or .m4a."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same audio.")
+@click.option(
+    "--speed", type=float, default=1.0, show_default=True, help="Speaking rate, 0.25 to 4; above 1 is faster."
+)
+@click.option("--language", default="auto", show_default=True, help="Language of the book: auto, zh, en, ...")
+@click.option("--profile", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="Graphs used.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--keep-parts", is_flag=True, help="Keep the folder with one sound file a paragraph.")
+@registry_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def read(
+    invocation: Invocation,
+    book: Path,
+    voice: str,
+    output: Path,
+    seed: int,
+    speed: float,
+    language: str,
+    profile: str,
+    device: str,
+    keep_parts: bool,
+    registry: str,
+    as_json: bool,
+) -> None:
+    """Read BOOK (.txt, .md, .epub) aloud with VOICE into an audiobook with chapters.
+
+    A run that was stopped goes on where it was.
+    """
+    from timbre.inference.device import choose_device
+    from timbre.inference.request import SpeechRequest
+    from timbre.inference.sampling import Sampling
+    from timbre.pipeline.books.book import read_book
+    from timbre.pipeline.books.reading import SUFFIXES, read_aloud
+    from timbre.pipeline.release import speaking
+
+    speaking.check_target(output, SUFFIXES)
+    text = read_book(book)
+    request = SpeechRequest("", language=language, sampling=Sampling(seed=seed), speed=speed)
+    chosen = choose_device(device)
+    if chosen.fallback:
+        click.echo(f"timbre: the processor speaks: {chosen.fallback}", err=True)
+    progress = invocation.progress()
+    with speaking.opened(
+        voice, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile, device=chosen,
+        progress=progress, find_base=invocation.load_base,
+    ) as opened:  # fmt: skip
+        reading = read_aloud(opened, text, output, request, progress, keep_parts=keep_parts)
+        plain = _plain(reading, text.characters, f"{opened.manifest.voice}@{opened.manifest.version}")
+    if as_json:
+        click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+        return
+    click.echo(
+        f"{output}: {plain['seconds'] / 60:.1f} min in {plain['chapters']} chapters by {plain['voice']}, "
+        f"{plain['lufs']:.1f} LUFS"
+    )
+    for what, lines in (("left out", plain["left_out"]), ("below the limits", plain["below_limits"])):
+        for line in lines[:_SHOWN]:
+            click.echo(f"timbre: {what}: {line}", err=True)
+        if len(lines) > _SHOWN:
+            click.echo(f"timbre: {what}: {len(lines) - _SHOWN} more; --json lists them", err=True)
+
+
+def _plain(reading: Any, characters: int, voice: str) -> dict[str, Any]:
+    return {
+        "file": str(reading.made.path),
+        "voice": voice,
+        "seconds": round(reading.made.seconds, 3),
+        "chapters": reading.made.chapters,
+        "lufs": reading.made.lufs,
+        "characters": characters,
+        "sentences": sum(item.sentences for item in reading.passages),
+        "below_limits": [line for item in reading.passages for line in item.below],
+        "left_out": [item.left_out for item in reading.passages if item.left_out],
+    }

@@ -1,0 +1,1 @@
+"""Books: text with chapters -> one audio file that players show chapters of."""

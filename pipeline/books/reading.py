@@ -1,0 +1,195 @@
+"""A book -> one sound file a paragraph, then the audiobook. A run that was stopped goes on where it was.
+
+book -> passages -> <book>.m4b.parts/0001-00001.flac ... with parts.jsonl -> assembled (audiobook.py) -> folder removed
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from timbre.core.digests import digest_value
+from timbre.core.errors import InputError
+from timbre.core.progress import Progress
+from timbre.inference.request import SpeechRequest
+from timbre.pipeline.books.audiobook import Clip, Made, Section, assemble
+from timbre.pipeline.books.book import Book
+from timbre.pipeline.release.speaking import Speaking, save
+from timbre.text.sentences import split
+
+RECORD = "parts.jsonl"
+SUFFIXES = (".m4b", ".m4a")
+SENTENCE_PAUSE_S, PARAGRAPH_PAUSE_S, SCENE_PAUSE_S, CHAPTER_PAUSE_S = 0.35, 0.75, 1.5, 2.0
+_MOST_CHARACTERS = 1_500
+"""Of a passage: a longer paragraph is read in several, so that memory does not depend on the book."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """chapter, place: from 1. pause_s: after it. text: "" for a scene break, which is a pause alone."""
+
+    chapter: int
+    place: int
+    text: str
+    pause_s: float
+
+    @property
+    def file(self) -> str:
+        """Name in the folder of parts."""
+        return f"{self.chapter:04}-{self.place:05}.flac"
+
+
+@dataclass(frozen=True)
+class SpokenPassage:
+    """key: of all that decides the sound. below: sentences that stayed below the limits, with the reason. left_out: why
+    the passage could not be spoken, "" if it was.
+    """
+
+    file: str
+    key: str
+    seconds: float
+    sentences: int
+    below: tuple[str, ...] = ()
+    left_out: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """made: the finished file. passages: of all chapters, in order."""
+
+    made: Made
+    passages: tuple[SpokenPassage, ...]
+
+
+def passages(book: Book) -> Iterator[Passage]:
+    """What is spoken, in order: titles, paragraphs, and the pauses after them."""
+    for chapter, section in enumerate(book.chapters, 1):
+        texts: list[tuple[str, float]] = []
+        if any(map(str.isalnum, section.title)):
+            texts.append((_closed(section.title), SCENE_PAUSE_S))
+        for paragraph in section.paragraphs:
+            if not any(map(str.isalnum, paragraph)):
+                texts.append(("", SCENE_PAUSE_S - PARAGRAPH_PAUSE_S))
+                continue
+            parts = list(_parts(paragraph))
+            texts += [(part, SENTENCE_PAUSE_S) for part in parts[:-1]] + [(parts[-1], PARAGRAPH_PAUSE_S)]
+        for place, (text, pause_s) in enumerate(texts, 1):
+            yield Passage(chapter, place, text, pause_s)
+
+
+def read_aloud(
+    speaking: Speaking,
+    book: Book,
+    target: Path,
+    request: SpeechRequest,
+    progress: Progress,
+    *,
+    keep_parts: bool = False,
+) -> Reading:
+    """request: all but the text. A passage that cannot be spoken is left out and reported.
+
+    Raises OSError when a file cannot be written, InputError when nothing at all could be spoken.
+    """
+    folder = target.with_name(f"{target.name}.parts")
+    folder.mkdir(parents=True, exist_ok=True)
+    before = _read_record(folder / RECORD)
+    spoken: list[SpokenPassage] = []
+    plan = list(passages(book))
+    request = replace(request, pause_s=SENTENCE_PAUSE_S)
+    with (
+        progress.task("read", total=float(sum(len(item.text) for item in plan)), unit="characters") as task,
+        (folder / RECORD).open("a", encoding="utf-8") as record,
+    ):
+        if record.tell():
+            record.write("\n")  # the last line may have been cut off
+        for passage in plan:
+            if not passage.text:
+                continue
+            key = _key(speaking, passage, request)
+            known = before.get(passage.file)
+            if known is None or known.key != key or not ((folder / passage.file).is_file() or known.left_out):
+                known = _speak(speaking, passage, folder, request, key)
+                record.write(json.dumps(asdict(known), ensure_ascii=False) + "\n")
+                record.flush()
+            spoken.append(known)
+            task.note(book.chapters[passage.chapter - 1].title[:40])
+            task.advance(len(passage.text))
+    if all(item.left_out for item in spoken):
+        raise InputError(f"book: nothing of it could be spoken: {spoken[0].left_out}", "choose a voice of its language")
+    manifest = speaking.manifest
+    made = assemble(
+        list(_sections(book, plan, folder)), target, title=book.title, author=book.author,
+        voice=f"{manifest.voice}@{manifest.version}", progress=progress,
+    )  # fmt: skip
+    if not keep_parts:
+        shutil.rmtree(folder)
+    return Reading(made, tuple(spoken))
+
+
+def _sections(book: Book, plan: Sequence[Passage], folder: Path) -> Iterator[Section]:
+    for number, chapter in enumerate(book.chapters, 1):
+        own = [item for item in plan if item.chapter == number]
+        clips = [
+            Clip(folder / item.file if item.text and (folder / item.file).is_file() else None, item.pause_s)
+            for item in own
+        ]
+        if clips:
+            clips[-1] = replace(clips[-1], pause_s=CHAPTER_PAUSE_S)
+            yield Section(chapter.title or f"{number}", tuple(clips))
+
+
+def _speak(speaking: Speaking, passage: Passage, folder: Path, request: SpeechRequest, key: str) -> SpokenPassage:
+    try:
+        speech = speaking.say(replace(request, text=passage.text)).speech
+    except InputError as error:
+        (folder / passage.file).unlink(missing_ok=True)
+        return SpokenPassage(passage.file, key, 0.0, 0, (), f"{passage.text[:60]!r}: {error.message}")
+    save(folder / passage.file, speech.wave)
+    below = tuple(f"{item.text[:60]!r}: {'; '.join(item.failures)}" for item in speech.sentences if item.failures)
+    return SpokenPassage(passage.file, key, round(speech.wave.duration_s, 3), len(speech.sentences), below)
+
+
+def _parts(paragraph: str) -> Iterator[str]:
+    """A paragraph in pieces of whole sentences."""
+    if len(paragraph) <= _MOST_CHARACTERS:
+        yield paragraph
+        return
+    part = ""
+    for sentence in split(paragraph):
+        if part and len(part) + len(sentence) >= _MOST_CHARACTERS:
+            yield part
+            part = ""
+        part = f"{part} {sentence}" if part else sentence
+    if part:
+        yield part
+
+
+def _closed(title: str) -> str:
+    return title if title.endswith((".", "!", "?", "。", "！", "？")) else f"{title}."
+
+
+def _key(speaking: Speaking, passage: Passage, request: SpeechRequest) -> str:
+    manifest = speaking.manifest
+    state = [
+        passage.text, manifest.voice, manifest.version, request.language, asdict(request.sampling), request.speed,
+        request.pause_s, speaking.engine.settings.profile,
+    ]  # fmt: skip
+    return digest_value(state)[:16]
+
+
+def _read_record(path: Path) -> dict[str, SpokenPassage]:
+    """By file; lines that were cut off by a kill are passed over, and spoken again."""
+    found: dict[str, SpokenPassage] = {}
+    if not path.is_file():
+        return found
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+            item = SpokenPassage(**{**entry, "below": tuple(entry["below"])})
+        except (ValueError, TypeError, KeyError):
+            continue
+        found[item.file] = item
+    return found

@@ -1,0 +1,210 @@
+"""Books: chapters of text, Markdown and EPUB, files made to harm, and reading aloud with a kill in between."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.serving.shelf_of_voices import Shelf
+from timbre.audio.loudness import Loudness
+from timbre.cli.main import call
+from timbre.core.errors import InputError
+from timbre.core.progress import SilentProgress
+from timbre.inference.request import SpeechRequest
+from timbre.inference.sampling import Sampling
+from timbre.pipeline.books.book import Book, Chapter, read_book
+from timbre.pipeline.books.reading import passages, read_aloud
+from timbre.pipeline.release.speaking import Said, Speaking, opened
+
+CONTAINER = b'<container><rootfiles><rootfile full-path="OEBPS/a.opf"/></rootfiles></container>'
+PACKAGE = b"""<?xml version="1.0"?><package xmlns:dc="x"><metadata><dc:title>The  Sea</dc:title>
+<dc:creator>A. Writer</dc:creator></metadata><manifest>
+<item id="nav" href="nav.xhtml" properties="nav"/><item id="b" href="two.xhtml"/>
+<item id="a" href="text/one%20.xhtml"/>
+</manifest>
+<spine><itemref idref="nav"/><itemref idref="a"/><itemref idref="b"/><itemref idref="x"/></spine></package>"""
+ONE = b"""<html><head><title>no</title><style>p {}</style></head><body><h1>One<br/>Morning</h1>
+<p>Fish &amp; chips&#8212;
+<i>hot</i>.</p><div>Ruby <ruby>\xe6\xbc\xa2<rt>kan</rt></ruby></div><p/><hr/><p>* * *</p><p>Last.</p></body></html>"""
+TWO = b"<html><body><p>Goes on.</p><h2>Two</h2><p>Then &nbsp; night.<script>x < 1</script></p></body></html>"
+
+
+def epub(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+GOOD = {
+    "META-INF/container.xml": CONTAINER, "OEBPS/a.opf": PACKAGE, "OEBPS/text/one .xhtml": ONE, "OEBPS/two.xhtml": TWO,
+    "OEBPS/nav.xhtml": b"<html><body><p>Contents</p></body></html>",
+}  # fmt: skip
+
+
+def test_epub(tmp_path: Path) -> None:
+    book = read_book(epub(tmp_path / "a.epub", GOOD))
+    assert (book.title, book.author) == ("The Sea", "A. Writer")
+    assert book.chapters == (
+        Chapter("One Morning", ("Fish & chips\u2014 hot.", "Ruby \u6f22", "* * *", "Last.", "Goes on.")),
+        Chapter("Two", ("Then night.",)),
+    )
+
+
+def test_text_and_markdown(tmp_path: Path) -> None:
+    text = tmp_path / "sea.txt"
+    text.write_bytes(
+        (
+            "\ufeffThe Sea\r\n\r\nCHAPTER I. The Boat\r\n\r\nIt was\r\nlate.\r\n\r\nShe ran.\r\n\r\n"
+            "Chapter Two\r\nHe slept. Chapter houses burned.\r\n\r\n* * *\r\n\r\nPart of it was true."
+        ).encode()
+    )
+    book = read_book(text)
+    assert [chapter.title for chapter in book.chapters] == ["", "CHAPTER I. The Boat", "Chapter Two"]
+    assert book.chapters[1].paragraphs == ("It was late.", "She ran.")
+    assert book.chapters[2].paragraphs == ("He slept. Chapter houses burned.", "* * *", "Part of it was true.")
+    chinese = tmp_path / "hai.txt"
+    chinese.write_bytes("第一章 大海\n\n那天很晚，\n他睡了。\n\n第二章\n\n天亮了。".encode("gb18030"))
+    assert read_book(chinese).chapters == (
+        Chapter("第一章 大海", ("那天很晚，他睡了。",)), Chapter("第二章", ("天亮了。",)),
+    )  # fmt: skip
+    markdown = tmp_path / "sea.md"
+    markdown.write_text(
+        "# One\n\nIt *was* [late](x).\n\n## Two\nNight.\n\nThree\n=====\n\n- a\n- b\n", encoding="utf-8"
+    )
+    book = read_book(markdown)
+    assert [chapter.title for chapter in book.chapters] == ["One", "Two", "Three"]
+    assert book.chapters[0].paragraphs == ("It was late.",)
+
+
+BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "' + b"&a;" * 1000 + b'">]><html><body>&b;</body></html>'
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"META-INF/container.xml": None}, "has no META-INF/container.xml"),
+        ({"OEBPS/a.opf": None}, "has no OEBPS/a.opf"),
+        ({"OEBPS/a.opf": b"<package/>"}, "names no pages"),
+        ({"OEBPS/two.xhtml": None}, "has no OEBPS/two.xhtml"),
+        ({"OEBPS/two.xhtml": b" " * (17 << 20)}, "exceed"),
+        ({"META-INF/rights.xml": b""}, "locked"),
+        ({"OEBPS/text/one .xhtml": b"", "OEBPS/two.xhtml": b"\xff\xfe<p>"}, "nothing that can be spoken"),
+    ],
+)
+def test_an_epub_that_is_none(tmp_path: Path, change: dict[str, bytes | None], words: str) -> None:
+    files = {name: data for name, data in {**GOOD, **change}.items() if data is not None}
+    with pytest.raises(InputError, match=words):
+        read_book(epub(tmp_path / "a.epub", files))
+
+
+def test_entities_do_not_grow(tmp_path: Path) -> None:
+    book = read_book(epub(tmp_path / "a.epub", {**GOOD, "OEBPS/two.xhtml": BOMB}))
+    assert book.characters < 2000
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("a.epub", b"PK\x03\x04 no zip", "no EPUB"),
+        ("a.txt", b" \n * * *", "nothing that can be spoken"),
+        ("a.txt", b"a\0\0\0", "is no text"),
+        ("a.pdf", b"x", "ends in .pdf"),
+    ],
+)
+def test_a_file_that_is_no_book(tmp_path: Path, name: str, data: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=words):
+        read_book(tmp_path / name)
+
+
+def test_a_long_paragraph_is_read_in_parts() -> None:
+    text = "It was late in the year. " * 400
+    parts = [item.text for item in passages(Book("", "", (Chapter("One", (text.strip(), "***", "End.")),)))]
+    assert parts[0] == "One."
+    assert max(map(len, parts)) <= 1_500
+    assert " ".join(parts[1:-2]) == text.strip()
+    assert parts[-2:] == ["", "End."]
+
+
+BOOK = "# One\n\nGood morning.\n\n\u2603\n\nПривет.\n\n# Two\n\nGood evening.\n\nGood night.\n"
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, pico_export: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    monkeypatch.chdir(tmp_path)
+    shelf = Shelf(tmp_path / "registry", pico_export)
+    shelf.publish("ada", 1)
+    (tmp_path / "sea.md").write_text(BOOK, encoding="utf-8")
+    return shelf
+
+
+class Killed(Exception):
+    """What stands for kill -9 in this process."""
+
+
+def test_reading_goes_on_after_a_kill(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken: list[str] = []
+    speak, killed = Speaking.say, True
+
+    def say(self: Speaking, request: SpeechRequest) -> Said:
+        if killed and len(spoken) == 3:
+            raise Killed
+        spoken.append(request.text)
+        return speak(self, request)
+
+    monkeypatch.setattr(Speaking, "say", say)
+    book, target = read_book(tmp_path / "sea.md"), tmp_path / "sea.m4b"
+    request = SpeechRequest("", sampling=Sampling(seed=1), check=False)
+    with opened(
+        "ada", cache=tmp_path / "cache", registry=str(shelf.folder), progress=SilentProgress()
+    ) as speaking:  # fmt: skip
+        with pytest.raises(Killed):
+            read_aloud(speaking, book, target, request, SilentProgress())
+        record = tmp_path / "sea.m4b.parts" / "parts.jsonl"
+        record.write_text(record.read_text(encoding="utf-8")[:-9], encoding="utf-8")  # the last line was cut off
+        assert not target.exists()
+        before = len(spoken)
+        monkeypatch.setattr(
+            Speaking, "say", lambda self, request: (spoken.append(request.text), speak(self, request))[1]
+        )
+        reading = read_aloud(speaking, book, target, request, SilentProgress())
+    again = spoken[before:]
+    assert spoken[0] not in again
+    assert spoken[1] not in again
+    assert again[-2:] == ["Good evening.", "Good night."]
+    assert not record.parent.exists()
+    assert [item.left_out.split(":")[0] for item in reading.passages if item.left_out] == ["'Привет.'"]
+    with av.open(str(target)) as container:
+        marks = container.chapters()
+        assert [mark["metadata"]["title"] for mark in marks] == ["One", "Two"]
+        assert container.metadata["title"] == "sea"
+        assert "Synthetic speech" in container.metadata["comment"]
+        samples = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+        rate = container.streams.audio[0].rate
+    assert len(samples) / rate == pytest.approx(reading.made.seconds, abs=0.2)
+    meter = Loudness(rate)
+    meter.add(samples)
+    assert meter.lufs == pytest.approx(reading.made.lufs, abs=0.5)
+    ends = [float(mark["end"] * mark["time_base"]) for mark in marks]
+    assert ends[-1] == pytest.approx(reading.made.seconds, abs=0.1)
+
+
+def test_the_command(shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--registry", str(shelf.folder)]
+    assert call(["read", "sea.md", "ada", "-o", "sea.m4b", "--json", "--keep-parts", *where]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["chapters"] == 2
+    assert said["sentences"] == 5
+    assert len(said["left_out"]) == 1
+    assert "Привет" in said["left_out"][0]
+    assert len(list((tmp_path / "sea.m4b.parts").glob("*.flac"))) == said["sentences"]
+    assert call(["read", "sea.md", "ada", "-o", "sea.mp3", *where]) == 10
+    assert "use one of: .m4b, .m4a" in capsys.readouterr().err
+    assert call(["read", "none.txt", "ada", "-o", "sea.m4b", *where]) == 10
+    assert "No such file" in capsys.readouterr().err
