@@ -5,7 +5,7 @@ Sound is cut into cells, 60 ms by 140 Hz between 300 and 4,500 Hz. Two cells in 
 the key that all marks share, odd bands that of the voice. A detector compares each cell with the next, takes away what
 neighbouring bands do together (speech itself), and correlates with the key; only a key that was used correlates.
 
-It is a label, no lock: whoever has this file can remove it, and a sound without it may be synthetic all the same.
+It is a label, no lock: anyone with this file can remove it, and a sound without it may be synthetic all the same.
 benchmarks/watermark.py measures how well it survives.
 """
 

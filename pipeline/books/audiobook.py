@@ -17,6 +17,7 @@ import soundfile as sf
 
 from timbre.audio.level import apply_gain, limit
 from timbre.audio.loudness import SILENCE_LUFS, Loudness
+from timbre.audio.provenance import Label
 from timbre.audio.waveform import Waveform
 from timbre.core.errors import ConfigurationError, InputError
 from timbre.core.progress import Progress
@@ -54,7 +55,7 @@ class Made:
 
 
 def assemble(
-    sections: Sequence[Section], target: Path, *, title: str, author: str, voice: str, progress: Progress
+    sections: Sequence[Section], target: Path, *, title: str, author: str, label: Label, progress: Progress
 ) -> Made:
     """Writes the file whole or not at all. Raises ConfigurationError without PyAV, InputError for silence, OSError."""
     try:
@@ -84,7 +85,7 @@ def assemble(
             writing.metadata.update(
                 {
                     "title": title, "artist": author, "album": title, "genre": "Audiobook",
-                    "comment": f"Synthetic speech by Timbre, voice {voice}",
+                    "comment": label.text,
                 }
             )  # fmt: skip
             writing.set_chapters(

@@ -11,13 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from timbre.audio.provenance import Label
 from timbre.core.digests import digest_value
 from timbre.core.errors import InputError
+from timbre.core.host import installed_version
 from timbre.core.progress import Progress
 from timbre.inference.request import SpeechRequest
 from timbre.pipeline.books.audiobook import Clip, Made, Section, assemble
 from timbre.pipeline.books.book import Book
 from timbre.pipeline.release.speaking import Speaking, save
+from timbre.registry.events import utc_now
 from timbre.text.sentences import split
 
 RECORD = "parts.jsonl"
@@ -119,10 +122,10 @@ def read_aloud(
             task.advance(len(passage.text))
     if all(item.left_out for item in spoken):
         raise InputError(f"book: nothing of it could be spoken: {spoken[0].left_out}", "choose a voice of its language")
-    manifest = speaking.manifest
+    label = Label(f"Timbre {installed_version('timbre') or 'unknown'}", speaking.name, utc_now()[:10])
     made = assemble(
         list(_sections(book, plan, folder)), target, title=book.title, author=book.author,
-        voice=f"{manifest.voice}@{manifest.version}", progress=progress,
+        label=label, progress=progress,
     )  # fmt: skip
     if not keep_parts:
         shutil.rmtree(folder)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.serving.shelf_of_voices import Shelf
 from timbre.audio.loudness import Loudness
+from timbre.audio.provenance import read_label
 from timbre.cli.main import call
 from timbre.core.errors import InputError
 from timbre.core.progress import SilentProgress
@@ -184,9 +185,12 @@ def test_reading_goes_on_after_a_kill(shelf: Shelf, tmp_path: Path, monkeypatch:
         marks = container.chapters()
         assert [mark["metadata"]["title"] for mark in marks] == ["One", "Two"]
         assert container.metadata["title"] == "sea"
-        assert "Synthetic speech" in container.metadata["comment"]
+        assert "Synthetic speech by Timbre" in container.metadata["comment"]
         samples = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
         rate = container.streams.audio[0].rate
+    label = read_label(target)
+    assert label is not None
+    assert label.voice == speaking.name
     assert len(samples) / rate == pytest.approx(reading.made.seconds, abs=0.2)
     meter = Loudness(rate)
     meter.add(samples)
