@@ -143,7 +143,7 @@ def _voices(settings: GithubSettings) -> dict[str, Any]:
 
 
 def _approve(settings: GithubSettings) -> dict[str, Any]:
-    """By whoever starts the workflow by hand: the server names that person, and a protected environment does not."""
+    """By the person who starts the workflow, whom the server names; a protected environment names nobody."""
     return _job(settings, settings.tag) | {
         "if": _expression("inputs.approve"),
         "timeout-minutes": 15,
