@@ -180,7 +180,8 @@ def semantic_examples(
     corpus: Corpus, labelled: Mapping[str, CodeLabels], phones: Mapping[str, Ids]
 ) -> tuple[list[Example], list[Example]]:
     """(training, development) examples."""
-    training, development = [], []
+    training: list[Example] = []
+    development: list[Example] = []
     for clip in corpus.clips:
         if clip.id not in labelled or clip.id not in phones:
             continue

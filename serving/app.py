@@ -16,10 +16,10 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
-from timbre.serving.auth import Guard
+from timbre.serving.auth import Authenticator
 from timbre.serving.errors import ApiError
 from timbre.serving.listing_routes import listing_routes
-from timbre.serving.middleware import Gate, error_response
+from timbre.serving.middleware import RefusalMiddleware, error_response
 from timbre.serving.page_routes import page_routes
 from timbre.serving.server import Server
 from timbre.serving.speaking_routes import speaking_routes
@@ -57,7 +57,7 @@ def create_app(server: Server) -> ASGIApp:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _wrong_request)
     app.openapi = lambda: _openapi(app, closed=server.settings.guarded)  # type: ignore[method-assign]
-    gate: ASGIApp = Gate(app, Guard(server.settings), server.metrics, server.settings, server.log)
+    gate: ASGIApp = RefusalMiddleware(app, Authenticator(server.settings), server.metrics, server.settings, server.log)
     if server.settings.cors_origins:
         gate = CORSMiddleware(
             gate, allow_origins=list(server.settings.cors_origins), allow_methods=["GET", "HEAD", "POST"],

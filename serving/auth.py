@@ -17,7 +17,7 @@ OPEN_PATHS = frozenset(
 _KEY_HEADERS = (b"x-api-key", b"xi-api-key")
 
 
-class Guard:
+class Authenticator:
     """Decides from headers alone. Keys are kept as digests, so that comparing never depends on their length."""
 
     def __init__(self, settings: ServeSettings) -> None:

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from timbre.serving.answer import Answer, StalledError
-from timbre.serving.auth import Guard
+from timbre.serving.auth import Authenticator
 from timbre.serving.errors import ApiError, error_body, explain
 from timbre.serving.leniency import utf8_query
 from timbre.serving.metrics import UNKNOWN, Metrics
@@ -27,11 +27,11 @@ _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _SPEAKING = ("/v1/audio/speech", "/tts")
 
 
-class Gate:
+class RefusalMiddleware:
     """Wraps the application. Answers refusals itself and turns every exception into an answer."""
 
     def __init__(
-        self, app: ASGIApp, guard: Guard, metrics: Metrics, settings: ServeSettings, log: logging.Logger
+        self, app: ASGIApp, guard: Authenticator, metrics: Metrics, settings: ServeSettings, log: logging.Logger
     ) -> None:
         self._app = app
         self._guard = guard

@@ -1,6 +1,6 @@
 """The words of a sentence as a page marks them: heard, heard otherwise, or missed.
 
-Sample -> Said -> the macro `said` of templates/macros.html.j2
+Sample -> MarkedText -> the macro `said` of templates/macros.html.j2
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from timbre.evaluation.metrics.words import HeardWord
 
 
 @dataclass(frozen=True)
-class Said:
+class MarkedText:
     """text: as it was given; words: each with the characters that part it from the next, empty where nobody listened;
     otherwise: those of which something else was heard.
     """
@@ -24,11 +24,11 @@ class Said:
     otherwise: Sequence[HeardWord]
 
 
-def said_of(sample: Sample) -> Said:
+def said_of(sample: Sample) -> MarkedText:
     """What of the sentence was heard."""
     words = sample.words
     parted = [" " if one.text.isascii() or other.text.isascii() else "" for one, other in pairwise(words)]
-    return Said(
+    return MarkedText(
         sample.text,
         tuple(zip(words, [*parted, ""] if words else [], strict=True)),
         tuple(word for word in words if word.expected != word.heard),

@@ -30,7 +30,7 @@ SUFFIXES = (".wav", ".flac")
 
 
 @dataclass(frozen=True)
-class Said:
+class SpokenText:
     """What was spoken, and by which version."""
 
     manifest: Manifest
@@ -50,10 +50,10 @@ class Speaking:
         """NAME@VERSION."""
         return f"{self.manifest.voice}@{self.manifest.version}"
 
-    def say(self, request: SpeechRequest) -> Said:
+    def say(self, request: SpeechRequest) -> SpokenText:
         """Marked as synthetic (audio/watermark.py). Raises what Engine.speak raises."""
         speech = self.engine.speak(request, self.voice)
-        return Said(self.manifest, replace(speech, wave=mark(speech.wave, self.name)))
+        return SpokenText(self.manifest, replace(speech, wave=mark(speech.wave, self.name)))
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def opened(
         yield Speaking(manifest, engine, voice)
 
 
-def say(reference: str, request: SpeechRequest, **options: Any) -> Said:
+def say(reference: str, request: SpeechRequest, **options: Any) -> SpokenText:
     """One text with a voice that is opened for it. options, errors: as `opened` and Engine.speak have them."""
     with opened(reference, **options) as speaking:
         return speaking.say(request)

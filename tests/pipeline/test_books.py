@@ -20,7 +20,7 @@ from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.pipeline.books.book import Book, Chapter, read_book
 from timbre.pipeline.books.reading import passages, read_aloud
-from timbre.pipeline.release.speaking import Said, Speaking, opened
+from timbre.pipeline.release.speaking import Speaking, SpokenText, opened
 
 CONTAINER = b'<container><rootfiles><rootfile full-path="OEBPS/a.opf"/></rootfiles></container>'
 PACKAGE = b"""<?xml version="1.0"?><package xmlns:dc="x"><metadata><dc:title>The  Sea</dc:title>
@@ -153,7 +153,7 @@ def test_reading_goes_on_after_a_kill(shelf: Shelf, tmp_path: Path, monkeypatch:
     spoken: list[str] = []
     speak, killed = Speaking.say, True
 
-    def say(self: Speaking, request: SpeechRequest) -> Said:
+    def say(self: Speaking, request: SpeechRequest) -> SpokenText:
         if killed and len(spoken) == 3:
             raise Killed
         spoken.append(request.text)

@@ -24,11 +24,11 @@ from timbre.inference.guards import SentenceLimits
 from timbre.inference.pace import Pace
 from timbre.inference.planning import Planner
 from timbre.inference.request import SpeechRequest
-from timbre.serving.auth import Guard
+from timbre.serving.auth import Authenticator
 from timbre.serving.encoding import WholeEncoder
 from timbre.serving.errors import ApiError, explain
 from timbre.serving.metrics import Metrics
-from timbre.serving.middleware import Gate
+from timbre.serving.middleware import RefusalMiddleware
 from timbre.serving.order import Delivery, Done, Order, Piece
 from timbre.serving.origins import Origins
 from timbre.serving.poll_watch import PollWatch
@@ -103,7 +103,7 @@ def site(settings: ServeSettings = QUICK) -> Iterator[Site]:
     lines: list[logging.LogRecord] = []
     log = logging.Logger("site")
     log.addHandler(_Keep(lines, logging.ERROR))
-    gate = Gate(app, Guard(settings), metrics, settings, log)
+    gate = RefusalMiddleware(app, Authenticator(settings), metrics, settings, log)
     config = http_config(gate, settings, shutdown_s=1, log_level="critical", lifespan="off")
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
