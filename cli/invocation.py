@@ -186,6 +186,13 @@ class Invocation:
 
         return signed_actor(self.environment, open_rules(open_store(self.registry(registry)), self.environment).load())
 
+    def actor(self, registry: str = "") -> Actor:
+        """Who gives a command: the signed identity of the CI job, else the person named by CI or Git, as claimed."""
+        from timbre.pipeline.ci.actor import acting_person
+        from timbre.registry.actor import Actor
+
+        return self.signed_actor(registry) or Actor(acting_person(self.environment, self.folder()))
+
     def origin(self, registry: str = "") -> Origin:
         """Who asks for a run: by the job's signed identity where there is one, beside what Git and variables say.
 

@@ -30,6 +30,7 @@ class Act(StrEnum):
     REVOKED = "revoked"
     PRUNED = "pruned"
     RESTORED = "restored"
+    ROTATED = "rotated"
 
 
 @dataclass(frozen=True)

@@ -51,13 +51,21 @@ def rotate(invocation: Invocation, voice: str, from_master: str, registry: str) 
     --from-master (in the forms of TIMBRE_MASTER_KEY) moves the keys of VOICE from another master key to this one.
     """
     from timbre.registry.encryption.master import read_master
+    from timbre.registry.events import Act, Event, append
+    from timbre.registry.open import open_registry
 
     ring = _keyring(invocation, registry)
     if from_master:
         ring.rewrap(voice, read_master(from_master))
         click.echo(f"{voice}: its keys are wrapped with {ring.master.name}")
         return
-    click.echo(f"{voice}: data key {ring.rotate(voice)}")
+    key = ring.rotate(voice)
+    click.echo(f"{voice}: data key {key}")
+    opened, actor = open_registry(invocation.registry(registry)), invocation.actor(registry)
+    if voice in opened.voices():
+        act = Event(voice, Act.ROTATED, opened.now(), actor.name, f"data key {key} added", proof=actor.proof)
+        append(opened.store, act)
+        opened.settle(voice)
 
 
 @keys.command()
@@ -72,6 +80,11 @@ def revoke(invocation: Invocation, voice: str, yes: bool, registry: str) -> None
     """
     if not yes:
         raise InputError(f"{voice}: destroying its keys cannot be undone", "pass --yes to do it")
+    from timbre.registry.open import open_store
+    from timbre.registry.rules import open_rules
+
+    rules = open_rules(open_store(invocation.registry(registry)), invocation.environment)
+    rules.require("revoke", invocation.actor(registry))
     there = _keyring(invocation, registry).destroy(voice)
     click.echo(f"{voice}: {'its data keys are destroyed' if there else 'it had no data key'}; none is made again")
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 
 from timbre.cli.commands.options import registry_option
 from timbre.cli.commands.sizes import read_size
 from timbre.cli.invocation import Invocation
-
-if TYPE_CHECKING:
-    from timbre.registry.actor import Actor
 
 _days = click.FloatRange(min=0)
 
@@ -62,7 +58,7 @@ def prune(
     opened = open_registry(invocation.registry(registry))
     if undo:
         keys = [key for name in voices or ("",) for key in pruning.undo(
-            opened, f"voices/{name}/" if name else "", actor=_actor(invocation, registry))]  # fmt: skip
+            opened, f"voices/{name}/" if name else "", actor=invocation.actor(registry))]  # fmt: skip
         click.echo(json.dumps(keys, indent=2) if as_json else "\n".join([*keys, f"{len(keys)} records are back"]))
         return
     keep = pruning.Keep(days, predecessors, stage_days, read_size(stage_size, "--stage-size"), run_days, without_marks)
@@ -70,7 +66,7 @@ def prune(
     choice = pruning.choose(opened, keep, served, voices)
     gone = None
     if yes:
-        gone = set(pruning.prune(opened, choice, keep, actor=_actor(invocation, registry), reason=reason))
+        gone = set(pruning.prune(opened, choice, keep, actor=invocation.actor(registry), reason=reason))
     chosen = [item for item in choice.chosen if gone is None or item.key in gone]
     if as_json:
         plain = {"pruned": yes, "chosen": [asdict(item) for item in chosen], "left": choice.left}
@@ -82,11 +78,3 @@ def prune(
         back = "back with: timbre prune --undo; freed after a week by: timbre registry gc"
         click.echo(f"{total} in the trash; {back}" if yes else f"{total} would go; do it with --yes")
     pruning.require_sound(choice)
-
-
-def _actor(invocation: Invocation, registry: str) -> Actor:
-    from timbre.pipeline.ci.actor import acting_person
-    from timbre.registry.actor import Actor
-
-    signed = invocation.signed_actor(registry)
-    return signed or Actor(acting_person(invocation.environment, invocation.folder()))

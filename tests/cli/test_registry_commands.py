@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,40 @@ def test_tables_align_wide_characters_and_escape_bars() -> None:
     assert table.text().splitlines()[1] == "音色  x"
     assert table.text().splitlines()[0] == "a     b"
     assert table.markdown().splitlines()[3] == "| k\\|v | two lines |"
+
+
+def test_the_history_of_a_session_says_who_did_what_and_what_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Publish, review, promote, roll back, rotate, revoke; and keys are destroyed by whom the policy names only."""
+    from tests.registry.conftest import make_files, make_manifest
+    from timbre.registry.actor import Actor
+    from timbre.registry.address import RegistryAddress
+    from timbre.registry.encryption.master import new_master
+    from timbre.registry.open import open_registry
+
+    for name, value in {"TIMBRE_MASTER_KEY": new_master(), "TIMBRE_REGISTRY": str(tmp_path / "registry")}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TIMBRE_ROOT", raising=False)
+    registry = open_registry(RegistryAddress(str(tmp_path / "registry"), os.environ))
+    ids = []
+    for content in ("one", "three"):
+        manifest = make_manifest("ada", content, review=True)
+        ids.append(registry.publish(manifest, make_files(content), actor=Actor("ci")).version)
+        assert call(["promote", "ada", ids[-1], "--approve", "--by", "grace", "--reason", "sounds right"]) == 0
+    assert call(["rollback", "ada", "--by", "grace", "--reason", "worse"]) == 0
+    assert call(["keys", "rotate", "ada"]) == 0
+    (tmp_path / "policy.yaml").write_text("revoke: [grace]\n")
+    monkeypatch.setenv("TIMBRE_POLICY", str(tmp_path / "policy.yaml"))
+    assert call(["keys", "revoke", "ada", "--yes"]) == 40
+    assert call(["revoke", "ada", "--yes", "--reason", "withdrawn", "--by", "grace"]) == 40, "a typed name is claimed"
+    (tmp_path / "policy.yaml").write_text("revoke: ['claimed:grace']\n")
+    assert call(["revoke", "ada", "--yes", "--reason", "withdrawn", "--by", "grace"]) == 0
+    capsys.readouterr()
+    assert call(["history", "ada", "--json"]) == 0
+    events = json.loads(capsys.readouterr().out)["events"]
+    acts = ["published", "promoted", "published", "promoted", "rolled-back", "rotated", "revoked"]
+    assert sorted(item["act"] for item in events) == sorted(acts)
+    assert {item["proof"] for item in events} == {"claimed"}
+    assert [item["approved_by"] for item in events if item["act"] == "promoted"] == ["grace", "grace"]

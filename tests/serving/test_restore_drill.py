@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.registry.s3_servers import CREDENTIALS, seaweedfs
 from tests.serving.running import FAST, running, wait_until
 from tests.serving.shelf_of_voices import Shelf
 from timbre.cli.main import call
+from timbre.registry.address import RegistryAddress
 from timbre.registry.encryption.master import new_master
 from timbre.registry.open import open_registry
 from timbre.registry.served import last_served
@@ -30,14 +32,15 @@ def test_a_server_speaks_from_a_restored_backup(
         lost, backup, restored = (store.address(name) for name in ("lost", "backup", "restored"))
         version = Shelf(tmp_path, pico_export, lost).publish("ada", 1)
         assert call(["registry", "backup", backup, "--registry", lost]) == 0
-        for key in list(open_registry(lost).store.list("")):
-            open_registry(lost).store.delete(key)
+        gone = open_registry(RegistryAddress(lost, os.environ)).store
+        for key in list(gone.list("")):
+            gone.delete(key)
         assert call(["registry", "restore", backup, "--registry", restored]) == 0
         assert call(["verify", "--registry", restored]) == 0
-        with running(open_registry(restored), tmp_path / "exports", FAST) as live:
+        with running(open_registry(RegistryAddress(restored, os.environ)), tmp_path / "exports", FAST) as live:
             wait_until(lambda: live.say("ada").status == 200)
             assert live.say("ada").headers["x-timbre-voice"] == f"ada@{version}"
-            marks = open_registry(restored).store
+            marks = open_registry(RegistryAddress(restored, os.environ)).store
             wait_until(lambda: version in last_served(marks, "ada"))
             # The life goes on where it was restored: a new data key, a new version.
             assert call(["keys", "rotate", "ada", "--registry", restored]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from timbre.pipeline.stages.table import Origin
 from timbre.pipeline.verdict.decision import Decision
 from timbre.pipeline.verdict.production import Production
 from timbre.pipeline.verdict.reports import write_reports
+from timbre.registry.address import RegistryAddress
 from timbre.registry.encryption.keyring import Keyring
 from timbre.registry.encryption.master import new_master, read_master
 from timbre.registry.encryption.sealed_page import FILE, open_page
@@ -40,7 +42,8 @@ def written(tmp_path: Path, job: str) -> Path:
     report = tmp_path / f"report-{job}"
     report.mkdir()
     context: Any = SimpleNamespace(
-        report=report, registry=str(tmp_path / "registry"), origin=Origin(job_url=job), key="e" * 64,
+        report=report, registry=RegistryAddress(str(tmp_path / "registry"), os.environ), key="e" * 64,
+        origin=Origin(job_url=job),
         inputs={"finetune": tmp_path / "none"}, voice=SimpleNamespace(name="ada"),
     )  # fmt: skip
     verdicts = decide(gates_of(tmp_path, gate_lines()), values)
