@@ -46,10 +46,12 @@ def distilled_mos(samples: Samples) -> float:
 
 
 def model_digest() -> str:
-    """SHA-256 of the weights, to be written beside their values."""
-    import distillmos
+    """SHA-256 of the weights, to be written beside their values; "" where the package is not installed.
 
-    return digest_file(Path(distillmos.__file__).parent / _WEIGHTS)
+    Looked up, not imported: stage 4's key asks for it in every run, and the package brings torch.
+    """
+    found = find_spec("distillmos")
+    return digest_file(Path(found.origin).parent / _WEIGHTS) if found is not None and found.origin else ""
 
 
 @cache

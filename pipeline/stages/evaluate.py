@@ -39,7 +39,7 @@ class EvaluateStage:
         """Its optional judges: another machine may measure more."""
         model = find_model(recipe.evaluate.listener)
         return {
-            "mos": distilled.model_digest() if distilled.available() else "",
+            "mos": distilled.model_digest(),
             "listener": "" if model is None else model_digest(model),
         }
 
