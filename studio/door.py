@@ -21,8 +21,8 @@ _SAFE = ("GET", "HEAD")
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 _CODE_LENGTH = 16
 _MOST_WRONG = 20
-MOST_BODY_BYTES = 24 << 20
-MOST_IMPORT_BYTES = 512 << 20
+MAX_BODY_BYTES = 24 << 20
+MAX_IMPORT_BYTES = 512 << 20
 _HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -115,7 +115,7 @@ class Door:
         if refused is not None:
             await refused(scope, receive, _with_headers(send))
             return
-        most = MOST_IMPORT_BYTES if scope["path"].startswith("/api/imports") else MOST_BODY_BYTES
+        most = MAX_IMPORT_BYTES if scope["path"].startswith("/api/imports") else MAX_BODY_BYTES
         await self._app(scope, _Bounded(receive, most), _with_headers(send))
 
     def _refused(self, scope: Scope, headers: Mapping[bytes, str]) -> Response | None:

@@ -14,7 +14,7 @@ from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.pipeline.bases.exported import exported_base
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.release.zero_shot import MOST_S, zero_shot
+from timbre.pipeline.release.zero_shot import MAX_S, zero_shot
 from timbre.registry.address import RegistryAddress
 from timbre.studio.book import Book
 from timbre.studio.errors import StudioError
@@ -43,7 +43,7 @@ class Previews:
         good = [
             (abs(report.duration_s - _BEST_S), line.file)
             for line, report in reports
-            if report and report.good and _LEAST_S <= report.duration_s <= MOST_S
+            if report and report.good and _LEAST_S <= report.duration_s <= MAX_S
         ]
         if not good:
             raise StudioError(409, "no-good-take", "no good take of 3 to 10 s yet", "record some lines first")

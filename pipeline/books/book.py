@@ -10,7 +10,7 @@ from pathlib import Path
 from timbre.core.errors import InputError
 from timbre.text.markup import plain
 
-MOST_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 _HEADING = re.compile(r"^#{1,2}[ \t]+(.+?)[ \t]*#*$")
 _UNDERLINED = re.compile(r"^(?:=+|-+)[ \t]*$")
 _NUMBER = (
@@ -56,11 +56,11 @@ def read_book(path: Path) -> Book:
         raise InputError(f"{path}: ends in {suffix or 'nothing'}", "give a .txt, .md or .epub file")
     try:
         size_bytes = path.stat().st_size
-        data = path.read_bytes() if size_bytes <= MOST_BYTES else b""
+        data = path.read_bytes() if size_bytes <= MAX_BYTES else b""
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", "name a book") from error
-    if size_bytes > MOST_BYTES:
-        raise InputError(f"{path}: {size_bytes} bytes, the limit is {MOST_BYTES}", "split the book")
+    if size_bytes > MAX_BYTES:
+        raise InputError(f"{path}: {size_bytes} bytes, the limit is {MAX_BYTES}", "split the book")
     if suffix == ".epub":
         from timbre.pipeline.books.epub import read_epub
 

@@ -18,7 +18,7 @@ from timbre.inference.pace import Pace
 from timbre.inference.t2s_slots import NO_LORA
 from timbre.inference.voice import Prompt, Voice
 
-MOST_S = 12.0
+MAX_S = 12.0
 _ENCODERS = ("none", "ge2e")
 _ENCODER_HZ = 16_000
 # Seconds a phone, of readers at an easy pace; a trained voice has its own, measured on its recordings.
@@ -43,7 +43,7 @@ def zero_shot(base: Base, exported: ExportedBase, name: str, recording: Path, la
 
     model = load_synthesizer(base, with_posterior=False).float()
     config = model.config
-    wave = read(recording, MOST_S)
+    wave = read(recording, MAX_S)
     vector = load_ge2e().embed(resample(wave, _ENCODER_HZ).samples)
     own = torch.from_numpy(np.ascontiguousarray(resample(wave, config.rate_hz).samples)).view(1, 1, -1)
     spectrogram = Spectrogram(SpectrogramConfig(config.rate_hz, config.fft_size, config.hop, config.fft_size))

@@ -13,7 +13,7 @@ import pytest
 
 from tests.studio.running import VOICE, Studio, send, wav
 from timbre.studio.certificate import make_certificate
-from timbre.studio.door import MOST_BODY_BYTES
+from timbre.studio.door import MAX_BODY_BYTES
 
 TAKE = wav(np.zeros(24_000, np.float32))
 
@@ -78,7 +78,7 @@ def test_answers_carry_their_policy(studio: Studio) -> None:
 
 
 def test_a_body_that_is_too_large_is_not_kept(ada: Studio) -> None:
-    assert ada.call("PUT", "/api/voices/ada/takes/0001", b"\0" * (MOST_BODY_BYTES + 1)).status == 413
+    assert ada.call("PUT", "/api/voices/ada/takes/0001", b"\0" * (MAX_BODY_BYTES + 1)).status == 413
     assert not list(ada.voice.glob("wavs/*.flac"))
 
 
