@@ -12,14 +12,15 @@ ARG CUDA_IMAGE=docker.io/nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
 
 FROM scratch AS wheelhouse
 
-# ---- serve: packages, then our own code, so that a change of the code costs one small layer
+# ---- serve: packages and our own code are separate layers, so that a change of the code costs a small one
 
 FROM ${PYTHON_IMAGE} AS serve-packages
 WORKDIR /build
 COPY docker docker
-COPY pyproject.toml constraints.txt ./
 RUN --mount=type=bind,from=wheelhouse,target=/wheelhouse --mount=type=secret,id=pip,target=/etc/pip.conf \
-    docker/install.sh packages serve-cpu,s3,keys
+    docker/install.sh packages serve
+
+FROM serve-packages AS serve-code
 COPY . .
 RUN docker/install.sh code
 
@@ -32,7 +33,8 @@ LABEL org.opencontainers.image.title="Timbre server" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=serve-packages /opt/timbre /opt/timbre
-COPY --from=serve-packages --chown=10001:10001 /var/cache/timbre /var/cache/timbre
+COPY --from=serve-code /opt/code/ /
+COPY --from=serve-code --chown=10001:10001 /var/cache/timbre /var/cache/timbre
 # Everything that is written lies in one folder: exported bases, jieba's dictionary, packages while they are read.
 ENV PATH=/opt/timbre/bin:$PATH \
     HOME=/var/cache/timbre \
@@ -67,9 +69,10 @@ RUN apt-get update \
 FROM cuda-python AS serve-gpu-packages
 WORKDIR /build
 COPY docker docker
-COPY pyproject.toml constraints.txt ./
 RUN --mount=type=bind,from=wheelhouse,target=/wheelhouse --mount=type=secret,id=pip,target=/etc/pip.conf \
     docker/install.sh packages serve-gpu
+
+FROM serve-gpu-packages AS serve-gpu-code
 COPY . .
 RUN docker/install.sh code
 
@@ -82,7 +85,8 @@ LABEL org.opencontainers.image.title="Timbre server (CUDA)" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=serve-gpu-packages /opt/timbre /opt/timbre
-COPY --from=serve-gpu-packages --chown=10001:10001 /var/cache/timbre /var/cache/timbre
+COPY --from=serve-gpu-code /opt/code/ /
+COPY --from=serve-gpu-code --chown=10001:10001 /var/cache/timbre /var/cache/timbre
 ENV PATH=/opt/timbre/bin:$PATH \
     HOME=/var/cache/timbre \
     TMPDIR=/var/cache/timbre \
@@ -116,9 +120,11 @@ RUN apt-get update \
 COPY docker docker
 COPY pyproject.toml constraints.txt ./
 RUN --mount=type=bind,from=wheelhouse,target=/wheelhouse --mount=type=secret,id=pip,target=/etc/pip.conf \
-    docker/install.sh packages train,serve-cpu,deepfilternet
+    docker/install.sh packages train train,serve-cpu,asia,deepfilternet
+
+FROM train-packages AS train-code
 COPY . .
-RUN docker/install.sh code
+RUN docker/install.sh code bases
 
 FROM ${PYTHON_IMAGE} AS train
 ARG VERSION=0.1.0
@@ -133,6 +139,8 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends git git-lfs ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=train-packages /opt/timbre /opt/timbre
+COPY --from=train-code /opt/bases/ /
+COPY --from=train-code /opt/code/ /
 ENV PATH=/opt/timbre/bin:$PATH \
     HOME=/home/timbre \
     PYTHONUNBUFFERED=1 \

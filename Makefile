@@ -1,6 +1,6 @@
 # Everything works from a fresh clone: each target first installs what it needs into .venv.
 #
-#   make install   make test   make lint   make run   make serve   make bench   make docs   make site   make constraints   make wheelhouse
+#   make install   make test   make lint   make run   make serve   make tls   make bench   make docs   make site   make constraints   make locks   make wheelhouse
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV   ?= .venv
@@ -12,7 +12,7 @@ BIN    := $(VENV)/bin
 # One thread a library: with two cores, pools that fight each other are slower than no pools.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install test test-deps image lint run serve bench docs site constraints wheelhouse nano
+.PHONY: install test test-deps image lint run serve tls bench docs site constraints locks advisories wheelhouse nano
 
 install: $(STAMP)
 
@@ -47,6 +47,13 @@ run: $(STAMP)
 serve: $(STAMP)
 	$(BIN)/timbre serve
 
+# The same over TLS, behind nginx: make tls NAME=voices.example.com, as root for the ports 80 and 443.
+NAME ?= localhost
+HTTPS_PORT ?= 443
+HTTP_PORT ?= 80
+tls: $(STAMP)
+	deploy/host/serve_tls.sh $(NAME) $(HTTPS_PORT) $(HTTP_PORT)
+
 # make bench BENCH=startup; without BENCH all of them, one after the other.
 BENCH ?= $(basename $(notdir $(shell grep -l '__name__ == "__main__"' benchmarks/*.py)))
 bench: $(STAMP)
@@ -78,13 +85,21 @@ PLATFORMS ?= linux/amd64
 image:
 	ci/image.sh $(TARGET) $(PLATFORMS)
 
-# Wheels for an image that is built without a network: make wheelhouse EXTRAS=serve-cpu,s3,keys WHEELHOUSE=wheels, on a machine with the
-# image's Python and architecture. Packages without a wheel are built here.
+# Wheels for an image that is built without a network: make wheelhouse TARGET=serve WHEELHOUSE=wheels, on a machine with the
+# image's Python and architecture (serve, serve-gpu). Packages without a wheel are built here; files with other hashes are refused.
 WHEELHOUSE ?= wheelhouse
 wheelhouse: $(STAMP)
-	$(BIN)/python docker/requirements.py $(EXTRAS) > $(VENV)/wheelhouse.txt
-	$(BIN)/python -m pip wheel --quiet -c constraints.txt -w $(WHEELHOUSE) -r $(VENV)/wheelhouse.txt 'setuptools>=68,<81' wheel
+	$(BIN)/python -m pip wheel --quiet --require-hashes -w $(WHEELHOUSE) -r docker/$(TARGET).lock
+	$(BIN)/python -m pip wheel --quiet --require-hashes -w $(WHEELHOUSE) -r docker/build.lock
 
 # After a deliberate upgrade: pin what is installed now.
 constraints: $(STAMP)
 	$(BIN)/python -m timbre.cli.pins constraints.txt
+
+# Then the hashes of what the images hold.
+locks: $(STAMP)
+	ci/locks.sh $(BIN)
+
+# Known vulnerabilities of what the images hold. Needs a network.
+advisories: $(STAMP)
+	ci/advisories.sh $(BIN)

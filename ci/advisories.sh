@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Ask for known vulnerabilities of every locked package. Exit code 1: there is one that ci/advisories.txt does not name.
+# Ask for known vulnerabilities of every locked package. Exit code 1: there is one that ci/advisories.txt does not name, or a
+# package that could not be asked about (no network): silence is no proof.
 #
 #   ci/advisories.sh .venv/bin [LOCK...]
 set -euo pipefail
@@ -11,6 +12,6 @@ mapfile -t accepted < <(sed 's/#.*//' ci/advisories.txt | awk 'NF {print "--igno
 found=0
 for lock in "$@"; do
     echo "== $lock"
-    "$bin/python" -m pip_audit --require-hashes --disable-pip --progress-spinner off "${accepted[@]}" -r "$lock" || found=1
+    "$bin/python" -m pip_audit --strict --require-hashes --disable-pip --progress-spinner off "${accepted[@]}" -r "$lock" || found=1
 done
 exit "$found"

@@ -5,7 +5,7 @@
 #
 # From GitLab: CI_REGISTRY_IMAGE, CI_REGISTRY, CI_REGISTRY_USER, CI_REGISTRY_PASSWORD, CI_COMMIT_SHA, CI_COMMIT_TAG.
 # Elsewhere: IMAGE=registry.example.com/timbre; PUSH=false only builds and tests.
-# Optional: COSIGN_KEY (file or KMS address) signs; TRIVY_DB (folder of an offline database) scans, as does a network.
+# Optional: cyclonedx-py and syft describe; COSIGN_KEY (file or KMS address) signs; TRIVY_DB (folder of an offline database) scans, as does a network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -52,8 +52,14 @@ train)
     ;;
 esac
 
+echo "== SBOM"
+cyclonedx=$(command -v cyclonedx-py || echo .venv/bin/cyclonedx-py)
+if [ -x "$cyclonedx" ]; then
+    mounted=$(podman image mount "$local")
+    ci/sbom.sh "$mounted" "$results/$target.cdx.json" "$cyclonedx"
+    podman image unmount "$local" >/dev/null
+fi
 if command -v syft >/dev/null; then
-    echo "== SBOM"
     syft "$local" -o spdx-json="$results/$target.spdx.json"
 fi
 if command -v trivy >/dev/null; then

@@ -19,6 +19,7 @@ _DISTRIBUTIONS = {
     "opencc": "opencc-python-reimplemented",
     "yaml": "pyyaml",
 }
+_TRAINING_ROOMS = ("gptsovits", "nano", "training")
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([A-Za-z0-9._-]+)['"]""")
 
@@ -28,7 +29,12 @@ def missing_library(error: ModuleNotFoundError, requirements: Iterable[str] | No
 
     requirements: of this package, as its metadata has them; None to read them.
     """
-    module = (error.name or "").split(".")[0]
+    room = (error.name or "").split(".")[:2]
+    if room[0] == PACKAGE and room[-1] in _TRAINING_ROOMS:
+        return ConfigurationError(
+            f"{'.'.join(room)}: this image only speaks, and leaves out what needs torch", "use the image `train`"
+        )
+    module = room[0]
     wanted = _plain(_DISTRIBUTIONS.get(module, module))
     for line in _own_requirements() if requirements is None else requirements:
         name, extra = _REQUIREMENT.match(line), _EXTRA.search(line)

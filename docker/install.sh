@@ -1,39 +1,98 @@
 #!/bin/sh
-# install.sh packages EXTRAS   what pyproject.toml wants, into /opt/timbre; seldom changes, so it is a layer of its own
-# install.sh code              this project's own modules on top of it
+# install.sh packages NAME [EXTRAS]   what docker/NAME.lock names, into /opt/timbre; seldom changes: a layer of its own
+# install.sh code [bases]             this project's own modules, into trees of their own: a change costs a small layer
 #
-# Wheels come from /wheelhouse when it holds any (then no network is asked), else from the package index.
+# The package index may deliver only files with the hashes in the lock (`make locks`). A folder /wheelhouse with wheels
+# takes its place where there is no network (`make wheelhouse`, which checks the same hashes). With EXTRAS there is no
+# lock: packages come in the versions of constraints.txt, and torch chooses its CUDA libraries.
 set -eu
 
-build=/opt/build venv=/opt/timbre
+build=/opt/build venv=/opt/timbre code=/opt/code bases=/opt/bases
 
 install() {
-    # The venv that is shipped has no pip in it: nothing installs anything in a running container.
-    "$build/bin/pip" --python "$venv/bin/python" install --no-cache-dir --quiet "$@"
+    # The venv that is shipped has no pip in it: nothing installs anything in a running container. Bytecode is
+    # compiled below.
+    "$build/bin/pip" --python "$venv/bin/python" install --no-cache-dir --no-compile --quiet "$@"
+}
+
+settle() {
+    # The same files give the same layer, whenever they are built.
+    find "$@" -exec touch --no-dereference --date=@1000000000 {} +
+}
+
+compile() {
+    # Valid whatever the time of the source is.
+    python3 -m compileall -q --invalidation-mode unchecked-hash "$@"
 }
 
 case $1 in
 packages)
+    python3 -m venv "$build"
+    python3 -m venv --without-pip "$venv"
     if ls /wheelhouse/*.whl >/dev/null 2>&1; then
         export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheelhouse
+        hashes=''
+    else
+        hashes=--require-hashes
     fi
-    python3 -m venv "$build"
-    "$build/bin/pip" install --no-cache-dir --quiet 'setuptools>=68,<81' wheel
-    python3 -m venv --without-pip "$venv"
-    python3 docker/requirements.py "$2" >"$build/requirements.txt"
-    # Both builds of ONNX Runtime in the same version; the list was made on a machine that has the one for the CPU.
-    sed 'p; s/^onnxruntime==/onnxruntime-gpu==/; t; d' constraints.txt >"$build/constraints.txt"
-    install -c "$build/constraints.txt" -r "$build/requirements.txt"
-    # The tests of numpy and scipy are a tenth of all packages and are never imported.
-    find "$venv" -type d -name tests \( -path '*/numpy/*' -o -path '*/scipy/*' \) -prune -exec rm -rf {} +
+    locks=build
+    [ -n "${3:-}" ] || locks="build $2"
+    for lock in $locks; do
+        cp "docker/$lock.lock" "$build/$lock.txt"
+        # Wheels that were made from sources have hashes of their own.
+        [ -n "$hashes" ] || sed -i '/--hash=/d; s/ \\$//' "$build/$lock.txt"
+    done
+    # shellcheck disable=SC2086
+    "$build/bin/pip" install --no-cache-dir --quiet --no-deps $hashes -r "$build/build.txt"
+    if [ -n "${3:-}" ]; then
+        python3 docker/requirements.py "$3" >"$build/requirements.txt"
+        install -c constraints.txt -r "$build/requirements.txt"
+    else
+        # shellcheck disable=SC2086
+        install --no-deps $hashes -r "$build/$2.txt"
+    fi
+    packages=$(echo "$venv"/lib/python3*/site-packages)
+    # Never imported by anything here: tests, a neural tagger, models for Java, services of AWS that no store uses.
+    find "$packages" -type d -name tests \( -path '*/numpy/*' -o -path '*/scipy/*' \) -prune -exec rm -rf {} +
+    rm -rf "$packages/jieba/lac_small" "$packages/jieba/analyse/idf.txt" "$packages"/jieba/*/*.p
+    if [ -d "$packages/botocore/data" ]; then
+        find "$packages/botocore/data" -mindepth 1 -maxdepth 1 -type d \
+            ! -name s3 ! -name kms ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} +
+    fi
+    if [ "$2" != train ]; then
+        # A server reads files of g2p-en and calls none of its code; of scipy it uses fft, ndimage and special.
+        rm -rf "$packages/nltk" "$packages/onnxruntime/transformers" "$packages/onnxruntime/tools" \
+            "$packages/onnxruntime/quantization"
+        for unused in cluster datasets differentiate integrate interpolate io odr optimize signal spatial stats; do
+            rm -rf "$packages/scipy/$unused"
+        done
+    fi
+    # A package may hold a file for another Python, which does not compile and is never imported.
+    compile "$packages" >/dev/null || true
+    settle "$venv"
     ;;
 code)
     "$build/bin/pip" wheel --no-cache-dir --quiet --no-deps --no-build-isolation -w "$build/own" .
-    install --no-deps --no-index "$build"/own/timbre-*.whl
+    install --no-deps --no-index --root "$code" "$build"/own/timbre-*.whl
+    own=$(echo "$code$venv"/lib/python3*/site-packages/timbre)
+    mkdir -p "$bases${own#"$code"}"
+    if [ "${2:-}" = bases ]; then
+        # Weights change seldom: they are a third layer.
+        cp -r "$own/bases" "$bases${own#"$code"}/bases"
+        compile "$own"
+    else
+        # A server has no torch, which these rooms need, and imports little of the pipeline.
+        rm -rf "$own/gptsovits" "$own/nano" "$own/training"
+        compile "$own/api" "$own/audio" "$own/core" "$own/inference" "$own/pipeline/bases" "$own/registry" \
+            "$own/serving" "$own/text" "$own/cli/commands"
+        compile -l "$own" "$own/cli" "$own/pipeline"
+    fi
+    rm -rf "$own/bases"
+    settle "$code" "$bases"
     mkdir -p /var/cache/timbre
     ;;
 *)
-    echo "install.sh: packages EXTRAS, or code" >&2
+    echo "install.sh: packages NAME [EXTRAS], or code [bases]" >&2
     exit 2
     ;;
 esac

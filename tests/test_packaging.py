@@ -119,6 +119,16 @@ def test_compose_runs_it_as_tightly_as_the_image_allows() -> None:
     assert set(re.findall(r"TIMBRE_SERVE_[A-Z_]+", server)) <= settings
 
 
+def test_every_orchestrator_waits_until_answers_have_ended() -> None:
+    """A server that is killed before `drain_s` is over cuts off what it is saying."""
+    drain_s = ServeSettings().drain_s
+    values = yaml.safe_load((ROOT / "deploy" / "helm" / "timbre" / "values.yaml").read_text("utf-8"))["server"]
+    assert values["terminationGracePeriodSeconds"] >= values["drainSeconds"] + drain_s + 5
+    for file, service in (("compose.yaml", "timbre"), ("deploy/compose/compose.yaml", "timbre")):
+        period = yaml.safe_load((ROOT / file).read_text("utf-8"))["services"][service]["stop_grace_period"]
+        assert int(period.removesuffix("s")) >= drain_s + 5, file
+
+
 def test_compose_file_is_one(tmp_path: Path) -> None:
     def says(file: Path) -> int:
         command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(file)]
@@ -138,4 +148,52 @@ def test_every_room_gets_into_the_images_and_nothing_else() -> None:
     }
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
     assert packages <= allowed
-    assert not allowed & {"voices", "bases", "tests", "benchmarks", ".git", ".timbre", ".venv"}
+    assert not allowed & {"voices", "tests", "benchmarks", ".git", ".timbre", ".venv"}
+
+
+def test_the_image_for_ci_jobs_brings_the_bases() -> None:
+    """A repository that holds voices only has none of its own; a server reads its bases from the registry."""
+    found = stages((ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    assert "docker/install.sh code bases" in found["train-code"]
+    order = [line for line in found["train"].splitlines() if line.startswith("COPY")]
+    assert [re.search(r"/opt/(\w+)", line)[1] for line in order] == ["timbre", "bases", "code"]  # type: ignore[index]
+    for name in ("serve", "serve-gpu"):
+        assert "/opt/bases" not in found[name]
+        assert "code bases" not in found[f"{name}-code"]
+
+
+LOCKS = {
+    "build": [],
+    "serve": ["serve-cpu", "s3", "keys"],
+    "serve-gpu": ["serve-gpu", "s3", "keys"],
+}
+
+
+def locked(name: str) -> dict[str, tuple[str, int]]:
+    """Package -> its version in a lock and the number of its hashes."""
+    text = (ROOT / "docker" / f"{name}.lock").read_text(encoding="utf-8")
+    parts = re.split(r"^([A-Za-z0-9._-]+)==([^ ;\n]+)", text, flags=re.M)
+    names, versions, rests = parts[1::3], parts[2::3], parts[3::3]
+    assert not parts[0].strip()
+    return {
+        canonical(package): (version, len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", rest)))
+        for package, version, rest in zip(names, versions, rests, strict=True)
+    }
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_locks_hold_hashes_of_what_is_tested(lister: ModuleType, name: str) -> None:
+    """`pip install --require-hashes` refuses a line without a hash, and a package that is not in the list."""
+    packages = locked(name)
+    assert packages
+    assert {package for package, (_, hashes) in packages.items() if not hashes} == set()
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    tested: dict[str, set[str]] = {}
+    for line in lines:
+        if "==" in line and not line.startswith("#"):
+            package, _, version = line.partition(";")[0].strip().partition("==")
+            tested.setdefault(canonical(package), set()).add(version)
+    different = {package: version for package, (version, _) in packages.items() if package in tested}
+    assert {package for package, version in different.items() if version not in tested[package]} == set()
+    wanted = lister.requirements(ROOT / "pyproject.toml", LOCKS[name]) if LOCKS[name] else []
+    assert {canonical(line) for line in wanted} - set(packages) == set(), "run: make locks"

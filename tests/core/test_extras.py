@@ -20,6 +20,7 @@ OWN = ["click>=8.1", "av>=14; extra == 'serve-cpu'", 'praat-parselmouth>=0.4.5; 
         ("av.codec", "pip install 'timbre[serve-cpu]'"),
         ("parselmouth", "pip install 'timbre[train]'"),
         ("yaml", "pip install 'timbre'"),
+        ("timbre.training.lora", "the image `train`"),
         ("timbre.nowhere", None),
         ("left_pad", None),
     ],

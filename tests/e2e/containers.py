@@ -97,20 +97,14 @@ def _base_image() -> None:
 
 
 def _wheelhouse() -> Path:
-    """Every wheel of the image, by what asks for them."""
-    listed = subprocess.run(
-        [sys.executable, "docker/requirements.py", "serve-cpu,s3,keys"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    folder = FOLDER / "wheels" / digest_value([listed, digest_file(ROOT / "constraints.txt")])[:16]
+    """Every wheel of the image, by the hashes of its lock."""
+    locks = [ROOT / "docker" / f"{name}.lock" for name in ("serve", "build")]
+    folder = FOLDER / "wheels" / digest_value([digest_file(lock) for lock in locks])[:16]
     if not (folder / ".complete").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        wanted = [*listed.splitlines(), "setuptools>=68,<81", "wheel"]
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "-c", "constraints.txt", "-w", str(folder), *wanted]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=_LIMIT_S)
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--require-hashes", "-w", str(folder)]
+        for lock in locks:
+            subprocess.run([*command, "-r", str(lock)], check=True, capture_output=True, timeout=_LIMIT_S)
         (folder / ".complete").touch()
     return folder
 
