@@ -24,6 +24,9 @@ _MIN_PACE_CLIPS = 5
 # Slices of one speaker that are this unlike the others are rare: worth an ear, not a refusal.
 _ODD_SIMILARITY = 0.74
 _MIN_GROUP_S = 5.0
+# No clean speaker of 53 is below 1.99; chainsaws and waves as loud as the voice are at 1.1 to 1.5, whatever a denoiser
+# makes of them.
+_DROWNED_OPINION = 1.7
 _SAME_ENVELOPE = 0.995
 _SAME_LENGTH_S = 0.06
 # A file whose band ends this far below half its rate was made at a lower rate.
@@ -163,6 +166,9 @@ def check_noise(
     what = f"SNR {clip.snr_db:.0f} dB" + (f" before {decision.denoiser}" if decision.applied else "")
     if clip.snr_db < least:
         found.reject(file, what, f"at least {least:g} dB", "record in a quiet room, close to the microphone", "noise")
+    elif decision.before is not None and decision.before.overall < _DROWNED_OPINION:
+        value, limit = f"DNSMOS {decision.before.overall:.2f} as recorded", f"at least {_DROWNED_OPINION:g}"
+        found.reject(file, value, limit, "record in a quiet room, close to the microphone", "noise")
     last = decision.after if decision.applied else decision.before
     if last is not None and last.overall < recipe.dnsmos_warn_below:
         found.remark(

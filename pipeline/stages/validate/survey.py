@@ -5,12 +5,14 @@ file -> blocks -> (own rate: finiteness, clipping, offset, bandwidth; 16 kHz: sp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from timbre.audio.clicks import ClickStream
 from timbre.audio.level import FLOOR_DBFS, active_level_dbfs, to_db
 from timbre.audio.music import MusicStream
 from timbre.audio.noise import AmplitudeStream, signal_to_noise_db
@@ -95,7 +97,7 @@ def survey_clip(path: Path, max_s: float, aggressiveness: int, cancel: Cancellat
     to_16k = StreamResampler(info.rate_hz, RATE_HZ)
     clipping, bandwidth = _Clipping(), BandwidthStream(info.rate_hz)
     speech, music, room = ActivityStream(aggressiveness), MusicStream(), RoomStream()
-    amplitudes = AmplitudeStream()
+    amplitudes, clicks = AmplitudeStream(), ClickStream()
     count, total = 0, 0.0
     for mono in mono_blocks(path):
         if cancel is not None:
@@ -115,8 +117,8 @@ def survey_clip(path: Path, max_s: float, aggressiveness: int, cancel: Cancellat
             clipping.push(part)
         bandwidth.push(mono)
         low = to_16k.push(mono)
-        _push_16k(low, speech, music, room, amplitudes)
-    _push_16k(to_16k.push(np.zeros(0, dtype=np.float32), last=True), speech, music, room, amplitudes)
+        _push_16k(low, (speech, music, room, amplitudes, clicks))
+    _push_16k(to_16k.push(np.zeros(0, dtype=np.float32), last=True), (speech, music, room, amplitudes, clicks))
     if count == 0:
         raise UndecodableError(f"{path.name}: no samples", "record it again")
     if to_db(clipping.peak) < -80.0:
@@ -132,7 +134,7 @@ def survey_clip(path: Path, max_s: float, aggressiveness: int, cancel: Cancellat
         clipped_share=clipping.clipped() / count,
         bandwidth_hz=bandwidth.finish(),
         level_dbfs=active_level_dbfs(activity.levels_dbfs, activity.speech) if len(activity.speech) else FLOOR_DBFS,
-        snr_db=signal_to_noise_db(activity, amplitudes.finish()),
+        snr_db=min(signal_to_noise_db(activity, amplitudes.finish()), clicks.finish()),
         music_share=music.finish(),
         activity=activity,
         room_levels_db=room.finish(),
@@ -140,13 +142,11 @@ def survey_clip(path: Path, max_s: float, aggressiveness: int, cancel: Cancellat
 
 
 def _push_16k(
-    low: Samples, speech: ActivityStream, music: MusicStream, room: RoomStream, amplitudes: AmplitudeStream
+    low: Samples, streams: Sequence[ActivityStream | MusicStream | RoomStream | AmplitudeStream | ClickStream]
 ) -> None:
     if not len(low):
         return
     # An offset would hide noise from every level; the mean over a second or more holds no speech.
     centred = low - low.mean(dtype=np.float64).astype(np.float32)
-    speech.push(centred)
-    music.push(centred)
-    room.push(centred)
-    amplitudes.push(centred)
+    for stream in streams:
+        stream.push(centred)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,13 +13,21 @@ import soundfile as sf
 from benchmarks.stage_one import Outcome, run_stage_one
 from tests.pipeline.voice.bad_inputs import CASES, SMALL, Case, answers, clip, good_folder, noisy, put, texts
 from timbre.audio.level import active_level_dbfs
+from timbre.audio.mos import Mos
 from timbre.audio.reader import read
 from timbre.audio.resample import resample
 from timbre.audio.vad import detect
 from timbre.audio.waveform import Waveform
 from timbre.core.errors import ConfigurationError
 from timbre.core.recipe import ValidateRecipe
-from timbre.pipeline.stages.validate.checks import Findings, check_amount, check_pace, check_speakers
+from timbre.pipeline.stages.validate.checks import (
+    Findings,
+    check_amount,
+    check_noise,
+    check_pace,
+    check_speakers,
+)
+from timbre.pipeline.stages.validate.cleaning import DenoiseDecision
 from timbre.pipeline.stages.validate.speakers import Speakers, compare
 
 
@@ -158,3 +167,15 @@ def test_slow_readers_pass_but_not_texts_that_are_far_too_short(letters: int, pa
     found = Findings()
     check_pace(["a"], ["x" * letters], [10.0], ValidateRecipe(), found)
     assert (not found.rejected) is passes
+
+
+@pytest.mark.parametrize(("opinion", "refused"), [(1.2, True), (2.0, False)])
+def test_a_recording_that_is_drowned_is_refused_whatever_the_denoiser_makes_of_it(
+    opinion: float, refused: bool
+) -> None:
+    decision = DenoiseDecision(True, "DeepFilterNet 3", "", Mos(3.0, 2.0, opinion), Mos(3.4, 3.9, 3.1))
+    found = Findings()
+    check_noise("a", SimpleNamespace(snr_db=14.0), decision, ValidateRecipe(), found)  # type: ignore[arg-type]
+    assert bool(found.rejected) is refused
+    if refused:
+        assert "DNSMOS 1.20 as recorded" in found.rejected[0][1].value
