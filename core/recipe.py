@@ -89,7 +89,7 @@ class ValidateRecipe:
         0.84, "minimum GE2E similarity of the consent statement to the voice", low=-1, high=1
     )
     min_consent_words: float = setting(
-        -2.4, "minimum score of the consent wording in the statement, in nats per phoneme; 0 is perfect", high=0
+        -2.65, "minimum score of the consent wording in the statement, in nats per phoneme; 0 is perfect", high=0
     )
     min_consent_speech_s: float = setting(
         2.0, "minimum duration of speech in the consent statement", "s", low=0, high=600
