@@ -32,7 +32,9 @@ _SCORE_CUE = (
     r"\b(?:scor\w*|got|gets?|rat(?:e[sd]?|ing)s?|earn\w*|gave|gives?|grades?d?|marks?|marked|stars?|review\w*|pain|level"
     r"|reached|received|solid|perfect|a strong|exam|quiz|test)\b[^.!?]{0,25}$"
 )
-_OUT_OF = re.compile(r"(?<![\d/.,$])(\d{1,3}(?:\.\d+)?)/(\d{1,3})(?![\d/]|\.\d|\s?(?:\"|''|″|of an? |-?in(?:ch)?\b))")
+_OUT_OF = re.compile(
+    r"(?<![\d/.,$])(\d{1,3}(?:\.\d+)?)/(\d{1,3})(?![\d/]|\.\d|\s?(?:\"|''|″|of an? |-in(?:ch)?\b|inch|in\.))"
+)
 _OVER = re.compile(r"(?<![\d/.,$])(\d{2,3})/(\d{2,3})(?![\d/]|\.\d|\s?(?:\"|''))")
 _MEASURED = re.compile(r"-?\s?(?:cup|inch|mile|tsp|tbsp|teaspoon|tablespoon|pint|pound|lb|oz|yard|full|empty|of)")
 _DATE = re.compile(r"(?<![\d/.,$])(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?![\d/]|\.\d|\s?(?:\"|''|″|%))")
