@@ -49,8 +49,10 @@ class SentenceBatch:
 
 
 def source_of(clip: Clip) -> str:
-    """The corpus of a real clip, the part of a synthetic one: what weights are given for."""
-    return clip.id.split("/")[0] if clip.part == "real" else clip.part
+    """What weights are given for: the corpus of a real clip, the part of a synthetic one, `teacher zh` apart."""
+    if clip.part == "real":
+        return clip.id.split("/")[0]
+    return f"{clip.part} zh" if clip.language == "zh" else clip.part
 
 
 class SentenceSampler:

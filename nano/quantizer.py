@@ -327,7 +327,7 @@ def write_all_codes(
     """Codes of all parts; returns their paths, as `announce` names them."""
     return {
         f"codes of {part}": str(write_codes(encoder, quantizer, corpus, part, report))
-        for part in sorted(corpus.parts, key=("real", "flite", "espeak").index)
+        for part in sorted(corpus.parts)
     }
 
 

@@ -84,7 +84,8 @@ class AcousticRecipe:
     wrong_codes: float = setting(0.04, "share of codes that are replaced by others of the batch", low=0, high=0.9)
     readers_weight: float = setting(2.0, "how often native readers' clips are drawn, against the teacher's", low=0)
     nonnative_weight: float = setting(0.6, "the same of speechocean762's", low=0)
-    aishell_weight: float = setting(2.0, "the same of AISHELL's", low=0)
+    aishell_weight: float = setting(3.0, "the same of AISHELL's", low=0)
+    mandarin_weight: float = setting(1.6, "the same of the teacher's Mandarin", low=0)
 
 
 @dataclass(frozen=True)

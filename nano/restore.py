@@ -72,7 +72,9 @@ def restore(base: Base, recipe: NanoRecipe, speech: Path, work: Path, content_st
     stored = synthesizer.state_dict()
     quantizer = Quantizer(stored["ssl_proj.weight"], stored["ssl_proj.bias"], synthesizer.quantizer)
     path = quantizer.save(work / "quantizer")
-    written = write_all_codes(trainer.averaged(), quantizer, corpus, report)
+    # Codes of phones come from the alignment; only a codebook found by clustering has to listen to the corpus.
+    clustered = synthesizer.config.codebook_size != ROWS
+    written = write_all_codes(trainer.averaged(), quantizer, corpus, report) if clustered else {}
     # Last, since what is there already is not overwritten: until here a restore that was killed can be repeated.
     for folder, network in (("acoustic", synthesizer), ("semantic", t2s)):
         (work / folder).mkdir(parents=True, exist_ok=True)

@@ -137,7 +137,10 @@ def prior(
     sampler = SentenceSampler(
         corpus, {name: item.codes for name, item in labelled.items()}, phones, pitch, speakers, recipe.max_frames,
         recipe.seed,
-        weights={**readers, "speechocean762": recipe.nonnative_weight, "aishell": recipe.aishell_weight},
+        weights={
+            **readers, "speechocean762": recipe.nonnative_weight, "aishell": recipe.aishell_weight,
+            "teacher zh": recipe.mandarin_weight,
+        },
         places={name: item.places for name, item in labelled.items()},
     )  # fmt: skip
     torch.manual_seed(recipe.seed)
