@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from timbre.core.atomic import write_bytes
 from timbre.core.errors import ConfigurationError
 
+START = "start.pt"
+"""Networks that a part of the training starts from in place of seeded ones; `timbre pretrain restore` writes it."""
+
 
 class WeightAverage:
     """Exponential moving average of a network's parameters; measured and shipped in place of the last weights.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from timbre.core import base as base_module
 from timbre.core.base import Base, write_base
@@ -21,7 +22,7 @@ from timbre.gptsovits.files.base_networks import checkpoint_of, half_precision
 from timbre.gptsovits.files.checkpoints import ACOUSTIC, TEXT_TO_SEMANTIC, Checkpoint, save_safetensors
 from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
-from timbre.nano.checkpointing import averaged
+from timbre.nano.checkpointing import START, averaged
 from timbre.nano.content import load_averaged
 from timbre.nano.content_network import TONES, ContentEncoder
 from timbre.nano.label_codes import projection_of
@@ -54,7 +55,7 @@ LICENCES = (
 def load_acoustic(work: Path) -> Synthesizer:
     """The acoustic model of a work folder, averaged weights; codes as the content encoder's heads hear them."""
     model = Synthesizer(SynthesizerConfig.nano())
-    averaged(model, work / "acoustic" / "joint.pt")
+    trained_or_restored(model, work / "acoustic", "joint.pt")
     encoder = load_averaged(work / "content")
     hears_codes(model, encoder)
     return model
@@ -75,8 +76,16 @@ def hears_codes(model: Synthesizer, encoder: ContentEncoder) -> None:
 def load_semantic(work: Path) -> TextToSemantic:
     """The text-to-semantic network of a work folder, averaged weights."""
     model = TextToSemantic(T2S_NANO)
-    averaged(model, work / "semantic" / "t2s.pt")
+    trained_or_restored(model, work / "semantic", "t2s.pt")
     return model
+
+
+def trained_or_restored(model: nn.Module, folder: Path, name: str) -> None:
+    """Averaged weights of a part's training; of a restored base, where that part has not been trained again."""
+    if not (folder / name).is_file() and (folder / START).is_file():
+        model.load_state_dict(torch.load(folder / START, map_location="cpu", weights_only=True))
+    else:
+        averaged(model, folder / name)
 
 
 def content_sizes(encoder: ContentEncoder) -> dict[str, Any]:

@@ -326,8 +326,7 @@ def write_all_codes(
 ) -> dict[str, str]:
     """Codes of all parts; returns their paths, as `announce` names them."""
     return {
-        f"codes of {part}": str(write_codes(encoder, quantizer, corpus, part, report))
-        for part in sorted(corpus.parts)
+        f"codes of {part}": str(write_codes(encoder, quantizer, corpus, part, report)) for part in sorted(corpus.parts)
     }
 
 

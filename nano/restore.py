@@ -24,6 +24,7 @@ from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_semantic
 from timbre.gptsovits.files.checkpoints import read_state_dict
 from timbre.nano.alignment import UNKNOWN, Alignment
+from timbre.nano.checkpointing import START
 from timbre.nano.content import CHECKPOINT, ContentTrainer
 from timbre.nano.content_batches import prosody_at
 from timbre.nano.content_network import HOP, TONES, WINDOW, ContentEncoder
@@ -33,7 +34,6 @@ from timbre.nano.label_codes import DETAIL_SHARE, DETAIL_WEIGHT, ROWS
 from timbre.nano.pack import RECOGNISER
 from timbre.nano.quantizer import Quantizer, announce, content_features, with_ridge, write_all_codes
 from timbre.nano.recipe import NanoRecipe
-from timbre.nano.speech_stages import START
 from timbre.nano.stages import load_alignments, stored_pitch, training_of
 from timbre.text.recognition import CLASSES
 
@@ -72,9 +72,7 @@ def restore(base: Base, recipe: NanoRecipe, speech: Path, work: Path, content_st
     stored = synthesizer.state_dict()
     quantizer = Quantizer(stored["ssl_proj.weight"], stored["ssl_proj.bias"], synthesizer.quantizer)
     path = quantizer.save(work / "quantizer")
-    # Codes of phones come from the alignment; only a codebook found by clustering has to listen to the corpus.
-    clustered = synthesizer.config.codebook_size != ROWS
-    written = write_all_codes(trainer.averaged(), quantizer, corpus, report) if clustered else {}
+    written = write_all_codes(trainer.averaged(), quantizer, corpus, report)
     # Last, since what is there already is not overwritten: until here a restore that was killed can be repeated.
     for folder, network in (("acoustic", synthesizer), ("semantic", t2s)):
         (work / folder).mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.nano.acoustic import AcousticSettings, build, train_autoencoder
-from timbre.nano.checkpointing import averaged
+from timbre.nano.checkpointing import START, averaged
 from timbre.nano.corpus import RATE_HZ, Corpus, unseen_speakers
 from timbre.nano.joint import JointSettings, start_from_autoencoder, train_joint
 from timbre.nano.joint_data import SentenceSampler
@@ -43,8 +43,6 @@ CODE_SAMPLES = round(CODE_S * RATE_HZ)
 BEFORE = "before"
 """Marks codes and checkpoints of an earlier codebook."""
 
-START = "start.pt"
-"""Weights of a restored base that the joint steps, and text to semantic, go on from."""
 
 DEVELOPMENT = 60
 """Clips whose loss is looked at on the way."""

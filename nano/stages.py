@@ -22,6 +22,7 @@ import torch
 from timbre.core.atomic import write_text
 from timbre.nano.alignment import UNKNOWN, Alignment, read_alignments, write_alignments
 from timbre.nano.augmentation import AugmentationConfig, Augmenter
+from timbre.nano.checkpointing import START
 from timbre.nano.content import CHECKPOINT, ContentTrainer, ContentTraining, load_averaged, replace_ctc_head
 from timbre.nano.content_batches import BatchConfig, BatchSource
 from timbre.nano.content_network import ContentEncoder
@@ -47,8 +48,6 @@ from timbre.nano.synthetic import build_espeak, build_flite
 from timbre.nano.teacher import build_teacher
 
 WEIGHTED = ("ljspeech", "vctk", "kathleen", "speechocean762", "aishell", "teacher", "flite", "espeak")
-START = "start.pt"
-"""Weights that the content encoder begins from, where there is such a file in its folder."""
 Report = Callable[[str], None]
 
 

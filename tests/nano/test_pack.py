@@ -16,7 +16,7 @@ from timbre.gptsovits.files.checkpoints import read_state_dict
 from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.nano import pack as packing
-from timbre.nano.checkpointing import Clock, WeightAverage, save_checkpoint
+from timbre.nano.checkpointing import START, Clock, WeightAverage, save_checkpoint
 from timbre.nano.content_network import ContentConfig, ContentEncoder
 
 
@@ -69,3 +69,12 @@ def test_a_missing_stage_and_an_oversized_base_are_refused(work: Path, monkeypat
     (work / "semantic" / "t2s.pt").unlink()
     with pytest.raises(ConfigurationError, match=r"t2s\.pt"):
         packing.pack(work, work / "out")
+
+
+def test_a_restored_part_is_packed_until_it_is_trained_again(work: Path) -> None:
+    restored = TextToSemantic(T2S_NANO).state_dict()
+    torch.save(restored, work / "semantic" / START)
+    trained = packing.load_semantic(work).state_dict()
+    assert not all(torch.equal(value, restored[name]) for name, value in trained.items())
+    (work / "semantic" / "t2s.pt").unlink()
+    assert all(torch.equal(value, restored[name]) for name, value in packing.load_semantic(work).state_dict().items())

@@ -19,14 +19,14 @@ from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.nano import pack as packing
 from timbre.nano.alignment import read_alignments
-from timbre.nano.checkpointing import Clock, WeightAverage, save_checkpoint
+from timbre.nano.checkpointing import START, Clock, WeightAverage, save_checkpoint
 from timbre.nano.content import ContentTrainer, load_averaged
 from timbre.nano.content_network import ContentConfig, ContentEncoder
 from timbre.nano.corpus import Corpus
 from timbre.nano.quantizer import Quantizer, content_features
 from timbre.nano.recipe import NanoRecipe
 from timbre.nano.restore import fit_heads, restore
-from timbre.nano.speech_stages import START, stored_codes
+from timbre.nano.speech_stages import stored_codes
 from timbre.nano.stages import training_of
 from timbre.text.recognition import CLASSES
 
