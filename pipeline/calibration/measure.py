@@ -181,7 +181,7 @@ class Measuring:
         """(output of stage 3, output of stage 1, keys) of a voice; found where it was made before."""
         engine = Engine(
             Workspace(self.folder), self.plan.recipe(self.recipe, over_trained=over_trained), progress=self.progress,
-            cancel=self.cancel,
+            cancel=self.cancel, registry=self.registry,
         )  # fmt: skip
         outcomes = engine.run(voice, self.base, until="finetune")
         paths = {outcome.row.name: outcome.path for outcome in outcomes}
