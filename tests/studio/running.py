@@ -66,7 +66,7 @@ def send(method: str, url: str, body: bytes | None = None, headers: dict[str, st
     request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
     opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=120) as answer:
+        with opener.open(request, timeout=500) as answer:
             return Answer(answer.status, answer.read(), dict(answer.headers.items()))
     except urllib.error.HTTPError as error:
         return Answer(error.code, error.read(), dict(error.headers.items()))
@@ -116,9 +116,8 @@ def start(root: Path, environment: Mapping[str, str] | None = None, recipe: Reci
     listening = config.bind_socket()
     port = listening.getsockname()[1]
     workspace = Workspace(root)
-    publishing = Publishing(
-        lambda: Engine(workspace, recipe), RegistryAddress(str(root / "registry"), {}), environment or {**os.environ}
-    )
+    registry = RegistryAddress(str(root / "registry"), {})
+    publishing = Publishing(lambda: Engine(workspace, recipe, registry), registry, environment or {**os.environ})
     app, desk = create_studio(workspace, recipe, publishing)
     if recipe is PLAIN:
         # Networks are loaded once a process, not once a test.
