@@ -16,7 +16,7 @@ from timbre.studio.errors import StudioError
 OWN = ".studio"
 """Folder of a voice folder for what the studio alone needs; Git ignores it."""
 # As write_bytes and `keep` name what they have not finished.
-_UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}")
+_UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -90,11 +90,13 @@ class VoiceFiles:
             raise self._unwritten(relative, error) from error
 
     def names(self, folder: str) -> list[str]:
-        """Ordinary files directly in a subfolder, sorted; none where there is no such folder."""
+        """Ordinary files directly in a subfolder, sorted, hidden ones left out; none where there is no such folder."""
         place = self.path(f"{folder}/x").parent
         if not place.is_dir():
             return []
-        return sorted(entry.name for entry in os.scandir(place) if entry.is_file(follow_symlinks=False))
+        return sorted(
+            entry.name for entry in os.scandir(place) if entry.name[0] != "." and entry.is_file(follow_symlinks=False)
+        )
 
     def make_own(self) -> None:
         """The hidden folder, closed to Git, so that no command commits a take that was deleted."""
