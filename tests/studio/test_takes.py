@@ -167,10 +167,13 @@ def test_a_crash_between_recording_and_row_is_mended(ada: Studio) -> None:
         ada.call("PUT", f"/api/voices/ada/takes/{key}", tone())
     listed = (ada.voice / "metadata.csv").read_bytes()
     (ada.voice / "metadata.csv").write_text("file|text\n" + rows(ada.voice)[0] + "\n", encoding="utf-8")
-    (ada.voice / "wavs" / ".0003.flac.abcd1234").write_bytes(b"half")
+    unfinished = [ada.voice / "wavs/.0003.abcd1234.flac", ada.voice / ".studio/takes/.0003.abcd1234.json"]
+    unfinished += [ada.voice / "wavs/.0003.flac.kept0000", ada.voice / ".metadata.abcd1234.csv"]
+    for path in unfinished:
+        path.write_bytes(b"half")
     book = Book(ada.root / "voices", "ada")
     assert (ada.voice / "metadata.csv").read_bytes() == listed
-    assert not (ada.voice / "wavs" / ".0003.flac.abcd1234").exists()
+    assert not [path for path in unfinished if path.exists()]
     assert [line.id for line in book.lines() if line.file] == ["0001", "0002"]
 
 
