@@ -94,15 +94,14 @@ def _decoded(data: bytes, path: Path) -> str:
 
 
 def _of_text(text: str, name: str, *, markdown: bool) -> Book:
-    title, author, parts = name, "", [("", [])]
+    parts: list[tuple[str, list[str]]] = [("", [])]
     for block in re.split(r"\n[ \t\u3000]*\n+", text):
         for heading, body in _pieces(block.strip(" \t\n\u3000"), markdown):
             if heading:
                 parts.append((heading, []))
             if body:
                 parts[-1][1].append(body)
-    found: list[tuple[str, list[str]]] = [(heading, paragraphs) for heading, paragraphs in parts]
-    return made(title, author, found)
+    return made(name, "", parts)
 
 
 def _pieces(block: str, markdown: bool) -> list[tuple[str, str]]:
