@@ -63,10 +63,9 @@ def through_mp3(samples: Samples) -> Waveform:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     data.seek(0)
-    with av.open(data) as container:
-        return Waveform(
-            np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)]).astype(np.float32), RATE_HZ
-        )
+    with av.open(data, "r") as reading:
+        found = np.concatenate([frame.to_ndarray()[0] for frame in reading.decode(audio=0)])
+    return Waveform(found.astype(np.float32), RATE_HZ)
 
 
 def resampled(rate_hz: int) -> Callable[[Samples], Waveform]:

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from timbre.audio.loudness import SILENCE_LUFS, Loudness
+from timbre.audio.waveform import Samples
 
 
-def tone(rate_hz: int, seconds: float, level_dbfs: float, hz: float = 1000.0) -> np.ndarray:
+def tone(rate_hz: int, seconds: float, level_dbfs: float, hz: float = 1000.0) -> Samples:
     time_s = np.arange(round(seconds * rate_hz)) / rate_hz
     return (10 ** (level_dbfs / 20) * np.sin(2 * np.pi * hz * time_s)).astype(np.float32)
 
 
-def measured(rate_hz: int, *parts: np.ndarray) -> float:
+def measured(rate_hz: int, *parts: Samples) -> float:
     meter = Loudness(rate_hz)
     for part in parts:
         for start in range(0, len(part), 7777):

@@ -30,7 +30,8 @@ SILENT = UNIT_OF[SILENCE, 0]
 
 def spoken(text: str, language: str, lengths: Callable[[int], int]) -> tuple[list[int], list[tuple[str, int, int]]]:
     """Codes of a text whose n-th sound lasts lengths(n) codes, 5 at marks; and each sound as (symbol, from, to)."""
-    codes, truth = [2 * SILENT] + [2 * SILENT + 1] * 2, []
+    codes = [2 * SILENT] + [2 * SILENT + 1] * 2
+    truth: list[tuple[str, int, int]] = []
     for phone in finished(phonemize(text, language)).phones:
         kind = class_of(phone)
         if kind is None:

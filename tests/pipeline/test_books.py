@@ -21,6 +21,7 @@ from timbre.inference.sampling import Sampling
 from timbre.pipeline.books.book import Book, Chapter, read_book
 from timbre.pipeline.books.reading import passages, read_aloud
 from timbre.pipeline.release.speaking import Speaking, SpokenText, opened
+from timbre.registry.address import RegistryAddress
 
 CONTAINER = b'<container><rootfiles><rootfile full-path="OEBPS/a.opf"/></rootfiles></container>'
 PACKAGE = b"""<?xml version="1.0"?><package xmlns:dc="x"><metadata><dc:title>The  Sea</dc:title>
@@ -163,7 +164,7 @@ def test_reading_goes_on_after_a_kill(shelf: Shelf, tmp_path: Path, monkeypatch:
     book, target = read_book(tmp_path / "sea.md"), tmp_path / "sea.m4b"
     request = SpeechRequest("", sampling=Sampling(seed=1), check=False)
     with opened(
-        "ada", cache=tmp_path / "cache", registry=str(shelf.folder), progress=SilentProgress()
+        "ada", cache=tmp_path / "cache", registry=RegistryAddress(str(shelf.folder), {}), progress=SilentProgress()
     ) as speaking:  # fmt: skip
         with pytest.raises(Killed):
             read_aloud(speaking, book, target, request, SilentProgress())
@@ -171,9 +172,7 @@ def test_reading_goes_on_after_a_kill(shelf: Shelf, tmp_path: Path, monkeypatch:
         record.write_text(record.read_text(encoding="utf-8")[:-9], encoding="utf-8")  # the last line was cut off
         assert not target.exists()
         before = len(spoken)
-        monkeypatch.setattr(
-            Speaking, "say", lambda self, request: (spoken.append(request.text), speak(self, request))[1]
-        )
+        killed = False
         reading = read_aloud(speaking, book, target, request, SilentProgress())
     again = spoken[before:]
     assert spoken[0] not in again
@@ -195,7 +194,7 @@ def test_reading_goes_on_after_a_kill(shelf: Shelf, tmp_path: Path, monkeypatch:
     meter = Loudness(rate)
     meter.add(samples)
     assert meter.lufs == pytest.approx(reading.made.lufs, abs=0.5)
-    ends = [float(mark["end"] * mark["time_base"]) for mark in marks]
+    ends = [float(mark["end"] * (mark["time_base"] or 0)) for mark in marks]
     assert ends[-1] == pytest.approx(reading.made.seconds, abs=0.1)
 
 
