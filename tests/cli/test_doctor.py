@@ -112,21 +112,27 @@ BEST_DENOISER = "DeepFilterNet 3" if library_there() else "RNNoise"
 )
 def test_stage_1_says_which_denoiser(workspace: Workspace, denoise: str, expected: str) -> None:
     recipe = Recipe(validate=ValidateRecipe(denoise=denoise))
-    said = by_name(list(stage_resources.stage_findings(workspace, recipe, Accelerator((), "2", ""), "/shelf")))
+    said = by_name(
+        list(stage_resources.stage_findings(workspace, recipe, Accelerator((), "2", ""), RegistryAddress("/shelf", {})))
+    )
     assert expected in said["stage 1 validate"].value
     assert said["stage 5 publish"].value.endswith("into /shelf")
 
 
 def test_stages_say_on_what_they_train(workspace: Workspace) -> None:
     two = Accelerator(("A", "B"), "2.9", "12.8")
-    said = by_name(list(stage_resources.stage_findings(workspace, Recipe(), two, "/shelf")))
+    said = by_name(list(stage_resources.stage_findings(workspace, Recipe(), two, RegistryAddress("/shelf", {}))))
     assert "cuda, 2 GPUs" in said["stage 3 finetune"].value
     assert said["stage 2 extract"].value.endswith("cuda")
 
 
 def test_a_missing_package_names_its_stage(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("timbre.cli.stage_resources.installed_version", lambda name: "" if name == "peft" else "1.0")
-    said = by_name(list(stage_resources.stage_findings(workspace, Recipe(), Accelerator((), "2", ""), "/shelf")))
+    said = by_name(
+        list(
+            stage_resources.stage_findings(workspace, Recipe(), Accelerator((), "2", ""), RegistryAddress("/shelf", {}))
+        )
+    )
     assert said["stage 3 finetune"].state == WARNING
     assert "peft" in said["stage 3 finetune"].value
     assert said["stage 1 validate"].state == OK
@@ -152,22 +158,22 @@ def test_encoders_are_those_of_the_server(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_registry_is_read(tmp_path: Path, pico_export: Path) -> None:
-    assert serving_resources._registry("").state == NOTE
+    assert serving_resources._registry(RegistryAddress("", {})).state == NOTE
     shelf = Shelf(tmp_path / "shelf", pico_export)
-    assert "empty" in serving_resources._registry(str(shelf.folder)).value
+    assert "empty" in serving_resources._registry(RegistryAddress(str(shelf.folder), {})).value
     shelf.publish("ada", 0)
     shelf.publish("bob", 1, promote=False)
-    found = serving_resources._registry(str(shelf.folder))
+    found = serving_resources._registry(RegistryAddress(str(shelf.folder), {}))
     assert found.state == OK
     assert found.value.endswith("2 voices, 1 in production; 1 exported bases")
-    assert serving_resources._registry("ftp://elsewhere/").state == WARNING
+    assert serving_resources._registry(RegistryAddress("ftp://elsewhere/", {})).state == WARNING
 
 
 def test_a_damaged_registry_is_told(tmp_path: Path, pico_export: Path) -> None:
     shelf = Shelf(tmp_path / "shelf", pico_export)
     shelf.publish("ada", 0)
     (shelf.folder / "voices" / "ada" / "aliases" / "production.json").write_text("{", encoding="utf-8")
-    found = serving_resources._registry(str(shelf.folder))
+    found = serving_resources._registry(RegistryAddress(str(shelf.folder), {}))
     assert found.state == WARNING
     assert "ada" in found.value
     assert found.remedy == "run: timbre verify"
