@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 LOADERS = {
     "inference": "import timbre.inference.session",
     "audio/mos.py": "import timbre.audio.mos; timbre.audio.mos.Dnsmos()",
-    "cli/serving_resources.py": "import timbre.cli.serving_resources as m; list(m.serving_findings(m.RegistryAddress('', {})))",
+    "cli/serving_resources.py": (
+        "import timbre.cli.serving_resources as m; list(m.serving_findings(m.RegistryAddress('', {})))"
+    ),
     "training/export/quantise.py": (
         "import pathlib, timbre.training.export.quantise as q; q.quantise(pathlib.Path('nowhere'))"
     ),
