@@ -81,11 +81,9 @@ code)
         cp -r "$own/bases" "$bases${own#"$code"}/bases"
         compile "$own"
     else
-        # A server has no torch, which these rooms need, and imports little of the pipeline.
+        # A server has no torch, which these rooms need. Bytecode is there for what it loads at every start.
         rm -rf "$own/gptsovits" "$own/nano" "$own/training"
-        compile "$own/api" "$own/audio" "$own/core" "$own/inference" "$own/pipeline/bases" "$own/registry" \
-            "$own/serving" "$own/text" "$own/cli/commands"
-        compile -l "$own" "$own/cli" "$own/pipeline"
+        compile "$own/core" "$own/inference" "$own/pipeline/bases" "$own/registry" "$own/serving" "$own/text"
     fi
     rm -rf "$own/bases"
     settle "$code" "$bases"
