@@ -68,7 +68,7 @@ def step_of(
         )
 
     rows = tuple(row(number) for number in range(batch))
-    data = VoiceData(rows, (), rows[0], 0.09, {})
+    data = VoiceData(rows, (), rows[0], 0.09, (0.2, 0.4, 0.1), {})
     judges = None
     if network == "t2s":
         plain: Any = TextToSemantic(T2S_NANO if size == "nano" else T2S_V2)

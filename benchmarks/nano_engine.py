@@ -26,6 +26,7 @@ from timbre.core.base import load_base
 from timbre.inference.copy_synthesis import magnitude_spectrum
 from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.exported_base import EDITION, EXPORT_FILE, ExportedBase, read_export
+from timbre.inference.pace import Pace
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.inference.session import open_session
@@ -74,7 +75,7 @@ def benchmark_voices(base: ExportedBase, count: int, recording: Path) -> list[Vo
                 shape = (weight.T if name.endswith(".T") else weight).shape
                 down, up = small(RANK, *shape[1:]), small(shape[0], RANK, *(1 for _ in shape[2:]))
                 acoustic[name.removesuffix(".T")] = Delta(down, up, 1.0)
-        prompt = Prompt(np.arange(50), np.arange(30), "en", condition, speaker, _SECONDS_PER_PHONE)
+        prompt = Prompt(np.arange(50), np.arange(30), "en", condition, speaker, Pace(_SECONDS_PER_PHONE))
         voices.append(Voice(f"voice{number}", "1", base.digest, prompt, lora, acoustic))
     return voices
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+from numpy.typing import NDArray
 
 from benchmarks.validate_speakers import corpus_rows, shared_speech
 from timbre.audio.reader import read
@@ -35,7 +36,7 @@ _SNR_DB, _SOFT_DBFS = 6.0, -55.0
 class Take:
     """A recording as the studio gets it."""
 
-    samples: np.ndarray
+    samples: NDArray[np.float32]
     rate_hz: int
     text: str
     language: str
@@ -43,7 +44,7 @@ class Take:
 
 def takes_of(rows: list[tuple[Path, str, str, str]], speaker: str) -> list[Take]:
     """The first clips of a speaker that are as long as a line of the script."""
-    found = []
+    found: list[Take] = []
     for path, who, language, text in rows:
         if who != speaker or len(found) == _TAKES or len(text) < 10:
             continue
@@ -55,7 +56,7 @@ def takes_of(rows: list[tuple[Path, str, str, str]], speaker: str) -> list[Take]
 
 def speakers(speech: Path) -> dict[str, list[Take]]:
     """Four people: studio recordings, audio books and a telephone, in English and Mandarin."""
-    found = {}
+    found: dict[str, list[Take]] = {}
     for corpus, count in (("vctk", 1), ("ljspeech", 1), ("kathleen", 1), ("aishell", 1)):
         rows = corpus_rows(speech / corpus)
         names = sorted({who for _, who, _, _ in rows})
@@ -64,7 +65,7 @@ def speakers(speech: Path) -> dict[str, list[Take]]:
     return found
 
 
-def spoil(kind: str, take: Take, other: Take, rng: np.random.Generator) -> tuple[np.ndarray, int, str]:
+def spoil(kind: str, take: Take, other: Take, rng: np.random.Generator) -> tuple[NDArray[np.float32], int, str]:
     """Samples, rate and text of a take with that fault."""
     level = float(np.sqrt(np.mean(take.samples**2)))
     if kind == "noise":
@@ -86,9 +87,12 @@ def main() -> None:
     rng, chance = np.random.default_rng(0), random.Random(0)
     people = speakers(shared_speech())
     earlier: dict[str, list[Vectors]] = {}
-    wrong, seconds = [], []
+    wrong: list[str] = []
+    seconds: list[tuple[float, float, float]] = []
 
-    def judged(samples: np.ndarray, rate_hz: int, text: str, language: str, before: list[Vectors]) -> ClipJudgement:
+    def judged(
+        samples: NDArray[np.float32], rate_hz: int, text: str, language: str, before: list[Vectors]
+    ) -> ClipJudgement:
         out = io.BytesIO()
         sf.write(out, np.clip(samples, -1, 1), rate_hz, format="FLAC", subtype="PCM_16")
         path = Path(folder) / "take.flac"
