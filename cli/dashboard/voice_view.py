@@ -48,7 +48,7 @@ RUN_STATES: dict[str, tuple[str, str, str]] = {
 ACTS: dict[str, Pair] = {
     "published": ("published", "发布"), "promoted": ("promoted", "上线"), "rolled-back": ("rolled back", "回滚"),
     "retired": ("retired", "下线"), "revoked": ("revoked", "撤回"), "pruned": ("pruned", "清理"),
-    "restored": ("restored", "恢复"),
+    "restored": ("restored", "恢复"), "rotated": ("keys rotated", "更换密钥"),
 }  # fmt: skip
 REASONS = {
     "passed every gate": "通过所有质量门",

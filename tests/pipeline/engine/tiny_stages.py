@@ -18,6 +18,7 @@ from timbre.core.weights import BaseFile
 from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.table import BASE, BASE_RATE, FOLDER, StageContext, StageRow
+from timbre.pipeline.voice.voice_yaml import Consent
 
 HERE = "tests.pipeline.engine.tiny_stages"
 
@@ -29,6 +30,7 @@ class TinyVoice:
     path: Path
     base: str = "tiny"
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    consent: Consent = field(default_factory=lambda: Consent(kind="synthetic"))
 
     @property
     def name(self) -> str:

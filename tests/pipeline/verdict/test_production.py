@@ -66,7 +66,7 @@ class Judged:
         (base / "gates.yaml").write_text(json.dumps({"gates": [LINE]}), encoding="utf-8")
         measured({"estoi": stoi}).write(output)
         context: Any = SimpleNamespace(
-            voice=SimpleNamespace(name="ada"), base=SimpleNamespace(folder=base),
+            voice=SimpleNamespace(name="ada", recipe={}), base=SimpleNamespace(folder=base),
             registry=RegistryAddress(self.address, {}),
             report=report, inputs={"finetune": output}, origin=Origin(), log=logging.getLogger("timbre"),
             section=lambda kind: EvaluateRecipe(bootstrap_samples=100),

@@ -12,6 +12,7 @@ import pytest
 from tests.evaluation.test_gates import gate_lines, gates_of, measured
 from timbre.evaluation.gates import decide
 from timbre.pipeline.engine.outputs import SCHEMA, STAGE_FILE
+from timbre.pipeline.stages.table import Origin
 from timbre.pipeline.verdict import reports
 from timbre.pipeline.verdict.decision import Decision
 from timbre.pipeline.verdict.production import Production
@@ -30,7 +31,7 @@ def test_metrics_say_what_each_stage_took(tmp_path: Path, monkeypatch: pytest.Mo
         (folders[name] / STAGE_FILE).write_text(json.dumps(record), encoding="utf-8")
     inputs = {name: folders[name] for name in ("validate", "extract", "finetune")}
     context = SimpleNamespace(
-        inputs=inputs, report=folders["report"], origin=SimpleNamespace(commit="", author=""),
+        inputs=inputs, report=folders["report"], origin=Origin(),
         voice=SimpleNamespace(name="ada"),
     )  # fmt: skip
     values = measured({"stoi": 0.9})

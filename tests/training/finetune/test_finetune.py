@@ -82,7 +82,7 @@ def test_it_learns_and_says_so(finetune: Finetune) -> None:
 def test_everything_is_written(quick: Path, features: Path) -> None:
     names = {path.name for path in quick.iterdir()}
     wanted = {"sovits", "t2s", "prompt.safetensors", "prompt.json", "training.json", "training.png", "training.svg"}
-    assert names == wanted | {"tensorboard"}
+    assert names == wanted | {"tensorboard", "early"}
     assert (quick / "training.png").read_bytes().startswith(b"\x89PNG")
     prompt = json.loads((quick / "prompt.json").read_text())
     assert prompt["slice"] == json.loads((features / "extract.json").read_text())["prompt"]["id"]
