@@ -23,6 +23,7 @@ from timbre.serving.middleware import RefusalMiddleware, error_response
 from timbre.serving.page_routes import page_routes
 from timbre.serving.server import Server
 from timbre.serving.speaking_routes import speaking_routes
+from timbre.serving.stream_routes import stream_routes
 from timbre.serving.wire import QuietLoop
 
 _MOST_PROBLEMS = 3
@@ -48,7 +49,7 @@ def create_app(server: Server) -> ASGIApp:
 
     # The pages for browsing the document load scripts from elsewhere; the document itself stays.
     app = FastAPI(title="Timbre", version=server.version, lifespan=life, docs_url=None, redoc_url=None)
-    routers = [speaking_routes(server), listing_routes(server)]
+    routers = [speaking_routes(server), stream_routes(server), listing_routes(server)]
     if server.settings.page:
         routers.append(page_routes(server))
     for router in routers:

@@ -13,11 +13,12 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from timbre.inference.captions import plain
 from timbre.serving.answer import StalledError
 from timbre.serving.encoding import FORMATS
 from timbre.serving.errors import ApiError, error_body
 from timbre.serving.metrics import Metrics
-from timbre.serving.order import Begun, Delivery, Done, Event, Piece
+from timbre.serving.order import Begun, Delivery, Done, Event, Piece, Timed
 
 
 async def take_or_leave(delivery: Delivery, receive: Receive) -> Event | None:
@@ -109,6 +110,9 @@ class SpokenResponse(Response):
             event = taking.result()
             if isinstance(event, Piece):
                 await self._body(send, _delta(event) if self._sse else event.data)
+            elif isinstance(event, Timed):
+                if self._sse:
+                    await self._body(send, _event({"type": "speech.timestamps", "sentence": plain(event.sentence)}))
             elif isinstance(event, Done):
                 await self._body(send, self._end(event) if self._sse else b"", more=False)
                 return

@@ -16,6 +16,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from timbre.audio.provenance import Label, riff_list
 from timbre.audio.waveform import Waveform, within_full_scale
 
 Floats = NDArray[np.float32]
@@ -77,19 +78,24 @@ def output_rate(name: str, voice_rate_hz: int, wanted_hz: int | None) -> int:
     return rate
 
 
-def open_encoder(name: str, voice_rate_hz: int, wanted_hz: int | None = None) -> Encoder:
-    """An encoder for a stream whose length is not known. name: a key of FORMATS."""
+def open_encoder(name: str, voice_rate_hz: int, wanted_hz: int | None = None, label: Label | None = None) -> Encoder:
+    """An encoder for a stream whose length is not known. name: a key of FORMATS. label: for the tags of formats that
+    have some before the sound (mp3, opus, flac).
+    """
     rate = output_rate(name, voice_rate_hz, wanted_hz)
     resampler = _Resampler(voice_rate_hz, rate)
     if name in ("wav", "pcm"):
         return _PcmEncoder(resampler, header=name == "wav")
-    return _LibraryEncoder(FORMATS[name], resampler, _Sink())
+    return _LibraryEncoder(FORMATS[name], resampler, _Sink(), label)
 
 
 class WholeEncoder:
-    """A finished answer, encoded sentence by sentence, with lengths in its header. name: a key of FORMATS."""
+    """A finished answer, encoded sentence by sentence, with lengths in its header. name: a key of FORMATS. label: for
+    the tags of all formats that have some.
+    """
 
-    def __init__(self, name: str, voice_rate_hz: int, wanted_hz: int | None = None) -> None:
+    def __init__(self, name: str, voice_rate_hz: int, wanted_hz: int | None = None, label: Label | None = None) -> None:
+        self._label = label
         self._rate_hz = output_rate(name, voice_rate_hz, wanted_hz)
         self._name = name
         resampler = _Resampler(voice_rate_hz, self._rate_hz)
@@ -99,7 +105,7 @@ class WholeEncoder:
             self._encoder = _PcmEncoder(resampler, header=False)
             self._sink.write(wav_header(self._rate_hz, 0) if name == "wav" else b"")
         else:
-            self._encoder = _LibraryEncoder(FORMATS[name], resampler, self._sink)
+            self._encoder = _LibraryEncoder(FORMATS[name], resampler, self._sink, label)
 
     def push(self, samples: Floats) -> None:
         """samples [S] of the voice's rate."""
@@ -113,7 +119,10 @@ class WholeEncoder:
         if self._name == "wav":
             size_bytes = self._sink.tell() - len(wav_header(self._rate_hz, 0))
             self._sink.seek(0)
-            self._sink.write(wav_header(self._rate_hz, size_bytes))
+            more = b"" if self._label is None else riff_list(self._label)
+            self._sink.write(wav_header(self._rate_hz, size_bytes, len(more)))
+            self._sink.seek(0, io.SEEK_END)
+            self._sink.write(more)
         return self._sink.getvalue()
 
 
@@ -124,10 +133,12 @@ def encode_whole(name: str, wave: Waveform, wanted_hz: int | None = None) -> byt
     return encoder.finish()
 
 
-def wav_header(rate_hz: int, size_bytes: int | None) -> bytes:
-    """44 bytes before 16-bit mono samples. size_bytes: None for a stream, whose length nobody knows yet."""
+def wav_header(rate_hz: int, size_bytes: int | None, more_bytes: int = 0) -> bytes:
+    """44 bytes before 16-bit mono samples. size_bytes: None for a stream, whose length nobody knows yet. more_bytes: of
+    chunks after the samples.
+    """
     size = _OPEN_LENGTH if size_bytes is None else size_bytes
-    riff = _OPEN_LENGTH if size_bytes is None else size_bytes + 36
+    riff = _OPEN_LENGTH if size_bytes is None else size_bytes + 36 + more_bytes
     format_chunk = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate_hz, 2 * rate_hz, 2, 16)
     return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + format_chunk + struct.pack("<4sI", b"data", size)
 
@@ -197,7 +208,9 @@ class _SeekableSink(io.BytesIO):
 class _LibraryEncoder:
     """A container of FFmpeg's over a sink. av is imported here: its import takes longer than a sentence."""
 
-    def __init__(self, kind: Format, resampler: _Resampler, sink: _Sink | _SeekableSink) -> None:
+    def __init__(
+        self, kind: Format, resampler: _Resampler, sink: _Sink | _SeekableSink, label: Label | None = None
+    ) -> None:
         import av
 
         self.rate_hz = resampler.rate_hz
@@ -210,8 +223,10 @@ class _LibraryEncoder:
             options["page_duration"] = "200000"
         if kind.container == "mp3" and isinstance(sink, _Sink):
             # A header with the length can only be written by going back.
-            options |= {"write_xing": "0", "id3v2_version": "0"}
+            options |= {"write_xing": "0", "id3v2_version": "0" if label is None else "3"}
         self._container: Any = av.open(sink, "w", format=kind.container, options=options, buffer_size=1024)
+        if label is not None:
+            self._container.metadata.update(label.tags)
         stream: Any = self._container.add_stream(kind.codec, rate=self.rate_hz, layout="mono")
         self._stream = stream
         stream.codec_context.format = kind.sample_format

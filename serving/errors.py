@@ -27,6 +27,7 @@ _CODES = {
     413: "too_large",
     421: "wrong_host",
     415: "unsupported_media_type",
+    426: "upgrade_required",
     429: "queue_full",
     500: "internal_error",
     503: "unavailable",

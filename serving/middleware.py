@@ -14,6 +14,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from timbre.serving.answer import Answer, StalledError
 from timbre.serving.auth import Authenticator
@@ -22,9 +23,10 @@ from timbre.serving.leniency import utf8_query
 from timbre.serving.metrics import UNKNOWN, Metrics
 from timbre.serving.origins import Origins
 from timbre.serving.settings import ServeSettings
+from timbre.serving.stream_routes import KEY_PROTOCOL, refuse
 
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_SPEAKING = ("/v1/audio/speech", "/tts")
+_SPEAKING = ("/v1/audio/speech", "/tts", "/dev/captioned_speech")
 
 
 class RefusalMiddleware:
@@ -43,10 +45,10 @@ class RefusalMiddleware:
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1008})
-                return
             await self._app(scope, receive, send)
             return
         headers = {name.lower(): value for name, value in scope["headers"]}
@@ -74,6 +76,21 @@ class RefusalMiddleware:
             if speaking:
                 self._metrics.in_flight.dec()
                 self._count(scope, answer, time.perf_counter() - started)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The handshake passes what a request passes; frames are the route's own."""
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        scope.setdefault("state", {})["request_id"] = secrets.token_hex(8)
+        for name in scope.get("subprotocols", ()):
+            if name.startswith(KEY_PROTOCOL):
+                headers.setdefault(b"x-api-key", name.removeprefix(KEY_PROTOCOL).encode())
+        try:
+            self._origins.check(scope["path"], headers)
+            self._guard.check(scope["path"], self._guard.knows(headers), headers)
+        except ApiError as error:
+            await refuse(WebSocket(scope, receive, send), error)
+            return
+        await self._app(scope, receive, send)
 
     @staticmethod
     def _check_framing(headers: dict[bytes, bytes]) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from timbre.core.cancellation import Cancellation
 from timbre.inference.errors import CancelledError
 from timbre.inference.request import SpeechRequest
+from timbre.inference.timing import SentenceTime
 from timbre.serving.errors import ApiError
+
+_SEEDS_APART = 15_485_863
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,21 @@ class Order:
     rate_hz: int | None
     whole: bool
     route: str
+    timed: bool = False
+    more: tuple[str, ...] = ()
+
+    @property
+    def characters(self) -> int:
+        """Of the whole text."""
+        return len(self.speech.text) + sum(map(len, self.more))
+
+    def speeches(self) -> Iterator[SpeechRequest]:
+        """What is spoken, in order. Each part has its own random numbers, which follow from the request's seed."""
+        yield self.speech
+        for index, text in enumerate(self.more, 1):
+            seed = self.speech.sampling.seed
+            own = None if seed is None else (seed + _SEEDS_APART * index) % 2**63
+            yield replace(self.speech, text=text, sampling=replace(self.speech.sampling, seed=own))
 
 
 @dataclass(frozen=True)
@@ -52,6 +71,15 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Timed:
+    """When a sentence is heard, from the start of the answer; its sound was posted before, or comes with the next
+    piece.
+    """
+
+    sentence: SentenceTime
+
+
+@dataclass(frozen=True)
 class Done:
     """Comes last. failed: sentences of a whole answer that stayed below the limits after three attempts."""
 
@@ -59,7 +87,7 @@ class Done:
     failed: int = 0
 
 
-Event = Begun | Piece | Done | ApiError
+Event = Begun | Piece | Timed | Done | ApiError
 
 
 _LOOK_S = 0.2

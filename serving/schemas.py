@@ -15,6 +15,7 @@ MediaType = Literal["wav", "raw", "ogg", "aac", "pcm", "mp3", "opus", "flac"]
 Rate = Literal[8000, 12000, 16000, 22050, 24000, 32000, 44100, 48000]
 assert Rate.__args__ == RATES  # type: ignore[attr-defined]
 
+Timestamps = Literal["json", "srt", "vtt"]
 Text = Annotated[str, Field(description="What to speak.", examples=["Good morning."])]
 Name = Annotated[str, Field(max_length=200, examples=["awb", "awb@production"])]
 Language = Annotated[
@@ -73,12 +74,34 @@ class SpeechBody(_Lenient):
         True, description="false: speak all of it, check every sentence, speak failed ones again, then answer."
     )
     language: Language | None = Field("auto", description="null: auto.")
+    timestamps: Timestamps | None = Field(
+        None, description="When each word is heard: events of a stream, else one JSON object with the sound in base64."
+    )
     sample_rate: Rate | None = Field(None, description="Hz; pcm defaults to 24000, like OpenAI's.")
     seed: Seed | None = None
     temperature: Temperature | None = None
     top_k: TopK | None = None
     top_p: TopP | None = None
     repetition_penalty: Penalty | None = None
+
+
+class StreamOptions(_Lenient):
+    """How text that arrives over /v1/audio/speech/stream is spoken: parameters of its address, or `session.update`."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    voice: Name | None = None
+    response_format: Literal["pcm", "mp3", "opus", "aac"] = "pcm"
+    sample_rate: Rate | None = None
+    speed: Speed = 1.0
+    language: Language | None = "auto"
+    seed: Seed | None = None
+    temperature: Temperature | None = None
+    top_k: TopK | None = None
+    top_p: TopP | None = None
+    repetition_penalty: Penalty | None = None
+    binary: bool = Field(False, description="Sound in binary frames instead of base64 in events.")
+    timestamps: bool = Field(True, description="Send when each word is heard, after each sentence.")
 
 
 class _TtsFields(_Lenient):

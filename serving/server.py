@@ -59,7 +59,7 @@ class Server:
         self._served = ServedMarks(registry.served, log)
         self.workers = Workers(
             self.library, self.metrics, log, self._served, count=settings.workers, waiting=settings.queue,
-            queue_timeout_s=settings.queue_timeout_s,
+            queue_timeout_s=settings.queue_timeout_s, program=f"Timbre {self.version}" if settings.mark else "",
         )  # fmt: skip
         self.ready = threading.Event()
         self._read: set[str] = set()

@@ -44,9 +44,16 @@ class ServeSettings:
     )
     header_timeout_s: float = setting(10.0, "longest wait for the head of a request; then 408", "s", low=0.1)
     body_timeout_s: float = setting(10.0, "longest wait for the rest of a request's body; then 408", "s", low=0.1)
-    max_characters: int = setting(4096, "longest text of a request; more is refused with 413", low=1, high=10_000)
+    max_characters: int = setting(4096, "longest text of a whole answer; more is refused with 413", low=1, high=10_000)
+    max_stream_characters: int = setting(
+        200_000, "longest text of a streamed request, which is spoken part by part; more is refused with 413",
+        low=1, high=100_000_000,
+    )  # fmt: skip
     max_audio_s: float = setting(
-        1800.0, "longest speech of a request as planned, pauses included; more is refused with 413", "s", low=1
+        1800.0,
+        "longest speech of a request, or of a long text's part, as planned; more is refused with 413",
+        "s",
+        low=1,
     )
     max_pending_kib: int = setting(
         4096, "encoded speech that waits for a client before speaking waits too", "KiB", low=64
@@ -55,10 +62,19 @@ class ServeSettings:
         1000, "open connections, within the limit of open files; the one that has been idle longest makes room",
         low=8, high=100_000,
     )  # fmt: skip
-    max_body_kib: int = setting(256, "largest body of a request; more is refused with 413", "KiB", low=1)
+    max_streams: int = setting(64, "open WebSockets of /v1/audio/speech/stream; more are refused with 503", low=0)
+    stream_idle_s: float = setting(
+        120.0, "a WebSocket that neither sends nor is spoken to for so long is closed", "s", low=0.1
+    )
+    max_body_kib: int = setting(
+        256, "largest body of a request, and largest WebSocket message; more is refused with 413", "KiB", low=1
+    )
     stale_s: float = setting(60.0, "a registry that was not read for so long is reported as stale", "s", low=0.1)
     poll_s: float = setting(1.0, "polling interval of the registry", "s", low=0.05, high=3600)
     retry_s: float = setting(30.0, "time until a version that could not be loaded is tried again", "s", low=0.1)
+    mark: bool = setting(
+        True, "mark speech as synthetic, inaudibly and in the tags of files; laws may ask for it (docs/provenance.md)"
+    )
     default_voice: str = setting("", "voice of requests that name none; empty: the only voice there is, else refused")
     voice_names: tuple[str, ...] = setting((), "other names for voices, as alloy=ada or nova=ada@production")
     openai_names: bool = setting(

@@ -9,19 +9,28 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from timbre.inference.long_text import parts_of
 from timbre.inference.request import SpeechRequest
-from timbre.inference.sampling import Sampling
+from timbre.serving.captioned import CaptionedResponse, Shape
 from timbre.serving.delivery import SpokenResponse, take_or_leave
 from timbre.serving.encoding import FORMATS
 from timbre.serving.errors import ApiError
 from timbre.serving.order import Begun, Delivery, Order
-from timbre.serving.schemas import NativeError, OpenAIError, SpeechBody, TtsBody, TtsQuery, VoiceId, ignored_fields
+from timbre.serving.schemas import (
+    NativeError,
+    OpenAIError,
+    SpeechBody,
+    Timestamps,
+    TtsBody,
+    TtsQuery,
+    VoiceId,
+    ignored_fields,
+)
 from timbre.serving.server import Server
+from timbre.serving.speaking_options import OPENAI_PCM_HZ, language_code, sampling_of
 
-_OPENAI_PCM_HZ = 24_000
 _NAME = re.compile(r"[^\W_][\w-]{0,62}(@[A-Za-z0-9_-]{1,40})?")
 _REFERENCES = ("spk", "voice", "ref_audio_path", "audio_file")
-_LANGUAGES = {"all_zh": "zh", "all_ja": "ja", "all_ko": "ko", "all_yue": "yue", "auto_yue": "auto"}
 _RAW = {"raw": "pcm"}
 
 _AUDIO: dict[str, Any] = {
@@ -45,18 +54,17 @@ def speaking_routes(server: Server) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/audio/speech", response_class=Response, responses=OPENAI_RESPONSES, tags=["speech"])
-    async def speech(body: SpeechBody, request: Request) -> Response:
+    async def speech(
+        body: SpeechBody, request: Request, timestamps: Annotated[Timestamps | None, Query()] = None
+    ) -> Response:
         """Speak a text, in OpenAI's shape."""
-        rate = body.sample_rate or (_OPENAI_PCM_HZ if body.response_format == "pcm" else None)
-        reference = body.voice.id if isinstance(body.voice, VoiceId) else body.voice or ""
-        spoken = _speech(
-            server, body.input, language=_language(body.language), speed=body.speed, sampling=_sampling(body),
-            field="input",
-        )  # fmt: skip
-        return await _answer(
-            server, request, reference, spoken, body.response_format, rate, whole=not body.stream,
-            sse=body.stream_format == "sse", ignored=ignored_fields(body, "instructions"),
-        )  # fmt: skip
+        return await _openai(server, body, request, timestamps or body.timestamps)
+
+    @router.post("/dev/captioned_speech", responses=NATIVE_RESPONSES, tags=["speech"])
+    async def captioned(body: SpeechBody, request: Request) -> Response:
+        """Sound and the times of its words in one JSON object, in Kokoro-FastAPI's shape; never in parts."""
+        plain = body.model_copy(update={"stream_format": "audio"})
+        return await _openai(server, plain, request, "words")
 
     @router.post("/tts", response_class=Response, responses=NATIVE_RESPONSES, tags=["speech"])
     async def tts(body: TtsBody, request: Request) -> Response:
@@ -81,14 +89,29 @@ def speaking_routes(server: Server) -> APIRouter:
     return router
 
 
+async def _openai(server: Server, body: SpeechBody, request: Request, timestamps: Shape | None) -> Response:
+    rate = body.sample_rate or (OPENAI_PCM_HZ if body.response_format == "pcm" else None)
+    reference = body.voice.id if isinstance(body.voice, VoiceId) else body.voice or ""
+    sse = body.stream_format == "sse"
+    whole = not body.stream or (timestamps is not None and not sse)
+    spoken = _speech(
+        server, body.input, language=language_code(body.language), speed=body.speed, sampling=sampling_of(body),
+        field="input", whole=whole,
+    )  # fmt: skip
+    return await _answer(
+        server, request, reference, spoken, body.response_format, rate,
+        whole=whole, sse=sse, ignored=ignored_fields(body, "instructions"), timestamps=timestamps,
+    )  # fmt: skip
+
+
 async def _tts(server: Server, body: TtsBody | TtsQuery, request: Request) -> Response:
     reference, beside = _references(body)
+    whole = body.streaming_mode in (False, 0)
     spoken = _speech(
-        server, body.text, language=_language(body.text_lang), speed=body.speed_factor, sampling=_sampling(body),
-        pause_s=body.fragment_interval, field="text",
+        server, body.text, language=language_code(body.text_lang), speed=body.speed_factor, sampling=sampling_of(body),
+        pause_s=body.fragment_interval, field="text", whole=whole,
     )  # fmt: skip
     media = _RAW.get(body.media_type, body.media_type)
-    whole = body.streaming_mode in (False, 0)
     ignored = ignored_fields(body, *beside)
     return await _answer(
         server, request, reference, spoken, media, body.sample_rate, whole=whole, sse=False, ignored=ignored
@@ -118,46 +141,39 @@ def _path_refused(field: str) -> ApiError:
     )  # fmt: skip
 
 
-def _language(given: str | None) -> str:
-    """A language's code from the names that clients have for it, in capitals or not."""
-    code = (given or "auto").lower()
-    return _LANGUAGES.get(code, code)
-
-
-def _sampling(body: SpeechBody | TtsBody | TtsQuery) -> Sampling:
-    names = ("temperature", "top_k", "top_p", "repetition_penalty")
-    given = {name: value for name in names if (value := getattr(body, name)) is not None}
-    seed = body.seed if body.seed is not None and body.seed >= 0 else None
-    return Sampling(seed=seed, **given)
-
-
-def _speech(server: Server, text: str, *, field: str, **options: Any) -> SpeechRequest:
-    most = server.settings.max_characters
+def _speech(server: Server, text: str, *, field: str, whole: bool, **options: Any) -> list[SpeechRequest]:
+    """One request, or where an answer is streamed one for each part of a long text; never none."""
+    settings = server.settings
+    most = settings.max_characters if whole else max(settings.max_characters, settings.max_stream_characters)
     if len(text) > most:
-        raise ApiError(
-            413, f"{field}: {len(text)} characters, the limit is {most}", "send it in several requests", param=field
-        )
+        remedy = "ask for a streamed answer, or send it in several requests" if whole else "send it in several requests"
+        raise ApiError(413, f"{field}: {len(text)} characters, the limit is {most}", remedy, param=field)
     if not text.strip():
         raise ApiError(400, f"{field}: it is empty", "send at least one word", param=field)
-    return SpeechRequest(text, longest_s=server.settings.max_audio_s, **options)
+    parts = [text] if len(text) <= settings.max_characters else list(parts_of(text)) or [text[:100]]
+    return [SpeechRequest(part, longest_s=settings.max_audio_s, **options) for part in parts]
 
 
 async def _answer(
     server: Server,
     request: Request,
     reference: str,
-    spoken: SpeechRequest,
+    spoken: list[SpeechRequest],
     media: str,
     rate_hz: int | None,
     *,
     whole: bool,
     sse: bool,
     ignored: list[str],
+    timestamps: Shape | None = None,
 ) -> Response:
     voice, wanted = server.library.check(reference)
     state = request.scope["state"]
     state["voice"] = voice
-    order = Order(voice, wanted, spoken, media, rate_hz, whole, request.url.path)
+    order = Order(
+        voice, wanted, spoken[0], media, rate_hz, whole, request.url.path, timed=timestamps is not None,
+        more=tuple(part.text for part in spoken[1:]),
+    )  # fmt: skip
     settings = server.settings
     delivery = Delivery(order, asyncio.get_running_loop(), settings.max_pending_kib * 1024, settings.stall_timeout_s)
     server.workers.submit(delivery)
@@ -169,4 +185,6 @@ async def _answer(
         raise first
     assert isinstance(first, Begun), "nothing comes before Begun but an error"
     headers = {"x-timbre-ignored": ", ".join(ignored)} if ignored else {}
-    return SpokenResponse(delivery, first, server.metrics, sse=sse, characters=len(spoken.text), headers=headers)
+    if timestamps is not None and not sse:
+        return CaptionedResponse(delivery, first, timestamps, headers)
+    return SpokenResponse(delivery, first, server.metrics, sse=sse, characters=order.characters, headers=headers)

@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import h11
@@ -146,9 +147,19 @@ def http_config(app: ASGIApp, settings: ServeSettings, *, shutdown_s: int, **opt
         most_connections = connection_limit(settings.max_connections)
 
     return uvicorn.Config(
-        app, access_log=False, server_header=False, http=Bounded, ws="none", timeout_keep_alive=15,
+        app, access_log=False, server_header=False, http=Bounded, ws=_sockets(), timeout_keep_alive=15,
+        ws_max_size=settings.max_body_kib * 1024, ws_per_message_deflate=False,
         timeout_graceful_shutdown=shutdown_s, h11_max_incomplete_event_size=_MOST_HEAD_BYTES, **options,
     )  # fmt: skip
+
+
+def _sockets() -> Any:
+    """How WebSockets are spoken; "none" without the package for it, and the route then says which one is missing."""
+    if find_spec("websockets") is None:
+        return "none"
+    from timbre.serving.socket_wire import SocketWire
+
+    return SocketWire
 
 
 class SeldomFilter(logging.Filter):

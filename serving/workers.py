@@ -15,15 +15,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from timbre.audio.provenance import Label
+from timbre.audio.watermark import Marker, Unmarked
 from timbre.core.errors import TimbreError
 from timbre.inference.errors import CancelledError
-from timbre.inference.request import SpokenSentence
+from timbre.inference.request import SpeechStream, SpokenSentence
+from timbre.inference.timing import SentenceTime
 from timbre.serving.encoding import WholeEncoder, open_encoder, output_rate
 from timbre.serving.errors import ApiError, explain, unavailable
 from timbre.serving.library import Library
 from timbre.serving.loader import Speaker
 from timbre.serving.metrics import Metrics
-from timbre.serving.order import Begun, Delivery, Done, Piece
+from timbre.serving.order import Begun, Delivery, Done, Piece, Timed
 from timbre.serving.served import ServedMarks
 
 _REASONS = ("silent", "duration", "loops", "cut off", "words missing")
@@ -45,11 +48,14 @@ class Workers:
         count: int,
         waiting: int,
         queue_timeout_s: float,
+        program: str = "",
     ) -> None:
+        """program: name and version that answers are labelled with, and their sound marked; "" for neither."""
         self._library = library
         self._metrics = metrics
         self._log = log
         self._served = served
+        self._program = program
         self._count = count
         self._timeout_s = queue_timeout_s
         # The workers' own orders leave the queue at once, so it holds only what waits.
@@ -153,7 +159,7 @@ class Workers:
         voice = order.voice
         self._served.note(speaker.manifest.voice, speaker.manifest.version)
         self._metrics.audio.labels(voice).inc(seconds)
-        self._metrics.characters.labels(voice).inc(len(order.speech.text))
+        self._metrics.characters.labels(voice).inc(order.characters)
         if seconds:
             self._metrics.real_time.labels(voice).observe((time.perf_counter() - begun_s) / seconds)
 
@@ -165,21 +171,29 @@ class Workers:
 
     def _whole(self, delivery: Delivery, speaker: Speaker) -> float:
         order, rate_hz = delivery.order, speaker.engine.base.rate_hz
-        encoder, loudness, failed = WholeEncoder(order.format, rate_hz, order.rate_hz), _Loudness(), 0
+        encoder = WholeEncoder(order.format, rate_hz, order.rate_hz, self._label(speaker))
+        marker, loudness, failed = self._marker(speaker), _Loudness(), 0
         spoken, unknown = speaker.engine.sentences(order.speech, speaker.voice, cancel=delivery.cancel)
         pause = np.zeros(round(order.speech.pause_s * rate_hz), np.float32)
+        times: list[SentenceTime] = []
         for index, (sentence, wave) in enumerate(spoken):
+            if order.timed and sentence.times is not None:
+                before = loudness.samples + (len(pause) if index else 0)
+                times.append(sentence.times.moved(before / rate_hz))
             for samples in (pause, wave) if index else (wave,):
-                encoder.push(samples)
+                encoder.push(marker.push(samples))
                 loudness.add(samples)
             failed += bool(sentence.failures)
             if sentence.attempts > 1:
                 self._metrics.regenerations.labels(_reason(sentence)).inc()
         self._refuse_silence(order.voice, loudness)
+        encoder.push(marker.finish())
         data = memoryview(encoder.finish())
         self._begin(delivery, speaker, unknown)
         for start in range(0, len(data), _PIECE_BYTES):
             delivery.post(Piece(bytes(data[start : start + _PIECE_BYTES])))
+        for time_of in times:
+            delivery.post(Timed(time_of))
         seconds = loudness.samples / rate_hz
         delivery.post(Done(seconds, failed))
         return seconds
@@ -187,26 +201,48 @@ class Workers:
     def _stream(self, delivery: Delivery, speaker: Speaker) -> float:
         order = delivery.order
         base = speaker.engine.base
-        encoder = open_encoder(order.format, base.rate_hz, order.rate_hz)
-        waves = speaker.engine.stream(order.speech, speaker.voice, cancel=delivery.cancel)
-        loudness, begun = _Loudness(), False
-        for wave in waves:
-            head = b"" if begun else encoder.start()
-            data = head + encoder.push(wave.samples)
-            if not begun:
-                self._begin(delivery, speaker, waves.unknown)
-                begun = True
-            loudness.add(wave.samples)
-            if data:
-                delivery.post(Piece(data))
+        encoder = open_encoder(order.format, base.rate_hz, order.rate_hz, self._label(speaker))
+        marker, loudness, begun = self._marker(speaker), _Loudness(), False
+        pause = np.zeros(round(order.speech.pause_s * base.rate_hz), np.float32)
+        for speech in order.speeches():
+            waves = speaker.engine.stream(speech, speaker.voice, cancel=delivery.cancel)
+            if begun:
+                loudness.add(pause)
+                if data := encoder.push(marker.push(pause)):
+                    delivery.post(Piece(data))
+            timed, before_s = 0, loudness.samples / base.rate_hz
+            for wave in waves:
+                if order.timed:
+                    timed = _post_times(delivery, waves, timed, before_s)
+                head = b"" if begun else encoder.start()
+                data = head + encoder.push(marker.push(wave.samples))
+                if not begun:
+                    self._begin(delivery, speaker, waves.unknown)
+                    begun = True
+                loudness.add(wave.samples)
+                if data:
+                    delivery.post(Piece(data))
+            if order.timed:
+                _post_times(delivery, waves, timed, before_s)
         # Known only now, when the head of the answer has left: the answer breaks off.
         self._refuse_silence(order.voice, loudness)
-        rest = encoder.finish()
+        rest = encoder.push(marker.finish()) + encoder.finish()
         if rest:
             delivery.post(Piece(rest))
         seconds = loudness.samples / base.rate_hz
         delivery.post(Done(seconds))
         return seconds
+
+    def _marker(self, speaker: Speaker) -> Marker | Unmarked:
+        if not self._program:
+            return Unmarked()
+        return Marker(speaker.engine.base.rate_hz, f"{speaker.manifest.voice}@{speaker.manifest.version}")
+
+    def _label(self, speaker: Speaker) -> Label | None:
+        if not self._program:
+            return None
+        voice = f"{speaker.manifest.voice}@{speaker.manifest.version}"
+        return Label(self._program, voice, time.strftime("%Y-%m-%d", time.gmtime()))
 
     def _refuse_silence(self, voice: str, loudness: _Loudness) -> None:
         """Raises ApiError for silence: it is no answer, neither a whole one nor one that ends as if all were well."""
@@ -231,6 +267,13 @@ class _Loudness:
     def silent(self) -> bool:
         """Whether nobody could hear it: quieter than any recording."""
         return self.energy <= self.samples * 10 ** (_SILENCE_DBFS / 10)
+
+
+def _post_times(delivery: Delivery, stream: SpeechStream, posted: int, before_s: float) -> int:
+    """Posts the times that came since, later by what was said before this stream; how many were posted in all."""
+    for sentence in stream.times[posted:]:
+        delivery.post(Timed(sentence.moved(before_s)))
+    return len(stream.times)
 
 
 def _reason(sentence: SpokenSentence) -> str:

@@ -31,7 +31,9 @@ LONG = "Good morning to everybody. " * 100
 @pytest.mark.parametrize(
     ("body", "status", "word"),
     [
-        ({"input": "x" * 100_000, "voice": "ada"}, 413, "100000 characters"),
+        ({"input": "x" * 250_000, "voice": "ada"}, 413, "250000 characters"),
+        ({"input": "x" * 5_000, "voice": "ada", "stream": False}, 413, "5000 characters"),
+        ({"input": "x" * 5_000, "voice": "ada"}, 400, "in a row"),
         ({"input": "", "voice": "ada"}, 400, "empty"),
         ({"input": " \n\t", "voice": "ada"}, 400, "empty"),
         ({"input": "?!…", "voice": "ada"}, 400, "spoken"),

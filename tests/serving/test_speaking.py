@@ -56,7 +56,9 @@ def test_wav_is_what_the_engine_speaks(live: Running, voices: Shelf) -> None:
     """Streamed and whole answers, both routes, one sound; lengths are right where they are known."""
     whole, streamed = live.say("ada"), live.say("ada", streaming_mode=1)
     assert whole.headers["content-type"] == streamed.headers["content-type"] == "audio/wav"
-    assert int(whole.headers["content-length"]) == len(whole.data) == 44 + int.from_bytes(whole.data[40:44], "little")
+    size = int.from_bytes(whole.data[40:44], "little")
+    assert int(whole.headers["content-length"]) == len(whole.data) == 8 + int.from_bytes(whole.data[4:8], "little")
+    assert whole.data[44 + size :][:4] == b"LIST"  # the label, behind the samples
     assert streamed.data[40:44] == b"\xff\xff\xff\xff"
     assert whole.headers["x-timbre-voice"] == f"ada@{voices.registry.resolve('ada').version}"
     assert whole.headers["x-timbre-failed-sentences"].isdigit()
