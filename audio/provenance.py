@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,13 @@ class Label:
     def text(self) -> str:
         """One line."""
         return f"Synthetic speech by {self.program}, voice {self.voice}, {self.day}"
+
+
+def riff_list(label: Label) -> bytes:
+    """The chunk that says it in a WAV file; it stands after the samples."""
+    text = label.text.encode() + b"\0"
+    text += b"\0" * (len(text) % 2)
+    return struct.pack("<4sI4s4sI", b"LIST", 12 + len(text), b"INFO", b"ICMT", len(text)) + text
 
 
 def read_label(path: Path) -> Label | None:
