@@ -44,7 +44,7 @@ class Clauses:
     def add(self, delta: str) -> list[str]:
         """Clauses that are complete with this delta, in order."""
         self._text += delta
-        found = []
+        found: list[str] = []
         while (end := self._end()) is not None:
             clause, self._text = self._text[:end], self._text[end:]
             self._take(found, clause)
