@@ -24,8 +24,8 @@ lock() {
 }
 
 printf 'setuptools>=68,<81\nwheel\n' >"$work/build.in"
-"$bin/python" docker/requirements.py serve-cpu,s3,keys >"$work/serve.in"
-"$bin/python" docker/requirements.py serve-gpu,s3,keys >"$work/serve-gpu.in"
+"$bin/python" docker/requirements.py serve-cpu,s3,keys,stream >"$work/serve.in"
+"$bin/python" docker/requirements.py serve-gpu,s3,keys,stream >"$work/serve-gpu.in"
 for name in ${2:-build serve serve-gpu}; do
     lock "$name"
 done

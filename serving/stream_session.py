@@ -48,6 +48,7 @@ class StreamSession:
         self._turn: Turn | None = None
         self._turns: list[tuple[Turn, asyncio.Task[None]]] = []
         self._errors = 0
+        self._failed = False
         self._voice = ""
 
     async def run(self) -> None:
@@ -117,7 +118,10 @@ class StreamSession:
         if kind in ("text.delta", "response.text.delta", "response.output_text.delta"):
             self._delta(event.get("delta"))
         elif kind in ("text.done", "response.text.done", "response.output_text.done"):
-            self._begun().add(self._clauses.flush())
+            rest, failed, self._failed = self._clauses.flush(), self._failed, False
+            if failed and self._turn is None and not rest:
+                return  # the end of a text whose error was sent: there is nothing more to say of it
+            self._begun().add(rest)
             self._begun().end()
             self._turn = None
         elif kind in ("cancel", "response.cancel"):
@@ -140,7 +144,7 @@ class StreamSession:
                 413, f"delta: {waiting + len(delta)} characters wait to be spoken, the limit is {most}",
                 "send text as it is written, and wait for sound", param="delta",
             )  # fmt: skip
-        turn = self._begun()
+        turn, self._failed = self._begun(), False
         if clauses := self._clauses.add(delta):
             turn.add(clauses)
 
@@ -203,7 +207,7 @@ class StreamSession:
             status = str(error.status_code)
             self._clauses.clear()
             if self._turn is turn:
-                self._turn = None
+                self._turn, self._failed = None, True
             await self._tell(error)
         except (WebSocketDisconnect, OSError, RuntimeError):
             status = "cut"
