@@ -37,15 +37,29 @@ _AUDIO: dict[str, Any] = {
     media: {"schema": {"type": "string", "format": "binary"}}
     for media in sorted({kind.media_type for kind in FORMATS.values()})
 }
+_CAPTIONED: dict[str, Any] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["audio", "audio_format", "sample_rate", "voice", "seconds", "timestamps"],
+            "properties": {
+                "audio": {"type": "string", "format": "byte"}, "audio_format": {"type": "string"},
+                "sample_rate": {"type": "integer"}, "voice": {"type": "string"}, "seconds": {"type": "number"},
+                "timestamps": {"description": "A list, or for srt and vtt the text of a subtitle file."},
+            },
+        }
+    }
+}  # fmt: skip
 _ERRORS = (400, 401, 403, 404, 408, 410, 413, 429, 503)
 OPENAI_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The spoken text.", "content": {**_AUDIO, "text/event-stream": {}}},
+    200: {"description": "The spoken text.", "content": {**_AUDIO, "text/event-stream": {}, **_CAPTIONED}},
     **{status: {"model": OpenAIError} for status in _ERRORS},
 }
 NATIVE_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The spoken text.", "content": _AUDIO},
     **{status: {"model": NativeError} for status in _ERRORS},
 }
+CAPTIONED_RESPONSES = {**NATIVE_RESPONSES, 200: {"description": "Sound and times.", "content": _CAPTIONED}}
 _REFUSED: dict[int | str, dict[str, Any]] = {status: {"model": NativeError} for status in (401, 403)}
 
 
@@ -60,7 +74,7 @@ def speaking_routes(server: Server) -> APIRouter:
         """Speak a text, in OpenAI's shape."""
         return await _openai(server, body, request, timestamps or body.timestamps)
 
-    @router.post("/dev/captioned_speech", responses=NATIVE_RESPONSES, tags=["speech"])
+    @router.post("/dev/captioned_speech", response_class=Response, responses=CAPTIONED_RESPONSES, tags=["speech"])
     async def captioned(body: SpeechBody, request: Request) -> Response:
         """Sound and the times of its words in one JSON object, in Kokoro-FastAPI's shape; never in parts."""
         plain = body.model_copy(update={"stream_format": "audio"})
