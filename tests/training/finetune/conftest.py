@@ -27,8 +27,14 @@ QUICK = FinetuneRecipe(
 )  # fmt: skip
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread_for_what_tests_share() -> None:
+    """Fixtures of a session are made before those of a test: a training that is shared would have more threads."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
-def _one_thread() -> None:
+def _one_thread(_one_thread_for_what_tests_share: None) -> None:
     torch.set_num_threads(1)
 
 
