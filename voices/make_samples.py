@@ -30,8 +30,8 @@ _EDGE_S = 0.25
 _HISS_DBFS = -80.0
 _RECIPE = """recipe:
   finetune:          # a demonstration of a few minutes on two cores: steps decide, not a clock
-    min_steps: 100
-    max_steps: 300
+    min_steps: 60
+    max_steps: 60
     validate_every_steps: 25
 """
 
