@@ -107,6 +107,15 @@ def load_checkpoint(
     return Clock(**content["clock"]), content["extra"]
 
 
+def restored(network: nn.Module, folder: Path) -> bool:
+    """Load START of a part's folder; False where there is none."""
+    path = folder / START
+    if not path.is_file():
+        return False
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return True
+
+
 def averaged(network: nn.Module, path: Path) -> nn.Module:
     """Load the average of a training checkpoint. ConfigurationError when it is absent or of another network."""
     if not path.is_file():

@@ -22,7 +22,7 @@ from timbre.gptsovits.files.base_networks import checkpoint_of, half_precision
 from timbre.gptsovits.files.checkpoints import ACOUSTIC, TEXT_TO_SEMANTIC, Checkpoint, save_safetensors
 from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
-from timbre.nano.checkpointing import START, averaged
+from timbre.nano.checkpointing import averaged, restored
 from timbre.nano.content import load_averaged
 from timbre.nano.content_network import TONES, ContentEncoder
 from timbre.nano.label_codes import projection_of
@@ -82,8 +82,8 @@ def load_semantic(work: Path) -> TextToSemantic:
 
 def trained_or_restored(model: nn.Module, folder: Path, name: str) -> None:
     """Averaged weights of a part's training; of a restored base, where that part has not been trained again."""
-    if not (folder / name).is_file() and (folder / START).is_file():
-        model.load_state_dict(torch.load(folder / START, map_location="cpu", weights_only=True))
+    if not (folder / name).is_file() and restored(model, folder):
+        model.eval()
     else:
         averaged(model, folder / name)
 

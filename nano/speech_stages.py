@@ -22,7 +22,7 @@ from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.nano.acoustic import AcousticSettings, build, train_autoencoder
-from timbre.nano.checkpointing import START, averaged
+from timbre.nano.checkpointing import averaged, restored
 from timbre.nano.corpus import RATE_HZ, Corpus, unseen_speakers
 from timbre.nano.joint import JointSettings, start_from_autoencoder, train_joint
 from timbre.nano.joint_data import SentenceSampler
@@ -144,8 +144,7 @@ def prior(
     torch.manual_seed(recipe.seed)
     model = Synthesizer(config)
     model.quantizer.load_state_dict(quantizer_of(config.ssl_width).state_dict())
-    if together and (folder / START).is_file():
-        model.load_state_dict(torch.load(folder / START, map_location="cpu", weights_only=True))
+    if together and restored(model, folder):
         halves = None
     elif together:
         averaged(model, folder / "prior.pt")
@@ -204,8 +203,7 @@ def semantic(recipe: SemanticRecipe, speech: Path, work: Path, device: torch.dev
     report(f"{len(training)} examples, {len(development)} for development")
     torch.manual_seed(recipe.seed)
     model = TextToSemantic(T2S_NANO)
-    if (work / "semantic" / START).is_file():
-        model.load_state_dict(torch.load(work / "semantic" / START, map_location="cpu", weights_only=True))
+    restored(model, work / "semantic")
     settings = SemanticSettings(
         max_positions=recipe.max_positions, learning_rate=recipe.learning_rate, steps=recipe.steps, guide=recipe.guide,
         seed=recipe.seed, join_share=recipe.join_share, span_share=recipe.span_share, code_drop=recipe.code_drop,

@@ -77,4 +77,6 @@ def test_a_restored_part_is_packed_until_it_is_trained_again(work: Path) -> None
     trained = packing.load_semantic(work).state_dict()
     assert not all(torch.equal(value, restored[name]) for name, value in trained.items())
     (work / "semantic" / "t2s.pt").unlink()
-    assert all(torch.equal(value, restored[name]) for name, value in packing.load_semantic(work).state_dict().items())
+    packed = packing.load_semantic(work)
+    assert all(torch.equal(value, restored[name]) for name, value in packed.state_dict().items())
+    assert not packed.training
