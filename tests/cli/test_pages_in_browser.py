@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,20 +14,17 @@ from typing import Any
 import pytest
 
 from benchmarks.dashboard import fabricate
+from tests.chromium import NEEDS_CHROMIUM, chromium
 from tests.evaluation.test_gates import measured
 from tests.evaluation.test_report_page import TRAINING, heard_page
 from tests.pipeline.release.test_compare import measured_mos, page_of, publish, sides, spread
 from timbre.cli.dashboard.site import Site
 from timbre.cli.reports.listing import Report, index_page
 from timbre.evaluation.listening import read_listening
+from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)"),
-]
+pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]
 PAGES = ("report.html", "site/index.html", "site/voice-000.html", "compare.html", "reports.html")
 # What is wider than its parent and does not scroll by itself.
 OVERFLOWING = """() => [...document.querySelectorAll('main *, footer')].filter(item =>
@@ -43,7 +39,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "made").mkdir()
     (folder / "report.html").write_text(heard_page(folder / "made", training=TRAINING), encoding="utf-8")
     Site(folder / "site", fabricate(folder / "registry", 6, 4)).write("now")
-    registry = open_registry(str(folder / "two"))
+    registry = open_registry(RegistryAddress(str(folder / "two"), {}))
     old = publish(registry, folder / "old", "one", spread(measured()), 8)
     publish(registry, folder / "new", "second", spread(measured({"dnsmos": measured_mos() + 0.2})), 16)
     found = sides((registry, old, ""), folder, f"ada@{old}", "ada")
@@ -58,11 +54,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        options = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--disable-gpu"]
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=options, timeout=120_000)
-        yield chromium
-        chromium.close()
+    with chromium(()) as (found,):
+        yield found
 
 
 @pytest.fixture

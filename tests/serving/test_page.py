@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.chromium import NEEDS_CHROMIUM, chromium
 from tests.serving.running import FAST, Running, wait_until
 from tests.serving.shelf_of_voices import Shelf
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)"),
-]
+pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]
 KEY = "k-0123456789abcdef"
 TEXT = "Good morning to everybody, and welcome to the third lesson."
 PAINTED = """canvas => {
@@ -41,11 +36,8 @@ SLOW_REFUSALS = """
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        options = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--disable-gpu"]
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=options, timeout=120_000)
-        yield chromium
-        chromium.close()
+    with chromium(()) as (found,):
+        yield found
 
 
 @pytest.fixture

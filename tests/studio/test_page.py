@@ -16,15 +16,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from tests.chromium import NEEDS_CHROMIUM, chromium
 from tests.studio.running import ROOT, VOICE, Studio, sentence
 from timbre.audio.reader import read
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)"),
-]
+pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]
 RNG = np.random.default_rng(0)
 QUIET = '#measured[data-state="good"]'
 KEEPS_STREAM = """
@@ -51,21 +47,13 @@ def microphone(path: Path) -> Path:
     return path
 
 
-def launch(started: Any, *more: str) -> Any:
-    options = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required", *more]
-    return started.chromium.launch(executable_path=CHROMIUM, args=options, timeout=120_000)
-
-
 @pytest.fixture(scope="module")
 def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
     """One with a microphone that is allowed, one with a microphone that is refused."""
     sound = microphone(tmp_path_factory.mktemp("microphone") / "sound.wav")
     fake = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={sound}")
-    with playwright.sync_playwright() as started:
-        both = launch(started, *fake, "--use-fake-ui-for-media-stream"), launch(started, *fake)
+    with chromium((*fake, "--use-fake-ui-for-media-stream"), fake) as both:
         yield both
-        for browser in both:
-            browser.close()
 
 
 @pytest.fixture
