@@ -16,16 +16,19 @@ WINDOWS = os.name == "nt"
 _REPLACE_S = 5.0
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` by a file with this content; readers see the old or the new file, never a part. Raises OSError."""
-    with replacing(path) as partial:
+def write_bytes(path: Path, data: bytes, private: bool = False) -> None:
+    """Replace `path` by a file with this content; readers see the old or the new file, never a part. private: as
+    `replacing` has it. Raises OSError.
+    """
+    with replacing(path, private) as partial:
         partial.write_bytes(data)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, private: bool = False) -> Iterator[Path]:
     """A hidden file beside `path`, with its suffix, for a library that writes to a path; it replaces `path` when the
-    block ends well, and is removed when it does not. Raises OSError.
+    block ends well, and is removed when it does not. private: only its owner can read it (mode 0600) at every moment,
+    else others can from the end on. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
@@ -35,7 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
         _sync_file(Path(name))
         # mkstemp makes the file private, and below .timbre/ it stays so: recordings and voices lie there. Other outputs
         # are meant to be read by others (a web server, another user's CI job).
-        if ".timbre" not in path.parts:
+        if not private and ".timbre" not in path.parts:
             Path(name).chmod(0o644)
         replace_file(Path(name), path)
     except BaseException:

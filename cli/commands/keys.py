@@ -110,7 +110,5 @@ def open_report(invocation: Invocation, file: Path, output: Path, registry: str)
     from timbre.registry.encryption.sealed_page import open_page
 
     page = open_page(_keyring(invocation, registry), file.read_text(encoding="utf-8"))
-    output.touch(mode=0o600)
-    write_bytes(output, page.encode())
-    output.chmod(0o600)
+    write_bytes(output, page.encode(), private=True)
     click.echo(str(output))

@@ -43,6 +43,21 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert [found.name for found in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_a_private_file_is_private_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, modes, rename = tmp_path / "page.html", [], Path.replace
+
+    def note(self: Path, target: Path) -> Path:
+        modes.append(self.stat().st_mode & 0o777)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", note)
+    write_bytes(path, b"for all")
+    write_bytes(path, b"for one", private=True)
+    assert modes == [0o644, 0o600]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_bytes() == b"for one"
+
+
 def test_a_file_that_is_read_is_replaced_later_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a"
     write_bytes(path, b"old")

@@ -75,7 +75,16 @@ def test_a_job_of_an_encrypted_voice_keeps_no_plain_speech(
         "--registry",
         str(tmp_path / "registry"),
     ]
+    modes, rename = [], Path.replace
+
+    def note(self: Path, target: Path) -> Path:
+        modes.append(self.stat().st_mode & 0o777)
+        return rename(self, target)
+
+    (tmp_path / "page.html").touch(mode=0o644)
+    monkeypatch.setattr(Path, "replace", note)
     assert call(arguments) == 0
+    assert modes == [0o600], "the page is never readable for others"
     assert SOUND in (tmp_path / "page.html").read_text()
     assert (tmp_path / "page.html").stat().st_mode & 0o777 == 0o600
     keys.destroy("ada")
