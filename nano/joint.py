@@ -83,27 +83,6 @@ def start_from_autoencoder(model: Synthesizer, autoencoder: Mapping[str, Tensor]
     model.dec.cond.bias.zero_()  # type: ignore[union-attr]
 
 
-@torch.no_grad()
-def start_from_classes(model: Synthesizer, of_classes: Synthesizer, shares: Tensor) -> None:
-    """Take over a model that was trained on recogniser classes as stand-ins for codes (rows 0.. of its codebook).
-
-    shares [rows, classes]: how often each class sounds under each code. The prior's first layer is fitted (least
-    squares) so that the row of a code does to the model what the mixture of its classes did.
-    """
-    own = ("quantizer.", "ssl_proj.")
-    quantizer = {name: value for name, value in model.state_dict().items() if name.startswith(own)}
-    layer = of_classes.enc_p.ssl_proj
-    stand_ins = of_classes.quantizer.codebooks()[0].embed[: shares.shape[1]]
-    wanted = shares.to(stand_ins) @ functional.linear(stand_ins, layer.weight[:, :, 0], layer.bias)
-    model.load_state_dict({**of_classes.state_dict(), **quantizer})
-    rows = model.quantizer.codebooks()[0].embed
-    inputs = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1).double()
-    ridge = 1e-3 * inputs.square().mean() * torch.eye(inputs.shape[1], dtype=torch.float64)
-    solved = torch.linalg.solve(inputs.T @ inputs / len(inputs) + ridge, inputs.T @ wanted.double() / len(inputs))
-    model.enc_p.ssl_proj.weight.copy_(solved[:-1].T.unsqueeze(2))
-    model.enc_p.ssl_proj.bias.copy_(solved[-1])  # type: ignore[union-attr]
-
-
 class JointLoss:
     """Terms of the second half; holds what needs no training."""
 

@@ -298,9 +298,9 @@ def _explained(codes: npt.NDArray[np.int16], pitch: Floats, rows: int) -> float:
     return float(1 - np.mean((pitch - means[codes]) ** 2) / np.var(pitch))
 
 
-def codes_path(corpus: Corpus, part: str, mark: str = "") -> Path:
-    """Where the codes of a part lie. mark: of codes that were set aside."""
-    return corpus.folder / (f"{part}.codes.{mark}.npz" if mark else f"{part}.codes.npz")
+def codes_path(corpus: Corpus, part: str) -> Path:
+    """Where the codes of a part lie."""
+    return corpus.folder / f"{part}.codes.npz"
 
 
 def write_codes(

@@ -1,36 +1,25 @@
-"""Text-to-semantic stage: phones -> codes, in two steps with one network shape.
-
-1. ``train_follower``: recogniser classes as stand-ins for codes (semantic_data.py). Teaches to follow a text in time.
-2. ``train_semantic``: the real codes. Starts from the follower: the row of a code is the mixture of the rows of the
-classes
-   that sound when the code is heard.
-"""
+"""Text-to-semantic stage: phones -> codes. The loop that trains the network, and what keeps it on the text."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from timbre.gptsovits.text_to_semantic.configuration import T2SConfig
 from timbre.gptsovits.text_to_semantic.network import T2SBatch, TextToSemantic
 from timbre.nano.checkpointing import AveragedWeights, Clock, WeightAverage, load_checkpoint, save_checkpoint
-from timbre.nano.semantic_data import Example, ExampleSampler, Ids
-from timbre.text.recognition import CLASSES
-
-CLASS_COUNT = len(CLASSES)
+from timbre.nano.semantic_data import Example, ExampleSampler
 
 
 @dataclass(frozen=True)
 class SemanticSettings:
-    """Settings of both steps. max_positions: phones and codes of a batch, padding included. guide: weight of
+    """Settings of stage t2s. max_positions: phones and codes of a batch, padding included. guide: weight of
     AttentionGuide. code_drop: see CodeDrop."""
 
     max_positions: int = 3000
@@ -47,39 +36,6 @@ class SemanticSettings:
     code_drop: float = 0.0
     checkpoint_steps: int = 200
     report_steps: int = 200
-
-
-def with_vocabulary(config: T2SConfig, rows: int) -> T2SConfig:
-    """The same network for a codebook of so many rows; the end token comes after them."""
-    return replace(config, vocabulary=rows + 1, end_token=rows)
-
-
-def class_shares(pairs: Iterable[tuple[Ids, Ids]], rows: int) -> torch.Tensor:
-    """How often each recogniser class sounds under each code: [rows, classes], each row sums to 1.
-
-    pairs: (codes, classes), both at 25 Hz and cut to the shorter. A code that never occurs is shared evenly.
-    """
-    counts = np.full((rows, CLASS_COUNT), 0.01)
-    for codes, classes in pairs:
-        length = min(len(codes), len(classes))
-        np.add.at(counts, (codes[:length], classes[:length]), 1.0)
-    return torch.from_numpy(counts / counts.sum(1, keepdims=True)).float()
-
-
-@torch.no_grad()
-def start_from_follower(model: TextToSemantic, follower: TextToSemantic, shares: torch.Tensor) -> None:
-    """Copy a network of K stand-ins; code rows become mixtures of its rows, shares [rows, K]; the end token keeps its
-    row.
-
-    A little noise tells codes of one stand-in apart.
-    """
-    state, kinds = follower.state_dict(), shares.shape[1]
-    for name in ("ar_audio_embedding.word_embeddings.weight", "ar_predict_layer.weight"):
-        table = state[name]
-        mixed = shares.to(table) @ table[:kinds]
-        mixed = mixed + 0.1 * table[:kinds].std() * torch.randn_like(mixed)
-        state[name] = torch.cat([mixed, table[kinds : kinds + 1]])
-    model.load_state_dict(state)
 
 
 class AttentionGuide:

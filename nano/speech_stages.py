@@ -28,7 +28,6 @@ from timbre.nano.joint import JointSettings, start_from_autoencoder, train_joint
 from timbre.nano.joint_data import SentenceSampler
 from timbre.nano.label_codes import CODE_S, corpus_labels, quantizer_of
 from timbre.nano.pitch_tracks import PitchTracks
-from timbre.nano.quantizer import codes_path
 from timbre.nano.recipe import AcousticRecipe, SemanticRecipe
 from timbre.nano.semantic import SemanticSettings, train
 from timbre.nano.semantic_data import Example, Ids, phone_ids
@@ -40,23 +39,8 @@ Report = Callable[[str], None]
 
 CODE_SAMPLES = round(CODE_S * RATE_HZ)
 
-BEFORE = "before"
-"""Marks codes and checkpoints of an earlier codebook."""
-
-
 DEVELOPMENT = 60
 """Clips whose loss is looked at on the way."""
-
-
-def stored_codes(corpus: Corpus, mark: str = "") -> dict[str, Ids]:
-    """Codes by clip id of all parts that have them; empty before stage quantizer. mark: BEFORE for set-aside ones."""
-    codes: dict[str, Ids] = {}
-    for part in corpus.parts:
-        path = codes_path(corpus, part, mark)
-        if path.is_file():
-            with np.load(path) as stored:
-                codes |= {identity: stored[identity].astype(np.int16) for identity in stored.files}
-    return codes
 
 
 def corpus_phones(corpus: Corpus) -> dict[str, Ids]:

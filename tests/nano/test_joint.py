@@ -21,7 +21,6 @@ from timbre.nano.joint import (
     JointSettings,
     parameter_groups,
     start_from_autoencoder,
-    start_from_classes,
     train_joint,
 )
 from timbre.nano.joint_data import SentenceSampler
@@ -128,24 +127,3 @@ def test_the_stage_trains_and_resumes(corpus: Corpus, tmp_path: Path) -> None:
     longer = dataclasses.replace(settings, steps=3)
     train_joint(started(corpus), sampler_of(corpus, 200), tmp_path, longer, CPU)
     assert torch.load(path, weights_only=True)["clock"]["step"] == first["step"] + 1 == 3
-
-
-def test_a_model_of_classes_goes_on_with_codes(corpus: Corpus) -> None:
-    of_classes = started(corpus).eval()
-    torch.manual_seed(3)
-    model = Synthesizer(small()).eval()
-    own = model.quantizer.codebooks()[0].embed.clone()
-    # Code i stands for class i // 2, of four classes.
-    shares = torch.zeros(16, 4)
-    shares[torch.arange(16), torch.arange(16) // 4] = 1.0
-    start_from_classes(model, of_classes, shares)
-    assert torch.equal(model.quantizer.codebooks()[0].embed, own)
-    codes = torch.tensor([[[1, 6, 9, 14, 2, 5]]])
-    phones = torch.tensor([[50, 60, 70]])
-    condition = torch.zeros(1, 16, 1)
-    with torch.no_grad():
-        wanted = of_classes.prior(codes // 4, phones, condition).mean
-        found = model.prior(codes, phones, condition).mean
-        other = of_classes.prior((codes // 4 + 1) % 4, phones, condition).mean
-    # Eight dimensions cannot hold sixteen rows exactly, but nearer to the right classes than to the wrong ones.
-    assert (found - wanted).abs().mean() < 0.6 * (other - wanted).abs().mean()

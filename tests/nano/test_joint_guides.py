@@ -14,7 +14,7 @@ from timbre.nano.corpus import Corpus
 from timbre.nano.joint import JointLoss, JointSettings, with_wrong_codes
 from timbre.nano.joint_data import SentenceSampler
 from timbre.nano.joint_guides import Heard, TextGuide
-from timbre.nano.semantic_data import places_of
+from timbre.nano.label_codes import corpus_labels
 from timbre.text.recognition import CLASSES, class_of
 from timbre.text.symbols import phones_of
 
@@ -111,6 +111,7 @@ def test_places_of_a_batch_follow_the_alignment(corpus: Corpus) -> None:  # noqa
     spoken = [(CLASSES[kind], index) for index, kind in enumerate(names) if kind is not None]
     ends = [clip.seconds * (position + 1) / len(spoken) for position in range(len(spoken))]
     alignment = Alignment(clip.id, tuple(name for name, _ in spoken), tuple(ends))
+    labelled = corpus_labels({clip.id: alignment}, plain.phones, {clip.id: len(plain.codes[clip.id])})
     known = SentenceSampler(
         corpus,
         plain.codes,
@@ -119,7 +120,7 @@ def test_places_of_a_batch_follow_the_alignment(corpus: Corpus) -> None:  # noqa
         plain.speakers,
         450,
         1,
-        places={clip.id: places_of(alignment, plain.phones[clip.id], len(plain.codes[clip.id]))},
+        places={clip.id: labelled[clip.id].places},
     )
     places = known.places(clip)
     assert places.min() >= 0

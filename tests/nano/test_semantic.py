@@ -1,4 +1,4 @@
-"""Text-to-semantic: stand-in codes, batches, training, and the step from classes to codes."""
+"""Text-to-semantic: batches, the guide of attention, hidden codes, training."""
 
 from __future__ import annotations
 
@@ -12,31 +12,8 @@ import torch
 from timbre.core.errors import ConfigurationError
 from timbre.gptsovits.text_to_semantic.configuration import T2SConfig
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
-from timbre.nano.alignment import Alignment
-from timbre.nano.corpus import Clip
-from timbre.nano.semantic import (
-    CLASS_COUNT,
-    AttentionGuide,
-    CodeDrop,
-    SemanticSettings,
-    class_shares,
-    development_loss,
-    start_from_follower,
-    train,
-    with_vocabulary,
-)
-from timbre.nano.semantic_data import (
-    DurationModel,
-    Example,
-    ExampleSampler,
-    class_codes,
-    corpus_examples,
-    made_up_examples,
-    phone_ids,
-    places_of,
-)
-from timbre.text.recognition import CLASSES, SILENCE, class_of
-from timbre.text.symbols import symbols
+from timbre.nano.semantic import AttentionGuide, CodeDrop, SemanticSettings, development_loss, train
+from timbre.nano.semantic_data import Example, ExampleSampler, phone_ids
 
 CPU = torch.device("cpu")
 TINY = T2SConfig(hidden=32, heads=2, layers=2, feed_forward=64, bert_width=0, position_dropout=0.0)
@@ -46,12 +23,8 @@ def ids(*values: int) -> np.ndarray:
     return np.array(values, dtype=np.int16)
 
 
-def clip(identity: str, split: str = "train") -> Clip:
-    return Clip(identity, identity, "S", "en", "Hi.", 1.0, split, 0, 16000, "real")
-
-
 def follow_examples(count: int, seed: int) -> list[Example]:
-    """Each phone lasts one to three codes that equal it: what a follower must learn."""
+    """Each phone lasts one to three codes that equal it: what the network must learn."""
     random = np.random.default_rng(seed)
     examples = []
     for index in range(count):
@@ -59,42 +32,6 @@ def follow_examples(count: int, seed: int) -> list[Example]:
         codes = np.repeat(phones, random.integers(1, 4, size=len(phones)))
         examples.append(Example(f"{seed}/{index}", f"S{index % 3}", phones, codes))
     return examples
-
-
-def test_stand_in_codes_follow_the_alignment() -> None:
-    alignment = Alignment("a", ("<silence>", "AH", "B"), (0.1, 0.2, 0.4))
-    codes = class_codes(alignment)
-    assert codes is not None
-    # Centres at 0.02, 0.06, ... 0.38.
-    assert [CLASSES[index] for index in codes] == ["<silence>"] * 2 + ["AH"] * 3 + ["B"] * 5
-    assert class_codes(Alignment("b", (), ())) is None
-
-
-def test_only_training_clips_with_a_possible_rate_are_used() -> None:
-    phones = {name: ids(*range(10)) for name in ("good", "dev", "fast", "slow", "without")}
-    codes = {"good": ids(*range(30)), "dev": ids(*range(30)), "fast": ids(*range(9)), "slow": ids(*range(90))}
-    clips = [clip("good"), clip("dev", "dev"), clip("fast"), clip("slow"), clip("without")]
-    assert [example.id for example in corpus_examples(clips, phones, codes)] == ["good"]
-
-
-def test_made_up_sentences_say_their_phones_in_order() -> None:
-    real = Alignment("a", ("<silence>", "AH", "B", "N"), (0.3, 0.4, 0.47, 0.6))
-    durations = DurationModel([real] * 30)
-    (example,) = made_up_examples(iter(["A bun."]), 1, durations, seed=0)
-    wanted = [class_of(phone) for phone in ("AH0", "B", "AH1", "N")]
-    assert list(example.phones) == list(phone_ids("A bun.", "en"))  # type: ignore[arg-type]
-    heard = [int(code) for code in example.codes if code != SILENCE]
-    order = [code for index, code in enumerate(heard) if index == 0 or heard[index - 1] != code]
-    assert order == [code for code in wanted if code in order]
-    assert set(order) <= set(wanted)
-    assert example.places is not None
-    # A code belongs to the phone that it stands for.
-    pairs = zip(example.places, example.codes, strict=True)
-    spoken = [(class_of(symbols()[example.phones[place]]), code) for place, code in pairs]
-    assert all(kind == code for kind, code in spoken if code != SILENCE)
-    assert (np.diff(example.places) >= 0).all()
-    with pytest.raises(ConfigurationError, match="durations"):
-        DurationModel([])
 
 
 def test_a_front_end_that_refuses_gives_no_phones() -> None:
@@ -124,8 +61,8 @@ def test_joined_rows_are_of_one_speaker() -> None:
             assert len(set(phones.tolist()) | set(codes.tolist())) == 1
 
 
-def test_the_follower_learns_and_resumes(tmp_path: Path) -> None:
-    config = with_vocabulary(TINY, CLASS_COUNT)
+def test_the_network_learns_and_resumes(tmp_path: Path) -> None:
+    config = dataclasses.replace(TINY, vocabulary=104, end_token=103)
     torch.manual_seed(0)
     model = TextToSemantic(config)
     examples, development = follow_examples(200, 1), follow_examples(20, 2)
@@ -133,42 +70,16 @@ def test_the_follower_learns_and_resumes(tmp_path: Path) -> None:
     settings = SemanticSettings(
         max_positions=400, learning_rate=3e-3, warm_up_steps=5, steps=90, average_decay=0.9, join_share=0.2
     )
-    path = train(model, examples, development, tmp_path, "follower", settings, CPU)
+    path = train(model, examples, development, tmp_path, "t2s", settings, CPU)
     after, correct = development_loss(model, development, 500)
     assert after < 0.75 * before
     assert correct > 0.2
     steps = torch.load(path, weights_only=True)["clock"]["step"]
     again = TextToSemantic(config)
     longer = dataclasses.replace(settings, steps=100)
-    train(again, examples, development, tmp_path, "follower", longer, CPU)
+    train(again, examples, development, tmp_path, "t2s", longer, CPU)
     assert torch.load(path, weights_only=True)["clock"]["step"] == steps + 10
     assert development_loss(again, development, 500)[0] < 0.75 * before
-
-
-def test_codes_start_as_the_classes_that_sound_under_them() -> None:
-    torch.manual_seed(0)
-    follower = TextToSemantic(with_vocabulary(TINY, CLASS_COUNT)).eval()
-    # Codes 0..205: each class has two codes of its own.
-    pairs = [(ids(*(2 * c for c in range(CLASS_COUNT))), ids(*range(CLASS_COUNT)))] * 50
-    pairs += [(ids(*(2 * c + 1 for c in range(CLASS_COUNT))), ids(*range(CLASS_COUNT)))] * 50
-    shares = class_shares(pairs, 2 * CLASS_COUNT)
-    assert torch.allclose(shares.sum(1), torch.ones(2 * CLASS_COUNT))
-    assert shares[7].argmax() == 3
-    model = TextToSemantic(with_vocabulary(TINY, 2 * CLASS_COUNT)).eval()
-    start_from_follower(model, follower, shares)
-    classes = Example("a", "S", ids(5, 6, 7), ids(3, 3, 9, 9, 20))
-    codes = Example("a", "S", ids(5, 6, 7), ids(6, 7, 18, 19, 40))
-    with torch.no_grad():
-        of_classes = follower(ExampleSampler([classes], 999, 0, 0.0).batch(0)).softmax(-1)[0]
-        of_codes = model(ExampleSampler([codes], 999, 0, 0.0).batch(0)).softmax(-1)[0]
-    grouped = of_codes[:, : 2 * CLASS_COUNT].view(6, CLASS_COUNT, 2).sum(2)
-    assert (grouped.argmax(1) == of_classes[:, :CLASS_COUNT].argmax(1)).float().mean() >= 0.5
-    # And it is the follower that is copied: another follower gives another prediction.
-    torch.manual_seed(1)
-    start_from_follower(model, TextToSemantic(with_vocabulary(TINY, CLASS_COUNT)), shares)
-    with torch.no_grad():
-        other = model(ExampleSampler([codes], 999, 0, 0.0).batch(0)).softmax(-1)[0]
-    assert (other - of_codes).abs().max() > 1e-4
 
 
 def test_places_move_with_the_second_of_two_joined_examples() -> None:
@@ -204,16 +115,6 @@ def test_the_guide_wants_the_next_phone_and_its_gradient_reaches_the_head() -> N
     assert float(loss.detach()) < 0.3
     guide.remove()
     assert not model.h.layers[0].self_attn.in_proj._forward_hooks
-
-
-def test_places_of_a_recording_come_from_its_alignment() -> None:
-    phones = phone_ids("A bun, no.", "en")
-    assert phones is not None
-    assert [symbols()[phone] for phone in phones] == ["AH0", "B", "AH1", "N", ",", "N", "OW1", "."]
-    names = ("<silence>", "AH", "B", "AH", "N", "<silence>", "M", "OW")
-    alignment = Alignment("a", names, tuple(0.04 * (index + 1) for index in range(len(names))))
-    # M was not written: its place is not known. Two codes after the end belong to the last symbol.
-    assert places_of(alignment, phones, 10).tolist() == [0, 0, 1, 2, 3, 4, -1, 6, 7, 7]
 
 
 def test_a_span_is_a_part_of_the_text_with_its_own_codes() -> None:
