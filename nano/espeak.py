@@ -18,7 +18,7 @@ import numpy.typing as npt
 from timbre.core.errors import ConfigurationError
 from timbre.nano.alignment import Alignment
 from timbre.nano.corpus import RATE_HZ, to_int16
-from timbre.nano.mandarin_alignment import spoken_classes, syllables
+from timbre.nano.mandarin_syllables import spoken_classes, syllables
 from timbre.text.recognition import CLASSES, SILENCE
 
 SILENCE_NAME = CLASSES[SILENCE]

@@ -17,13 +17,13 @@ from timbre.core.yaml_document import read_mapping
 
 @dataclass(frozen=True)
 class CorpusRecipe:
-    """Stage corpus: real speech, its alignment, synthetic speech."""
+    """Stage corpus: real and synthetic speech."""
 
     seed: int = setting(1, "seed of sentences and synthetic voices", low=0)
     flite_hours: float = setting(0.0, "English speech by flite (slt, rms, kal16)", "h", low=0, high=200)
     espeak_hours: float = setting(0.0, "speech by espeak-ng in its variants", "h", low=0, high=200)
     espeak_mandarin_share: float = setting(0.6, "share of espeak's sentences in Mandarin", low=0, high=1)
-    workers: int = setting(1, "processes that align and synthesise", low=1, high=256)
+    workers: int = setting(1, "processes that synthesise", low=1, high=256)
 
 
 @dataclass(frozen=True)

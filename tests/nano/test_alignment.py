@@ -1,4 +1,4 @@
-"""Labels in time: from flite, espeak-ng and pocketsphinx, and as frames."""
+"""Labels in time: from flite and espeak-ng, and as frames."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from timbre.nano.alignment import UNKNOWN, Alignment, EnglishAligner, read_alignments, words_of, write_alignments
-from timbre.nano.corpus import CONTENT_RATE_HZ, RATE_HZ, resampled, to_int16
+from timbre.nano.alignment import UNKNOWN, Alignment, read_alignments, words_of, write_alignments
+from timbre.nano.corpus import RATE_HZ
 from timbre.nano.espeak import ENGLISH_PHONES, english_alignment, mandarin_alignment
-from timbre.nano.mandarin_alignment import FINALS, INITIALS, _renamed, borrowed, spoken_classes, syllables
+from timbre.nano.mandarin_syllables import spoken_classes, syllables
 from timbre.nano.synthetic import flite_alignment, speak_flite
-from timbre.text.recognition import CLASSES, SILENCE
+from timbre.text.recognition import CLASSES
 
 needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
 
@@ -58,19 +58,6 @@ def test_flite_speech_and_times_agree() -> None:
     assert np.std(audio[begin:end]) > 20 * np.std(audio[int(item.ends_s[-2] * RATE_HZ) + 1200 :])
 
 
-@needs_flite
-@pytest.mark.slow
-def test_pocketsphinx_finds_the_times_that_flite_knows() -> None:
-    speech = speak_flite("x", "rms", "The quick brown fox jumps over the lazy dog.", 1.1)
-    heard = to_int16(resampled(speech.audio.astype(np.float32) / 32768.0, RATE_HZ, CONTENT_RATE_HZ))
-    found = EnglishAligner().align("x", heard, speech.text)
-    assert found is not None
-    frames = int(speech.audio.size / 480) - 1
-    known, guessed = speech.alignment.frame_labels(frames), found.frame_labels(frames)
-    assert np.mean(known == guessed) > 0.7
-    assert EnglishAligner().align("x", heard, "") is None
-
-
 def test_espeak_events_become_classes() -> None:
     events = [(0.0, "D"), (0.05, "@2"), (0.1, "f"), (0.2, "O@"), (0.4, ";"), (0.45, "_:")]
     item = english_alignment("x", events, 0.6)
@@ -90,19 +77,5 @@ def test_espeak_syllables_become_initials_and_finals() -> None:
     assert mandarin_alignment("x", [("n", "i")], events, 0.7) is None
 
 
-def test_every_mandarin_class_has_borrowed_phones() -> None:
-    arpabet = set(CLASSES[SILENCE + 1 : SILENCE + 40])
-    assert set(INITIALS) | set(FINALS) == set(CLASSES[SILENCE + 40 :])
-    assert {phone for value in (*INITIALS.values(), *FINALS.values()) for phone in value.split()} <= arpabet
-
-
-def test_borrowed_times_are_given_back_to_initials_and_finals() -> None:
-    groups = syllables(spoken_classes("你好"))
-    assert groups == [("n", "i"), ("h", "ao")]
-    wanted = [pair for group in groups for pair in borrowed(group)]
-    entries = [("SIL", 0.1), ("N", 0.15), ("IY", 0.3), ("HH", 0.35), ("AW", 0.6), ("SIL", 0.8)]
-    item = _renamed("x", entries, wanted)
-    assert item is not None
-    assert item.phones == ("<silence>", "n", "i", "h", "ao", "<silence>")
-    assert item.ends_s[2] == 0.3
-    assert _renamed("x", entries[:-2], wanted) is None
+def test_a_mandarin_sentence_falls_into_initials_and_finals() -> None:
+    assert syllables(spoken_classes("你好")) == [("n", "i"), ("h", "ao")]
