@@ -9,7 +9,7 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,9 @@ class StatementReport:
     remarks: tuple[dict[str, str], ...]
 
 
+_Report = TypeVar("_Report", TakeReport, StatementReport)
+
+
 class Judges:
     """One judge for each base, loaded once; one take is judged at a time."""
 
@@ -85,15 +88,10 @@ class Judges:
         path = f"{JUDGED}/{line.id}.json"
         if not line.file or not book.files.exists(path):
             return None
-        try:
-            stored: dict[str, Any] = json.loads(book.files.read(path))
-            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
-            report = TakeReport(**values)
-        except (ValueError, TypeError, AttributeError):
-            # Of another version of the studio: judged again.
+        report = _stored(TakeReport, book.files.read(path))
+        if report is None or report.text != line.text or report.sha256 != digest_file(book.files.path(line.file)):
             return None
-        same = report.text == line.text and report.sha256 == digest_file(book.files.path(line.file))
-        return report if same else None
+        return report
 
     def judge(self, book: Book, line: Line) -> TakeReport:
         """Judges the take of a line and keeps the result."""
@@ -143,11 +141,11 @@ class Judges:
         sha256 = digest_file(path)
         vectors = [np.asarray(report.vector, np.float32) for report in reports if report.good and report.vector]
         kept = f"{JUDGED}/statement.json"
-        if book.files.exists(kept):
-            found = StatementReport(**json.loads(book.files.read(kept)))
-            # Each take moves the centre a little less; with the third it stands still enough.
-            if found.sha256 == sha256 and min(found.takes, _ROOM_TAKES) == min(len(vectors), _ROOM_TAKES):
-                return found
+        found = _stored(StatementReport, book.files.read(kept)) if book.files.exists(kept) else None
+        # Each take moves the centre a little less; with the third it stands still enough.
+        takes = min(len(vectors), _ROOM_TAKES)
+        if found is not None and found.sha256 == sha256 and min(found.takes, _ROOM_TAKES) == takes:
+            return found
         report = self._statement(book, sha256, vectors)
         book.files.make_own()
         book.files.write(kept, json.dumps(asdict(report), ensure_ascii=False).encode())
@@ -187,6 +185,18 @@ class Judges:
             loaded = self._workspace.load_base(base)
             self._judges[base] = ClipJudge(recipe.validate, loaded.rate_hz, listener_for(loaded))
         return self._judges[base]
+
+
+def _stored(kind: type[_Report], data: bytes) -> _Report | None:
+    """A report as it was kept. None for one that is damaged or of another version of the studio: it is made again."""
+    try:
+        stored: dict[str, Any] = json.loads(data)
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+        report = kind(**values)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    lists = all(isinstance(values[name], tuple) for name in ("problems", "remarks"))
+    return report if lists and isinstance(values.get("takes", 0), int) else None
 
 
 def _plain(problems: Sequence[Problem]) -> tuple[dict[str, str], ...]:

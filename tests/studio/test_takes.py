@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
@@ -160,6 +161,26 @@ def test_a_full_disk_loses_nothing(ada: Studio, monkeypatch: pytest.MonkeyPatch)
     assert len(rows(ada.voice)) == 1
     assert not [path for path in ada.voice.rglob(".*.*") if path.is_file() and path.name != ".gitkeep"], "no remains"
     assert ada.call("PUT", "/api/voices/ada/takes/0002", tone(440)).status == 200
+
+
+def test_a_damaged_or_foreign_judgement_is_made_again(ada: Studio) -> None:
+    ada.call("PUT", "/api/voices/ada/takes/0001", tone())
+    ada.call("PUT", "/api/voices/ada/consent", tone())
+    before = ada.call("GET", "/api/voices/ada").json
+    assert before["consent"]["recorded"]
+    assert before["consent"]["problems"]
+    kept = ada.voice / ".studio/judged/statement.json"
+    good = kept.read_bytes()
+    stored = json.loads(good)
+    foreign: list[Any] = [[], {}, {**stored, "mood": "calm"}, {**stored, "takes": None}, {**stored, "problems": None}]
+    for damaged in (good[: len(good) // 2], b"", b"\xff\x00", *(json.dumps(item).encode() for item in foreign)):
+        kept.write_bytes(damaged)
+        answer = ada.call("GET", "/api/voices/ada")
+        assert answer.status == 200, damaged
+        assert answer.json["consent"] == before["consent"], damaged
+        assert kept.read_bytes() == good, damaged
+        (ada.voice / ".studio/judged/0001.json").write_bytes(damaged)
+        assert ada.call("GET", "/api/voices/ada").json["waiting"] == ["0001"], damaged
 
 
 def test_a_crash_between_recording_and_row_is_mended(ada: Studio) -> None:
