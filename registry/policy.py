@@ -14,10 +14,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from timbre.core.errors import ConfigurationError
-from timbre.core.near_names import nearest
+from timbre.core.problems import configuration_error, unknown_key
+from timbre.core.yaml_document import parse_mapping
 from timbre.registry.actor import Actor
 from timbre.registry.records import seal, unseal
 from timbre.registry.store import Store
@@ -85,6 +84,9 @@ class Policy:
         return any(fnmatchcase(voice, pattern) for pattern in self.review)
 
 
+_KEYS = [item.name for item in fields(Policy) if item.name != "where"]
+
+
 def matches(pattern: str, actor: Actor) -> bool:
     """Whether a pattern (`*` and `?` stand for anything) means this actor.
 
@@ -101,19 +103,26 @@ def matches(pattern: str, actor: Actor) -> bool:
 
 def read_policy(path: Path) -> Policy:
     """The policy in a YAML file. Raises ConfigurationError that names the key, the value and what is expected."""
+    return parse_policy(_read(path), str(path))
+
+
+def _read(path: Path) -> dict[Any, Any]:
+    """What the file says; {} for an empty one. Raises ConfigurationError for a file that is none or has a key twice."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        data = path.read_bytes()
+    except OSError as error:
         raise ConfigurationError(
             f"{path}: no policy ({error})", "see docs/security.md, The operator's policy"
         ) from error
-    return parse_policy(values, str(path))
+    values, problems = parse_mapping(data, str(path), empty=True, start=f"write keys: {', '.join(_KEYS)}")
+    if values is None:
+        raise configuration_error(problems, "no policy")
+    return values
 
 
 def parse_policy(values: Any, where: str) -> Policy:
     """A policy from plain data. Raises ConfigurationError."""
-    known = [item.name for item in fields(Policy) if item.name != "where"]
-    given = _mapping(values, where, known)
+    given = _mapping(values, where, _KEYS)
     lists = {name: _list(given[name], f"{where}: {name}") for name in (*ACTS, "bases", "consent") if name in given}
     for kind in lists.get("consent", ()):
         if kind not in CONSENT_KINDS:
@@ -148,11 +157,12 @@ def store_policy(store: Store, path: Path) -> Policy:
     """Puts the policy of a file into the registry, in place of the one there. Key files are not taken along: name
     addresses. Raises ConfigurationError.
     """
-    policy = read_policy(path)
+    values = _read(path)
+    policy = parse_policy(values, str(path))
     for issuer in policy.identities:
         if not issuer.keys.startswith("https://"):
             raise _wrong(f"{path}: identities: keys", issuer.keys, "an https address, for a policy in the registry")
-    data = seal(KEY, {"policy": yaml.safe_load(path.read_text(encoding="utf-8"))})
+    data = seal(KEY, {"policy": values})
     there = store.get(KEY)
     written = store.put_if_absent(KEY, data) if there is None else store.replace_if(KEY, data, there.tag)
     if not written:
@@ -191,11 +201,8 @@ def _mapping(values: Any, where: str, known: list[str]) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise _wrong(where, values, f"keys: {', '.join(known)}")
-    for key in values:
-        if key not in known:
-            guess = nearest(str(key), known)
-            remedy = f"did you mean `{guess}`?" if guess else f"known are {', '.join(known)}"
-            raise ConfigurationError(f"{where}: unknown key {str(key)[:60]!r}", remedy)
+    if problems := [unknown_key(where, key, known) for key in values if key not in known]:
+        raise configuration_error(problems, "the policy cannot be used")
     return values
 
 

@@ -15,7 +15,7 @@ from timbre.registry.address import RegistryAddress
 from timbre.registry.errors import CorruptError
 from timbre.registry.manifest import Manifest
 from timbre.registry.open import open_registry
-from timbre.registry.policy import KEY, matches, read_policy, store_policy
+from timbre.registry.policy import KEY, Policy, matches, read_policy, store_policy, stored_policy
 from timbre.registry.registry import Registry
 from timbre.registry.revocation import revoke
 from timbre.registry.rules import NotAllowedError
@@ -173,11 +173,15 @@ def test_a_policy_that_must_be_there_is_missed_and_a_forged_one_is_not_read(tmp_
         ("publish: everybody", "a list of texts"),
         ("four_eyes: maybe", "true or false"),
         ("consent: [written]", "recorded"),
-        ("gates: {pesq: {min: 1}}", "known are at_least"),
+        ("gates: {pesq: {min: 1}}", "gates: pesq: unknown key `min`"),
+        ("gates: {pesq: {min: 1}}", "known keys are: at_least, at_most"),
         ("gates: {pesq: {at_least: high}}", "a number"),
         ("identities: [{issuer: x}]", "keys"),
         ("- a", "keys: publish"),
         ("a: [", "no policy"),
+        ("approve: [grace]\napprove: ['*']", "line 2: key `approve` twice"),
+        ("gates: {pesq: {at_least: 3, at_least: 1}}", "line 1: key `at_least` twice"),
+        ("approve: &all ['*']\nrevoke: *all", "line 2: YAML alias *all"),
     ],
 )
 def test_a_wrong_policy_names_the_line(tmp_path: Path, text: str, why: str) -> None:
@@ -185,6 +189,17 @@ def test_a_wrong_policy_names_the_line(tmp_path: Path, text: str, why: str) -> N
     with pytest.raises(ConfigurationError) as caught:
         read_policy(tmp_path / "policy.yaml")
     assert why in str(caught.value)
+
+
+def test_a_policy_with_a_key_twice_is_not_stored(tmp_path: Path) -> None:
+    store = opened(tmp_path).store
+    (tmp_path / "policy.yaml").write_text("approve: [grace]\napprove: ['*']\n")
+    with pytest.raises(ConfigurationError, match="key `approve` twice"):
+        store_policy(store, tmp_path / "policy.yaml")
+    assert store.get(KEY) is None
+    (tmp_path / "policy.yaml").write_text("")
+    assert store_policy(store, tmp_path / "policy.yaml").approve is None
+    assert stored_policy(store) == Policy(where=f"{store.url}/{KEY}")
 
 
 def test_patterns() -> None:
