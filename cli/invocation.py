@@ -186,12 +186,14 @@ class Invocation:
 
         return signed_actor(self.environment, open_rules(open_store(self.registry(registry)), self.environment).load())
 
-    def actor(self, registry: str = "") -> Actor:
-        """Who gives a command: the signed identity of the CI job, else the person named by CI or Git, as claimed."""
+    def actor(self, registry: str = "", author: str = "") -> Actor:
+        """Who gives a command: the signed identity of the CI job, else author, or the person named by CI or Git, as
+        claimed.
+        """
         from timbre.pipeline.ci.actor import acting_person
         from timbre.registry.actor import Actor
 
-        return self.signed_actor(registry) or Actor(acting_person(self.environment, self.folder()))
+        return self.signed_actor(registry) or Actor(author or acting_person(self.environment, self.folder()))
 
     def origin(self, registry: str = "") -> Origin:
         """Who asks for a run: by the job's signed identity where there is one, beside what Git and variables say.

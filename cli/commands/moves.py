@@ -7,7 +7,6 @@ import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,13 +44,9 @@ class Move:
         Git.
         """
         from timbre.core.printable import printable
-        from timbre.pipeline.ci.actor import acting_person
         from timbre.registry.actor import Actor
 
-        if self.who:
-            return Actor(printable(self.who))
-        signed = self.invocation.signed_actor(self.registry)
-        return signed or Actor(author or acting_person(self.invocation.environment, _folder(self.invocation)))
+        return Actor(printable(self.who)) if self.who else self.invocation.actor(self.registry, author)
 
     def show(self, words: str, plain: dict[str, Any], *more: str) -> None:
         """Print the result in the requested format, and note the heads of the histories (of `more` voices too) in Git
@@ -64,7 +59,7 @@ class Move:
         from timbre.pipeline.ci.git_notes import GIT_NOTES, note_heads
 
         if remote := self.invocation.environment.get(GIT_NOTES, ""):
-            note_heads(Repository(_folder(self.invocation)), self.open(), {self.voice, *more}, remote)
+            note_heads(Repository(self.invocation.folder()), self.open(), {self.voice, *more}, remote)
 
 
 def _moving(*, alias: bool, reason: str | None = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -152,7 +147,7 @@ def retire(move: Move) -> None:
     from timbre.pipeline.ci.origin import origin_of
 
     voice, alias, invocation = move.voice, move.alias, move.invocation
-    root = _folder(invocation)
+    root = invocation.folder()
     if (root / "voices" / voice / "voice.yaml").exists():
         raise InputError(
             f"voices/{voice} still exists, so the next run would publish the voice again",
@@ -225,13 +220,8 @@ def _alert(invocation: Invocation, state: Any) -> None:
 def _repository(invocation: Invocation) -> Any:
     from timbre.pipeline.ci.git import Repository
 
-    repository = Repository(_folder(invocation))
+    repository = Repository(invocation.folder())
     return repository if repository.head() is not None else None
-
-
-def _folder(invocation: Invocation) -> Path:
-    """The repository, else the working directory: aliases can be moved without a checkout."""
-    return invocation.workspace().root if _in_repository(invocation) else invocation.root or Path.cwd()
 
 
 def _in_repository(invocation: Invocation) -> bool:
