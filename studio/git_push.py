@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,40 +166,43 @@ class VoicePush:
             "diff", "--cached", "--no-renames", "--name-status", "--relative", "-z", against, "--", index=index.path
         ).split("\0")
         found = []
+        in_lfs = self._in_lfs(listed[1::2])
         for kind, path in zip(listed[::2], listed[1::2], strict=False):
             if not path.startswith(f"voices/{self._voice}/"):
                 raise StudioError(409, "foreign-path", f"{path}: not of this voice", "tell the maintainers", file=path)
             file = self._root / path
             name = {"A": "new", "D": "deleted"}.get(kind[:1], "changed")
             size = file.stat().st_size if name != "deleted" and file.is_file() else 0
-            found.append(Change(path, name, size, name != "deleted" and self._in_lfs(path)))
+            found.append(Change(path, name, size, name != "deleted" and path in in_lfs))
         return tuple(found)
 
-    def _in_lfs(self, path: str) -> bool:
-        return self._run("check-attr", "filter", "--", path).stdout.strip().endswith(": lfs")
+    def _in_lfs(self, paths: Sequence[str]) -> frozenset[str]:
+        """Those of the paths that Git LFS stores."""
+        if not paths:
+            return frozenset()
+        # path NUL attribute NUL value NUL, for each. Paths go in by stdin: arguments are limited in length.
+        found = self._run("check-attr", "-z", "--stdin", "filter", given="\0".join(paths)).stdout.split("\0")
+        return frozenset(path for path, value in zip(found[::3], found[2::3], strict=False) if value == "lfs")
 
     def _push_lfs(self, remote: str, commit: str) -> None:
         """Recordings first: a commit whose recordings are absent would stop every runner."""
-        files = self._checked("ls-tree", "-r", "--name-only", "-z", commit, f"voices/{self._voice}/").split("\0")
-        if not any(self._in_lfs(path) for path in files if path):
+        listed = self._checked("ls-tree", "-r", "--name-only", "-z", commit, f"voices/{self._voice}/").split("\0")
+        files = [path for path in listed if path]
+        in_lfs = self._in_lfs(files)
+        if not in_lfs:
             return
         if shutil.which("git-lfs", path=self._environment.get("PATH")) is None:
             raise ConfigurationError(
                 "recordings are to be stored by Git LFS, which is not installed", "install git-lfs"
             )
-        pointers = [
-            self._checked("cat-file", "blob", f"{commit}:{path}") for path in files if path and self._in_lfs(path)
-        ]
+        pointers = [self._checked("cat-file", "blob", f"{commit}:{path}") for path in files if path in in_lfs]
         ids = [found[1] for text in pointers if (found := re.search(r"^oid sha256:([0-9a-f]{64})$", text, re.M))]
-        here = [oid for oid in ids if self._has_lfs_object(oid)]
+        objects = self._root / self._checked("rev-parse", "--git-common-dir") / "lfs" / "objects"
+        here = [oid for oid in ids if (objects / oid[:2] / oid[2:4] / oid).is_file()]
         if here and (done := self._run("lfs", "push", "--object-id", remote, *here)).returncode:
             raise InfrastructureError(
                 f"git lfs push to {remote}: {_printed(done)}", "try again when the server answers"
             )
-
-    def _has_lfs_object(self, oid: str) -> bool:
-        place = self._checked("rev-parse", "--git-common-dir")
-        return (self._root / place / "lfs" / "objects" / oid[:2] / oid[2:4] / oid).is_file()
 
     def _remote(self) -> tuple[str, str]:
         found = self._run("remote")
@@ -225,8 +228,9 @@ class VoicePush:
             raise InfrastructureError(f"git fetch {remote}: {_printed(done)}", "check network and credentials")
 
     def _run(
-        self, *arguments: str, index: Path | None = None, extra: Mapping[str, str] | None = None
+        self, *arguments: str, index: Path | None = None, extra: Mapping[str, str] | None = None, given: str = ""
     ) -> subprocess.CompletedProcess[str]:
+        """given: for its standard input."""
         environment = {**self._environment, **(extra or {})}
         if index is not None:
             environment["GIT_INDEX_FILE"] = str(index)
@@ -234,7 +238,7 @@ class VoicePush:
             return subprocess.run(
                 ["git", "-C", str(self._root), "-c", "core.quotepath=off", "-c", "color.ui=false", *arguments],
                 capture_output=True, encoding="utf-8", errors="replace", timeout=_TIMEOUT_S, check=False,
-                env=environment, stdin=subprocess.DEVNULL,
+                env=environment, input=given,
             )  # fmt: skip
         except FileNotFoundError:
             raise ConfigurationError("the program git is not installed", "install git") from None
