@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from timbre.core.errors import InfrastructureError, InputError, TimbreError
+from timbre.core.errors import InputError, TimbreError
 from timbre.core.redaction import Redactor
 from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.voice_runs import run_voice
@@ -44,12 +44,13 @@ class Publishing:
 
     def check(self, book: Book) -> dict[str, Any]:
         """Stage 1 over the whole voice: what a runner will say. Problems by file, those of the folder first."""
-        run = run_voice(self.make_engine(), book.name, _STAGE, False, None)
-        path = self.make_engine().workspace.report(book.name, _STAGE) / JSON_FILE
+        engine = self.make_engine()
+        run = run_voice(engine, book.name, _STAGE, False, None)
+        path = engine.workspace.report(book.name, _STAGE) / JSON_FILE
         if run.error is not None and not isinstance(run.error, InputError):
             raise run.error
         if run.error is not None and not run.outcomes:
-            message = self._clean(getattr(run.error, "message", str(run.error)))
+            message = self._clean(run.error.message)
             problem = {"where": "", "value": message, "limit": "", "remedy": "", "kind": ""}
             return {"passed": False, "effective_s": 0.0, "problems": [problem], "remarks": []}
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -145,7 +146,7 @@ class Publishing:
         except TimbreError as error:
             problems.append(self._clean(error.message))
         except OSError as error:
-            problems.append(self._clean(str(InfrastructureError(str(error)))))
+            problems.append(self._clean(str(error)))
         return []
 
     def _clean(self, text: str) -> str:
