@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from timbre.studio.errors import error_answer
 
 ENTER = "/enter"
 _SAFE = ("GET", "HEAD")
@@ -121,17 +123,17 @@ class Door:
     def _refused(self, scope: Scope, headers: Mapping[bytes, str]) -> Response | None:
         path, host = scope["path"], headers.get(b"host", "").lower()
         if host not in self._names:
-            return _error(421, "wrong-host", f"this studio is not {host[:100]!r}")
+            return error_answer(421, "wrong-host", f"this studio is not {host[:100]!r}")
         if scope["method"] not in _SAFE and not self._own_page(host, headers):
-            return _error(403, "foreign-page", "a page of another site asks")
+            return error_answer(403, "foreign-page", "a page of another site asks")
         if headers.get(b"sec-fetch-site", "none") not in ("same-origin", "none") and path != ENTER:
-            return _error(403, "foreign-page", "a page of another site asks")
+            return error_answer(403, "foreign-page", "a page of another site asks")
         if path == ENTER:
             return self._enter(scope)
         if path in _OPEN_FILES or self._codes.knows(_cookie(headers.get(b"cookie", ""), self._cookie)):
             return None
         if path.startswith("/api/"):
-            return _error(401, "no-session", "no session: open the link that `timbre studio` printed last")
+            return error_answer(401, "no-session", "no session: open the link that `timbre studio` printed last")
         return _no_entry()
 
     def _own_page(self, host: str, headers: Mapping[bytes, str]) -> bool:
@@ -183,10 +185,6 @@ def _with_headers(send: Send) -> Send:
 def _no_entry() -> Response:
     policy = _HEADERS["content-security-policy"].replace("form-action 'none'", "form-action 'self'")
     return HTMLResponse(_NO_ENTRY, 401, {"content-security-policy": policy})
-
-
-def _error(status: int, code: str, message: str) -> JSONResponse:
-    return JSONResponse({"error": {"code": code, "message": message, "remedy": "", "values": {}}}, status)
 
 
 def _cookie(header: str, name: str) -> str:

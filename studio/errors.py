@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from starlette.responses import JSONResponse
+
 from timbre.core.errors import InputError
 
 
@@ -13,3 +17,10 @@ class StudioError(InputError):
         self.status = status
         self.code = code
         self.values = values
+
+
+def error_answer(
+    status: int, code: str, message: str, remedy: str = "", values: dict[str, Any] | None = None
+) -> JSONResponse:
+    """One shape for everything that goes wrong."""
+    return JSONResponse({"error": {"code": code, "message": message, "remedy": remedy, "values": values or {}}}, status)

@@ -18,7 +18,7 @@ from timbre.core.languages import LANGUAGES
 from timbre.core.recipe import ValidateRecipe
 from timbre.studio.desk import Desk, NewVoiceForm
 from timbre.studio.door import BodyTooLargeError
-from timbre.studio.errors import StudioError
+from timbre.studio.errors import StudioError, error_answer
 from timbre.studio.imports import Imports
 from timbre.studio.quiet import SHORTEST_S, measure
 from timbre.studio.sound import as_file, as_waveform
@@ -215,15 +215,10 @@ def guarded(handler: Handler) -> Handler:
         except StudioError as error:
             return error_answer(error.status, error.code, error.message, error.remedy, error.values)
         except TimbreError as error:
-            return error_answer(409, "refused", error.message, error.remedy, {})
+            return error_answer(409, "refused", error.message, error.remedy)
         except BodyTooLargeError:
-            return error_answer(413, "too-large", "more bytes than a recording has", "record one line at a time", {})
+            return error_answer(413, "too-large", "more bytes than a recording has", "record one line at a time")
         except ClientDisconnect:
             return Response(status_code=499)
 
     return answer
-
-
-def error_answer(status: int, code: str, message: str, remedy: str, values: Any) -> JSONResponse:
-    """One shape for everything that goes wrong."""
-    return JSONResponse({"error": {"code": code, "message": message, "remedy": remedy, "values": values}}, status)
