@@ -101,8 +101,10 @@ def _warm(warm: Callable[[], None]) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Raises InfrastructureError if the port is in use."""
+    from timbre.serving.sockets import claim_address
+
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    claim_address(listening)
     try:
         listening.bind((host, port))
         listening.listen(128)
