@@ -29,7 +29,7 @@ from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
 from timbre.nano.autoencoder import PITCH_NOISE, noisy
 from timbre.nano.checkpointing import AveragedWeights, Clock, WeightAverage, load_checkpoint, save_checkpoint
 from timbre.nano.joint_data import SentenceBatch, SentenceSampler
-from timbre.nano.joint_guides import Heard, TextGuide
+from timbre.nano.joint_guides import TextGuide
 from timbre.nano.latent_basis import POSTERIOR_LOG_STD
 from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, log_magnitude_loss
 
@@ -38,8 +38,7 @@ from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, log
 class JointSettings:
     """Settings of the second half.
 
-    spoken_weight: of `JointLoss.spoken_term`. guide_weight, heard_weight: of the teachers in joint_guides.py.
-    copied: with a teacher of hearing, the share of the generator's rows that are copies, the others spoken.
+    spoken_weight: of `JointLoss.spoken_term`. guide_weight: of the teacher in joint_guides.py.
     wrong_codes: of `with_wrong_codes`. widest_spread: the generator hears latents drawn with up to this share of the
     prior's spread.
     """
@@ -55,8 +54,6 @@ class JointSettings:
     segment_frames: int = 32
     spoken_weight: float = 1.0
     guide_weight: float = 0.0
-    heard_weight: float = 0.0
-    copied: float = 0.25
     wrong_codes: float = 0.0
     widest_spread: float = 0.3
     clip_norm: float = 2.0
@@ -92,11 +89,10 @@ class JointLoss:
         settings: JointSettings,
         device: torch.device,
         guide: TextGuide | None = None,
-        heard: Heard | None = None,
     ) -> None:
         assert isinstance(config.generator, SourceIstftConfig)
         self.settings, self.generator, self.hop = settings, config.generator, config.hop
-        self.guide, self.heard = guide, None if heard is None else heard.to(device)
+        self.guide = guide
         self.spectrogram = Spectrogram(
             SpectrogramConfig(config.rate_hz, config.fft_size, config.hop, config.fft_size)
         ).to(device)
@@ -144,19 +140,14 @@ class JointLoss:
             terms["guide"] = self.guide.loss(batch.places, phone_mask)
             terms["total"] = terms["total"] + self.settings.guide_weight * terms["guide"]
         if with_generator:
-            if self.heard is None:
-                with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
-                    spread = torch.rand(len(mask), 1, 1, device=device) * self.settings.widest_spread
-                    drawn = prior.mean + torch.randn_like(prior.mean) * torch.exp(prior_log_std) * spread
-                    spoken = model.flow.inverse(drawn, mask, condition).float()
-            else:
-                spoken = noisy(expected)  # with its gradient: what is heard teaches the prior too
+            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+                spread = torch.rand(len(mask), 1, 1, device=device) * self.settings.widest_spread
+                drawn = prior.mean + torch.randn_like(prior.mean) * torch.exp(prior_log_std) * spread
+                spoken = model.flow.inverse(drawn, mask, condition).float()
             # Pitch as recorded: the wave to compare with has it.
             spoken = torch.cat([mean[:, :PITCH_CHANNELS], spoken[:, PITCH_CHANNELS:]], dim=1)
             terms |= self.generator_terms(model, batch, z.detach(), spoken, condition.detach())
             terms["total"] = terms["total"] + terms["magnitude"] + terms["wave"]
-            if self.heard is not None:
-                terms["total"] = terms["total"] + self.settings.heard_weight * terms["heard"]
         return terms
 
     def spoken_term(self, model: Synthesizer, latent: Tensor, spectrum: Tensor, mask: Tensor) -> Tensor:
@@ -176,21 +167,16 @@ class JointLoss:
         """Spectral losses of a slice of each row, decoded from both kinds of latent [B,C,T]; condition [B,G,1]."""
         size = min(self.settings.segment_frames, copied.shape[2])
         starts = random_starts(batch.lengths, size)
-        # Copies are learned in the first half; with a teacher of hearing, most rows are spoken ones.
-        share = 0.5 if self.heard is None else self.settings.copied
-        half = torch.rand(len(starts), 1, 1, device=copied.device) < share
+        half = torch.rand(len(starts), 1, 1, device=copied.device) < 0.5
         z = torch.where(half, slice_rows(copied, starts, size), slice_rows(spoken, starts, size))
         target = slice_rows(batch.wave, starts * self.hop, size * self.hop)
         with torch.autocast(z.device.type, torch.bfloat16):
             log_magnitude, real, imaginary = model.dec.polar(z, condition)  # type: ignore[operator]
         wave = model.dec.synthesise(log_magnitude, real, imaginary, 0)  # type: ignore[operator]
-        terms = {
+        return {
             "magnitude": log_magnitude_loss(log_magnitude, self.spectrogram(target), self.importance),
             "wave": self.mels(wave, target),
         }
-        if self.heard is not None:
-            terms["heard"] = self.heard(wave, target)
-        return terms
 
 
 def with_wrong_codes(codes: Tensor, share: float) -> Tensor:
@@ -232,7 +218,6 @@ def train_joint(
     report: Callable[[str], None] = lambda line: None,
     measure: Callable[[Synthesizer], dict[str, float]] | None = None,
     name: str = "joint",
-    heard: Heard | None = None,
 ) -> Path:
     """Train ``model`` in place for the settings' steps, resuming from ``folder/name.pt``; ends with the
     average."""
@@ -246,7 +231,7 @@ def train_joint(
     if path.is_file():
         clock, _ = load_checkpoint(path, model, {"joint": optimizer}, average)
     guide = TextGuide(model) if settings.guide_weight > 0 else None
-    loss_of = JointLoss(model.config, settings, device, guide, heard)
+    loss_of = JointLoss(model.config, settings, device, guide)
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     while clock.step < settings.steps:

@@ -1,23 +1,18 @@
-"""Two teachers of the acoustic model's second half: where in the text each frame is, and how speech is to be heard.
+"""The teacher of the acoustic model's second half: where in the text each frame is.
 
-TextGuide  attention of MRTE over the phones [T,P]  <- places of an alignment: cross entropy
-Heard      generated wave -> frozen content encoder -> features before the codebook  <- those of the recording: distance
+attention of MRTE over the phones [T,P]  <- places of an alignment: cross entropy
 
-Without the first, the frames of a small corpus never find the text, and a wrong code stays a wrong phone. The second is
-the perceptual loss of voice conversion (Polyak et al. 2020 use a recogniser likewise), with the features that codes
-are made of: their unit is the spread inside a phone.
+Without it, the frames of a small corpus never find the text, and a wrong code stays a wrong phone.
 """
 
 from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
-from timbre.nano.content_network import HOP, WINDOW, ContentEncoder
 
 
 class TextGuide:
@@ -54,31 +49,3 @@ class TextGuide:
         """Take the hooks off."""
         for hook in self._hooks:
             hook.remove()
-
-
-class Heard(nn.Module):
-    """Distance of two waves in the features of a frozen content encoder, after the quantizer's projection.
-
-    directions: the first so many rows of the projection are those that tell phones apart.
-    """
-
-    def __init__(self, encoder: ContentEncoder, projection: Tensor, directions: int) -> None:
-        super().__init__()
-        self.encoder = encoder.eval().requires_grad_(False)
-        self.projection: Tensor
-        self.register_buffer("projection", projection[:directions].clone())
-        encoder.freeze_front(0)
-
-    def features(self, wave: Tensor) -> Tensor:
-        """wave [B,1,S] at 16 kHz -> [B,D,S // 640]."""
-        padded = functional.pad(wave[:, 0], (0, WINDOW - HOP))
-        hidden = self.encoder.hidden(padded).transpose(1, 2)
-        return functional.conv1d(hidden, self.projection.to(hidden), stride=self.projection.shape[2])
-
-    def forward(self, wave: Tensor, target: Tensor) -> Tensor:
-        """wave, target [B,1,S] -> mean smooth L1 distance of their features; gradient for ``wave`` only."""
-        with torch.autocast(wave.device.type, torch.bfloat16):
-            with torch.no_grad():
-                wanted = self.features(target)
-            found = self.features(wave)
-        return functional.smooth_l1_loss(found.float(), wanted.float())

@@ -146,7 +146,6 @@ def prior(
         generator_from_step=0 if together else recipe.prior_steps,
         guide_weight=recipe.guide,
         spoken_weight=recipe.spoken,
-        copied=recipe.copied,
         wrong_codes=recipe.wrong_codes,
         seed=recipe.seed,
     )

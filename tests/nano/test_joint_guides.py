@@ -1,6 +1,8 @@
-"""The teachers of the acoustic model's second half, and codes that are made anew."""
+"""The teacher of the acoustic model's second half, and codes that are made anew."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -9,11 +11,10 @@ import torch
 from tests.nano.test_joint import CPU, corpus, sampler_of, small, started  # noqa: F401
 from timbre.gptsovits.acoustic.prior_encoder import Mrte
 from timbre.nano.alignment import Alignment
-from timbre.nano.content_network import ContentConfig, ContentEncoder
 from timbre.nano.corpus import Corpus
 from timbre.nano.joint import JointLoss, JointSettings, with_wrong_codes
 from timbre.nano.joint_data import SentenceSampler
-from timbre.nano.joint_guides import Heard, TextGuide
+from timbre.nano.joint_guides import TextGuide
 from timbre.nano.label_codes import corpus_labels
 from timbre.text.recognition import CLASSES, class_of
 from timbre.text.symbols import phones_of
@@ -70,34 +71,17 @@ def test_unknown_places_and_padded_phones_do_not_count() -> None:
     assert loss(text, [0, -1, -1]) != pytest.approx(loss(text, [1, -1, -1]), abs=1e-4)
 
 
-def listener() -> Heard:
-    torch.manual_seed(3)
-    encoder = ContentEncoder(ContentConfig(hidden=16, layers=1, heads=2, feed_forward=16, position_groups=4))
-    return Heard(encoder, torch.randn(16, 16, 2), 6)
-
-
-def test_what_is_heard_is_zero_for_the_recording_and_grows_with_noise() -> None:
-    heard = listener()
-    wave = 0.3 * torch.sin(torch.arange(12_800) * 0.1).view(1, 1, -1)
-    noise = torch.randn(1, 1, 12_800)
-    assert float(heard(wave, wave)) == 0.0
-    little, much = (float(heard(wave + level * noise, wave)) for level in (0.005, 0.2))
-    assert 0.0 < little < much
-    made = (wave + 0.01 * noise).requires_grad_()
-    heard(made, wave).backward()
-    assert made.grad is not None
-    assert float(made.grad.abs().sum()) > 0
-    assert all(parameter.grad is None for parameter in heard.encoder.parameters())
-
-
-def test_what_is_heard_teaches_the_prior(corpus: Corpus) -> None:  # noqa: F811
-    model = started(corpus)
-    settings = JointSettings(heard_weight=1.0, guide_weight=0.3)
-    loss_of = JointLoss(small(), settings, CPU, TextGuide(model), listener())
-    terms = loss_of(model, sampler_of(corpus).batch(0), True)
-    assert set(terms) >= {"heard", "guide"}
-    terms["heard"].backward()
-    gradient = model.enc_p.proj.weight.grad
+def test_the_guide_is_a_term_of_the_loss_and_teaches_the_prior(corpus: Corpus) -> None:  # noqa: F811
+    model, sampler = started(corpus), sampler_of(corpus)
+    batch = sampler.batch(0)
+    batch = dataclasses.replace(batch, places=torch.zeros_like(batch.places))
+    settings = JointSettings(guide_weight=0.3)
+    terms = JointLoss(small(), settings, CPU, TextGuide(model))(model, batch, True)
+    assert set(terms) == {"kl", "spoken", "guide", "magnitude", "wave", "total"}
+    rest = sum(terms[name] for name in ("kl", "spoken", "magnitude", "wave"))
+    assert float((terms["total"] - rest).detach()) == pytest.approx(0.3 * float(terms["guide"].detach()), abs=1e-4)
+    terms["guide"].backward()
+    gradient = model.enc_p.mrte.cross_attention.conv_q.weight.grad
     assert gradient is not None
     assert float(gradient.abs().sum()) > 0
 
