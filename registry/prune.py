@@ -56,15 +56,15 @@ class Choice:
     left: dict[str, str] = field(default_factory=dict)
 
 
-def choose(registry: Registry, keep: Keep, served: Store | None = None, voices: Iterable[str] = ()) -> Choice:
+def choose(registry: Registry, keep: Keep, voices: Iterable[str] = ()) -> Choice:
     """What these rules let go, of all voices (then cached stages and runs too) or of those named. Changes nothing.
 
-    served: where the servers' marks lie. Raises InputError when no server ever left a mark, unless keep allows it.
+    Raises InputError when no server ever left a mark, unless keep allows it.
     """
-    served = registry.store if served is None else served
-    if not keep.without_marks and not any_served(served):
+    if not keep.without_marks and not any_served(registry.served):
         raise InputError(
-            f"{served.url}: no server ever said what it spoke with, so that every version would count as unused",
+            f"{registry.served.url}: no server ever said what it spoke with, so that every version would count as "
+            "unused",
             "let servers write there (TIMBRE_SERVED), or pass --without-marks",
         )
     now = _instant(registry.now())
@@ -74,7 +74,7 @@ def choose(registry: Registry, keep: Keep, served: Store | None = None, voices: 
     for voice in named or registry.voices():
         try:
             if registry.tombstone(voice) is None:
-                chosen += _versions(registry, voice, keep, served, now)
+                chosen += _versions(registry, voice, keep, now)
         except TimbreError as error:
             left[voice] = error.message
     if not named:
@@ -135,12 +135,12 @@ def undo(registry: Registry, prefix: str = "", *, actor: Actor) -> list[str]:
     return keys
 
 
-def _versions(registry: Registry, voice: str, keep: Keep, served: Store, now: datetime) -> Iterator[Chosen]:
+def _versions(registry: Registry, voice: str, keep: Keep, now: datetime) -> Iterator[Chosen]:
     needed = _needed(registry, voice, keep)
     used = {
         event.version: event.time for event in registry.history(voice) if event.version and event.act is not Act.PRUNED
     }
-    spoken = last_served(served, voice)
+    spoken = last_served(registry.served, voice)
     for manifest in registry.versions(voice):
         version = manifest.version
         if version in needed:

@@ -62,8 +62,7 @@ def prune(
         click.echo(json.dumps(keys, indent=2) if as_json else "\n".join([*keys, f"{len(keys)} records are back"]))
         return
     keep = pruning.Keep(days, predecessors, stage_days, read_size(stage_size, "--stage-size"), run_days, without_marks)
-    served = opened.served
-    choice = pruning.choose(opened, keep, served, voices)
+    choice = pruning.choose(opened, keep, voices)
     gone = None
     if yes:
         gone = set(pruning.prune(opened, choice, keep, actor=invocation.actor(registry), reason=reason))

@@ -106,13 +106,14 @@ def test_another_alias_and_young_versions_count(old: Registry, clock: Clock) -> 
 
 def test_what_servers_speak_with_stays(old: Registry, tmp_path: Path) -> None:
     elsewhere = LocalStore(tmp_path / "marks")
+    marked = Registry(old.store, clock=old.now, served=elsewhere)
     keep = Keep(predecessors=0)
     with pytest.raises(InputError, match="no server ever said"):
-        choose(old, keep, elsewhere)
+        choose(marked, keep)
     mark_served(elsewhere, "ada", version(1), (NOW - timedelta(days=3)).isoformat())
     assert any_served(elsewhere)
     assert not any_served(old.store)
-    chosen = {item.key.split("/")[-1][:12] for item in choose(old, keep, elsewhere).chosen}
+    chosen = {item.key.split("/")[-1][:12] for item in choose(marked, keep).chosen}
     assert chosen == {version(0), version(2), version(3)}
 
 
