@@ -27,6 +27,12 @@ def open_store(address: RegistryAddress) -> Store:
     return guarded(_plain_store(address.url, address.environment), address.environment)
 
 
+def store_named(variable: str, environment: Mapping[str, str]) -> Store | None:
+    """The store at the address in a variable, None where it is empty or blank. Raises as `open_store`."""
+    where = environment.get(variable, "").strip()
+    return open_store(RegistryAddress(where, environment)) if where else None
+
+
 def _plain_store(url: str, environment: Mapping[str, str]) -> Store:
     if not url.strip():
         raise ConfigurationError("registry: the address is empty", remedy="pass --registry PATH or set TIMBRE_REGISTRY")
@@ -78,6 +84,7 @@ def open_registry(address: RegistryAddress, *, unsafe_aliases: bool = False) -> 
     written.
     """
     store, environment = open_store(address), address.environment
+    # Not store_named: a blank witness is refused, since a registry without one checks less than the operator asked for.
     named = environment.get(WITNESS, "")
     return Registry(
         store,

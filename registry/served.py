@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from timbre.core.errors import InfrastructureError
-from timbre.registry.address import RegistryAddress
 from timbre.registry.errors import CorruptError
 from timbre.registry.names import check_version, check_voice
 from timbre.registry.records import seal, unseal
@@ -23,10 +22,9 @@ _ATTEMPTS = 4
 
 def served_store(registry: Store, environment: Mapping[str, str]) -> Store:
     """Where marks lie: at TIMBRE_SERVED, else in the registry."""
-    from timbre.registry.open import open_store
+    from timbre.registry.open import store_named
 
-    where = environment.get(SERVED, "").strip()
-    return open_store(RegistryAddress(where, environment)) if where else registry
+    return store_named(SERVED, environment) or registry
 
 
 def mark_served(store: Store, voice: str, version: str, time: str) -> bool:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from timbre.core.errors import ConfigurationError, InputError
-from timbre.registry.address import RegistryAddress
 from timbre.registry.encryption.master import VARIABLE, Master, read_master
 from timbre.registry.encryption.sealed_file import Place, is_sealed, open_file, seal_file
 from timbre.registry.errors import ConflictError, CorruptError
@@ -151,10 +150,9 @@ def destroy_keys(store: Store, voice: str) -> bool:
 
 def key_store(registry: Store, environment: Mapping[str, str]) -> Store:
     """Where the data keys of a registry lie: at TIMBRE_KEYS, else in the registry."""
-    from timbre.registry.open import open_store
+    from timbre.registry.open import store_named
 
-    where = environment.get(KEYS, "").strip()
-    return open_store(RegistryAddress(where, environment)) if where else registry
+    return store_named(KEYS, environment) or registry
 
 
 def open_keyring(registry: Store, environment: Mapping[str, str]) -> Keyring | None:
