@@ -7,18 +7,22 @@ import re
 from timbre.text.cues import cue_words
 from timbre.text.patterns import sub
 
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
 _DAYS = {
     "Mon": "Monday", "Tues": "Tuesday", "Tue": "Tuesday", "Weds": "Wednesday", "Wed": "Wednesday", "Thurs": "Thursday",
     "Thur": "Thursday", "Thu": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
 }  # fmt: skip
-_MONTHS = {
+_MONTHS_IN_FULL = {
     "Jan": "January", "Feb": "February", "Mar": "March", "Apr": "April", "Jun": "June", "Jul": "July", "Aug": "August",
     "Sept": "September", "Sep": "September", "Oct": "October", "Nov": "November", "Dec": "December",
 }  # fmt: skip
 _DAY = "|".join(_DAYS)
 _FULL_DAY = "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
-_MONTH = "|".join(_MONTHS)
-_FULL_MONTH = "January|February|March|April|May|June|July|August|September|October|November|December"
+_MONTH = "|".join(_MONTHS_IN_FULL)
+_FULL_MONTH = "|".join(MONTHS)
 _DASH = r"\s?[-–—]\s?"
 _NEVER_WORDS = frozenset({"Mon", "Tue", "Tues", "Weds", "Thu", "Thur", "Thurs", "Fri"})
 _NEVER_MONTHS = frozenset({"Feb", "Apr", "Aug", "Sept", "Oct", "Nov"})
@@ -59,7 +63,7 @@ def expand_calendar(text: str) -> str:
     )
     text = sub(
         rf"\b({_MONTH}|{_FULL_MONTH})\b\.?{_DASH}(?=(?:{_MONTH}|{_FULL_MONTH})\b)",
-        lambda m: f"{_MONTHS.get(m[1], m[1])} to ",
+        lambda m: f"{_MONTHS_IN_FULL.get(m[1], m[1])} to ",
         text,
     )
     text = sub(rf"(?<![-'’])\b({_DAY})\b(\.?)(?!['’-]\w)", _day, text)
@@ -78,12 +82,12 @@ def _month(match: re.Match[str]) -> str:
     before, rest = match.string[: match.start()], match.string[match.end() :]
     if re.search(r"\d(?:st|nd|rd|th)?(?: of)? $", before) or re.match(r",? \d", rest):
         # A date: english_dates reads it, and needs to see a stop that ends a sentence.
-        return _MONTHS[match[1]] + ("." if match[2] and begins(rest) and not re.match(r",? \d", rest) else "")
+        return _MONTHS_IN_FULL[match[1]] + ("." if match[2] and begins(rest) and not re.match(r",? \d", rest) else "")
     if (match[2] and re.match(r" [a-z]", rest)) or match[1] in _NEVER_MONTHS:
-        return _MONTHS[match[1]] + ("." if match[2] and begins(rest) else "")
+        return _MONTHS_IN_FULL[match[1]] + ("." if match[2] and begins(rest) else "")
     if not (_AFTER_MONTH.match(match[2] + rest) or (_BEFORE.search(before) and not re.match(r" [A-Z]", rest))):
         return match[0]
-    return _MONTHS[match[1]] + ("." if match[2] and begins(rest) else "")
+    return _MONTHS_IN_FULL[match[1]] + ("." if match[2] and begins(rest) else "")
 
 
 def begins(rest: str) -> bool:

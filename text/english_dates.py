@@ -5,15 +5,11 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
-from timbre.text.english_calendar import begins
+from timbre.text.english_calendar import MONTHS, begins
 from timbre.text.patterns import sub
 
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
-_SHORT = {month[:3]: month for month in _MONTHS} | {"Sept": "September"}
-_MONTH = "(" + "|".join([*_MONTHS, *(f"{short}\\b\\.?" for short in _SHORT if short != "May")]) + ")"
+_SHORT = {month[:3]: month for month in MONTHS} | {"Sept": "September"}
+_MONTH = "(" + "|".join([*MONTHS, *(f"{short}\\b\\.?" for short in _SHORT if short != "May")]) + ")"
 _DAY = r"(3[01]|[12]\d|0?[1-9])"
 _YEAR = r"(1[0-9]\d\d|20\d\d|2[1-9]\d\d)"
 
@@ -35,7 +31,7 @@ def _date(year: int | None, month: str, day: int) -> str:
 
 def expand_dates(text: str) -> str:
     """2024-03-15, 3/15/2024 (day first if the first number cannot be a month), March 15, 15 March 2024, March 2024."""
-    text = _ISO.sub(lambda m: _date(int(m[1]), _MONTHS[int(m[3]) - 1], int(m[4])), text)
+    text = _ISO.sub(lambda m: _date(int(m[1]), MONTHS[int(m[3]) - 1], int(m[4])), text)
 
     def slashed(match: re.Match[str]) -> str:
         first, second, year = int(match[1]), int(match[3]), int(match[4])
@@ -46,7 +42,7 @@ def expand_dates(text: str) -> str:
         month, day = (second, first) if first > 12 or match[2] == "." else (first, second)
         if not (1 <= month <= 12 and 1 <= day <= 31):
             return match[0]
-        return _date(year, _MONTHS[month - 1], day)
+        return _date(year, MONTHS[month - 1], day)
 
     def month_first(match: re.Match[str]) -> str:
         return _date(int(match[4]) if match[4] else None, _month(match[1]), int(match[2]))
@@ -67,7 +63,7 @@ def expand_dates(text: str) -> str:
     text = _MONTH_FIRST.sub(month_first, text)
     text = sub(
         r"(?<![\d/.-])(1[0-2]|0?[1-9])/((?:19|20)\d\d)(?![\d/-]|\.\d)",
-        lambda m: f"{_MONTHS[int(m[1]) - 1]} {numbers.year(int(m[2]))}",
+        lambda m: f"{MONTHS[int(m[1]) - 1]} {numbers.year(int(m[2]))}",
         text,
     )
     return _MONTH_YEAR.sub(lambda m: f"{_month(m[1])} {numbers.year(int(m[2]))}", text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
+from timbre.text.english_calendar import MONTHS
 from timbre.text.patterns import sub
 
 _EITHER = (
@@ -41,10 +42,6 @@ _DATE = re.compile(r"(?<![\d/.,$])(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?![\d/
 _DATE_CUE = re.compile(
     r"\b(?:on|due|until|till|since|dated?|starting|ending|beginning|effective|dob|expires?)[: ]\s?$", re.I
 )
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
 _PARTED = re.compile(
     r"(?<![\w.:])(?=\d+\s?(?:days?|d|hrs?|h|mins?|m)\s?\d)(?:(\d+)\s?d(?:ays?)?\s?)?(?:(\d+)\s?(?:h|hrs?)\s?)?"
     r"(?:(\d+)\s?(?:m|mins?)\s?)?(?:(\d+(?:\.\d+)?)\s?(?:s|secs?))?(?![\w/²³^])"
@@ -142,7 +139,7 @@ def _day(match: re.Match[str]) -> str:
     rest = match.string[match.end() :]
     if not padded and (not cued or _MEASURED.match(rest) or re.match(r"\s?(?:mile|inch|hour|cup)", rest)):
         return match[0]
-    return f"{_MONTHS[int(match[1]) - 1]} {numbers.ordinal(int(match[2]))}"
+    return f"{MONTHS[int(match[1]) - 1]} {numbers.ordinal(int(match[2]))}"
 
 
 def _score(match: re.Match[str]) -> str:
