@@ -25,6 +25,7 @@ from timbre.evaluation.metrics.catalogue import (
     metric,
 )
 from timbre.evaluation.metrics.summary import Interval, summarise
+from timbre.evaluation.paired import by_sentence
 
 OF_TRAINING = ("memorisation", "held_out_loss")
 """Metrics of stage 3: one value for a voice, none for a sentence."""
@@ -258,20 +259,11 @@ def _chance(gate: Gate, group: Group, other: Group) -> float:
     """
     if gate.statistic is not Statistic.MEAN:
         return 0.0
-    own, theirs = _by_sentence(gate, group), _by_sentence(gate, other)
-    common = [name for name in own if name in theirs]
+    own, theirs = (by_sentence(each.samples(gate.protocol), gate.metric) for each in (group, other))
+    common = [sentence for sentence in own if sentence in theirs]
     if len(common) < 2:
         return 0.0
-    return float(np.std([own[name] - theirs[name] for name in common], ddof=1) / np.sqrt(len(common)))
-
-
-def _by_sentence(gate: Gate, group: Group) -> dict[str, float]:
-    """Mean over the seeds of every sentence."""
-    found: dict[str, list[float]] = {}
-    for sample in group.samples(gate.protocol):
-        if gate.metric in sample.values:
-            found.setdefault(sample.id, []).append(sample.values[gate.metric])
-    return {name: float(np.mean(values)) for name, values in found.items()}
+    return float(np.std([own[sentence] - theirs[sentence] for sentence in common], ddof=1) / np.sqrt(len(common)))
 
 
 def _asked(samples: Sequence[Sample], name: str) -> list[Sample]:

@@ -45,7 +45,7 @@ def difference(
     Sentences that both have spoken are compared one by one, each by the mean over its seeds: the difficulty of a
     sentence, which is most of the spread, falls out. Without enough of these both sides are drawn by themselves.
     """
-    ours, theirs = _by_sentence(left, metric), _by_sentence(right, metric)
+    ours, theirs = by_sentence(left, metric), by_sentence(right, metric)
     how = interval or Interval()
     draw = np.random.default_rng(seed)
     shared = sorted(ours.keys() & theirs.keys())
@@ -59,8 +59,8 @@ def difference(
     return Difference(float(other.mean() - one.mean()), *edges, min(len(one), len(other)), False)
 
 
-def _by_sentence(samples: Sequence[Sample], metric: str) -> Mapping[tuple[str, str], float]:
-    """(id, text) -> mean over seeds."""
+def by_sentence(samples: Sequence[Sample], metric: str) -> Mapping[tuple[str, str], float]:
+    """(id, text) -> mean over seeds of a metric: an id whose text was edited is another sentence."""
     found: dict[tuple[str, str], list[float]] = {}
     for sample in samples:
         if metric in sample.values:

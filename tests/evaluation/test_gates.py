@@ -241,6 +241,21 @@ def test_a_few_sentences_more_or_less_are_chance(tmp_path: Path) -> None:
     assert "for chance above the base without adapter" in decide(gates, failing(12, 60)).red[0].reason
 
 
+def test_a_sentence_of_another_text_says_nothing_about_chance(tmp_path: Path) -> None:
+    """An id whose text was edited since production spoke is no common sentence."""
+    gates = gates_of(tmp_path, [{"metric": "stoi", "protocol": "copy", "production_margin": 0.01}])
+    production = measured({"stoi": 0.99})
+    spread = tuple(
+        replace(item, values={**item.values, "stoi": 0.94 + 0.02 * (number % 2)})
+        for number, item in enumerate(production.adapted.copy)
+    )
+    values = replace(production, adapted=Group(spread, production.adapted.tts))
+    assert "for chance below production" in decide(gates, values, production).red[0].reason
+    edited = tuple(replace(item, text=f"{item.text} Edited.") for item in production.adapted.copy)
+    other = replace(production, adapted=Group(edited, production.adapted.tts))
+    assert "for chance" not in decide(gates, values, other).red[0].reason
+
+
 def test_the_worst_sentence_can_decide(tmp_path: Path) -> None:
     values = measured()
     worst = replace(values.adapted.copy[3], values={**values.adapted.copy[3].values, "stoi": 0.5}, file="samples/w.wav")
