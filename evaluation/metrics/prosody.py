@@ -15,29 +15,37 @@ from timbre.core.errors import ConfigurationError
 from timbre.evaluation.metrics.errors import UnmeasurableError
 
 Semitones = NDArray[np.float64]
-FLOOR_HZ, CEILING_HZ = 60.0, 500.0
-STEP_S = 0.01
+_FLOOR_HZ, _CEILING_HZ = 60.0, 500.0
+_STEP_S = 0.01
 _REFERENCE_HZ = 100.0
 _LEAST_FRAMES = 30
 _QUANTILES = np.linspace(0.05, 0.95, 19)
 """Not the ends: a tracker that doubles a frame or two would decide there."""
 
 
-def semitones(wave: Waveform) -> Semitones:
-    """F0 of the voiced frames [N], 100 a second, in semitones above 100 Hz; [0] for a sound without any.
+def pitch_track(samples: NDArray[np.float32], rate_hz: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Samples [T] -> seconds [N] of frames, 100 a second, and F0 in Hz [N], 0 where unvoiced.
 
-    Praat's autocorrelation method (Boersma 1993), through parselmouth. Raises ConfigurationError without it.
+    Praat's autocorrelation method (Boersma 1993), through parselmouth. Raises ConfigurationError without it. A sound
+    shorter than Praat's window is the caller's to leave out.
     """
     try:
         import parselmouth
     except ImportError as error:  # pragma: no cover - depends on the installation
         raise ConfigurationError("praat-parselmouth is not installed", "pip install 'timbre[train]'") from error
-    if wave.duration_s < 4.0 / FLOOR_HZ or not np.any(wave.samples):
-        return np.zeros(0)
-    pitch = parselmouth.Sound(wave.samples.astype(np.float64), wave.rate_hz).to_pitch_ac(
-        time_step=STEP_S, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ
+    pitch = parselmouth.Sound(samples.astype(np.float64), rate_hz).to_pitch_ac(
+        time_step=_STEP_S, pitch_floor=_FLOOR_HZ, pitch_ceiling=_CEILING_HZ
     )
-    f0 = np.asarray(pitch.selected_array["frequency"], np.float64)
+    return np.asarray(pitch.xs(), np.float64), np.asarray(pitch.selected_array["frequency"], np.float64)
+
+
+def semitones(wave: Waveform) -> Semitones:
+    """F0 of the voiced frames [N], 100 a second, in semitones above 100 Hz; [0] for a sound without any. Raises
+    ConfigurationError as pitch_track does.
+    """
+    if wave.duration_s < 4.0 / _FLOOR_HZ or not np.any(wave.samples):
+        return np.zeros(0)
+    _, f0 = pitch_track(wave.samples, wave.rate_hz)
     return np.asarray(12.0 * np.log2(f0[f0 > 0] / _REFERENCE_HZ))
 
 
@@ -49,7 +57,7 @@ def pitch_distance(spoken: Semitones, recorded: Semitones) -> float:
     """
     for name, values in (("spoken", spoken), ("recorded", recorded)):
         if len(values) < _LEAST_FRAMES:
-            raise UnmeasurableError(f"{name}: {len(values) * STEP_S:.2f} s of voice are too little for a melody")
+            raise UnmeasurableError(f"{name}: {len(values) * _STEP_S:.2f} s of voice are too little for a melody")
     return float(np.mean(np.abs(np.quantile(spoken, _QUANTILES) - np.quantile(recorded, _QUANTILES))))
 
 

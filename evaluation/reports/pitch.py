@@ -1,4 +1,4 @@
-"""Pitch curves of a report: F0 over time, as Praat's autocorrelation method (Boersma 1993) finds it.
+"""Pitch curves of a report: F0 over time, as metrics/prosody.py finds it.
 
 samples at RATE_HZ -> (seconds, Hz) a hundred times a second; not a number where nothing is voiced
 """
@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from timbre.evaluation.metrics.prosody import CEILING_HZ, FLOOR_HZ, STEP_S
+from timbre.core.errors import ConfigurationError
+from timbre.evaluation.metrics.prosody import pitch_track
 from timbre.evaluation.reports.sound import RATE_HZ
 
 _MIN_S = 0.2
@@ -18,19 +19,15 @@ _MIN_S = 0.2
 
 def pitch_curve(samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> list[tuple[float, float]]:
     """Empty for a sound without voice, one too short, and where praat-parselmouth is not installed."""
-    try:
-        import parselmouth
-    except ImportError:
-        return []
     if len(samples) < _MIN_S * RATE_HZ:
         return []
-    pitch = parselmouth.Sound(samples.astype(np.float64), RATE_HZ).to_pitch_ac(
-        time_step=STEP_S, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ
-    )
-    hertz = pitch.selected_array["frequency"]
+    try:
+        times, hertz = pitch_track(samples, RATE_HZ)
+    except ConfigurationError:
+        return []
     if not np.any(hertz > 0):
         return []
     return [
         (round(float(time), 2), round(float(value), 1) if value > 0 else math.nan)
-        for time, value in zip(pitch.xs(), hertz, strict=True)
+        for time, value in zip(times, hertz, strict=True)
     ]
