@@ -100,6 +100,7 @@ def say(
 
     Needs no torch if the registry has the exported base.
     """
+    from timbre.core.atomic import write_text
     from timbre.inference.device import choose_device
     from timbre.inference.request import SpeechRequest
     from timbre.inference.sampling import Sampling
@@ -129,7 +130,7 @@ def say(
     speaking.save(output, said.speech.wave)
     if timestamps:
         captions = output.with_suffix(f".{timestamps}")
-        speaking.save_text(captions, line_by_line.captions(said.speech, timestamps))
+        write_text(captions, line_by_line.captions(said.speech, timestamps))
     plain = _plain(output, said) | ({"timestamps": str(captions)} if timestamps else {})
     if as_json:
         click.echo(json.dumps(plain, indent=2, ensure_ascii=False))

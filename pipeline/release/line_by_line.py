@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from timbre.core.atomic import write_text
 from timbre.core.digests import digest_value
 from timbre.core.errors import InputError
 from timbre.inference.captions import FORMATS
 from timbre.inference.request import Speech, SpeechRequest
-from timbre.pipeline.release.speaking import Speaking, save, save_text
+from timbre.pipeline.release.speaking import Speaking, save
 
 RECORD = "lines.jsonl"
 _MOST_BYTES = 16 << 20
@@ -128,7 +129,7 @@ def _speak(speaking: Speaking, line: Line, path: Path, request: SpeechRequest, t
     speech = speaking.say(replace(request, text=line.text)).speech
     save(path, speech.wave)
     if timestamps:
-        save_text(path.with_suffix(f".{timestamps}"), captions(speech, timestamps))
+        write_text(path.with_suffix(f".{timestamps}"), captions(speech, timestamps))
     failures = tuple(reason for sentence in speech.sentences for reason in sentence.failures)
     return SpokenLine(line.number, path.name, line.text, round(speech.wave.duration_s, 3), key, failures)
 

@@ -102,9 +102,3 @@ def save(path: Path, wave: Waveform) -> None:
     """Writes 16-bit sound, whole or not at all; peaks beyond full scale are cut. Raises OSError."""
     with replacing(path) as partial:
         write(partial, Waveform(within_full_scale(wave.samples), wave.rate_hz))
-
-
-def save_text(path: Path, text: str) -> None:
-    """Writes UTF-8, whole or not at all. Raises OSError."""
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
