@@ -5,7 +5,6 @@ clips -> loudness of all -> gain, limiter -> encoder; two passes, a clip in memo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +18,7 @@ from timbre.audio.level import apply_gain, limit
 from timbre.audio.loudness import SILENCE_LUFS, Loudness
 from timbre.audio.provenance import Label
 from timbre.audio.waveform import Waveform
+from timbre.core.atomic import replacing
 from timbre.core.errors import ConfigurationError, InputError
 from timbre.core.progress import Progress
 
@@ -74,34 +74,28 @@ def assemble(
     if loudness.lufs <= SILENCE_LUFS:
         raise InputError("book: all of it is silence", "listen to the voice with timbre say")
     gain_db = min(TARGET_LUFS - loudness.lufs, _MOST_GAIN_DB)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{os.getpid()}-{target.name}")
     after = Loudness(rate_hz)
-    try:
-        with av.open(str(temporary), "w", format="ipod") as container:
-            writing: Any = container
-            stream = writing.add_stream("aac", rate=rate_hz, layout="mono")
-            stream.bit_rate = _BIT_RATE
-            writing.metadata.update(
+    with replacing(target) as partial, av.open(str(partial), "w", format="ipod") as container:
+        writing: Any = container
+        stream = writing.add_stream("aac", rate=rate_hz, layout="mono")
+        stream.bit_rate = _BIT_RATE
+        writing.metadata.update(
+            {
+                "title": title, "artist": author, "album": title, "genre": "Audiobook",
+                "comment": label.text,
+            }
+        )  # fmt: skip
+        writing.set_chapters(
+            [
                 {
-                    "title": title, "artist": author, "album": title, "genre": "Audiobook",
-                    "comment": label.text,
+                    "id": index, "start": marks[index], "end": marks[index + 1],
+                    "time_base": Fraction(1, rate_hz), "metadata": {"title": section.title[:200]},
                 }
-            )  # fmt: skip
-            writing.set_chapters(
-                [
-                    {
-                        "id": index, "start": marks[index], "end": marks[index + 1],
-                        "time_base": Fraction(1, rate_hz), "metadata": {"title": section.title[:200]},
-                    }
-                    for index, section in enumerate(sections)
-                ]
-            )  # fmt: skip
-            with progress.task("encode", total=float(len(sections)), unit="chapters") as task:
-                _encode(writing, stream, sections, rate_hz, gain_db, after, task)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+                for index, section in enumerate(sections)
+            ]
+        )  # fmt: skip
+        with progress.task("encode", total=float(len(sections)), unit="chapters") as task:
+            _encode(writing, stream, sections, rate_hz, gain_db, after, task)
     return Made(target, samples / rate_hz, len(sections), round(after.lufs, 2))
 
 
