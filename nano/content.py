@@ -98,19 +98,16 @@ class ContentTrainer:
         self.average = {name: value.detach().clone() for name, value in self.encoder.state_dict().items()}
 
     def save(self) -> None:
-        """Write the checkpoint beside the old one, then rename."""
-        partial = self.folder / (CHECKPOINT + ".partial")
-        torch.save(
-            {
-                "encoder": self.encoder.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "average": self.average,
-                "step": self.step,
-                "seconds": self.seconds,
-            },
-            partial,
-        )
-        partial.replace(self.folder / CHECKPOINT)
+        """Write the checkpoint; the old one stays until it is complete."""
+        state = {
+            "encoder": self.encoder.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        with replacing(self.folder / CHECKPOINT) as partial:
+            torch.save(state, partial)
 
     def train(
         self, until: int | None = None, minutes: float = math.inf, report: Callable[[str], None] | None = None

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from timbre.core.atomic import write_bytes
+from timbre.core.atomic import replacing, write_bytes
 from timbre.core.errors import ConfigurationError, InputError
 from timbre.nano.corpus import (
     RATE_HZ,
@@ -78,23 +78,22 @@ def pack_corpus(
     quality: of Vorbis, 0..1 (0 is about 25 kbit/s at 16 kHz).
     """
     clips = choose(corpus, shares)
-    partial = target.with_name(target.name + ".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-        for part in sorted({clip.part for clip in clips}):
-            _pack_part(archive, corpus, [clip for clip in clips if clip.part == part], part, quality)
-        _pack_speech(archive, speech)
-        # With the quantizer that made the packed codes, acoustic and t2s can be trained without content and quantizer.
-        quantizer = corpus.folder.parent / QUANTIZER
-        if quantizer.is_file():
-            archive.write(quantizer, QUANTIZER)
-    size = partial.stat().st_size
-    if size > LIMIT_BYTES:
-        partial.unlink()
-        raise ConfigurationError(
-            f"{target}: {size / 1e6:.1f} MB, the limit is {LIMIT_BYTES / 1e6:.0f} MB",
-            remedy="lower the hours or the quality",
-        )
-    partial.replace(target)
+    with replacing(target) as partial:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+            for part in sorted({clip.part for clip in clips}):
+                _pack_part(archive, corpus, [clip for clip in clips if clip.part == part], part, quality)
+            _pack_speech(archive, speech)
+            # With the quantizer that made the packed codes, acoustic and t2s can be trained without content and
+            # quantizer.
+            quantizer = corpus.folder.parent / QUANTIZER
+            if quantizer.is_file():
+                archive.write(quantizer, QUANTIZER)
+        size = partial.stat().st_size
+        if size > LIMIT_BYTES:
+            raise ConfigurationError(
+                f"{target}: {size / 1e6:.1f} MB, the limit is {LIMIT_BYTES / 1e6:.0f} MB",
+                remedy="lower the hours or the quality",
+            )
     return size
 
 

@@ -99,7 +99,7 @@ def test_too_large_is_refused(corpus: Corpus, speech: Path, tmp_path: Path, monk
     monkeypatch.setattr(packed, "LIMIT_BYTES", 1000)
     with pytest.raises(ConfigurationError, match="limit"):
         pack_corpus(corpus, speech, tmp_path / "corpus.pack", SHARES)
-    assert not list(tmp_path.glob("corpus.pack*"))
+    assert not list(tmp_path.glob("*.pack*"))
 
 
 def test_no_packed_file(tmp_path: Path) -> None:
