@@ -8,18 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.git_command import git
 from tests.studio.running import ROOT, VOICE, recording, sentence, start
 from timbre.core.recipe import load_recipe
 from timbre.gptsovits.files.pico import make_pico
 
 CLIPS = 8
 AUTHOR = {"name": "Ada Example", "address": "ada@example.org"}
-
-
-def git(folder: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=Owner", "-c", "user.email=owner@example.org"]
-    command = ["git", "-C", str(folder), *who, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
+from tests.git_command import git
 from tests.studio.running import VOICE, Studio, start, wav
 from timbre.core.errors import ConfigurationError
 from timbre.studio.forges import forge_of
@@ -23,12 +24,6 @@ from timbre.studio.git_push import Author, VoicePush
 
 ADA = {"name": "Ada Example", "address": "ada@example.org"}
 TAKE = wav((0.3 * np.sin(np.arange(48_000) / 17)).astype(np.float32))
-
-
-def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.git_command import git
 from tests.registry.conftest import make_files, make_manifest
 from timbre.cli.main import call
 from timbre.core.errors import ConfigurationError
@@ -22,12 +22,6 @@ from timbre.registry.signing import new_key
 from timbre.registry.verification import audit
 
 ADA = Actor("ada")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "init.defaultBranch=main")
-    done = subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout
 
 
 @pytest.fixture
