@@ -26,7 +26,7 @@ from timbre.inference.errors import CancelledError
 from timbre.inference.exported_base import ExportedBase, read_export
 from timbre.inference.guards import SentenceLimits, longest_loop, sentence_failures
 from timbre.inference.planning import Planned, Planner
-from timbre.inference.recogniser import Recogniser
+from timbre.inference.recogniser import Recogniser, doubt_of, errors_of
 from timbre.inference.request import Speech, SpeechRequest, SpeechStream, SpokenSentence
 from timbre.inference.scheduler import Job, Scheduler
 from timbre.inference.t2s_slots import T2SSlots
@@ -244,9 +244,10 @@ class Engine:
         if request.check and self.recogniser is not None:
             plain = replace(request, speed=1.0)
             heard = wave if request.speed == 1.0 else self._utterance(item, plain, voice).wave(codes)
-            counts = self.recogniser.errors(Waveform(heard, self.base.rate_hz), item.phonemes)
+            logits = self.recogniser.logits(Waveform(heard, self.base.rate_hz))
+            counts = errors_of(logits, item.phonemes)
             if counts.rate > self.settings.limits.error_rate_of(counts.length):
-                doubt = self.recogniser.doubt(Waveform(heard, self.base.rate_hz), item.phonemes)
+                doubt = doubt_of(logits, item.phonemes)
         failures = sentence_failures(
             duration_s=len(codes) / self.base.codes_hz,
             expected_s=item.seconds,

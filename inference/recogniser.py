@@ -47,25 +47,38 @@ class Recogniser:
         return search(self.logits(wave))
 
     def doubt(self, wave: Waveform, spoken: Phonemes | Sequence[str]) -> float:
-        """Nats a phone by which what was to be spoken is less likely than other phones are; 0: nothing is likelier.
-
-        Counting edits asks for the likeliest phones, and of one short word these are often none at all, however clear
-        it is. This asks whether the sound can be that word, against everything but silence. infinity for sound that is
-        too short to hold it.
-        """
-        wanted = spoken_class_ids(spoken.phones if isinstance(spoken, Phonemes) else spoken)
-        if not wanted:
-            return 0.0
-        chances = log_softmax(self.logits(wave))
-        if len(chances) < len(wanted):
-            return math.inf
-        others: list[list[int]] = [[phone] for phone in range(SILENCE + 1, chances.shape[1])]
-        if heard := search(chances, bonus=_EAGER):
-            others.append(heard)
-        own, *rest = text_scores(chances, [wanted, *others])
-        return max(0.0, max(rest) - float(own)) / len(wanted)
+        """As `doubt_of`, of audio at any rate."""
+        return doubt_of(self.logits(wave), spoken)
 
     def errors(self, wave: Waveform, spoken: Phonemes | Sequence[str]) -> EditCounts:
         """Edits between the phones that were to be spoken and those that were heard."""
-        phones = spoken.phones if isinstance(spoken, Phonemes) else spoken
-        return edit_counts(spoken_class_ids(phones), self.hear(wave))
+        return edit_counts(_wanted(spoken), self.hear(wave))
+
+
+def errors_of(logits: NDArray[np.float32], spoken: Phonemes | Sequence[str]) -> EditCounts:
+    """As `Recogniser.errors`, of its logits [T, K]."""
+    return edit_counts(_wanted(spoken), search(logits))
+
+
+def doubt_of(logits: NDArray[np.float32], spoken: Phonemes | Sequence[str]) -> float:
+    """Nats a phone by which what was to be spoken is less likely than other phones are; 0: nothing is likelier.
+
+    logits: of `Recogniser.logits`, [T, K]. Counting edits asks for the likeliest phones, and of one short word these
+    are often none at all, however clear it is. This asks whether the sound can be that word, against everything but
+    silence. infinity for sound that is too short to hold it.
+    """
+    wanted = _wanted(spoken)
+    if not wanted:
+        return 0.0
+    chances = log_softmax(logits)
+    if len(chances) < len(wanted):
+        return math.inf
+    others: list[list[int]] = [[phone] for phone in range(SILENCE + 1, chances.shape[1])]
+    if heard := search(chances, bonus=_EAGER):
+        others.append(heard)
+    own, *rest = text_scores(chances, [wanted, *others])
+    return max(0.0, max(rest) - float(own)) / len(wanted)
+
+
+def _wanted(spoken: Phonemes | Sequence[str]) -> tuple[int, ...]:
+    return spoken_class_ids(spoken.phones if isinstance(spoken, Phonemes) else spoken)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from timbre.audio.waveform import Waveform
 from timbre.core.cancellation import Cancellation
 from timbre.core.errors import InputError
 from timbre.inference.acoustic import DecoderCache
@@ -23,12 +24,14 @@ from timbre.inference.errors import CancelledError, GraphError, TextError, Voice
 from timbre.inference.exported_base import read_export
 from timbre.inference.guards import SentenceLimits
 from timbre.inference.pieces import pieces_of
+from timbre.inference.recogniser import Recogniser
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampler, Sampling
 from timbre.inference.scheduler import Job
 from timbre.inference.session import open_session
 from timbre.inference.t2s_slots import NO_LORA
 from timbre.inference.voice import Prompt, Voice, load_voice
+from timbre.text.recognition import BLANK, CLASSES
 from timbre.text.symbols import ids_of
 
 TEXT = "The quick brown fox jumps over the lazy dog."
@@ -129,6 +132,28 @@ def test_a_failed_sentence_is_spoken_again(pico_export: Path, make_voice: Callab
         assert spoken.attempts == ATTEMPTS
         assert any("silent" in reason for reason in spoken.first_failures)
         assert engine.speak(request(check=False), voice).sentences[0].attempts == 1
+
+
+class _Deaf(Recogniser):
+    """Hears blanks only, and counts how often its graph would have run."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def logits(self, wave: Waveform) -> np.ndarray:  # type: ignore[type-arg]
+        self.runs += 1
+        scores = np.zeros((round(50 * wave.duration_s), len(CLASSES)), np.float32)
+        scores[:, BLANK] = 9.0
+        return scores
+
+
+def test_a_doubtful_sentence_is_listened_to_once_an_attempt(pico_export: Path, make_voice: Callable[..., Path]) -> None:
+    with Engine(pico_export) as engine:
+        engine.recogniser = deaf = _Deaf()
+        spoken = engine.speak(request(), load_voice(make_voice(), engine.base, name="ada")).sentences[0]
+    assert spoken.error_rate == 1.0
+    assert any("words missing" in reason for reason in spoken.failures)
+    assert deaf.runs == spoken.attempts == ATTEMPTS
 
 
 @pytest.mark.parametrize(
