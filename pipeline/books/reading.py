@@ -5,20 +5,19 @@ book -> passages -> <book>.m4b.parts/0001-00001.flac ... with parts.jsonl -> ass
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from timbre.audio.provenance import Label
-from timbre.core.digests import digest_value
 from timbre.core.errors import InputError
 from timbre.core.host import installed_version
 from timbre.core.progress import Progress
 from timbre.inference.request import SpeechRequest
 from timbre.pipeline.books.audiobook import Clip, Made, Section, assemble
 from timbre.pipeline.books.book import Book
+from timbre.pipeline.release.journal import journal, sound_key
 from timbre.pipeline.release.speaking import Speaking, save
 from timbre.registry.events import utc_now
 from timbre.text.sentences import split
@@ -97,26 +96,22 @@ def read_aloud(
     Raises OSError when a file cannot be written, InputError when nothing at all could be spoken.
     """
     folder = target.with_name(f"{target.name}.parts")
-    folder.mkdir(parents=True, exist_ok=True)
-    before = _read_record(folder / RECORD)
     spoken: list[SpokenPassage] = []
     plan = list(passages(book))
     request = replace(request, pause_s=SENTENCE_PAUSE_S)
     with (
         progress.task("read", total=float(sum(len(item.text) for item in plan)), unit="characters") as task,
-        (folder / RECORD).open("a", encoding="utf-8") as record,
+        journal(folder / RECORD, SpokenPassage) as record,
     ):
-        if record.tell():
-            record.write("\n")  # the last line may have been cut off
         for passage in plan:
             if not passage.text:
                 continue
-            key = _key(speaking, passage, request)
-            known = before.get(passage.file)
-            if known is None or known.key != key or not ((folder / passage.file).is_file() or known.left_out):
-                known = _speak(speaking, passage, folder, request, key)
-                record.write(json.dumps(asdict(known), ensure_ascii=False) + "\n")
-                record.flush()
+            own = replace(request, text=passage.text)
+            key = sound_key(speaking, own)
+            known = record.find(passage.file, key)
+            if known is None or not ((folder / passage.file).is_file() or known.left_out):
+                known = _speak(speaking, passage, folder, own, key)
+                record.add(known)
             spoken.append(known)
             task.note(book.chapters[passage.chapter - 1].title[:40])
             task.advance(len(passage.text))
@@ -146,7 +141,7 @@ def _sections(book: Book, plan: Sequence[Passage], folder: Path) -> Iterator[Sec
 
 def _speak(speaking: Speaking, passage: Passage, folder: Path, request: SpeechRequest, key: str) -> SpokenPassage:
     try:
-        speech = speaking.say(replace(request, text=passage.text)).speech
+        speech = speaking.say(request).speech
     except InputError as error:
         (folder / passage.file).unlink(missing_ok=True)
         return SpokenPassage(passage.file, key, 0.0, 0, (), f"{passage.text[:60]!r}: {error.message}")
@@ -172,27 +167,3 @@ def _parts(paragraph: str) -> Iterator[str]:
 
 def _closed(title: str) -> str:
     return title if title.endswith((".", "!", "?", "。", "！", "？")) else f"{title}."
-
-
-def _key(speaking: Speaking, passage: Passage, request: SpeechRequest) -> str:
-    manifest = speaking.manifest
-    state = [
-        passage.text, manifest.voice, manifest.version, request.language, asdict(request.sampling), request.speed,
-        request.pause_s, speaking.engine.settings.profile,
-    ]  # fmt: skip
-    return digest_value(state)[:16]
-
-
-def _read_record(path: Path) -> dict[str, SpokenPassage]:
-    """By file; lines that were cut off by a kill are passed over, and spoken again."""
-    found: dict[str, SpokenPassage] = {}
-    if not path.is_file():
-        return found
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-            item = SpokenPassage(**{**entry, "below": tuple(entry["below"])})
-        except (ValueError, TypeError, KeyError):
-            continue
-        found[item.file] = item
-    return found

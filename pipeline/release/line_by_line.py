@@ -1,22 +1,21 @@
-"""Every line of a text file spoken into a file of its own, with a record that lets a run go on where it was stopped.
+"""Every line of a text file spoken into a file of its own, with a journal from which a stopped run goes on.
 
 lines -> <folder>/0001.wav ... -> <folder>/lines.jsonl, one object a file, appended when the file is complete
 
-A file whose record names the same text, voice, version and settings is not spoken again.
+A file whose entry names the same request and version is not spoken again.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from timbre.core.atomic import write_text
-from timbre.core.digests import digest_value
 from timbre.core.errors import InputError
 from timbre.inference.captions import FORMATS
 from timbre.inference.request import Speech, SpeechRequest
+from timbre.pipeline.release.journal import journal, sound_key
 from timbre.pipeline.release.speaking import Speaking, save
 
 RECORD = "lines.jsonl"
@@ -97,62 +96,38 @@ def speak_lines(
 
     A line that cannot be spoken is reported and passed over. Raises OSError when a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    before = _read_record(folder / RECORD)
     width = max(4, len(str(lines[-1].number)))
     spoken: list[SpokenLine] = []
     failed: list[int] = []
-    with (folder / RECORD).open("a", encoding="utf-8") as record:
-        if before or record.tell():
-            record.write("\n")  # the last line may have been cut off
+    with journal(folder / RECORD, SpokenLine) as record:
         for line in lines:
-            name = f"{line.number:0{width}}.wav"
-            key = _key(speaking, line, request, timestamps)
-            known = before.get(name)
-            if known is not None and known.key == key and (folder / name).is_file():
+            path = folder / f"{line.number:0{width}}.wav"
+            own = replace(request, text=line.text)
+            key = sound_key(speaking, own, timestamps)
+            known = record.find(path.name, key)
+            if known is not None and all(file.is_file() for file in _files(path, timestamps)):
                 spoken.append(known)
                 continue
             try:
-                found = _speak(speaking, line, folder / name, request, timestamps, key)
+                found = _speak(speaking, line, path, own, timestamps, key)
             except InputError as error:
                 failed.append(line.number)
                 say(f"line {line.number}: {error}")
                 continue
             spoken.append(found)
-            record.write(json.dumps(asdict(found), ensure_ascii=False) + "\n")
-            record.flush()
+            record.add(found)
             say(f"line {line.number}: {found.seconds:.1f} s" + "".join(f"; {reason}" for reason in found.failures))
     return SpokenLines(tuple(spoken), tuple(failed))
 
 
+def _files(path: Path, timestamps: str) -> tuple[Path, ...]:
+    return (path, path.with_suffix(f".{timestamps}")) if timestamps else (path,)
+
+
 def _speak(speaking: Speaking, line: Line, path: Path, request: SpeechRequest, timestamps: str, key: str) -> SpokenLine:
-    speech = speaking.say(replace(request, text=line.text)).speech
+    speech = speaking.say(request).speech
     save(path, speech.wave)
     if timestamps:
         write_text(path.with_suffix(f".{timestamps}"), captions(speech, timestamps))
     failures = tuple(reason for sentence in speech.sentences for reason in sentence.failures)
     return SpokenLine(line.number, path.name, line.text, round(speech.wave.duration_s, 3), key, failures)
-
-
-def _key(speaking: Speaking, line: Line, request: SpeechRequest, timestamps: str) -> str:
-    manifest = speaking.manifest
-    state = [
-        line.text, manifest.voice, manifest.version, request.language, asdict(request.sampling), request.speed,
-        speaking.engine.settings.profile, timestamps,
-    ]  # fmt: skip
-    return digest_value(state)[:16]
-
-
-def _read_record(path: Path) -> dict[str, SpokenLine]:
-    """By file; lines that were cut off by a kill are passed over, and spoken again."""
-    found: dict[str, SpokenLine] = {}
-    if not path.is_file():
-        return found
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(text)
-            line = SpokenLine(**{**entry, "failures": tuple(entry["failures"])})
-        except (ValueError, TypeError, KeyError):
-            continue
-        found[line.file] = line
-    return found

@@ -71,6 +71,18 @@ def test_a_second_run_speaks_what_is_missing_or_changed(
     assert last["text"] == "Four."
 
 
+def test_missing_timestamps_are_written_again(shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines, folder = tmp_path / "lines.txt", tmp_path / "out"
+    lines.write_text("One.\nTwo.\n", encoding="utf-8")
+    arguments = ["--lines", str(lines), "-o", str(folder), "--timestamps", "srt"]
+    assert say(shelf, *arguments) == 0
+    (folder / "0002.srt").unlink()
+    capsys.readouterr()
+    assert say(shelf, *arguments) == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["line 2"]
+    assert (folder / "0002.srt").is_file()
+
+
 def test_what_is_refused(shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = tmp_path / "lines.txt"
     lines.write_bytes(b"\xff\xfe\x00")
