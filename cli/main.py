@@ -57,7 +57,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "registry": LazyCommand("timbre.cli.commands.registry:registry", "Mirror, back up, restore, measure registries."),
     "keys": LazyCommand("timbre.cli.commands.keys:keys", "Manage the keys that voices are encrypted with."),
     "sign": LazyCommand("timbre.cli.commands.sign:sign", "Sign the registry's records with a key."),
-    "prune": LazyCommand("timbre.cli.commands.prune:prune", "Take what nothing needs out of the registry."),
+    "prune": LazyCommand("timbre.cli.commands.prune:prune", "Move unneeded versions and caches to the trash."),
     "policy": LazyCommand("timbre.cli.commands.policy:policy", "Check, store and show the operator's policy."),
     "report": LazyCommand("timbre.cli.commands.report:report", "List reports, or serve them locally."),
     "compare": LazyCommand("timbre.cli.commands.compare:compare", "Compare two versions, or a version and a run."),

@@ -55,12 +55,12 @@ def choose_device(wanted: str, offered: Sequence[str] | None = None) -> Device:
     """
     match = WANTED.fullmatch(wanted)
     if match is None:
-        raise ConfigurationError(f"device: {wanted!r} is none", "use auto, cpu, cuda or cuda:N")
+        raise ConfigurationError(f"device: {wanted!r} is not a device", "use auto, cpu, cuda or cuda:N")
     have = tuple(offered) if offered is not None else _offered()
     if wanted == "cpu" or (wanted == "auto" and CUDA_PROVIDER not in have):
         return CPU
     if CUDA_PROVIDER not in have:
-        return Device(fallback=f"{wanted} was asked for, this ONNX Runtime offers {', '.join(have)}")
+        return Device(fallback=f"{wanted} was requested, but this ONNX Runtime offers {', '.join(have)}")
     number = match[1] or "0"
     # Shapes differ from sentence to sentence: an exhaustive search for algorithms would be made for each.
     options = {"device_id": number, "cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}

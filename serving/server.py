@@ -86,7 +86,7 @@ class Server:
         """What the operator should know, one line each."""
         found = [f"registry: {self.library.last_problem}"] if self.library.last_problem else []
         if self.device.fallback:
-            found.append(f"device: {self.device.fallback}; the processor speaks")
+            found.append(f"device: {self.device.fallback}; using the CPU")
         if self.poll.stale_for_s is not None:
             found.append(
                 f"registry: not read for {self.poll.stale_for_s:.0f} s, so that revocations do not reach this server"

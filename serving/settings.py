@@ -176,7 +176,7 @@ def _typed(text: str, hint: Any) -> Any:
 
 def _check(settings: ServeSettings) -> None:
     if not WANTED.fullmatch(settings.device):
-        raise ConfigurationError(f"device: {settings.device!r} is none", "use auto, cpu, cuda or cuda:N")
+        raise ConfigurationError(f"device: {settings.device!r} is not a device", "use auto, cpu, cuda or cuda:N")
     if any(len(key) < _SHORTEST_KEY for key in settings.api_keys):
         raise ConfigurationError(
             f"api_keys: a key has fewer than {_SHORTEST_KEY} characters", "make one with: openssl rand -hex 24"

@@ -16,7 +16,7 @@ from timbre.core.errors import CheckFailedError
 
 @click.command()
 @click.argument("voices", nargs=-1, metavar="[VOICE]...")
-@click.option("--notes", "remote", metavar="REMOTE", default="", help="Compare with Git's notes of this remote, too.")
+@click.option("--notes", "remote", metavar="REMOTE", default="", help="Also compare with the Git notes of this remote.")
 @registry_option
 @output_options
 @click.pass_obj
@@ -68,9 +68,9 @@ def audit(
 def verify(invocation: Invocation, voice: str | None, registry: str, as_json: bool, as_markdown: bool) -> None:
     """Verify every stored byte (or only those of VOICE); list damaged and missing objects and the versions they affect.
 
-    With a sound FILE (a name with a suffix): say whether it is marked as synthetic, and by which voice.
+    For an audio FILE (a name with a suffix): show whether it is marked as synthetic, and by which voice.
 
-    Exit code 20 if any object is damaged or missing, or the file carries neither mark nor label.
+    Exit code 20 if an object is damaged or missing, or FILE carries neither watermark nor label.
     """
     if voice and ("." in voice or "/" in voice):
         from timbre.cli.sound_origin import show_origin

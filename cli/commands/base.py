@@ -220,7 +220,7 @@ def convert(source: Path, target: Path) -> None:
 @click.option("--name", default="pico", show_default=True, help="Name of the base.")
 @click.option("--seed", type=int, default=None, help="Seed of the random weights.")
 @click.option(
-    "--like", default="nano", show_default=True, help="nano (16 kHz, GE2E), or v2Pro (32 kHz, ERes2NetV2, BERT)."
+    "--like", default="nano", show_default=True, help="Architecture: nano (16 kHz, GE2E) or v2Pro (32 kHz, BERT)."
 )
 @_JSON
 def make_pico(folder: Path, name: str, seed: int | None, like: str, as_json: bool) -> None:

@@ -14,11 +14,12 @@ from timbre.cli.invocation import Invocation
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def pin(invocation: Invocation, name: str, as_json: bool) -> None:
-    """Export base NAME from its weights, whatever this machine or the registry holds, and write the digest of that
-    export into base.yaml: other graphs under this base's name are refused from then on. Commit the file, and publish
-    the graphs from this machine (timbre base publish NAME).
+    """Export base NAME from its weights, ignoring existing exports, and pin the digest in base.yaml.
 
-    Exit code 20 when a graph is further from its network than 1e-4.
+    From then on other graphs under this base's name are refused. Commit base.yaml, then publish the graphs from this
+    machine with `timbre base publish NAME`.
+
+    Exit code 20 if a graph differs from its network by more than 1e-4.
     """
     from timbre.pipeline.bases.exported import pin_export
 

@@ -46,7 +46,7 @@ from timbre.core.errors import TimbreError
 )  # fmt: skip
 @click.option(
     "--id-audience", envvar="TIMBRE_CI_ID_AUDIENCE", default="", metavar="NAME",
-    help="GitLab: audience of the signed identity that jobs which publish get; default: they get none.",
+    help="GitLab: audience of the ID token for publishing jobs; default: no token.",
 )  # fmt: skip
 @recipe_option
 @registry_option

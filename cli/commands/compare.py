@@ -18,11 +18,11 @@ from timbre.core.errors import ConfigurationError
 @click.argument("b")
 @click.option(
     "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Write a page with the sounds of both and a blind listening test.",
+    help="Write a page with the audio of both and a blind listening test.",
 )  # fmt: skip
 @click.option(
     "--listened", type=click.Path(path_type=Path, dir_okay=False), multiple=True, metavar="FILE",
-    help="Result saved by the listening test; give several to pool listeners.",
+    help="Result saved by the listening test; repeat to pool listeners.",
 )  # fmt: skip
 @registry_option
 @output_options
@@ -37,7 +37,7 @@ def compare(
     as_json: bool,
     as_markdown: bool,
 ) -> None:
-    """Compare A with B: gates with what differs for certain, recipe, recordings, texts, samples.
+    """Compare A with B: gates and significant differences, recipe, recordings, texts, samples.
 
     Each is VOICE (in production), VOICE@VERSION, VOICE@ALIAS, VOICE@run (its last run), VOICE@RUN-ID, or VOICE@here
     (what stage 4 measured last in this repository). Changes are B minus A.

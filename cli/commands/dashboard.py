@@ -21,13 +21,13 @@ from timbre.registry.address import RegistryAddress
 @click.option("--alias", default="production", show_default=True, help="Alias shown as the current version.")
 @click.option(
     "--samples/--no-samples", default=True, show_default=True,
-    help="Copy sounds of production versions and of red runs beside the pages; recordings of people never.",
+    help="Copy samples of production versions and red runs beside the pages, never recordings.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the list of written files as JSON.")
 @registry_option
 @click.pass_obj
 def dashboard(invocation: Invocation, output: Path, alias: str, samples: bool, as_json: bool, registry: str) -> None:
-    """Build pages of all voices: state, likeness, words and MOS over commits, runs, events, links to reports.
+    """Build pages of all voices: state, similarity, word errors and MOS by commit, runs, events, reports.
 
     Plain files in English and Chinese, ready for GitLab Pages or a Jenkins report, and an Atom feed of failures. A
     second build into the same folder writes only the pages of voices that changed.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def keys() -> None:
     """Manage the keys that voices are encrypted with.
 
-    A data key per voice, wrapped by the master key of TIMBRE_MASTER_KEY, lies in the registry or at TIMBRE_KEYS.
+    Each voice has data keys, wrapped by the master key of TIMBRE_MASTER_KEY, in the registry or at TIMBRE_KEYS.
     """
 
 
@@ -36,17 +36,17 @@ def master() -> None:
 @registry_option
 @click.pass_obj
 def new(invocation: Invocation, voice: str, registry: str) -> None:
-    """Make the first data key of VOICE; publishing does so by itself."""
+    """Create the first data key of VOICE, as publishing does."""
     click.echo(f"{voice}: data key {_keyring(invocation, registry).new(voice)}")
 
 
 @keys.command()
 @click.argument("voice")
-@click.option("--from-master", metavar="KEY", default="", help="Only wrap the keys again that this master key wrapped.")
+@click.option("--from-master", metavar="KEY", default="", help="Only rewrap the keys that this master key wrapped.")
 @registry_option
 @click.pass_obj
 def rotate(invocation: Invocation, voice: str, from_master: str, registry: str) -> None:
-    """Add a data key to VOICE for what is written from now on; older files open with the older keys.
+    """Add a data key to VOICE for new files; older files keep their keys.
 
     --from-master (in the forms of TIMBRE_MASTER_KEY) moves the keys of VOICE from another master key to this one.
     """
@@ -76,7 +76,7 @@ def rotate(invocation: Invocation, voice: str, from_master: str, registry: str) 
 def revoke(invocation: Invocation, voice: str, yes: bool, registry: str) -> None:
     """Destroy all data keys of VOICE: its files become unreadable everywhere, in backups too.
 
-    `timbre revoke` does so too.
+    `timbre revoke` includes this.
     """
     if not yes:
         raise InputError(f"{voice}: destroying its keys cannot be undone", "pass --yes to do it")
@@ -105,7 +105,7 @@ def _keyring(invocation: Invocation, registry: str) -> Keyring:
 @registry_option
 @click.pass_obj
 def open_report(invocation: Invocation, file: Path, output: Path, registry: str) -> None:
-    """Open FILE, a report.sealed.json that CI kept, and write the page with its sound to OUTPUT (mode 0600)."""
+    """Decrypt FILE, a report.sealed.json of a CI job, and write the page with its audio to OUTPUT (mode 0600)."""
     from timbre.core.atomic import write_bytes
     from timbre.registry.encryption.sealed_page import open_page
 

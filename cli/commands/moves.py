@@ -171,14 +171,14 @@ def retire(move: Move) -> None:
 @click.command()
 @click.argument("voice")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.option("--all-names", is_flag=True, help="Also revoke voices of the same recordings that still speak.")
+@click.option("--all-names", is_flag=True, help="Also revoke active voices made from the same recordings.")
 @_moving(alias=False, reason=None)
 def revoke(move: Move, yes: bool, all_names: bool) -> None:
     """Remove VOICE permanently because consent was withdrawn. This cannot be undone.
 
-    Deletes adapters, samples and cached recordings from the registry and from the local .timbre folder, under every
-    retired name of the same recordings too. Git history is not rewritten. --json prints the certificate of deletion,
-    which the registry keeps: what was destroyed, and where copies may be that cannot be reached.
+    Deletes adapters, samples and cached recordings from the registry and from the local .timbre folder, including those
+    of retired voices made from the same recordings. Does not rewrite Git history. --json prints the certificate of
+    deletion, also kept in the registry: what was destroyed, and where copies out of reach may remain.
     """
     from timbre.pipeline.release.revocation import remove_local_work
     from timbre.registry.revocation import revoke as revoke_stored

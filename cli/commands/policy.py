@@ -20,7 +20,7 @@ def policy() -> None:
 @policy.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def check(file: Path) -> None:
-    """Read the policy in FILE and say what is wrong with it (exit code 40)."""
+    """Validate the policy in FILE; exit code 40 if it is invalid."""
     from timbre.registry.policy import read_policy
 
     read_policy(file)
@@ -32,7 +32,7 @@ def check(file: Path) -> None:
 @registry_option
 @click.pass_obj
 def store(invocation: Invocation, file: Path, registry: str) -> None:
-    """Put the policy of FILE into the registry, in place of the one there."""
+    """Store the policy in FILE in the registry, replacing the one there."""
     from timbre.registry.open import open_store
     from timbre.registry.policy import store_policy
 
@@ -46,7 +46,7 @@ def store(invocation: Invocation, file: Path, registry: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show(invocation: Invocation, registry: str, as_json: bool) -> None:
-    """Show the policies that count, and who this job or person is to them."""
+    """Show the policies in force, and the identity they see for this job or person."""
     from timbre.registry.open import open_store
     from timbre.registry.policy import ACTS
     from timbre.registry.rules import open_rules

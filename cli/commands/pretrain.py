@@ -41,13 +41,13 @@ def paths(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group("pretrain")
 def pretrain() -> None:
-    """Train the nano base: corpus, content, align, acoustic, t2s, pack. Each stage continues where it stopped."""
+    """Train the nano base: corpus, content, align, acoustic, t2s, pack. Interrupted stages resume."""
 
 
 @pretrain.command("corpus")
 @paths
 def corpus(recipe_file: Path, speech: Path, work: Path) -> None:
-    """Decode the training speech, and give the teacher's its alignments, pitch and speaker vectors."""
+    """Decode the training speech; compute alignments, pitch and speaker vectors of the teacher's clips."""
     from timbre.nano.recipe import load_nano_recipe
     from timbre.nano.stages import make_corpus
 
@@ -76,7 +76,7 @@ def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: i
 @pretrain.command("align")
 @paths
 def align(recipe_file: Path, speech: Path, work: Path) -> None:
-    """Align the recordings with their texts by the content encoder; repeat it when the encoder has learned more."""
+    """Align recordings with their texts using the content encoder; repeat after training it further."""
     import torch
 
     from timbre.nano.content import load_averaged
@@ -106,7 +106,7 @@ def quantizer(recipe_file: Path, speech: Path, work: Path) -> None:
     "--content-steps",
     default=0,
     show_default=True,
-    help="Steps already trained by the base's content encoder: its position in the learning-rate schedule.",
+    help="Steps that the content encoder was trained for; sets its position in the schedule.",
 )
 def restore(recipe_file: Path, speech: Path, work: Path, base_name: str, content_steps: int) -> None:
     """Create checkpoints from a packed base, to continue its training on another machine. Needs the corpus.
@@ -153,7 +153,12 @@ def grams(recipe_file: Path, speech: Path, work: Path, target: Path | None) -> N
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
 @click.option(
-    "--to", "target", type=click.Path(path_type=Path, file_okay=False), default=Path("bases/nano"), show_default=True
+    "--to",
+    "target",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("bases/nano"),
+    show_default=True,
+    help="Folder of the base.",
 )
 @click.pass_context
 def everything(
@@ -190,7 +195,10 @@ def pack_corpus(recipe_file: Path, speech: Path, work: Path, target: Path) -> No
 
 @pretrain.command("phone-error")
 @paths
-@click.option("--corpus", "corpora", multiple=True, default=("ljspeech", "vctk", "aishell"), show_default=True)
+@click.option(
+    "--corpus", "corpora", multiple=True, default=("ljspeech", "vctk", "aishell"), show_default=True,
+    help="Corpus to measure on; repeatable.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table.")
 def phone_error(
@@ -263,7 +271,10 @@ def t2s(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) 
 
 @pretrain.command("pack")
 @paths
-@click.option("--to", "target", type=click.Path(path_type=Path), default=Path("bases/nano"), show_default=True)
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path), default=Path("bases/nano"), show_default=True,
+    help="Folder of the base.",
+)  # fmt: skip
 def pack(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
     """Write the trained networks as a base: fp16 weights and base.yaml with digests."""
     from timbre.nano.pack import pack as write
@@ -326,9 +337,12 @@ def measure(
 @paths
 @click.option("--base", "base_name", default="", help="Base to speak with (name or folder); default: the checkpoints.")
 @click.option("--prompt-codes/--no-prompt-codes", default=True, help="Continue the prompt's codes.")
-@click.option("--to", "target", type=click.Path(path_type=Path, file_okay=False), default=Path("bases/nano/samples"))
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path, file_okay=False), default=Path("bases/nano/samples"),
+    show_default=True, help="Output folder.",
+)  # fmt: skip
 def samples(recipe_file: Path, speech: Path, work: Path, base_name: str, prompt_codes: bool, target: Path) -> None:
-    """Write six sound samples with spectrograms, and the training curves."""
+    """Write six audio samples with spectrograms, and the training curves."""
     import torch
 
     from timbre.nano.curves import plot_curves

@@ -16,17 +16,22 @@ _days = click.FloatRange(min=0)
 
 @click.command()
 @click.argument("voices", nargs=-1, metavar="[VOICE]...")
-@click.option("--days", type=_days, default=90, show_default=True, help="Versions that did not speak for so long go.")
+@click.option("--days", type=_days, default=90, show_default=True, help="Trash versions unused for this many days.")
 @click.option(
     "--keep", "predecessors", type=click.IntRange(min=0), default=3, show_default=True,
-    help="Versions before the one that an alias points to, which stay.",
+    help="Keep this many versions before the one that an alias points to.",
 )  # fmt: skip
-@click.option("--stage-days", type=_days, default=90, show_default=True, help="Cached stages of this age go.")
-@click.option("--stage-size", metavar="SIZE", default="", help="The oldest cached stages go until this holds: 50Gi.")
-@click.option("--run-days", type=_days, default=400, show_default=True, help="Records of runs of this age go.")
-@click.option("--without-marks", is_flag=True, help="Prune versions although no server ever said what it spoke with.")
-@click.option("--yes", is_flag=True, help="Do it; without this only say what would go.")
-@click.option("--undo", is_flag=True, help="Bring back what the trash holds, of VOICE or of all.")
+@click.option("--stage-days", type=_days, default=90, show_default=True, help="Trash cached stages older than this.")
+@click.option(
+    "--stage-size",
+    metavar="SIZE",
+    default="",
+    help="Trash the oldest cached stages above this total size, for example 50Gi.",
+)
+@click.option("--run-days", type=_days, default=400, show_default=True, help="Trash run records older than this.")
+@click.option("--without-marks", is_flag=True, help="Prune versions even if no server has reported which it uses.")
+@click.option("--yes", is_flag=True, help="Apply; without this only list what would go to the trash.")
+@click.option("--undo", is_flag=True, help="Restore the trash, of VOICE or of all voices.")
 @click.option("--reason", metavar="TEXT", default="", help="Reason; recorded in the event log.")
 @registry_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -46,11 +51,11 @@ def prune(
     registry: str,
     as_json: bool,
 ) -> None:
-    """Move versions of VOICE (default: all voices, cached stages, runs) that nothing needs into the trash.
+    """Move unneeded versions of VOICE (default: all voices, cached stages and runs) to the trash.
 
-    A version stays while an alias points to it or to one of the --keep versions after it, while it is young, and while
-    servers speak with it. `timbre registry gc` empties the trash after a week. Exit code 20 when a voice was left alone
-    because its records cannot be read.
+    Keeps versions that an alias points to, the --keep versions before each of them, young versions, and those that
+    servers use. `timbre registry gc` empties the trash after a week. Exit code 20 if a voice was skipped because its
+    records cannot be read.
     """
     from timbre.registry import prune as pruning
     from timbre.registry.open import open_registry

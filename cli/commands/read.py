@@ -25,9 +25,13 @@ _SHOWN = 10
     "--speed", type=float, default=1.0, show_default=True, help="Speaking rate, 0.25 to 4; above 1 is faster."
 )
 @click.option("--language", default="auto", show_default=True, help="Language of the book: auto, zh, en, ...")
-@click.option("--profile", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="Graphs used.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--keep-parts", is_flag=True, help="Keep the folder with one sound file a paragraph.")
+@click.option(
+    "--profile", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="ONNX graph profile."
+)
+@click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N; uses the CPU where CUDA is missing."
+)
+@click.option("--keep-parts", is_flag=True, help="Keep the folder of audio files, one per paragraph.")
 @registry_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -47,7 +51,7 @@ def read(
 ) -> None:
     """Read BOOK (.txt, .md, .epub) aloud with VOICE into an audiobook with chapters.
 
-    A run that was stopped goes on where it was.
+    An interrupted run resumes.
     """
     from timbre.inference.device import choose_device
     from timbre.inference.request import SpeechRequest
@@ -61,7 +65,7 @@ def read(
     request = SpeechRequest("", language=language, sampling=Sampling(seed=seed), speed=speed)
     chosen = choose_device(device)
     if chosen.fallback:
-        click.echo(f"timbre: the processor speaks: {chosen.fallback}", err=True)
+        click.echo(f"timbre: using the CPU: {chosen.fallback}", err=True)
     progress = invocation.progress()
     with speaking.opened(
         voice, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile, device=chosen,

@@ -29,9 +29,9 @@ def registry() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def sync(invocation: Invocation, source: str, target: str, voices: tuple[str, ...], as_json: bool) -> None:
-    """Bring the registry TARGET up to SOURCE; run it again to go on or to follow.
+    """Mirror the registry SOURCE to TARGET; run again to resume or to catch up.
 
-    Exit code 20 when something was left out, because the target is ahead or the source is damaged.
+    Exit code 20 if something was skipped because the target is ahead or the source is damaged.
     """
     from timbre.registry import mirror
     from timbre.registry.open import open_store
@@ -40,7 +40,7 @@ def sync(invocation: Invocation, source: str, target: str, voices: tuple[str, ..
     _show(done, as_json)
     if done.left:
         key, why = next(iter(done.left.items()))
-        raise CheckFailedError(f"{len(done.left)} objects were left out, the first: {key}: {why}", "timbre verify")
+        raise CheckFailedError(f"{len(done.left)} objects were skipped, the first: {key}: {why}", "timbre verify")
 
 
 @registry.command()
@@ -73,11 +73,11 @@ def restore(invocation: Invocation, source: str, registry: str, as_json: bool) -
 
 @registry.command()
 @registry_option
-@click.option("--quota", metavar="SIZE", default="", help="Exit code 20 above this size, for example 50Gi.")
+@click.option("--quota", metavar="SIZE", default="", help="Exit with code 20 above this size, for example 50Gi.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def usage(invocation: Invocation, registry: str, quota: str, as_json: bool) -> None:
-    """Show what voices, bases and cached stages take."""
+    """Show the storage used by voices, bases and cached stages."""
     from timbre.registry.open import open_registry
     from timbre.registry.usage import usage as measured
 
@@ -96,15 +96,21 @@ def usage(invocation: Invocation, registry: str, quota: str, as_json: bool) -> N
 
 @registry.command()
 @registry_option
-@click.option("--trash-days", type=click.FloatRange(min=0), default=7, show_default=True, help="What lay so long goes.")
+@click.option(
+    "--trash-days",
+    type=click.FloatRange(min=0),
+    default=7,
+    show_default=True,
+    help="Delete what has been in the trash for this many days.",
+)
 @click.option(
     "--grace-hours", type=click.FloatRange(min=0), default=24, show_default=True,
-    help="Unneeded files go when they were found unneeded so long ago; shorter only without writers.",
+    help="Delete files this long after they were first found unreferenced; shorten only without writers.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def gc(invocation: Invocation, registry: str, trash_days: float, grace_hours: float, as_json: bool) -> None:
-    """Empty the trash of `timbre prune` and free files that nothing needs; safe beside writers. Run it daily."""
+    """Empty the trash of `timbre prune` and delete unreferenced files. Safe beside writers; run it daily."""
     from timbre.registry.events import utc_now
     from timbre.registry.garbage import collect
     from timbre.registry.open import open_store

@@ -22,8 +22,8 @@ def report(
 ) -> None:
     """List the reports of VOICE (default: all voices), newest first.
 
-    With --serve the same list is a page, and each report opens from it: on a machine that you reach through a tunnel,
-    or where the browser opens no files. Reports hold recordings: an address that others reach shows them to everybody.
+    --serve shows the list and the reports as web pages, for a machine that you reach through a tunnel. Reports contain
+    recordings: everyone who can reach the address can hear them.
     """
     from timbre.cli.reports.listing import reports_below
 

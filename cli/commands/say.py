@@ -33,13 +33,13 @@ _MOST_BYTES = 1 << 20
     "lines_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Speak every line of a text file instead of TEXT, each into a file of the folder -o.",
+    help="Speak each line of FILE instead of TEXT, each into its own file in the folder -o.",
 )
 @click.option(
     "--timestamps",
     type=click.Choice(["srt", "vtt", "json"]),
     default=None,
-    help="Write when each word is heard beside the sound, with this suffix.",
+    help="Also write word timestamps, to a file with this suffix beside the audio.",
 )
 @click.option(
     "--seed", type=int, default=None, help="Random seed; the same seed gives the same audio. Default: random."
@@ -68,9 +68,11 @@ _MOST_BYTES = 1 << 20
     default=None,
     help="Penalty for repeated codes; 1 for none. Default: the base's.",
 )
-@click.option("--profile", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="Graphs used.")
 @click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N; without CUDA the processor speaks."
+    "--profile", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="ONNX graph profile."
+)
+@click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N; uses the CPU where CUDA is missing."
 )
 @registry_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -117,7 +119,7 @@ def say(
         line_by_line.check_folder(output)
     chosen = choose_device(device)
     if chosen.fallback:
-        click.echo(f"timbre: the processor speaks: {chosen.fallback}", err=True)
+        click.echo(f"timbre: using the CPU: {chosen.fallback}", err=True)
     with speaking.opened(
         voice, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile,
         device=chosen, progress=invocation.progress(), find_base=invocation.load_base,

@@ -31,7 +31,7 @@ def new(file: Path) -> None:
 @registry_option
 @click.pass_obj
 def adopt(invocation: Invocation, yes: bool, registry: str) -> None:
-    """Sign every record of a registry as it is now. Check it first: timbre verify, timbre audit."""
+    """Sign every existing record of a registry. Check it first: timbre verify, timbre audit."""
     from timbre.registry.open import open_registry
     from timbre.registry.signing import adopt_records
 

@@ -43,7 +43,7 @@ def voices(context: click.Context, as_json: bool, as_markdown: bool) -> None:
 @output_options
 @click.pass_obj
 def list_command(invocation: Invocation, alias: str, registry: str, as_json: bool, as_markdown: bool) -> None:
-    """List the voices of this repository and of the registry, with the version each one speaks with."""
+    """List the voices of this repository and of the registry, and the version that each one serves."""
     from timbre.core.errors import ConfigurationError
     from timbre.pipeline.release.registry_view import voice_summaries, voices_table
     from timbre.registry.open import open_registry
@@ -84,13 +84,13 @@ def new(invocation: Invocation, name: str, language: str, base: str, lfs: bool, 
 @click.argument("source", type=click.Path(path_type=Path), metavar="DIR|LIST|ZIP")
 @click.argument("name")
 @click.option("--language", type=click.Choice(tuple(LANGUAGES)), default=None, help="Language of rows that name none.")
-@click.option("--base", default=DEFAULT_BASE, show_default=True, help="Folder of bases/ that it is trained on.")
+@click.option("--base", default=DEFAULT_BASE, show_default=True, help="Base to train on: a folder of bases/.")
 @click.pass_obj
 def import_command(invocation: Invocation, source: Path, name: str, language: str | None, base: str) -> None:
-    """Make the voice folder NAME from recordings and a list of texts that another program wrote.
+    """Create the voice folder NAME from recordings and the transcript list of another program.
 
-    Reads lists of GPT-SoVITS and LJSpeech and exports of spreadsheets (CSV or tab separated; UTF-8 or UTF-16), beside
-    their recordings or in a ZIP archive. Copies the recordings; the source stays as it is.
+    Reads GPT-SoVITS and LJSpeech lists and spreadsheet exports (comma- or tab-separated; UTF-8 or UTF-16), beside their
+    recordings or in a ZIP archive. Copies the recordings and leaves the source unchanged.
     """
     from timbre.core.printable import printable
     from timbre.pipeline.voice.importing import import_voice
