@@ -53,6 +53,11 @@ class StrengthTrial:
         """The pair in words."""
         return f"{self.t2s:g}, {self.acoustic:g}{' early' * self.early}"
 
+    @property
+    def as_trained(self) -> bool:
+        """Whether these are the adapters at the end of training, at their full strength."""
+        return (self.t2s, self.acoustic, self.early) == (1.0, 1.0, False)
+
     def says_as_much(self, base: StrengthTrial, most_rise: float) -> bool:
         """Whether neither phones nor words are lost beyond most_rise."""
         return (

@@ -75,9 +75,11 @@ ADVICE: dict[str, tuple[str, str]] = {
         "声音有削平的波峰，说明有削波。请降低录音电平；阶段一会列出削波的录音。",
     ),
     "held_out_loss": (
-        "Training did not improve on the base. Look at the training curve; check that the texts match "
-        "the recordings, add recordings, or train with more steps.",
-        "训练没有让底模学会这个声音。请查看训练曲线；检查文本与录音是否一致，补充录音，或增加训练步数。",
+        "The adapter that is kept does not improve on the base: training had no effect, or every stronger adapter cost "
+        "words (`trade_off` in training.json). Check that the texts match the recordings, add recordings, or train "
+        "with more steps.",
+        "保留下来的适配器没有比底模更像这个声音：训练没有效果，或更强的适配器会损失字词"
+        "（见 training.json 的 `trade_off`）。请检查文本与录音是否一致，补充录音，或增加训练步数。",
     ),
     "memorisation": (
         "The adapter memorised its recordings. Add recordings or train with fewer steps.",

@@ -14,7 +14,7 @@ from timbre.pipeline.voice.folder import LEXICON
 class FinetuneStage:
     """Stage 3 of the table in pipeline/stages/table.py."""
 
-    version = 5
+    version = 6
 
     def run(self, context: StageContext) -> Mapping[str, Any]:
         """Writes t2s/, sovits/, prompt.safetensors, prompt.json, training.json, and lexicon.txt if the voice has it.
@@ -35,6 +35,8 @@ class FinetuneStage:
         if (context.voice.path / LEXICON).is_file():
             shutil.copyfile(context.voice.path / LEXICON, context.output / LEXICON)
         settled = settle_strengths(context, context.section(FinetuneRecipe))
+        if settled is not None and not settled.best.as_trained:
+            launch(work.measure_kept)
         training = write_trade_off(context.output, TRAINING_FILE, settled)
         for name in (TRAINING_FILE, *CURVES, *([TRADE_OFF] if settled else [])):
             shutil.copyfile(context.output / name, context.report / name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def write_training(
         "schema": SCHEMA,
         **voice,
         "recipe": dict(settings),
-        **outcome_figures(reports),
+        **outcome_figures(report.retained for report in reports),
         "networks": {report.name: report.plain() for report in reports},
     }
     write_json(folder / TRAINING_FILE, content)
@@ -88,11 +89,19 @@ def write_training(
     return content
 
 
-def outcome_figures(reports: Sequence[NetworkReport]) -> dict[str, float | None]:
+def write_retention(folder: Path, retained: Mapping[str, Retention | None]) -> None:
+    """Puts what other adapters than those at the end of training retained into training.json, by network."""
+    content: dict[str, Any] = json.loads((folder / TRAINING_FILE).read_text(encoding="utf-8"))
+    for name, item in retained.items():
+        content["networks"][name]["retained"] = None if item is None else item.plain()
+    write_json(folder / TRAINING_FILE, content | outcome_figures(retained.values()))
+
+
+def outcome_figures(retained: Iterable[Retention | None]) -> dict[str, float | None]:
     """The two figures that stage 4 gates: the larger memorisation, and the held-out loss of the network that improved
     more (one of the two may rightly stay as the base has it).
     """
-    known = [report.retained for report in reports if report.retained is not None]
+    known = [item for item in retained if item is not None]
     return {
         "memorisation": round(max(item.memorisation for item in known), 6) if known else None,
         "held_out_loss": round(min(item.held_out_loss for item in known), 6) if known else None,
@@ -100,7 +109,7 @@ def outcome_figures(reports: Sequence[NetworkReport]) -> dict[str, float | None]
 
 
 def draw_curves(folder: Path, reports: Sequence[NetworkReport]) -> None:
-    """Training and held-out loss against steps, the kept step marked; one panel a network, PNG and SVG."""
+    """Training and held-out loss against steps, the least of these marked; one panel a network, PNG and SVG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -112,7 +121,7 @@ def draw_curves(folder: Path, reports: Sequence[NetworkReport]) -> None:
             points = [(entry["step"], entry[kind]["total"]) for entry in report.history if kind in entry]
             if points:
                 axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
-        axes.axvline(report.best_step, color="grey", linestyle=":", label=f"kept: step {report.best_step}")
+        axes.axvline(report.best_step, color="grey", linestyle=":", label=f"least: step {report.best_step}")
         axes.set_title(f"{_TITLES.get(report.name, report.name)}: {report.steps} steps, {report.ended}")
         axes.set_xlabel("step")
         axes.set_ylabel("loss")

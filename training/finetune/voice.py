@@ -28,6 +28,8 @@ from timbre.core.errors import ConfigurationError
 from timbre.core.memory import peak_mib, restart_peak
 from timbre.core.progress import Progress, SilentProgress
 from timbre.core.recipe import FinetuneRecipe
+from timbre.gptsovits.acoustic.discriminators import Discriminators
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.files.base_networks import load_discriminators, load_synthesizer, load_text_to_semantic
 from timbre.training.finetune.checkpoint import State
 from timbre.training.finetune.data import VoiceData, load_voice_data
@@ -35,11 +37,11 @@ from timbre.training.finetune.loop import Environment, Loop, Task
 from timbre.training.finetune.memorisation import Retention, measure_retention
 from timbre.training.finetune.parallel import Group
 from timbre.training.finetune.precision import Precision, choose_checkpointing, choose_precision
-from timbre.training.finetune.report import NetworkReport, write_training
+from timbre.training.finetune.report import NetworkReport, write_retention, write_training
 from timbre.training.finetune.sovits_trainer import AcousticTask, Weights
 from timbre.training.finetune.t2s_trainer import TextToSemanticTask
 from timbre.training.finetune.voice_condition import voice_condition
-from timbre.training.lora import LoraSettings, base_label, parameter_counts, save_adapter, wrap
+from timbre.training.lora import LoraSettings, base_label, load_adapter, parameter_counts, save_adapter, wrap
 
 ACOUSTIC_FOLDER, T2S_FOLDER = "sovits", "t2s"
 EARLY_FOLDER = "early"
@@ -72,21 +74,33 @@ class Finetuning:
 
         Raises what loading raises, InfrastructureError when memory runs out for good, Interrupted when asked to stop.
         """
-        group = Group(cpu=self.cpu)
-        data = load_voice_data(self.features, self.base)
-        precision = choose_precision(self.recipe.precision, group.device)
-        if self.recipe.adversarial and precision.name == "fp16":
+        job = self._job()
+        if self.recipe.adversarial and job.precision.name == "fp16":
             raise ConfigurationError(
                 "finetune.adversarial: not with fp16, whose gradients are scaled",
                 "set finetune.precision to fp32 or bf16",
             )
-        job = _Job(self, group, data, precision)
         condition, acoustic = job.acoustic()
         semantic = job.semantic(max(1.0, 60.0 * self.recipe.max_minutes - acoustic.seconds))
-        if group.first:
-            self._write_prompt(data, condition)
+        if job.group.first:
+            self._write_prompt(job.data, condition)
             write_training(self.output, job.about(), (acoustic, semantic), dataclasses.asdict(self.recipe))
-        group.wait()
+        job.group.wait()
+
+    def measure_kept(self) -> None:
+        """Measures the adapters that lie in `output` now and corrects training.json: whoever chose another checkpoint
+        or weakened them calls this, or its figures would describe adapters that nobody hears.
+        """
+        job = self._job()
+        retained = job.retained()
+        if job.group.first:
+            write_retention(self.output, retained)
+        job.group.wait()
+
+    def _job(self) -> _Job:
+        group = Group(cpu=self.cpu)
+        data = load_voice_data(self.features, self.base)
+        return _Job(self, group, data, choose_precision(self.recipe.precision, group.device))
 
     def _write_prompt(self, data: VoiceData, condition: Tensor) -> None:
         prompt = data.prompt
@@ -119,15 +133,12 @@ class _Job:
     def acoustic(self) -> tuple[Tensor, NetworkReport]:
         """Trains the acoustic network; returns the voice's condition [1, G, 1] too."""
         job, recipe = self.finetuning, self.finetuning.recipe
-        network = load_synthesizer(job.base, job.weights_root).to(self.group.device)
-        # Style encoder and speaker projection carry no adapter: the base's answer is the adapted network's.
-        condition = voice_condition(network, self.data.training, self.group.device)
+        network, condition = self._synthesizer()
         judges = None
         if recipe.adversarial and any(item.role == DISCRIMINATOR for item in job.base.files):
             judges = load_discriminators(job.base, job.weights_root).to(self.group.device).train()
         model = self._wrapped(network)
-        weights = Weights(recipe.kl_weight, recipe.mel_weight, recipe.segment_s)
-        task = AcousticTask(model, self.data, condition, weights, recipe.seed, self.group.device, judges)
+        task = self._acoustic_task(model, condition, judges)
         limit = 60.0 * recipe.max_minutes * ACOUSTIC_TIME_SHARE
         return condition, self._train(task, model, limit, ACOUSTIC_FOLDER)
 
@@ -138,6 +149,32 @@ class _Job:
         model = self._wrapped(network)
         task = TextToSemanticTask(model, self.data, job.recipe.seed, self.group.device)
         return self._train(task, model, limit_s, T2S_FOLDER)
+
+    def retained(self) -> dict[str, Retention | None]:
+        """Of the adapters in the output, as their files have them, by network."""
+        job, device = self.finetuning, self.group.device
+        network, condition = self._synthesizer()
+        acoustic = load_adapter(network, job.output / ACOUSTIC_FOLDER).to(device)
+        found = {AcousticTask.name: self._retained(self._acoustic_task(acoustic, condition), acoustic)}
+        semantic = load_adapter(load_text_to_semantic(job.base, job.weights_root), job.output / T2S_FOLDER).to(device)
+        task = TextToSemanticTask(semantic, self.data, job.recipe.seed, device)
+        return found | {task.name: self._retained(task, semantic)}
+
+    def _retained(self, task: Task, model: PeftModel) -> Retention | None:
+        return measure_retention(task, model, self.precision)
+
+    def _synthesizer(self) -> tuple[Synthesizer, Tensor]:
+        """The base's acoustic network and the voice's condition. Style encoder and speaker projection carry no adapter:
+        the base's answer is the adapted network's.
+        """
+        job = self.finetuning
+        network = load_synthesizer(job.base, job.weights_root).to(self.group.device)
+        return network, voice_condition(network, self.data.training, self.group.device)
+
+    def _acoustic_task(self, model: PeftModel, condition: Tensor, judges: Discriminators | None = None) -> AcousticTask:
+        recipe = self.finetuning.recipe
+        weights = Weights(recipe.kl_weight, recipe.mel_weight, recipe.segment_s)
+        return AcousticTask(model, self.data, condition, weights, recipe.seed, self.group.device, judges)
 
     def about(self) -> dict[str, Any]:
         """What training.json says besides the networks."""
@@ -168,7 +205,7 @@ class _Job:
             )
             loop = Loop(task, recipe, environment)
             state = loop.run()
-        retained = measure_retention(task, model, self.precision)
+        retained = self._retained(task, model)
         size = 0
         if self.group.first:
             size = save_adapter(model, job.output / folder)

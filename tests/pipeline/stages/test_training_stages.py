@@ -13,9 +13,11 @@ from tests.pipeline.engine.tiny_stages import TinyVoice, tiny_voice
 from tests.training.finetune.conftest import QUICK, slices_of
 from timbre.core.base import Base, read_base
 from timbre.core.errors import InfrastructureError
-from timbre.core.recipe import Recipe
+from timbre.core.recipe import FinetuneRecipe, Recipe
+from timbre.evaluation.strengths import StrengthTrial, TradeOff
 from timbre.pipeline.engine.engine import Engine, StageOutcome
 from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.stages.strength import scale_adapter
 from timbre.pipeline.stages.table import BASE, STAGES, StageContext, StageRow, stage_row
 
 
@@ -100,3 +102,29 @@ def test_damaged_output_of_stage_one_is_named(
 def test_the_table_knows_both_stages() -> None:
     assert stage_row("extract").inputs == ("validate", BASE)
     assert type(stage_row("finetune").load()).__name__ == "FinetuneStage"
+
+
+def test_figures_describe_the_adapters_that_are_kept(
+    done: tuple[Path, TinyVoice, Base, list[StageOutcome]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Both trained adapters improve on the base; what is kept of them by ear is measured by itself."""
+
+    def settle(context: StageContext, recipe: FinetuneRecipe) -> TradeOff:
+        scale_adapter(context.output / "t2s", 0.0)
+        scale_adapter(context.output / "sovits", 0.5)
+        return TradeOff(1, "as a test has it", (StrengthTrial(0.0, 0.0, 0.1, 0.5), StrengthTrial(0.0, 0.5, 0.1, 0.6)))
+
+    def retained(outcome: StageOutcome) -> dict[str, dict[str, float]]:
+        assert outcome.path is not None
+        networks = json.loads((outcome.path / "training.json").read_text(encoding="utf-8"))["networks"]
+        return {name: networks[name]["retained"] for name in ("sovits", "t2s")}
+
+    trained = retained(done[3][-1])
+    assert trained["t2s"]["held_out_loss"] < 1
+    monkeypatch.setattr("timbre.pipeline.stages.strength.settle_strengths", settle)
+    outcome = engine_at(tmp_path).run(tiny_voice(tmp_path), done[2])[-1]
+    kept = retained(outcome)
+    assert kept["t2s"]["held_out_loss"] == kept["t2s"]["memorisation"] == 1.0
+    assert trained["sovits"]["held_out_loss"] < kept["sovits"]["held_out_loss"] < 1
+    assert outcome.facts["held_out_loss"] == kept["sovits"]["held_out_loss"]
+    assert outcome.facts["memorisation"] == max(item["memorisation"] for item in kept.values())
