@@ -182,9 +182,9 @@ class Invocation:
         """
         from timbre.pipeline.ci.identity import signed_actor
         from timbre.registry.open import open_store
-        from timbre.registry.rules import open_rules
+        from timbre.registry.rules import policies_of
 
-        return signed_actor(self.environment, open_rules(open_store(self.registry(registry)), self.environment).load())
+        return signed_actor(self.environment, policies_of(open_store(self.registry(registry)), self.environment)())
 
     def actor(self, registry: str = "", author: str = "") -> Actor:
         """Who gives a command: the signed identity of the CI job, else author, or the person named by CI or Git, as

@@ -11,7 +11,7 @@ from timbre.registry.address import RegistryAddress
 from timbre.registry.encryption.keyring import key_store, open_keyring
 from timbre.registry.local_store import LocalStore
 from timbre.registry.registry import Registry
-from timbre.registry.rules import open_rules
+from timbre.registry.rules import policies_of
 from timbre.registry.served import served_store
 from timbre.registry.signing import guarded
 from timbre.registry.store import Store
@@ -93,5 +93,5 @@ def open_registry(address: RegistryAddress, *, unsafe_aliases: bool = False) -> 
         witness=open_store(address.beside(named)) if named else None,
         key_store=key_store(store, environment),
         served=served_store(store, environment),
-        rules=open_rules(store, environment),
+        policies=policies_of(store, environment),
     )

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from timbre.core.consent import CONSENT_KINDS
 from timbre.core.errors import ConfigurationError
 from timbre.core.problems import configuration_error, unknown_key
 from timbre.core.yaml_document import parse_mapping
@@ -23,7 +24,6 @@ from timbre.registry.store import Store
 
 KEY = "policy.json"
 ACTS = ("publish", "promote", "approve", "revoke")
-CONSENT_KINDS = ("recorded", "synthetic", "public-domain", "licensed")
 _CLAIMED = "claimed:"
 
 

@@ -24,7 +24,7 @@ from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice, version_key
 from timbre.registry.records import seal, unseal
 from timbre.registry.references import delete_unneeded
-from timbre.registry.rules import Rules
+from timbre.registry.rules import ReadPolicies, Rules
 from timbre.registry.store import Store, batched, folders_below
 from timbre.registry.tombstones import refuse_revoked, tombstone
 
@@ -43,7 +43,7 @@ class Registry:
 
     clock gives UTC times (events.utc_now); tests pass their own. unsafe_aliases lets aliases move on stores without
     compare-and-swap. keys: encrypts the files of packages that are published and opens those that are read; without it
-    what is encrypted cannot be read. rules: what the operator's policy allows; without them everything.
+    what is encrypted cannot be read. policies: reads what the operator allows; without them everything.
     key_store: where data keys lie; served: where servers note what they speak with; each the store itself if None.
     """
 
@@ -57,12 +57,11 @@ class Registry:
         witness: Store | None = None,
         key_store: Store | None = None,
         served: Store | None = None,
-        rules: Rules | None = None,
+        policies: ReadPolicies = tuple,
     ) -> None:
         self.store, self.witness, self.keys = store, witness, keys
         self.key_store, self.served = key_store or store, served or store
-        self.rules = rules or Rules()
-        self._clock, self._unsafe = clock, unsafe_aliases
+        self._clock, self._unsafe, self._policies = clock, unsafe_aliases, policies
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -186,8 +185,9 @@ class Registry:
         the store does not give back what it took.
         """
         refuse_revoked(self.store, manifest.voice, manifest.recordings)
-        self.rules.require("publish", actor)
-        self.rules.check_version(manifest)
+        rules = self.rules
+        rules.require("publish", actor)
+        rules.check_version(manifest)
         if not files:
             raise InputError(
                 f"{manifest.voice}@{manifest.version}: the package has no files", remedy="run stage 3 again"
@@ -242,9 +242,10 @@ class Registry:
         self._refuse_revoked(voice)
         manifest = self.manifest(voice, version)
         require_passed(manifest)
-        self.rules.check_version(manifest)
-        approved_by = self._permitted(manifest, actor, approved_by, by_hand)
-        if self.rules.wants_review(manifest) and not approved_by:
+        rules = self.rules
+        rules.check_version(manifest)
+        approved_by = self._permitted(rules, manifest, actor, approved_by, by_hand)
+        if rules.wants_review(manifest) and not approved_by:
             return Promotion(
                 False, self.alias(voice, alias), f"waits for a review: timbre promote {voice} {version} --approve"
             )
@@ -276,9 +277,10 @@ class Registry:
         """
         self._require_voice(voice)
         self._refuse_revoked(voice)
-        self.rules.require("promote", actor)
+        rules = self.rules
+        rules.require("promote", actor)
         if to is not None:
-            require_releasable(self.store, self.manifest(voice, to), self.rules)
+            require_releasable(self.store, self.manifest(voice, to), rules)
 
         def decide(current: Alias | None) -> Alias | None:
             target = to or (current.previous if current else None)
@@ -287,7 +289,7 @@ class Registry:
                     f"voice {voice!r} has no version before the current one under {alias!r}",
                     remedy=f"name one: timbre rollback {voice} --to VERSION (see timbre history {voice})",
                 )
-            require_releasable(self.store, self.manifest(voice, target), self.rules)
+            require_releasable(self.store, self.manifest(voice, target), rules)
             # A rollback by hand has no commit of its own: it keeps the place in the order of commits.
             commit = actor.commit or (current.commit if current else None)
             return self._state(voice, alias, target, Act.ROLLED_BACK, replace(actor, commit=commit), reason, None)
@@ -333,6 +335,11 @@ class Registry:
         """The registry's clock."""
         return self._clock()
 
+    @property
+    def rules(self) -> Rules:
+        """What the operator allows now: one of these for an act reads the policies once."""
+        return Rules(self._policies)
+
     @staticmethod
     def _published(manifest: Manifest, reason: str) -> Event:
         return Event(
@@ -372,13 +379,15 @@ class Registry:
         assert state is not None, "this decision never declines"
         return state
 
-    def _permitted(self, manifest: Manifest, actor: Actor, approved_by: str | None, by_hand: bool) -> str | None:
+    def _permitted(
+        self, rules: Rules, manifest: Manifest, actor: Actor, approved_by: str | None, by_hand: bool
+    ) -> str | None:
         """Who approved this version, as far as it counts. Raises NotAllowedError."""
         if approved_by and by_hand and approved_by == actor.name:
-            self.rules.check_approval(manifest, actor)
+            rules.check_approval(manifest, actor)
             return approved_by
-        self.rules.require("promote" if by_hand else "publish", actor)
-        return (self.rules.approval(self.store, manifest) or approved_by) if approved_by else None
+        rules.require("promote" if by_hand else "publish", actor)
+        return (rules.approval(self.store, manifest) or approved_by) if approved_by else None
 
     def _require_voice(self, voice: str) -> None:
         check_voice(voice)

@@ -9,7 +9,6 @@ program of their own can write, signatures decide (signing.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +28,29 @@ class NotAllowedError(ConfigurationError):
     """The operator's policy does not let this person or job do that."""
 
 
-@dataclass(frozen=True)
-class Rules:
-    """load: reads the policies, each time that one is asked for."""
+ReadPolicies = Callable[[], tuple[Policy, ...]]
 
-    load: Callable[[], tuple[Policy, ...]] = tuple
+
+class Rules:
+    """The policies as they are for one act: read when the first question is asked, once for all that follow.
+
+    A registry makes new ones for every act (Registry.rules), so that a changed policy counts from the next act on.
+    """
+
+    def __init__(self, read: ReadPolicies = tuple) -> None:
+        self._read = read
+        self._found: tuple[Policy, ...] | None = None
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """All that count. Raises ConfigurationError and CorruptError as the reader does."""
+        if self._found is None:
+            self._found = self._read()
+        return self._found
 
     def require(self, act: str, actor: Actor, *others: str) -> None:
         """Raises NotAllowedError unless every policy lets the actor do this (or one of the other acts)."""
-        for policy in self.load():
+        for policy in self.policies:
             if not any(policy.may(item, actor) for item in (act, *others)):
                 how = f"{actor.name} ({actor.proof})"
                 raise NotAllowedError(
@@ -47,7 +60,7 @@ class Rules:
 
     def check_voice(self, voice: str, consent: str, base: str) -> None:
         """Raises InputError for a kind of consent or a base that a policy does not allow."""
-        for policy in self.load():
+        for policy in self.policies:
             for what, value, allowed in (("consent: kind", consent, policy.consent), ("base", base, policy.bases)):
                 if allowed is not None and value not in allowed:
                     raise InputError(
@@ -58,7 +71,7 @@ class Rules:
     def check_version(self, manifest: Manifest) -> None:
         """Raises as check_voice, and CheckFailedError for a version that a gate of a policy does not pass."""
         self.check_voice(manifest.voice, str(manifest.consent.get("kind", "")), manifest.base)
-        for policy in self.load():
+        for policy in self.policies:
             for name, bound in policy.gates.items():
                 if why := _below(manifest.gates.get(name), bound):
                     raise CheckFailedError(
@@ -72,7 +85,7 @@ class Rules:
 
     def wants_review_of(self, voice: str) -> bool:
         """Whether a policy asks for reviews of a voice."""
-        return any(policy.wants_review(voice) for policy in self.load())
+        return any(policy.wants_review(voice) for policy in self.policies)
 
     def check_approval(self, manifest: Manifest, actor: Actor) -> None:
         """Raises NotAllowedError when this actor may not approve this version: not named by a policy, or the author of
@@ -80,7 +93,7 @@ class Rules:
         """
         self.require("approve", actor)
         authors = [Actor(name) for name in (manifest.provenance.author, manifest.provenance.actor) if name]
-        for policy in self.load():
+        for policy in self.policies:
             if policy.four_eyes and any(same_person(actor, author) for author in authors):
                 raise NotAllowedError(
                     f"{actor.name} made {manifest.voice}@{manifest.version} and does not approve it: {policy.where} "
@@ -98,7 +111,7 @@ class Rules:
     def _counts(self, event: Event, manifest: Manifest) -> bool:
         if event.actor != event.approved_by:
             # A pipeline that carried an approval on; what it carried is an event of its own.
-            return not self.load()
+            return not self.policies
         try:
             self.check_approval(manifest, Actor(event.actor, event.commit, event.proof))
         except NotAllowedError:
@@ -106,8 +119,8 @@ class Rules:
         return True
 
 
-def open_rules(store: Store, environment: Mapping[str, str]) -> Rules:
-    """The rules of a registry: those of the file that TIMBRE_POLICY names, and those of its own policy.json.
+def policies_of(store: Store, environment: Mapping[str, str]) -> ReadPolicies:
+    """Reads the policies of a registry: the file that TIMBRE_POLICY names, and its own policy.json.
 
     TIMBRE_POLICY=registry makes the registry's policy indispensable. Reading raises ConfigurationError for a file or
     an object that is missing or no policy.
@@ -122,7 +135,7 @@ def open_rules(store: Store, environment: Mapping[str, str]) -> Rules:
         file = (read_policy(Path(named)),) if named and named != IN_REGISTRY else ()
         return (*file, *((found,) if found is not None else ()))
 
-    return Rules(load)
+    return load
 
 
 def _below(gate: Mapping[str, Any] | None, bound: Bound) -> str:

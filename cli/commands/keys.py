@@ -81,9 +81,9 @@ def revoke(invocation: Invocation, voice: str, yes: bool, registry: str) -> None
     if not yes:
         raise InputError(f"{voice}: destroying its keys cannot be undone", "pass --yes to do it")
     from timbre.registry.open import open_store
-    from timbre.registry.rules import open_rules
+    from timbre.registry.rules import Rules, policies_of
 
-    rules = open_rules(open_store(invocation.registry(registry)), invocation.environment)
+    rules = Rules(policies_of(open_store(invocation.registry(registry)), invocation.environment))
     rules.require("revoke", invocation.actor(registry))
     there = _keyring(invocation, registry).destroy(voice)
     click.echo(f"{voice}: {'its data keys are destroyed' if there else 'it had no data key'}; none is made again")

@@ -49,9 +49,9 @@ def show(invocation: Invocation, registry: str, as_json: bool) -> None:
     """Show the policies in force, and the identity they see for this job or person."""
     from timbre.registry.open import open_store
     from timbre.registry.policy import ACTS
-    from timbre.registry.rules import open_rules
+    from timbre.registry.rules import policies_of
 
-    found = open_rules(open_store(invocation.registry(registry)), invocation.environment).load()
+    found = policies_of(open_store(invocation.registry(registry)), invocation.environment)()
     actor = invocation.signed_actor(registry)
     if as_json:
         plain = {"policies": [dataclasses.asdict(item) for item in found], "actor": actor and dataclasses.asdict(actor)}

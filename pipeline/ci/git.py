@@ -29,7 +29,6 @@ _NO_COMMIT = (
     "does not have any commits yet", "unknown revision", "bad revision", "bad default revision", "ambiguous argument",
     "Not a valid", "bad object", "not a commit", "Needed a single revision",
 )  # fmt: skip
-_NOTES = "refs/notes/timbre"
 _SUBMODULE, _FOLDER, _LINK = "160000", "040000", "120000"
 
 
@@ -172,10 +171,10 @@ class Repository:
         # ls-tree takes the path from here, rev-parse from the top: voices/ may lie in a part of a larger repository.
         return any(tree in self._run("ls-tree", c, f"voices/{name}").stdout.split() for c in found.stdout.split())
 
-    def notes(self, *arguments: str) -> None:
-        """`git notes` on refs/notes/timbre, in our own name. Raises ConfigurationError."""
+    def notes(self, reference: str, *arguments: str) -> None:
+        """`git notes` on a reference, in our own name. Raises ConfigurationError."""
         self._checked(
-            "-c", "user.name=timbre", "-c", "user.email=timbre@localhost", "notes", f"--ref={_NOTES}", *arguments
+            "-c", "user.name=timbre", "-c", "user.email=timbre@localhost", "notes", f"--ref={reference}", *arguments
         )
 
     def all_notes(self, reference: str) -> list[str]:

@@ -43,7 +43,7 @@ def note_heads(repository: Repository, registry: Registry, voices: Iterable[str]
         if not new:
             return 0
         lines = "\n".join(f"timbre head {head.voice} {head.number} {head.digest}" for head in new)
-        repository.notes("append", "-m", lines, commit.hash)
+        repository.notes(REFERENCE, "append", "-m", lines, commit.hash)
         if repository.push(remote, f"{REFERENCE}:{REFERENCE}"):
             return len(new)
     raise InfrastructureError(
@@ -69,4 +69,4 @@ def noted(repository: Repository) -> list[Head]:
 def _merge(repository: Repository, remote: str) -> None:
     """This clone's notes with those of the remote: each line of either."""
     if repository.fetch(remote, f"+{REFERENCE}:{_FETCHED}"):
-        repository.notes("merge", "-q", "-s", "cat_sort_uniq", _FETCHED)
+        repository.notes(REFERENCE, "merge", "-q", "-s", "cat_sort_uniq", _FETCHED)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from timbre.audio.reader import SUFFIXES
+from timbre.core.consent import CONSENT_KINDS
 from timbre.core.errors import InputError
 from timbre.core.languages import LANGUAGES
 from timbre.core.printable import printable
@@ -252,7 +253,7 @@ def _write(folder: Path, rows: Sequence[ImportedRow], language: str, base: str) 
     (folder / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     settings = (
         f"language: {language}\nbase: {base}\nconsent:\n"
-        "  kind: recorded             # recorded | synthetic | public-domain | licensed\n"
+        f"  kind: recorded             # {' | '.join(CONSENT_KINDS)}\n"
         "  statement: consent.wav     # recorded: the speaker says what the voice may be used for\n"
         '  rights: ""                 # what the voice may be used for, and by whom\n'
     )

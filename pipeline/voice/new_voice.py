@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timbre.core.base import list_bases, load_base
+from timbre.core.consent import CONSENT_KINDS
 from timbre.core.errors import InputError
 from timbre.core.languages import LANGUAGES
 from timbre.pipeline.voice.folder_paths import name_problem
@@ -75,7 +76,7 @@ def _settings(language: str, base: str) -> str:
         f"language: {language}\n"
         f"base: {base}\n"
         "consent:\n"
-        "  kind: recorded             # recorded | synthetic | public-domain | licensed\n"
+        f"  kind: recorded             # {' | '.join(CONSENT_KINDS)}\n"
         f"  statement: {STATEMENT}     # recorded: you say who you are and what the voice may be used for\n"
         '  rights: ""                 # for example: "(c) 2026 Example School. Internal announcements only."\n'
         "# review: required           # a person approves before the voice goes into production\n"

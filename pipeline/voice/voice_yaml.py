@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from timbre.core.consent import CONSENT_KINDS
 from timbre.core.languages import LANGUAGES
 from timbre.core.near_names import nearest
 from timbre.core.problems import Problem, shown, unknown_key
@@ -20,7 +21,6 @@ from timbre.pipeline.voice.folder_paths import path_problem
 FILE = "voice.yaml"
 KEYS = ("language", "base", "consent", "review", "recipe")
 CONSENT_KEYS = ("kind", "statement", "rights", "source", "approved_by")
-CONSENT_KINDS = ("recorded", "synthetic", "public-domain", "licensed")
 DEFAULT_BASE = "nano"
 _BASE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
 _MAX_TEXT = 2000
@@ -31,8 +31,7 @@ class Consent:
     """Why this voice may be cloned."""
 
     kind: str = ""
-    """recorded (the speaker agreed, in their own voice), synthetic (no person), public-domain, or licensed (published
-    under a licence that allows this; rights names it and whom to credit)."""
+    """One of CONSENT_KINDS; of licensed recordings rights names the licence and whom to credit."""
     statement: str | None = None
     """Path of the recorded agreement, for kind recorded."""
     rights: str = ""

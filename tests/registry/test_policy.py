@@ -13,6 +13,7 @@ from timbre.core.errors import CheckFailedError, ConfigurationError, InputError
 from timbre.registry.actor import Actor, same_person
 from timbre.registry.address import RegistryAddress
 from timbre.registry.errors import CorruptError
+from timbre.registry.local_store import LocalStore
 from timbre.registry.manifest import Manifest
 from timbre.registry.open import open_registry
 from timbre.registry.policy import KEY, Policy, matches, read_policy, store_policy, stored_policy
@@ -50,6 +51,22 @@ def test_without_a_policy_everybody_may(tmp_path: Path) -> None:
     registry = opened(tmp_path)
     manifest = published(registry, actor=TYPED)
     assert registry.promote("ada", manifest.version, actor=TYPED, by_hand=True, approved_by=TYPED.name).moved
+
+
+def test_one_act_reads_the_policies_once_and_the_next_reads_them_again(tmp_path: Path) -> None:
+    read: list[Policy] = []
+
+    def policies() -> tuple[Policy, ...]:
+        read.append(Policy(gates={}, review=("ada",), approve=("*",), bases=("pico",), consent=("synthetic",)))
+        return (read[-1],)
+
+    registry = Registry(LocalStore(tmp_path), policies=policies)
+    manifest = published(registry)
+    assert len(read) == 1
+    assert registry.promote("ada", manifest.version, actor=GRACE, by_hand=True, approved_by=GRACE.name).moved
+    assert len(read) == 2
+    assert registry.rollback("ada", actor=GRACE, to=manifest.version).version == manifest.version
+    assert len(read) == 3
 
 
 def test_each_act_is_for_those_whom_the_policy_names(tmp_path: Path) -> None:
