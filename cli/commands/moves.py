@@ -77,7 +77,7 @@ def _moving(*, alias: bool, reason: str | None = "") -> Callable[[Callable[..., 
         wrapped: Callable[..., None] = click.pass_obj(called)
         wrapped = registry_option(output_options(wrapped))
         by = "Actor, recorded as claimed; default: the CI job's signed identity, else its user or that of Git."
-        wrapped = click.option("--by", "who", default="", metavar="NAME", help=by)(wrapped)
+        wrapped = click.option("--by", "who", envvar="TIMBRE_BY", default="", metavar="NAME", help=by)(wrapped)
         why = {"required": True} if reason is None else {"default": reason}
         wrapped = click.option("--reason", metavar="TEXT", help="Reason; recorded in the event log.", **why)(wrapped)
         if alias:

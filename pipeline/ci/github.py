@@ -124,38 +124,46 @@ def _voices(settings: GithubSettings) -> dict[str, Any]:
             },
         }
     )
-    return _job(settings, settings.gpu_tag or settings.tag) | {
-        "name": _expression("matrix.voice.voice"),
-        "needs": "plan",
-        "if": _expression("needs.plan.outputs.voices && needs.plan.outputs.voices != '[]'"),
-        "timeout-minutes": _expression("matrix.voice.minutes"),
-        # A voice is never trained twice at a time, and a job that moves an alias is never cut off.
-        "concurrency": {
-            "group": _expression("format('timbre-{0}-{1}', github.ref, matrix.voice.voice)"),
-            "cancel-in-progress": False,
-        },
-        "strategy": {
-            "fail-fast": False,
-            "matrix": {"voice": _expression("fromJSON(needs.plan.outputs.voices)")},
-        },
-        "steps": steps,
-    }
+    return (
+        _job(settings, settings.gpu_tag or settings.tag)
+        | _identified()
+        | {
+            "name": _expression("matrix.voice.voice"),
+            "needs": "plan",
+            "if": _expression("needs.plan.outputs.voices && needs.plan.outputs.voices != '[]'"),
+            "timeout-minutes": _expression("matrix.voice.minutes"),
+            # A voice is never trained twice at a time, and a job that moves an alias is never cut off.
+            "concurrency": {
+                "group": _expression("format('timbre-{0}-{1}', github.ref, matrix.voice.voice)"),
+                "cancel-in-progress": False,
+            },
+            "strategy": {
+                "fail-fast": False,
+                "matrix": {"voice": _expression("fromJSON(needs.plan.outputs.voices)")},
+            },
+            "steps": steps,
+        }
+    )
 
 
 def _approve(settings: GithubSettings) -> dict[str, Any]:
     """By the person who starts the workflow, whom the server names; a protected environment names nobody."""
-    return _job(settings, settings.tag) | {
-        "if": _expression("inputs.approve"),
-        "timeout-minutes": 15,
-        "steps": [
-            _checkout(),
-            {
-                "shell": "bash",
-                "env": {"VOICE": _expression("inputs.approve")},
-                "run": 'timbre promote --approve -- "$VOICE"',
-            },
-        ],
-    }
+    return (
+        _job(settings, settings.tag)
+        | _identified()
+        | {
+            "if": _expression("inputs.approve"),
+            "timeout-minutes": 15,
+            "steps": [
+                _checkout(),
+                {
+                    "shell": "bash",
+                    "env": {"VOICE": _expression("inputs.approve")},
+                    "run": 'timbre promote --approve -- "$VOICE"',
+                },
+            ],
+        }
+    )
 
 
 def _job(settings: GithubSettings, label: str) -> dict[str, Any]:
@@ -199,6 +207,13 @@ def _summary() -> str:
         f'{{ cat "${{pages[@]}}" || true; }} | head -c {_SUMMARY_BYTES} >> "$GITHUB_STEP_SUMMARY"',
     ]
     return "\n".join(lines) + "\n"
+
+
+def _identified() -> dict[str, Any]:
+    """Of jobs that write the registry: their server may sign who they are (identity.py fetches the token). Permissions
+    of a job replace those of the workflow.
+    """
+    return {"permissions": {"contents": "read", "id-token": "write"}}
 
 
 def _expression(text: str) -> str:

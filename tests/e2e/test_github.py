@@ -159,6 +159,8 @@ def test_the_file_is_valid_and_follows_the_table(tmp_path: Path) -> None:
     jobs = yaml.safe_load(shown.output)["jobs"]
     named = [step["name"] for step in jobs["voices"]["steps"] if "COMMAND" in step.get("env", {})]
     assert named == [*(row.name for row in STAGES), "retire"]
+    signed = {"contents": "read", "id-token": "write"}
+    assert [jobs[name].get("permissions") for name in ("plan", "voices", "approve")] == [None, signed, signed]
     assert jobs["voices"]["runs-on"] == "gpu"
     assert jobs["plan"]["runs-on"] == "ubuntu-latest"
     assert "secrets.AWS_ACCESS_KEY_ID" in shown.output

@@ -25,6 +25,7 @@ from timbre.pipeline.stages.table import STAGES
 _FAKE = """#!/bin/sh
 # Instead of timbre: the plan is given, stages only note that they were called and end as they are told to.
 echo "$*" >> "$FAKE/calls"
+echo "$TIMBRE_BY" >> "$FAKE/by-$1"
 case "$1" in
   ci) mkdir -p .timbre/ci && cp "$FAKE/plan.json" .timbre/ci/plan.json;;
   dashboard) mkdir -p public && echo page > public/index.html;;
@@ -107,6 +108,7 @@ def test_both_files_run_the_same_jobs(plan: Plan, tmp_path: Path) -> None:
         junit = [event["path"] for event in found.of(name, "junit")]
         assert junit == ([job["artifacts"]["reports"]["junit"]] if name == "evaluate ada" else [])
         assert bool(found.of(name, "input")) == (job.get("when") == "manual")
+    assert (tmp_path / "fake" / "by-promote").read_text() == "Clara\n", "who answered approves, not who pushed"
     assert found.events[-1]["kind"] == "html"
     assert found.events[-1]["found"]
 

@@ -17,9 +17,14 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
+from tests.registry.conftest import make_files, make_manifest
 from timbre.cli.invocation import Invocation
+from timbre.cli.main import call
 from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.pipeline.ci.identity import signed_actor
+from timbre.registry.actor import Actor
+from timbre.registry.address import RegistryAddress
+from timbre.registry.open import open_registry
 from timbre.registry.policy import Policy, parse_policy
 
 GITLAB, GITHUB = "https://gitlab.example.org", "https://token.actions.githubusercontent.com"
@@ -180,6 +185,27 @@ def test_jenkins_says_who_started_the_build(server: dict[str, Any]) -> None:
         signed_actor(environment, [jenkins])
     with pytest.raises(ConfigurationError, match="no build of"):
         signed_actor({"BUILD_URL": "https://evil.example.org/job/1/"}, [jenkins])
+
+
+def test_an_approval_on_jenkins_is_of_who_answered_and_not_of_who_started_the_build(
+    tmp_path: Path, server: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = server["address"] + "/job/voices/job/main/7/"
+    server["/job/voices/job/main/7/api/json"] = {"building": True, "actions": [{"causes": [{"userId": "grace"}]}]}
+    (tmp_path / "policy.yaml").write_text(
+        yaml.safe_dump({"jenkins": server["address"], "approve": ["claimed:clara"], "review": ["*"]})
+    )
+    registry = open_registry(RegistryAddress(str(tmp_path / "registry"), {}))
+    version = registry.publish(make_manifest(), make_files(), actor=Actor("ada")).version
+    given = {"BUILD_URL": build, "BRANCH_NAME": "main", "TIMBRE_POLICY": str(tmp_path / "policy.yaml")}
+    for name, value in {**given, "TIMBRE_REGISTRY": str(tmp_path / "registry")}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    assert call(["promote", "ada", version, "--approve"]) == 40, "the policy names nobody of the name grace"
+    monkeypatch.setenv("TIMBRE_BY", "clara")
+    assert call(["promote", "ada", version, "--approve"]) == 0
+    event = registry.history("ada")[-1]
+    assert (event.actor, event.approved_by, event.proof) == ("clara", "clara", "claimed")
 
 
 def test_a_run_acts_for_the_signed_identity(tmp_path: Path, key: RSAPrivateKey) -> None:
