@@ -18,7 +18,9 @@ HEAD = """\
 
 Written by `make docs` from `core/recipe.py`; do not edit. `recipes/default.yaml` holds the same values, one
 section per stage. A voice can override those marked "voice" under `recipe:` in its voice.yaml; all others decide what
-is accepted or what a run costs, and only the operator's recipe sets them. Gate limits belong to a base:
+is accepted or what a run costs, and only the operator's recipe sets them. A base may bring
+values of its own for those marked "voice" (`recipe:` in its base.yaml, such as the steps of `nano`), which count where
+the operator's recipe has the built-in ones. Gate limits belong to a base:
 `bases/<base>/gates.yaml`. Settings marked with an asterisk do not affect outputs, so changing them reruns nothing.
 """
 

@@ -21,6 +21,7 @@ from timbre.core.languages import LANGUAGES
 from timbre.core.near_names import nearest
 from timbre.core.packaged import PACKAGED_BASES
 from timbre.core.problems import Problem, configuration_error, shown, unknown_key
+from timbre.core.recipe import Recipe
 from timbre.core.speaking_defaults import SpeakingDefaults, speaking_defaults
 from timbre.core.weights import (
     DEFAULT_WEIGHTS_ROOT,
@@ -78,6 +79,8 @@ class Base(Tool):
     "content_encoder"), as plain data."""
     speaking: SpeakingDefaults = field(default_factory=SpeakingDefaults)
     """Sampling and prompt where a request says nothing, as far as they differ from the official models'."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the recipe that suit this base, as voice.yaml holds them (Recipe.for_base); no part of the digest."""
     exports: Mapping[str, str] = field(default_factory=dict)
     """Edition -> SHA-256 of export.json, the only exported graphs of this base that are used and published; written by
     `timbre base export NAME --pin` from trusted weights. No part of the digest."""
@@ -104,13 +107,13 @@ class Base(Tool):
                 f"run: timbre base pull {self.name}",
             )
         plain = base_to_plain(self)
-        for key in ("licences", "hub", "description", "weights", "exports"):
+        for key in ("licences", "hub", "description", "weights", "recipe", "exports"):
             plain.pop(key, None)
         plain["files"] = [{"role": i.role, "sha256": i.sha256} for i in sorted(self.files, key=lambda i: i.role)]
         return digest_value(plain)
 
 
-_OWN_SHAPE = ("networks", "speaking", "exports")
+_OWN_SHAPE = ("networks", "speaking", "recipe", "exports")
 _EDITION = re.compile(r"[0-9]+\.[0-9]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BASE_KEYS = tuple(f.name for f in fields(Base) if f.name not in {g.name for g in fields(Tool)} | set(_OWN_SHAPE))
@@ -187,6 +190,8 @@ def read_base(folder: Path, weights_root: Path = DEFAULT_WEIGHTS_ROOT) -> Base:
         rest["speaking"] = speaking_defaults({} if rest.get("speaking") is None else rest["speaking"])
     except ValueError as error:
         problems.append(Problem(f"{path}: speaking", str(error), "docs/extending.md", "correct or remove the value"))
+    rest["recipe"] = rest.get("recipe") or {}
+    problems += Recipe().check_overrides(rest["recipe"], f"{path}: recipe", by_voice=True)[1]
     rest["exports"] = rest.get("exports") or {}
     _check_exports(path, common["name"], rest["exports"], problems)
     if problems:
@@ -231,6 +236,8 @@ def base_to_plain(base: Tool) -> dict[str, Any]:
             del plain["networks"]
         if changed := base.speaking.changed():
             plain["speaking"] = changed
+        if base.recipe:
+            plain["recipe"] = {section: dict(values) for section, values in base.recipe.items()}
         if base.exports:
             plain["exports"] = dict(base.exports)
     return plain | tool_to_plain(base)

@@ -1,7 +1,8 @@
 """The recipe: every number of the five stages, as frozen typed objects. Gate limits are not here; they belong to a
 base.
 
-`recipes/default.yaml` lists the same values; a test keeps both in step. A voice may override settings
+`recipes/default.yaml` lists the same values; a test keeps both in step. A base may bring others for those that the
+operator leaves as they are (`recipe:` in its base.yaml), and a voice may override settings
 under `recipe:` in its voice.yaml, with the same schema. Add a setting here (value, one line of meaning, unit, limits),
 in `recipes/default.yaml`, and run `make docs`.
 """
@@ -221,6 +222,17 @@ SECTIONS: Mapping[str, type] = {
 }
 
 
+_ORDERED = (
+    ("validate", "slice_min_s", "slice_max_s"),
+    ("validate", "min_effective_s", "max_effective_s"),
+    ("validate", "min_characters_per_s", "max_characters_per_s"),
+    ("validate", "min_cjk_characters_per_s", "max_cjk_characters_per_s"),
+    ("extract", "prompt_min_s", "prompt_max_s"),
+    ("finetune", "min_steps", "max_steps"),
+)
+"""Section, and two settings of it of which the first may not exceed the second."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One section for each stage; section names are stage names."""
@@ -240,6 +252,21 @@ class Recipe:
         source.
         """
         return _raised(*self.check_overrides(values, where), where)
+
+    def for_base(self, values: Mapping[str, Any], where: str) -> Recipe:
+        """This recipe with a base's settings (base.yaml's `recipe`) instead of the built-in ones. What the operator set
+        otherwise stays, the other end of a range with it. Raises InputError as `with_overrides` does.
+        """
+        built_in = Recipe()
+        taken: dict[str, Any] = {}
+        for section, content in values.items():
+            own, usual = getattr(self, section), getattr(built_in, section)
+            ours = {name for name in content if getattr(own, name) != getattr(usual, name)}
+            for of, *ends in _ORDERED:
+                if of == section and any(getattr(own, name) != getattr(usual, name) for name in ends):
+                    ours.update(ends)
+            taken[section] = {name: value for name, value in content.items() if name not in ours}
+        return self.with_overrides(taken, where)
 
     def for_voice(self, values: Any, where: str) -> Recipe:
         """This recipe with a voice's own `recipe:` laid over it, which may hold the settings of a voice only. Raises
@@ -287,16 +314,8 @@ def _raised(recipe: Recipe, problems: list[Problem], where: str) -> Recipe:
 
 def _contradictions(recipe: Recipe, where: str) -> list[Problem]:
     """Pairs of settings that are each allowed but not together."""
-    rules = [
-        ("validate", "slice_min_s", "slice_max_s"),
-        ("validate", "min_effective_s", "max_effective_s"),
-        ("validate", "min_characters_per_s", "max_characters_per_s"),
-        ("validate", "min_cjk_characters_per_s", "max_cjk_characters_per_s"),
-        ("extract", "prompt_min_s", "prompt_max_s"),
-        ("finetune", "min_steps", "max_steps"),
-    ]
     found = []
-    for section, low, high in rules:
+    for section, low, high in _ORDERED:
         smaller, larger = getattr(getattr(recipe, section), low), getattr(getattr(recipe, section), high)
         if smaller > larger:
             limit = f"at most {section}.{high} ({larger:g})"

@@ -35,6 +35,11 @@ NANO_SPEAKING = SpeakingDefaults(
 )
 """As timbre.nano.speaking measures it. Prompt codes stay out until the codes continue a prompt well."""
 
+NANO_RECIPE = {
+    "finetune": {"min_steps": 60, "max_steps": 120, "warmup_steps": 20, "validate_every_steps": 15, "patience": 3}
+}
+"""Some ten passes over one to two minutes of speech: with hundreds of steps this base loses words."""
+
 LICENCES = (
     ("text_to_semantic, acoustic, content_encoder, recogniser", "MIT", "trained by this project"),
     ("LJ Speech (training data)", "public domain", "https://keithito.com/LJ-Speech-Dataset"),
@@ -140,6 +145,7 @@ def pack(work: Path, folder: Path, steps: str = "") -> Base:
         languages=("en", "zh"),
         speaker_encoder="ge2e",
         speaking=NANO_SPEAKING,
+        recipe=NANO_RECIPE,
     )
     write_base(base)
     return base

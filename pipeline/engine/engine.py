@@ -63,7 +63,7 @@ class Engine:
 
     workspace: Workspace
     recipe: Recipe = field(default_factory=Recipe)
-    """The repository's recipe, before a voice's own overrides."""
+    """The repository's recipe, before the settings of a base and a voice's own overrides."""
     registry: RegistryAddress = field(default_factory=lambda: RegistryAddress("", {}))
     origin: Origin = field(default_factory=Origin)
     progress: Progress = field(default_factory=SilentProgress)
@@ -88,7 +88,7 @@ class Engine:
         rebuild: replace outputs that exist. Raises what the stage raised, as a TimbreError wherever the
         machine is to blame.
         """
-        recipe = self._recipe_of(voice)
+        recipe = self._recipe_of(voice, base)
         outcomes: list[StageOutcome] = []
         with exclusive(self.workspace.lock(voice.name), f"voice {voice.name}", self.wait_s, self.log.warning):
             self._clean(voice)
@@ -106,7 +106,7 @@ class Engine:
 
         Changes nothing and takes no lock. Raises InputError for a voice's wrong overrides.
         """
-        recipe = self._recipe_of(voice)
+        recipe = self._recipe_of(voice, base)
         found: list[StageOutcome] = []
         for row in self.rows:
             try:
@@ -141,8 +141,9 @@ class Engine:
         found = input_keys(row, voice, base, _keys(before))
         return found | machine_keys(stage, recipe, base, self.workspace.root)
 
-    def _recipe_of(self, voice: VoiceFolder) -> Recipe:
-        return self.recipe.for_voice(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe")
+    def _recipe_of(self, voice: VoiceFolder, base: Base) -> Recipe:
+        of_base = self.recipe.for_base(base.recipe, f"{base.spec_path}: recipe")
+        return of_base.for_voice(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe")
 
     def _selected(self, until: str) -> tuple[StageRow, ...]:
         names = [row.name for row in self.rows]

@@ -80,7 +80,7 @@ def _settings(language: str, base: str) -> str:
         f"  statement: {STATEMENT}     # recorded: you say who you are and what the voice may be used for\n"
         '  rights: ""                 # for example: "(c) 2026 Example School. Internal announcements only."\n'
         "# review: required           # a person approves before the voice goes into production\n"
-        "recipe: {}                   # overrides of recipes/default.yaml\n"
+        "recipe: {}                   # overrides of the base's settings and of recipes/default.yaml\n"
     )
 
 

@@ -15,9 +15,11 @@ import yaml
 
 from timbre.cli.pins import constraints, normalised, requirements
 from timbre.cli.settings_table import settings_markdown
-from timbre.core.errors import InputError
+from timbre.core.base import read_base, write_base
+from timbre.core.errors import ConfigurationError, InputError
 from timbre.core.recipe import SECTIONS, FinetuneRecipe, Recipe, ValidateRecipe, load_recipe
 from timbre.core.settings import describe_type, keyed_values, read_section, setting
+from timbre.nano.pack import NANO_RECIPE
 from timbre.pipeline.stages.validate.checks import Findings, check_sound
 from timbre.pipeline.stages.validate.survey import survey_clip
 
@@ -181,3 +183,44 @@ def test_every_number_has_an_upper_bound_and_limits_are_the_operators() -> None:
     with pytest.raises(InputError, match="2880"):
         Recipe().with_overrides({"finetune": {"max_minutes": 1e300}}, "recipe")
     assert Recipe().for_voice({"finetune": {"rank": 4}}, "voice.yaml").finetune.rank == 4
+
+
+def test_a_base_brings_settings_of_its_own_and_the_operator_has_the_last_word() -> None:
+    steps = {"finetune": {"min_steps": 60, "max_steps": 120, "patience": 3}}
+    ours = Recipe().for_base(steps, "base.yaml").finetune
+    assert (ours.min_steps, ours.max_steps, ours.patience) == (60, 120, 3)
+    assert ours == dataclasses.replace(Recipe().finetune, min_steps=60, max_steps=120, patience=3)
+    set_by_operator = Recipe().with_overrides({"finetune": {"min_steps": 900, "patience": 7}}, "recipe")
+    kept = set_by_operator.for_base(steps, "base.yaml").finetune
+    assert (kept.min_steps, kept.max_steps, kept.patience) == (900, 2000, 7), "both ends of a range, or neither"
+    voice = Recipe().for_base(steps, "base.yaml").for_voice({"finetune": {"max_steps": 80}}, "voice.yaml").finetune
+    assert (voice.min_steps, voice.max_steps) == (60, 80)
+
+
+def test_a_base_may_set_what_a_voice_may_set(tmp_path: Path) -> None:
+    original = (ROOT / "bases/nano/base.yaml").read_text(encoding="utf-8")
+    folder = tmp_path / "nano"
+    folder.mkdir()
+    before = read_base(ROOT / "bases/nano")
+    for wrong, message in (
+        ("    max_stepz: 9\n", "max_stepz"),
+        ("  validate:\n    max_clipped_share: 1\n", "max_clipped_share"),
+        ("    max_steps: 0\n", "max_steps"),
+    ):
+        text = re.sub(r"recipe:\n  finetune:\n(    .*\n)+", "recipe:\n  finetune:\n" + wrong, original)
+        (folder / "base.yaml").write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigurationError, match=message):
+            read_base(folder)
+    (folder / "base.yaml").write_text(original.replace("max_steps: 120", "max_steps: 90"), encoding="utf-8")
+    changed = read_base(folder)
+    assert changed.recipe["finetune"]["max_steps"] == 90
+    assert changed.digest == before.digest, "how voices are trained changes nothing that the base computes"
+    write_base(changed)
+    assert read_base(folder).recipe == changed.recipe
+
+
+def test_bases_train_with_steps_of_their_own() -> None:
+    """Hundreds of steps cost nano words; the official bases keep the steps of their makers."""
+    assert read_base(ROOT / "bases/nano").recipe == NANO_RECIPE
+    for name in ("gpt-sovits-v2", "gpt-sovits-v2pro", "gpt-sovits-v2proplus"):
+        assert not read_base(ROOT / "bases" / name).recipe
