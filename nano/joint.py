@@ -19,7 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from timbre.gptsovits.acoustic.configuration import SourceIstftConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.adversarial import adversarial_pass
+from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, SourceIstftConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.discriminators import Discriminators
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
 from timbre.gptsovits.acoustic.losses import kl_loss
 from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows
@@ -40,7 +42,8 @@ class JointSettings:
 
     spoken_weight: of `JointLoss.spoken_term`. guide_weight: of the teacher in joint_guides.py.
     wrong_codes: of `with_wrong_codes`. widest_spread: the generator hears latents drawn with up to this share of the
-    prior's spread.
+    prior's spread. adversarial_weight: of the discriminators' losses against the spectral ones, from
+    adversarial_from_step on; 0: none are made.
     """
 
     max_frames: int = 2400
@@ -56,6 +59,9 @@ class JointSettings:
     guide_weight: float = 0.0
     wrong_codes: float = 0.0
     widest_spread: float = 0.3
+    adversarial_weight: float = 0.0
+    adversarial_from_step: int = 0
+    discriminator_rate: float = 2e-4
     clip_norm: float = 2.0
     average_decay: float = 0.998
     seed: int = 6
@@ -89,10 +95,11 @@ class JointLoss:
         settings: JointSettings,
         device: torch.device,
         guide: TextGuide | None = None,
+        judges: Discriminators | None = None,
     ) -> None:
         assert isinstance(config.generator, SourceIstftConfig)
         self.settings, self.generator, self.hop = settings, config.generator, config.hop
-        self.guide = guide
+        self.guide, self.judges = guide, judges
         self.spectrogram = Spectrogram(
             SpectrogramConfig(config.rate_hz, config.fft_size, config.hop, config.fft_size)
         ).to(device)
@@ -110,8 +117,10 @@ class JointLoss:
             pitch = torch.where(batch.pitched.view(-1, 1, 1), wanted, mean[:, :PITCH_CHANNELS])
             return torch.cat([pitch, mean[:, PITCH_CHANNELS:]], dim=1) * mask
 
-    def __call__(self, model: Synthesizer, batch: SentenceBatch, with_generator: bool) -> dict[str, Tensor]:
-        """Terms by name, ``total`` last."""
+    def __call__(
+        self, model: Synthesizer, batch: SentenceBatch, with_generator: bool, judged: bool = False
+    ) -> dict[str, Tensor]:
+        """Terms by name. judged: the discriminators hear the generator too and receive their own gradients."""
         device = batch.wave.device
         spectrum = self.spectrogram(batch.wave)
         frames = spectrum.shape[2]
@@ -146,8 +155,8 @@ class JointLoss:
                 spoken = model.flow.inverse(drawn, mask, condition).float()
             # Pitch as recorded: the wave to compare with has it.
             spoken = torch.cat([mean[:, :PITCH_CHANNELS], spoken[:, PITCH_CHANNELS:]], dim=1)
-            terms |= self.generator_terms(model, batch, z.detach(), spoken, condition.detach())
-            terms["total"] = terms["total"] + terms["magnitude"] + terms["wave"]
+            terms |= self.generator_terms(model, batch, z.detach(), spoken, condition.detach(), judged)
+            terms["total"] = terms["total"] + terms["magnitude"] + terms["wave"] + terms.pop("push", 0.0)
         return terms
 
     def spoken_term(self, model: Synthesizer, latent: Tensor, spectrum: Tensor, mask: Tensor) -> Tensor:
@@ -162,7 +171,13 @@ class JointLoss:
         return error.sum() / (mask.sum() * spectrum.shape[1]).clamp(min=1.0)
 
     def generator_terms(
-        self, model: Synthesizer, batch: SentenceBatch, copied: Tensor, spoken: Tensor, condition: Tensor
+        self,
+        model: Synthesizer,
+        batch: SentenceBatch,
+        copied: Tensor,
+        spoken: Tensor,
+        condition: Tensor,
+        judged: bool = False,
     ) -> dict[str, Tensor]:
         """Spectral losses of a slice of each row, decoded from both kinds of latent [B,C,T]; condition [B,G,1]."""
         size = min(self.settings.segment_frames, copied.shape[2])
@@ -173,9 +188,24 @@ class JointLoss:
         with torch.autocast(z.device.type, torch.bfloat16):
             log_magnitude, real, imaginary = model.dec.polar(z, condition)  # type: ignore[operator]
         wave = model.dec.synthesise(log_magnitude, real, imaginary, 0)  # type: ignore[operator]
-        return {
+        terms = {
             "magnitude": log_magnitude_loss(log_magnitude, self.spectrogram(target), self.importance),
             "wave": self.mels(wave, target),
+        }
+        if judged and self.judges is not None:
+            terms |= self._judge(self.judges, wave, target)
+        return terms
+
+    def _judge(self, judges: Discriminators, wave: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Losses of both players, and ``push``: 0, whose gradient is the generator's. Fills the judges' ``.grad``."""
+        with torch.autocast(wave.device.type, torch.bfloat16):
+            found = adversarial_pass(judges, target, wave)
+        push = self.settings.adversarial_weight * (wave * found.wave_gradient).sum()
+        return {
+            "discriminator": found.discriminator,
+            "adversarial": found.generator,
+            "features": found.feature_matching,
+            "push": push - push.detach(),
         }
 
 
@@ -227,11 +257,19 @@ def train_joint(
     optimizer = torch.optim.AdamW(
         parameter_groups(model, settings), settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
     )
+    optimizers: dict[str, torch.optim.Optimizer] = {"joint": optimizer}
+    judges = None
+    if settings.adversarial_weight > 0:
+        torch.manual_seed(settings.seed)
+        judges = Discriminators(DiscriminatorConfig.nano()).to(device)
+        optimizers["judges"] = torch.optim.AdamW(judges.parameters(), settings.discriminator_rate, betas=(0.8, 0.99))
     average, clock = WeightAverage(model, settings.average_decay), Clock()
     if path.is_file():
-        clock, _ = load_checkpoint(path, model, {"joint": optimizer}, average)
+        clock, extra = load_checkpoint(path, model, optimizers, average)
+        if judges is not None:
+            judges.load_state_dict(extra["judges"])
     guide = TextGuide(model) if settings.guide_weight > 0 else None
-    loss_of = JointLoss(model.config, settings, device, guide)
+    loss_of = JointLoss(model.config, settings, device, guide, judges)
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     while clock.step < settings.steps:
@@ -240,14 +278,18 @@ def train_joint(
         for group in optimizer.param_groups:
             group["lr"] = group["full"] * share
         speaks = clock.step >= settings.generator_from_step and clock.step % settings.generator_every == 0
-        terms = loss_of(model, sampler.batch(clock.step).to(device), speaks)
-        optimizer.zero_grad(set_to_none=True)
+        judged = speaks and judges is not None and clock.step >= settings.adversarial_from_step
+        for item in optimizers.values():
+            item.zero_grad(set_to_none=True)
+        terms = loss_of(model, sampler.batch(clock.step).to(device), speaks, judged)
         terms["total"].backward()
         norm = torch.nn.utils.clip_grad_norm_(
             [p for group in optimizer.param_groups for p in group["params"]], settings.clip_norm
         )
         if torch.isfinite(norm):
             optimizer.step()
+            if judged:
+                optimizers["judges"].step()
         average.update(model)
         for term, value in terms.items():
             sums[term] = sums.get(term, 0.0) + float(value.detach())
@@ -256,7 +298,8 @@ def train_joint(
         clock.minutes += (time.monotonic() - began) / 60.0
         finished = clock.step >= settings.steps
         if finished or clock.step % settings.checkpoint_steps == 0:
-            save_checkpoint(path, model, {"joint": optimizer}, average, clock)
+            extra = {"judges": judges.state_dict()} if judges is not None else {}
+            save_checkpoint(path, model, optimizers, average, clock, extra)
         if finished or clock.step % settings.report_steps == 0:
             row: dict[str, Any] = {"step": clock.step, "minutes": round(clock.minutes, 2)}
             row |= {term: round(sums[term] / counts[term], 4) for term in sums}

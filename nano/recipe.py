@@ -78,6 +78,8 @@ class AcousticRecipe:
     generator_rate: float = setting(4e-4, "highest learning rate of the generator in the joint steps", low=0)
     prior_steps: int = setting(4000, "steps of prior, flow and style", low=0)
     joint_steps: int = setting(1500, "steps of prior, flow, style and generator", low=0)
+    adversarial: float = setting(0.0, "weight of discriminators in the joint steps; 0: without", low=0)
+    adversarial_from: int = setting(0, "first joint step that they hear", low=0)
     guide: float = setting(0.3, "weight of the loss that shows frames their phone in the text", low=0)
     spoken: float = setting(3.0, "weight of the distance of the spoken mean's spectrum from the recorded one", low=0)
     wrong_codes: float = setting(0.04, "share of codes that are replaced by others of the batch", low=0, high=0.9)

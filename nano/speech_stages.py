@@ -144,6 +144,8 @@ def prior(
         steps=recipe.joint_steps if together else recipe.prior_steps,
         final_share=0.04 if together else 0.4,
         generator_from_step=0 if together else recipe.prior_steps,
+        adversarial_weight=recipe.adversarial if together else 0.0,
+        adversarial_from_step=recipe.adversarial_from,
         guide_weight=recipe.guide,
         spoken_weight=recipe.spoken,
         wrong_codes=recipe.wrong_codes,

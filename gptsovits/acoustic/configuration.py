@@ -140,8 +140,10 @@ class DiscriminatorConfig:
 
     @classmethod
     def nano(cls) -> DiscriminatorConfig:
-        """Below 3 M parameters: narrow periods and resolutions strided in time and frequency."""
+        """About a million parameters: two narrow periods, and resolutions strided in time and frequency, which cost a
+        CPU less than the others and hear more."""
         return cls(
+            periods=(2, 5),
             period_channels=(16, 64, 128, 192, 192),
             scale_channels=(),
             scale_groups=(),

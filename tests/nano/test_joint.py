@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,13 @@ import torch
 from tests.nano.synthetic_corpus import write_corpus
 from tests.nano.test_acoustic import tiny
 from timbre.core.errors import ConfigurationError
-from timbre.gptsovits.acoustic.configuration import FlowConfig, PriorEncoderConfig, WaveNetConfig
+from timbre.gptsovits.acoustic.configuration import (
+    DiscriminatorConfig,
+    FlowConfig,
+    PriorEncoderConfig,
+    WaveNetConfig,
+)
+from timbre.gptsovits.acoustic.discriminators import Discriminators
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.nano.acoustic import build
 from timbre.nano.corpus import Corpus
@@ -127,3 +135,42 @@ def test_the_stage_trains_and_resumes(corpus: Corpus, tmp_path: Path) -> None:
     longer = dataclasses.replace(settings, steps=3)
     train_joint(started(corpus), sampler_of(corpus, 200), tmp_path, longer, CPU)
     assert torch.load(path, weights_only=True)["clock"]["step"] == first["step"] + 1 == 3
+
+
+def test_discriminators_are_heard_and_a_stopped_run_continues_with_them(corpus: Corpus, tmp_path: Path) -> None:
+    settings = JointSettings(
+        max_frames=200, steps=4, segment_frames=16, generator_every=1, checkpoint_steps=2, report_steps=2,
+        adversarial_weight=0.5, adversarial_from_step=1,
+    )  # fmt: skip
+    rows: list[dict[str, float]] = []
+
+    def unbroken(line: str) -> None:
+        rows.append(json.loads(line))
+
+    whole = train_joint(started(corpus), sampler_of(corpus, 200), tmp_path / "whole", settings, CPU, unbroken)
+    assert {"adversarial", "features", "discriminator"} <= rows[0].keys()
+
+    def stop(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_joint(started(corpus), sampler_of(corpus, 200), tmp_path / "broken", settings, CPU, stop)
+    broken = train_joint(started(corpus), sampler_of(corpus, 200), tmp_path / "broken", settings, CPU)
+    silent = train_joint(
+        started(corpus), sampler_of(corpus, 200), tmp_path / "without",
+        dataclasses.replace(settings, adversarial_weight=0.0), CPU,
+    )  # fmt: skip
+
+    def stored(path: Path) -> dict[str, Any]:
+        return torch.load(path, weights_only=True)
+
+    for name, value in stored(whole)["network"].items():
+        assert torch.equal(value, stored(broken)["network"][name]), name
+    judges, again = stored(whole)["extra"]["judges"], stored(broken)["extra"]["judges"]
+    assert all(torch.equal(judges[name], again[name]) for name in judges)
+    assert not torch.equal(
+        stored(whole)["network"]["dec.direct.weight"], stored(silent)["network"]["dec.direct.weight"]
+    )
+    torch.manual_seed(settings.seed)
+    seeded = Discriminators(DiscriminatorConfig.nano()).state_dict()
+    assert any(not torch.equal(judges[name], seeded[name]) for name in seeded)
