@@ -50,6 +50,8 @@ def frame_scores(encoder: ContentEncoder, audio: Floats) -> Floats:
     """float32 [T] at 16 kHz -> log probabilities of the classes [T // 320, C]."""
     padded = np.pad(audio, (0, WINDOW - HOP))
     with torch.autocast("cpu", torch.bfloat16):
-        scores = encoder.frame_head(encoder.hidden(torch.from_numpy(padded)[None]))[0].float()
+        hidden = encoder.hidden(torch.from_numpy(padded)[None])
+    # Not in half precision: the weights of a head that was fitted in closed form go into the thousands.
+    scores = encoder.frame_head(hidden.float())[0]
     result: Floats = scores.log_softmax(-1).numpy()
     return result

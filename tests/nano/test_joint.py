@@ -31,7 +31,7 @@ from timbre.nano.joint import (
     start_from_autoencoder,
     train_joint,
 )
-from timbre.nano.joint_data import SentenceSampler
+from timbre.nano.joint_data import SentenceSampler, source_of
 from timbre.nano.pitch_tracks import PitchTracks
 from timbre.nano.semantic_data import phone_ids
 from timbre.nano.speaker_vectors import SpeakerVectors
@@ -174,3 +174,19 @@ def test_discriminators_are_heard_and_a_stopped_run_continues_with_them(corpus: 
     torch.manual_seed(settings.seed)
     seeded = Discriminators(DiscriminatorConfig.nano()).state_dict()
     assert any(not torch.equal(judges[name], seeded[name]) for name in seeded)
+
+
+@pytest.mark.parametrize(
+    ("identity", "part", "language", "source"),
+    [
+        ("aishell/train/B1", "real", "zh", "aishell"),
+        ("vctk/p1/001", "real", "en", "vctk"),
+        ("teacher/x", "teacher", "zh", "teacher zh"),
+        ("teacher/y", "teacher", "en", "teacher"),
+    ],
+)
+def test_weights_are_given_by_corpus_and_for_the_teachers_mandarin(
+    corpus: Corpus, identity: str, part: str, language: str, source: str
+) -> None:
+    clip = dataclasses.replace(corpus.clips[0], id=identity, part=part, language=language)
+    assert source_of(clip) == source
