@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from timbre.core.errors import InputError
 from timbre.evaluation.listening import KIND, pooled, read_listening
 from timbre.evaluation.measurements import Sample
-from timbre.evaluation.paired import difference
+from timbre.evaluation.paired import by_sentence, difference
 
 
 def said(values: list[float], name: str = "s", seeds: int = 1) -> list[Sample]:
@@ -41,6 +42,22 @@ def test_pairs_see_a_small_step_in_sentences_of_all_kinds() -> None:
     assert apart is not None
     assert not apart.paired
     assert not apart.significant, "unpaired, the sentences drown it"
+
+
+def test_an_id_whose_text_was_edited_is_another_sentence() -> None:
+    # Each text is read equally well by both; the second voice was measured after the texts were edited to hard ones.
+    before = said([3.0 + 0.01 * index for index in range(12)])
+    after = [
+        dataclasses.replace(item, text=f"Edited {item.text}", values={"dnsmos": item.values["dnsmos"] - 1.0})
+        for item in before
+    ]
+    edited = difference(before, [*before[:6], *after[6:]], "dnsmos")
+    assert edited is not None
+    assert (edited.paired, edited.sentences, edited.mean) == (True, 6, 0.0), "only equal texts are compared one by one"
+    other = difference(before, after, "dnsmos")
+    assert other is not None
+    assert not other.paired, "equal ids alone make no pairs"
+    assert set(by_sentence([before[0], after[0]], "dnsmos")) == {("s0", "Text 0."), ("s0", "Edited Text 0.")}
 
 
 def test_equal_voices_do_not_differ() -> None:
