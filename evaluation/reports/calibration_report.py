@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from timbre.core.table import Table
 from timbre.evaluation.calibration import Calibration, Half
 from timbre.evaluation.gates import Gate, limits_as_set
 from timbre.evaluation.metrics.catalogue import metric
@@ -106,28 +107,27 @@ def markdown_report(found: Calibration, about: CalibrationContext) -> str:
         "",
         f"Rule: {RULE.format(margin=found.margin)}. Base `{about.base_digest[:12]}`.",
         "",
-        "| half | speakers | good pass | degraded pass |",
-        "|---|---|---|---|",
-        *(_half_row(name, half) for name, half in (("setting", found.setting), ("judging", found.judging))),
+        Table(
+            ("half", "speakers", "good pass", "degraded pass"),
+            [_half_row(name, half) for name, half in (("setting", found.setting), ("judging", found.judging))],
+        ).markdown(),
         "",
         "## Limits",
         "",
-        "| gate | limit | worse than base, production by at most | unit | blocks |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {gate.name} | {_limit(gate)} | {_margins(gate)} | {metric(gate.metric).unit} "
-            f"| {'yes' if gate.blocks else 'no'} |"
-            for gate in found.gates.gates
-        ),
+        Table(
+            ("gate", "limit", "worse than base, production by at most", "unit", "blocks"),
+            [
+                (gate.name, _limit(gate), _margins(gate), metric(gate.metric).unit, "yes" if gate.blocks else "no")
+                for gate in found.gates.gates
+            ],
+        ).markdown(),
         "",
         "## Which gate caught what (specimens of both halves)",
         "",
-        "| degradation | caught by |",
-        "|---|---|",
+        Table(
+            ("degradation", "caught by"), [_caught_row(*item) for item in sorted(caught_in_all(found).items())]
+        ).markdown(),
     ]
-    for kind, counts in sorted(caught_in_all(found).items()):
-        names = ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
-        lines.append(f"| {kind} | {names or '**nothing**'} |")
     for title, items in (
         ("Degraded and passed", [*found.setting.let_through, *found.judging.let_through]),
         ("Good and refused", [f"{name}: {', '.join(red)}" for half in (found.setting, found.judging)
@@ -139,9 +139,14 @@ def markdown_report(found: Calibration, about: CalibrationContext) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _half_row(name: str, half: Half) -> str:
+def _half_row(name: str, half: Half) -> tuple[str, ...]:
     good, degraded = half.good, half.degraded
-    return f"| {name} | {len(half.speakers)} | {good[1]} of {good[0]} | {degraded[1]} of {degraded[0]} |"
+    return name, str(len(half.speakers)), f"{good[1]} of {good[0]}", f"{degraded[1]} of {degraded[0]}"
+
+
+def _caught_row(kind: str, counts: Mapping[str, int]) -> tuple[str, str]:
+    most_first = sorted(counts.items(), key=lambda item: -item[1])
+    return kind, ", ".join(f"{name} {count}" for name, count in most_first) or "**nothing**"
 
 
 def _limit(gate: Gate) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from timbre.core.table import Table
 from timbre.evaluation.gates import Verdict, Verdicts
 from timbre.evaluation.measurements import Measurements
 from timbre.evaluation.reports.advice import advice
@@ -30,24 +31,24 @@ def limit_text(item: Verdict) -> str:
 def markdown(verdicts: Verdicts, measured: Measurements) -> str:
     """Verdict first, then a row a gate, then what to do about each red one."""
     red = verdicts.red
-    head = "passed every gate" if verdicts.passed else f"failed {len(red)} gate{'s' if len(red) != 1 else ''}"
+    said = "passed every gate" if verdicts.passed else f"failed {len(red)} gate{'s' if len(red) != 1 else ''}"
     lines = [
-        f"## {measured.voice}: {head}",
+        f"## {measured.voice}: {said}",
         "",
         f"Base `{measured.base}`, graphs `{measured.profile}`, texts version {measured.texts_version}.",
         "",
-        f"| gate | mode | value | limit | {100 * verdicts.confidence:g} % interval | base | production | |",
-        "|---|---|---|---|---|---|---|---|",
     ]
+    rows = []
     for item in verdicts.verdicts:
         state = "ok" if item.passed else ("**red**" if item.gate.blocks else "low, does not block")
         interval = "-" if item.low is None else f"{number(item.low)} to {number(item.high)}"
         statistic = "" if item.gate.statistic == "mean" else f" ({item.gate.statistic})"
-        cells = (
+        rows.append((
             f"{item.metric.title}{statistic}", item.gate.protocol, number(item.value), limit_text(item), interval,
             number(item.base), number(item.production), state,
-        )  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
+        ))  # fmt: skip
+    head = ("gate", "mode", "value", "limit", f"{100 * verdicts.confidence:g} % interval", "base", "production", "")
+    lines.append(Table(head, rows).markdown())
     lines += ["", calibration_sentence(verdicts.calibration, measured.base_digest)[0]]
     lines += ["", limits_sentence(verdicts.gates_digest, verdicts.overrides)[0]] if verdicts.gates_digest else []
     if verdicts.left_out:
