@@ -23,7 +23,7 @@ from timbre.inference.voice import Voice, load_voice
 from timbre.pipeline.bases.exported import exported_for
 from timbre.pipeline.release.speaking import check_target, save
 from timbre.registry.address import RegistryAddress
-from timbre.registry.names import PRODUCTION
+from timbre.registry.names import split_reference
 from timbre.registry.open import open_registry as open_store_of
 
 
@@ -101,8 +101,8 @@ class VoiceRegistry:
         Raises NotFoundError for a voice, alias or version that is not there, RevokedError for a withdrawn voice,
         CorruptError for damaged files and ConfigurationError when the exported base cannot be had.
         """
-        name, _, wanted = reference.partition("@")
-        manifest = self._registry.resolve(name, wanted or PRODUCTION)
+        manifest = self._registry.resolve(*split_reference(reference))
+        name = manifest.voice
         engine = self._engine(manifest.base, manifest.base_digest)
         with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
             self._registry.fetch(manifest, Path(folder))

@@ -139,6 +139,22 @@ class Invocation:
             given or self.environment.get("TIMBRE_REGISTRY", "") or str(self.workspace().default_registry)
         )
 
+    def anywhere(self, given: str = "") -> tuple[Workspace | None, RegistryAddress]:
+        """The repository, None outside of one, and the registry as `registry` has it: that is there without a checkout
+        too. Raises ConfigurationError where neither is.
+        """
+        from timbre.core.errors import ConfigurationError
+
+        try:
+            return self.workspace(), self.registry(given)
+        except ConfigurationError:
+            address = given or self.environment.get("TIMBRE_REGISTRY", "")
+            if not address:
+                raise ConfigurationError(
+                    "no registry given, and this is not a voice repository", "give --registry URL"
+                ) from None
+            return None, self.address(address)
+
     def address(self, url: str) -> RegistryAddress:
         """A registry's address with this invocation's variables."""
         from timbre.registry.address import RegistryAddress

@@ -73,3 +73,9 @@ def tombstone_key(voice: str) -> str:
 def event_key(voice: str, event_id: str) -> str:
     """Key of an append-only event; event ids begin with a UTC time, so keys sort by time."""
     return f"voices/{check_voice(voice)}/events/{event_id}.json"
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """VOICE, VOICE@ALIAS or VOICE@VERSION as Registry.resolve takes it: of a voice alone the version in production."""
+    voice, _, wanted = reference.partition("@")
+    return voice, wanted or PRODUCTION

@@ -10,7 +10,6 @@ import click
 from timbre.cli.commands.options import output_options, registry_option
 from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
-from timbre.core.errors import ConfigurationError
 
 
 @click.command()
@@ -43,20 +42,12 @@ def compare(
     (what stage 4 measured last in this repository). Changes are B minus A.
     """
     from timbre.evaluation.listening import pooled, read_listening
-    from timbre.pipeline.engine.workspace import Workspace
     from timbre.pipeline.release.compared import find_side
     from timbre.pipeline.release.comparison import compare as compare_sides
     from timbre.registry.open import open_registry
 
-    workspace: Workspace | None
-    try:
-        workspace = invocation.workspace()
-    except ConfigurationError:
-        # Outside a repository there is still the registry.
-        workspace = None
-    address = registry or invocation.environment.get("TIMBRE_REGISTRY", "")
-    place = invocation.registry(registry) if workspace or registry else invocation.address(address or _missing())
-    store = open_registry(place)
+    workspace, address = invocation.anywhere(registry)
+    store = open_registry(address)
     with tempfile.TemporaryDirectory() as temporary:
         kept = [Path(temporary) / name for name in ("a", "b")]
         sides = [find_side(item, store, workspace, folder) for item, folder in zip((a, b), kept, strict=True)]
@@ -74,7 +65,3 @@ def compare(
         click.echo(invocation.redactor.clean((table.markdown() if as_markdown else table.text()) + "\n"))
     notes = [*found.notes(), *([heard.sentence()] if heard else []), *([f"page: {html}"] if html else [])]
     show(invocation, plain, found.gates_table(), as_json, as_markdown, note="\n".join(notes))
-
-
-def _missing() -> str:
-    raise ConfigurationError("no registry given, and this is not a voice repository", "give --registry URL")

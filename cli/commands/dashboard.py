@@ -9,8 +9,6 @@ import click
 
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
-from timbre.core.errors import ConfigurationError
-from timbre.registry.address import RegistryAddress
 
 
 @click.command()
@@ -36,12 +34,8 @@ def dashboard(invocation: Invocation, output: Path, alias: str, samples: bool, a
     from timbre.pipeline.ci.origin import origin_of
     from timbre.registry.open import open_registry
 
-    try:
-        workspace = invocation.workspace()
-    except ConfigurationError:
-        # Outside a repository there is still the registry.
-        workspace = None
-    store = open_registry(invocation.registry(registry) if workspace or registry else _named(invocation))
+    workspace, address = invocation.anywhere(registry)
+    store = open_registry(address)
     commit = origin_of(invocation.environment, workspace.root).commit if workspace else ""
     made = f"{store.now()[:19].replace('T', ' ')} UTC" + (f", {commit[:12]}" if commit else "")
     files = Site(output, store, workspace, alias, samples).write(made)
@@ -49,10 +43,3 @@ def dashboard(invocation: Invocation, output: Path, alias: str, samples: bool, a
         click.echo(json.dumps({"files": [str(path) for path in files]}, indent=2))
     else:
         click.echo(f"{output}: {len(files) - 4} voices")
-
-
-def _named(invocation: Invocation) -> RegistryAddress:
-    address = invocation.environment.get("TIMBRE_REGISTRY", "")
-    if not address:
-        raise ConfigurationError("no registry given, and this is not a voice repository", "give --registry URL")
-    return invocation.address(address)

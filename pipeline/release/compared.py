@@ -19,7 +19,7 @@ from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.release.registry_view import short
 from timbre.pipeline.release.run_view import views
 from timbre.registry.manifest import Manifest
-from timbre.registry.names import PRODUCTION
+from timbre.registry.names import split_reference
 from timbre.registry.registry import Registry
 from timbre.registry.run_records import runs_of
 
@@ -62,7 +62,7 @@ def find_side(reference: str, registry: Registry, workspace: Workspace | None, k
         return _here(voice, workspace)
     if wanted == LAST_RUN or _RUN_ID.match(wanted):
         return _run(voice, wanted, registry)
-    manifest = registry.resolve(voice, wanted or PRODUCTION)
+    manifest = registry.resolve(*split_reference(reference))
     registry.fetch(manifest, kept, without=("t2s/", "sovits/", "prompt."))
     return _version(manifest, kept)
 

@@ -23,7 +23,7 @@ from timbre.inference.voice import Voice, load_voice
 from timbre.pipeline.bases.exported import exported_for
 from timbre.registry.address import RegistryAddress
 from timbre.registry.manifest import Manifest
-from timbre.registry.names import PRODUCTION
+from timbre.registry.names import split_reference
 from timbre.registry.open import COPIES, open_registry, with_cache
 
 SUFFIXES = (".wav", ".flac")
@@ -71,15 +71,14 @@ def opened(
 
     Raises what Registry.resolve and fetch, exported_for and load_voice raise.
     """
-    name, _, wanted = reference.partition("@")
     store = with_cache(open_registry(registry), cache / COPIES)
-    manifest = store.resolve(name, wanted or PRODUCTION)
+    manifest = store.resolve(*split_reference(reference))
     exported = exported_for(
         manifest.base, manifest.base_digest, cache, registry, progress=progress, find_base=find_base
     )
     with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
         store.fetch(manifest, Path(folder))
-        voice = load_voice(Path(folder), exported, name=name, version=manifest.version)
+        voice = load_voice(Path(folder), exported, name=manifest.voice, version=manifest.version)
     with Engine(exported, EngineSettings(profile=profile, device=device)) as engine:
         yield Speaking(manifest, engine, voice)
 
