@@ -1,4 +1,5 @@
-"""Blind listening tests: results of the page of `timbre compare`, pooled, with the probability of chance.
+"""Blind listening tests: results that the pages of `timbre compare` and of the dashboard save, pooled, with the
+probability of chance.
 
 listening-*.json, ... -> Listened -> preferences of each listener and of all, exact binomial test
 """
@@ -6,6 +7,7 @@ listening-*.json, ... -> Listened -> preferences of each listener and of all, ex
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +18,19 @@ from timbre.core.errors import InputError
 SCHEMA = 1
 KIND = "timbre listening test"
 _AGAIN = "save it again from the page that `timbre compare --html` writes"
+_SENTENCE = re.compile(
+    r"(?P<people>\d+) listeners?: (?P<wins_a>\d+) for (?P<a>[^ ,]+), (?P<wins_b>\d+) for (?P<b>[^ ,]+), "
+    r"(?P<none>\d+) undecided; p = (?P<p>[\d.e+-]+), (?P<sure>no chance \(p < 0.05\)|may be chance)"
+)
 _CHOICES = ("a", "b", "none")
 
 
 @dataclass(frozen=True)
 class Listened:
-    """Results of one listener or of several. a, b: what was compared; wins_a, wins_b, undecided: trials."""
+    """Results of one listener or of several. a, b: what was compared; wins_a, wins_b, undecided: trials. sounds_a,
+    sounds_b: SHA-256 of the files that were heard, "" for one that the result does not name; skipped: sentences of the
+    page that nobody judged.
+    """
 
     a: str
     b: str
@@ -29,6 +38,14 @@ class Listened:
     wins_b: int
     undecided: int
     listeners: tuple[str, ...]
+    sounds_a: frozenset[str] = frozenset()
+    sounds_b: frozenset[str] = frozenset()
+    skipped: int = 0
+
+    @property
+    def trials(self) -> int:
+        """Sentences that were judged, each listener's by themselves."""
+        return self.wins_a + self.wins_b + self.undecided
 
     @property
     def p(self) -> float:
@@ -63,9 +80,12 @@ def read_listening(path: Path, a: str, b: str) -> Listened:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         about = data["kind"], data["schema"], data["a"], data["b"]
-        chosen = [str(trial["chose"]) for trial in data["trials"]]
+        trials = data["trials"]
+        chosen = [str(trial["chose"]) for trial in trials]
+        heard = [frozenset(str(trial.get("sounds", {}).get(side, "")) for trial in trials) for side in ("a", "b")]
+        skipped = max(0, int(data.get("sentences", 0)) - len({str(trial["id"]) for trial in trials}))
         listener = str(data.get("listener", ""))[:80] or path.name
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: no result of a listening test ({type(error).__name__}: {error})", _AGAIN) from error
     if about[:2] != (KIND, SCHEMA):
         raise InputError(f"{path}: kind {about[0]!r}, schema {about[1]!r}; expected {KIND!r}, {SCHEMA}", _AGAIN)
@@ -77,7 +97,8 @@ def read_listening(path: Path, a: str, b: str) -> Listened:
     counts = {choice: chosen.count(choice) for choice in _CHOICES}
     if about[2] != a:
         counts["a"], counts["b"] = counts["b"], counts["a"]
-    return Listened(a, b, counts["a"], counts["b"], counts["none"], (listener,))
+        heard.reverse()
+    return Listened(a, b, counts["a"], counts["b"], counts["none"], (listener,), heard[0], heard[1], skipped)
 
 
 def pooled(results: Sequence[Listened]) -> Listened:
@@ -86,4 +107,19 @@ def pooled(results: Sequence[Listened]) -> Listened:
     return Listened(
         first.a, first.b, sum(item.wins_a for item in results), sum(item.wins_b for item in results),
         sum(item.undecided for item in results), tuple(name for item in results for name in item.listeners),
+        frozenset().union(*(item.sounds_a for item in results)),
+        frozenset().union(*(item.sounds_b for item in results)), sum(item.skipped for item in results),
     )  # fmt: skip
+
+
+def in_chinese(text: str) -> str:
+    """Text with a sentence of Listened in it, that sentence in Chinese."""
+
+    def translated(found: re.Match[str]) -> str:
+        sure = "并非偶然（p < 0.05）" if found["sure"].startswith("no") else "可能出于偶然"
+        return (
+            f"盲听 {found['people']} 人：{found['wins_a']} 票选 {found['a']}，{found['wins_b']} 票选 {found['b']}，"
+            f"{found['none']} 票无差别；p = {found['p']}，{sure}"
+        )
+
+    return _SENTENCE.sub(translated, text)

@@ -7,6 +7,7 @@ import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,16 +93,24 @@ def _moving(*, alias: bool, reason: str | None = "") -> Callable[[Callable[..., 
 @click.argument("voice")
 @click.argument("version", required=False, default="")
 @click.option("--approve", is_flag=True, help="Record your approval for `review: required`.")
+@click.option(
+    "--listening", type=click.Path(path_type=Path, dir_okay=False), multiple=True, metavar="FILE",
+    help="Result of a blind test against the version that speaks now; recorded with --approve. Several are pooled.",
+)  # fmt: skip
 @_moving(alias=True)
-def promote(move: Move, version: str, approve: bool) -> None:
+def promote(move: Move, version: str, approve: bool, listening: tuple[Path, ...]) -> None:
     """Move the alias of VOICE to VERSION (12 digits, see `timbre history`).
 
     Only versions that passed their gates can be promoted. VERSION defaults to the version of the recordings in
     this checkout.
 
-    Exit code 20 if the version awaits review or failed its gates.
+    Exit code 20 if the version awaits review or failed its gates, or if the listeners of --listening prefer the version
+    that speaks now.
     """
     from timbre.pipeline.release.promotion import promote_by_hand
+
+    if listening and not approve:
+        raise click.UsageError("--listening belongs to an approval: add --approve")
 
     store, invocation = move.open(), move.invocation
     if not version:
@@ -109,6 +118,12 @@ def promote(move: Move, version: str, approve: bool) -> None:
         from timbre.pipeline.voice.folder import open_voice
 
         version = version_here(store, open_voice(invocation.workspace().voice_path(move.voice)))
+    reason = move.reason
+    if listening:
+        from timbre.pipeline.release.listening_review import listening_review
+
+        heard = listening_review(store, move.voice, version, move.alias, listening)
+        reason = f"{reason}; {heard}" if reason else heard
     told = promote_by_hand(
         store,
         move.voice,
@@ -116,7 +131,7 @@ def promote(move: Move, version: str, approve: bool) -> None:
         move.actor(),
         alias=move.alias,
         approve=approve,
-        reason=move.reason,
+        reason=reason,
         repository=_repository(invocation),
     )
     move.show(told.words, {"moved": told.moved, "alias": _plain(told.alias)})

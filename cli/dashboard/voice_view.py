@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from timbre.evaluation.listening import in_chinese
 from timbre.evaluation.metrics.catalogue import METRICS
 from timbre.evaluation.reports.charts import Point, spark
 from timbre.evaluation.reports.chinese import TITLES
@@ -186,7 +187,7 @@ def _of_event(event: Event) -> dict[str, Any]:
         "kind": "bad" if event.act in ("revoked", "rolled-back") else "ok", "version": event.version or "",
         "by": name_only(event.actor), "approved": name_only(event.approved_by) if event.approved_by else "",
         "commit": (event.commit or "")[:12], "link": "", "stages": [], "jobs": 0,
-        "why": (event.reason, REASONS.get(event.reason, event.reason)),
+        "why": (event.reason, REASONS.get(event.reason, in_chinese(event.reason))),
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import soundfile
 from markupsafe import Markup
 
 from timbre.audio.reader import read
+from timbre.core.digests import digest_file
 from timbre.core.errors import TimbreError
 from timbre.evaluation.listening import KIND, SCHEMA
 from timbre.evaluation.reports.chinese import TITLES
@@ -42,10 +43,17 @@ def comparison_page(found: Comparison) -> str:
     for pair in found.pairs:
         sounds = [_player(side, sample.file) for side, sample in ((found.a, pair.a), (found.b, pair.b))]
         if all(sounds):
-            pairs.append({"id": pair.a.id, "text": pair.text, "a": sounds[0], "b": sounds[1]})
+            digests = [digest_file(Path(str(side.folder)) / sample.file)
+                       for side, sample in ((found.a, pair.a), (found.b, pair.b))]  # fmt: skip
+            pairs.append({
+                "id": pair.a.id, "text": pair.text, "a": sounds[0], "b": sounds[1], "sounds": digests,
+            })  # fmt: skip
     test = {
         "kind": KIND, "schema": SCHEMA, "a": found.a.name, "b": found.b.name,
-        "pairs": [{"id": pair["id"], "text": pair["text"]} for pair in pairs],
+        "pairs": [
+            {"id": pair["id"], "text": pair["text"], "sounds": dict(zip("ab", pair["sounds"], strict=True))}
+            for pair in pairs
+        ],
     }  # fmt: skip
     # "<" would end the script element inside a text that somebody wrote.
     data = Markup(json.dumps(test, ensure_ascii=False).replace("<", "\\u003c"))
