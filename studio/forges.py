@@ -5,23 +5,18 @@ remote address + settings -> Forge -> merge request, states of jobs
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from timbre.core.errors import ConfigurationError, InfrastructureError
+from timbre.core.errors import ConfigurationError
 from timbre.core.printable import printable
+from timbre.pipeline.ci.forge_call import forge_call
 
 TOKEN, KIND, ADDRESS = "TIMBRE_FORGE_TOKEN", "TIMBRE_FORGE", "TIMBRE_FORGE_URL"
 KINDS = ("gitlab", "github", "gitea")
-_TIMEOUT_S = 20
-_MOST_BYTES = 8 << 20
 _KNOWN = {"github.com": "github", "gitlab.com": "gitlab", "codeberg.org": "gitea"}
 _STATES = {
     "passed": ("success", "passed", "neutral"),
@@ -136,42 +131,10 @@ class Forge:
         return f"{root}/api/v1"
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
-        url = self._api + path
-        if not url.startswith("https://") and not _is_here(urlsplit(url).hostname or ""):
-            message = f"{self.web}: a token is sent by https only"
-            raise ConfigurationError(message, f"set {ADDRESS} to the https address of the repository")
         name, value = (
             ("PRIVATE-TOKEN", self.token) if self.kind == "gitlab" else ("Authorization", f"token {self.token}")
         )
-        data = None if body is None else json.dumps(body).encode()
-        headers = {
-            name: value,
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "User-Agent": "timbre",
-        }
-        request = urllib.request.Request(url, data=data, headers=headers, method=method)
-        try:
-            with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
-                return json.loads(answer.read(_MOST_BYTES))
-        except urllib.error.HTTPError as error:
-            said = printable(error.read(400).decode("utf-8", "replace"))
-            message = f"{self.kind} answers {error.code} to {method} {urlsplit(url).path}: {said}"
-            if error.code >= 500 or error.code == 429:
-                raise InfrastructureError(message, "try again later") from error
-            raise ConfigurationError(message, f"check the rights of the token in {TOKEN}") from error
-        except (OSError, ValueError) as error:
-            raise InfrastructureError(f"{self.kind} at {self.web}: {error}", "check the network") from error
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the token to another host."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(_NoRedirect)
+        return forge_call(method, self._api + path, {name: value}, (TOKEN, ADDRESS), body)
 
 
 def forge_of(remote: str, environment: Mapping[str, str]) -> Forge:
@@ -205,10 +168,3 @@ def _job(name: Any, state: Any, url: Any) -> ForgeJob:
     found = next((ours for ours, theirs in _STATES.items() if str(state) in theirs), "waiting")
     link = str(url) if str(url or "").startswith(("https://", "http://")) else ""
     return ForgeJob(printable(str(name))[:100], found, link)
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
