@@ -36,10 +36,11 @@ class Job:
     needs: tuple[str, ...] = ()
     """Names of jobs that must have ended well."""
     keeps: tuple[str, ...] = ()
-    """Files and folders to keep, also of a failed job; junit, metrics and code_quality are among them."""
+    """Files and folders to keep, also of a failed job; junit, metrics, code_quality and warnings are among them."""
     junit: str = ""
     metrics: str = ""
     code_quality: str = ""
+    warnings: str = ""
     resumes: str = ""
     """Folder that a second attempt goes on from."""
     gpu: bool = False
@@ -146,6 +147,7 @@ def _stage_job(label: str, voice: PlannedVoice, row: StageRow, needs: tuple[str,
         junit=reports + row.junit if row.junit else "",
         metrics=reports + row.metrics if row.metrics else "",
         code_quality=reports + row.code_quality if row.code_quality else "",
+        warnings=reports + row.warnings if row.warnings else "",
         resumes=f".timbre/work/{label}/{row.name}/" if row.gpu else "",
         gpu=row.gpu,
         limit_min=row.limit_min + (round(voice.training_min) if row.gpu else 0),

@@ -156,9 +156,11 @@ class StageRow:
     gpu: bool = False
     """Whether CI sends it to a machine with a GPU."""
     junit: str = ""
-    """Name of the JUnit file in the stage's report directory; so for `metrics` and `code_quality`."""
+    """Name of the JUnit file in the stage's report directory; so for `metrics`, `code_quality` (GitLab) and `warnings`
+    (Jenkins)."""
     metrics: str = ""
     code_quality: str = ""
+    warnings: str = ""
 
     @property
     def stage_inputs(self) -> tuple[str, ...]:
@@ -182,6 +184,7 @@ STAGES: tuple[StageRow, ...] = (
         sections=("validate",),
         target="timbre.pipeline.stages.validate.stage:ValidateStage",
         code_quality="codequality.json",
+        warnings="issues.json",
     ),
     StageRow(
         2,

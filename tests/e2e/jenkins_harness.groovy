@@ -28,6 +28,18 @@ class World {
     static final ThreadLocal<List> variables = ThreadLocal.withInitial { [] }
     static final ThreadLocal<List> stagesNow = ThreadLocal.withInitial { [] }
     static int nodes = 0
+    // Branches take turns, as in Jenkins: one runs its script until it waits for a process or for a lock.
+    static final ReentrantLock turn = new ReentrantLock()
+
+    static Object waiting(Closure work) {
+        int held = turn.holdCount
+        held.times { turn.unlock() }
+        try {
+            return work()
+        } finally {
+            held.times { turn.lock() }
+        }
+    }
 
     static synchronized File workspace() {
         File made = new File(folder, "node-${nodes++}")
@@ -54,8 +66,10 @@ class World {
         }
         def process = builder.start()
         process.outputStream.close()
-        String text = process.inputStream.text
-        int code = process.waitFor()
+        def (int code, String text) = waiting {
+            String said = process.inputStream.text
+            [process.waitFor(), said]
+        }
         if (echo) { print text }
         return [code, text]
     }
@@ -64,6 +78,13 @@ class World {
 // Directives that only describe: whatever they are given is let by.
 class Ignored {
     def methodMissing(String name, arguments) { return null }
+}
+
+class DescribedBuild extends LinkedHashMap {
+    Object put(Object name, Object value) {
+        World.tell(kind: name, text: value.toString())
+        return super.put(name, value)
+    }
 }
 
 abstract class Harness extends Script {
@@ -176,7 +197,7 @@ abstract class Harness extends Script {
 
     def lock(Map given, Closure body) {
         def held = World.locks.computeIfAbsent(given.resource) { new ReentrantLock() }
-        held.lock()
+        World.waiting { held.lock() }
         World.tell(kind: 'lock', name: given.resource)
         try {
             body()
@@ -212,14 +233,17 @@ abstract class Harness extends Script {
         def failures = Collections.synchronizedList([])
         def threads = branches.collect { name, body ->
             Thread.start {
+                World.turn.lock()
                 try {
                     body()
                 } catch (Throwable problem) {
                     failures << problem
+                } finally {
+                    World.turn.unlock()
                 }
             }
         }
-        threads*.join()
+        World.waiting { threads*.join() }
         if (failures) { throw new BuildFailed(failures.collect { it.message }.join('; ')) }
     }
 
@@ -257,6 +281,28 @@ abstract class Harness extends Script {
 
     def publishHTML(Map given) {
         World.tell(kind: 'html', found: new File(World.here(), given.target.reportDir + '/' + given.target.reportFiles).exists())
+    }
+
+    def fileExists(String path) { new File(World.here(), path).exists() }
+    final Map currentBuild = new DescribedBuild()
+
+    // A step that no installed plugin has: Jenkins throws this and not Groovy's own exception. HARNESS_PLUGINS names the
+    // optional plugins that are there.
+    def methodMissing(String name, arguments) {
+        def plugins = (System.getenv('HARNESS_PLUGINS') ?: '').split(',')
+        def given = arguments ? arguments[0] : null
+        if (name == 'issues' && 'warnings-ng' in plugins) { return [tool: name] + given }
+        if (name == 'recordIssues' && 'warnings-ng' in plugins) {
+            def file = new File(World.here(), given.tool.pattern)
+            World.tell(kind: 'issues', id: given.tool.id, path: given.tool.pattern, name: given.tool.name,
+                found: new JsonSlurper().parse(file).issues)
+            return null
+        }
+        if (name in ['addInfoBadge', 'addErrorBadge'] && 'badge' in plugins) {
+            World.tell([kind: 'badge', step: name] + given)
+            return null
+        }
+        throw new NoSuchMethodError("No such DSL method '${name}' found among steps [archive, bat, build]")
     }
 
     def readJSON(Map given) { new JsonSlurper().parse(new File(World.here(), given.file)) }

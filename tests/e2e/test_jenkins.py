@@ -30,6 +30,7 @@ case "$1" in
   ci) mkdir -p .timbre/ci && cp "$FAKE/plan.json" .timbre/ci/plan.json;;
   dashboard) mkdir -p public && echo page > public/index.html;;
   *) mkdir -p ".timbre/reports/$2/$1" ".timbre/work/$2/$1" && echo report > ".timbre/reports/$2/$1/junit.xml"
+     echo '{"issues": [{"fileName": "metadata.csv"}]}' > ".timbre/reports/$2/$1/issues.json"
      ls .timbre/work/$2/$1 >> "$FAKE/found-$1-$2"; echo checkpoint > ".timbre/work/$2/$1/checkpoint"
      codes="$FAKE/$1-$2"
      if [ -s "$codes" ]; then code=$(head -1 "$codes"); sed -i 1d "$codes"; exit "$code"; fi;;
@@ -145,11 +146,40 @@ def test_only_what_a_retry_may_mend_is_tried_again(plan: Plan, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("groovy")
+@pytest.mark.parametrize("plugins", ["", "warnings-ng,badge"])
+def test_findings_and_states_are_shown_where_the_plugins_are(plan: Plan, tmp_path: Path, plugins: str) -> None:
+    found = build(plan, tmp_path, {"evaluate-ada": [20], "publish-ben": [30, 30, 30]}, HARNESS_PLUGINS=plugins)
+    assert found.exit_code == 1
+    assert found.codes()["evaluate ada"] == [20], "a plugin that is missing ends no job"
+    assert found.codes()["retire eve"] == [0]
+    states = {"ada": "evaluate: red", "ben": "publish: machine failed", "eve": "done"}
+    described = [event["text"] for event in found.events if event["kind"] == "description"][-1]
+    assert sorted(described.split(", ")) == [f"{voice}: {state}" for voice, state in states.items()]
+    badges = {event["text"]: event["step"] for event in found.events if event["kind"] == "badge"}
+    issues = found.of("validate ada", "issues")
+    if not plugins:
+        assert badges == {}
+        assert issues == []
+        assert "not shown, since the plugin Warnings is missing: No such DSL method" in found.log
+        assert "not shown, since the plugin Badge is missing: No such DSL method" in found.log
+        return
+    assert badges == {
+        f"{voice}: {state}": "addInfoBadge" if state == "done" else "addErrorBadge" for voice, state in states.items()
+    }
+    (recorded,) = issues
+    assert recorded["id"] == "validate-ada"
+    assert recorded["path"] == ".timbre/reports/ada/validate/issues.json"
+    assert recorded["found"] == [{"fileName": "metadata.csv"}]
+
+
+@pytest.mark.usefixtures("groovy")
 def test_without_an_approval_production_stays(plan: Plan, tmp_path: Path) -> None:
     found = build(plan, tmp_path)
     assert found.exit_code == 0
     assert found.of("approve ada", "caught")
     assert not found.of("approve ada", "sh")
+    described = [event["text"] for event in found.events if event["kind"] == "description"][-1]
+    assert "ada: waits for a review" in described
 
 
 @pytest.mark.usefixtures("groovy")

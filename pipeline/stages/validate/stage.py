@@ -45,7 +45,7 @@ from timbre.pipeline.stages.validate.cleaning import (
     read_spans,
 )
 from timbre.pipeline.stages.validate.code_quality import FILE as CODE_QUALITY
-from timbre.pipeline.stages.validate.code_quality import code_quality
+from timbre.pipeline.stages.validate.code_quality import JENKINS_FILE, code_quality, findings, warnings_ng
 from timbre.pipeline.stages.validate.consent import Statement, StatementCheck
 from timbre.pipeline.stages.validate.denoisers import choose_denoiser
 from timbre.pipeline.stages.validate.hearing import Hearing, unheard_remark
@@ -87,8 +87,9 @@ class ValidateStage:
         folder = context.voice
         result = _Run(context, folder, context.section(ValidateRecipe)).validate()
         result.write(context.report)
-        findings = code_quality(folder.name, result.findings.problems, result.findings.remarks, _table(folder.path))
-        (context.report / CODE_QUALITY).write_text(findings, encoding="utf-8")
+        found = findings(folder.name, result.findings.problems, result.findings.remarks, _table(folder.path))
+        (context.report / CODE_QUALITY).write_text(code_quality(found), encoding="utf-8")
+        (context.report / JENKINS_FILE).write_text(warnings_ng(found), encoding="utf-8")
         result.write(context.output)
         if not result.passed:
             raise problems_error(result.findings.problems, f"voice {folder.name}")
