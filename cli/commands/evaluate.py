@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from timbre.cli.commands.single_stage import View, error_of, stage_command
+from timbre.cli.merge_note import note_runs
 from timbre.cli.run_gates import after_run
 from timbre.pipeline.engine.run_log import gates_of_run
 from timbre.pipeline.engine.run_report import VoiceRun
@@ -42,12 +43,13 @@ def _text(workspace: Workspace, runs: Sequence[VoiceRun]) -> str:
     return "\n".join(lines)
 
 
-_VIEW = View(_plain, _markdown, _text, lambda run: str(run.error))
+_VIEW = View(_plain, _markdown, _text, lambda run: str(run.error), note_runs)
 
 
 @stage_command(_STAGE, _VIEW, "Rebuild existing outputs.")
 def evaluate() -> None:
     """Synthesise the held-out sentences of VOICE (default: all voices), measure them and decide every gate.
 
-    Publishes nothing. Exit code 20 if a gate is red. Report: .timbre/reports/VOICE/evaluate/.
+    Publishes nothing. Exit code 20 if a gate is red. Report: .timbre/reports/VOICE/evaluate/. In the pipeline of a
+    GitLab merge request with TIMBRE_GITLAB_TOKEN set, it also writes the verdict into the merge request.
     """

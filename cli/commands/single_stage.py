@@ -37,13 +37,14 @@ class StageCall:
 @dataclass(frozen=True)
 class View:
     """How a command shows its runs: as plain data (one voice), as Markdown, and as text (all of them); error: what
-    goes to standard error after "timbre: ".
+    goes to standard error after "timbre: "; after: what else is to be done with them, which changes no exit code.
     """
 
     plain: Callable[[Workspace, VoiceRun], dict[str, Any]]
     markdown: Callable[[Workspace, Sequence[VoiceRun]], str]
     text: Callable[[Workspace, Sequence[VoiceRun]], str]
     error: Callable[[VoiceRun], str] = lambda run: f"{run.voice}: {run.error}"
+    after: Callable[[Invocation, Workspace, Sequence[VoiceRun]], None] = lambda invocation, workspace, runs: None
 
 
 def stage_command(
@@ -56,7 +57,10 @@ def stage_command(
     def decorate(about: Callable[[], None]) -> click.Command:
         def command(invocation: Invocation, **given: Any) -> None:
             call = StageCall(**given)
-            raise click.exceptions.Exit(_show(invocation, view, *_run(invocation, until, call), call))
+            workspace, runs = _run(invocation, until, call)
+            code = _show(invocation, view, workspace, runs, call)
+            view.after(invocation, workspace, runs)
+            raise click.exceptions.Exit(code)
 
         decorated: Any = click.pass_obj(command)
         for option in (output_options, registry_option, recipe_option, *reversed(more)):
