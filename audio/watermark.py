@@ -49,7 +49,6 @@ class Mark:
 
     score: float
     voice: str = ""
-    voice_score: float = 0.0
 
     @property
     def found(self) -> bool:
@@ -160,7 +159,7 @@ def find_mark(wave: Waveform, voices: Iterable[str] = ()) -> Mark:
     # The tail of the normal distribution above z is below exp(-z z / 2) / 2.
     needed = float(np.sqrt(2 * np.log(len(names) / 2e-4)))
     name = names[likeliest] if found[likeliest] >= needed else ""
-    return Mark(round(scores[best], 2), name, round(float(found[likeliest]), 2))
+    return Mark(round(scores[best], 2), name)
 
 
 def find_mark_anywhere(wave: Waveform, voices: Iterable[str] = ()) -> Mark:

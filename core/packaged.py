@@ -1,4 +1,4 @@
-"""Data that is part of the package: recipes and base folders, for work without a voice repository around."""
+"""Base folders that are part of the package, for work outside a voice repository."""
 
 from __future__ import annotations
 
@@ -7,4 +7,3 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 PACKAGED_BASES = _PACKAGE / "bases"
-PACKAGED_RECIPES = _PACKAGE / "recipes"

@@ -49,8 +49,6 @@ EXPORT_VERSION = "3"
 """Of the exporter: raised when the same weights give other graphs than before (training/export)."""
 EDITION = f"{SCHEMA_VERSION}.{EXPORT_VERSION}"
 """Which exports of one base this program makes; several editions of a base may lie side by side in a registry."""
-PROFILES = ("fp32", "int8")
-GRAPHS = ("t2s", "prior", "generator", "posterior", "style", "content", "quantizer", "speaker")
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,6 @@ class Scheduler:
         self._wake = threading.Condition()
         self._closing = False
         self.steps = 0
-        self.row_steps = 0
         self._thread = threading.Thread(target=self._loop, name="t2s-decoder", daemon=True)
         self._thread.start()
 
@@ -171,7 +170,6 @@ class Scheduler:
             return
         logits = self._slots.step(np.array([row.codes[-1] for row in self._rows], np.int64))
         self.steps += 1
-        self.row_steps += len(self._rows)
         # From the back: a removed row is replaced by the last one, whose logits were taken already.
         for index in reversed(range(len(self._rows))):
             self._take(index, logits[index])

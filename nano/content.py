@@ -139,12 +139,6 @@ class ContentTrainer:
                 saved = time.monotonic()
         self.save()
 
-    def averaged(self) -> ContentEncoder:
-        """The encoder with the running average of its weights, in evaluation mode."""
-        encoder = ContentEncoder(self.config.network)
-        encoder.load_state_dict(self.average)
-        return encoder.eval()
-
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.config.device.split(":")[0], torch.bfloat16, enabled=self.config.bf16)
 

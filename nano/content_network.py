@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from transformers import HubertConfig, HubertModel
@@ -107,6 +108,14 @@ class ContentEncoder(nn.Module):
         """waveform [B, T] -> frame scores [B, F, C], CTC scores [B, F, C], prosody [B, F, PROSODY_OUTPUTS]."""
         hidden = self.hidden(waveform)
         return self.frame_head(hidden), self.ctc_head(hidden), self.prosody_head(hidden)
+
+
+def content_features(encoder: ContentEncoder, audio: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """float32 [T] at 16 kHz -> hidden [F, H]; 80 samples of silence follow, so that F = T // 320."""
+    padded = np.pad(audio, (0, WINDOW - HOP))
+    with torch.inference_mode():
+        hidden: npt.NDArray[np.float32] = encoder.hidden(torch.from_numpy(padded)[None])[0].float().numpy()
+    return hidden
 
 
 def frames_of(samples: int) -> int:

@@ -9,7 +9,6 @@ touching the others::
                           "offset", "samples"}; offset and samples count int16 values in real.i16.  Written last.
     real.alignment.jsonl  (optional, see alignment.py) {"id", "phones": [...], "ends_s": [...]}: recogniser classes
                           and the time at which each ends; the first begins at 0
-    real.codes.npz        (optional, see quantizer.py) semantic codes, 25 a second, int16; one array a clip id
 
 ``split`` is ``train`` or ``dev`` (about 2 % of the training clips, for curves only). Clips of an ``eval/`` folder and
 of the speakers in ``unseen-speakers.txt`` are refused, by `check_allowed`, when a part is written *and* when it is

@@ -81,7 +81,7 @@ class SentenceSampler:
             if clip.id in codes and clip.id in phones and 0.8 <= clip.seconds <= longest_s and len(codes[clip.id]) > 8
         ]
         if not self.clips:
-            raise ConfigurationError("no training clip has codes and phones", remedy="timbre pretrain quantizer")
+            raise ConfigurationError("no training clip has codes and phones", remedy="timbre pretrain corpus")
         self.corpus, self.codes, self.phones, self.pitch, self.speakers = corpus, codes, phones, pitch, speakers
         self.max_frames, self.seed = max_frames, seed
         self._places = places or {}

@@ -25,7 +25,7 @@ from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_
 from timbre.inference.phone_search import search
 from timbre.nano.alignment import words_of
 from timbre.nano.content import load_averaged
-from timbre.nano.content_network import ContentConfig, ContentEncoder
+from timbre.nano.content_network import ContentConfig, ContentEncoder, content_features
 from timbre.nano.corpus import (
     CORPORA,
     RATE_HZ,
@@ -39,7 +39,6 @@ from timbre.nano.corpus import (
     unseen_speakers,
 )
 from timbre.nano.pack import load_acoustic, load_semantic
-from timbre.nano.quantizer import content_features
 from timbre.nano.restore import load_content
 from timbre.nano.sentences import SentenceSource
 from timbre.nano.speaking import Prompt, Spoken, TorchSpeaker

@@ -2,8 +2,8 @@
 
 corpus folder + speech folder -> zip of Ogg Vorbis and tables -> the same two folders elsewhere, with fewer clips
 
-Everything that needs a library which may be absent there is carried along: alignments, pitch tracks, speaker vectors,
-codes and phones are tables, noise and eval clips are decoded to the corpus's rate. Reading needs numpy and soundfile.
+Everything that needs a library which may be absent there is carried along: alignments, pitch tracks, speaker vectors
+and phones are tables, noise and eval clips are decoded to the corpus's rate. Reading needs numpy and soundfile.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from timbre.nano.corpus import (
 LIMIT_BYTES = 25_000_000
 BLOCK = 1 << 16
 TABLES = ("f0", "ge2e")
-QUANTIZER = "quantizer/quantizer.safetensors"
 EVALUATION_CLIPS = 6
 NOISES = 20
 
@@ -83,11 +82,6 @@ def pack_corpus(
             for part in sorted({clip.part for clip in clips}):
                 _pack_part(archive, corpus, [clip for clip in clips if clip.part == part], part, quality)
             _pack_speech(archive, speech)
-            # With the quantizer that made the packed codes, acoustic and t2s can be trained without content and
-            # quantizer.
-            quantizer = corpus.folder.parent / QUANTIZER
-            if quantizer.is_file():
-                archive.write(quantizer, QUANTIZER)
         size = partial.stat().st_size
         if size > LIMIT_BYTES:
             raise ConfigurationError(
@@ -121,11 +115,10 @@ def _pack_part(archive: zipfile.ZipFile, corpus: Corpus, clips: list[Clip], part
             with np.load(path) as stored:
                 columns = {name: stored[name] for name in stored.files}
             _save(archive, f"corpus/{part}.{table}.npz", _rows(columns, positions))
-    for table in ("codes", "phones"):
-        path = corpus.folder / f"{part}.{table}.npz"
-        if path.is_file():
-            with np.load(path) as stored:
-                _save(archive, f"corpus/{part}.{table}.npz", {id: stored[id] for id in stored.files if id in wanted})
+    path = corpus.folder / f"{part}.phones.npz"
+    if path.is_file():
+        with np.load(path) as stored:
+            _save(archive, f"corpus/{part}.phones.npz", {id: stored[id] for id in stored.files if id in wanted})
 
 
 def write_phones(corpus: Corpus) -> None:
@@ -213,8 +206,6 @@ def unpack_corpus(source: Path, work: Path, speech: Path) -> Corpus:
         names = archive.namelist()
         for name in (name for name in names if name.startswith("speech/")):
             _place(archive, name, speech / name.removeprefix("speech/"))
-        if QUANTIZER in names:
-            _place(archive, QUANTIZER, work / QUANTIZER)
         unseen = unseen_speakers(speech)
         for part in sorted(Path(name).stem for name in names if name.startswith("corpus/") and name.endswith(".ogg")):
             if not (folder / f"{part}.jsonl").is_file():

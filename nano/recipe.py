@@ -51,18 +51,6 @@ class ContentRecipe:
 
 
 @dataclass(frozen=True)
-class QuantizerRecipe:
-    """Stage quantizer: projection to 25 Hz and codebook."""
-
-    seed: int = setting(0, "seed of the initial rows", low=0)
-    rows: int = setting(512, "rows of the codebook", low=2, high=4096)
-    rounds: int = setting(25, "k-means rounds", low=1)
-    frames: int = setting(120_000, "frames at 25 Hz that are clustered", low=100)
-    directions: int = setting(48, "discriminant directions in which distance is measured", low=1)
-    pitch_scale: float = setting(14.0, "length of an octave of relative pitch beside them", low=0)
-
-
-@dataclass(frozen=True)
 class AcousticRecipe:
     """Stage acoustic: generator on principal components; prior, flow and style; then both together."""
 
@@ -110,7 +98,6 @@ class NanoRecipe:
 
     corpus: CorpusRecipe = dataclasses.field(default_factory=CorpusRecipe)
     content: ContentRecipe = dataclasses.field(default_factory=ContentRecipe)
-    quantizer: QuantizerRecipe = dataclasses.field(default_factory=QuantizerRecipe)
     acoustic: AcousticRecipe = dataclasses.field(default_factory=AcousticRecipe)
     t2s: SemanticRecipe = dataclasses.field(default_factory=SemanticRecipe)
 

@@ -1,6 +1,6 @@
 """A work folder from a packed base: to train on where its checkpoints are not.
 
-bases/nano -> content.ckpt, quantizer.safetensors, codes of the corpus, start.pt of acoustic model and text to semantic
+bases/nano -> content.ckpt, start.pt of acoustic model and text to semantic
 
 A base carries averaged weights in half precision and no state of the optimizers, so a restored run goes on from the
 same networks but is not the unbroken run. The heads that only training needs (frames, prosody) are not in a base: they
@@ -27,12 +27,11 @@ from timbre.nano.alignment import UNKNOWN, Alignment
 from timbre.nano.checkpointing import START
 from timbre.nano.content import CHECKPOINT, ContentTrainer
 from timbre.nano.content_batches import prosody_at
-from timbre.nano.content_network import HOP, TONES, WINDOW, ContentEncoder
+from timbre.nano.content_network import HOP, TONES, WINDOW, ContentEncoder, content_features
 from timbre.nano.corpus import CONTENT_RATE_HZ as RATE_HZ
 from timbre.nano.corpus import Corpus, unseen_speakers
 from timbre.nano.label_codes import DETAIL_SHARE, DETAIL_WEIGHT, ROWS
 from timbre.nano.pack import RECOGNISER
-from timbre.nano.quantizer import Quantizer, announce, content_features, with_ridge, write_all_codes
 from timbre.nano.recipe import NanoRecipe
 from timbre.nano.stages import load_alignments, stored_pitch, training_of
 from timbre.text.recognition import CLASSES
@@ -69,16 +68,11 @@ def restore(base: Base, recipe: NanoRecipe, speech: Path, work: Path, content_st
     take_code_heads(trainer.encoder, synthesizer)
     trainer.average = {name: value.detach().clone() for name, value in trainer.encoder.state_dict().items()}
     trainer.step = content_steps
-    stored = synthesizer.state_dict()
-    quantizer = Quantizer(stored["ssl_proj.weight"], stored["ssl_proj.bias"], synthesizer.quantizer)
-    path = quantizer.save(work / "quantizer")
-    written = write_all_codes(trainer.averaged(), quantizer, corpus, report)
     # Last, since what is there already is not overwritten: until here a restore that was killed can be repeated.
     for folder, network in (("acoustic", synthesizer), ("semantic", t2s)):
         (work / folder).mkdir(parents=True, exist_ok=True)
         torch.save(network.state_dict(), work / folder / START)
     trainer.save()
-    announce(work, {"quantizer": str(path), "content": str(work / "content" / CHECKPOINT), **written})
 
 
 def load_content(encoder: ContentEncoder, base: Base) -> None:
@@ -154,7 +148,7 @@ def _discriminant_head(
     np.add.at(sums, y, x)
     means = sums / np.maximum(counts, 1)[:, None]
     centred = x - means[y]
-    covariance = with_ridge(centred.T @ centred / len(x), 0.01)
+    covariance = _with_ridge(centred.T @ centred / len(x), 0.01)
     weight = np.linalg.solve(covariance, means.T).T
     bias = np.log(np.maximum(counts, 1) / counts.sum()) - 0.5 * (weight * means).sum(1)
     weight[counts == 0], bias[counts == 0] = 0.0, -20.0
@@ -164,8 +158,14 @@ def _discriminant_head(
 def _least_squares(x: npt.NDArray[np.float64], y: Floats) -> npt.NDArray[np.float64]:
     """[H + 1]: weights and, last, the bias; a little ridge."""
     full = np.concatenate([x, np.ones_like(x[:, :1])], axis=1)
-    solved: npt.NDArray[np.float64] = np.linalg.solve(with_ridge(full.T @ full, 1e-3), full.T @ y)
+    solved: npt.NDArray[np.float64] = np.linalg.solve(_with_ridge(full.T @ full, 1e-3), full.T @ y)
     return solved
+
+
+def _with_ridge(matrix: npt.NDArray[np.float64], share: float) -> npt.NDArray[np.float64]:
+    """A square matrix with that share of its mean diagonal added to the diagonal, so that it can be inverted."""
+    ridged: npt.NDArray[np.float64] = matrix + share * np.trace(matrix) / len(matrix) * np.eye(len(matrix))
+    return ridged
 
 
 def _set(head: nn.Linear, weight: npt.NDArray[np.float64], bias: npt.NDArray[np.float64]) -> None:

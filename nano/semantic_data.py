@@ -58,7 +58,7 @@ class ExampleSampler:
         span_share: float = 0.0,
     ) -> None:
         if not examples:
-            raise ConfigurationError("no examples with phones and codes", remedy="timbre pretrain quantizer")
+            raise ConfigurationError("no examples with phones and codes", remedy="timbre pretrain corpus")
         self.examples, self.max_positions, self.seed = list(examples), max_positions, seed
         self.join_share, self.span_share, self.longest = join_share, span_share, longest
         self._by_speaker: dict[str, list[int]] = {}

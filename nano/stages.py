@@ -1,46 +1,31 @@
-"""The stages corpus, content and quantizer as functions of a recipe, a speech folder and a work folder.
+"""The stages corpus and content as functions of a recipe, a speech folder and a work folder.
 
 Each is resumable: what is complete is not done again, and training continues from its checkpoint. All paths below the
 work folder are fixed here::
 
     corpus/               see corpus.py
     content/              content.ckpt, content.log.jsonl
-    quantizer/            quantizer.safetensors
-    READY_CODES           written when the codes of all parts are there; JSON with the paths
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from timbre.core.atomic import write_text
 from timbre.nano.alignment import UNKNOWN, Alignment, read_alignments, write_alignments
 from timbre.nano.augmentation import AugmentationConfig, Augmenter
 from timbre.nano.checkpointing import START
-from timbre.nano.content import CHECKPOINT, ContentTrainer, ContentTraining, load_averaged, replace_ctc_head
+from timbre.nano.content import ContentTrainer, ContentTraining, load_averaged, replace_ctc_head
 from timbre.nano.content_batches import BatchConfig, BatchSource
 from timbre.nano.content_network import ContentEncoder
 from timbre.nano.corpus import Corpus, build_real, build_voices, unseen_speakers
 from timbre.nano.forced_alignment import align_scores, frame_scores
 from timbre.nano.label_codes import segments_of
 from timbre.nano.pitch_tracks import PitchTracks
-from timbre.nano.quantizer import (
-    Quantizer,
-    announce,
-    code_quality,
-    collect_pairs,
-    content_features,
-    pair_labels,
-    pair_pitch,
-    write_all_codes,
-)
-from timbre.nano.recipe import ContentRecipe, CorpusRecipe, QuantizerRecipe
+from timbre.nano.recipe import ContentRecipe, CorpusRecipe
 from timbre.nano.recogniser_head import HeadTraining, refit_head
 from timbre.nano.semantic_data import phone_ids
 from timbre.nano.sentences import MandarinSentences, SentenceSource
@@ -76,58 +61,11 @@ def make_corpus(recipe: CorpusRecipe, speech: Path, work: Path, report: Report) 
     report(", ".join(f"{part} {hours:.2f} h" for part, hours in sorted(corpus.hours().items())))
 
 
-def make_codes(recipe: QuantizerRecipe, speech: Path, work: Path, report: Report) -> dict[str, object]:
-    """Stage quantizer: fit projection and codebook on real and flite speech, write the codes of all parts, announce
-    them.
-
-    Returns the quality of the codes on dev clips of the real speech. From here on the content encoder must not change.
-    """
-    torch.manual_seed(recipe.seed)
-    corpus = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
-    alignments, pitch = load_alignments(corpus), stored_pitch(corpus)
-    encoder = load_averaged(work / "content")
-    clips = [clip for clip in corpus.select("train") if clip.part in ("real", "flite")]
-    order = np.random.default_rng(recipe.seed).permutation(len(clips))
-    drawn = (clips[index] for index in order)
-    pairs = collect_pairs(encoder, corpus, drawn, alignments, pitch, recipe.frames)
-    report(f"clustering {len(pairs.features)} pairs of frames")
-    quantizer = Quantizer.fit(
-        pairs, encoder.config.hidden, recipe.rows, recipe.rounds, recipe.directions, recipe.pitch_scale, recipe.seed
-    )
-    path = quantizer.save(work / "quantizer")
-    quality = dev_quality(encoder, quantizer, corpus, alignments, pitch)
-    write_text(work / "quantizer" / "quality.json", json.dumps(quality, indent=1) + "\n")
-    report(json.dumps(quality))
-    written = write_all_codes(encoder, quantizer, corpus, report)
-    announce(work, {"quantizer": str(path), "content": str(work / "content" / CHECKPOINT), **written})
-    return dict(quality)
-
-
 def make_recogniser(speech: Path, work: Path, report: Report) -> None:
-    """Stage recogniser: a better CTC head on the finished encoder, written into its checkpoint.
-
-    The codes do not change.
-    """
+    """Stage recogniser: a better CTC head on the finished encoder, written into its checkpoint."""
     corpus = Corpus.open(work / "corpus", ["real"], unseen_speakers(speech))
     head = refit_head(load_averaged(work / "content"), corpus, load_alignments(corpus), HeadTraining(), report)
     replace_ctc_head(work / "content", head)
-
-
-def dev_quality(
-    encoder: ContentEncoder,
-    quantizer: Quantizer,
-    corpus: Corpus,
-    alignments: Mapping[str, Alignment],
-    pitch: Mapping[str, npt.NDArray[np.float32]],
-) -> dict[str, float]:
-    """Quality of the codes on the dev clips of the real speech; on its first clips where there are no dev clips."""
-    codes, labels, octaves = [], [], []
-    clips = [clip for clip in corpus.clips if clip.part == "real" and clip.id in alignments]
-    for clip in [clip for clip in clips if clip.split == "dev"] or clips[:50]:
-        codes.append(quantizer.codes(content_features(encoder, corpus.heard(clip))))
-        labels.append(pair_labels(alignments[clip.id], len(codes[-1])))
-        octaves.append(pair_pitch(pitch.get(clip.id), len(codes[-1])))
-    return code_quality(codes, labels, octaves, quantizer.rows).row()
 
 
 def load_alignments(corpus: Corpus) -> dict[str, Alignment]:

@@ -141,15 +141,6 @@ def runs_of(store: Store, voice: str, most: int = 0) -> list[RunRecord]:
     )
 
 
-def voices_with_runs(store: Store) -> dict[str, list[str]]:
-    """Voice -> keys of its records, from two listings: what an incremental build of many voices asks first."""
-    found: dict[str, list[str]] = {}
-    for area in RUN_AREAS:
-        for key in store.list(f"{area}/"):
-            found.setdefault(key.split("/")[-2], []).append(key)
-    return found
-
-
 def open_sample(store: Store, record: RunRecord, entry: FileEntry, keys: Keyring | None) -> bytes:
     """One sample, digest checked. Raises CorruptError, and ConfigurationError when it is encrypted and no key is at
     hand.

@@ -17,7 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from timbre.audio.provenance import Label, riff_list
-from timbre.audio.waveform import Waveform, within_full_scale
+from timbre.audio.waveform import within_full_scale
 
 Floats = NDArray[np.float32]
 RATES = (8000, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -124,13 +124,6 @@ class WholeEncoder:
             self._sink.seek(0, io.SEEK_END)
             self._sink.write(more)
         return self._sink.getvalue()
-
-
-def encode_whole(name: str, wave: Waveform, wanted_hz: int | None = None) -> bytes:
-    """A finished waveform, with lengths in its header."""
-    encoder = WholeEncoder(name, wave.rate_hz, wanted_hz)
-    encoder.push(wave.samples)
-    return encoder.finish()
 
 
 def wav_header(rate_hz: int, size_bytes: int | None, more_bytes: int = 0) -> bytes:

@@ -86,19 +86,6 @@ def align(recipe_file: Path, speech: Path, work: Path) -> None:
     align_again(load_averaged(work / "content"), work / "corpus", "real", click.echo)
 
 
-@pretrain.command("quantizer")
-@paths
-def quantizer(recipe_file: Path, speech: Path, work: Path) -> None:
-    """Fit a codebook by clustering, as bases had before codes stood for phones (label_codes.py). For comparison."""
-    import torch
-
-    from timbre.nano.recipe import load_nano_recipe
-    from timbre.nano.stages import make_codes
-
-    torch.set_num_threads(1)
-    make_codes(load_nano_recipe(recipe_file).quantizer, speech, work, click.echo)
-
-
 @pretrain.command("restore")
 @paths
 @click.option("--base", "base_name", default="nano", show_default=True, help="A packed nano base, by name or folder.")
@@ -126,7 +113,7 @@ def restore(recipe_file: Path, speech: Path, work: Path, base_name: str, content
 @pretrain.command("recogniser")
 @paths
 def recogniser(recipe_file: Path, speech: Path, work: Path) -> None:
-    """Refit the recogniser's head on the finished encoder; features and codes do not change."""
+    """Refit the recogniser's head on the finished encoder; its features do not change."""
     import torch
 
     from timbre.nano.stages import make_recogniser

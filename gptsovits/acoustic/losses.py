@@ -67,8 +67,3 @@ def generator_loss(fake: Sequence[Judgement]) -> Tensor:
     for judgement in fake:
         total = total + (1.0 - judgement.score.float()).square().mean()
     return total
-
-
-def codebook_loss(projected: Tensor, quantized: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Commitment: squared distance of the projected features from their (constant) codebook rows, both [B,C,T]."""
-    return masked_mean((quantized.detach().float() - projected.float()).square(), mask)

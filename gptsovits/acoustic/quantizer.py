@@ -1,6 +1,6 @@
-"""Residual vector quantizer: semantic features <-> codes (van den Oord et al. 2017; moving averages as in SoundStream).
+"""Residual vector quantizer: semantic features <-> codes (van den Oord et al. 2017).
 
-Official bases freeze it; a new base trains its codebook with ``observe``.
+Official bases freeze it; in nano every row stands for a sound (nano/label_codes.py). Nothing here trains one.
 """
 
 from __future__ import annotations
@@ -42,43 +42,6 @@ class EuclideanCodebook(nn.Module):
             # |x|^2 is the same for every row and left out.
             score = x.float() @ table.t() - 0.5 * table.square().sum(1)
             return score.argmax(dim=1)
-
-    @torch.no_grad()
-    def start(self, x: Tensor, generator: torch.Generator | None = None) -> None:
-        """Takes the rows from random samples of x [N,C]; N >= 1."""
-        rows = self.embed.shape[0]
-        pool = torch.randperm(x.shape[0], generator=generator)
-        chosen = x[pool.repeat(-(-rows // len(pool)))[:rows].to(x.device)].float()
-        self.embed.copy_(chosen)
-        self.embed_avg.copy_(chosen)
-        self.cluster_size.fill_(1.0)
-        self.inited.fill_(1.0)
-
-    @torch.no_grad()
-    def observe(
-        self, x: Tensor, decay: float = 0.99, dead_below: float = 0.0, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Moves every row towards the mean of the x [N,C] nearest to it; returns the codes [N].
-
-        dead_below: rows with a smaller moving count are replaced by random samples of x.
-        """
-        x = x.float()
-        codes = self.nearest(x)
-        counts = torch.bincount(codes, minlength=self.embed.shape[0]).float()
-        sums = torch.zeros_like(self.embed).index_add_(0, codes, x)
-        self.cluster_size.lerp_(counts, 1.0 - decay)
-        self.embed_avg.lerp_(sums, 1.0 - decay)
-        # Laplace smoothing keeps an unused row finite without moving the used ones.
-        total = self.cluster_size.sum()
-        smooth = (self.cluster_size + 1e-5) / (total + self.embed.shape[0] * 1e-5) * total
-        self.embed.copy_(self.embed_avg / smooth.unsqueeze(1))
-        dead = (self.cluster_size < dead_below).nonzero().squeeze(1)
-        if len(dead):
-            picks = torch.randint(x.shape[0], (len(dead),), generator=generator).to(x.device)
-            self.embed[dead] = x[picks]
-            self.embed_avg[dead] = x[picks]
-            self.cluster_size[dead] = 1.0
-        return codes
 
 
 class _Layer(nn.Module):

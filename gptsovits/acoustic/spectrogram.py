@@ -53,8 +53,6 @@ class MelConfig:
 
 V2_SPECTROGRAM = SpectrogramConfig()
 V2_MEL = MelConfig()
-NANO_SPECTROGRAM = SpectrogramConfig(rate_hz=16_000, n_fft=1280, hop=320, window=1280)
-NANO_MEL = MelConfig(NANO_SPECTROGRAM, n_mels=80)
 V3_MEL = MelConfig(SpectrogramConfig(rate_hz=24_000, n_fft=1024, hop=256, window=1024), n_mels=100)
 V4_MEL = MelConfig(SpectrogramConfig(rate_hz=32_000, n_fft=1280, hop=320, window=1280), n_mels=100)
 

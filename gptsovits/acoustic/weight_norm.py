@@ -116,17 +116,3 @@ def split_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
     """(weight_g, weight_v) of a folded weight: what a checkpoint in upstream's names stores for it."""
     dims = tuple(range(1, weight.dim()))
     return torch.linalg.vector_norm(weight, dim=dims, keepdim=True), weight.clone()
-
-
-def fold_state_dict(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict in which every weight_g / weight_v pair is one ``weight``, for loading into a folded network."""
-    folded: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        if name.endswith(".weight_g"):
-            continue
-        if name.endswith(".weight_v"):
-            gain = state[name[: -len("weight_v")] + "weight_g"]
-            folded[name[: -len("_v")]] = torch._weight_norm(tensor.float(), gain.float(), 0).to(tensor.dtype)
-        else:
-            folded[name] = tensor
-    return folded

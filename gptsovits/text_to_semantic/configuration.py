@@ -92,7 +92,6 @@ _UPSTREAM_KEYS = (
 )  # fmt: skip
 
 T2S_V2 = T2SConfig()
-T2S_V1 = T2SConfig(phonemes=512)
 T2S_NANO = T2SConfig(
     hidden=256, heads=4, layers=6, feed_forward=768, vocabulary=517, end_token=516, bert_width=0, position_dropout=0.0
 )

@@ -6,12 +6,11 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from timbre.core.base import Base, load_base, load_weights
+from timbre.core.base import Base, load_base
 from timbre.core.errors import ConfigurationError, InfrastructureError, InputError
 from timbre.core.near_names import nearest
 from timbre.core.printable import printable
 from timbre.core.voice_names import LIMIT, is_voice_name, near_voice_name
-from timbre.core.weights import Tool
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,6 @@ class Workspace:
     def load_base(self, name: str) -> Base:
         """A base of this repository, else of the package. Raises ConfigurationError."""
         return load_base(name, self.bases, self.weights_root)
-
-    def load_weights(self, name: str) -> Tool:
-        """A base or a tool of this repository, else of the package. Raises ConfigurationError."""
-        return load_weights(name, self.bases, self.weights_root)
 
     @property
     def default_recipe(self) -> Path:

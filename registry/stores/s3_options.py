@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -92,11 +91,6 @@ def client_arguments(options: S3Options) -> dict[str, Any]:
         "region_name": options.region or None,
         "verify": options.ca or None,
     }
-
-
-def describe(options: S3Options) -> list[tuple[str, str, str]]:
-    """Name, default and meaning of every option, for the documentation's table."""
-    return [(item.name, str(item.default), item.metadata["doc"]) for item in dataclasses.fields(options)]
 
 
 def _check_address(name: str, text: str) -> None:

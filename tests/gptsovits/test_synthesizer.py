@@ -16,7 +16,6 @@ from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
 from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, HifiGanConfig, SynthesizerConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators, Judgement
 from timbre.gptsovits.acoustic.losses import (
-    codebook_loss,
     discriminator_loss,
     feature_matching_loss,
     generator_loss,
@@ -217,7 +216,6 @@ def test_losses_by_hand() -> None:
     mask = sequence_mask(torch.tensor([2]), 4)
     predicted[:, :, 2:] = 100.0
     assert mel_loss(target, predicted, mask).item() == pytest.approx(45.0)
-    assert codebook_loss(predicted, target, mask).item() == pytest.approx(1.0)
     mean, log_std = torch.randn(1, 3, 4), 0.3 * torch.randn(1, 3, 4)
     assert kl_loss(mean, log_std, mean, log_std, mask).item() == pytest.approx(-1.5)
     draws = mean + torch.exp(log_std) * torch.randn(20000, 3, 4)

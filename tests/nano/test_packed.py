@@ -40,9 +40,7 @@ def corpus(speech: Path, tmp_path: Path) -> Corpus:
     lengths = np.arange(1, len(clips) + 1)
     np.savez(folder / "real.f0.npz", f0=np.repeat(lengths, lengths).astype(np.float16), lengths=lengths)
     np.savez(folder / "real.ge2e.npz", vectors=np.arange(len(clips))[:, None] * np.ones((1, 4)))
-    (folder.parent / "quantizer").mkdir()
-    (folder.parent / "quantizer" / "quantizer.safetensors").write_bytes(b"weights")
-    np.savez(folder / "real.codes.npz", **{clip.id: np.full(3, index) for index, clip in enumerate(clips)})
+    np.savez(folder / "real.phones.npz", **{clip.id: np.full(3, index) for index, clip in enumerate(clips)})
     return Corpus.open(folder)
 
 
@@ -72,12 +70,11 @@ def test_what_is_packed_comes_out_again(corpus: Corpus, speech: Path, tmp_path: 
         assert table["f0"].tolist() == [index + 1 for index in positions for _ in range(index + 1)]
     with np.load(there.folder / "real.ge2e.npz") as table:
         assert table["vectors"][:, 0].tolist() == positions
-    with np.load(there.folder / "real.codes.npz") as table:
+    with np.load(there.folder / "real.phones.npz") as table:
         assert {name: int(table[name][0]) for name in table.files} == {
             clip.id: index for clip, index in zip(chosen, positions, strict=True)
         }
     assert len(evaluation_files(tmp_path / "there" / "speech")) == 1
-    assert (tmp_path / "there" / "quantizer" / "quantizer.safetensors").read_bytes() == b"weights"
     assert (tmp_path / "there" / "speech" / "noise" / "a.ogg").is_file()
 
 

@@ -20,10 +20,9 @@ from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.nano import pack as packing
 from timbre.nano.alignment import read_alignments
 from timbre.nano.checkpointing import START, Clock, WeightAverage, save_checkpoint
-from timbre.nano.content import ContentTrainer, load_averaged
-from timbre.nano.content_network import ContentConfig, ContentEncoder
+from timbre.nano.content import CHECKPOINT, ContentTrainer, load_averaged
+from timbre.nano.content_network import ContentConfig, ContentEncoder, content_features
 from timbre.nano.corpus import Corpus
-from timbre.nano.quantizer import Quantizer, codes_path, content_features
 from timbre.nano.recipe import NanoRecipe
 from timbre.nano.restore import fit_heads, restore
 from timbre.nano.stages import training_of
@@ -80,19 +79,10 @@ def test_the_networks_are_those_of_the_base(base: Base, work: Path) -> None:
     assert all(torch.equal(restored[key], value.float()) for key, value in head.items())
 
 
-def test_codes_are_those_of_the_base(base: Base, work: Path) -> None:
-    corpus = Corpus.open(work / "corpus")
-    codes = {}
-    for part in corpus.parts:
-        with np.load(codes_path(corpus, part)) as stored:
-            codes |= {identity: stored[identity] for identity in stored.files}
-    assert codes.keys() == {clip.id for clip in corpus.clips}
-    synthesizer, encoder = load_synthesizer(base).float(), load_averaged(work / "content")
-    for clip in corpus.clips[:3]:
-        features = torch.from_numpy(content_features(encoder, corpus.heard(clip))).T[None]
-        assert codes[clip.id].tolist() == synthesizer.extract_codes(features)[0, 0].tolist()
-    assert Quantizer.load(work / "quantizer").rows == SynthesizerConfig.nano().codebook_size
-    assert (work / "READY_CODES").is_file()
+def test_features_are_two_frames_a_code(work: Path) -> None:
+    corpus, encoder = Corpus.open(work / "corpus"), load_averaged(work / "content")
+    clip = corpus.clips[0]
+    assert content_features(encoder, corpus.heard(clip)).shape == (clip.samples // 480, encoder.config.hidden)
 
 
 def test_the_content_encoder_trains_on_from_its_place(work: Path) -> None:
@@ -135,11 +125,11 @@ def test_a_restore_that_was_killed_is_repeated(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("timbre.nano.quantizer.write_codes", killed)
+        patched.setattr("timbre.nano.restore.take_code_heads", killed)
         restore(base, NanoRecipe(), speech, tmp_path, STEPS, quiet)
-    assert not (tmp_path / "READY_CODES").exists()
+    assert not (tmp_path / "content" / CHECKPOINT).exists()
     restore(base, NanoRecipe(), speech, tmp_path, STEPS, quiet)
-    assert (tmp_path / "READY_CODES").is_file()
+    assert (tmp_path / "content" / CHECKPOINT).is_file()
 
 
 def test_training_that_is_there_is_not_overwritten(base: Base, speech: Path, work: Path) -> None:

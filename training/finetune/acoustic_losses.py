@@ -5,8 +5,6 @@ latent slice, condition, recorded slice -> terms (weighted), and the generated w
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
 
@@ -22,20 +20,11 @@ Compared = tuple[dict[str, Tensor], Tensor]
 """Weighted terms by name, and the generated wave [B,1,T*hop]."""
 
 
-class Reconstruction(Protocol):
-    """What both kinds do. kl_scale: factor that brings the KL divergence to the scale of the base's own training."""
-
-    kl_scale: float
-
-    def __call__(self, network: Synthesizer, z: Tensor, condition: Tensor, target: Tensor) -> Compared:
-        """z [B,C,T], condition [B,G,1], target [B,1,T*hop] -> weighted terms, wave [B,1,T*hop]."""
-        ...
-
-
 class MelReconstruction(nn.Module):
     """L1 of log mels, as HiFi-GAN and the official bases have it; weight as in the recipe (45)."""
 
     kl_scale = 1.0
+    """Factor that brings the KL divergence to the scale of the base's own training."""
 
     def __init__(self, config: SynthesizerConfig, mel_weight: float) -> None:
         super().__init__()
@@ -44,7 +33,7 @@ class MelReconstruction(nn.Module):
         self.weight = mel_weight
 
     def forward(self, network: Synthesizer, z: Tensor, condition: Tensor, target: Tensor) -> Compared:
-        """See Reconstruction."""
+        """z [B,C,T], condition [B,G,1], target [B,1,T*hop] -> weighted terms, wave [B,1,T*hop]."""
         wave = network.dec(z, condition)
         # A slice of digital silence must not outweigh speech: levels far below audibility count as equal.
         distance = (soft_floor(self.mel(wave)) - soft_floor(self.mel(target))).abs().mean()
@@ -67,7 +56,7 @@ class SourceReconstruction(nn.Module):
         self.kl_scale = 1.0 / config.latent_channels
 
     def forward(self, network: Synthesizer, z: Tensor, condition: Tensor, target: Tensor) -> Compared:
-        """See Reconstruction."""
+        """z [B,C,T], condition [B,G,1], target [B,1,T*hop] -> weighted terms, wave [B,1,T*hop]."""
         generator = network.dec
         assert isinstance(generator, SourceIstftGenerator)
         log_magnitude, real, imaginary = generator.polar(z, condition)
