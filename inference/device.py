@@ -24,14 +24,16 @@ WANTED = re.compile(r"auto|cpu|cuda(?::(\d{1,2}))?")
 
 @dataclass(frozen=True)
 class Device:
-    """name: cpu or cuda:N. providers: of ONNX Runtime, in order of preference, the processor last. options: provider ->
-    its options. fallback: why it is not the device that was asked for, "" if it is.
-    """
+    """Where ONNX Runtime computes."""
 
     name: str = "cpu"
+    """cpu or cuda:N."""
     providers: tuple[str, ...] = (CPU_PROVIDER,)
+    """Of ONNX Runtime, in order of preference, the CPU last."""
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Provider -> its options."""
     fallback: str = ""
+    """Why it is not the requested device; "" if it is."""
 
     @property
     def session_providers(self) -> list[tuple[str, dict[str, Any]]]:

@@ -14,25 +14,24 @@ import numpy as np
 
 @dataclass(frozen=True)
 class SentenceLimits:
-    """When a spoken sentence counts as failed.
-
-    duration_ratio_min: least spoken seconds over those that its sounds alone take at the voice's pace.
-    duration_ratio_max: most over those of sounds, pauses and edges together; slack_s: so much more is always allowed,
-    since one word alone is drawn out. error_rate_max: phone error rate above which the words may be missing; of few
-    phones it is rounded up to a whole one. doubt_max: nats a phone by which something else must be likelier before they
-    are (Recogniser.doubt). Of 90 short English texts by three voices 4 fail it at the first attempt, and 1 in 40 of
-    other texts of like length passes.
-    loop_run: how many times in a row the same group of codes may follow itself.
-    silence_dbfs: an RMS below this is silence.
-    """
+    """When a spoken sentence counts as failed."""
 
     duration_ratio_min: float = 0.6
+    """Lowest ratio of spoken seconds to those that the sounds alone take at the voice's pace."""
     duration_ratio_max: float = 1.7
+    """Highest ratio to the seconds of sounds, pauses and edges together."""
     error_rate_max: float = 0.5
+    """Phone error rate above which the words may be missing; of few phones it is rounded up to a whole one."""
     doubt_max: float = 2.0
+    """Nats per phone by which another reading must be likelier before words count as missing (Recogniser.doubt). Of 90
+    short English texts by three voices 4 fail it at the first attempt, and 1 in 40 of other texts of like length passes.
+    """
     loop_run: int = 4
+    """How many times in a row the same group of codes may follow itself."""
     silence_dbfs: float = -50.0
+    """RMS below which it is silent."""
     slack_s: float = 0.5
+    """Always allowed on top, since a single word is drawn out."""
 
     def longest_s(self, expected_s: float) -> float:
         """Seconds after which a sentence is cut off."""

@@ -21,10 +21,12 @@ LOWEST_HZ, HIGHEST_HZ = 50.0, 600.0
 
 @dataclass(frozen=True)
 class HarmonicSource:
-    """rate_hz: of the wave. hop: samples a frame."""
+    """Sum of harmonics of a pitch curve."""
 
     rate_hz: int
+    """Of the wave."""
     hop: int
+    """Samples per frame."""
 
     def render(
         self, voicing: Floats, f0_hz: Floats, start: int, end: int, *, first_frame: int = 0, cycles: float = 0.0

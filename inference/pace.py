@@ -10,16 +10,16 @@ from timbre.text.pauses import count_pauses
 
 @dataclass(frozen=True)
 class Pace:
-    """A voice's own seconds, measured on its recordings by stage 2 (training/pace.py).
-
-    phone_s: a speech sound. weak_s, strong_s: the pause at a comma, and at a full stop inside a piece. edges_s: before
-    the first and after the last sound together.
-    """
+    """A voice's own seconds, measured on its recordings by stage 2 (training/pace.py)."""
 
     phone_s: float
+    """Of a speech sound."""
     weak_s: float = 0.2
+    """Of the pause at a comma."""
     strong_s: float = 0.4
+    """Of the pause at a full stop inside a piece."""
     edges_s: float = 0.3
+    """Before the first and after the last sound together."""
 
     def sounding_s(self, phones: Iterable[str]) -> float:
         """Seconds of the sounds alone: the least that can be heard of a text."""

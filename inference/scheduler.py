@@ -40,20 +40,22 @@ class Ending:
 class Job:
     """One sequence to decode. Iterate over `codes()` from any thread; call `cancel()` to stop it.
 
-    phones [P]: prompt phones and target phones. prompt [Y]: codes of the prompt. min_codes: no end before this many.
-    max_codes: cut off here. path: of the text, where codes stand for phones. features [P, H]: projected character
-    vectors or None.
+    phones [P]: prompt phones and target phones. prompt [Y]: codes of the prompt. features [P, H]:
+    projected character vectors, or None.
     """
 
     phones: NDArray[np.int64]
     prompt: NDArray[np.int64]
     sampling: Sampling
     min_codes: int
+    """The sequence does not end before this many."""
     max_codes: int
+    """The sequence is cut off here."""
     lora: Lora = NO_LORA
     features: NDArray[np.float32] | None = None
     loop_limit: int = 4
     path: TextPath | None = None
+    """Of the text, where codes stand for phones."""
     _events: queue.SimpleQueue[int | Ending | BaseException] = field(default_factory=queue.SimpleQueue, repr=False)
     _cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
     ending: Ending | None = None

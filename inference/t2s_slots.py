@@ -30,7 +30,7 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class T2SShape:
-    """Sizes that the cache and the LoRA buffers need. projections: name -> (inputs, outputs)."""
+    """Sizes that the cache and the LoRA buffers need."""
 
     layers: int
     heads: int
@@ -40,6 +40,7 @@ class T2SShape:
     end_token: int
     max_positions: int
     projections: Mapping[str, tuple[int, int]]
+    """Name -> (inputs, outputs)."""
 
 
 @dataclass(frozen=True)

@@ -52,13 +52,14 @@ class WordTime:
 
 @dataclass(frozen=True)
 class SentenceTime:
-    """A sentence as it was written and its words, s from the start of the audio. method: BY_CODES or BY_PACE."""
+    """A sentence as it was written and its words, s from the start of the audio."""
 
     text: str
     start_s: float
     end_s: float
     words: tuple[WordTime, ...]
     method: str
+    """BY_CODES or BY_PACE."""
 
     def moved(self, by_s: float) -> SentenceTime:
         """The same, later."""

@@ -10,15 +10,13 @@ CLAIMED = "claimed"
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts and from where: a person or CI job, and the commit it acts for (None outside git).
-
-    name: `login <address>`, one of them may be missing. proof: CLAIMED, or `ISSUER PROJECT@REF` of a signed identity
-    that was checked (pipeline/ci/identity.py).
-    """
+    """Who acts and from where: a person or CI job, and the commit it acts for (None outside git)."""
 
     name: str
+    """`login <address>`, one of them may be missing."""
     commit: str | None = None
     proof: str = CLAIMED
+    """CLAIMED, or `ISSUER PROJECT@REF` of a signed identity that was checked (pipeline/ci/identity.py)."""
 
     @property
     def verified(self) -> bool:

@@ -21,25 +21,27 @@ from timbre.registry.store import Store
 
 @dataclass(frozen=True)
 class Alias:
-    """Where an alias points and how it came there.
-
-    version: None when the voice is retired. commit: the commit that this state stands for (None outside git).
-    generation: counts moves from 1. previous: the version before this move. by_hand, proof: as in Event.
-    """
+    """Where an alias points and how it came there."""
 
     voice: str
     alias: str
     version: str | None
+    """None when the voice is retired."""
     commit: str | None
+    """The commit that this state stands for (None outside git)."""
     generation: int
+    """Counts moves from 1."""
     previous: str | None
+    """The version before this move."""
     act: Act
     time: str
     actor: str
     reason: str
     approved_by: str | None = None
     by_hand: bool = False
+    """As in Event."""
     proof: str = CLAIMED
+    """As in Event."""
 
     def event(self) -> Event:
         """The event of the move that led here."""

@@ -35,11 +35,7 @@ class Act(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """One act. version and previous are None where there is none; alias is None for acts that concern no alias.
-
-    by_hand: promoted because a person said so, not by a pipeline. proof: what shows who the actor is
-    (registry/actor.py).
-    """
+    """One act. version and previous are None where there is none; alias is None for acts that concern no alias."""
 
     voice: str
     act: Act
@@ -53,7 +49,9 @@ class Event:
     generation: int | None = None
     approved_by: str | None = None
     by_hand: bool = False
+    """Promoted because a person said so, not by a pipeline."""
     proof: str = CLAIMED
+    """What shows who the actor is (registry/actor.py)."""
 
     @property
     def id(self) -> str:

@@ -24,13 +24,14 @@ GRACE_HOURS = 24.0
 
 @dataclass(frozen=True)
 class Freed:
-    """emptied: records that left the trash. removed: digests of blobs that are gone. waiting: blobs that nothing needs
-    now and that go when that is still so after the grace.
-    """
+    """What a garbage collection deleted."""
 
     emptied: tuple[str, ...]
+    """Records that left the trash."""
     removed: tuple[str, ...]
+    """Digests of deleted blobs."""
     waiting: int
+    """Unreferenced blobs, deleted if they still are after the grace period."""
 
 
 def collect(store: Store, now: str, *, trash_days: float = TRASH_DAYS, grace_hours: float = GRACE_HOURS) -> Freed:

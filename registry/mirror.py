@@ -31,16 +31,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class Copied:
-    """What a copy did. copied: objects written; present: found there; revoked: voices whose revocation was followed.
-
-    left: keys that were not copied because the target is ahead or the source has no sound copy, with why.
-    """
+    """What a mirror, backup or restore copied."""
 
     copied: int = 0
+    """Objects written."""
     present: int = 0
+    """Objects that were there already."""
     size_bytes: int = 0
     revoked: list[str] = field(default_factory=list)
+    """Voices whose revocation was followed."""
     left: dict[str, str] = field(default_factory=dict)
+    """Keys that were not copied because the target is ahead or the source has no sound copy, with why."""
 
 
 def sync(source: Store, target: Store, voices: Sequence[str] = (), progress: Progress | None = None) -> Copied:

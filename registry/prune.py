@@ -26,26 +26,31 @@ from timbre.registry.store import Store
 
 @dataclass(frozen=True)
 class Keep:
-    """What stays. predecessors: versions before the one that an alias points to. days: for versions; stage_days,
-    run_days: for cached stages and records of runs; stage_bytes: size of all cached stages together, None for any.
-    without_marks: prune versions although no server ever left a mark.
-    """
+    """Which versions, cached stages and run records stay."""
 
     days: float = 90
+    """Age below which versions stay."""
     predecessors: int = 3
+    """How many versions before the one that an alias points to stay."""
     stage_days: float = 90
+    """Age below which cached stages stay."""
     stage_bytes: int | None = None
+    """Size of all cached stages together, None for any."""
     run_days: float = 400
+    """Age below which run records stay."""
     without_marks: bool = False
+    """Prune versions even if no server has left a mark."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A record that may go. size_bytes: of its files; those that other records need stay. why: in words."""
+    """A record to prune."""
 
     key: str
     size_bytes: int
+    """Of its files, except those that other records need."""
     why: str
+    """The reason, in words."""
 
 
 @dataclass(frozen=True)

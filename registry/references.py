@@ -27,10 +27,12 @@ _BATCH_BYTES = 256 << 20
 
 @dataclass(frozen=True)
 class Deleted:
-    """removed: digests of blobs that are gone. kept: those of the wanted ones that other records need."""
+    """What deleting blobs did."""
 
     removed: tuple[str, ...]
+    """Digests of deleted blobs."""
     kept: tuple[str, ...]
+    """Digests of blobs that other records need."""
 
 
 def references(store: Store, leaving: Collection[str] = ()) -> dict[str, set[str]]:

@@ -31,22 +31,22 @@ UNREACHABLE = (
 
 @dataclass(frozen=True)
 class Certificate:
-    """What a revocation destroyed.
-
-    names: voices that are revoked by it. spared: voices of the same recordings that still speak and were not named.
-    destroyed: keys of the objects that are gone. kept_blobs: how many files stay because other voices need them.
-    unreachable: where copies may be that this program cannot remove.
-    """
+    """What a revocation destroyed."""
 
     voice: str
     time: str
     actor: str
     reason: str
     names: tuple[str, ...]
+    """Revoked voices."""
     spared: tuple[str, ...]
+    """Active voices of the same recordings that the call did not include."""
     destroyed: tuple[str, ...]
+    """Keys of deleted objects."""
     kept_blobs: int
+    """Number of files kept because other voices need them."""
     unreachable: tuple[str, ...] = UNREACHABLE
+    """Where copies may remain that Timbre cannot remove."""
 
     @property
     def blobs(self) -> int:

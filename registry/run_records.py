@@ -35,28 +35,27 @@ _MARK = ".running.json"
 
 @dataclass(frozen=True)
 class Retention:
-    """How many records of a voice stay, and for how long. slack: removed in lots of so many, because finding out which
-    samples nothing else needs reads the whole registry.
-    """
+    """How many records of a voice stay, and for how long."""
 
     most: int = 200
     days: int = 400
     slack: int = 20
+    """Records are removed in batches of this size, because finding unreferenced samples reads the whole registry."""
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run. id: begins with the UTC time of its start. about: plain facts; samples: files of it.
-
-    trusted: whether a run that may publish wrote it. Of others every value may be invented: show it, decide nothing on
-    it.
-    """
+    """One run."""
 
     voice: str
     id: str
+    """Starts with the UTC time of the run's start."""
     about: Mapping[str, Any]
+    """Plain facts."""
     samples: tuple[FileEntry, ...] = ()
+    """Sound files of the run."""
     trusted: bool = True
+    """Whether a run that may publish wrote it. Others may hold invented values: show them, decide nothing by them."""
     key: str = field(default="", compare=False)
 
     @property
@@ -67,11 +66,13 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class RunStore:
-    """Where a run leaves its record. area: one of RUN_AREAS; keys: encrypts the samples."""
+    """Where a run leaves its record."""
 
     store: Store
     area: str = RUNS
+    """One of RUN_AREAS."""
     keys: Keyring | None = None
+    """Encrypts the samples."""
     retention: Retention = Retention()
 
     def begin(self, voice: str, time: str, about: Mapping[str, Any]) -> str:

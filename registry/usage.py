@@ -12,21 +12,24 @@ from timbre.registry.registry import Registry
 
 @dataclass(frozen=True)
 class Use:
-    """One line. own_bytes: files that nothing else needs, each once; shared_bytes: files others need too."""
+    """Storage of one voice, or of bases or cached stages."""
 
     name: str
     versions: int
     own_bytes: int
+    """Of files that nothing else needs, each counted once."""
     shared_bytes: int
+    """Of files that others need too."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """All lines. total_bytes counts each file once; unreferenced: stored blobs that no record names."""
+    """All lines. total_bytes counts each file once."""
 
     lines: tuple[Use, ...]
     total_bytes: int
     unreferenced: int
+    """Stored blobs that no record names."""
 
 
 def usage(registry: Registry) -> Usage:

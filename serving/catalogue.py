@@ -21,17 +21,17 @@ _AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Listing:
-    """One voice of the registry.
-
-    versions: ids, unordered. aliases: name -> its record; revoked: the tombstone, or None. problem: why records of
-    this voice could not be read, empty when they could.
-    """
+    """One voice of the registry."""
 
     name: str
     versions: frozenset[str] = frozenset()
+    """Ids, unordered."""
     aliases: Mapping[str, Alias] = field(default_factory=dict)
+    """Name -> its record."""
     revoked: Mapping[str, Any] | None = None
+    """The tombstone, or None."""
     problem: str = ""
+    """Why records of this voice could not be read, empty when they could."""
 
     @property
     def retired(self) -> Alias | None:

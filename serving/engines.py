@@ -20,10 +20,11 @@ _UNUSED_S = 10.0
 
 @dataclass
 class _Held:
-    """unused_s: since when no voice needs it, None while one does."""
+    """An open engine."""
 
     engine: Engine
     unused_s: float | None = None
+    """When the last voice stopped needing it; None while one does."""
 
 
 class Engines:

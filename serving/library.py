@@ -31,22 +31,23 @@ _LOADING_S = 0.3
 
 @dataclass(frozen=True)
 class Failure:
-    """A version that could not be loaded; monotonic_s: when it was tried."""
+    """A version that could not be loaded."""
 
     version: str
     reason: str
     monotonic_s: float
+    """When it was tried."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the server makes of a listing. serving: alias -> version that speaks; failures: alias -> what stands in
-    the way of the version that the registry wants.
-    """
+    """What the server makes of a listing."""
 
     listing: Listing
     serving: Mapping[str, str] = field(default_factory=dict)
+    """Alias -> version that speaks."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
+    """Alias -> what stands in the way of the version that the registry wants."""
 
     @property
     def state(self) -> str:

@@ -20,12 +20,15 @@ _LATEST_S = 253402300800
 
 @dataclass(frozen=True)
 class TokenRules:
-    """What a token must fit. audience and issuer: "" is not looked at. now: seconds since 1970."""
+    """What a token must fit."""
 
     secret: str
     audience: str = ""
+    """Not checked if empty."""
     issuer: str = ""
+    """Not checked if empty."""
     now: Callable[[], float] = time.time
+    """Seconds since 1970."""
 
     def accepts(self, token: bytes) -> bool:
         """Whether the token was signed with the secret, has an `exp` in the future, and names audience and issuer.

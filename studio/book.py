@@ -28,15 +28,15 @@ _KEPT_DELETED = 200
 
 @dataclass(frozen=True)
 class Line:
-    """Something to read. file: its recording, relative to the folder; "" where there is none yet. deleted: how many
-    earlier takes of it can come back.
-    """
+    """Something to read."""
 
     id: str
     text: str
     language: str
     file: str
+    """Its recording, relative to the folder; "" where there is none yet."""
     deleted: int
+    """How many earlier takes of it can come back."""
 
 
 class Book:

@@ -17,11 +17,12 @@ _ELSEWHERE = ("192.0.2.1", 9)
 
 @dataclass(frozen=True)
 class Certificate:
-    """Files in PEM form. fingerprint: SHA-256 as browsers show it, for the person to compare."""
+    """Files in PEM form."""
 
     certificate: Path
     key: Path
     fingerprint: str
+    """SHA-256 as browsers show it, for the person to compare."""
 
 
 def make_certificate(folder: Path, address: str) -> Certificate:

@@ -17,10 +17,12 @@ from timbre.text.symbols import is_speech
 
 @dataclass(frozen=True)
 class Coverage:
-    """heard, missing: names of sounds, sorted."""
+    """Which sounds of a language the takes contain."""
 
     heard: tuple[str, ...]
+    """Names of sounds, sorted."""
     missing: tuple[str, ...]
+    """Names of sounds, sorted."""
 
 
 @lru_cache(maxsize=4096)

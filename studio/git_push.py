@@ -47,34 +47,40 @@ class Author:
 
 @dataclass(frozen=True)
 class Change:
-    """A file of the commit. kind: "new", "changed" or "deleted". lfs: stored by Git LFS."""
+    """A file of the commit."""
 
     path: str
     kind: str
+    """One of "new", "changed" and "deleted"."""
     size_bytes: int
     lfs: bool
+    """Whether Git LFS stores it."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a push will do. remote: its address without secrets. target: the branch that it shall be merged into."""
+    """What a push will do."""
 
     remote: str
+    """Its address without secrets."""
     address: str
     target: str
+    """The branch to merge it into."""
     branch: str
     changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """commit: its hash; branch, target, address: as in Plan. moved_on: the remote had changed meanwhile."""
+    """A push that is done. branch, target and address are those of the Plan."""
 
     commit: str
+    """Its hash."""
     branch: str
     target: str
     address: str
     moved_on: bool
+    """Whether the remote had changed meanwhile."""
 
 
 class VoicePush:

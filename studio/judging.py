@@ -32,22 +32,25 @@ _ROOM_TAKES = 3
 
 @dataclass(frozen=True)
 class TakeReport:
-    """sha256, text: of what was judged; another recording or text is judged again. problems and remarks: Problem as
-    plain data. vector: of the speaker; empty for too little speech.
-    """
+    """The verdict on a take; another recording or text is judged again."""
 
     sha256: str
+    """Of the judged recording."""
     text: str
+    """The judged text."""
     good: bool
     duration_s: float
     speech_s: float
     level_dbfs: float
     snr_db: float
     problems: tuple[dict[str, str], ...]
+    """Problem as plain data."""
     remarks: tuple[dict[str, str], ...]
+    """Problem as plain data."""
     missed: tuple[str, ...] | None
     similarity: float | None
     vector: tuple[float, ...]
+    """Of the speaker; empty for too little speech."""
 
     def shown(self) -> dict[str, Any]:
         """What the page needs."""
@@ -58,9 +61,10 @@ class TakeReport:
 
 @dataclass(frozen=True)
 class StatementReport:
-    """sha256: of the statement; problems, remarks: as in TakeReport."""
+    """The verdict on a statement of consent. problems and remarks are those of a TakeReport."""
 
     sha256: str
+    """Of the statement."""
     takes: int
     problems: tuple[dict[str, str], ...]
     remarks: tuple[dict[str, str], ...]

@@ -24,14 +24,16 @@ SHORTEST_S = 1.0
 
 @dataclass(frozen=True)
 class Quiet:
-    """level_dbfs: of the noise. snr_db: what a usual voice would have above it. verdict: "quiet", "usable" or "loud".
-    advice: words for the page: "muted", "spoken", "hum", "hiss"; none for a quiet room.
-    """
+    """How quiet a room is."""
 
     level_dbfs: float
+    """Of the noise."""
     snr_db: float
+    """Of a usual voice above the noise."""
     verdict: str
+    """One of "quiet", "usable" and "loud"."""
     advice: tuple[str, ...]
+    """Words for the page: "muted", "spoken", "hum", "hiss"; none for a quiet room."""
 
 
 def measure(wave: Waveform, recipe: ValidateRecipe, speech_dbfs: float = _USUAL_SPEECH_DBFS) -> Quiet:

@@ -27,10 +27,11 @@ _HEADER_BYTES = len(MAGIC) + 1 + _ID_BYTES + _NONCE_BYTES
 
 @dataclass(frozen=True)
 class Place:
-    """What a file is bound to. version: of the package, or the key of the stage."""
+    """What a file is bound to."""
 
     voice: str
     version: str
+    """Of the package, or the key of the stage."""
     path: str
 
     @property

@@ -25,12 +25,12 @@ _WRITERS = 2
 
 @dataclass(frozen=True)
 class Proof:
-    """What a store honours. quoted: entity tags in If-Match stand in quotes. multipart: a completed upload in parts is
-    conditional too; where it is not, objects are sent whole.
-    """
+    """What a store honours."""
 
     quoted: bool
+    """Whether entity tags in If-Match are quoted."""
     multipart: bool
+    """Whether completing a multipart upload is conditional; if not, objects are sent whole."""
 
 
 def prove(client: Any, bucket: str, prefix: str, extra: dict[str, str], url: str) -> Proof:
