@@ -42,13 +42,14 @@ class ContainerError(Exception):
 
 @dataclass(frozen=True)
 class Container:
-    """What FFmpeg says about the first sound of a file. duration_s: None where the header does not say."""
+    """What FFmpeg says about the first sound of a file."""
 
     format: str
     codec: str
     rate_hz: int
     channels: int
     duration_s: float | None
+    """None where the header does not say."""
 
     @property
     def states_length(self) -> bool:

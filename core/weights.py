@@ -26,10 +26,11 @@ _REVISION = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Hub:
-    """A repository of the Hugging Face Hub. revision: a full commit id, None until the first pull locks it."""
+    """A repository of the Hugging Face Hub."""
 
     repo: str
     revision: str | None = None
+    """A full commit id, None until the first pull locks it."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,7 @@ class Licence:
 
 @dataclass(frozen=True)
 class Tool:
-    """Weights that are not a base (weights.yaml): a name, files, where they come from, licences.
-
-    weights_root: folder of pulled weights on this machine; no property of the tool.
-    """
+    """Weights that are not a base (weights.yaml): a name, files, where they come from, licences."""
 
     folder: Path
     name: str
@@ -73,6 +71,7 @@ class Tool:
     licences: tuple[Licence, ...] = ()
     description: str = ""
     weights_root: Path = field(default=DEFAULT_WEIGHTS_ROOT, compare=False, kw_only=True)
+    """Folder of pulled weights on this machine; no property of the tool."""
 
     @property
     def spec_path(self) -> Path:

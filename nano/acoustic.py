@@ -31,8 +31,7 @@ BASIS_CLIPS = 600
 
 @dataclass(frozen=True)
 class AcousticSettings:
-    """Settings of the first half. posterior: whether its
-    latent is trained; else it stays the corpus's principal components, and only its pitch is."""
+    """Settings of the first half."""
 
     batch: int = 16
     frames: int = 32
@@ -40,6 +39,7 @@ class AcousticSettings:
     warm_up_steps: int = 200
     steps: int = 6000
     posterior: bool = False
+    """Whether its latent is trained; else it stays the corpus's principal components, and only its pitch is."""
     clip_norm: float = 2.0
     average_decay: float = 0.999
     seed: int = 4

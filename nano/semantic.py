@@ -19,10 +19,10 @@ from timbre.nano.semantic_data import Example, ExampleSampler
 
 @dataclass(frozen=True)
 class SemanticSettings:
-    """Settings of stage t2s. max_positions: phones and codes of a batch, padding included. guide: weight of
-    AttentionGuide. code_drop: see CodeDrop."""
+    """Settings of stage t2s."""
 
     max_positions: int = 3000
+    """Phones and codes of a batch, padding included."""
     learning_rate: float = 8e-4
     final_share: float = 0.1
     warm_up_steps: int = 80
@@ -33,7 +33,9 @@ class SemanticSettings:
     join_share: float = 0.3
     span_share: float = 0.0
     guide: float = 0.0
+    """Weight of AttentionGuide."""
     code_drop: float = 0.0
+    """See CodeDrop."""
     checkpoint_steps: int = 200
     report_steps: int = 200
 

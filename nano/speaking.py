@@ -45,11 +45,12 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Spoken:
-    """wave [S] at the base's rate; codes [N] that it was made of; ended: False when the limit cut it off."""
+    """wave [S] at the base's rate; codes [N] that it was made of;"""
 
     wave: Floats
     codes: tuple[int, ...]
     ended: bool
+    """False when the limit cut it off."""
 
 
 class TorchSpeaker:

@@ -23,20 +23,20 @@ SHORTLIST = 6
 
 @dataclass(frozen=True)
 class Candidate:
-    """A training slice. similarity: cosine of its GE2E vector with the voice's mean; snr_db; mos: DNSMOS overall,
-    None where nobody listened yet.
-
-    seconds_per_phone: speech over its sounding phones. prompt: stage 1 allows it (its length fits).
-    """
+    """A training slice."""
 
     id: str
     text: str
     duration_s: float
     similarity: float
+    """Cosine of its GE2E vector with the voice's mean."""
     snr_db: float
     mos: float | None
+    """DNSMOS overall, None before it is measured."""
     seconds_per_phone: float
+    """Seconds of speech divided by the number of sounding phones."""
     prompt: bool
+    """Whether stage 1 allows it as the prompt (its length fits)."""
 
     @property
     def complete(self) -> bool:

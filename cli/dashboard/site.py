@@ -56,30 +56,29 @@ _VERSION_HEADS = (
 
 @dataclass(frozen=True)
 class Part:
-    """What the files about all voices need of one. Kept between builds. data: JSON as it is written: hundreds of voices
-    are not parsed and copied for one that changed.
-    """
+    """What the files about all voices need of one. Kept between builds."""
 
     name: str
     fingerprint: str
     state: str
     card: str
     data: str
+    """JSON as it is written: hundreds of voices are not parsed and copied for one that changed."""
     failed: list[dict[str, str]]
     metrics: Families
 
 
 @dataclass(frozen=True)
 class Site:
-    """Writes the site of a registry into a folder. samples: copy sounds beside the pages: of the version in production,
-    and what red runs spoke; recordings of people stay in the registry and in the reports.
-    """
+    """Writes the site of a registry into a folder."""
 
     target: Path
     registry: Registry
     workspace: Workspace | None = None
     alias: str = PRODUCTION
     samples: bool = True
+    """Copy sounds beside the pages: of the version in production, and what red runs spoke; recordings of people stay in
+    the registry and in the reports."""
 
     def write(self, made: str) -> list[Path]:
         """Writes what changed since the last build into the same folder; returns all files of the site. made: time and

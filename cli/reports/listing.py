@@ -22,14 +22,17 @@ _GATES = "gates.json"
 
 @dataclass(frozen=True)
 class Report:
-    """One page. path: below the folder of reports, with `/`; written: UTC; passed: None for a page without verdicts."""
+    """One page."""
 
     voice: str
     stage: str
     path: str
+    """Relative to the folder of reports, with `/`."""
     written: datetime
+    """Time of writing, UTC."""
     size_bytes: int
     passed: bool | None
+    """None for a page without verdicts."""
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""

@@ -20,10 +20,11 @@ _SLOPE = 0.1
 
 @dataclass(frozen=True)
 class Judgement:
-    """score [B,N]: one number a position, 1 for real; features: outputs of every layer, the last one the score map."""
+    """score [B,N]: one number a position, 1 for real;"""
 
     score: Tensor
     features: tuple[Tensor, ...]
+    """Outputs of every layer, the last one the score map."""
 
     def split(self, rows: int) -> tuple[Judgement, Judgement]:
         """The first ``rows`` rows of the batch, and the rest."""

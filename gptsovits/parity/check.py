@@ -26,15 +26,13 @@ FINGERPRINT_LIMIT = 1e-6
 
 @dataclass(frozen=True)
 class Check:
-    """One verdict. `kind` names the unit of error and limit; a check that could not be made has an infinite error.
-
-    kind: absolute (largest |ours - reference|), relative (the same over the largest |reference|), integer (number of
-    entries that differ), weights (deviation from the fingerprint).
-    """
+    """One verdict. `kind` names the unit of error and limit; a check that could not be made has an infinite error."""
 
     set_name: str
     tensor: str
     kind: str
+    """Absolute (largest |ours - reference|), relative (the same over the largest |reference|), integer (number of
+    entries that differ), weights (deviation from the fingerprint)."""
     error: float
     limit: float
     note: str = ""

@@ -39,25 +39,25 @@ class CodePath(Protocol):
 @dataclass(frozen=True)
 class T2SRequest:
     """One text to speak. phones int64 [P]: prompt text and target text; prompt int64 [Y]: the prompt's codes, may be
-    empty.
-
-    bert: float [W, P], or None for zeros. seed: of the row's own random numbers. path: of the target text through codes
-    that stand for phones; only codes that keep to it are then drawn.
-    """
+    empty."""
 
     phones: Tensor
     prompt: Tensor
     bert: Tensor | None = None
+    """Float [W, P], or None for zeros."""
     seed: int = 0
+    """Of the random numbers of this row."""
     path: CodePath | None = None
+    """Of the target text through codes that stand for phones; only codes that keep to it are then drawn."""
 
 
 @dataclass(frozen=True)
 class T2SResult:
-    """New codes int64 [N], without prompt and end token; ended: False when the limit cut the row off."""
+    """New codes int64 [N], without prompt and end token."""
 
     codes: Tensor
     ended: bool
+    """False when the limit cut the row off."""
 
 
 @dataclass

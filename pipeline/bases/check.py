@@ -44,7 +44,7 @@ class FileCheck:
 
 @dataclass(frozen=True)
 class CheckpointFacts:
-    """What a checkpoint file is. complete: every tensor of its network is there; problem says what is not."""
+    """What a checkpoint file is."""
 
     path: Path
     kind: str
@@ -56,6 +56,7 @@ class CheckpointFacts:
     dtypes: tuple[str, ...]
     sha256: str
     complete: bool
+    """Whether every tensor of its network is there; `problem` names what is missing."""
     problem: str
 
 

@@ -39,13 +39,14 @@ class PulledFile:
 
 @dataclass(frozen=True)
 class PullReport:
-    """What a pull did. locked_now: this pull wrote digests or the revision into the YAML file."""
+    """What a pull did."""
 
     name: str
     folder: Path
     source: str
     revision: str | None
     locked_now: bool
+    """This pull wrote digests or the revision into the YAML file."""
     files: tuple[PulledFile, ...]
 
 

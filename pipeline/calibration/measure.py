@@ -94,11 +94,13 @@ def calibration_folder(root: Path, base: str) -> Path:
 
 @dataclass(frozen=True)
 class _Speaker:
-    """A voice that went through stages 1 to 3. keys: of the stages; adapter: output of stage 3."""
+    """A voice that went through stages 1 to 3."""
 
     voice: VoiceFolder
     adapter: Path
+    """Output of stage 3."""
     keys: tuple[str, ...]
+    """Of the stages."""
     held_out: tuple[Recording, ...]
 
     @property

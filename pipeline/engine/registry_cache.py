@@ -27,10 +27,12 @@ from timbre.registry.store import Store
 
 @dataclass(frozen=True)
 class RegistryStageCache:
-    """A timbre.pipeline.engine.outputs.StageCache. reads, writes: store and area (registry/stage_cache.py)."""
+    """A timbre.pipeline.engine.outputs.StageCache."""
 
     reads: tuple[tuple[Store, str], ...]
+    """Store and area (registry/stage_cache.py) that outputs are read from."""
     writes: tuple[Store, str]
+    """Store and area that outputs are written to."""
     keys: Keyring | None = None
 
     def fetch(self, key: str, destination: Path) -> bool:

@@ -15,10 +15,11 @@ from timbre.core.voice_names import LIMIT, is_voice_name, near_voice_name
 
 @dataclass(frozen=True)
 class Workspace:
-    """A checkout of a voice repository. pulled: folder of pulled weights, None for .timbre/bases."""
+    """A checkout of a voice repository."""
 
     root: Path
     pulled: Path | None = None
+    """Folder of pulled weights, None for .timbre/bases."""
 
     @classmethod
     def find(cls, start: Path, pulled: Path | None = None) -> Workspace:

@@ -22,18 +22,20 @@ _PER_CENT = ("phone_error_rate", "word_error_rate", "failed_sentences", "clipped
 
 @dataclass(frozen=True)
 class GateRow:
-    """A gate on both sides. a, b: as plain data, empty where that side has no such gate. change: of the mean, None
-    where it cannot be told. better: "a" or "b" where the difference is certain, else "".
-    """
+    """A gate on both sides."""
 
     name: str
     metric: str
     title: str
     protocol: str
     a: Mapping[str, Any]
+    """As plain data, empty where that side has no such gate."""
     b: Mapping[str, Any]
+    """As plain data, empty where that side has no such gate."""
     change: Difference | None
+    """Of the mean, None where it cannot be told."""
     better: str
+    """"a" or "b" where the difference is certain, else ""."""
 
 
 @dataclass(frozen=True)

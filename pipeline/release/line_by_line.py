@@ -24,9 +24,10 @@ _MOST_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class Line:
-    """A line to speak. number: in its file, from 1."""
+    """A line to speak."""
 
     number: int
+    """In its file, from 1."""
     text: str
 
 

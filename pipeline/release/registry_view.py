@@ -22,23 +22,23 @@ from timbre.registry.verification import Damage
 
 @dataclass(frozen=True)
 class VoiceSummary:
-    """A voice of this repository, of the registry, or of both.
-
-    folder: whether voices/<name> is here; problems: what its files already show. version, since: what the alias points
-    to and from when on. state: published, retired, revoked, "not promoted" or "not published"; damaged when its records
-    cannot be read.
-    """
+    """A voice of this repository, of the registry, or of both."""
 
     name: str
     folder: bool
+    """Whether voices/<name> is here."""
     language: str
     base: str
     consent: str
     problems: int
+    """Problems that its files show."""
     version: str
+    """What the alias points to."""
     since: str
+    """When the alias moved there."""
     versions: int
     state: str
+    """Published, retired, revoked, "not promoted" or "not published"; damaged when its records cannot be read."""
 
 
 def voice_summaries(workspace: Workspace | None, registry: Registry, alias: str = PRODUCTION) -> list[VoiceSummary]:

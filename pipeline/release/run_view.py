@@ -32,10 +32,12 @@ class StageView:
 
 @dataclass(frozen=True)
 class RunView:
-    """The runs of one commit (CI starts one for each stage). record: the last of them; jobs: how many there were."""
+    """The runs of one commit (CI starts one for each stage)."""
 
     record: RunRecord
+    """The last run."""
     jobs: int = 1
+    """Number of runs."""
 
     @property
     def time(self) -> str:

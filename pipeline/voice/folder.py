@@ -45,13 +45,14 @@ class Clip:
 
 @dataclass(frozen=True)
 class VoiceFolder:
-    """A voice as it lies on disk. problems: what stage 1 reports besides its own findings; empty for a good folder."""
+    """A voice as it lies on disk."""
 
     name: str
     path: Path
     settings: VoiceSettings
     clips: tuple[Clip, ...]
     problems: tuple[Problem, ...]
+    """What stage 1 reports besides its own findings; empty for a good folder."""
 
     @property
     def language(self) -> str:

@@ -75,13 +75,14 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Environment:
-    """What a run works with. seconds: wall-clock limit of this network, restarts included."""
+    """What a run works with."""
 
     group: Group
     precision: Precision
     checkpoint: Path
     checkpointing: bool
     seconds: float
+    """Wall-clock limit of this network, restarts included."""
     progress: ProgressTask
     cancel: Cancellation
     log: logging.Logger

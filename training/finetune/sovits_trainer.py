@@ -33,11 +33,12 @@ _PRIOR_FLOOR = -2.3
 
 @dataclass(frozen=True)
 class Weights:
-    """Of the recipe. segment_s: of the waveform piece."""
+    """Weights of the losses, from the recipe."""
 
     kl: float
     mel: float
     segment_s: float
+    """Length of the waveform piece."""
 
 
 @dataclass(frozen=True)

@@ -35,14 +35,12 @@ _UPSAMPLED_SHARE = 0.6
 
 @dataclass
 class Findings:
-    """What is wrong (problems) and what a person should know (remarks), in the order in which it was found.
-
-    rejected: file and what is wrong with it, until leaving_out.py decides about it.
-    """
+    """What is wrong (problems) and what a person should know (remarks), in the order in which it was found."""
 
     problems: list[Problem] = field(default_factory=list)
     remarks: list[Problem] = field(default_factory=list)
     rejected: list[tuple[str, Problem]] = field(default_factory=list)
+    """File and what is wrong with it, until leaving_out.py decides about it."""
 
     def reject(self, file: str, value: str, limit: str, remedy: str, kind: str = "") -> None:
         """This recording cannot be used. Whether the voice passes without it is decided when all are known."""

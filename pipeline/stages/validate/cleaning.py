@@ -48,15 +48,15 @@ class Copies:
 
 @dataclass(frozen=True)
 class DenoisePolicy:
-    """When to denoise. below_snr_db: cleaner clips are never touched. min_gain: least rise of the overall opinion.
-
-    max_speech_loss: most that the opinion of the speech itself may fall (what denoisers do to voices).
-    """
+    """When to denoise."""
 
     mode: str
     below_snr_db: float
+    """Cleaner clips are never touched."""
     min_gain: float
+    """Least rise of the overall opinion."""
     max_speech_loss: float
+    """Most that the opinion of the speech itself may fall (what denoisers do to voices)."""
 
 
 class Cleaner:

@@ -32,15 +32,16 @@ _APPROVE = 'or somebody who listened to it writes their name in voice.yaml: `app
 
 @dataclass(frozen=True)
 class Statement:
-    """What was heard. similarity: to the voice; words: score of the words of a consent, 0 is perfect; None where not
-    measured. approved_by: the person who decided where the machine did not.
-    """
+    """What was heard."""
 
     duration_s: float
     speech_s: float
     similarity: float | None
+    """To the voice."""
     words: float | None
+    """Score of the words of a consent, 0 is perfect; None where not measured."""
     approved_by: str = ""
+    """The person who decided where the machine did not."""
 
 
 @dataclass(frozen=True)

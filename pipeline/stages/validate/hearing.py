@@ -34,9 +34,10 @@ class Verdict:
 
 @dataclass
 class Hearing:
-    """Collects slices. listener: None where no recogniser is there; then nothing is kept."""
+    """Collects slices."""
 
     listener: Listener | None
+    """None where no recogniser is there; then nothing is kept."""
     lexicon: Lexicon
     spoken: list[Spoken] = field(default_factory=list)
     unheard: set[str] = field(default_factory=set)

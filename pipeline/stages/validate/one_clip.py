@@ -51,11 +51,13 @@ class ClipJudgement:
 
 @dataclass
 class ClipJudge:
-    """Loads its networks once. base_rate_hz: of the base that the voice is for. listener: None without a recogniser."""
+    """Loads its networks once."""
 
     recipe: ValidateRecipe
     base_rate_hz: int
+    """Of the base that the voice is for."""
     listener: Listener | None
+    """None without a recogniser."""
     encoder: SpeakerEncoder = field(default_factory=SpeakerEncoder)
 
     def judge(self, path: Path, text: str, language: str, earlier: Sequence[Vectors] = ()) -> ClipJudgement:

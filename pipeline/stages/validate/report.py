@@ -24,28 +24,32 @@ MARKDOWN_FILE = "validation.md"
 
 @dataclass(frozen=True)
 class Slice:
-    """One slice as the next stages find it.
-
-    file, file_16k: paths below the stage's output, at the base's rate and at 16 kHz (one file when the rates agree).
-    clip, start_s, end_s: where it was cut from. speech_s: seconds of speech in it. prompt: may condition synthesis
-    (3 to 10 s). held_out: kept for evaluation, never trained on. gain_db: applied gain; limited_db: largest reduction
-    by the limiter.
-    """
+    """One slice as the next stages find it."""
 
     id: str
     file: str
+    """Relative to the stage's output, at the rate of the base."""
     file_16k: str
+    """Relative to the stage's output, at 16 kHz; the same file if the rates agree."""
     text: str
     language: str
     duration_s: float
     speech_s: float
+    """Seconds of speech in it."""
     clip: str
+    """Recording that it was cut from."""
     start_s: float
+    """Start in that recording."""
     end_s: float
+    """End in that recording."""
     gain_db: float
+    """Gain applied."""
     limited_db: float
+    """Largest reduction by the limiter."""
     prompt: bool
+    """Whether it may condition synthesis (3 to 10 s)."""
     held_out: bool = False
+    """Whether it is kept for evaluation and never trained on."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,10 +35,12 @@ _MAX_JOINED = 3
 
 @dataclass(frozen=True)
 class Cut:
-    """A piece of a recording with its text. start_s, end_s: seconds from the start of the file, padding included."""
+    """A piece of a recording with its text."""
 
     start_s: float
+    """Seconds from the start of the file, padding included."""
     end_s: float
+    """Seconds from the start of the file, padding included."""
     text: str
 
 

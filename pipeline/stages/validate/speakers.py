@@ -50,17 +50,16 @@ class SpeakerEncoder:
 
 @dataclass(frozen=True, eq=False)
 class Speakers:
-    """What the embeddings say about the speakers of a voice.
-
-    centre: unit vector (d,) of the larger group. similarity: of each slice to the others of that group (n,).
-    groups: similarity of the two groups into which the slices fall most easily; near 1 for one speaker.
-    smaller: indices of the smaller group.
-    """
+    """What the embeddings say about the speakers of a voice."""
 
     centre: Vectors
+    """Unit vector (d,) of the larger group."""
     similarity: npt.NDArray[np.float64]
+    """Of each slice to the others of that group (n,)."""
     groups: float
+    """Similarity of the two groups into which the slices fall most easily; near 1 for one speaker."""
     smaller: tuple[int, ...]
+    """Indices of the smaller group."""
 
 
 def compare(vectors: Vectors, min_group_similarity: float) -> Speakers:

@@ -33,7 +33,7 @@ _MOST_PEAK = 1e4
 
 @dataclass(frozen=True, eq=False)
 class ClipSurvey:
-    """What one recording is like. activity: speech in 30 ms frames; room_levels_db: (frames, bands), 100 a second."""
+    """What one recording is like."""
 
     format: str
     rate_hz: int
@@ -47,7 +47,9 @@ class ClipSurvey:
     snr_db: float
     music_share: float
     activity: Activity
+    """Speech in 30 ms frames."""
     room_levels_db: npt.NDArray[np.float32]
+    """(frames, bands), 100 a second."""
 
     @property
     def speech_s(self) -> float:

@@ -58,15 +58,16 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A slice whose text is not what is said. heard: its phones. better: index of the slice whose text fits, None when
-    none does. certain: False where it should only be listened to.
-    """
+    """A slice whose text is not what is said."""
 
     index: int
     heard: str
+    """Its phones."""
     better: int | None
+    """Index of the slice whose text fits, None when none does."""
     margin: float
     certain: bool
+    """False where it should only be listened to."""
 
 
 @dataclass(frozen=True)
