@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -85,6 +86,22 @@ def test_a_batch_covers_what_wave_and_codes_both_have(corpus: Corpus) -> None:
     assert batch.pitched.all()
     drawn = {clip.id for step in range(30) for clip in sampler.draw(step)}
     assert drawn == {clip.id for clip in corpus.select(split="train")}
+
+
+def test_sources_are_drawn_by_their_weights_and_mandarin_of_the_teacher_apart(corpus: Corpus) -> None:
+    clips = [
+        dataclasses.replace(clip, part="teacher", language="zh" if index % 2 else "en")
+        for index, clip in enumerate(corpus.select(split="train"))
+    ]
+    assert source_of(dataclasses.replace(clips[1], part="real", id="aishell/1.flac")) == "aishell"
+    codes = {clip.id: np.zeros(50, np.int16) for clip in clips}
+    mixed = cast(Corpus, SimpleNamespace(select=lambda split: clips))
+    for source, other in (("teacher", "zh"), ("teacher zh", "en")):
+        sampler = SentenceSampler(
+            mixed, codes, codes, PitchTracks.of(corpus), SpeakerVectors({}), 450, seed=1, weights={source: 0.0}
+        )
+        drawn = {clip.id for step in range(20) for clip in sampler.draw(step)}
+        assert drawn == {clip.id for clip in clips if clip.language == other}
 
 
 def test_without_codes_there_is_nothing_to_train_on(corpus: Corpus) -> None:
