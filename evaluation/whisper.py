@@ -22,7 +22,7 @@ AUTO, OFF = "auto", "off"
 USUAL = "base"
 """What AUTO looks for: the multilingual base model, in the cache of the Hub's client."""
 LANGUAGES = ("en", "zh")
-_MODEL = "model.bin"
+MODEL_FILE = "model.bin"
 _RATE_HZ = 16_000
 _MANDARIN_PROMPT = "以下是普通话的句子。"
 """Keeps the answer in simplified characters with marks."""
@@ -34,11 +34,21 @@ def installed() -> bool:
 
 
 def find_model(name: str) -> Path | None:
-    """Folder of the model that the setting names; None for OFF, and for AUTO where it is not there.
+    """Folder of the model that the setting names, as far as this machine has it: nothing is downloaded. None for OFF,
+    and for AUTO where it is not there.
 
-    name: AUTO, OFF, a folder with model.bin, or a name that faster-whisper fetches from the Hub. Raises
-    ConfigurationError when a model that was asked for cannot be had.
+    name: AUTO, OFF, a folder with model.bin, or a name that faster-whisper knows on the Hub. Raises ConfigurationError
+    for a model that was asked for and is not here.
     """
+    return _model_of(name, fetch=False)
+
+
+def fetch_model(name: str) -> Path | None:
+    """As find_model, but a model that is asked for by its name is downloaded if it is not here. AUTO never is."""
+    return _model_of(name, fetch=name != AUTO)
+
+
+def _model_of(name: str, fetch: bool) -> Path | None:
     if name == OFF or (name == AUTO and not installed()):
         return None
     if not installed():
@@ -46,24 +56,20 @@ def find_model(name: str) -> Path | None:
             f"evaluate.listener: {name!r} needs faster-whisper, which is not installed", "pip install 'timbre[whisper]'"
         )
     folder = Path(name).expanduser()
-    if (folder / _MODEL).is_file():
+    if (folder / MODEL_FILE).is_file():
         return folder
     from faster_whisper.utils import download_model
 
     try:
-        return Path(download_model(USUAL if name == AUTO else name, local_files_only=name == AUTO))
+        return Path(download_model(USUAL if name == AUTO else name, local_files_only=not fetch))
     except Exception as error:  # the Hub's client, its cache and the network each raise classes of their own
         if name == AUTO:
             return None
+        missing = "no model has that name" if fetch else "no model of that name was downloaded yet"
         raise ConfigurationError(
-            f"evaluate.listener: {name!r} is no folder with {_MODEL}, and no model has that name ({error})",
+            f"evaluate.listener: {name!r} is no folder with {MODEL_FILE}, and {missing} ({error})",
             "give a folder, or one of tiny, base, small, medium, large-v3; or write off",
         ) from error
-
-
-def model_digest(folder: Path) -> str:
-    """SHA-256 of a model's weights."""
-    return digest_file(folder / _MODEL)
 
 
 class Whisper:
@@ -72,7 +78,7 @@ class Whisper:
     def __init__(self, folder: Path, *, threads: int = 1) -> None:
         from faster_whisper import WhisperModel
 
-        self.digest = model_digest(folder)
+        self.digest = digest_file(folder / MODEL_FILE)
         self._model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
 
     def hears(self, wave: Waveform, language: str) -> str:

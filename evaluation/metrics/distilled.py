@@ -45,13 +45,19 @@ def distilled_mos(samples: Samples) -> float:
         return float(_model()(torch.from_numpy(np.ascontiguousarray(samples, np.float32))[None])[0])
 
 
-def model_digest() -> str:
-    """SHA-256 of the weights, to be written beside their values; "" where the package is not installed.
+def weights_file() -> Path | None:
+    """The weights, None where the package is not installed.
 
     Looked up, not imported: stage 4's key asks for it in every run, and the package brings torch.
     """
     found = find_spec("distillmos")
-    return digest_file(Path(found.origin).parent / _WEIGHTS) if found is not None and found.origin else ""
+    return Path(found.origin).parent / _WEIGHTS if found is not None and found.origin else None
+
+
+def model_digest() -> str:
+    """SHA-256 of the weights, to be written beside their values; "" where the package is not installed."""
+    path = weights_file()
+    return "" if path is None else digest_file(path)
 
 
 @cache

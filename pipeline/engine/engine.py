@@ -25,7 +25,7 @@ from timbre.pipeline.engine.keys import input_keys, machine_keys, stage_key
 from timbre.pipeline.engine.outputs import StageCache, StageOutputs, content_digest, read_record
 from timbre.pipeline.engine.stage_job import StageJob, last_verdict
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.table import STAGES, JudgingStage, Origin, Stage, StageContext, StageRow
+from timbre.pipeline.stages.table import STAGES, JudgingStage, Origin, PreparingStage, Stage, StageContext, StageRow
 from timbre.pipeline.voice.folder import VoiceFolder
 from timbre.registry.address import RegistryAddress
 
@@ -175,6 +175,8 @@ class Engine:
         key, started = "", time.monotonic()
         try:
             stage = row.load()
+            if isinstance(stage, PreparingStage):
+                stage.prepare(recipe)
             inputs = self._inputs(row, stage, voice, base, recipe, before)
             key = stage_key(row, stage.version, recipe, inputs)
             outputs = self._outputs(voice, row)

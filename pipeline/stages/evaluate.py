@@ -13,11 +13,12 @@ from typing import Any
 
 from timbre.audio.reader import read
 from timbre.core.recipe import EvaluateRecipe, Recipe
+from timbre.core.remembered_digests import remembered_digest
 from timbre.evaluation.judge import Judge, Plan, TrainingOutcome
 from timbre.evaluation.metrics import distilled
 from timbre.evaluation.optional_judges import OptionalJudges
 from timbre.evaluation.rendition import Recording
-from timbre.evaluation.whisper import Whisper, find_model, model_digest
+from timbre.evaluation.whisper import MODEL_FILE, Whisper, fetch_model, find_model
 from timbre.inference.device import choose_device
 from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.recogniser import Recogniser
@@ -35,12 +36,16 @@ class EvaluateStage:
 
     version = 5
 
+    def prepare(self, recipe: Recipe) -> None:
+        """Downloads the Whisper model that the recipe names. Raises ConfigurationError when it cannot be had."""
+        fetch_model(recipe.evaluate.listener)
+
     def machine(self, recipe: Recipe, bases: Path, weights_root: Path) -> Mapping[str, str]:
-        """Its optional judges: another machine may measure more."""
-        model = find_model(recipe.evaluate.listener)
+        """Its optional judges: another machine may measure more. Large weights are read once, and remembered."""
+        model, mos = find_model(recipe.evaluate.listener), distilled.weights_file()
         return {
-            "mos": distilled.model_digest(),
-            "listener": "" if model is None else model_digest(model),
+            "mos": "" if mos is None else remembered_digest(mos, weights_root),
+            "listener": "" if model is None else remembered_digest(model / MODEL_FILE, weights_root),
         }
 
     def run(self, context: StageContext) -> Mapping[str, Any]:

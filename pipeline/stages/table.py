@@ -131,6 +131,17 @@ class MachineStage(Protocol):
         ...
 
 
+@runtime_checkable
+class PreparingStage(Protocol):
+    """A stage that fetches something before its key can be known. Runs call it; looking at the state of a voice never
+    does, so that `timbre status` downloads nothing.
+    """
+
+    def prepare(self, recipe: Recipe) -> None:
+        """Raises ConfigurationError when what the recipe names cannot be had."""
+        ...
+
+
 @dataclass(frozen=True)
 class StageRow:
     """One row of the table."""

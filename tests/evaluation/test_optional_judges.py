@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from timbre.audio.reader import read
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
 from timbre.core.errors import ConfigurationError
+from timbre.core.recipe import Recipe
 from timbre.evaluation import whisper
 from timbre.evaluation.degradation import SOUNDS
 from timbre.evaluation.gates import decide
@@ -24,6 +27,7 @@ from timbre.evaluation.optional_judges import OptionalJudges
 from timbre.evaluation.reports.markdown import markdown
 from timbre.evaluation.reports.page import report_page
 from timbre.evaluation.whisper import Whisper, find_model, units
+from timbre.pipeline.stages.evaluate import EvaluateStage
 
 RATE_HZ = 16_000
 
@@ -85,6 +89,33 @@ def test_the_setting_names_a_model_or_says_what_is_missing(tmp_path: Path, monke
         find_model(str(tmp_path))
     monkeypatch.setattr(whisper, "installed", lambda: True)
     assert find_model(str(tmp_path)) == tmp_path
+
+
+def test_only_a_run_downloads_a_model_and_only_one_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key of stage 4, which `timbre status` computes too, asks for what is here."""
+    asked: list[tuple[str, bool]] = []
+
+    def download_model(name: str, local_files_only: bool) -> str:
+        asked.append((name, local_files_only))
+        if local_files_only:
+            raise FileNotFoundError(name)
+        return str(tmp_path)
+
+    library = SimpleNamespace(download_model=download_model)
+    monkeypatch.setitem(sys.modules, "faster_whisper", SimpleNamespace(utils=library))
+    monkeypatch.setitem(sys.modules, "faster_whisper.utils", library)
+    monkeypatch.setattr(whisper, "installed", lambda: True)
+    stage, recipe = EvaluateStage(), Recipe().with_overrides({"evaluate": {"listener": "small"}}, "here")
+    with pytest.raises(ConfigurationError, match="was downloaded yet"):
+        stage.machine(recipe, tmp_path, tmp_path)
+    assert asked == [("small", True)]
+    stage.prepare(recipe)
+    assert asked.pop() == ("small", False)
+    stage.prepare(Recipe())
+    assert stage.machine(Recipe(), tmp_path, tmp_path)["listener"] == ""
+    assert asked[1:] == [("base", True), ("base", True)]
 
 
 def test_a_gate_on_a_judge_that_is_away_has_no_verdict_and_is_named(tmp_path: Path) -> None:

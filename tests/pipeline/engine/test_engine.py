@@ -199,6 +199,17 @@ def test_status_changes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / ".timbre").exists()
 
 
+def test_a_run_fetches_what_a_key_needs_and_status_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[str] = []
+    for row in ROWS[:2]:
+        monkeypatch.setattr(type(row.load()), "prepare", lambda self, recipe: fetched.append("fetched"), raising=False)
+    voice, base = tiny_voice(tmp_path), tiny_base(tmp_path)
+    engine(tmp_path).status(voice, base)
+    assert not fetched
+    engine(tmp_path).run(voice, base, until=ROWS[1].name)
+    assert fetched == ["fetched"] * 2
+
+
 def test_wrong_overrides_of_a_voice(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="did you mean `rank`"):
         run(tmp_path, voice=tiny_voice(tmp_path, recipe={"finetune": {"rnak": 2}}))
