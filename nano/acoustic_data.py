@@ -63,7 +63,7 @@ class SegmentSampler:
         return [(clip, int(rng.integers(clip.samples // HOP - self.frames + 1))) for clip in chosen]
 
     def batch(self, step: int, count: int) -> SegmentBatch:
-        """The batch of a step; loudness varies by up to 6 dB either way."""
+        """The batch of a step; loudness varies by up to 6 dB in both directions."""
         rng = np.random.default_rng((self.seed, step, 1))
         waves, voiced, logs, pitched = [], [], [], []
         for clip, first in self.draw(step, count):

@@ -1,4 +1,4 @@
-"""Changes of a training clip that leave what is said as it is.
+"""Augmentations of a training clip that preserve its words.
 
 They teach the content encoder to hear phones and not the speaker, the room or the microphone. All are numpy on one
 clip, cost under a tenth of a training step, and draw from the given generator only, so that a run can be repeated.

@@ -1,4 +1,4 @@
-"""Training checkpoints that survive a kill at any moment and continue as if nothing had happened."""
+"""Training checkpoints that survive a kill at any moment; a resumed run equals an unbroken one."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class AveragedWeights:
 
 @dataclass
 class Clock:
-    """What a run has behind it: optimizer steps, and minutes of training over all its restarts."""
+    """Progress of a run: optimizer steps and minutes of training, restarts included."""
 
     step: int = 0
     minutes: float = 0.0

@@ -63,7 +63,7 @@ class ContentTraining:
 
 
 class ContentTrainer:
-    """The encoder in training. A run that is stopped and resumed from a checkpoint equals one that is not."""
+    """The encoder in training. A run resumed from a checkpoint equals an unbroken one."""
 
     def __init__(self, config: ContentTraining, source: BatchSource, folder: Path) -> None:
         torch.manual_seed(config.seed)

@@ -1,9 +1,9 @@
-"""The corpus as one small file, for a machine that has a GPU and little else.
+"""The corpus as one small file, for training on another machine.
 
 corpus folder + speech folder -> zip of Ogg Vorbis and tables -> the same two folders elsewhere, with fewer clips
 
-Everything that needs a library which may be absent there is carried along: alignments, pitch tracks, speaker vectors
-and phones are tables, noise and eval clips are decoded to the corpus's rate. Reading needs numpy and soundfile.
+It includes everything that would need further libraries: alignments, pitch tracks, speaker vectors and phones as
+tables, noise and eval clips at the rate of the corpus. Reading needs numpy and soundfile.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ NOISES = 20
 
 @dataclass(frozen=True)
 class Share:
-    """So many hours of one corpus (first component of a clip's path), of the part that holds it."""
+    """Hours to take from one corpus (first component of a clip's path)."""
 
     corpus: str
     hours: float
@@ -193,7 +193,7 @@ def _save(archive: zipfile.ZipFile, name: str, arrays: dict[str, npt.NDArray[np.
 
 
 def unpack_corpus(source: Path, work: Path, speech: Path) -> Corpus:
-    """Write ``work/corpus`` and the speech folder of a packed file, unless they are there. InputError: no packed file.
+    """Write ``work/corpus`` and the speech folder of a packed file, unless they exist. InputError: not a packed file.
 
     Every clip is checked again against the list of unseen speakers.
     """

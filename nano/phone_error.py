@@ -1,4 +1,4 @@
-"""Phone error rate of the content encoder on eval clips: what a recogniser hears against what the text says.
+"""Phone error rate of the content encoder on eval clips: recognised phones against those of the text.
 
 eval clip -> hidden -> head -> collapsed classes -> edit distance to the phones of its transcript
 

@@ -1,10 +1,10 @@
-"""A work folder from a packed base: to train on where its checkpoints are not.
+"""A work folder from a packed base, to continue training without its checkpoints.
 
 bases/nano -> content.ckpt, start.pt of acoustic model and text to semantic
 
-A base carries averaged weights in half precision and no state of the optimizers, so a restored run goes on from the
-same networks but is not the unbroken run. The heads that only training needs (frames, prosody) are not in a base: they
-are fitted in closed form on the restored encoder's features.
+A base holds averaged weights in half precision and no optimizer state, so a restored run continues from the same
+networks without reproducing the unbroken run. A base lacks the heads that only training needs (frames, prosody): they
+are fitted in closed form on the features of the restored encoder.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from timbre.text.recognition import CLASSES
 Floats = npt.NDArray[np.float32]
 Report = Callable[[str], None]
 VOICING_LOGIT = 4.0
-"""What the prosody head's first output is fitted to: this much above 0 where voiced, below where not."""
+"""Target of the prosody head's first output where voiced; its negative elsewhere."""
 
 
 def restore(base: Base, recipe: NanoRecipe, speech: Path, work: Path, content_steps: int, report: Report) -> None:
-    """Write the checkpoints that the stages go on from; what training is there is refused, not overwritten.
+    """Write the checkpoints from which the stages continue. Raises ConfigurationError where training exists already.
 
-    content_steps: steps that the content encoder has behind it, its place on the recipe's course of rates.
+    content_steps: steps that the content encoder was trained for; sets its position in the schedule.
     """
     taken = [
         path
@@ -56,7 +56,7 @@ def restore(base: Base, recipe: NanoRecipe, speech: Path, work: Path, content_st
         if path.exists()
     ]  # fmt: skip
     if taken:
-        raise ConfigurationError(f"{taken[0]}: there is training here already", remedy="give --work an empty folder")
+        raise ConfigurationError(f"{taken[0]}: training exists already", remedy="give --work an empty folder")
     corpus = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
     alignments = load_alignments(corpus)
     trainer = ContentTrainer(training_of(recipe.content, "cpu"), None, work / "content")  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ def restore(base: Base, recipe: NanoRecipe, speech: Path, work: Path, content_st
 
 
 def load_content(encoder: ContentEncoder, base: Base) -> None:
-    """The base's HuBERT and CTC head into an encoder in training. The vector that masks frames stays as it is."""
+    """The base's HuBERT and CTC head into an encoder in training. The vector that masks frames stays unchanged."""
     state = read_state_dict(base.file_path(base_module.CONTENT_ENCODER, None))
     missing, unexpected = encoder.hubert.load_state_dict(
         {name: value.float() for name, value in state.items()}, strict=False
@@ -156,7 +156,7 @@ def _discriminant_head(
 
 
 def _least_squares(x: npt.NDArray[np.float64], y: Floats) -> npt.NDArray[np.float64]:
-    """[H + 1]: weights and, last, the bias; a little ridge."""
+    """[H + 1]: weights and, last, the bias, with a small ridge."""
     full = np.concatenate([x, np.ones_like(x[:, :1])], axis=1)
     solved: npt.NDArray[np.float64] = np.linalg.solve(_with_ridge(full.T @ full, 1e-3), full.T @ y)
     return solved

@@ -26,7 +26,7 @@ from timbre.text.symbols import ids_of
 
 Floats = npt.NDArray[np.float32]
 CODES_PER_PHONE = 8
-"""No speaker takes longer: decoding stops there and counts as cut off."""
+"""Decoding stops there and counts as cut off; no speaker takes longer."""
 
 NANO_SAMPLING = SamplingConfig(top_k=5, top_p=1.0, temperature=0.6, repetition_penalty=1.0)
 """Nano's codes stand for phones, and phones come again: a penalty on codes heard before would forbid them. A little
@@ -124,8 +124,8 @@ class TorchSpeaker:
 
     @torch.inference_mode()
     def render(self, codes: Tensor, phones: Tensor, condition: Tensor, seed: int = 0) -> Floats:
-        """codes [N], phones [P] -> wave [S], held within -1..1. A row without codes gives a tenth of a second of
-        nothing."""
+        """codes [N], phones [P] -> wave [S], held within -1..1. A row without codes gives 0.1 s of
+        silence."""
         if codes.numel() < 2:
             return np.zeros(self.synthesizer.config.rate_hz // 10, np.float32)
         with torch.random.fork_rng(devices=[]):

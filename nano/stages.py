@@ -1,7 +1,6 @@
 """The stages corpus and content as functions of a recipe, a speech folder and a work folder.
 
-Each is resumable: what is complete is not done again, and training continues from its checkpoint. All paths below the
-work folder are fixed here::
+Each stage resumes: it skips finished work, and training continues from its checkpoint. Paths below the work folder::
 
     corpus/               see corpus.py
     content/              content.ckpt, content.log.jsonl
@@ -37,7 +36,7 @@ Report = Callable[[str], None]
 
 
 def make_corpus(recipe: CorpusRecipe, speech: Path, work: Path, report: Report) -> None:
-    """Stage corpus: parts that are there are kept."""
+    """Stage corpus; keeps existing parts."""
     folder = work / "corpus"
     if not (folder / "real.jsonl").is_file():
         report(f"real: {build_real(speech, folder)} clips")
@@ -77,7 +76,7 @@ def load_alignments(corpus: Corpus) -> dict[str, Alignment]:
 
 
 def content_trainer(recipe: ContentRecipe, speech: Path, work: Path, device: str = "cpu") -> ContentTrainer:
-    """The trainer of stage content, continued from its checkpoint if there is one."""
+    """The trainer of stage content, resumed from its checkpoint if there is one."""
     corpus = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
     source = BatchSource(
         corpus,
@@ -113,7 +112,7 @@ def stored_tones(corpus: Corpus) -> dict[str, npt.NDArray[np.int64]]:
 
 
 def align_again(encoder: ContentEncoder, folder: Path, part: str, report: Report) -> None:
-    """Align a part with a content encoder, in place of the alignments that it has."""
+    """Align a part with a content encoder, replacing its alignments."""
     corpus = Corpus.open(folder, [part])
     found = []
     for number, clip in enumerate(corpus.clips, start=1):
@@ -130,7 +129,7 @@ def align_again(encoder: ContentEncoder, folder: Path, part: str, report: Report
 
 
 def stored_pitch(corpus: Corpus) -> Mapping[str, npt.NDArray[np.float32]]:
-    """Pitch tracks by clip id of the parts that have them; the other clips train without the prosody loss."""
+    """Pitch tracks by clip id, of parts that have them; other clips train without the prosody loss."""
     pitch: dict[str, npt.NDArray[np.float32]] = {}
     for part in corpus.parts:
         if (corpus.folder / f"{part}.f0.npz").is_file():

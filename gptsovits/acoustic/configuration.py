@@ -328,7 +328,7 @@ class SynthesizerConfig:
             )
         if str(model.get("resblock", "1")) != "1":
             raise ConfigurationError(
-                f"model.resblock: {model['resblock']!r} is not '1'", "no official file uses another kind"
+                f"model.resblock: {model['resblock']!r} is not '1'", "use an official file; none has another kind"
             )
         if model.get("semantic_frame_rate", "25hz") != "25hz":
             raise ConfigurationError(
@@ -372,5 +372,5 @@ class SynthesizerConfig:
         except KeyError as error:
             raise ConfigurationError(
                 f"model.{error.args[0]}: missing in the configuration of the checkpoint",
-                "the file is not a SoVITS checkpoint of the v2 family, or it was cut",
+                "give a complete SoVITS checkpoint of the v2 family",
             ) from error

@@ -134,7 +134,9 @@ def text_to_semantic_config(checkpoint: Checkpoint, source: str) -> T2SConfig:
     try:
         return T2SConfig.from_upstream(checkpoint.config["model"])
     except (KeyError, ValueError) as error:
-        raise ConfigurationError(f"{source}: config.model: {error}", "the file lacks its configuration") from error
+        raise ConfigurationError(
+            f"{source}: config.model: {error}", "give a checkpoint that has its configuration"
+        ) from error
 
 
 def synthesizer_config(checkpoint: Checkpoint, source: str) -> SynthesizerConfig:
@@ -153,7 +155,9 @@ def synthesizer_config(checkpoint: Checkpoint, source: str) -> SynthesizerConfig
             symbols=None if phones is None else phones.shape[0],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"{source}: config: {error} is missing", "the file lacks its configuration") from error
+        raise ConfigurationError(
+            f"{source}: config: {error} is missing", "give a checkpoint that has its configuration"
+        ) from error
 
 
 def discriminator_config(checkpoint: Checkpoint, source: str) -> DiscriminatorConfig:
@@ -166,7 +170,10 @@ def discriminator_config(checkpoint: Checkpoint, source: str) -> DiscriminatorCo
 def checkpoint_of(network: nn.Module, kind: str, architecture: str, config: Any, info: str = "") -> Checkpoint:
     """A checkpoint of a network of ours (nano, pico), with its sizes, as save_safetensors writes it."""
     if architecture in UPSTREAM_VERSIONS:
-        raise ConfigurationError(f"architecture {architecture}: sizes come from upstream's file", "keep its config")
+        raise ConfigurationError(
+            f"architecture {architecture}: sizes come from upstream's file",
+            "give the checkpoint with its configuration",
+        )
     return Checkpoint(kind, architecture, dict(network.state_dict()), {NETWORK: config_to_plain(config)}, info)
 
 
@@ -179,7 +186,9 @@ def half_precision(checkpoint: Checkpoint) -> Checkpoint:
 def _own(checkpoint: Checkpoint, source: str, kind: type[Config]) -> Config:
     config = config_from_plain(checkpoint.config[NETWORK], source)
     if not isinstance(config, kind):
-        raise ConfigurationError(f"{source}: sizes of {type(config).__name__}, needs {kind.__name__}", "wrong file")
+        raise ConfigurationError(
+            f"{source}: sizes of {type(config).__name__}, needs {kind.__name__}", "give the file of this network"
+        )
     return config
 
 

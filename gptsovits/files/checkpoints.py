@@ -81,7 +81,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     weight = _tensors(value["weight"], path)
     config = value.get("config") or {}
     if not isinstance(config, dict):
-        raise InputError(f"{path}: config is a {type(config).__name__}, needs a mapping", "get the file again")
+        raise InputError(f"{path}: config is a {type(config).__name__}, needs a mapping", "download the file again")
     kind = checkpoint_kind(weight, path)
     if kind == TEXT_TO_SEMANTIC:
         weight = {name.removeprefix(_PREFIX): tensor for name, tensor in weight.items()}
@@ -99,7 +99,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     value, _ = read_archive(path)
     if not isinstance(value, dict):
-        raise InputError(f"{path}: holds a {type(value).__name__}, needs a mapping of tensors", "this is no state dict")
+        raise InputError(f"{path}: holds a {type(value).__name__}, needs a mapping of tensors", "give a state dict")
     return _tensors(value, path)
 
 
@@ -188,7 +188,7 @@ def load_weights(
     if problems:
         raise InputError(
             f"{source}: tensors do not fit {type(network).__name__}: {'; '.join(problems)}",
-            "the file belongs to another version or size of the network",
+            "give a file of this version and size of the network",
         )
     network.load_state_dict(dict(weight), strict=not left_out)
     return network
@@ -212,7 +212,7 @@ def write_upstream(checkpoint: Checkpoint, path: Path) -> None:
     if checkpoint.version not in UPSTREAM_VERSIONS or checkpoint.kind == DISCRIMINATOR:
         raise InputError(
             f"{path}: upstream has no {checkpoint.kind} of version {checkpoint.version}",
-            f"only voices on {', '.join(UPSTREAM_VERSIONS)} bases can be written for it",
+            f"export a voice on one of the bases {', '.join(UPSTREAM_VERSIONS)}",
         )
     for section in ("model", "data") if checkpoint.kind == TEXT_TO_SEMANTIC else ("train", "data", "model"):
         if section not in checkpoint.config:
@@ -247,7 +247,7 @@ def _half(tensor: Tensor, name: str, path: Path) -> Tensor:
 def _tensors(value: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
     for name, tensor in value.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise InputError(f"{path}: {name!r} is a {type(tensor).__name__}, needs a tensor", "this is no weight file")
+            raise InputError(f"{path}: {name!r} is a {type(tensor).__name__}, needs a tensor", "give a weight file")
     return dict(value)
 
 
@@ -257,7 +257,7 @@ def _open_safetensors(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt")
     except SafetensorError as error:
-        raise InputError(f"{path}: damaged safetensors file: {error}", "get the file again") from error
+        raise InputError(f"{path}: damaged safetensors file: {error}", "download the file again") from error
 
 
 def _read_safetensors(path: Path) -> Checkpoint:

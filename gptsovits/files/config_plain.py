@@ -42,7 +42,7 @@ def config_from_plain(plain: Mapping[str, Any], source: str) -> Any:
     if kind is None:
         raise ConfigurationError(
             f"{source}: kind {plain.get('kind')!r} is none of {', '.join(sorted(_KINDS))}",
-            "the file was written by another version of timbre",
+            "read it with the release of timbre that wrote it",
         )
     known = {field.name for field in dataclasses.fields(kind)}
     values = {}
@@ -51,13 +51,13 @@ def config_from_plain(plain: Mapping[str, Any], source: str) -> Any:
             continue
         if name not in known:
             raise ConfigurationError(
-                f"{source}: {kind.__name__} has no field {name!r}", "the file was written by another version of timbre"
+                f"{source}: {kind.__name__} has no field {name!r}", "read it with the release of timbre that wrote it"
             )
         values[name] = _value(value, source)
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{source}: {kind.__name__}: {error}", "the file is damaged") from error
+        raise ConfigurationError(f"{source}: {kind.__name__}: {error}", "get the file again") from error
 
 
 def _plain(value: Any) -> Any:

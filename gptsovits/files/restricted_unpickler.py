@@ -97,8 +97,8 @@ def read_pickle(program: bytes, read_storage: ReadStorage, source: str) -> Any:
     except RefusedError:
         raise
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, UnicodeError) as error:
-        raise RefusedError(f"{source}: damaged pickle: {error}", "get the file again from where it came") from error
-    raise RefusedError(f"{source}: damaged pickle: it does not end", "get the file again from where it came")
+        raise RefusedError(f"{source}: damaged pickle: {error}", "download the file again") from error
+    raise RefusedError(f"{source}: damaged pickle: it does not end", "download the file again")
 
 
 class _Machine:
@@ -324,7 +324,7 @@ def _plain(value: Any, source: str) -> Any:
         if left < 0 or depth > MAX_DEPTH:
             raise RefusedError(
                 f"{source}: refused: more than {MAX_NODES} values or {MAX_DEPTH} levels of nesting",
-                "this is no weight file of a voice or base",
+                "give a weight file of a voice or base",
             )
         if isinstance(item, dict):
             return {key: copy(part, depth + 1) for key, part in item.items()}

@@ -26,7 +26,7 @@ from timbre.gptsovits.files.restricted_unpickler import RefusedError, read_pickl
 _MAX_ENTRIES = 20_000
 _MAX_PROGRAM_BYTES = 16 << 20
 _ALIGNMENT = 64
-_AGAIN = "get the file again from where it came"
+_AGAIN = "download the file again"
 
 
 class _Relabelled(io.RawIOBase):
@@ -85,14 +85,16 @@ def _read(archive: zipfile.ZipFile, size_bytes: int, source: str) -> Any:
     entries = _entries(archive, size_bytes, source)
     programs = [name for name in entries if name.endswith("/data.pkl")]
     if len(programs) != 1 or programs[0].count("/") != 1:
-        raise RefusedError(f"{source}: {len(programs)} data.pkl in it, a weight file has one", "this is no weight file")
+        raise RefusedError(f"{source}: contains {len(programs)} data.pkl, a weight file one", "give a weight file")
     root = programs[0].removesuffix("data.pkl")
     if root + "constants.pkl" in entries or any(name.startswith(root + "code/") for name in entries):
-        raise RefusedError(f"{source}: refused: a TorchScript program, not weights", "ask for the weights themselves")
+        raise RefusedError(
+            f"{source}: refused: a TorchScript program, not weights", "ask its author for the weights alone"
+        )
     if entries[programs[0]].file_size > _MAX_PROGRAM_BYTES:
         raise RefusedError(
             f"{source}: data.pkl takes {entries[programs[0]].file_size} bytes, limit {_MAX_PROGRAM_BYTES}",
-            "this is no weight file of a voice or base",
+            "give a weight file of a voice or base",
         )
     if root + "byteorder" in entries and archive.read(root + "byteorder") != b"little":
         raise RefusedError(f"{source}: written on a big-endian machine", "save it on a little-endian one")
@@ -114,7 +116,7 @@ def _entries(archive: zipfile.ZipFile, size_bytes: int, source: str) -> dict[str
     """Entries by name. torch stores without compression, so sizes that exceed the file are a trick."""
     infos = archive.infolist()
     if len(infos) > _MAX_ENTRIES:
-        raise RefusedError(f"{source}: {len(infos)} entries, limit {_MAX_ENTRIES}", "this is no weight file")
+        raise RefusedError(f"{source}: {len(infos)} entries, limit {_MAX_ENTRIES}", "give a weight file")
     for info in infos:
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
             raise RefusedError(
@@ -124,11 +126,11 @@ def _entries(archive: zipfile.ZipFile, size_bytes: int, source: str) -> dict[str
     total = sum(info.file_size for info in infos)
     if total > size_bytes:
         raise RefusedError(
-            f"{source}: refused: entries claim {total} bytes in a file of {size_bytes}", "this is no weight file"
+            f"{source}: refused: entries claim {total} bytes in a file of {size_bytes}", "give a weight file"
         )
     entries = {info.filename: info for info in infos}
     if len(entries) != len(infos):
-        raise RefusedError(f"{source}: refused: two entries of one name", "this is no weight file")
+        raise RefusedError(f"{source}: refused: two entries of one name", "give a weight file")
     return entries
 
 

@@ -134,7 +134,7 @@ def test_a_restore_that_was_killed_is_repeated(
 
 def test_training_that_is_there_is_not_overwritten(base: Base, speech: Path, work: Path) -> None:
     before = (work / "content" / "content.ckpt").read_bytes()
-    with pytest.raises(ConfigurationError, match="training here already") as caught:
+    with pytest.raises(ConfigurationError, match="training exists already") as caught:
         restore(base, NanoRecipe(), speech, work, 0, quiet)
     assert "--work" in caught.value.remedy
     assert (work / "content" / "content.ckpt").read_bytes() == before
