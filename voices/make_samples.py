@@ -1,4 +1,4 @@
-"""Makes the sample voices of this folder anew: python voices/make_samples.py [NAME ...] [--into DIR]
+"""Rebuild the sample voices of this folder: python voices/make_samples.py [NAME ...] [--into DIR]
 
 awb, wren and lian are synthetic: no person speaks in them. They need Debian's flite and espeak-ng; equal versions give
 equal samples. kathleen and aishell are people's recordings under free licences, copied from the speech beside the

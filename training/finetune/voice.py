@@ -88,8 +88,8 @@ class Finetuning:
         job.group.wait()
 
     def measure_kept(self) -> None:
-        """Measures the adapters that lie in `output` now and corrects training.json: whoever chose another checkpoint
-        or weakened them calls this, or its figures would describe adapters that nobody hears.
+        """Measure the adapters in `output` and correct training.json. Call it after choosing another checkpoint or
+        weakening an adapter; otherwise the figures describe adapters that are not used.
         """
         job = self._job()
         retained = job.retained()
