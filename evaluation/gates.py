@@ -3,8 +3,8 @@
 gates.yaml, measurements (and those of production) -> one verdict a gate -> passed or not, with the reason in words
 
 Relative limits compare with the same base without the adapter (base_margin) and with what production points to
-(production_margin); a margin is how much worse than the other the voice may be, beside one standard error of the
-difference over the sentences that both spoke: a handful of them says little. A sample without a value is a miss.
+(production_margin); a margin is how much worse than the other the voice may be. A loss beyond it is forgiven only where
+chance explains it (chance_allowance): a handful of sentences says little. A sample without a value is a miss.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from timbre.evaluation.metrics.catalogue import (
 from timbre.evaluation.metrics.summary import Interval, summarise
 from timbre.evaluation.paired import by_sentence
 
+_SURE = 1.645
+"""Standard errors of a difference that chance alone exceeds one time in twenty, to one side."""
 OF_TRAINING = ("memorisation", "held_out_loss")
 """Metrics of stage 3: one value for a voice, none for a sentence."""
 
@@ -147,6 +149,16 @@ def decide(
     return Verdicts(found, how.confidence, gates.calibration, edited=edited_by_hand(gates), undecided=undecided)
 
 
+def chance_allowance(margin: float, error: float) -> float:
+    """What is forgiven beyond a margin. error: standard error of the mean difference over the common sentences.
+
+    At most one standard error, and only as long as an equal voice would show such a loss more than one time in twenty:
+    where the sentences are enough to tell (1.645 errors lie within the margin), the margin alone counts. docs/gates.md
+    has what this lets pass.
+    """
+    return max(0.0, min(_SURE * error - margin, error))
+
+
 def limits_as_set(gates: GateSet) -> dict[str, list[float | bool | None]]:
     """Gate -> limit, both margins and whether it blocks: what a calibration writes down to be compared with later."""
     return {gate.name: [gate.limit, gate.base_margin, gate.production_margin, gate.blocks] for gate in gates.gates}
@@ -186,11 +198,11 @@ def _decide(
     found = summarise(values, about.direction, interval, sentences=[sample.id for sample in measurable])
     worst = measurable[found.worst_index]
     value = found.mean if gate.statistic is Statistic.MEAN else found.worst
-    chance = (
-        _chance(gate, measured.adapted, measured.plain),
-        _chance(gate, measured.adapted, production.adapted) if production else 0.0,
+    errors = (
+        _standard_error(gate, measured.adapted, measured.plain),
+        _standard_error(gate, measured.adapted, production.adapted) if production else 0.0,
     )
-    reasons = _misses(gate, about, value, base, other, chance)
+    reasons = _misses(gate, about, value, base, other, errors)
     if missing:
         first = missing[0].unmeasurable.get(gate.metric) or missing[0].unmeasurable.get("speech", "no value")
         reasons.append(f"{len(missing)} of {len(samples)} samples could not be measured ({missing[0].id}: {first})")
@@ -217,22 +229,23 @@ def _misses(
     value: float,
     base: float | None,
     production: float | None,
-    chance: tuple[float, float] = (0.0, 0.0),
+    errors: tuple[float, float] = (0.0, 0.0),
 ) -> list[str]:
     word = "below" if about.direction is Direction.HIGHER else "above"
     reasons = []
     if gate.limit is not None and not about.better(value, gate.limit):
         reasons.append(f"{about.title} {value:.3f} is {word} the limit {gate.limit:g}")
     for name, margin, other, error in (
-        ("the base without adapter", gate.base_margin, base, chance[0]),
-        ("production", gate.production_margin, production, chance[1]),
+        ("the base without adapter", gate.base_margin, base, errors[0]),
+        ("production", gate.production_margin, production, errors[1]),
     ):
         if margin is None or other is None:
             continue
-        allowed = margin + error
+        chance = chance_allowance(margin, error)
+        allowed = margin + chance
         limit = other - allowed if about.direction is Direction.HIGHER else other + allowed
         if not about.better(value, limit):
-            beside = f" and {error:.3f} for chance" if error else ""
+            beside = f" and {chance:.3f} for chance" if chance else ""
             reasons.append(f"{about.title} {value:.3f} is more than {margin:g}{beside} {word} {name} ({other:.3f})")
     return reasons
 
@@ -253,7 +266,7 @@ def _statistic(gate: Gate, about: Metric, group: Group) -> float | None:
     return float(min(values) if about.direction is Direction.HIGHER else max(values))
 
 
-def _chance(gate: Gate, group: Group, other: Group) -> float:
+def _standard_error(gate: Gate, group: Group, other: Group) -> float:
     """Standard error of the mean difference over the sentences that both have; 0 for a worst value, which is none of a
     mean, and where fewer than two are common.
     """
