@@ -7,8 +7,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from timbre.registry.actor import CLAIMED
 from timbre.registry.blobs import FileEntry
 from timbre.registry.errors import CorruptError
+from timbre.registry.events import Act, Event
 from timbre.registry.names import check_version, check_voice, version_key
 
 # Fields that versions of older programs lack.
@@ -85,6 +87,19 @@ class Manifest:
     def size_bytes(self) -> int:
         """Bytes of all files together."""
         return sum(entry.size_bytes for entry in self.files)
+
+    def event(self, reason: str = "") -> Event:
+        """The event of its publication."""
+        return Event(
+            voice=self.voice,
+            act=Act.PUBLISHED,
+            time=self.created,
+            actor=self.provenance.actor,
+            reason=reason,
+            commit=self.provenance.commit,
+            version=self.version,
+            proof=self.proof or CLAIMED,
+        )
 
     def entry(self, path: str) -> FileEntry | None:
         """The entry of one file, or None."""

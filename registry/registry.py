@@ -11,7 +11,7 @@ from typing import Any
 from timbre.core.errors import InputError
 from timbre.core.near_names import nearest_few
 from timbre.registry import chain, events, trash
-from timbre.registry.actor import CLAIMED, Actor
+from timbre.registry.actor import Actor
 from timbre.registry.aliases import Alias, Decide, move_alias, read_alias
 from timbre.registry.blobs import FileEntry, fetch_files, get_file, mend, put_bytes
 from timbre.registry.by_hand import IsAncestor, hold_words, holding_move, is_by_hand, objection
@@ -201,10 +201,10 @@ class Registry:
             full = replace(manifest, files=entries, sequence=sequence, proof=proof)
             if not self.store.put_if_absent(full.key, seal(full.key, full.to_body())):
                 full = self.manifest(manifest.voice, manifest.version)
-            events.append(self.store, self._published(full, reason))
+            events.append(self.store, full.event(reason))
         if full.key in overtaken:
             full = self.manifest(manifest.voice, manifest.version)
-            events.append(self.store, self._published(full, reason))
+            events.append(self.store, full.event(reason))
         self.settle(manifest.voice)
         for entry in entries:
             mend(self.store, entry, lambda path=entry.path: files[path])  # type: ignore[misc]
@@ -244,14 +244,14 @@ class Registry:
         require_passed(manifest)
         rules = self.rules
         rules.check_version(manifest)
-        approved_by = self._permitted(rules, manifest, actor, approved_by, by_hand)
+        approved_by = rules.permitted(self.store, manifest, actor, approved_by, by_hand)
         if rules.wants_review(manifest) and not approved_by:
             return Promotion(
                 False, self.alias(voice, alias), f"waits for a review: timbre promote {voice} {version} --approve"
             )
         require_whole(self.store, manifest)
         # Its publisher may have died between the manifest and its event.
-        events.append(self.store, self._published(manifest, ""))
+        events.append(self.store, manifest.event())
         declined = ""
 
         def decide(current: Alias | None) -> Alias | None:
@@ -340,19 +340,6 @@ class Registry:
         """What the operator allows now: one of these for an act reads the policies once."""
         return Rules(self._policies)
 
-    @staticmethod
-    def _published(manifest: Manifest, reason: str) -> Event:
-        return Event(
-            voice=manifest.voice,
-            act=Act.PUBLISHED,
-            time=manifest.created,
-            actor=manifest.provenance.actor,
-            reason=reason,
-            commit=manifest.provenance.commit,
-            version=manifest.version,
-            proof=manifest.proof or CLAIMED,
-        )
-
     def _hold(self, current: Alias | None, version: str, is_ancestor: IsAncestor | None) -> str:
         """Why a person's decision keeps a pipeline from this version; empty when none does."""
         if current is None or current.version == version or not is_by_hand(current):
@@ -378,16 +365,6 @@ class Registry:
     def _moved(state: Alias | None) -> Alias:
         assert state is not None, "this decision never declines"
         return state
-
-    def _permitted(
-        self, rules: Rules, manifest: Manifest, actor: Actor, approved_by: str | None, by_hand: bool
-    ) -> str | None:
-        """Who approved this version, as far as it counts. Raises NotAllowedError."""
-        if approved_by and by_hand and approved_by == actor.name:
-            rules.check_approval(manifest, actor)
-            return approved_by
-        rules.require("promote" if by_hand else "publish", actor)
-        return (rules.approval(self.store, manifest) or approved_by) if approved_by else None
 
     def _require_voice(self, voice: str) -> None:
         check_voice(voice)

@@ -108,6 +108,18 @@ class Rules:
                 return event.approved_by
         return None
 
+    def permitted(
+        self, store: Store, manifest: Manifest, actor: Actor, approved_by: str | None, by_hand: bool
+    ) -> str | None:
+        """Who approved this version, as far as it counts, for an actor who moves an alias to it. Raises
+        NotAllowedError.
+        """
+        if approved_by and by_hand and approved_by == actor.name:
+            self.check_approval(manifest, actor)
+            return approved_by
+        self.require("promote" if by_hand else "publish", actor)
+        return (self.approval(store, manifest) or approved_by) if approved_by else None
+
     def _counts(self, event: Event, manifest: Manifest) -> bool:
         if event.actor != event.approved_by:
             # A pipeline that carried an approval on; what it carried is an event of its own.
