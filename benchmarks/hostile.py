@@ -31,7 +31,8 @@ from timbre.registry.bases import publish_base
 from timbre.registry.open import open_registry, open_store
 from timbre.registry.records import encode
 from timbre.registry.registry import Registry
-from timbre.registry.signing import SignedStore, new_key, read_signer
+from timbre.registry.signing import SignedStore
+from timbre.registry.signing_keys import new_key, read_signer
 from timbre.registry.store import Store
 from timbre.registry.verification import verify
 
@@ -142,7 +143,7 @@ def prepare(address: str, folder: Path, seed: int) -> tuple[Attack, Registry]:
         registry.promote(voice, make_manifest(voice, "two").version, actor=ACTOR, by_hand=True)
     new_key(folder / "attacker")
     signer = read_signer(folder / "attacker")
-    own = SignedStore(plain, {signer.id: signer.key.public_key()}, signer)
+    own = SignedStore(plain, {signer.public.id: signer.public}, signer)
     objects = {key: _bytes(plain, key) for key in plain.list("") if key.startswith(("voices/", "bases/", "blobs/"))}
     return Attack(plain, own, objects, older, random.Random(seed)), open_registry(RegistryAddress(address, reading))
 

@@ -32,7 +32,7 @@ from timbre.registry.garbage import collect
 from timbre.registry.open import open_registry
 from timbre.registry.prune import Keep, choose, prune
 from timbre.registry.registry import Registry
-from timbre.registry.signing import new_key
+from timbre.registry.signing_keys import new_key
 from timbre.registry.verification import audit, verify
 
 ADA = Actor("benchmark")

@@ -21,9 +21,18 @@ def new(file: Path) -> None:
     """Write a new private key to FILE (TIMBRE_SIGNING_KEY) and print its public key for the file of trusted keys
     (TIMBRE_TRUSTED_KEYS).
     """
-    from timbre.registry.signing import new_key
+    from timbre.registry.signing_keys import new_key
 
     click.echo(new_key(file))
+
+
+@sign.command()
+@click.argument("key")
+def public(key: str) -> None:
+    """Print the public half of KEY, a file or kms:KEY-ID-OR-ARN, for the file of trusted keys."""
+    from timbre.registry.signing_keys import read_signer
+
+    click.echo(read_signer(key).public.line)
 
 
 @sign.command()

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from timbre.core.errors import ConfigurationError, InfrastructureError
+from timbre.core.errors import ConfigurationError
+from timbre.registry.kms import PREFIX, KmsKey
 
 VARIABLE = "TIMBRE_MASTER_KEY"
 _BYTES = 32
 _MAKE = "make one with: timbre keys master"
+_ALLOW = "kms:Encrypt and kms:Decrypt"
 
 
 class Master(Protocol):
@@ -38,8 +40,8 @@ class Master(Protocol):
 
 def read_master(text: str) -> Master:
     """The master that the text of TIMBRE_MASTER_KEY names. Raises ConfigurationError; never quotes the key."""
-    if text.startswith("kms:"):
-        return KmsMaster(text.removeprefix("kms:"))
+    if text.startswith(PREFIX):
+        return KmsMaster(text.removeprefix(PREFIX))
     if text.startswith("file:"):
         path = Path(text.removeprefix("file:"))
         try:
@@ -89,41 +91,24 @@ class LocalMaster:
             ) from error
 
 
-@dataclass(frozen=True)
 class KmsMaster:
     """A key in AWS KMS; the context is its encryption context."""
 
-    key_id: str
+    def __init__(self, key_id: str) -> None:
+        self._key = KmsKey(key_id, VARIABLE)
 
     @property
     def name(self) -> str:
         """kms: and the key's id."""
-        return f"kms:{self.key_id}"
+        return self._key.name
 
     def wrap(self, key: bytes, context: dict[str, str]) -> bytes:
         """KMS's ciphertext."""
-        return bytes(self._call("encrypt", Plaintext=key, EncryptionContext=context)["CiphertextBlob"])
+        return bytes(self._key.call("encrypt", _ALLOW, Plaintext=key, EncryptionContext=context)["CiphertextBlob"])
 
     def unwrap(self, wrapped: bytes, context: dict[str, str]) -> bytes:
         """The reverse of wrap."""
-        return bytes(self._call("decrypt", CiphertextBlob=wrapped, EncryptionContext=context)["Plaintext"])
-
-    def _call(self, verb: str, **arguments: Any) -> dict[str, Any]:
-        try:
-            import boto3
-            from botocore.exceptions import BotoCoreError, ClientError
-        except ImportError as error:
-            raise ConfigurationError(
-                f"{VARIABLE}: boto3 is not installed", remedy="in a checkout: pip install '.[s3]'"
-            ) from error
-        try:
-            return dict(getattr(boto3.client("kms"), verb)(KeyId=self.key_id, **arguments))
-        except ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            kind = InfrastructureError if status >= 500 or status == 429 else ConfigurationError
-            raise kind(f"{self.name}: {error}", remedy="allow this identity kms:Encrypt and kms:Decrypt") from error
-        except BotoCoreError as error:
-            raise InfrastructureError(f"{self.name}: {error}", remedy="check credentials and network") from error
+        return bytes(self._key.call("decrypt", _ALLOW, CiphertextBlob=wrapped, EncryptionContext=context)["Plaintext"])
 
 
 def aes_gcm(key: bytes) -> Any:

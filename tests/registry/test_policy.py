@@ -20,7 +20,7 @@ from timbre.registry.policy import KEY, Policy, matches, read_policy, store_poli
 from timbre.registry.registry import Registry
 from timbre.registry.revocation import revoke
 from timbre.registry.rules import NotAllowedError
-from timbre.registry.signing import new_key
+from timbre.registry.signing_keys import new_key
 
 GITLAB = "https://gitlab.example.org"
 PIPELINE = Actor("ada <ada@example.org>", "c1", f"{GITLAB} school/voices@main")

@@ -25,7 +25,7 @@ from timbre.registry.records import unseal
 from timbre.registry.registry import Registry
 from timbre.registry.revocation import revoke
 from timbre.registry.served import any_served, last_served, mark_served
-from timbre.registry.signing import new_key
+from timbre.registry.signing_keys import new_key
 from timbre.registry.stage_cache import pull_stage, push_stage
 from timbre.registry.store import Stored
 from timbre.registry.verification import audit, verify

@@ -22,7 +22,8 @@ from timbre.registry.open import open_registry
 from timbre.registry.records import encode
 from timbre.registry.registry import Actor, Registry
 from timbre.registry.revocation import revoke
-from timbre.registry.signing import SignedStore, adopt_records, new_key, read_signer
+from timbre.registry.signing import SignedStore, adopt_records
+from timbre.registry.signing_keys import new_key, read_signer
 from timbre.registry.verification import audit, verify
 
 ACTOR = Actor("ada", "c1")
@@ -134,7 +135,7 @@ def test_of_hostile_edits_without_the_key_none_is_accepted(tmp_path: Path, keys:
         registry.promote(voice, make_manifest(voice, "two").version, actor=ACTOR, by_hand=True)
     new_key(tmp_path / "attacker")
     signer = read_signer(tmp_path / "attacker")
-    attacker = SignedStore(LocalStore(folder), {signer.id: signer.key.public_key()}, signer)
+    attacker = SignedStore(LocalStore(folder), {signer.public.id: signer.public}, signer)
     reader = open_registry(RegistryAddress(str(folder), {**keys, "TIMBRE_SIGNING_KEY": ""}))
     assert verify(reader) == []
     choose, accepted = random.Random(13), []

@@ -18,7 +18,7 @@ from timbre.registry.actor import Actor
 from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 from timbre.registry.registry import Registry
-from timbre.registry.signing import new_key
+from timbre.registry.signing_keys import new_key
 from timbre.registry.verification import audit
 
 ADA = Actor("ada")
