@@ -17,6 +17,7 @@ from typing import Any
 from timbre.core.consent import CONSENT_KINDS
 from timbre.core.errors import ConfigurationError
 from timbre.core.problems import configuration_error, unknown_key
+from timbre.core.sizes import parse_size
 from timbre.core.yaml_document import parse_mapping
 from timbre.registry.actor import Actor
 from timbre.registry.records import seal, unseal
@@ -33,6 +34,14 @@ class Bound:
 
     at_least: float | None = None
     at_most: float | None = None
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Bytes that versions may take (None: any), of one voice and of the whole registry with bases and stages."""
+
+    voice: int | None = None
+    registry: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,7 @@ class Policy:
     """where: what the policy was read from. publish, promote, approve, revoke: patterns of those who may, None for
     everybody. review: patterns of voices that a person approves. bases, consent: what is allowed, None for
     everything. gates: name -> Bound. four_eyes: nobody approves their own commit. identities: whose tokens count.
-    jenkins: address of the Jenkins whose build causes count, or "".
+    jenkins: address of the Jenkins whose build causes count, or "". quota: what is not published beyond (quota.py).
     """
 
     where: str = ""
@@ -69,6 +78,7 @@ class Policy:
     four_eyes: bool = False
     identities: tuple[Issuer, ...] = ()
     jenkins: str = ""
+    quota: Quota = Quota()
 
     def may(self, act: str, actor: Actor) -> bool:
         """Whether somebody may publish, promote, approve or revoke. With four_eyes, an approval needs a signed
@@ -142,6 +152,7 @@ def parse_policy(values: Any, where: str) -> Policy:
             _issuer(item, f"{where}: identities[{number}]") for number, item in enumerate(given.get("identities") or [])
         ),
         jenkins=jenkins,
+        quota=_quota(given.get("quota", {}), f"{where}: quota"),
     )
 
 
@@ -181,6 +192,17 @@ def _gates(values: Any, where: str) -> dict[str, Bound]:
                 raise _wrong(f"{where}: {name}", limit, "a number")
         found[str(name)] = Bound(**limits)
     return found
+
+
+def _quota(values: Any, where: str) -> Quota:
+    given = _mapping(values, where, [item.name for item in fields(Quota)])
+    found = {}
+    for name, size in given.items():
+        parsed = parse_size(str(size)) if isinstance(size, int | str) and not isinstance(size, bool) else None
+        if not parsed:
+            raise _wrong(f"{where}: {name}", size, "a size above zero, for example 500M or 50Gi")
+        found[name] = parsed
+    return Quota(**found)
 
 
 def _issuer(values: Any, where: str) -> Issuer:

@@ -22,6 +22,7 @@ from timbre.registry.errors import CorruptError, NotFoundError, RetiredError, Re
 from timbre.registry.events import Act, Event
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice, version_key
+from timbre.registry.quota import require_room
 from timbre.registry.records import seal, unseal
 from timbre.registry.references import delete_unneeded
 from timbre.registry.rules import ReadPolicies, Rules
@@ -182,7 +183,7 @@ class Registry:
 
         A version that exists already is kept (the first to publish wins) and returned; its damaged or missing blobs are
         written again when the files are the same. Raises RevokedError, InputError without files, CorruptError when
-        the store does not give back what it took.
+        the store does not give back what it took, what the policies raise, and NoRoomError beyond a quota.
         """
         refuse_revoked(self.store, manifest.voice, manifest.recordings)
         rules = self.rules
@@ -194,6 +195,7 @@ class Registry:
             )
         if self.keys is not None:
             files = {path: self.keys.seal(_place(manifest, path), data) for path, data in files.items()}
+        require_room(self.store, rules.policies, manifest, files)
         name, tag = f"{manifest.voice}@{manifest.version}", f"{manifest.voice}-{manifest.version}"
         with batched(self.store, f"Publish {name}", tag) as overtaken:
             entries = tuple(put_bytes(self.store, path, data) for path, data in sorted(files.items()))

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from timbre.registry.errors import CorruptError
 from timbre.registry.file_set import read_folder
-from timbre.registry.names import FOLDER_AREAS, TRUSTED, tombstone_key
-from timbre.registry.registry import Registry
+from timbre.registry.manifest import Manifest
+from timbre.registry.names import FOLDER_AREAS, TRUSTED, check_voice, tombstone_key
+from timbre.registry.records import unseal
+from timbre.registry.store import Store, folders_below
 
 
 @dataclass(frozen=True)
@@ -30,29 +32,33 @@ class Usage:
     total_bytes: int
     unreferenced: int
     """Stored blobs that no record names."""
+    digests: frozenset[str]
+    """Of the stored blobs that a record names."""
 
 
-def usage(registry: Registry) -> Usage:
+def files_of_voice(store: Store, voice: str) -> tuple[list[Manifest], dict[str, int]]:
+    """Versions of a voice that can be read, and digest -> bytes of their files; of a revoked one nothing is held."""
+    if store.get(tombstone_key(voice)) is not None:
+        return [], {}
+    manifests = []
+    for key in store.list(f"voices/{check_voice(voice)}/versions/"):
+        try:
+            stored = store.get(key)
+            manifests += [Manifest.from_body(unseal(key, stored.data))] if stored is not None else []
+        except CorruptError:
+            continue
+    return manifests, {entry.sha256: entry.size_bytes for manifest in manifests for entry in manifest.files}
+
+
+def usage(store: Store) -> Usage:
     """The use of every voice, of "bases" and of cached "stages", of those of merge requests, and of records
     of runs where there are any. Damaged records are left out: timbre
     verify names them.
     """
-    store = registry.store
     users: dict[str, tuple[int, dict[str, int]]] = {}
-    for voice in registry.voices():
-        if store.get(tombstone_key(voice)) is not None:
-            users[voice] = (0, {})
-            continue
-        files: dict[str, int] = {}
-        versions = 0
-        for key in store.list(f"voices/{voice}/versions/"):
-            try:
-                manifest = registry.manifest(voice, key.rsplit("/", 1)[-1].removesuffix(".json"))
-            except CorruptError:
-                continue
-            versions += 1
-            files |= {entry.sha256: entry.size_bytes for entry in manifest.files}
-        users[voice] = (versions, files)
+    for voice in folders_below(store, "voices/"):
+        manifests, files = files_of_voice(store, voice)
+        users[voice] = (len(manifests), files)
     for prefix in ("bases", *FOLDER_AREAS):
         files, count = {}, 0
         for key in store.list(f"{prefix}/"):
@@ -81,4 +87,4 @@ def usage(registry: Registry) -> Usage:
     )
     stored = {key.rsplit("/", 1)[-1] for key in store.list("blobs/")}
     total = sum(size for digest, size in sizes.items() if digest in stored)
-    return Usage(lines, total, len(stored - sizes.keys()))
+    return Usage(lines, total, len(stored - sizes.keys()), frozenset(stored & sizes.keys()))

@@ -78,13 +78,14 @@ def restore(invocation: Invocation, source: str, registry: str, as_json: bool) -
 @click.pass_obj
 def usage(invocation: Invocation, registry: str, quota: str, as_json: bool) -> None:
     """Show the storage used by voices, bases and cached stages."""
-    from timbre.registry.open import open_registry
+    from timbre.registry.open import open_store
     from timbre.registry.usage import usage as measured
 
     limit = read_size(quota, "--quota")
-    found = measured(open_registry(invocation.registry(registry)))
+    found = measured(open_store(invocation.registry(registry)))
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2))
+        plain = {name: value for name, value in asdict(found).items() if name != "digests"}
+        click.echo(json.dumps(plain, indent=2))
     else:
         for line in found.lines:
             shared = f", {line.shared_bytes / 1e6:.1f} MB shared" if line.shared_bytes else ""

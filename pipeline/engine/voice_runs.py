@@ -19,7 +19,12 @@ from timbre.pipeline.engine.run_log import RunLog
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.release.known_source import publish_known
 from timbre.pipeline.release.promotion import promotion_alert
-from timbre.pipeline.release.revocation import refuse_by_policy, refuse_withdrawn, remove_local_work
+from timbre.pipeline.release.revocation import (
+    refuse_by_policy,
+    refuse_withdrawn,
+    refuse_without_room,
+    remove_local_work,
+)
 from timbre.pipeline.stages.table import STAGES
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
 from timbre.registry.errors import RevokedError
@@ -76,6 +81,9 @@ def run_voice(
         if known is not None:
             collect(known)
         else:
+            # Of a CI server's jobs each runs one stage; by hand a single stage publishes nothing.
+            if not engine.origin.why_not and (whole or engine.origin.job_url):
+                refuse_without_room(engine.registry, name, engine.log)
             dataclasses.replace(engine, on_stage=collect).run(voice, base, until, rebuild)
         if engine.notes and whole and not engine.origin.why_not:
             note_heads(Repository(engine.workspace.root), open_registry(engine.registry), [name], engine.notes)

@@ -1,4 +1,5 @@
-"""What must not be worked on: a voice whose consent was withdrawn, and one that the operator's policy does not allow.
+"""What must not be worked on: a voice whose consent was withdrawn, and one that the operator's policy does not allow
+or has no room for.
 
 What a revocation means on this machine: nobody works on the voice again, and its work and reports are removed.
 """
@@ -15,6 +16,7 @@ from timbre.pipeline.voice.folder import VoiceFolder
 from timbre.registry.address import RegistryAddress
 from timbre.registry.errors import CorruptError
 from timbre.registry.open import open_registry, open_store
+from timbre.registry.quota import expect_room
 from timbre.registry.tombstones import refuse_revoked
 
 _WAIT_S = 600.0
@@ -44,6 +46,19 @@ def refuse_by_policy(registry: RegistryAddress, voice: VoiceFolder, log: logging
         raise
     except InfrastructureError as error:
         log.warning("policy not looked up", extra={"voice": voice.name, "reason": error.message})
+
+
+def refuse_without_room(registry: RegistryAddress, voice: str, log: logging.Logger) -> None:
+    """Raises NoRoomError before any work when the next version would exceed a quota of the policy. What cannot be asked
+    now is asked before publishing.
+    """
+    try:
+        opened = open_registry(registry)
+        expect_room(opened.store, opened.rules.policies, voice)
+    except CorruptError:
+        raise
+    except InfrastructureError as error:
+        log.warning("quota not looked up", extra={"voice": voice, "reason": error.message})
 
 
 def remove_local_work(workspace: Workspace, voice: str) -> list[str]:

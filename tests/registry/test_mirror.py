@@ -21,7 +21,8 @@ from timbre.registry.open import open_registry
 from timbre.registry.records import seal, unseal
 from timbre.registry.registry import Actor, Registry
 from timbre.registry.revocation import revoke
-from timbre.registry.signing import SignedStore, new_key, read_trusted
+from timbre.registry.signing import SignedStore
+from timbre.registry.signing_keys import new_key, read_trusted
 from timbre.registry.usage import usage
 from timbre.registry.verification import audit, verify
 
@@ -188,7 +189,7 @@ def test_a_backup_of_a_damaged_registry_says_so(filled: Registry, target: LocalS
 
 
 def test_usage_counts_each_file_once(filled: Registry) -> None:
-    found = usage(filled)
+    found = usage(filled.store)
     lines = {line.name: line for line in found.lines}
     stored = [filled.store.get(key) for key in filled.store.list("blobs/")]
     assert lines["ada"].versions == 2
@@ -196,7 +197,7 @@ def test_usage_counts_each_file_once(filled: Registry) -> None:
     assert found.total_bytes == sum(len(blob.data) for blob in stored if blob is not None)
     assert found.unreferenced == 0
     filled.store.put_if_absent("blobs/aa/" + "a" * 64, b"left by a killed writer")
-    assert usage(filled).unreferenced == 1
+    assert usage(filled.store).unreferenced == 1
 
 
 def test_a_mirror_of_a_signed_registry_needs_no_key_and_holds_its_history(tmp_path: Path) -> None:

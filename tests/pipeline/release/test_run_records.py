@@ -172,7 +172,7 @@ def test_red_samples_can_be_heard_and_secrets_are_not_written(repo: Repo, soundi
     assert open_sample(repo.registry.store, found.record, entry, None).startswith(b"fLaC")
     assert "hunter22" not in json.dumps(dict(found.record.about))
     assert entry.sha256 in references(repo.registry.store), "no clearing up takes the sample away"
-    assert usage(repo.registry).unreferenced == 0
+    assert usage(repo.registry.store).unreferenced == 0
 
 
 def test_samples_are_encrypted_and_go_when_consent_is_withdrawn(
