@@ -12,6 +12,7 @@ from timbre.audio.reader import read
 from timbre.audio.watermark import find_mark_anywhere
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import CheckFailedError, TimbreError
+from timbre.registry.open import open_registry
 
 _MOST_S = 4 * 3600.0
 
@@ -46,8 +47,6 @@ def show_origin(invocation: Invocation, path: Path, registry: str, as_json: bool
 
 def _versions(invocation: Invocation, registry: str) -> list[str]:
     """NAME@VERSION of all that the registry has; none where it cannot be read, which is said."""
-    from timbre.registry.open import open_registry
-
     try:
         store = open_registry(invocation.registry(registry))
         return [f"{name}@{item.version}" for name in store.voices() for item in store.versions(name)]

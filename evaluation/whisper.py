@@ -16,6 +16,8 @@ from timbre.audio.waveform import Waveform
 from timbre.core.digests import digest_file
 from timbre.core.errors import ConfigurationError
 from timbre.text.edit_distance import EditCounts, edit_counts
+from timbre.text.english_normalize import normalize as read_english
+from timbre.text.mandarin_normalize import normalize as read_mandarin
 
 EXTRA = "whisper"
 AUTO, OFF = "auto", "off"
@@ -100,13 +102,9 @@ def units(text: str, language: str, *, tones: bool = True) -> list[str]:
     since a recogniser chooses among characters that sound alike. tones: with them.
     """
     if language == "en":
-        from timbre.text.english_normalize import normalize as read_english
-
         normalized = read_english(text.replace("’", "'"))[0]
         return re.findall(r"[a-z]+", normalized.lower().replace("'", ""))
     from pypinyin import Style, lazy_pinyin
-
-    from timbre.text.mandarin_normalize import normalize as read_mandarin
 
     style = Style.TONE3 if tones else Style.NORMAL
     found: list[str] = []

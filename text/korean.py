@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 from timbre.core.errors import ConfigurationError
@@ -33,8 +35,6 @@ class _Rules:
         try:
             package = package_file("g2pk2", "")
             import sys
-            from importlib.machinery import ModuleSpec
-            from types import ModuleType
 
             import jamo
             import mecab

@@ -12,6 +12,11 @@ from timbre.cli.commands.options import output_options, registry_option
 from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import CheckFailedError
+from timbre.pipeline.ci.git import Repository
+from timbre.pipeline.ci.git_notes import fetch_notes
+from timbre.registry.open import open_registry
+from timbre.registry.verification import audit as unexplained
+from timbre.registry.verification import verify as damaged
 
 
 @click.command()
@@ -27,11 +32,7 @@ def audit(
 
     Exit code 20 if the event log does not explain the state of a voice.
     """
-    from timbre.pipeline.ci.git import Repository
-    from timbre.pipeline.ci.git_notes import fetch_notes
     from timbre.pipeline.release.registry_view import audit_table
-    from timbre.registry.open import open_registry
-    from timbre.registry.verification import audit as unexplained
 
     store = open_registry(invocation.registry(registry))
     for voice in voices:
@@ -78,8 +79,6 @@ def verify(invocation: Invocation, voice: str | None, registry: str, as_json: bo
         show_origin(invocation, Path(voice), registry, as_json)
         return
     from timbre.pipeline.release.registry_view import findings_table
-    from timbre.registry.open import open_registry
-    from timbre.registry.verification import verify as damaged
 
     store = open_registry(invocation.registry(registry))
     if voice:

@@ -17,6 +17,8 @@ from timbre.core.errors import CheckFailedError, ConfigurationError, TimbreError
 from timbre.core.packaged import PACKAGED_BASES
 from timbre.core.table import Table
 from timbre.core.weights import list_tools
+from timbre.pipeline.bases.check import MISSING, check_base, check_file
+from timbre.pipeline.bases.pull import pull as pull_files
 
 _BASES_DIR = click.option(
     "--bases-dir",
@@ -114,8 +116,6 @@ def pull(
     as_json: bool,
 ) -> None:
     """Download the weights of base NAME (resumable). The first pull locks revision and digests in base.yaml."""
-    from timbre.pipeline.bases.pull import pull as pull_files
-
     tool = load_weights(name, *invocation.bases(bases_dir, weights))
     if from_dir is not None and not from_dir.is_dir():
         raise ConfigurationError(f"--from {from_dir}: no such folder", "name the folder that holds the files")
@@ -149,8 +149,6 @@ def check(
 
     Exit code 20 if a file differs from its lock or has wrong shapes, 40 if it is missing, 10 for a refused FILE.
     """
-    from timbre.pipeline.bases.check import MISSING, check_base, check_file
-
     places = invocation.bases(bases_dir, weights)
     rows: list[list[Any]] = []
     found: list[dict[str, Any]] = []

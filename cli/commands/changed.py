@@ -11,6 +11,8 @@ from timbre.cli.commands.options import output_options
 from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import TimbreError
+from timbre.pipeline.ci.changes import changed_voices
+from timbre.pipeline.ci.git import Repository
 
 
 @click.command()
@@ -26,8 +28,6 @@ def changed(invocation: Invocation, older: str, newer: str, as_json: bool, as_ma
     If the older commit is not in this clone (force push, shallow clone), lists every voice; a voice whose source is
     already published costs nothing.
     """
-    from timbre.pipeline.ci.changes import changed_voices
-    from timbre.pipeline.ci.git import Repository
     from timbre.pipeline.release.registry_view import changes_table
 
     try:

@@ -11,6 +11,14 @@ from click.core import ParameterSource
 from timbre.cli.commands.options import recipe_option, registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import TimbreError
+from timbre.core.recipe import Recipe
+from timbre.core.table import Table
+from timbre.pipeline.ci.git import Repository
+from timbre.pipeline.ci.push import push_of
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.registry.encryption.keyring import demands
+from timbre.registry.encryption.master import VARIABLE as MASTER
+from timbre.registry.open import open_registry
 
 
 @click.command()
@@ -75,17 +83,9 @@ def ci(
     """
     import dataclasses
 
-    from timbre.core.recipe import Recipe
-    from timbre.core.table import Table
-    from timbre.pipeline.ci.git import Repository
     from timbre.pipeline.ci.gitlab import GitlabSettings, child_pipeline
     from timbre.pipeline.ci.jobs import as_plain, jobs_of
     from timbre.pipeline.ci.plan import Planner, require_shared_registry
-    from timbre.pipeline.ci.push import push_of
-    from timbre.pipeline.engine.workspace import Workspace
-    from timbre.registry.encryption.keyring import demands
-    from timbre.registry.encryption.master import VARIABLE as MASTER
-    from timbre.registry.open import open_registry
 
     if form == "github":
         from timbre.pipeline.ci.github import GithubSettings, workflow

@@ -10,6 +10,9 @@ import click
 from timbre.cli.commands.options import output_options, registry_option
 from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
+from timbre.core.atomic import write_text
+from timbre.evaluation.listening import pooled, read_listening
+from timbre.registry.open import open_registry
 
 
 @click.command()
@@ -41,10 +44,8 @@ def compare(
     Each is VOICE (in production), VOICE@VERSION, VOICE@ALIAS, VOICE@run (its last run), VOICE@RUN-ID, or VOICE@here
     (what stage 4 measured last in this repository). Changes are B minus A.
     """
-    from timbre.evaluation.listening import pooled, read_listening
     from timbre.pipeline.release.compared import find_side
     from timbre.pipeline.release.comparison import compare as compare_sides
-    from timbre.registry.open import open_registry
 
     workspace, address = invocation.anywhere(registry)
     store = open_registry(address)
@@ -54,7 +55,6 @@ def compare(
         found = compare_sides(sides[0], sides[1])
         heard = pooled([read_listening(path, sides[0].name, sides[1].name) for path in listened]) if listened else None
         if html is not None:
-            from timbre.core.atomic import write_text
             from timbre.pipeline.release.comparison_page import comparison_page
 
             html.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,10 @@ from timbre.cli.commands.options import output_options, recipe_option, registry_
 from timbre.cli.invocation import Invocation, cancel_on_signals
 from timbre.core.atomic import write_json, write_text
 from timbre.core.cancellation import Cancellation
+from timbre.core.errors import CheckFailedError
+from timbre.core.table import Table
+from timbre.evaluation.metrics.catalogue import metric
+from timbre.evaluation.reports.calibration_note import calibration_sentence
 
 
 @click.group()
@@ -26,10 +30,7 @@ def gates() -> None:
 @click.pass_obj
 def show(invocation: Invocation, base: str, as_json: bool, as_markdown: bool) -> None:
     """Show the gates of BASE: limits and calibration results."""
-    from timbre.core.table import Table
     from timbre.evaluation.gates_yaml import GATES_FILE, read_gates
-    from timbre.evaluation.metrics.catalogue import metric
-    from timbre.evaluation.reports.calibration_note import calibration_sentence
 
     found_base = invocation.workspace().load_base(base)
     found = read_gates(found_base.folder / GATES_FILE)
@@ -109,7 +110,6 @@ def calibrate(
     degraded voice of the test half passes, or fewer than nine in ten good ones do. An interrupted run resumes. Output:
     .timbre/calibration/BASE/.
     """
-    from timbre.core.errors import CheckFailedError
     from timbre.evaluation.calibration import calibrate as find_limits
     from timbre.evaluation.gates_yaml import GATES_FILE
     from timbre.evaluation.reports.calibration_report import (

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
+from timbre.core.atomic import write_bytes
 from timbre.core.errors import InputError
-
-if TYPE_CHECKING:
-    from timbre.registry.encryption.keyring import Keyring
+from timbre.registry.encryption.keyring import Keyring, missing_key, open_keyring
+from timbre.registry.encryption.master import new_master, read_master
+from timbre.registry.encryption.sealed_page import open_page
+from timbre.registry.events import Act, Event, append
+from timbre.registry.open import open_registry, open_store
+from timbre.registry.rules import Rules, policies_of
 
 
 @click.group()
@@ -26,8 +29,6 @@ def keys() -> None:
 @keys.command()
 def master() -> None:
     """Print a new master key: store it as a secret, and keep a copy where the registry is not."""
-    from timbre.registry.encryption.master import new_master
-
     click.echo(new_master())
 
 
@@ -50,10 +51,6 @@ def rotate(invocation: Invocation, voice: str, from_master: str, registry: str) 
 
     --from-master (in the forms of TIMBRE_MASTER_KEY) moves the keys of VOICE from another master key to this one.
     """
-    from timbre.registry.encryption.master import read_master
-    from timbre.registry.events import Act, Event, append
-    from timbre.registry.open import open_registry
-
     ring = _keyring(invocation, registry)
     if from_master:
         ring.rewrap(voice, read_master(from_master))
@@ -80,8 +77,6 @@ def revoke(invocation: Invocation, voice: str, yes: bool, registry: str) -> None
     """
     if not yes:
         raise InputError(f"{voice}: destroying its keys cannot be undone", "pass --yes to do it")
-    from timbre.registry.open import open_store
-    from timbre.registry.rules import Rules, policies_of
 
     rules = Rules(policies_of(open_store(invocation.registry(registry)), invocation.environment))
     rules.require("revoke", invocation.actor(registry))
@@ -90,9 +85,6 @@ def revoke(invocation: Invocation, voice: str, yes: bool, registry: str) -> None
 
 
 def _keyring(invocation: Invocation, registry: str) -> Keyring:
-    from timbre.registry.encryption.keyring import missing_key, open_keyring
-    from timbre.registry.open import open_store
-
     found = open_keyring(open_store(invocation.registry(registry)), invocation.environment)
     if found is None:
         raise missing_key("this command works on keys")
@@ -106,9 +98,6 @@ def _keyring(invocation: Invocation, registry: str) -> Keyring:
 @click.pass_obj
 def open_report(invocation: Invocation, file: Path, output: Path, registry: str) -> None:
     """Decrypt FILE, a report.sealed.json of a CI job, and write the page with its audio to OUTPUT (mode 0600)."""
-    from timbre.core.atomic import write_bytes
-    from timbre.registry.encryption.sealed_page import open_page
-
     page = open_page(_keyring(invocation, registry), file.read_text(encoding="utf-8"))
     write_bytes(output, page.encode(), private=True)
     click.echo(str(output))

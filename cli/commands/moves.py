@@ -8,17 +8,21 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from timbre.cli.commands.options import output_options, registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import CheckFailedError, InputError, TimbreError
-
-if TYPE_CHECKING:
-    from timbre.registry.actor import Actor
-    from timbre.registry.registry import Registry
+from timbre.core.printable import printable
+from timbre.pipeline.ci.git import Repository
+from timbre.pipeline.ci.git_notes import GIT_NOTES, note_heads
+from timbre.pipeline.release.listening_review import listening_review
+from timbre.registry.actor import Actor
+from timbre.registry.open import open_registry
+from timbre.registry.registry import Registry
+from timbre.registry.revocation import revoke as revoke_stored
 
 
 @dataclass(frozen=True)
@@ -36,17 +40,12 @@ class Move:
 
     def open(self) -> Registry:
         """The registry."""
-        from timbre.registry.open import open_registry
-
         return open_registry(self.invocation.registry(self.registry))
 
     def actor(self, author: str = "") -> Actor:
         """--by, which nothing shows; else the signed identity of the CI job; else author, or the person named by CI or
         Git.
         """
-        from timbre.core.printable import printable
-        from timbre.registry.actor import Actor
-
         return Actor(printable(self.who)) if self.who else self.invocation.actor(self.registry, author)
 
     def show(self, words: str, plain: dict[str, Any], *more: str) -> None:
@@ -56,8 +55,6 @@ class Move:
         line = f"**{self.voice}**: {words}" if self.as_markdown else f"{self.voice}: {words}"
         text = json.dumps({"voice": self.voice, "said": words, **plain}, indent=2, ensure_ascii=False)
         click.echo(self.invocation.redactor.clean(text if self.as_json else line))
-        from timbre.pipeline.ci.git import Repository
-        from timbre.pipeline.ci.git_notes import GIT_NOTES, note_heads
 
         if remote := self.invocation.environment.get(GIT_NOTES, ""):
             note_heads(Repository(self.invocation.folder()), self.open(), {self.voice, *more}, remote)
@@ -120,8 +117,6 @@ def promote(move: Move, version: str, approve: bool, listening: tuple[Path, ...]
         version = version_here(store, open_voice(invocation.workspace().voice_path(move.voice)))
     reason = move.reason
     if listening:
-        from timbre.pipeline.release.listening_review import listening_review
-
         heard = listening_review(store, move.voice, version, move.alias, listening)
         reason = f"{reason}; {heard}" if reason else heard
     told = promote_by_hand(
@@ -196,7 +191,6 @@ def revoke(move: Move, yes: bool, all_names: bool) -> None:
     deletion, also kept in the registry: what was destroyed, and where copies out of reach may remain.
     """
     from timbre.pipeline.release.revocation import remove_local_work
-    from timbre.registry.revocation import revoke as revoke_stored
 
     voice, invocation = move.voice, move.invocation
     if not yes:
@@ -233,8 +227,6 @@ def _alert(invocation: Invocation, state: Any) -> None:
 
 
 def _repository(invocation: Invocation) -> Any:
-    from timbre.pipeline.ci.git import Repository
-
     repository = Repository(invocation.folder())
     return repository if repository.head() is not None else None
 

@@ -10,6 +10,9 @@ import click
 
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
+from timbre.registry.open import open_store
+from timbre.registry.policy import ACTS, read_policy, store_policy
+from timbre.registry.rules import policies_of
 
 
 @click.group()
@@ -21,8 +24,6 @@ def policy() -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def check(file: Path) -> None:
     """Validate the policy in FILE; exit code 40 if it is invalid."""
-    from timbre.registry.policy import read_policy
-
     read_policy(file)
     click.echo(f"{file}: a policy")
 
@@ -33,9 +34,6 @@ def check(file: Path) -> None:
 @click.pass_obj
 def store(invocation: Invocation, file: Path, registry: str) -> None:
     """Store the policy in FILE in the registry, replacing the one there."""
-    from timbre.registry.open import open_store
-    from timbre.registry.policy import store_policy
-
     where = open_store(invocation.registry(registry))
     store_policy(where, file)
     click.echo(f"{where.url}: holds the policy of {file}")
@@ -47,10 +45,6 @@ def store(invocation: Invocation, file: Path, registry: str) -> None:
 @click.pass_obj
 def show(invocation: Invocation, registry: str, as_json: bool) -> None:
     """Show the policies in force, and the identity they see for this job or person."""
-    from timbre.registry.open import open_store
-    from timbre.registry.policy import ACTS
-    from timbre.registry.rules import policies_of
-
     found = policies_of(open_store(invocation.registry(registry)), invocation.environment)()
     actor = invocation.signed_actor(registry)
     if as_json:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from timbre.core.table import Table
+from timbre.nano.recipe import load_nano_recipe
 
 DEFAULT_RECIPE = Path("recipes/nano.yaml")
 DEFAULT_WORK = Path(".timbre/pretrain")
@@ -48,7 +49,6 @@ def pretrain() -> None:
 @paths
 def corpus(recipe_file: Path, speech: Path, work: Path) -> None:
     """Decode the training speech; compute alignments, pitch and speaker vectors of the teacher's clips."""
-    from timbre.nano.recipe import load_nano_recipe
     from timbre.nano.stages import make_corpus
 
     make_corpus(load_nano_recipe(recipe_file).corpus, speech, work, click.echo)
@@ -63,7 +63,6 @@ def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: i
     """Train the content encoder and phone recogniser."""
     import torch
 
-    from timbre.nano.recipe import load_nano_recipe
     from timbre.nano.stages import content_trainer
 
     torch.set_num_threads(threads)
@@ -103,7 +102,6 @@ def restore(recipe_file: Path, speech: Path, work: Path, base_name: str, content
     import torch
 
     from timbre.core.base import load_base
-    from timbre.nano.recipe import load_nano_recipe
     from timbre.nano.restore import restore as write
 
     torch.set_num_threads(1)
@@ -230,7 +228,6 @@ def acoustic(recipe_file: Path, speech: Path, work: Path, device: str, threads: 
     import torch
 
     from timbre.nano import speech_stages
-    from timbre.nano.recipe import load_nano_recipe
 
     torch.set_num_threads(threads)
     recipe, where = load_nano_recipe(recipe_file).acoustic, torch.device(device)
@@ -250,7 +247,6 @@ def t2s(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) 
     import torch
 
     from timbre.nano import speech_stages
-    from timbre.nano.recipe import load_nano_recipe
 
     torch.set_num_threads(threads)
     speech_stages.semantic(load_nano_recipe(recipe_file).t2s, speech, work, torch.device(device), click.echo)

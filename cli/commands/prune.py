@@ -10,6 +10,8 @@ import click
 from timbre.cli.commands.options import registry_option
 from timbre.cli.commands.sizes import read_size
 from timbre.cli.invocation import Invocation
+from timbre.registry import prune as pruning
+from timbre.registry.open import open_registry
 
 _days = click.FloatRange(min=0)
 
@@ -57,9 +59,6 @@ def prune(
     servers use. `timbre registry gc` empties the trash after a week. Exit code 20 if a voice was skipped because its
     records cannot be read.
     """
-    from timbre.registry import prune as pruning
-    from timbre.registry.open import open_registry
-
     opened = open_registry(invocation.registry(registry))
     if undo:
         keys = [key for name in voices or ("",) for key in pruning.undo(

@@ -16,6 +16,8 @@ import click
 
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import ConfigurationError, InfrastructureError
+from timbre.registry.open import COPIES, open_registry, with_cache
+from timbre.serving.sockets import claim_address
 
 if TYPE_CHECKING:
     from timbre.serving.settings import ServeSettings
@@ -66,7 +68,6 @@ def _run(invocation: Invocation, settings: ServeSettings, registry: str, cache: 
     import uvicorn
 
     from timbre.pipeline.bases.exported import EXPORTS
-    from timbre.registry.open import COPIES, open_registry, with_cache
     from timbre.serving.app import create_app
     from timbre.serving.server import Server
     from timbre.serving.wire import SeldomFilter, http_config
@@ -91,8 +92,6 @@ def _listen(settings: ServeSettings) -> socket.socket:
     """Open the listening socket. Raises ConfigurationError for an address of another machine, InfrastructureError if
     the port is in use.
     """
-    from timbre.serving.sockets import claim_address
-
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from timbre.cli.commands.options import output_options, recipe_option, registry_option
 from timbre.cli.invocation import Invocation
+from timbre.core.errors import InfrastructureError
+from timbre.core.voice_names import is_voice_name
 from timbre.pipeline.engine import run_report
 from timbre.pipeline.engine.voice_runs import status_of
-
-if TYPE_CHECKING:
-    from timbre.pipeline.release.run_view import RunView
-    from timbre.registry.address import RegistryAddress
+from timbre.pipeline.release.run_view import RunView, views
+from timbre.registry.address import RegistryAddress
+from timbre.registry.open import open_store
+from timbre.registry.run_records import runs_of
 
 
 @click.command()
@@ -64,12 +65,6 @@ def status(
 
 
 def _last_run(address: RegistryAddress, voice: str) -> RunView | None:
-    from timbre.core.errors import InfrastructureError
-    from timbre.core.voice_names import is_voice_name
-    from timbre.pipeline.release.run_view import views
-    from timbre.registry.open import open_store
-    from timbre.registry.run_records import runs_of
-
     if not is_voice_name(voice):
         return None
     try:

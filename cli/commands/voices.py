@@ -11,9 +11,13 @@ import click
 from timbre.cli.commands.options import output_options, registry_option
 from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
+from timbre.core.errors import ConfigurationError
 from timbre.core.languages import LANGUAGES
+from timbre.core.printable import printable
 from timbre.pipeline.voice.listing import list_voices, voices_markdown
+from timbre.pipeline.voice.new_voice import new_voice
 from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
+from timbre.registry.open import open_registry
 
 
 @click.group(invoke_without_command=True)
@@ -44,9 +48,7 @@ def voices(context: click.Context, as_json: bool, as_markdown: bool) -> None:
 @click.pass_obj
 def list_command(invocation: Invocation, alias: str, registry: str, as_json: bool, as_markdown: bool) -> None:
     """List the voices of this repository and of the registry, and the version that each one serves."""
-    from timbre.core.errors import ConfigurationError
     from timbre.pipeline.release.registry_view import voice_summaries, voices_table
-    from timbre.registry.open import open_registry
 
     address = invocation.registry(registry)
     try:
@@ -68,8 +70,6 @@ def list_command(invocation: Invocation, alias: str, registry: str, as_json: boo
 @click.pass_obj
 def new(invocation: Invocation, name: str, language: str, base: str, lfs: bool, as_json: bool) -> None:
     """Create the voice folder NAME with settings and a script to read, and print the next steps."""
-    from timbre.pipeline.voice.new_voice import new_voice
-
     made = new_voice(invocation.workspace().root, name, language, base, lfs)
     if as_json:
         click.echo(json.dumps({"voice": name, "files": made.files, "steps": made.steps}, ensure_ascii=False, indent=2))
@@ -92,7 +92,6 @@ def import_command(invocation: Invocation, source: Path, name: str, language: st
     Reads GPT-SoVITS and LJSpeech lists and spreadsheet exports (comma- or tab-separated; UTF-8 or UTF-16), beside their
     recordings or in a ZIP archive. Copies the recordings and leaves the source unchanged.
     """
-    from timbre.core.printable import printable
     from timbre.pipeline.voice.importing import import_voice
 
     made = import_voice(invocation.workspace().root, source, name, language or "", base)

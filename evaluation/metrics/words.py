@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from timbre.text import english
 from timbre.text.lexicon import Lexicon
 from timbre.text.phonemes import Phonemes
 from timbre.text.recognition import CLASSES, spoken_class_ids
@@ -43,8 +44,6 @@ def words_of(phonemes: Phonemes, lexicon: Lexicon) -> tuple[Word, ...]:
 
 def spelled_words(phonemes: Phonemes, lexicon: Lexicon) -> tuple[tuple[str, Word], ...]:
     """As words_of, each with the characters that stand for it in the text as it is spoken."""
-    from timbre.text import english
-
     found: list[tuple[str, Word]] = []
     for segment in phonemes.segments:
         if segment.word2ph is None:

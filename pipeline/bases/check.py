@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from timbre.core import base as roles
 from timbre.core.base import Base
 from timbre.core.digests import digest_file
 from timbre.core.errors import ConfigurationError, InputError
@@ -137,7 +138,6 @@ def _digest_finding(item: BaseFile, path: Path) -> FileCheck:
 
 
 def _content_finding(base: Base, finding: FileCheck, weights_root: Path | None) -> FileCheck:
-    from timbre.core import base as roles
     from timbre.gptsovits.files import base_networks as networks
     from timbre.gptsovits.files.checkpoints import KINDS, read_checkpoint
 

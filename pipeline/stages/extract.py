@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from timbre.core.errors import InfrastructureError
 from timbre.core.recipe import ExtractRecipe
 from timbre.pipeline.stages.table import StageContext
+from timbre.text.lexicon import load as load_lexicon
 
 if TYPE_CHECKING:
     from timbre.training.features import SliceSource
@@ -21,7 +22,6 @@ class ExtractStage:
 
     def run(self, context: StageContext) -> Mapping[str, Any]:
         """Writes features/ and extract.json. Raises InputError for texts that cannot be spoken."""
-        from timbre.text.lexicon import load as load_lexicon
         from timbre.training.features import extract_features
 
         found = extract_features(

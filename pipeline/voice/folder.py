@@ -24,6 +24,7 @@ from timbre.pipeline.voice.metadata import FILE as METADATA
 from timbre.pipeline.voice.metadata import read_metadata, shortened
 from timbre.pipeline.voice.voice_yaml import FILE as VOICE_YAML
 from timbre.pipeline.voice.voice_yaml import Consent, VoiceSettings, read_voice_yaml
+from timbre.text import lexicon
 
 LEXICON = "lexicon.txt"
 _LFS_MARK = b"version https://git-lfs"
@@ -212,7 +213,6 @@ def _lexicon_problems(folder: Path) -> list[Problem]:
         line = data.count(b"\n", 0, error.start) + 1
         return [Problem(f"{LEXICON}, line {line}", "not UTF-8", "UTF-8 text", "save the file as UTF-8")]
     # Most folders have no lexicon, and the tables behind it take their time to load.
-    from timbre.text import lexicon
 
     limit = "a word and its phones"
     return [Problem(f"{LEXICON}, line {line}", what, limit, lexicon.REMEDY) for line, what in lexicon.read(text)[1]]
