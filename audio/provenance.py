@@ -18,11 +18,14 @@ _SAYS = re.compile(r"Synthetic speech by (\S+ \S+), voice (\S+), (\d{4}-\d\d-\d\
 
 @dataclass(frozen=True)
 class Label:
-    """program: name and version. voice: NAME@VERSION. day: as 2026-11-28, UTC."""
+    """What a sound file says about its origin."""
 
     program: str
+    """Name and version."""
     voice: str
+    """NAME@VERSION."""
     day: str
+    """As 2026-11-28, UTC."""
 
     @property
     def tags(self) -> dict[str, str]:

@@ -16,11 +16,14 @@ _LIMIT_S = 20
 
 @dataclass(frozen=True)
 class Tool:
-    """names: programs of which one is enough; use: what it is for; remedy: how to get it."""
+    """A program that CI needs."""
 
     names: tuple[str, ...]
+    """Programs of which one is enough."""
     use: str
+    """What it is for."""
     remedy: str
+    """How to get it."""
 
 
 TOOLS: Mapping[str, Tool] = {

@@ -27,26 +27,34 @@ BEGIN_S = 0.04
 
 @dataclass(frozen=True)
 class BatchConfig:
-    """seconds: audio in a batch. shortest_s, longest_s: window lengths. weights: how often clips of a part, a
-    language or a corpus are drawn, against their hours (1 where nothing is said)."""
+    """How batches of windows are drawn."""
 
     seconds: float = 40.0
+    """Seconds of audio in a batch."""
     shortest_s: float = 1.5
+    """Shortest window."""
     longest_s: float = 6.0
+    """Longest window."""
     weights: Mapping[str, float] = field(default_factory=dict)
+    """How often clips of a part, a language or a corpus are drawn, relative to their hours (default 1)."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """waveform float32 [B, T]; labels int64 [B, F], UNKNOWN where nothing is known; targets: class ids without silence,
-    one row behind the other, int64 [sum]; target_lengths int64 [B]; prosody float32 [B, F, 4]: voicing, relative pitch,
-    tone (0 to 4) and whether the sound has just begun; UNKNOWN where not known."""
+    """Augmented windows with their targets."""
 
     waveform: npt.NDArray[np.float32]
+    """float32 [B, T]."""
     labels: npt.NDArray[np.int64]
+    """int64 [B, F], UNKNOWN where nothing is known."""
     targets: npt.NDArray[np.int64]
+    """Class ids without silence, the rows one behind the other, int64 [sum]."""
     target_lengths: npt.NDArray[np.int64]
+    """int64 [B]."""
     prosody: npt.NDArray[np.float32]
+    """float32 [B, F, 4]: voicing, relative pitch, tone (0 to 4), whether the sound has just begun; UNKNOWN where not
+    known.
+    """
 
 
 class BatchSource:

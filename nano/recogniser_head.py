@@ -33,10 +33,12 @@ NATIVE = ("ljspeech", "vctk", "aishell")
 
 @dataclass(frozen=True)
 class HeadTraining:
-    """clips: at most so many of each corpus; rounds: passes over them; the rate falls by a fifth a round."""
+    """How the head is refitted."""
 
     clips: int = 400
+    """Most clips of each corpus."""
     rounds: int = 8
+    """Passes over them; the rate falls by a fifth per round."""
     batch: int = 16
     learning_rate: float = 2e-3
     seed: int = 0

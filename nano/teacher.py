@@ -71,10 +71,12 @@ WORST_COST = 0.35
 
 @dataclass(frozen=True)
 class Span:
-    """phone: index into the front end's phones, -1 for a pause without a mark; name: class that sounds; end_s."""
+    """A stretch of one token."""
 
     phone: int
+    """Index into the front end's phones, -1 for a pause without a mark."""
     name: str
+    """Class that sounds."""
     end_s: float
 
 

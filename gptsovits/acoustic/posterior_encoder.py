@@ -57,11 +57,14 @@ class WaveNet(nn.Module):
 
 @dataclass(frozen=True)
 class Posterior:
-    """z, mean, log_std: each [B,latent,T], zero on padding."""
+    """A latent with its distribution."""
 
     z: Tensor
+    """Sample [B,latent,T], zero on padding."""
     mean: Tensor
+    """Mean [B,latent,T], zero on padding."""
     log_std: Tensor
+    """Logarithm of the standard deviation [B,latent,T], zero on padding."""
 
 
 LOG_FLOOR = 1e-2

@@ -30,10 +30,12 @@ _MOST_GAIN_DB = 30.0
 
 @dataclass(frozen=True)
 class Clip:
-    """path: a mono sound file, None for a pause alone. pause_s: after it."""
+    """A sound file of a section and the pause after it."""
 
     path: Path | None
+    """A mono sound file, None for a pause alone."""
     pause_s: float
+    """Pause after it."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Made:
-    """lufs: of the finished sound, after gain and limiter."""
+    """The finished audiobook."""
 
     path: Path
     seconds: float
     chapters: int
     lufs: float
+    """Loudness after gain and limiter."""
 
 
 def assemble(

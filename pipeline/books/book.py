@@ -29,18 +29,22 @@ _ENDS = re.compile(r"[.!?,;。！？，；…]$")
 
 @dataclass(frozen=True)
 class Chapter:
-    """title: "" where it has none; it is spoken first. paragraphs: text without markup, none empty."""
+    """A chapter of a book."""
 
     title: str
+    """Spoken first; empty where it has none."""
     paragraphs: tuple[str, ...]
+    """Text without markup, none empty."""
 
 
 @dataclass(frozen=True)
 class Book:
-    """title, author: "" where the file does not say."""
+    """A text in chapters."""
 
     title: str
+    """Empty where the file has none."""
     author: str
+    """Empty where the file has none."""
     chapters: tuple[Chapter, ...]
 
     @property

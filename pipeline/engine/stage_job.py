@@ -38,13 +38,14 @@ def last_verdict(report: Path, key: str) -> bool | None:
 
 @dataclass(frozen=True)
 class StageJob:
-    """inputs: input name -> key. context.output and context.resume are replaced for every attempt."""
+    """One stage of a run. Every attempt replaces context.output and context.resume."""
 
     row: StageRow
     stage: Stage
     context: StageContext
     outputs: StageOutputs
     inputs: Mapping[str, str]
+    """Input name -> key."""
     log: logging.Logger
 
     def find(self, cache: StageCache | None) -> tuple[Path | None, bool]:

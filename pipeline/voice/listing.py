@@ -12,7 +12,7 @@ from timbre.pipeline.voice.folder import open_voice
 
 @dataclass(frozen=True)
 class ListedVoice:
-    """problems: what files and texts already show; `timbre validate` also listens."""
+    """A voice folder in a listing."""
 
     name: str
     language: str
@@ -20,6 +20,7 @@ class ListedVoice:
     consent: str
     clips: int
     problems: int
+    """Problems that files and texts show; `timbre validate` also listens."""
 
 
 def list_voices(workspace: Workspace) -> list[ListedVoice]:

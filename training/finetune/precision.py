@@ -13,9 +13,10 @@ _SMALL_GPU_BYTES = 24 * 1024**3
 
 @dataclass(frozen=True)
 class Precision:
-    """name: fp32, bf16 or fp16. Parameters, losses and updates stay in float32 with each."""
+    """Number format of training."""
 
     name: str
+    """fp32, bf16 or fp16. Parameters, losses and updates always stay in float32."""
     device: str
 
     def autocast(self) -> AbstractContextManager[Any]:

@@ -27,11 +27,14 @@ OFF, RNNOISE, DEEPFILTERNET, TORCH = "off", "rnnoise", "deepfilternet", "deepfil
 
 @dataclass(frozen=True)
 class Choice:
-    """title: for people. identity: everything that changes what it makes. make: loads it."""
+    """A denoiser that this machine has."""
 
     title: str
+    """Name for people."""
     identity: str
+    """Everything that changes its output."""
     make: Callable[[], Denoiser]
+    """Loads the denoiser."""
 
 
 def choose_denoiser(mode: str, bases: Path, weights_root: Path) -> Choice:

@@ -30,10 +30,12 @@ _EDGES = ".,!?;:\"'()，。！？；：、…“”"
 
 @dataclass(frozen=True)
 class WordsHeard:
-    """asked: how many pieces could be looked for. missed: those that were not heard, as the text writes them."""
+    """Which pieces of a text the recogniser missed."""
 
     asked: int
+    """Number of pieces that it could look for."""
     missed: tuple[str, ...]
+    """Pieces that it did not hear, as the text writes them."""
 
     @property
     def refused(self) -> bool:
