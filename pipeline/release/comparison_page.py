@@ -30,7 +30,7 @@ _AREAS = {"origin": ("origin", "来源"), "recipe": ("recipe", "训练参数"), 
 _NAMES = {
     "created": "时间", "commit": "提交", "author": "作者", "base": "底模", "languages": "语言",
     "recipe digest": "参数摘要", "overrides": "单独设置", "gates.yaml": "质量门文件摘要", "stage 4": "阶段四的键",
-    "state": "结果", "version": "版本", "recordings digest": "录音摘要", "training slices": "训练片段",
+    "state": "结果", "version": "版本", "recordings digest": "录音摘要", "training slices": "训练切片",
     "training seconds": "训练时长（秒）", "steps t2s": "步数：文本到语义", "steps sovits": "步数：声学模型",
     "held-out recordings": "留出录音", "spoken sentences": "合成的句子", "samples": "样本", "texts version": "文本版本",
     "graphs": "计算图",
