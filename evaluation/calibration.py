@@ -254,12 +254,11 @@ def value_of(gate: Gate, measured: Measurements) -> float | None:
 
 @dataclass(frozen=True)
 class _Scale:
-    """Values of one gate, turned so that larger is worse. goods: of the good ones; `degraded`: kind -> values, inf for
-    what has none.
-    """
+    """Values of one gate, turned so that larger is worse."""
 
     gate: Gate
     goods: tuple[float, ...]
+    """Values of the good voices; `degraded`: kind -> values, inf where there is none."""
     degraded: Mapping[str, tuple[float, ...]]
 
     @property

@@ -49,11 +49,11 @@ _HEARD = ("phone_error_rate", "word_error_rate")
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is spoken. seeds: for the adapted voice; the base without adapter speaks once with the first of them.
-    Predicted opinions and Whisper are asked about the first seed only: they take longer than everything else together.
-    """
+    """How much is spoken."""
 
     seeds: Sequence[int]
+    """For the adapted voice; the base without adapter speaks once with the first of them. Predicted opinions and
+    Whisper are asked about the first seed only: they take longer than everything else together."""
     fixed_sentences: int
 
 

@@ -27,20 +27,25 @@ _CHOICES = ("a", "b", "none")
 
 @dataclass(frozen=True)
 class Listened:
-    """Results of one listener or of several. a, b: what was compared; wins_a, wins_b, undecided: trials. sounds_a,
-    sounds_b: SHA-256 of the files that were heard, "" for one that the result does not name; skipped: sentences of the
-    page that nobody judged.
-    """
+    """Results of one listener or of several."""
 
     a: str
+    """First of the compared versions or runs."""
     b: str
+    """Second of them."""
     wins_a: int
+    """Trials that a won."""
     wins_b: int
+    """Trials that b won."""
     undecided: int
+    """Undecided trials."""
     listeners: tuple[str, ...]
     sounds_a: frozenset[str] = frozenset()
+    """SHA-256 of the files of a; "" for one that the result does not name."""
     sounds_b: frozenset[str] = frozenset()
+    """SHA-256 of the files of b; "" for one that the result does not name."""
     skipped: int = 0
+    """Sentences of the page without a judgement."""
 
     @property
     def trials(self) -> int:

@@ -21,14 +21,15 @@ _Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Difference:
-    """B minus A. sentences: that both have (paired), or of the side that has fewer; low, high: percentile bootstrap
-    over sentences.
-    """
+    """B minus A."""
 
     mean: float
     low: float
+    """Lower bound, by a percentile bootstrap over sentences."""
     high: float
+    """Upper bound, by the same."""
     sentences: int
+    """Number of sentences that both have (paired), or of the side that has fewer."""
     paired: bool
 
     @property

@@ -36,11 +36,12 @@ class Recording:
 
 @dataclass(frozen=True)
 class Sentence:
-    """Something to say. source: HELD_OUT or FIXED."""
+    """Something to say."""
 
     id: str
     text: str
     source: str
+    """HELD_OUT or FIXED."""
     language: str
 
 
@@ -55,23 +56,27 @@ class CopiedRecording:
 
 @dataclass(frozen=True)
 class Spoken:
-    """A sentence from its text. wave: None when it could not be spoken, `refusal` then says why. failures: what the
-    engine found. expected_s: what it takes at the voice's own pace; sounding_s, pausing_s: its sounds and its pauses
-    alone. phones: what was to be said, with the voice's own readings; words: the same, each word with its spelling and
-    as a recogniser hears it. gain: what the engine had to turn it down by (1: nothing).
-    """
+    """A sentence from its text."""
 
     sentence: Sentence
     seed: int
     wave: Waveform | None
+    """None if it could not be spoken; `refusal` then says why."""
     failures: tuple[str, ...]
+    """Reasons found by the engine."""
     expected_s: float
+    """Duration at the voice's own pace."""
     sounding_s: float
+    """Duration of its sounds alone."""
     phones: tuple[str, ...]
+    """Phones to say, with the voice's own readings."""
     refusal: str = ""
     gain: float = 1.0
+    """Factor by which the engine turned it down (1: not at all)."""
     words: tuple[tuple[str, Word], ...] = ()
+    """The same, each word with its spelling and as a recogniser hears it."""
     pausing_s: float = 0.0
+    """Duration of its pauses alone."""
 
 
 class Renderer:

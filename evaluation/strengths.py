@@ -38,8 +38,7 @@ SAME_LIKENESS = 0.01
 @dataclass(frozen=True)
 class StrengthTrial:
     """One pair of strengths and what was heard of it: phone errors over phones, words lost over words, and likeness (1:
-    as the speaker's own recordings are alike). early: of the adapters half way through training.
-    """
+    as the speaker's own recordings are alike)."""
 
     t2s: float
     acoustic: float
@@ -47,6 +46,7 @@ class StrengthTrial:
     likeness: float
     word_error_rate: float = 0.0
     early: bool = False
+    """Whether it used the adapters half way through training."""
 
     @property
     def title(self) -> str:

@@ -46,16 +46,15 @@ class Quota:
 
 @dataclass(frozen=True)
 class Issuer:
-    """A CI server whose signed identities count.
-
-    keys: its JWKS, as a file (beside the policy) or an https address. audience: of the tokens; "" accepts tokens
-    without one. claims: claim -> pattern that its value must match, for example project_path.
-    """
+    """A CI server whose signed identities count."""
 
     issuer: str
     keys: str
+    """Its JWKS, as a file (beside the policy) or an https address."""
     audience: str = "timbre"
+    """Audience of the tokens; "" accepts tokens without one."""
     claims: Mapping[str, str] = field(default_factory=dict)
+    """Claim -> pattern that its value must match, for example project_path."""
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,12 @@ _STATES = {
 
 @dataclass(frozen=True)
 class Request:
-    """A merge request. url: its page; number: on the forge, 0 where only the form to open one was linked."""
+    """A merge request."""
 
     url: str
+    """Address of its page."""
     number: int
+    """Number on the forge; 0 if only the form to open one is linked."""
 
 
 @dataclass(frozen=True)

@@ -23,28 +23,30 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 @dataclass(frozen=True)
 class StageCall:
-    """What such a command was given. rebuild, retrain: as Engine.run and run_voice have them."""
+    """What such a command was given."""
 
     voices: tuple[str, ...]
     rebuild: bool
+    """As in Engine.run."""
     recipe_file: Path | None
     registry: str
     as_json: bool
     as_markdown: bool
     retrain: bool = False
+    """As in run_voice."""
 
 
 @dataclass(frozen=True)
 class View:
-    """How a command shows its runs: as plain data (one voice), as Markdown, and as text (all of them); error: what
-    goes to standard error after "timbre: "; after: what else is to be done with them, which changes no exit code.
-    """
+    """How a command shows its runs: as plain data (one voice), as Markdown, and as text (all of them);"""
 
     plain: Callable[[Workspace, VoiceRun], dict[str, Any]]
     markdown: Callable[[Workspace, Sequence[VoiceRun]], str]
     text: Callable[[Workspace, Sequence[VoiceRun]], str]
     error: Callable[[VoiceRun], str] = lambda run: f"{run.voice}: {run.error}"
+    """Text for standard error, after "timbre: "."""
     after: Callable[[Invocation, Workspace, Sequence[VoiceRun]], None] = lambda invocation, workspace, runs: None
+    """Further work on the results; changes no exit code."""
 
 
 def stage_command(

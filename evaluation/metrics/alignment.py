@@ -19,17 +19,16 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Aligned:
-    """Two equally long signals and what was removed from the second.
-
-    reference, degraded: [T] float32, degraded scaled to the reference's level.
-    delay_s: how much later the copy was (negative: earlier).
-    gain_db: level of the copy relative to the reference before scaling.
-    """
+    """Two equally long signals and what was removed from the second."""
 
     reference: Samples
+    """[T] float32."""
     degraded: Samples
+    """[T] float32, scaled to the reference's level."""
     delay_s: float
+    """How much later the copy was (negative: earlier)."""
     gain_db: float
+    """Level of the copy relative to the reference before scaling."""
 
 
 def align(reference: Samples, degraded: Samples, rate_hz: int, *, max_delay_s: float = 0.5) -> Aligned:

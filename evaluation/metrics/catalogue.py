@@ -33,28 +33,26 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True)
 class Metric:
-    """Metadata of one metric.
-
-    name: identifier in gates.yaml, gates.json and OpenMetrics.
-    title: what a person reads.
-    unit: "MOS-LQO", "ratio", "dB", "1" for a pure number between 0 and 1.
-    needs_reference: whether an aligned recording of the same words is needed.
-    needs_text: whether the spoken text is needed.
-    model: the model or standard that gives the value, with its version where one exists.
-    caution: what the value does not show.
-    extra: of the package that brings the model; empty: needed wherever voices are judged.
-    """
+    """Metadata of one metric."""
 
     name: str
+    """Identifier in gates.yaml, gates.json and OpenMetrics."""
     title: str
+    """Name for people."""
     unit: str
+    """"MOS-LQO", "ratio", "dB", "1" for a pure number between 0 and 1."""
     direction: Direction
     protocols: tuple[Protocol, ...]
     needs_reference: bool
+    """Whether an aligned recording of the same words is needed."""
     needs_text: bool
+    """Whether the spoken text is needed."""
     model: str
+    """The model or standard that gives the value, with its version where one exists."""
     caution: str
+    """What the value does not show."""
     extra: str = ""
+    """Of the package that brings the model; empty: needed wherever voices are judged."""
 
     def better(self, value: float, limit: float) -> bool:
         """True when value meets limit in this metric's direction (equal counts; NaN never does)."""

@@ -24,10 +24,11 @@ class Summary:
 
 @dataclass(frozen=True)
 class Interval:
-    """How the interval of a mean is found. confidence: its level, 0 to 1."""
+    """How the interval of a mean is found."""
 
     resamples: int = 1000
     confidence: float = 0.95
+    """Its level, 0 to 1."""
 
 
 def summarise(

@@ -27,14 +27,15 @@ Word = tuple[int, ...]
 
 @dataclass(frozen=True)
 class HeardWord:
-    """A word or syllable of a text and what the recogniser heard in its place. expected, heard: names of phones with
-    spaces between; missed: too much of it was wrong.
-    """
+    """A word or syllable of a text and what the recogniser heard in its place."""
 
     text: str
     expected: str
+    """Names of the expected phones, separated by spaces."""
     heard: str
+    """Names of the recognised phones, separated by spaces."""
     missed: bool
+    """Whether too much of it was wrong."""
 
 
 def words_of(phonemes: Phonemes, lexicon: Lexicon) -> tuple[Word, ...]:
@@ -79,10 +80,12 @@ def words_heard(spelled: Sequence[tuple[str, Word]], heard: Sequence[int]) -> tu
 
 @dataclass(frozen=True)
 class _Edit:
-    """One step of a shortest path. place: in the reference; heard: place in what was heard, None where nothing was."""
+    """One step of a shortest path."""
 
     place: int
+    """In the reference."""
     heard: int | None
+    """Place in what was heard, None where nothing was."""
     right: bool
 
 

@@ -22,13 +22,15 @@ RULE = (
 
 @dataclass(frozen=True)
 class CalibrationContext:
-    """What a calibration was done with. date: ISO; left_out: voices without result and why."""
+    """What a calibration was done with."""
 
     base: str
     base_digest: str
     date: str
+    """ISO 8601."""
     plan: Mapping[str, Any]
     left_out: Sequence[str] = ()
+    """Voices without a result, and why."""
 
 
 def calibration_block(found: Calibration, about: CalibrationContext) -> dict[str, Any]:

@@ -28,13 +28,14 @@ _STATE = "pull.json"
 
 @dataclass(frozen=True)
 class PulledFile:
-    """how: present, linked, or fetched."""
+    """One file of a pull."""
 
     role: str
     path: str
     sha256: str
     size_bytes: int
     how: str
+    """One of "present", "linked" and "fetched"."""
 
 
 @dataclass(frozen=True)

@@ -31,12 +31,16 @@ _MOST_CHARACTERS = 1_500
 
 @dataclass(frozen=True)
 class Passage:
-    """chapter, place: from 1. pause_s: after it. text: "" for a scene break, which is a pause alone."""
+    """A text that is spoken at once, or a pause."""
 
     chapter: int
+    """Number of the chapter, from 1."""
     place: int
+    """Place in the chapter, from 1."""
     text: str
+    """Empty for a scene break, which is a pause alone."""
     pause_s: float
+    """Pause after it."""
 
     @property
     def file(self) -> str:
@@ -46,24 +50,27 @@ class Passage:
 
 @dataclass(frozen=True)
 class SpokenPassage:
-    """key: of all that decides the sound. below: sentences that stayed below the limits, with the reason. left_out: why
-    the passage could not be spoken, "" if it was.
-    """
+    """Journal entry of a passage."""
 
     file: str
     key: str
+    """See journal.sound_key."""
     seconds: float
     sentences: int
     below: tuple[str, ...] = ()
+    """Sentences that missed the limits, with the reason."""
     left_out: str = ""
+    """Why the passage could not be spoken; "" if it was."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """made: the finished file. passages: of all chapters, in order."""
+    """An audiobook and the passages it was made of."""
 
     made: Made
+    """The finished file."""
     passages: tuple[SpokenPassage, ...]
+    """Passages of all chapters, in order."""
 
 
 def passages(book: Book) -> Iterator[Passage]:

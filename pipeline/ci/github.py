@@ -36,14 +36,16 @@ _Dumper.add_representer(str, _text)
 
 @dataclass(frozen=True)
 class GithubSettings:
-    """What the operator decides. image: container of the jobs, empty for none; tag, gpu_tag: labels of the runners;
-    keep_days: how long reports are kept.
-    """
+    """What the operator decides."""
 
     image: str = ""
+    """Container image of the jobs; empty for none."""
     tag: str = ""
+    """Label of the runners."""
     gpu_tag: str = ""
+    """Label of the GPU runners."""
     keep_days: int = 30
+    """How long reports are kept."""
 
 
 def workflow(settings: GithubSettings) -> str:

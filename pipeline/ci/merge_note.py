@@ -38,16 +38,17 @@ class Player:
 
 @dataclass(frozen=True)
 class MergeRequestNotes:
-    """The notes of one merge request. project: number or path of the project it is opened in; pipeline: number of this
-    one, larger for later ones; job: page of this job.
-    """
+    """The notes of one merge request."""
 
     api: str
     project: str
+    """Number or path of the target project."""
     number: str
     token: str
     pipeline: int
+    """Number of this pipeline; later pipelines have larger ones."""
     job: str
+    """Address of this job's page."""
 
     def show(self, voice: str, text: str, log: logging.Logger) -> bool:
         """Writes the voice's note, or replaces the one of an earlier pipeline. False, with a warning in the log, when

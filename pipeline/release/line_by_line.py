@@ -33,22 +33,26 @@ class Line:
 
 @dataclass(frozen=True)
 class SpokenLine:
-    """file: name in the folder. key: of all that decides the sound. failures: reasons of sentences below the limits."""
+    """Journal entry of a line."""
 
     number: int
     file: str
+    """Name in the folder."""
     text: str
     seconds: float
     key: str
+    """See journal.sound_key."""
     failures: tuple[str, ...] = ()
+    """Reasons of sentences that missed the limits."""
 
 
 @dataclass(frozen=True)
 class SpokenLines:
-    """failed: numbers of lines that could not be spoken."""
+    """What speaking a file of lines gave."""
 
     lines: tuple[SpokenLine, ...]
     failed: tuple[int, ...]
+    """Numbers of lines that could not be spoken."""
 
     @property
     def seconds(self) -> float:

@@ -46,16 +46,19 @@ class Statement:
 
 @dataclass(frozen=True)
 class StatementCheck:
-    """where: for messages. centre: mean embedding of the clips, None without. approved_by: as voice.yaml has it."""
+    """What a statement is compared with."""
 
     where: str
+    """Name of the file in messages."""
     path: Path
     language: str
     approved_by: str
+    """As in voice.yaml."""
     recipe: ValidateRecipe
     encoder: SpeakerEncoder
     listener: Listener | None
     centre: Vectors | None
+    """Mean embedding of the clips; None without clips."""
 
     def run(self, found: Findings) -> Statement | None:
         """Examines the statement; adds what is wrong to the findings."""

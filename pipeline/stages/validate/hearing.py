@@ -22,14 +22,16 @@ from timbre.text.recognition import spoken_class_ids
 
 @dataclass(frozen=True)
 class Verdict:
-    """problems: of the list as a whole (a shift, a swap). rejected: of single recordings, by file. remarks: worth an
-    ear. unheard: languages of slices that nobody could listen to.
-    """
+    """What the recogniser found."""
 
     problems: tuple[Problem, ...] = ()
+    """Problems of the list as a whole (a shift, a swap)."""
     rejected: tuple[tuple[str, Problem], ...] = ()
+    """Problems of single recordings, by file."""
     remarks: tuple[Problem, ...] = ()
+    """Recordings worth a listen."""
     unheard: tuple[str, ...] = ()
+    """Languages that the recogniser lacks."""
 
 
 @dataclass

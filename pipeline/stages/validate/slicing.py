@@ -46,11 +46,14 @@ class Cut:
 
 @dataclass(frozen=True)
 class Plan:
-    """cuts: what becomes slices. dropped_s: speech that could not be used. notes: what a person should know."""
+    """How a recording is cut."""
 
     cuts: tuple[Cut, ...]
+    """Pieces that become slices."""
     dropped_s: float
+    """Speech that could not be used."""
     notes: tuple[str, ...]
+    """Remarks for people."""
 
 
 @dataclass(frozen=True)
