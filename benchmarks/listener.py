@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,13 +21,11 @@ from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.listener_texts import ENGLISH, MANDARIN, SHORT_ENGLISH, SHORT_MANDARIN
-from timbre.audio.resample import resample
-from timbre.audio.waveform import Waveform
 from timbre.core.base import Base, load_base
 from timbre.core.progress import PlainProgress
+from timbre.evaluation.whisper import MODEL_FILE, Whisper, installed, units
 from timbre.inference.engine import Engine
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
@@ -39,11 +36,8 @@ from timbre.pipeline.release.zero_shot import zero_shot
 from timbre.registry.address import RegistryAddress
 from timbre.text.edit_distance import EditCounts, edit_counts, total
 
-Floats = NDArray[np.float32]
-JUDGE_HZ = 16_000
 KNOWN = {"en": ("kathleen", "ljspeech", "vctk"), "zh": ("aishell",)}
 PROMPT_S = (3.0, 8.0)
-MANDARIN_PROMPT = "以下是普通话的句子。"
 
 
 @dataclass(frozen=True)
@@ -73,49 +67,6 @@ class Row:
     failed: float
 
 
-def english_words(text: str) -> list[str]:
-    """Lower-case words; digits as words."""
-    from num2words import num2words
-
-    text = re.sub(r"(\d),(?=\d{3})", r"\1", text.lower().replace("’", "'"))
-    text = re.sub(r"\d+(?:\.\d+)?", lambda m: num2words(float(m[0]) if "." in m[0] else int(m[0])), text)
-    return re.sub(r"[^a-z' ]", " ", text.replace("-", " ")).split()
-
-
-def syllables(text: str, tones: bool) -> list[str]:
-    """Pinyin of the Chinese characters; Arabic numbers are read out first."""
-    from pypinyin import Style, lazy_pinyin
-
-    from timbre.text.mandarin_normalize import normalize
-
-    characters = "".join(re.findall(r"[\u4e00-\u9fff]", normalize(text)[0]))
-    style = Style.TONE3 if tones else Style.NORMAL
-    return list(lazy_pinyin(characters, style=style, neutral_tone_with_five=True))
-
-
-class Listener:
-    """Whisper by faster-whisper, greedy enough to be the same every time."""
-
-    def __init__(self, model: Path) -> None:
-        from faster_whisper import WhisperModel
-
-        self._model = WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=1)
-
-    def hears(self, wave: Waveform, language: str) -> str:
-        """What is said, as text."""
-        samples = resample(wave, JUDGE_HZ).samples.astype(np.float32)
-        segments, _ = self._model.transcribe(
-            samples,
-            language=language,
-            beam_size=5,
-            temperature=0.0,
-            condition_on_previous_text=False,
-            without_timestamps=True,
-            initial_prompt=MANDARIN_PROMPT if language == "zh" else None,
-        )
-        return " ".join(segment.text.strip() for segment in segments)
-
-
 def recordings(speech: Path, language: str, strangers: int) -> Iterator[tuple[str, str, Path]]:
     """(group, speaker, clip): a training clip of every known reader of the language, clips of unseen speakers."""
     from timbre.nano.corpus import read_metadata, training_files, unseen_speakers
@@ -136,7 +87,7 @@ def recordings(speech: Path, language: str, strangers: int) -> Iterator[tuple[st
 
 
 def judged(
-    listener: Listener,
+    listener: Whisper,
     engine: Engine,
     voices: Sequence[Voice],
     texts: Sequence[str],
@@ -151,11 +102,10 @@ def judged(
         speech = engine.speak(request, voice)
         heard = listener.hears(speech.wave, language)
         failures = tuple(reason for sentence in speech.sentences for reason in sentence.failures)
-        if language == "en":
-            edits, toneless = edit_counts(english_words(text), english_words(heard)), None
-        else:
-            edits = edit_counts(syllables(text, True), syllables(heard, True))
-            toneless = edit_counts(syllables(text, False), syllables(heard, False))
+        edits = edit_counts(units(text, language), units(heard, language))
+        toneless = None
+        if language == "zh":
+            toneless = edit_counts(units(text, language, tones=False), units(heard, language, tones=False))
         found.append(Heard(text, voice.name, heard, edits, toneless, failures))
         report(f"{edits.rate:.2f} {voice.name}: {text} | {heard} {'; '.join(failures)}")
     return found
@@ -189,14 +139,9 @@ def table(rows: Sequence[Row]) -> str:
 def model_folder(option: Path | None) -> Path | str:
     """Folder of the Whisper model, or why there is none."""
     folder = option or (Path(os.environ["TIMBRE_WHISPER"]) if os.environ.get("TIMBRE_WHISPER") else None)
-    if folder is None or not (folder / "model.bin").is_file():
-        return "no Whisper model: give --whisper FOLDER or TIMBRE_WHISPER, a folder with a CTranslate2 model.bin"
-    try:
-        import faster_whisper  # noqa: F401
-        import num2words  # noqa: F401
-    except ImportError as error:
-        return f"{error.name} is not installed: pip install faster-whisper num2words"
-    return folder
+    if folder is None or not (folder / MODEL_FILE).is_file():
+        return f"no Whisper model: give --whisper FOLDER or TIMBRE_WHISPER, a folder with a CTranslate2 {MODEL_FILE}"
+    return folder if installed() else "faster-whisper is not installed: pip install 'timbre[whisper]'"
 
 
 def texts_of(base: Base, count: int) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -237,7 +182,7 @@ def main(
     if isinstance(found, str):
         click.echo(f"skipped: {found}")
         return
-    listener = Listener(found)
+    listener = Whisper(found)
     workspace = Workspace.find(Path.cwd())
     rows: list[Row] = []
     details: dict[str, list[Any]] = {}

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from benchmarks.listener import Heard, model_folder, row_of, syllables, table
+from benchmarks.listener import Heard, judged, model_folder, row_of, table
+from timbre.evaluation.whisper import Whisper
+from timbre.inference.engine import Engine
+from timbre.inference.voice import Voice
 from timbre.text.edit_distance import edit_counts
 
 
@@ -20,9 +25,30 @@ def test_a_row_counts_words_texts_and_failures() -> None:
     assert "| nano | English | known | 2 | 25.0 |  | 50.0 | 50.0 |" in table([row])
 
 
-def test_characters_that_sound_alike_are_the_same_syllables() -> None:
-    assert syllables("他", True) == syllables("她", True) == ["ta1"]
-    assert syllables("妈骂", False) == ["ma", "ma"]
+class Deaf:
+    """Hears the same whatever is said."""
+
+    def __init__(self, heard: str) -> None:
+        self._heard = heard
+
+    def hears(self, wave: object, language: str) -> str:
+        return self._heard
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "found", "errors", "toneless"),
+    [("en", "Room 12, please.", "room twelve cheese", (1, 3), None), ("zh", "妈骂他", "骂骂她", (1, 3), (0, 3))],
+)
+def test_words_and_syllables_are_counted_as_stage_4_counts_them(
+    language: str, text: str, found: str, errors: tuple[int, int], toneless: tuple[int, int] | None
+) -> None:
+    engine = SimpleNamespace(speak=lambda request, voice: SimpleNamespace(wave=None, sentences=()))
+    (item,) = judged(
+        cast(Whisper, Deaf(found)), cast(Engine, engine), [cast(Voice, SimpleNamespace(name="S"))], [text], language,
+        lambda line: None,
+    )  # fmt: skip
+    assert (item.edits.errors, item.edits.length) == errors
+    assert (None if item.toneless is None else (item.toneless.errors, item.toneless.length)) == toneless
 
 
 def test_without_a_model_it_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
