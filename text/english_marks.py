@@ -77,9 +77,7 @@ _STATES = {
     "WI": "Wisconsin", "WY": "Wyoming", "DC": "D C",
 }  # fmt: skip
 _NEED_ZIP = frozenset({"OK", "OR", "ME", "HI", "IN", "PA", "MA", "LA", "ID", "MD", "MS", "DE", "AL", "CO", "CA", "DC"})
-_STATE = re.compile(
-    rf"(?<=[a-z])(,?) ({'|'.join(_STATES)})\b(?: (\d{{5}})\b(?!-\d)|(?= \d{{5}}-\d{{4}})|(?=[.,;)]|$| [a-z]))"
-)
+_STATE = re.compile(rf"(?<=[a-z])(,?) ({'|'.join(_STATES)})\b(?: (\d{{5}}(?:-\d{{4}})?)\b(?!-\d)|(?=[.,;)]|$| [a-z]))")
 _COMPASS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
 
@@ -120,7 +118,9 @@ def _state(match: re.Match[str]) -> str:
         not comma or short in _NEED_ZIP or not re.search(r"\b[A-Z][a-z]+$", match.string[: match.start() + 1])
     ):
         return match[0]
-    return f"{comma} {_STATES[short]}" + (f" {numbers.digits(code)}" if code else "")
+    return f"{comma} {_STATES[short]}" + (
+        f" {', '.join(numbers.digits(part) for part in code.split('-'))}" if code else ""
+    )
 
 
 def _pair(match: re.Match[str]) -> str:

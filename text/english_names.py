@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
-from timbre.text.cues import cue_words
 from timbre.text.english_calendar import begins
-from timbre.text.patterns import sub
+from timbre.text.english_streets import STREETS, expand_streets
+from timbre.text.patterns import Rule, applied, sub
 
 _TITLES = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Mx": "Mix", "Dr": "Doctor", "Prof": "Professor", "Gen": "General",
@@ -38,7 +38,14 @@ _ANYWHERE = {
     "mktg": "marketing", "tbsp": "tablespoon", "tsp": "teaspoon", "yrs": "years", "hrs": "hours", "mins": "minutes",
     "wks": "weeks", "ctr": "center", "hwy": "highway", "pkwy": "parkway", "amt": "amount", "ea": "each",
     "bros": "brothers", "mfg": "manufacturing", "dist": "district", "elem": "elementary", "thru": "through",
-    "tel": "telephone", "msg": "message", "pls": "please", "ppl": "people",
+    "tel": "telephone", "msg": "message", "pls": "please", "ppl": "people", "attn": "attention", "addl": "additional",
+    "plz": "please", "thx": "thanks", "mtg": "meeting", "mtgs": "meetings", "wknd": "weekend", "bday": "birthday",
+    "esp": "especially", "incl": "including", "excl": "excluding", "contd": "continued", "fwd": "forward",
+    "pkt": "packet", "pmt": "payment", "sched": "schedule", "mkt": "market", "qtr": "quarter", "qtrs": "quarters",
+    "doz": "dozen", "reqd": "required", "recd": "received", "mtn": "mountain", "mtns": "mountains", "jct": "junction",
+    "twp": "township", "viz": "namely", "hdqrs": "headquarters", "lvl": "level", "grp": "group", "ctrl": "control",
+    "nbr": "number", "assoc": "associate", "admins": "admins", "acad": "academy", "inst": "institute",
+    "pres": "president", "wkly": "weekly", "qtrly": "quarterly", "tix": "tickets", "vols": "volumes",
 }  # fmt: skip
 """No words by themselves: with or without a dot, at any place."""
 _UNMARKED_NAMES = sorted((*_ANYWHERE, *(name.capitalize() for name in _ANYWHERE)), key=len, reverse=True)
@@ -61,8 +68,20 @@ _ALWAYS = {
     r"\bApt\.?(?=\s#?\d)": "Apartment", r"\bSte\.?(?=\s#?\d)": "Suite", r"\bBldg\.?(?=\s)": "Building",
     r"\bFl\.(?=\s?\d)": "Floor", r"\bLat\.?(?=:?\s\d)": "Latitude", r"\blat\.?(?=:?\s\d)": "latitude",
     r"\b[Ll]ong?\.?(?=:?\s\d+(?:\.\d+)?°)": "longitude", r"\b[Ll]on(?:\.|\b)(?=:?\s-?\d)": "longitude",
-    r"\bLong\.(?=\s-?\d)": "longitude",
+    r"\bLong\.(?=\s-?\d)": "longitude", r"\b[Ee]tc\.(?=[,;:)])": "etc", r"\bpp?\.\s?(?=[ivxl]+\b)": "page ",
 }  # fmt: skip
+_NUMBERED = {
+    r"\bRm\.?(?=\s?#?\d)": "Room", r"\brm\.?(?=\s?#?\d)": "room", r"\bRte\.?(?=\s\d)": "Route",
+    r"\bPg\.?(?=\s\d)": "Page", r"\bpg\.?(?=\s\d)": "page", r"\bpgs?\.?(?=\s\d)": "pages",
+    r"\bCh\.?(?=\s[\dIVX]+\b)": "Chapter", r"\bVol\.?(?=\s[\dIVX]+\b)": "Volume",
+    r"\bvol\.?(?=\s\d)": "volume", r"\bFig\.?(?=\s\d)": "Figure", r"\bfig\.?(?=\s\d)": "figure",
+    r"\bPt\.?(?=\s[\dIVX]+\b)": "Part", r"\bSec\.?(?=\s\d)": "Section", r"\bEq\.?(?=\s\d)": "Equation",
+    r"\bEx\.?(?=\s\d)": "Exercise", r"(?<=[a-z] )No(?=\s\d)": "Number",
+    r"\bNo(?=\s\d+ (?:Down|pick|seed|hit)\w*)": "Number",
+    r"\bExp\.?(?=:? \d)": "Expires", r"\bexp\.?(?=:? \d)": "expires", r"§§\s?": "sections ",
+    r"¶¶\s?": "paragraphs ", r"\bN\.B\.(?=\s|:)": "N B", r"\bq\.\s?v\.": "Q V",
+}  # fmt: skip
+_NUMBERED_HINT = re.compile(r"\b(?:[Rr]m|Rte|[Pp]gs?|Ch|[Vv]ol|[Ff]ig|Pt|Sec|Eq|Ex|No|[Ee]xp|N\.B|q\.\s?v)\b|§§|¶¶")
 _SENTENCE_END = r"(?!\s*(?:Ltd|Inc|Corp|Co)\b)(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
 
 
@@ -70,6 +89,9 @@ def expand_abbreviations(text: str) -> str:
     """Dr. Brown -> Doctor Brown; Elm St. -> Elm Street; e.g. -> for example; U.S. -> U S. Final stops stay."""
     for pattern, words in _ALWAYS.items():
         text = sub(pattern, words, text)
+    if _NUMBERED_HINT.search(text):
+        for pattern, words in _NUMBERED.items():
+            text = sub(pattern, words, text)
     text = _undotted(text)
     text = _dotted(text) if "." in text else text
     return _UNMARKED.sub(_anywhere, text)
@@ -108,22 +130,29 @@ def _rank(match: re.Match[str]) -> str:
     return "Junior" if match[1] == "J" else "Senior"
 
 
-_STREETS = {
-    "St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane", "Dr": "Drive", "Hwy": "Highway",
-    "Pl": "Place", "Ct": "Court", "Sq": "Square", "Pkwy": "Parkway",
-}  # fmt: skip
-_SHORT_TITLES = "Mr|Mrs|Ms|Mx|Dr|Prof|Capt|Lt|Sgt|Rev|Gov|Sen|Gen|Col|Maj|Mt"
+_SHORT_TITLES = "Fr|Pvt|Cpl|Adm|Msgr|Cmdr|Cdr|Supt|Hon|Mr|Mrs|Ms|Mx|Dr|Prof|Capt|Lt|Sgt|Rev|Gov|Sen|Gen|Col|Maj|Mt"
 _NO_STREETS = "The|A|My|Our|His|Her|This|Dear|Hello|Hi|Yes|No|And|But|Thanks|Hey|When|If|As|So"
 _NAME = r"(?=[A-Z][a-z'’]+)"
 
 
+_SHORT_RULES = (
+    Rule("I", r"(?<=[a-z] )Inc\b(?!\.)", "Incorporated"),
+    Rule("C", r"(?<=[a-z] )Corp\b(?!\.)", "Corporation"),
+    Rule("123456789", r"\b([Vv]olume \d+,? )no\.? (?=\d)", r"\1number "),
+    Rule("123456789", r"\bpp\s(?=\d)", "pages "),
+    Rule("123456789", r"\bp\s(?=\d{1,3}\b(?! ?%))", "page "),
+)
+
+
 def _undotted(text: str) -> str:
     """Abbreviations without their dot: met Dr Jones -> Doctor Jones; Elm Dr. and Elm Dr -> Elm Drive; St Paul."""
-    streets = "|".join(_STREETS)
+    streets = "|".join(STREETS)
+    text = expand_streets(text)
+    text = applied(_SHORT_RULES, text)
     text = sub(
-        rf"\b(?!(?:{_NO_STREETS}) )((?:\d+(?:st|nd|rd|th)?|[A-Z][a-z]+) )({streets})\b"
+        rf"\b(?!(?:{_NO_STREETS}) )((?:\d+(?:st|nd|rd|th)?|[A-Z][a-z]+(?:['’]s)?) )({streets})\b"
         r"(?=$|[,;:!?)]|\.(?:\s|$)|\s+(?:[a-z]|[A-Z]{2}\b))(\.?)",
-        lambda m: f"{m[1]}{_STREETS[m[2]]}" + (_kept_stop(m) if m[3] else ""),
+        lambda m: f"{m[1]}{STREETS[m[2]]}" + (_kept_stop(m) if m[3] else ""),
         text,
     )
     text = sub(rf"\b({_SHORT_TITLES})\s+{_NAME}", lambda m: f"{_TITLES[m[1]]} ", text)
@@ -150,52 +179,6 @@ def _initials(match: re.Match[str]) -> str:
 def _initial(match: re.Match[str]) -> str:
     """The dot of an initial ('John F. Kennedy') is no stop, unless a sentence begins after it ('vitamin C. The')."""
     return match[0] if begins(match.string[match.end() :]) else match[1]
-
-
-_RULER = re.compile(rf"\b({'|'.join(sorted(cue_words('rulers')))}) ([IVX]+)\b(?![.]?[A-Za-z-])")
-_COUNT = re.compile(rf"\b({'|'.join(sorted(cue_words('numbered')))}) ([IVXLC]+)\b(?!['-])", re.IGNORECASE)
-_SMALL = re.compile(
-    rf"\b((?:{'|'.join(sorted(cue_words('numbered')))}|[Pp]ages?|[Pp]art|[Ss]ection|[Cc]hapter|[Ss]cene|[Cc]lause) )"
-    r"([ivx]{2,6})\b|(\()([ivx]{2,5})(?=\))"
-)
-_LETTERS = "LCDM"
-"""Alone they are letters: Appendix C, Section D, Vitamin C."""
-_AFTER_NAME = re.compile(r"\b([A-Z][a-z]+) ([IVX]{2,})\b(?!['-])")
-
-
-def expand_roman(text: str) -> str:
-    """Henry VIII -> Henry the eighth; World War II -> World War two; Chapter IV -> Chapter four."""
-
-    text = sub(
-        r"\b([Tt]he )([IVX]{2,})(?= (?:[A-Z][a-z]|centur|edition|congress|dynast|annual|legion|corps))", _ranked, text
-    )
-    text = _SMALL.sub(_small, text)
-
-    def ruler(match: re.Match[str]) -> str:
-        value = numbers.roman(match[2])
-        rest = match.string[match.end() :]
-        closes = re.match(r"[,.;:)]|\s*$| (?:of|was|is|and|ruled|reigned|died)\b", rest)
-        if value is None or (match[2] == "I" and not closes) or match[0] == "Malcolm X":
-            return match[0]
-        return f"{match[1]} the {numbers.ordinal(value)}"
-
-    def count(match: re.Match[str]) -> str:
-        value = numbers.roman(match[2])
-        if value is None or not match[1][0].isupper() or match[2] in _LETTERS:
-            return match[0]
-        return f"{match[1]} {numbers.cardinal(value)}"
-
-    return _AFTER_NAME.sub(count, _COUNT.sub(count, _RULER.sub(ruler, text)))
-
-
-def _ranked(match: re.Match[str]) -> str:
-    value = numbers.roman(match[2])
-    return match[0] if value is None else match[1] + numbers.ordinal(value)
-
-
-def _small(match: re.Match[str]) -> str:
-    value = numbers.roman((match[2] or match[4]).upper())
-    return match[0] if value is None else (match[1] or match[3]) + numbers.cardinal(value)
 
 
 _MAIL = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+")

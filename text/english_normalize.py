@@ -14,18 +14,20 @@ from timbre.text.english_names import (
     expand_abbreviations,
     expand_addresses,
     expand_dots,
-    expand_roman,
     expand_telephones,
 )
+from timbre.text.english_notation import fold_notation
 from timbre.text.english_paths import expand_paths
 from timbre.text.english_quantities import (
     expand_arithmetic,
     expand_degrees,
+    expand_hyphenated,
     expand_scales,
     expand_units,
 )
+from timbre.text.english_roman import expand_roman
 from timbre.text.english_signs import expand_codes, fold_signs, join_groups
-from timbre.text.patterns import sub
+from timbre.text.patterns import Rule, applied, sub
 
 _SAME = str.maketrans({
     "’": "'", "‘": "'", "ʼ": "'", "＇": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
@@ -54,7 +56,8 @@ def normalize(text: str) -> tuple[str, tuple[str, ...]]:
     for expand in (
         expand_paths, expand_addresses, fold_signs, expand_calendar, expand_marks, expand_dates, expand_times,
         expand_abbreviations, expand_dots,
-        expand_telephones, expand_codes, expand_roman, expand_money, expand_scales, _ranges, expand_degrees, _versions,
+        expand_telephones, expand_codes, expand_roman, expand_money, expand_scales,
+        expand_hyphenated, _ranges, expand_degrees, _versions,
         expand_decades, expand_units, _ordinals,
         _fractions, expand_years, expand_arithmetic, _numbers,
     ):  # fmt: skip
@@ -64,7 +67,7 @@ def normalize(text: str) -> tuple[str, tuple[str, ...]]:
 
 def _clean(text: str) -> str:
     """One form for each mark and letter: compatibility forms folded, accents off, line ends as pauses."""
-    text = sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", join_groups(text.translate(_SAME).strip()))
+    text = sub(r"\s*[\r\n\u2028\u2029]+\s*", "\n", join_groups(fold_notation(text).translate(_SAME).strip()))
     text = sub(r"(?<=[^\s.,;:!?])\n", ", ", text).replace("\n", " ")
     if text.isascii():
         return text
@@ -72,8 +75,21 @@ def _clean(text: str) -> str:
     return "".join(character for character in text if unicodedata.category(character) != "Mn")
 
 
+_LETTERED = (
+    r"(?:[Gg]rades?|[Rr]ows?|[Ss]ections?|[Aa]isles?|[Ff]rom|[Gg]roups?|[Nn]ames?|[Gg]ates?|[Vv]olumes?|index|"
+    r"[Oo]ptions?|[Ll]evels?|[Zz]ones?|[Bb]ins?|letters?|lines?)"
+)
+_LETTER_RANGES = (
+    Rule("-–", r"\b([A-Z])(\d{1,2})\s?[-–]\s?(?=\1\d{1,2}\b)", r"\1\2 to "),
+    Rule("-–", r"\b(X{0,3}S|S|M|X{0,3}L)\s?[-–]\s?(?=(?:S|M|X{0,3}L)\b)", r"\1 to "),
+    Rule("–", r"(?<![\w&.'-])([A-Z])\s?–\s?(?=[A-Z]\b(?!['.-]))", r"\1 to "),
+    Rule("-", rf"(\b{_LETTERED} [A-Z])-(?=[A-Z]\b)", r"\1 to "),
+)
+
+
 def _ranges(text: str) -> str:
-    """10-20 -> 10 to 20; 3-year-old -> 3 year-old; COVID-19 -> COVID 19."""
+    """10-20 -> 10 to 20; 3-year-old -> 3 year-old; COVID-19 -> COVID 19; A–Z -> A to Z; Q1–Q3 -> Q1 to Q3."""
+    text = applied(_LETTER_RANGES, text)
     text = sub(
         r"(?<![\w.-])([-]?[\d,.]*\d)(\s?[%°][CF]?)?(?:[-–~]|\s–\s)(?=\d[\d,.]*(?![\d-])(?!\s*=))", r"\1\2 to ", text
     )
@@ -82,7 +98,7 @@ def _ranges(text: str) -> str:
         r"\1 to \2 ",
         text,
     )
-    text = sub(r"(?<=\d)-(?=[A-Za-z])", " ", text)
+    text = sub(r"(?<=\d)(?<!\^\d)-(?=[A-Za-z])", " ", text)
     text = sub(r"(?<![A-Za-z])A-?(\d{1,3})(?![\d.,]*\d)", lambda m: f"A-{numbers.cardinal(int(m[1]))} ", text)
     return sub(r"(?<=[A-Za-z])-(?=\d)", " ", text)
 

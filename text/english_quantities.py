@@ -56,6 +56,24 @@ _UNITS: dict[str, tuple[str, str]] = {
     "Kbps": ("kilobit per second", "kilobits per second"), "Tbps": ("terabit per second", "terabits per second"),
     "wk": ("week", "weeks"), "wks": ("week", "weeks"), "mos": ("month", "months"), "qt": ("quart", "quarts"),
     "dBA": ("decibel A", "decibels A"), "kn": ("knot", "knots"),
+    "kt": ("knot", "knots"), "kts": ("knot", "knots"), "Ah": ("amp hour", "amp hours"),
+    "μF": ("microfarad", "microfarads"), "nF": ("nanofarad", "nanofarads"), "pF": ("picofarad", "picofarads"),
+    "kΩ": ("kilohm", "kilohms"), "MΩ": ("megohm", "megohms"), "μA": ("microamp", "microamps"),
+    "μV": ("microvolt", "microvolts"), "μL": ("microliter", "microliters"), "μl": ("microliter", "microliters"),
+    "Mbit": ("megabit", "megabits"), "kbit": ("kilobit", "kilobits"), "Gbit": ("gigabit", "gigabits"),
+    "Mb": ("megabit", "megabits"), "Gb": ("gigabit", "gigabits"), "TiB": ("tebibyte", "tebibytes"),
+    "KiB": ("kibibyte", "kibibytes"), "THz": ("terahertz", "terahertz"), "mSv": ("millisievert", "millisieverts"),
+    "μSv": ("microsievert", "microsieverts"), "lx": ("lux", "lux"), "dm": ("decimeter", "decimeters"),
+    "ng": ("nanogram", "nanograms"), "MP": ("megapixel", "megapixels"), "kgf": ("kilogram force", "kilograms force"),
+    "BTU": ("B T U", "B T U"), "pt": ("pint", "pints"), "pcs": ("piece", "pieces"),
+    "pc": ("piece", "pieces"), "qts": ("quart", "quarts"), "gals": ("gallon", "gallons"),
+    "atm": ("atmosphere", "atmospheres"), "pts": ("point", "points"), "yds": ("yard", "yards"),
+    "cu ft": ("cubic foot", "cubic feet"), "cu in": ("cubic inch", "cubic inches"),
+    "cu m": ("cubic meter", "cubic meters"),
+    "cu yd": ("cubic yard", "cubic yards"), "sq mi": ("square mile", "square miles"),
+    "sq km": ("square kilometer", "square kilometers"), "sq in": ("square inch", "square inches"),
+    "sq yd": ("square yard", "square yards"), "sq cm": ("square centimeter", "square centimeters"),
+    "TW": ("terawatt", "terawatts"), "mW": ("milliwatt", "milliwatts"), "μW": ("microwatt", "microwatts"),
     "hp": ("horsepower", "horsepower"), "mpg": ("mile per gallon", "miles per gallon"),
     "tbsp": ("tablespoon", "tablespoons"), "tsp": ("teaspoon", "teaspoons"), "fl oz": ("fluid ounce", "fluid ounces"),
 }  # fmt: skip
@@ -67,6 +85,7 @@ _MEASURE = re.compile(
     rf"(?<![\w./])({NUMBER})(\s?)({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?"
     rf"(?:/({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?)?(?![\w²³'])(?:\.(?=\s[a-z]))?"
 )
+_HYPHENATED = re.compile(rf"(?<![\w./-])({NUMBER})-({_UNIT_NAMES})\b\.?(?=\s[A-Za-z])")
 _RATE_ALONE = re.compile(r"\b(km|m|mi|kg|mg|g|l|ml)/(h|s|min|hr|l|L|kg|ml|m[23²³]|day)\b")
 
 
@@ -88,6 +107,11 @@ def _measure(match: re.Match[str]) -> str:
         else:
             words += f" per {_POWERS[per_power] + ' ' if per_power else ''}{_UNITS[per][0]}"
     return f"{numbers.decimal(plain(number))} {words} "
+
+
+def expand_hyphenated(text: str) -> str:
+    """A 12-oz can is a twelve ounce can, whatever stands before and after."""
+    return _HYPHENATED.sub(lambda m: f"{m[1]} {_UNITS[m[2]][0]} ", text)
 
 
 def _is_decade(number: str) -> bool:
@@ -149,7 +173,7 @@ def expand_units(text: str) -> str:
     )
     text = sub(r"(?<![\w'])(\d+(?:\.\d+)?|\d+/\d+)(\"|'')(?![\w\"'])", _inches, text)
     text = sub(r"(?<![\w'])(\d+)'(?=\s[a-z]|[,.]|$)", _feet, text)
-    text = sub(r"(\d) ?ft\.? (\d+) ?in\b(?:\.(?=\s[a-z]))?", r"\1 feet \2 inches", text)
+    text = sub(r"(\d) ?ft\.?,? (\d+) ?in\b(?:\.(?=\s[a-z]))?", r"\1 feet \2 inches", text)
     text = sub(
         r"(\d)\s?in(?:\.(?=\s(?:wide|long|tall|high|deep|thick|x|by)\b)|(?=\.[\"')]*$|\s?=|\s?[x×]\s?\d|,\s\d))",
         r"\1 inches",
@@ -158,7 +182,7 @@ def expand_units(text: str) -> str:
     text = sub(rf"(\d(?:\s?(?:{_UNIT_NAMES}|inch(?:es)?|feet|foot))?)\s?[x×]\s?(?=\d)", r"\1 by ", text)
     text = sub(r"(?<=\d)(\s?(?:ft|lb|lbs|oz|yd|mi|hr|hrs|min|sec|qt|gal))\.(?=[\"')]*$)", r"\1 .", text)
     text = sub(
-        rf"(\d )?(\d/\d+)\s?({_UNIT_NAMES})\b(?!/)(?:\.(?=\s[a-z]))?",
+        rf"(\d )?\s?(\d/\d+)\s*({_UNIT_NAMES})\b(?!/)(?:\.(?=\s[a-z]))?",
         lambda m: f"{m[1] or ''}{m[2]} {_UNITS[m[3]][bool(m[1])]}",
         text,
     )
@@ -210,6 +234,9 @@ def expand_arithmetic(text: str) -> str:
     text = sub(r"(?<=[\w)])\s*[²]|(?<=[\w)])\^2\b", " squared ", text)
     text = sub(r"(?<=[\w)])\s*[³]|(?<=[\w)])\^3\b", " cubed ", text)
     text = sub(r"(?<=[\w)])\^(-?\w+)", r" to the power of \1 ", text)
+    if "=" in text:
+        text = sub(r"(?<![\w-])([a-z]|\d+)-([a-z]|\d+)(?![\w-])", r"\1 minus \2", text)
+    text = sub(r"(?<= squared) -\s?(?=[a-z\d(]+\b)|(?<= cubed) -\s?(?=[a-z\d(]+\b)", " minus ", text)
     signs = "".join(re.escape(sign) for sign in _BINARY)
     for _ in range(2):  # neighbours share an operand: 1 + 2 + 3
         text = sub(

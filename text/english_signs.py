@@ -27,7 +27,8 @@ _GROUPED = re.compile(
     rf"(?<![\d.,+-])(?<!\d[{_GROUP_BLANKS}])([1-9]\d{{0,2}})((?:[{_GROUP_BLANKS}]\d{{3}})+)(?![\d]|[{_GROUP_BLANKS}-]\d)"
 )
 _COUNTED_AFTER = re.compile(
-    r"(?:[.,]\d+)?\s?(?:[\u3400-\u9fff]|(?:km|m|kg|g|t|people|miles|euros?|dollars?|yen|pounds?|€|£|\$|¥|%|tons?|tonnes?|users|copies|years)\b)"
+    r"(?:[.,]\d+)?\s?(?:[\u3400-\u9fff]|(?:km|m|kg|g|t|people|miles|euros?|dollars?|"
+    r"yen|pounds?|€|£|\$|¥|%|tons?|tonnes?|users|copies|years|(?!is\b|was\b|has\b|as\b|this\b)[a-z]{3,}s)\b)"
 )
 
 
@@ -80,11 +81,6 @@ _PAIRED = re.compile(
 def expand_codes(text: str) -> str:
     """zip code 90210 -> nine zero two one zero; Room 305 -> three oh five; Boeing 747 -> seven forty-seven."""
     text = _CODE.sub(lambda m: m[1] + numbers.digits(m[2]), text)
-    text = sub(
-        r"\b(ZIP|zip code|[A-Z]{2}),? (\d{5})-(\d{4})\b",
-        lambda m: f"{m[1]} {numbers.digits(m[2])}, {numbers.digits(m[3])}",
-        text,
-    )
     text = sub(r"\b([A-Z])\.(\d{3})\b(?![\d.])", lambda m: f"{m[1]} {numbers.digits(m[2])}", text)
     text = sub(
         r"\b(SSN|[Ss]ocial [Ss]ecurity(?: [Nn]umber| no\.)?)((?: is|:)? )(\d{3})-(\d\d)-(\d{4})\b",
@@ -92,14 +88,14 @@ def expand_codes(text: str) -> str:
         text,
     )
     text = sub(r"\b((?:ending|ends) (?:in|with) )(\d{4})\b(?!,)", lambda m: m[1] + numbers.digits(m[2]), text)
-    text = sub(r"(?<![\d.,])([01]\d|2[0-4])([0-5]\d)(?= (?:hours|hrs)\b)", _military, text)
     text = sub(
         r"\b(I|US|SR|CA|NY|Rte|Hwy)-(\d{3})\b(?!-)|\b(Blink)-(182)\b",
         lambda m: f"{m[1] or m[3]} {paired(m[2] or m[4])}",
         text,
     )
     text = sub(
-        r"\b(RTX|GTX|RX|Radeon|GeForce|Ryzen \d|Core i\d|Pentium|Xperia|PowerBook|Nokia) (\d{3,4})\b",
+        r"\b(Xbox|Peugeot|Porsche|Fiat|Volvo|Lotus|Leica|Atari|TI|"
+        r"RTX|GTX|RX|Radeon|GeForce|Ryzen \d|Core i\d|Pentium|Xperia|PowerBook|Nokia) (\d{3,4})\b",
         lambda m: f"{m[1]} {paired(m[2])}",
         text,
     )
@@ -115,14 +111,6 @@ def expand_codes(text: str) -> str:
     text = sub(r"(?<![\w.,])([45]0\d)(?= (?:error|page|response|not found))", lambda m: paired(m[1]), text)
     text = sub(r"\b((?:[Aa]n?|[Gg]rades?|got|and|or|of) )([A-F])-(?=[\s.,;!?)]|$)", r"\1\2 minus", text)
     return _PAIRED.sub(lambda m: m[1] + paired(m[2]), text)
-
-
-def _military(match: re.Match[str]) -> str:
-    hour, minute = match[1], match[2]
-    words = numbers.digits(hour) if hour[0] == "0" else numbers.cardinal(int(hour))
-    if minute == "00":
-        return f"{words} hundred"
-    return f"{words} {numbers.digits(minute) if minute[0] == '0' else numbers.cardinal(int(minute))}"
 
 
 def _jet(name: str) -> str:

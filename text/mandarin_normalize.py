@@ -213,7 +213,7 @@ def _money(text: str) -> str:
 def _temperatures(text: str) -> str:
     """-5°C -> 零下五度; 70°F -> 华氏七十度; 5~10°C -> 五到十度."""
     text = sub(rf"(?<!\d)\+(?={NUMBER}\s?°)", "零上", text)
-    text = sub(rf"(-?{NUMBER})\s?(?:°\s?[Cc]?)?\s?[-~]\s?(-?{NUMBER})(?=\s?°)", r"\1°C到\2", text)
+    text = sub(rf"(-?{NUMBER})\s?(?:°\s?[Cc]?)?\s?[-~到至]\s?(-?{NUMBER})(?=\s?°)", r"\1°C到\2", text)
 
     def degrees(match: re.Match[str]) -> str:
         sign, number, scale = match.groups()

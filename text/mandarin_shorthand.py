@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers
-from timbre.text.mandarin_numbers import digits
+from timbre.text.mandarin_numbers import cardinal, digits
 from timbre.text.patterns import sub
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
@@ -100,7 +100,8 @@ def _signs(text: str) -> str:
     text = sub("[½⅓⅔¼¾⅕⅛⅜⅝⅞]", lambda m: _VULGAR[m[0]], text)
     text = sub(r"(?<=\d)⁻([⁰¹²³⁴-⁹]+)|(?<=\d)([⁴-⁹⁰]|¹[⁰¹²³⁴-⁹]+|²[⁰¹²³⁴-⁹]+)", _power, text)
     text = sub(r"√\s?(?=[\d（(A-Za-z])", "根号", text)
-    text = sub(r"(?<=\d)\+(?=[A-Za-z](?![A-Za-z]))", "加", text)
+    if "^" not in text:
+        text = sub(r"(?<=\d)\+(?=[A-Za-z](?![A-Za-z]))", "加", text)
     text = sub(r"(?<![\d.])(\d{1,2})['′](\d\d)(?:[\"″]|'')", r"\1分\2秒", text)
     text = sub(r"(?<![\d.])(\d{1,3}(?:\.\d)?)\s?[\"″](?=的?(?:视频|短片|广告|语音|内))", r"\1秒", text)
     text = sub(r"(?<![\d.])(\d{1,3}(?:\.\d+)?)\s?″", r"\1英寸", text)
@@ -135,7 +136,7 @@ def _latin(text: str) -> str:
     text = sub(r"第\s?([IVX]{1,6})(?=[一-鿿])", lambda m: f"第{english_numbers.roman(m[1]) or m[1]}", text)
     text = sub(
         r"(?<![A-Za-z])(I{2,3}|IV|VI{1,3}|IX|XI{0,3}V?|X[IVX]+|I)(?=[世期型级度类卷届](?!字))",
-        lambda m: str(english_numbers.roman(m[1]) or m[1]),
+        _counted,
         text,
     )
     text = _UNIT.sub(lambda m: f"{m[1]}{_WHOLE[m[2]]}", text)
@@ -150,6 +151,11 @@ def _latin(text: str) -> str:
     text = _MONEY_AFTER.sub(lambda m: f"{m[1]}{m[2] or ''}{_CURRENCIES[m[3]]}", text)
     text = _ACCOUNT.sub(lambda m: m[1] + "，".join(digits(g, one="幺") for g in m[2].split("-")), text)
     return _LINES.sub(lambda m: f"{digits(m[1])}{m[2].upper()}", text)
+
+
+def _counted(match: re.Match[str]) -> str:
+    value = english_numbers.roman(match[1])
+    return match[1] if value is None else cardinal(value)
 
 
 def _rate(match: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ import re
 from timbre.text import english_numbers
 from timbre.text.english_signs import join_groups
 from timbre.text.languages import HAN
+from timbre.text.mandarin_notation import fold_notation
 from timbre.text.mandarin_shorthand import fold_shorthand
 from timbre.text.patterns import sub
 
@@ -32,17 +33,21 @@ def concerns(text: str, language: str) -> bool:
 
 def fold_signs(text: str) -> str:
     """The text with these signs as words or digits that the later steps know."""
-    text = sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", text).replace("∶", ":")
+    text = sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", text)
 
     def stamp(match: re.Match[str]) -> str:
         seconds = f":{match[5]}" if match[5] and int(match[5]) else ""
         return f"{match[1]}年{int(match[2])}月{int(match[3])}日{match[4]}{seconds}"
 
-    text = fold_shorthand(_STAMP.sub(stamp, text))
+    text = fold_shorthand(fold_notation(_STAMP.sub(stamp, text)))
     text = sub(r"(?<=\d)\s?[wW](?=\+)", "万", text)
     text = sub(r"(?<=\d)w(?![A-Za-z0-9])", "万", text)
     text = sub(r"(?<=\d)W(?![A-Za-z0-9])", _ten_thousand_or_watt, text)
-    text = sub(r"(?<![\d.])(\d(?:\.\d+)?|\d\d+\.\d+)[kK](?=$|[，。！？、,!?；;+的多个人次粉赞阅]|\s)", r"\1千", text)
+    text = sub(
+        r"(?<![\d.])(\d(?:\.\d+)?|\d\d+\.\d+)[kK](?=$|[，。！？、,!?；;+的多个人次粉赞阅字米块元步张条件位台辆家]|\s)",
+        r"\1千",
+        text,
+    )
     text = sub(r"(?<=[万千亿])\+(?!\s?\d)", "多", text)
     text = sub(
         r"\b(?:N[Oo]|no)\.?\s?(\d{1,4})\b(?![.\d])", lambda m: f"number {english_numbers.cardinal(int(m[1]))}", text

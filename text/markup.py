@@ -45,6 +45,10 @@ _SPANS = (
     re.compile(r"(?<=[\u3400-\u9fff])(\*)(?=[^\s*])([^*\n]*?[^\s*])\*(?=[\u3400-\u9fff])()"),
     re.compile(r"(?<![\w_])(_)(?=[^\s_])([^_\n]*?[^\s_])_(?![\w_])()"),
 )
+_ESCAPED = re.compile(r"\\([*_`~#|\[\]])")
+_OFFSET = 0xE100
+_PROTECTED = re.compile("[\ue100-\ue17f]")
+"""A mark behind a backslash is itself; it waits in private characters until the marks of the layout are gone."""
 _START = "\ue010"
 """Stands at the head of a line that begins something new: an item, what follows a heading, a paragraph."""
 _WRAPPED_AT = 40
@@ -54,6 +58,7 @@ _WRAPPED_AT = 40
 def plain(text: str) -> str:
     """`text` without HTML and Markdown, wrapped lines joined. Text without either comes back as it is."""
     if "<" in text:
+        text = re.sub(r"(?<=[\w)])<sup>([-+]?\d*[-+]?)</sup>", r"^\1", text, flags=re.IGNORECASE)
         text = _UNSPOKEN.sub(" ", text)
         text = _BREAK_TAG.sub("\n", _BLOCK_TAG.sub(f"\n{_START}", _INLINE_TAG.sub("", _AUTOLINK.sub(r"\1", text))))
     if "&" in text:
@@ -64,14 +69,16 @@ def plain(text: str) -> str:
 
 
 def _markdown(text: str) -> str:
+    text = _ESCAPED.sub(lambda m: chr(_OFFSET + ord(m[1])), text)
     text = _LINE_MARKS.sub("", text)
     text = _HEADING.sub(rf"{_START}\1\n{_START}", text)
     text = _ROW.sub(lambda m: ", ".join(cell.strip() for cell in m[1].split("|")), text)
     text = _ITEM.sub(_START, _QUOTED.sub("", text))
     text = _LINK.sub(r"\1", text)
+    text = re.sub(r"(?<=[a-z.,!?\"')])\[(?:\d{1,3}|\^\w+)\](?!\()", "", text)
     for span in _SPANS:
         text = span.sub(r"\2", text)
-    return text
+    return _PROTECTED.sub(lambda m: chr(ord(m[0]) - _OFFSET), text) if _PROTECTED.search(text) else text
 
 
 def _unwrapped(text: str) -> str:

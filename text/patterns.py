@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 Replacement = str | Callable[[re.Match[str]], str]
@@ -18,3 +19,21 @@ def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
 def sub(pattern: str, replacement: Replacement, text: str, flags: int = 0) -> str:
     """As re.sub."""
     return compiled(pattern, flags).sub(replacement, text)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A replacement that is tried only on texts with one of the characters `needs`; on all texts if it is empty."""
+
+    needs: str
+    pattern: str
+    replacement: Replacement
+
+
+def applied(rules: Sequence[Rule], text: str) -> str:
+    """The text after all rules, in order. A rule's characters are looked for in the text before the first rule."""
+    characters = frozenset(text)
+    for rule in rules:
+        if not rule.needs or not characters.isdisjoint(rule.needs):
+            text = compiled(rule.pattern).sub(rule.replacement, text)
+    return text

@@ -1,0 +1,238 @@
+"""English notations that several ways of writing share, as the one that the later steps know.
+
+9h30 and 9.30pm are 9:30, 1_000_000 is 1000000, 10⁻⁹ is 10^-9, 1-1/2 is 1 1/2, sq. ft. is sq ft, 2023-05 is May 2023.
+Comes first: digits stay, signs that Unicode would take apart (≠, ⁻, №) are still whole.
+"""
+
+from __future__ import annotations
+
+import re
+
+from timbre.text import english_numbers as numbers
+from timbre.text.english_calendar import MONTHS
+from timbre.text.english_codes import fold_codes
+from timbre.text.patterns import Rule, applied, sub
+
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_WHOLE_SIGNS = str.maketrans({
+    "≠": "!=", "№": "No. ", "⅖": " 2/5 ", "⅗": " 3/5 ", "⅘": " 4/5 ", "⅙": " 1/6 ", "⅚": " 5/6 ", "⅐": " 1/7 ",
+    "⅑": " 1/9 ", "⅒": " 1/10 ", "∼": "~", "º": "°", "˚": "°", "∙": "·", "⋅": "·", "•": " ", "∠": " angle ",
+    "∑": " sum ", "∫": " integral ", "∈": " in ", "∴": " therefore ", "∵": " because ", "∆": " delta ",
+    "Δ": " delta ", "⊥": " perpendicular to ", "∥": " parallel to ", "≡": " identical to ", "≅": " congruent to ",
+    "∝": " proportional to ", "∛": " cube root of ",
+    "∪": " union ", "∩": " intersection ", "⇔": " if and only if ", "↔": " to and from ", "←": " from ",
+})  # fmt: skip
+_RARE = re.compile(r"[⁰¹⁴-⁹⁺⁻ⁿ]|[²³][⁰¹²³⁴-⁹⁺⁻]")
+_HOUR = r"(?:1[0-2]|0?[1-9])"
+_DOTTED_UNITS = (
+    "min|mins|hr|hrs|sec|secs|wk|wks|yr|yrs|mo|mos|ft|lb|lbs|oz|mi|gal|qt|pt|tbsp|tsp|yd|yds|km|cm|mm|kg|mg|ml|kt|kts"
+)
+_DECADE_NOUNS = (
+    "music|hits?|kids?|fashions?|rock|pop|songs?|movies?|films?|style|styles|child|babies|baby|party|era|icon|icons|"
+    "throwback|nostalgia|band|bands|hair|disco|sitcoms?|television|TV|classics?|playlist|legend|culture|dance|cartoon|"
+    "cartoons|star|stars|vibe|vibes|trend|trends|aesthetic|synth|teen|teens|action|were|was|slang|cars?|games?"
+)
+_TIME_CUE = (
+    r"\b(?:by|at|before|after|until|till|from|to|since|around|for|starts?|ends?|leaves?|arrives?|departs?|reports?)"
+)
+_CENTS_CUE = r"(?i:\b(?:for|save|saved|only|costs?|at|pay|paid|just|or|and|extra|under|about|charges?|is|was|by|to))"
+
+
+_SECONDS_BEFORE = (
+    r"\b(?:for|in|took|takes?|about|around|within|under|over|every|another|last|first|next|after|than|to|of|at|is|was|by|"
+    r"only|just|exactly|least|a|an|lasts?|lasted|waits?|waited|ran|rest|up|roughly|nearly|almost|additional|extra|per|"
+    r"and|or|plus|minus|through|past|until|between|from)\s$"
+)
+_SECONDS_AFTER = "later|left|timer|countdown|remaining|rest|break|delay|clip|video|ad|each|of|to"
+_PER_UNITS = r"(?:sqft|min|sec)\b"
+_MONTHS = "|".join([*MONTHS, *(f"{name[:3]}\\.?" for name in MONTHS), "Sept\\.?"])
+
+
+def fold_notation(text: str) -> str:
+    """The text in the notation of the later steps."""
+    text = text.translate(_WHOLE_SIGNS) if not text.isascii() else text
+    if _RARE.search(text):
+        text = _raised(text)
+    text = sub(r"\bC(?:TRL|trl)\b-?", "Control ", text)
+    text = sub(r"(?<=\s)&&(?=\s)", "and", sub(r"(?<=\s)\|\|(?=\s)", "or", text))
+    text = sub(r"(?<![\w|])\|(-?[\w.]{1,6})\|(?![\w|])", r"absolute value of \1", text)
+    text = sub(r"\b(AB|A|B|O)([+-])(?=\s(?:blood|type|donors?|plasma)\b)", _blood, text)
+    text = sub(
+        r"\b([Ll]ast|[Tt]his|[Nn]ext|[Pp]er|[Ee]very|[Ee]ach|a|one|prior|past) (yr|mo|wk|hr)\b\.?(?!\w)", _period, text
+    )
+    if not re.search(r"\d", text):
+        return text
+    return fold_codes(_lengths(_clock(_days(_grouped(_signs(text))))))
+
+
+def _blood(match: re.Match[str]) -> str:
+    return f"{match[1]} {'positive' if match[2] == '+' else 'negative'}"
+
+
+_PERIODS = {"yr": "year", "mo": "month", "wk": "week", "hr": "hour"}
+
+
+def _period(match: re.Match[str]) -> str:
+    ends = match[0].endswith(".") and not re.match(r"\s[a-z]", match.string[match.end() :])
+    return f"{match[1]} {_PERIODS[match[2]]}" + ("." if ends else "")
+
+
+def _signs(text: str) -> str:
+    """$-45 -> -$45; < 5 min -> less than 5 min; -3 x -4 = 12; 50% - 10% = 40%; SO4^2- -> SO4 2 minus."""
+    return applied(_SIGN_RULES, text)
+
+
+def _raised(text: str) -> str:
+    """10⁻⁹ -> 10^-9; 2ⁿ -> 2^n; Na⁺ -> Na plus; SO₄²⁻ -> SO4 2 minus; a note's number after a word goes."""
+
+    def power(match: re.Match[str]) -> str:
+        number = match[0].translate(_RAISED)
+        before = match.string[: match.start()]
+        if number[-1] in "+-":
+            charge = "plus" if number[-1] == "+" else "minus"
+            return f" {number[:-1]} {charge} ".replace("  ", " ")
+        if re.search(r"[A-Za-z]{4,}$|[.,;:!?\"'’”)]$", before) and not re.search(r"[)\]]$", before):
+            return ""
+        return f" to the power of negative {number[1:]}" if number[0] == "-" else f"^{number}"
+
+    return sub(r"(?<=\S)[⁰¹²³⁴-⁹⁺⁻ⁿ]+", power, text)
+
+
+def _grouped(text: str) -> str:
+    """1_000_000 -> 1000000; 1,50,000 -> 150000; 1-1/2 -> 1 1/2."""
+    return applied(_GROUP_RULES, text)
+
+
+def _days(text: str) -> str:
+    """2023-05 -> May 2023; 2024-W05 -> 2024 week 5; 20241225 -> 2024-12-25; 2nd-4th -> 2nd to 4th; Jan 5-Feb 2."""
+    return applied(_DAY_RULES, text)
+
+
+def _clock(text: str) -> str:
+    """9h30 -> 9:30; 6.15pm -> 6:15pm; 5p -> 5pm; by 0800 -> by zero eight hundred; 0900-1700; UTC+8 -> UTC plus 8."""
+    return applied(_CLOCK_RULES, text)
+
+
+def _french(match: re.Match[str]) -> str:
+    lasts = r"\b(?:took|takes?|lasts?|lasted|ran|in|of|for|duration|runtime|after|within)(?: \w+)?:? $"
+    if re.search(lasts, match.string[: match.start()]):
+        return f"{int(match[1])}h {int(match[2])}m"
+    return f"{int(match[1])}:{match[2]}"
+
+
+def _stamped(match: re.Match[str]) -> str:
+    return military(match[1], match[2]) + (" hours" if match[0].endswith("h") else "")
+
+
+def _lengths(text: str) -> str:
+    """sq. ft. -> sq ft; 90 min. class -> 90 min class; 6 l/100 km -> 6 l per 100 km; 90° 30' -> minutes of arc."""
+    return applied(_LENGTH_RULES, text)
+
+
+def _decade(match: re.Match[str]) -> str:
+    """some 90s cars are of a decade; for, within, about or after 90s are seconds."""
+    return match[0] if re.search(_SECONDS_BEFORE, match.string[: match.start()]) else f"'{match[1]}s"
+
+
+def _month(match: re.Match[str]) -> str:
+    """2023-05 is May 2023; 2011-12 is a season."""
+    year, number = int(match[1]), int(match[2])
+    season = (year + 1) % 100 == number and number >= 10
+    return match[0] if season else f"{MONTHS[number - 1]} {year}"
+
+
+def military(hour: str, minute: str) -> str:
+    """08, 00 -> zero eight hundred; 17, 45 -> seventeen forty-five."""
+    words = numbers.digits(hour) if hour[0] == "0" else numbers.cardinal(int(hour))
+    if minute == "00":
+        return f"{words} hundred"
+    return f"{words} {numbers.digits(minute) if minute[0] == '0' else numbers.cardinal(int(minute))}"
+
+
+_SIGN_RULES = (
+    Rule("$£€¥", r"([$£€¥])\s?[-−](?=\d)", r"-\1"),
+    Rule("-−", r"(?<![^\s(=:,/])(?<!\d )(?<!\+/)[-−](?=\.?\d[\d,.]*\s?[A-Za-zμµΩ])", "negative "),
+    Rule("<", r"(?<![\w)=<%])<\s?(?=[$£€]?\d)", "less than "),
+    Rule("=", r"(?<=\d) [x×] (?=[-−]\d[\d.]*\s*=)", " times "),
+    Rule("%", r"(?<=%) [-−] (?=\d[\d.]*%?\s*=)", " minus "),
+    Rule("^", r"\^(\d?)([+-])(?![\d\w])", lambda m: f" {m[1]} {'plus' if m[2] == '+' else 'minus'}"),
+    Rule("x", r"(?<=\d)\.x\b", " point x"),
+    Rule("abrpd", r"(?<=\d)([-.]?)(alpha|beta|rc|pre|dev|post)\.?(?=\d)", r" \2 "),
+)
+
+_GROUP_RULES = (
+    Rule("_", r"(?<![\w.,])\d{1,3}(?:_\d{3})+(?![\w])", lambda m: m[0].replace("_", "")),
+    Rule(",", r"(?<![\d,.])\d{1,2}(?:,\d\d)+,\d{3}(?![\d,])", lambda m: m[0].replace(",", "")),
+    Rule("/", r"(?<![\d/.-])(\d{1,2})\s?-\s?(\d{1,2}/(?:2|3|4|5|6|8|16|32))(?![\d/])", r"\1 \2"),
+    Rule("KkMB", r"(?<![\w.$£€-])(\d+(?:\.\d+)?)([kKMB])\s?[-–—]\s?(\d+(?:\.\d+)?)\2\b", r"\1-\3\2"),
+    Rule("5", r"(?<![\w.,-])50\s?[-–]\s?50(?![\w.,-])", "fifty fifty"),
+    Rule("s", r"\b(\d+)(?:st|nd|rd|th)s\b", lambda m: f"{numbers.ordinal(int(m[1]))}s"),
+    Rule("·", r"(?<=[A-Za-z\d])·(?=\d*[A-Z][a-z]?\d)", " "),
+)
+
+_DAY_RULES = (
+    Rule("-", r"(?<![\d/.,–-])((?:19|20)\d\d)-(0[1-9]|1[0-2])(?![\d/:–-]|[.,]\d)", _month),
+    Rule("W", r"(?<![\w-])((?:19|20)\d\d)-?W(0?[1-9]|[1-4]\d|5[0-3])\b", lambda m: f"{m[1]} week {int(m[2])}"),
+    Rule("12", r"(?<![\w.,/#:-])((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?![\w-]|[.,]\d)", r"\1-\2-\3"),
+    Rule("-–—", r"(?<=\d)(st|nd|rd|th)\s?[-–—]\s?(?=\d+(?:st|nd|rd|th)\b)", r"\1 to "),
+    Rule("-–—", rf"\b({_MONTHS}) (\d{{1,2}})\s?[-–—]\s?(?=(?:{_MONTHS}) \d)", r"\1 \2 to "),
+)
+
+_CLOCK_RULES = (
+    Rule("h", r"(?<![\w.:,])([01]?\d|2[0-3])h([0-5]\d)(?![\w:])", _french),
+    Rule(".", rf"(?<![\d.:,$£€])({_HOUR})\.([0-5]\d)(?=\s?[AaPp](?:\.\s?[Mm]\b|[Mm]\b))", r"\1:\2"),
+    Rule(":", rf"(?<![\d.:,$£€])({_HOUR}:[0-5]\d)([ap])\b(?!\.[Mm])", r"\1\2m"),
+    Rule("ap", rf"(?<![\w.:,$£€-])({_HOUR})([ap])\s?[-–]\s?({_HOUR})([ap])\b", r"\1\2m-\3\4m"),
+    Rule("ap", rf"(?<=\bat |\bby )({_HOUR})([ap])\b(?![.'])", r"\1\2m"),
+    Rule(
+        "-–",
+        r"(?<![\w.,:-])(0\d|1\d|2[0-3])([0-5]\d)\s?[-–]\s?(0\d|1\d|2[0-4])([0-5]\d)(?:\s?h(?:ou)?rs\b)?(?![\w,:-]|\.\d)",
+        lambda m: f"{military(m[1], m[2])} to {military(m[3], m[4])}" if "0" in (m[1][0], m[3][0]) else m[0],
+    ),
+    Rule("0", rf"({_TIME_CUE} )(0\d)([0-5]\d)(?![\w,:/-]|\.\d)", lambda m: m[1] + military(m[2], m[3])),
+    Rule("h", r"(?<![\w.,:-])([01]\d|2[0-3])([0-5]\d)(?=\s?(?:h|hrs|hours)\b)(?:\s?h\b)?", _stamped),
+    Rule("UG", r"\b(UTC|GMT)\s?([+-−])\s?(?=\d)", lambda m: f"{m[1]} {'plus' if m[2] == '+' else 'minus'} "),
+)
+
+_LENGTH_RULES = (
+    Rule("qul", r"\b(sq|cu|fl)\.?\s?(ft|in|mi|m|yd|km|cm|oz)\b(?:\.(?=\s[a-z]|,))?", r"\1 \2"),
+    Rule(".", rf"(\d[\s-]?)({_DOTTED_UNITS})\.(?=\s[a-z(]|[,;:)/-])", r"\1\2"),
+    Rule("/", r"(\d\s?(?:l|L|kWh|gal))/(?=100\s?(?:km|mi)\b)", r"\1 per "),
+    Rule(
+        "°",
+        r"(\d°)\s?(\d{1,2}(?:\.\d+)?)\s?['’′](?:\s?(\d{1,2}(?:\.\d+)?)\s?(?:[\"”″]|''))?",
+        lambda m: f"{m[1]} {m[2]} minutes" + (f" {m[3]} seconds" if m[3] else ""),
+    ),
+    Rule("'’′", r"(\d)['’′]\s?[x×]\s?(\d+(?:\.\d+)?)['’′](?!\d)", r"\1 foot by \2 foot"),
+    Rule("N", r"(\d\s?N)[·.]?m\b", r"\1m"),
+    Rule("/", r"/ea\b\.?", " each"),
+    Rule("/", r"(/(?:mo|yr|hr|wk|min|sec|gal|mi|qtr))\.(?=\s*[^A-Z\s])", r"\1"),
+    Rule("/", rf"([$£€¥]\d[\d,.]*(?:[kKMB]|bn)?)/(?=[a-z]{{3,}}\b)(?!{_PER_UNITS})", r"\1 per "),
+    Rule(
+        "/",
+        r"(\d\s?(?:mg|g|kg|mcg|ml|mL|L|l|km|mi|lbs?|oz|MB|GB|TB|kWh|cal|kcal|m|mm|cm|in|ft))/(?=[a-z]{3,}\b)",
+        r"\1 per ",
+    ),
+    Rule("Mm", r"(?<!\d )(?<!\d)\b([Mm])(in|ax)\.? (?=\d)", lambda m: f"{m[1]}{m[2]}imum "),
+    Rule("c", rf"({_CENTS_CUE} \d{{1,2}})c\b(?![-'])", r"\1¢"),
+    Rule("p", r"(?<![\w.,:£])(\d{1,3})p(?=\s(?:coins?|piece|each|off|stamps?|per|extra)\b)", r"\1 pence"),
+    Rule("0", r"(?<![\d.,:'’–-])(?:['’]?00['’]?s|['’]00s)\b", "2000s"),
+    Rule(
+        "s",
+        rf"^['’]?([2-9]0)s\b(?=$| (?!{_SECONDS_AFTER})[a-z])",
+        r"'\1s",
+    ),
+    Rule("s", r"\b([2-9]0)s['’](?=\s)", r"'\1s"),
+    Rule("s", r"\b(low|high|upper|lower|mid|early|late)([ -])([2-9]0)s\b", r"\1\2'\3s"),
+    Rule("s", r"((?:1[0-9]|20)\d0)s\s?[-–]\s?(?=(?:1[0-9]|20)\d0s\b)", r"\1s to "),
+    Rule("/", r"(\d\s?(?:GB|TB|MB|[MGk]bps|W|V|A|Hz|kg|lbs?|cm|in|ft|mi|km))/(?=\d[\d.]*\s?[A-Za-z])", r"\1, "),
+    Rule(
+        "A",
+        r"(?<![\w.])(\d{1,3})\s?A(?= (?:fuse|circuit|breaker|charger|plug|current|socket|outlet|supply)s?\b)",
+        r"\1 amp",
+    ),
+    Rule("s", r"(?<![\w.,:$-])['’]?([1-9]0)['’]s\b(?! (?:a|the|not|too|enough)\b)", r"'\1s"),
+    Rule("s", rf"(?<![\w.,:$'’-])([2-9]0)s(?=[ -](?:{_DECADE_NOUNS})\b)", r"'\1s"),
+    Rule("s", r"(?<=[a-z] )([2-9]0)s(?= [a-z])", _decade),
+    Rule("x", r"(?<=\d)x(?= (?:the|as)\b)", " times"),
+)

@@ -1,0 +1,268 @@
+"""Mandarin notations that several ways of writing share, as the one that the later steps know.
+
+上午 for am, 年月 for 2023.9, plates of cars and names of planes by their characters, 负 for a sign that is no dash.
+Comes first, before a text is cut by script: digits stay unless they are read one by one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from timbre.text import english_numbers
+from timbre.text.languages import HAN
+from timbre.text.mandarin_numbers import cardinal, digits
+from timbre.text.patterns import Rule, applied, sub
+
+_GEOMETRY = str.maketrans({
+    "₀": "0", "₁": "1", "₂": "2", "₃": "3", "₄": "4", "₅": "5", "₆": "6", "₇": "7", "₈": "8", "₉": "9", "∠": "角",
+    "△": "三角形", "⊙": "圆", "⊥": "垂直于", "∥": "平行于", "∵": "因为", "∴": "所以", "∈": "属于", "∞": "无穷大",
+    "≡": "恒等于", "≌": "全等于", "∽": "相似于", "º": "°", "˚": "°", "∶": ":",
+})  # fmt: skip
+_RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+_ELEMENTS = frozenset(
+    re.findall("[A-Z][a-z]?", "HHeLiBeBCNOFNeNaMgAlSiPSClArKCaTiCrMnFeCoNiCuZnAsSeBrAgCdSnIBaWPtAuHgPbU")
+)
+_FORMULA = r"(?<![A-Za-z0-9-])(?=[A-Za-z]*\d)(?:[A-Z][a-z]?(?:\d{1,2})?){2,}(?![A-Za-z0-9-]|\.\d)"
+_PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+_PLATE = (
+    rf"(?<![{HAN}])([{_PROVINCES}])\s?([A-Z])\s?[·.•-]?\s?([A-Z0-9]{{4,6}})([警学挂港澳领]?)(?![A-Za-z0-9])"
+    rf"|(?<=[{HAN}])([{_PROVINCES}])\s?([A-Z])\s?[·.•-]?\s?(?=[A-Z]*\d)([A-Z0-9]{{5,6}})([警学挂港澳领]?)(?![A-Za-z0-9])"
+)
+_NAMED = (
+    "歼|轰|运|直|教|强|苏|米格|图|雅克|伊尔|安|东风|长征|神舟|嫦娥|天宫|天问|天舟|鹰击|红旗|巨浪|霹雳|海鹰|空警|快舟|实践|风云|北斗|"
+    "玉兔|联盟|阿波罗|旅行者|新一代|翼龙|彩虹|猎鹰|毅力|高分|资源|海洋|吉林|卡|幻影|先驱者|新冠|武直|蛟龙|雪龙|向阳红|探索"
+)
+_HALVES = {"a": "上午", "p": "下午"}
+_PART_OF_DAY = re.compile(r"(?:早|晚|上午|下午|中午|凌晨|清晨|傍晚|夜|深夜|午后|午间)[上间里]?\s?$")
+_SLASH_UNITS = {
+    "h": "小时", "hr": "小时", "d": "天", "kg": "千克", "g": "克", "km": "千米", "m": "米", "m²": "平方米",
+    "m2": "平方米",     "㎡": "平方米", "m³": "立方米", "m3": "立方米",
+    "L": "升", "l": "升", "mL": "毫升", "ml": "毫升", "t": "吨", "s": "秒",
+    "min": "分钟", "kWh": "千瓦时", "kW": "千瓦", "W": "瓦", "GB": "GB", "MB": "MB", "mu": "亩", "m^2": "平方米",
+}  # fmt: skip
+_SLASHED = "|".join(re.escape(unit) for unit in sorted(_SLASH_UNITS, key=len, reverse=True))
+_RULERS = (
+    "拿破仑|路易|亨利|伊丽莎白|查理|查尔斯|乔治|爱德华|威廉|詹姆斯|理查|腓力|腓特烈|亚历山大|尼古拉|弗朗茨|约翰|保罗|"
+    "庇护|本笃"
+)
+_SIGNED_AFTER = (
+    r"(?<=[是为约到至达在于从和或与、，：；:,;(（\[/~～ \t|=+×*÷])|(?<=零上)|(?<=^)|"
+    r"(?<=[率值润额比差度温分数幅位降减涨增长变动近])"
+)
+_YEAR = r"((?:1[5-9]|20)\d\d)"
+_YEAR_MONTH = r"((?:19|20)\d\d)[./](0?[1-9]|1[0-2])"
+_DECADE = r"\d[05]"
+_DAY_PART = r"(3[01]|[12]\d|0?[1-9])"
+_MONTH_PART = r"(1[0-2]|0?[1-9])"
+_MONTH_DAY = rf"{_MONTH_PART}([./]){_DAY_PART}"
+_FULL_SPAN = (
+    rf"(?<![\d./-])(\d{{4}})([./-]){_MONTH_PART}\2{_DAY_PART}\s?([-–—~～至到]+)\s?"
+    rf"(?:(\d{{4}})\2)?{_MONTH_PART}\2{_DAY_PART}(?![\d./-])"
+)
+_SPAN_CUE = re.compile(
+    "放假|国庆|假期|期间|活动|休|出差|旅|展|营业|停|有效|日期|时间|档期|打折|优惠|报名|考试|比赛|培训|促销|黄金周|春节|五一|元旦|端午|中秋"
+)
+_CODE_BEFORE = re.compile(r"(?:码|号|账户|密|QQ|ID|微信|单|编|证|卡)[为是:：]?\s?$", re.IGNORECASE)
+_AMPERE_CUE = re.compile(r"(?:电流|额定|充电|插座|输出|保险丝|空开|快充|最大|[Vv伏])[^。！？]{0,8}$")
+
+
+def fold_notation(text: str) -> str:
+    """The text in the notation of the later steps."""
+    text = text.translate(_GEOMETRY)
+    if re.search("[IVX]", text):
+        text = sub(rf"({_RULERS})\s?([IVX]{{1,5}})(?![A-Za-z])世?", _ruler, text)
+        text = sub(
+            rf"(?<=[{HAN}])(I{{2,3}}|IV|VI{{1,3}}|IX)(?=[》”。，！？、\s]|$)",
+            lambda m: cardinal(english_numbers.roman(m[1]) or 0),
+            text,
+        )
+    if "&" in text:
+        text = sub(r"(?<=\d)\s?&\s?(?=\d)", "和", text)
+    if "^" in text and re.search(f"[{HAN}]", text):
+        text = sub(r"(?<=[A-Za-z)）])\^([23])(?!\d)", lambda m: "的平方" if m[1] == "2" else "的立方", text)
+        text = sub(r"(?<=[A-Za-z)）])\^(\d+|[a-z](?![a-z]))", r"的\1次方", text)
+    if "+" in text:
+        text = sub(r"\+\s?(?:…+|\.{3,}|⋯+)\s?\+", "加…加", text)
+    if re.search(r"\d", text):
+        text = _signs(_units(_codes(_days(text))))
+    return text
+
+
+def _ruler(match: re.Match[str]) -> str:
+    value = english_numbers.roman(match[2])
+    return match[0] if value is None else f"{match[1]}{cardinal(value)}世"
+
+
+def _days(text: str) -> str:
+    """am9:00 -> 上午9:00; 11:45PM after 晚上 -> 11:45; 2023.9-2024.6 -> 年月; 20241225 -> 2024年12月25日."""
+    return applied(_DAY_RULES, text)
+
+
+def _full_span(match: re.Match[str]) -> str:
+    year, _, month, day, joint, other, last_month, last_day = match.groups()
+    end = ("至" if "至" in joint else "到") + (f"{other}年" if other else "")
+    return f"{year}年{int(month)}月{int(day)}日{end}{int(last_month)}月{int(last_day)}日"
+
+
+def _is_span(match: re.Match[str]) -> bool:
+    """5/1-5/7 are days; 5.1-5.7 only where days are spoken of."""
+    near = match.string[max(0, match.start() - 8) : match.end() + 8]
+    return match[2] == match[5] == "/" or (match[2] == match[5] and _SPAN_CUE.search(near) is not None)
+
+
+def _half_before(match: re.Match[str]) -> str:
+    named = _PART_OF_DAY.search(match.string[: match.start()])
+    return "" if named else _HALVES[match[1].lower()]
+
+
+def _half_after(match: re.Match[str]) -> str:
+    hour = match[1] if ":" in match[1] or "：" in match[1] else f"{match[1]}点"
+    if _PART_OF_DAY.search(match.string[: match.start()]):
+        return hour
+    return _HALVES[match[2].lower()] + hour
+
+
+def _codes(text: str) -> str:
+    """沪A·8B1K2 and telephone numbers by their characters; 737-800, A320neo, 东风-41, DDR5-6000."""
+    return applied(_CODE_RULES, text)
+
+
+def _formula(match: re.Match[str]) -> str:
+    """NH4Cl -> NH四Cl: only elements, of two kinds at least."""
+    elements = re.findall("[A-Z][a-z]?", match[0])
+    if len(set(elements)) < 2 or not _ELEMENTS.issuperset(elements):
+        return match[0]
+    return re.sub(r"\d+", lambda m: cardinal(int(m[0])), match[0])
+
+
+def _plate(match: re.Match[str]) -> str:
+    province, letter, rest, last = match.groups()[:4] if match[1] else match.groups()[4:]
+    return f"{province}{letter}{''.join(digits(c, one='幺') if c.isdigit() else c for c in rest)}{last}"
+
+
+def _units(text: str) -> str:
+    """元/h -> 元每小时; 元/㎡/天 -> 元每平方米每天; 7000MB/s -> 7000MB每秒; 0.35A of a current -> 安; hm² -> 公顷."""
+    return applied(_UNIT_RULES, text)
+
+
+def _signs(text: str) -> str:
+    """A sign before a quantity of its own: 误差为+0.5/-0.3mm -> 正0.5, 负0.3mm."""
+    if "+" not in text and "-" not in text:
+        return text
+    text = sub(rf"(?<=[{HAN}])\+(?=\d+(?:\.\d+)?[万亿千百个人次票名])", "加", text)
+    return sub(
+        rf"(?:{_SIGNED_AFTER})([+-])(?=\d+(?:\.\d+)?\s?(?:[a-zA-Zμ]{{1,3}}(?![A-Za-z])|/[+-]))",
+        lambda m: "正" if m[1] == "+" else "负",
+        text,
+    ).replace("/负", "，负")
+
+
+_DAY_RULES = (
+    Rule("aApP", r"(?<![A-Za-z])([aApP])\.?[mM]\.?\s?(?=\d{1,2}(?:[:：][0-5]\d|[点时]))", _half_before),
+    Rule("aApP", r"(?<![\d:.])(\d{1,2}(?:[:：][0-5]\d)?)\s?([aApP])\.?[mM]\.?(?![A-Za-z])", _half_after),
+    Rule("/.-", _FULL_SPAN, _full_span),
+    Rule(
+        "/.",
+        rf"(?<![\d./-]){_MONTH_DAY}\s?[-–—~～]\s?{_MONTH_DAY}(?![\d./-])",
+        lambda m: f"{int(m[1])}月{int(m[3])}日到{int(m[4])}月{int(m[6])}日" if _is_span(m) else m[0],
+    ),
+    Rule(
+        "-–—~～",
+        rf"(?<![\d.,/-]){_YEAR}\s?[-–—~～]\s?{_YEAR}(?![\d.,/年元块人个米万亿-]|\s?=)",
+        lambda m: f"{digits(m[1])}到{digits(m[2])}" if m[1] < m[2] else m[0],
+    ),
+    Rule(
+        "-–—~～至到",
+        rf"(?<![\d./]){_YEAR_MONTH}\s?[-–—~～至到]\s?{_YEAR_MONTH}(?![\d./])",
+        lambda m: f"{m[1]}年{int(m[2])}月到{m[3]}年{int(m[4])}月",
+    ),
+    Rule(
+        "./",
+        rf"(?<![\d./]){_YEAR_MONTH}(?=\s?(?:[-–—~～]?\s?至今|入学|毕业|起|出生|加入|入职|离职|开始|发布|上市|版))",
+        lambda m: f"{m[1]}年{int(m[2])}月",
+    ),
+    Rule("-", r"(?<![\d/.,–-])((?:19|20)\d\d)-(0[1-9]|1[0-2])(?![\d/:–-]|[.,]\d)", lambda m: f"{m[1]}年{int(m[2])}月"),
+    Rule(
+        "12",
+        r"(?<![\d.,A-Za-z:：_-])((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?![\d.,:A-Za-z_-]|[元块万亿个人])",
+        lambda m: m[0] if _CODE_BEFORE.search(m.string[: m.start()]) else f"{m[1]}年{int(m[2])}月{int(m[3])}日",
+    ),
+    Rule("-–—~～", r"(?<=[点时半分])\s?[-–—~～]\s?(?=(?:早|晚|上午|下午|中午|凌晨|次日|第二天)[上]?\d)", "到"),
+    Rule("-–—~～", r"(?<=\d)\s?[-–—~～]\s?(?=(?:早|晚|上午|下午|中午|凌晨|次日|第二天)[上]?\d{1,2}[:：点时])", "到"),
+    Rule(
+        "后",
+        rf"(?<!\d)(?:{_DECADE}后?[、和与/，])+(?={_DECADE}后)",
+        lambda m: sub(r"\d\d", lambda n: digits(n[0]), m[0]).replace("/", "、"),
+    ),
+)
+
+_CODE_RULES = (
+    Rule("ABCDEFGHJKLMNPQRSTUVWXYZ", _PLATE, _plate),
+    Rule("CHNOSFKALMBPISZTUW", _FORMULA, _formula),
+    Rule("寄", r"(寄[^。，！？\d]{0,8})(\d{6})(?![\d.])", lambda m: m[1] + digits(m[2], one="幺")),
+    Rule(
+        "网站台服Ap线",
+        r"(?<![\d.])(\d{4,6})(?=(?:官网|网站|平台|客服|APP|App|热线|专线))",
+        lambda m: digits(m[1], one="幺"),
+    ),
+    Rule("座元", r"(座|单元)(\d{3,4})(?![\d.,元平米人个万])", lambda m: m[1] + digits(m[2], one="幺")),
+    Rule(
+        "-",
+        r"(?<![\d.-])\d{2,3}-\d{2,3}-\d{7,8}(?![\d-])"
+        r"|(?<![\d.-])00?\d{2,3}[- ]\d{2,4}[- ]\d{7,8}(?![\d-])|(?<![\d.-])0\d{2,3}-\d{5,6}(?![\d-]|\.\d)"
+        r"|(?<![\d.-])\d{3,4}-\d{3,4}-\d{3,5}(?![\d-]|\.\d)",
+        lambda m: "，".join(digits(group, one="幺") for group in re.findall(r"\d+", m[0])),
+    ),
+    Rule(
+        "7",
+        r"(?<![\d.,-])(7[0-9]7)(?:-(\d)00)?(?=[^\d.,:%元块米个人]|$)(?<!\d{4})",
+        lambda m: (
+            f"{digits(m[1])}{cardinal(int(m[2]) * 100) if m[2] else ''}"
+            if m[2] or m.string[max(0, m.start() - 2) : m.start()] == "波音"
+            else m[0]
+        ),
+    ),
+    Rule(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        r"(?<![A-Za-z\d])([A-Z]{1,3})(\d{3,4})(?=[a-z])",
+        lambda m: f"{m[1]}{digits(m[2])}",
+    ),
+    Rule("-–—", rf"({_NAMED})[-–—](\d{{1,3}})(?![\d.%℃°])", lambda m: f"{m[1]}{cardinal(int(m[2]))}"),
+    Rule("D", r"(?<![A-Za-z\d])(DDR\d|LPDDR\d)-(\d{4})(?!\d)", r"\1，\2"),
+)
+
+_UNIT_RULES = (
+    Rule("/", rf"(?<=[{HAN}])\s?/\s?({_SLASHED})(?![A-Za-z0-9])", lambda m: f"每{_SLASH_UNITS[m[1]]}"),
+    Rule("Bbi", r"(?<=\d)\s?([KMGT]B|[KMG]b|[KMG]bit)/s(?![A-Za-z])", r"\1每秒"),
+    Rule(
+        "/",
+        rf"((?:/|每)(?:平方米|立方米|平米|㎡|人|间|床|台|亩|吨))/(?=(?:天|月|年|日|小时|次|晚|周)(?![{HAN}]?[路子]))",
+        r"\1每",
+    ),
+    Rule("h", r"(?<=\d)\s?hm(?:²|\^?2)(?![A-Za-z0-9])", "公顷"),
+    Rule(
+        "/",
+        rf"([¥￥$€£]\s?\d[\d,.]*(?:[万千亿])?|\d\s?(?:kg|g|mg|ml|mL|L|l|km|m|cm|GB|MB|kWh|W|kW|h|min|s))\s?/\s?(?=[{HAN}])",
+        r"\1每",
+    ),
+    Rule("·", rf"[/每](平方米|立方米|平米|㎡|[{HAN}])·(?=[天晚月年次日])", r"每\1每"),
+    Rule("V", r"(?<![A-Za-z\d.])(\d+)\s?V\s?[/-]?\s?(\d+(?:\.\d+)?)\s?A(?![A-Za-z\d])", r"\1伏\2安"),
+    Rule("/", r"(\d(?:[A-Za-z]{1,3}|[伏安]))/(?=\d[\d.]*(?!\d|\s?km|\s?公里|\s?千米)[A-Za-z])", r"\1、"),
+    Rule("㎡", "每㎡", "每平方米"),
+    Rule("/", r"(?<![\d/])24/7(?![\d/])", "7乘24小时"),
+    Rule("M", r"(?<=\d)\s?M(?=宽带|光纤|网络|网速|带宽)", "兆"),
+    Rule("*", r"(?<=[\da-zA-Z)）])\s?\*\s?(?=\d)", "×"),
+    Rule(
+        "A",
+        r"(?<![A-Za-z\d.])(\d+(?:\.\d+)?)\s?A(?![A-Za-z0-9])",
+        lambda m: f"{m[1]}安" if _AMPERE_CUE.search(m.string[: m.start()]) else m[0],
+    ),
+    Rule("Ω", r"(?<=\d)\s?(k|M)?Ω", lambda m: {"k": "千", "M": "兆", None: ""}[m[1]] + "欧"),
+    Rule("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", r"(?<=10)[⁻⁰¹²³⁴-⁹]+", lambda m: "^" + m[0].translate(_RAISED)),
+    Rule(
+        "^⁻⁰¹²³⁴⁵⁶⁷⁸⁹",
+        rf"(10\^-?\d+)\s?({_SLASHED})(?:/({_SLASHED}))?(?![A-Za-z0-9])",
+        lambda m: m[1] + _SLASH_UNITS[m[2]] + (f"每{_SLASH_UNITS[m[3]]}" if m[3] else ""),
+    ),
+    Rule("^⁻⁰¹²³⁴⁵⁶⁷⁸⁹", r"10\^(-?)(\d+)(?!\d)", lambda m: f"10的{'负' * bool(m[1])}{m[2]}次方"),
+)
