@@ -41,7 +41,7 @@ def show_origin(invocation: Invocation, path: Path, registry: str, as_json: bool
     if not mark.found and label is None:
         raise CheckFailedError(
             f"{path}: neither marked nor labelled",
-            "this proves nothing: marks can be removed, and below 12 s they may be too faint; docs/provenance.md",
+            "this proves nothing: marks can be removed, or be too faint below 12 s; see docs/provenance.md",
         )
 
 

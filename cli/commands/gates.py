@@ -146,7 +146,7 @@ def calibrate(
         click.echo(f"written: {(run.folder / 'report.md').relative_to(workspace.root)}, report.json, {GATES_FILE}")
     if not found.holds:
         raise CheckFailedError(
-            f"calibration of {base}: in the test half, {found.judging.good[1]} of {found.judging.good[0]} good and "
+            f"calibration of {base}: in the test half {found.judging.good[1]} of {found.judging.good[0]} good and "
             f"{found.judging.degraded[1]} of {found.judging.degraded[0]} degraded voices pass",
             "see the report; use more speakers, another --margin or a better base",
         )

@@ -54,7 +54,7 @@ def rotate(invocation: Invocation, voice: str, from_master: str, registry: str) 
     ring = _keyring(invocation, registry)
     if from_master:
         ring.rewrap(voice, read_master(from_master))
-        click.echo(f"{voice}: its keys are wrapped with {ring.master.name}")
+        click.echo(f"{voice}: keys rewrapped with {ring.master.name}")
         return
     key = ring.rotate(voice)
     click.echo(f"{voice}: data key {key}")
@@ -76,12 +76,12 @@ def revoke(invocation: Invocation, voice: str, yes: bool, registry: str) -> None
     `timbre revoke` includes this.
     """
     if not yes:
-        raise InputError(f"{voice}: destroying its keys cannot be undone", "pass --yes to do it")
+        raise InputError(f"{voice}: destroying its keys cannot be undone", "pass --yes to confirm")
 
     rules = Rules(policies_of(open_store(invocation.registry(registry)), invocation.environment))
     rules.require("revoke", invocation.actor(registry))
     there = _keyring(invocation, registry).destroy(voice)
-    click.echo(f"{voice}: {'its data keys are destroyed' if there else 'it had no data key'}; none is made again")
+    click.echo(f"{voice}: {'data keys destroyed' if there else 'there was no data key'}; no new one will be created")
 
 
 def _keyring(invocation: Invocation, registry: str) -> Keyring:

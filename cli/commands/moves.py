@@ -206,11 +206,11 @@ def revoke(move: Move, yes: bool, all_names: bool) -> None:
     if not move.as_json:
         for name in found.names:
             if name != voice:
-                click.echo(f"{name}: revoked too; its recordings are the same")
+                click.echo(f"{name}: also revoked, since it has the same recordings")
         for name in found.spared:
-            click.echo(f"{name}: has the same recordings and still speaks; revoke it with: timbre revoke {name}")
+            click.echo(f"{name}: is active and has the same recordings; revoke it with: timbre revoke {name}")
         for place in found.unreachable:
-            click.echo(f"not reached: {place}")
+            click.echo(f"out of reach: {place}")
         click.echo(f"next: delete voices/{voice} and commit; Git history keeps the recordings until you rewrite it")
 
 

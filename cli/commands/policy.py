@@ -55,11 +55,11 @@ def show(invocation: Invocation, registry: str, as_json: bool) -> None:
         click.echo(item.where)
         for act in ACTS:
             named = getattr(item, act)
-            click.echo(f"  {act}: {'everybody' if named is None else ', '.join(named) or 'no person'}")
+            click.echo(f"  {act}: {'everyone' if named is None else ', '.join(named) or 'no one'}")
         for name in ("review", "bases", "consent"):
             click.echo(f"  {name}: {', '.join(getattr(item, name) or ()) or '-'}")
         click.echo(f"  gates: {', '.join(item.gates) or '-'}")
         click.echo(f"  four eyes: {'yes' if item.four_eyes else 'no'}")
     if not found:
-        click.echo("no policy: everybody with credentials of the registry may do everything")
+        click.echo("no policy: everyone with credentials of the registry may do everything")
     click.echo(f"this job: {actor.name} ({actor.proof})" if actor else "this job: no signed identity")

@@ -1,4 +1,4 @@
-"""`timbre prune`: what nothing needs any more goes into the trash, from where it comes back for a week."""
+"""`timbre prune`: moves unneeded records to the trash, from which they can be restored for a week."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def prune(
     if undo:
         keys = [key for name in voices or ("",) for key in pruning.undo(
             opened, f"voices/{name}/" if name else "", actor=invocation.actor(registry))]  # fmt: skip
-        click.echo(json.dumps(keys, indent=2) if as_json else "\n".join([*keys, f"{len(keys)} records are back"]))
+        click.echo(json.dumps(keys, indent=2) if as_json else "\n".join([*keys, f"{len(keys)} records restored"]))
         return
     keep = pruning.Keep(days, predecessors, stage_days, read_size(stage_size, "--stage-size"), run_days, without_marks)
     choice = pruning.choose(opened, keep, voices)
@@ -78,6 +78,6 @@ def prune(
         for item in chosen:
             click.echo(f"{item.key}: {item.size_bytes / 1e6:.1f} MB, {item.why}")
         total = f"{len(chosen)} records, {sum(item.size_bytes for item in chosen) / 1e6:.1f} MB"
-        back = "back with: timbre prune --undo; freed after a week by: timbre registry gc"
-        click.echo(f"{total} in the trash; {back}" if yes else f"{total} would go; do it with --yes")
+        back = "restore with: timbre prune --undo; deleted after a week by: timbre registry gc"
+        click.echo(f"{total} in the trash; {back}" if yes else f"{total} would move to the trash; apply with --yes")
     pruning.require_sound(choice)

@@ -122,13 +122,13 @@ def gc(invocation: Invocation, registry: str, trash_days: float, grace_hours: fl
         click.echo(json.dumps(asdict(freed), indent=2))
         return
     click.echo(
-        f"{len(freed.emptied)} records left the trash, {len(freed.removed)} files are gone, {freed.waiting} wait for "
-        f"{grace_hours:g} hours"
+        f"{len(freed.emptied)} records removed from the trash, {len(freed.removed)} files deleted, {freed.waiting} waiting "
+        f"for {grace_hours:g} hours"
     )
 
 
 def _show(done: Copied, as_json: bool) -> None:
     from timbre.registry.mirror import plain
 
-    words = f"{done.copied} objects copied ({done.size_bytes / 1e6:.1f} MB), {done.present} were there"
+    words = f"{done.copied} objects copied ({done.size_bytes / 1e6:.1f} MB), {done.present} already there"
     click.echo(plain(done) if as_json else words + (f"; revoked: {', '.join(done.revoked)}" if done.revoked else ""))

@@ -165,7 +165,7 @@ def _show_lines(output: Path, manifest: Any, spoken: Any, as_json: bool, as_mark
         numbers = ", ".join(map(str, spoken.failed[:20])) + (", ..." if len(spoken.failed) > 20 else "")
         raise InputError(
             f"lines: {len(spoken.failed)} of {len(spoken.lines) + len(spoken.failed)} were not spoken: {numbers}",
-            "correct them and run the command again; what is spoken stays",
+            "correct them and run the command again; it keeps the spoken lines",
         )
 
 

@@ -57,7 +57,7 @@ def studio(invocation: Invocation, port: int, phone: bool, no_browser: bool) -> 
         click.echo(f"timbre: open {addresses[0](codes.code)}", err=True)
         if phone:
             addresses.append(closing.enter_context(_for_phone(app, codes)))
-        click.echo("timbre: Ctrl+C ends the studio; every take is saved as it ends", err=True)
+        click.echo("timbre: Ctrl+C ends the studio; takes are saved at once", err=True)
         threading.Thread(target=_warm, args=(desk.warm,), name="warm", daemon=True).start()
         if not no_browser:
             threading.Timer(0.5, webbrowser.open, (addresses[0](codes.code),)).start()
@@ -111,6 +111,6 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise InfrastructureError(
-            f"cannot listen on {host}:{port}: {error.strerror}", "choose another port, or leave --port out"
+            f"cannot listen on {host}:{port}: {error.strerror}", "choose another port, or omit --port"
         ) from error
     return listening
