@@ -122,8 +122,8 @@ def gc(invocation: Invocation, registry: str, trash_days: float, grace_hours: fl
         click.echo(json.dumps(asdict(freed), indent=2))
         return
     click.echo(
-        f"{len(freed.emptied)} records removed from the trash, {len(freed.removed)} files deleted, {freed.waiting} waiting "
-        f"for {grace_hours:g} hours"
+        f"{len(freed.emptied)} records removed from the trash, {len(freed.removed)} files deleted, {freed.waiting} "
+        f"waiting for {grace_hours:g} hours"
     )
 
 
