@@ -23,6 +23,7 @@ from timbre.registry.records import seal, unseal
 from timbre.registry.store import Store
 
 _ATTEMPTS = 64
+_HEAD = re.compile(r"heads/([^/]+)/([0-9]{8})\.json")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,18 @@ class Head:
     voice: str
     number: int
     digest: str
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What names of objects say of a voice's history."""
+
+    events: frozenset[str]
+    """Names of the files of its events."""
+    links: int
+    """How many there are."""
+    told: int
+    """Number of the last link that a witness was told of."""
 
 
 def is_chained(store: Store) -> bool:
@@ -128,20 +141,36 @@ def contradictions(store: Store, heads: Iterable[Head]) -> list[tuple[str, str]]
     return found
 
 
-def refuse_older_state(store: Store, voice: str, alias: str, generation: int, witness: Store | None = None) -> None:
+def recorded(store: Store, voice: str, witness: Store | None = None) -> Recorded:
+    """What names of objects say of a voice's history; to be asked before an alias is read."""
+    told = heads_told(witness, voice).get(voice, 0) if witness is not None else 0
+    # A writer adds event, link and head in this order. Read in the other one, a writer at work looks like nothing.
+    links = sum(1 for _ in store.list(f"voices/{check_voice(voice)}/chain/"))
+    events = (key.rsplit("/", 1)[-1] for key in store.list(f"voices/{voice}/events/"))
+    return Recorded(frozenset(events), links, told)
+
+
+def heads_told(witness: Store, voice: str = "") -> dict[str, int]:
+    """Voice -> number of the last link that the witness was told of, by one listing; of one voice or of all."""
+    found: dict[str, int] = {}
+    for key in witness.list(f"heads/{check_voice(voice)}/" if voice else "heads/"):
+        if match := _HEAD.fullmatch(key):
+            found[match[1]] = max(found.get(match[1], 0), int(match[2]))
+    return found
+
+
+def refuse_older_state(url: str, voice: str, alias: str, generation: int, recorded: Recorded) -> None:
     """Raises CorruptError when an alias of this generation (0: there is none) is an older state that was put back, or
     when the history behind it was cut. Only names of objects are looked at, so that a server can ask at every load.
     """
-    events = list(store.list(f"voices/{check_voice(voice)}/events/"))
-    links = list(store.list(f"voices/{voice}/chain/"))
-    moves = [int(match[1]) for key in events if (match := re.search(rf"-{re.escape(alias)}-g([0-9]+)\.json$", key))]
-    known = max((int(key[-13:-5]) for key in (witness.list(f"heads/{voice}/") if witness else ())), default=0)
+    pattern = re.compile(rf"-{re.escape(alias)}-g([0-9]+)\.json$")
+    last = max((int(match[1]) for name in recorded.events if (match := pattern.search(name))), default=0)
     remedy = f"find out who wrote there (timbre audit {voice}), then restore the registry from a backup"
-    if generation < max(moves, default=0):
-        message = f"alias {alias!r} of {voice!r} is an older state (generation {generation} of {max(moves)})"
-        raise CorruptError(f"registry {store.url}: {message}", remedy=remedy)
-    if len(events) < len(links) or len(links) < known:
-        raise CorruptError(f"registry {store.url}: the history of {voice!r} was cut", remedy=remedy)
+    if generation < last:
+        message = f"alias {alias!r} of {voice!r} is an older state (generation {generation} of {last})"
+        raise CorruptError(f"registry {url}: {message}", remedy=remedy)
+    if len(recorded.events) < recorded.links or recorded.links < recorded.told:
+        raise CorruptError(f"registry {url}: the history of {voice!r} was cut", remedy=remedy)
 
 
 def _read(store: Store, voice: str) -> tuple[set[str], Head]:

@@ -103,7 +103,8 @@ class LocalStore:
         base = self._root / folder if folder else self._root
         found = []
         for directory, subdirectories, files in os.walk(base):
-            subdirectories[:] = [name for name in subdirectories if not name.startswith(".")]
+            # In the order of their names, as every store lists: chain.py relies on it.
+            subdirectories[:] = sorted(name for name in subdirectories if not name.startswith("."))
             relative = Path(directory).relative_to(self._root)
             found += [(relative / name).as_posix() for name in files if not name.startswith(".")]
         yield from sorted(found)

@@ -92,11 +92,15 @@ class Registry:
             )
         return manifest
 
-    def alias(self, voice: str, alias: str = PRODUCTION) -> Alias | None:
-        """An alias's state, or None when it was never set."""
+    def alias(self, voice: str, alias: str = PRODUCTION, recorded: chain.Recorded | None = None) -> Alias | None:
+        """An alias's state, or None when it was never set. recorded: what was listed of the history before, for those
+        who ask for many. Raises CorruptError for a damaged record and an older state.
+        """
+        if recorded is None and chain.is_chained(self.store):
+            recorded = chain.recorded(self.store, voice, self.witness)
         state = read_alias(self.store, check_voice(voice), check_alias(alias))
-        if chain.is_chained(self.store):
-            chain.refuse_older_state(self.store, voice, alias, state.generation if state else 0, self.witness)
+        if recorded is not None:
+            chain.refuse_older_state(self.store.url, voice, alias, state.generation if state else 0, recorded)
         return state
 
     def settle(self, voice: str) -> chain.Head | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from timbre.core.errors import ConfigurationError, InfrastructureError, InputError
+from timbre.registry import chain
 from timbre.registry.aliases import Alias
 from timbre.registry.errors import CorruptError, NewerSchemaError
 from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice
@@ -44,6 +45,8 @@ class Listing:
 class _Keys:
     versions: set[str] = field(default_factory=set)
     aliases: set[str] = field(default_factory=set)
+    events: set[str] = field(default_factory=set)
+    links: int = 0
     revoked: bool = False
 
 
@@ -54,6 +57,9 @@ def read_catalogue(registry: Registry, before: Mapping[str, Listing]) -> dict[st
     mount looks like that, and must not silence every voice.
     """
     found: dict[str, _Keys] = {}
+    # Before the registry, and once for all voices: see chain.recorded.
+    chained = chain.is_chained(registry.store)
+    told = chain.heads_told(registry.witness) if chained and registry.witness is not None else {}
     for key in registry.store.list("voices/"):
         _sort_in(key.split("/")[1:], found)
     if before and not found:
@@ -64,7 +70,9 @@ def read_catalogue(registry: Registry, before: Mapping[str, Listing]) -> dict[st
     # A request each: one after the other, hundreds of voices in a bucket would take seconds a look.
     names = sorted(found)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        listings = pool.map(lambda name: _listing(registry, name, found[name], before.get(name)), names)
+        listings = pool.map(
+            lambda name: _listing(registry, name, found[name], before.get(name), told.get(name, 0)), names
+        )
         return dict(zip(names, listings, strict=True))
 
 
@@ -80,11 +88,15 @@ def _sort_in(parts: list[str], found: dict[str, _Keys]) -> None:
                 keys.versions.add(check_version(name))
             elif parts[1] == "aliases":
                 keys.aliases.add(check_alias(name))
+            elif parts[1] == "events":
+                keys.events.add(parts[2])
+            elif parts[1] == "chain":
+                keys.links += 1
     except InputError:
         return
 
 
-def _listing(registry: Registry, name: str, keys: _Keys, before: Listing | None) -> Listing:
+def _listing(registry: Registry, name: str, keys: _Keys, before: Listing | None, told: int) -> Listing:
     if keys.revoked:
         # A tombstone that cannot be read silences the voice all the same.
         try:
@@ -92,8 +104,13 @@ def _listing(registry: Registry, name: str, keys: _Keys, before: Listing | None)
         except (CorruptError, NewerSchemaError):
             mark = None
         return Listing(name, frozenset(keys.versions), {}, mark or {"time": "", "actor": "", "reason": ""})
+    recorded, wanted = None, set(keys.aliases)
+    if chain.is_chained(registry.store):
+        recorded = chain.Recorded(frozenset(keys.events), keys.links, told)
+        # An alias that somebody took away is asked for too: the history still names its moves.
+        wanted |= {PRODUCTION, *(before.aliases if before is not None else ())}
     try:
-        states = {alias: registry.alias(name, alias) for alias in sorted(keys.aliases)}
+        states = {alias: registry.alias(name, alias, recorded) for alias in sorted(wanted)}
     except (CorruptError, ConfigurationError) as error:
         kept = before.aliases if before is not None else {}
         return Listing(name, frozenset(keys.versions), kept, None, error.message)
