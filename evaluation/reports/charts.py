@@ -33,8 +33,12 @@ class Point:
     title: str = ""
 
 
-def line_chart(series: Sequence[Series], x_name: tuple[str, str], marked_x: float | None = None) -> Markup:
-    """Lines with axes and a legend below; marked_x: a dotted vertical line. Empty for no points."""
+def line_chart(
+    series: Sequence[Series], x_name: tuple[str, str], marked_x: float | None = None, label: str = ""
+) -> Markup:
+    """Lines with axes and a legend below; marked_x: a dotted vertical line; label: what it shows, for who does not see
+    it; default: the first line's name. Empty for no points.
+    """
     points = [point for one in series for point in one.points if all(map(math.isfinite, point))]
     if not points:
         return Markup("")
@@ -66,7 +70,7 @@ def line_chart(series: Sequence[Series], x_name: tuple[str, str], marked_x: floa
         key = f'<i class="key" style="background:{colour}"></i>'
         legend.append(f"{key}{_both(one.names)}")
     return Markup(
-        f'<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(series[0].names[0])}">'
+        f'<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label or series[0].names[0])}">'
         f"{''.join(parts)}</svg><figcaption>{' '.join(legend)} <span class=soft>{_both(x_name)}</span></figcaption>"
         "</figure>"
     )

@@ -25,6 +25,7 @@ from timbre.evaluation.reports.calibration_note import (
     undecided_sentence,
 )
 from timbre.evaluation.reports.charts import Series, line_chart
+from timbre.evaluation.reports.curves import training_curves
 from timbre.evaluation.reports.heard import CAUTIONS, HEARD, fact
 from timbre.evaluation.reports.pages import CSS, LANGUAGE_SCRIPT, environment
 from timbre.evaluation.reports.pitch import pitch_curve
@@ -45,10 +46,6 @@ _MAX_FAILED = 10
 _MAX_RED_HEARD = 3
 """Red gates whose samples are embedded: a page of thirty players is sent to nobody."""
 _PROTOCOLS = {Protocol.COPY: ("copied recordings", "还原录音"), Protocol.TTS: ("spoken sentences", "由文本合成")}
-_NETWORKS = {
-    "t2s": ("Words and rhythm (text to semantic)", "文本到语义"),
-    "sovits": ("Sound (acoustic model)", "声学模型"),
-}
 Pair = tuple[str, str]
 
 
@@ -81,7 +78,7 @@ def report_page(
         about=_about(measured.voice, commit, author.partition(" <")[0]), verdict=_verdict(verdicts),
         totals=totals(measured.adapted.tts), counts=_counts(gates), warnings=warnings, red=red, gates=gates,
         pairs=_pairs(measured, sounds), failed=[_failed(item, sounds) for item in failed],
-        curves=_curves(training or {}),
+        curves=training_curves(training or {}),
         method=_method(measured, verdicts),
         calibration=calibration_sentence(verdicts.calibration, measured.base_digest),
         marked=any(word.expected != word.heard for item in measured.adapted.tts for word in item.words),
@@ -222,24 +219,3 @@ def _method(measured: Measurements, verdicts: Verdicts) -> Pair:
         f"Base {base} {digest}, graphs {measured.profile}, texts version {measured.texts_version}. {limits[0]}".strip(),
         f"底模 {base} {digest}，计算图 {measured.profile}，文本版本 {measured.texts_version}。{limits[1]}",
     )
-
-
-def _curves(training: Mapping[str, Any]) -> list[tuple[Pair, Markup]]:
-    """A chart a network: losses over steps, the kept step marked. Empty for a training.json of another shape."""
-    found = []
-    networks = training.get("networks")
-    for name, network in networks.items() if isinstance(networks, Mapping) else ():
-        series = []
-        for kind, names in (("training", ("training", "训练")), ("held_out", ("held out", "留出"))):
-            points = [
-                (float(entry["step"]), float(entry[kind]["total"]))
-                for entry in network.get("history", [])
-                if kind in entry and "step" in entry
-            ]
-            series += [Series(names, points)] if points else []
-        chart = line_chart(
-            series, ("loss over steps; dotted: kept step", "各步的损失；虚线：保留的一步"), network.get("best_step")
-        )
-        if chart:
-            found.append((_NETWORKS.get(name, (name, name)), chart))
-    return found

@@ -33,7 +33,7 @@ Gates = Mapping[str, Mapping[str, Any]]
 class Side:
     """name: VOICE@REFERENCE as it was found. about: where it came from; recipe: settings of its training; recordings:
     what it was trained and judged on. measured: None where only verdicts are known (records of runs). folder: below
-    which the files of its samples lie, None without sound.
+    which the files of its samples lie, None without sound. training: training.json, empty where it is not known.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Side:
     gates: Gates
     measured: Measurements | None = None
     folder: Path | None = field(default=None, compare=False)
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_side(reference: str, registry: Registry, workspace: Workspace | None, kept: Path) -> Side:
@@ -78,7 +79,14 @@ def _version(manifest: Manifest, kept: Path) -> Side:
     training, measured = _read(kept / _TRAINING), _measured(kept)
     recordings = {"recordings digest": manifest.recordings[:12], **_trained_on(training), **_judged_on(measured)}
     return Side(
-        f"{manifest.voice}@{manifest.version}", about, _recipe(training), recordings, manifest.gates, measured, kept
+        f"{manifest.voice}@{manifest.version}",
+        about,
+        _recipe(training),
+        recordings,
+        manifest.gates,
+        measured,
+        kept,
+        training,
     )
 
 
@@ -98,7 +106,7 @@ def _here(voice: str, workspace: Workspace) -> Side:
     }  # fmt: skip
     recordings = {"recordings digest": str(record.get("recordings", ""))[:12], **_trained_on(training),
                   **_judged_on(measured)}  # fmt: skip
-    return Side(f"{voice}@{HERE}", about, _recipe(training), recordings, verdicts, measured, folder)
+    return Side(f"{voice}@{HERE}", about, _recipe(training), recordings, verdicts, measured, folder, training)
 
 
 def _run(voice: str, wanted: str, registry: Registry) -> Side:

@@ -20,6 +20,7 @@ from timbre.core.digests import digest_file
 from timbre.core.errors import TimbreError
 from timbre.evaluation.listening import KIND, SCHEMA
 from timbre.evaluation.reports.chinese import TITLES
+from timbre.evaluation.reports.curves import compared_curves
 from timbre.evaluation.reports.pages import CSS, LANGUAGE_SCRIPT, environment
 from timbre.evaluation.reports.pages import read as template_file
 from timbre.pipeline.release.compared import Side
@@ -67,6 +68,7 @@ def comparison_page(found: Comparison) -> str:
             gates=[_gate(row) for row in found.gates], pairs=pairs, test=data, shared=found.shared_texts,
             only=(found.only_a, found.only_b), certain=sum(bool(row.better) for row in found.gates),
             told=sum(row.change is not None for row in found.gates),
+            curves=compared_curves(found.a.training, found.b.training),
         )
     )  # fmt: skip
 

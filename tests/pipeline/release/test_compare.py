@@ -21,6 +21,7 @@ from timbre.cli.main import timbre
 from timbre.core.errors import InputError
 from timbre.evaluation.gates import decide
 from timbre.evaluation.measurements import FILE, Group, Measurements
+from timbre.evaluation.reports.curves import compared_curves
 from timbre.evaluation.reports.machine import gate_fields
 from timbre.pipeline.release.compared import Side, find_side
 from timbre.pipeline.release.comparison import Comparison, compare
@@ -49,7 +50,12 @@ def publish(registry: Registry, folder: Path, content: str, values: Measurements
     values.write(folder)
     verdicts = decide(gates_of(folder, gate_lines()), values)
     gates = {item.gate.name: gate_fields(item, values) for item in verdicts.verdicts}
-    training = {"recipe": {"rank": rank, "batch": 4}, "training_slices": 12, "networks": {}}
+    history = [
+        {"step": step, "training": {"total": 9 / step + rank}, "held_out": {"total": 10 / step + rank}}
+        for step in (1, 20, 40)
+    ]
+    network = {"best_step": 20, "steps": 40, "history": history}
+    training = {"recipe": {"rank": rank, "batch": 4}, "training_slices": 12, "networks": {"t2s": network}}
     soundfile.write(folder / "tone.wav", 0.1 * np.sin(np.arange(2400) * rank / 20), 24_000)
     tone = (folder / "tone.wav").read_bytes()
     files = {**make_files(content), FILE: (folder / FILE).read_bytes(), "training.json": json.dumps(training).encode(),
@@ -95,6 +101,24 @@ def test_two_versions_differ_where_they_do(two: tuple[Registry, str, str], tmp_p
     assert found.shared_texts == 6
     assert (found.only_a, found.only_b) == (0, 0)
     assert [pair.text for pair in found.pairs] == ["Text <0>.", "Text <1>."], "those whose sound both have kept"
+
+
+def test_both_trainings_are_drawn_on_one_scale(two: tuple[Registry, str, str], tmp_path: Path) -> None:
+    found = sides(two, tmp_path, f"ada@{two[1]}", "ada")
+    curves = compared_curves(found.a.training, found.b.training)
+    assert [title[0] for title, _ in curves] == [
+        "Words and rhythm (text to semantic): training", "Words and rhythm (text to semantic): held out",
+    ]  # fmt: skip
+    for _, chart in curves:
+        heights = [
+            [float(point.partition(",")[2]) for point in line.split()]
+            for line in re.findall(r'polyline points="([^"]+)"', chart)
+        ]
+        assert len(heights) == 2, "a line for A and one for B"
+        assert all(a > b for a, b in zip(*heights, strict=True)), "B's losses are higher by 8, on the same axis"
+    assert all(str(chart) in page_of(found) for _, chart in curves)
+    assert len(compared_curves(found.a.training, {})) == 2, "of a run only A's training is known"
+    assert compared_curves({}, {"networks": 3}) == []
 
 
 def test_other_sentences_are_said_to_be_others(two: tuple[Registry, str, str], tmp_path: Path) -> None:
