@@ -14,6 +14,26 @@ NEEDS_CHROMIUM = pytest.mark.skipif(
     PROGRAM is None, reason="no Chromium on this machine (Debian: apt install chromium)"
 )
 
+# What is wider than the screen and does not scroll by itself.
+_OVERFLOWING = """() => [...document.querySelectorAll('main *, footer')].filter(item =>
+    item.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !item.closest('.scroll, pre'))
+    .map(item => item.outerHTML.slice(0, 120)).slice(0, 3)"""
+
+
+def violations(page: Any) -> list[str]:
+    """What axe-core finds, with everything unfolded."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
+    found = Axe().run(page).response["violations"]
+    return [f"{item['id']}: {item['nodes'][0]['html'][:200]}" for item in found]
+
+
+def overflowing(page: Any) -> list[str]:
+    """Elements that stand out of the screen to the right."""
+    found: list[str] = page.evaluate(_OVERFLOWING)
+    return found
+
 
 @contextmanager
 def chromium(*kinds: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:

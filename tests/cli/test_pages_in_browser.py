@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks.dashboard import fabricate
-from tests.chromium import NEEDS_CHROMIUM, chromium
+from tests.chromium import NEEDS_CHROMIUM, chromium, overflowing, violations
 from tests.evaluation.test_gates import measured
 from tests.evaluation.test_report_page import TRAINING, heard_page
 from tests.pipeline.release.test_compare import measured_mos, page_of, publish, sides, spread
@@ -26,10 +26,6 @@ from timbre.registry.open import open_registry
 
 pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]
 PAGES = ("report.html", "site/index.html", "site/voice-000.html", "compare.html", "reports.html")
-# What is wider than its parent and does not scroll by itself.
-OVERFLOWING = """() => [...document.querySelectorAll('main *, footer')].filter(item =>
-    item.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !item.closest('.scroll'))
-    .map(item => item.outerHTML.slice(0, 120)).slice(0, 3)"""
 
 
 @pytest.fixture(scope="module")
@@ -89,21 +85,12 @@ def keep(page: Any, name: str) -> None:
         page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
 
 
-def violations(page: Any) -> list[str]:
-    """What axe-core finds, with everything unfolded."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
-    found = Axe().run(page).response["violations"]
-    return [f"{item['id']}: {item['nodes'][0]['html'][:200]}" for item in found]
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_no_violation_on_any_screen(visit: Callable[..., Any], name: str) -> None:
     for width, scheme, locale in ((1280, "light", "en-GB"), (390, "dark", "zh-CN")):
         page = visit(name, width, scheme, locale)
         assert violations(page) == [], (width, scheme, locale)
-        assert page.evaluate(OVERFLOWING) == [], (width, scheme, locale)
+        assert overflowing(page) == [], (width, scheme, locale)
         keep(page, f"{name.replace('/', '-')}-{width}")
 
 

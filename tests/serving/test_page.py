@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.chromium import NEEDS_CHROMIUM, chromium
+from tests.chromium import NEEDS_CHROMIUM, chromium, overflowing, violations
 from tests.serving.running import FAST, Running, wait_until
 from tests.serving.shelf_of_voices import Shelf
 
@@ -85,6 +85,21 @@ def spoken(page: Any, lane: str = "a") -> dict[str, str]:
     page.wait_for_selector(f'.lane[data-lane="{lane}"][data-state="done"]')
     found = page.query_selector_all(f'.lane[data-lane="{lane}"] dd')
     return {item.get_attribute("data-figure"): item.inner_text() for item in found}
+
+
+def test_no_violation_on_any_screen(live: Running, browser: Any) -> None:
+    for width, scheme, locale in ((1280, "light", "en-GB"), (390, "dark", "zh-CN")):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, locale=locale)
+        page = context.new_page()
+        page.set_default_timeout(120_000)
+        visit(page, live)
+        page.click("#speak")
+        spoken(page)
+        page.check("#compare")
+        assert violations(page) == [], (width, scheme, locale)
+        assert overflowing(page) == [], (width, scheme, locale)
+        keep(page, f"server-{width}")
+        context.close()
 
 
 def test_choose_type_and_hear(live: Running, page: Any) -> None:
