@@ -10,6 +10,7 @@ from timbre.evaluation.listening import in_chinese
 from timbre.evaluation.metrics.catalogue import METRICS
 from timbre.evaluation.reports.charts import Point, spark
 from timbre.evaluation.reports.chinese import TITLES
+from timbre.evaluation.reports.summary import PERCENT, unit_suffix
 from timbre.pipeline.release.registry_view import VoiceSummary, short
 from timbre.pipeline.release.run_view import RunView
 from timbre.registry.events import Event
@@ -57,7 +58,7 @@ REASONS = {
 }
 """What the pipeline itself writes as the reason of an event; people's words stay as they are."""
 _MOST_POINTS = 40
-_PER_CENT = ("phone_error_rate", "word_error_rate", "failed_sentences")
+_PROTOCOLS: dict[str, Pair] = {"copy": ("copied recordings", "还原录音"), "tts": ("spoken sentences", "由文本合成")}
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,12 @@ class VoiceView:
         limit = _number(last.get("limit"))
         lower = last.get("direction") == "lower"
         english = str(last.get("title", name))
-        sign = "≤" if lower else "≥"
+        sign, unit, protocol = "≤" if lower else "≥", str(last.get("unit", "")), str(last.get("protocol", ""))
         return {
             "title": title_of(name, last),
-            "mode": str(last.get("protocol", "")), "value": shown(name, _number(last.get("value"))),
-            "limit": "" if limit is None else f"{sign} {shown(name, limit)}", "passed": bool(last.get("passed")),
+            "mode": _PROTOCOLS.get(protocol, (protocol, protocol)),
+            "value": shown(name, _number(last.get("value")), unit),
+            "limit": "" if limit is None else f"{sign} {shown(name, limit, unit)}", "passed": bool(last.get("passed")),
             "svg": spark(points, limit, lower, english, dots),
         }  # fmt: skip
 
@@ -149,11 +151,13 @@ def reason_of(run: RunView) -> Pair:
     return run.text("error"), run.text("error")
 
 
-def shown(gate: str, value: float | None) -> str:
-    """A value as a reader wants it: rates in per cent, three digits else."""
+def shown(gate: str, value: float | None, unit: str) -> str:
+    """A value as a reader wants it: rates in per cent, three digits and the unit else."""
     if value is None:
         return "-"
-    return f"{100 * value:.1f} %" if _stem(gate) in _PER_CENT else f"{value:.3g}"
+    metric = _stem(gate)
+    digits = f"{100 * value:.1f}" if metric in PERCENT else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return digits + unit_suffix(metric, unit)
 
 
 def report_link(manifest: Manifest) -> str:

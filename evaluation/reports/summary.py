@@ -28,7 +28,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "other": ("other", "其他"),
 }
 _UNITS = {"1": "", "ratio": ""}
-_PERCENT = ("phone_error_rate", "word_error_rate", "failed_sentences", "clipped_share")
+PERCENT = ("phone_error_rate", "word_error_rate", "failed_sentences", "clipped_share")
 
 
 def kind_of(reason: str) -> str:
@@ -70,15 +70,20 @@ def totals(samples: Sequence[Sample]) -> tuple[str, str]:
     )
 
 
+def unit_suffix(metric: str, unit: str) -> str:
+    """What follows a value of a metric: nothing for pure numbers, per cent for rates, which are shown times 100."""
+    return " %" if metric in PERCENT else _UNITS.get(unit, f" {unit}" if unit else "")
+
+
 def quantity(item: Verdict, value: float | None) -> str:
     """A value with its unit and as many decimals as somebody can use: rates in per cent."""
     name = item.gate.metric
     if value is None:
         return "-"
-    if name in _PERCENT:
+    unit = unit_suffix(name, item.metric.unit)
+    if name in PERCENT:
         digits = 2 if name == "clipped_share" else 1
-        return f"{100 * value:.{digits}f} %"
-    unit = _UNITS.get(item.metric.unit, f" {item.metric.unit}")
+        return f"{100 * value:.{digits}f}{unit}"
     digits = 0 if item.metric.unit == "Hz" else 1 if item.metric.unit in ("dB", "dBFS") else 2
     return f"{value:.{digits + (item.metric.unit in ('1', 'ratio'))}f}{unit}"
 

@@ -14,10 +14,10 @@ from timbre.evaluation.measurements import Sample
 from timbre.evaluation.metrics.catalogue import METRICS, Direction
 from timbre.evaluation.metrics.summary import Interval
 from timbre.evaluation.paired import Difference, difference
+from timbre.evaluation.reports.summary import PERCENT, unit_suffix
 from timbre.pipeline.release.compared import Side
 
 MAX_SENTENCES = 10
-_PER_CENT = ("phone_error_rate", "word_error_rate", "failed_sentences", "clipped_share")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class GateRow:
     """Of the mean, None where it cannot be told."""
     better: str
     """"a" or "b" where the difference is certain, else ""."""
+
+    @property
+    def unit(self) -> str:
+        """What follows a value, with its space; "" for pure numbers."""
+        return unit_suffix(self.metric, str({**self.a, **self.b}.get("unit", "")))
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,12 @@ def side_text(row: GateRow, gate: Mapping[str, Any]) -> str:
         return "-"
     spread = "" if low is None or high is None else f" ({quantity(row, low)} to {quantity(row, high)})"
     red = not gate.get("passed", True)
-    return quantity(row, value) + spread + (" red" if red and gate.get("blocks", True) else " low" if red else "")
+    return (
+        quantity(row, value)
+        + row.unit
+        + spread
+        + (" red" if red and gate.get("blocks", True) else " low" if red else "")
+    )
 
 
 def change_text(row: GateRow) -> str:
@@ -153,17 +163,17 @@ def change_text(row: GateRow) -> str:
         change = row.change
         sign = "" if change.paired else ", other sentences"
         return (
-            f"{quantity(row, change.mean, '+')} ({quantity(row, change.low, '+')} to "
+            f"{quantity(row, change.mean, '+')}{row.unit} ({quantity(row, change.low, '+')} to "
             f"{quantity(row, change.high, '+')}{sign})"
         )
     values = [number(gate.get("value")) for gate in (row.a, row.b)]
-    return "-" if values[0] is None or values[1] is None else quantity(row, values[1] - values[0], "+")
+    return "-" if values[0] is None or values[1] is None else quantity(row, values[1] - values[0], "+") + row.unit
 
 
 def quantity(row: GateRow, value: float, sign: str = "") -> str:
-    """A value as a reader wants it: rates in per cent."""
-    if row.metric in _PER_CENT:
-        return f"{100 * value:{sign}.1f} %"
+    """A value as a reader wants it, without its unit: rates times 100."""
+    if row.metric in PERCENT:
+        return f"{100 * value:{sign}.1f}"
     return f"{value:{sign}.0f}" if abs(value) >= 1000 else f"{value:{sign}.3g}"
 
 

@@ -175,6 +175,7 @@ def test_the_page_is_whole_chinese_and_takes_hostile_texts(two: tuple[Registry, 
     seen = Chinese(page)
     assert not seen._open
     names = {"A", "B", "ada", "English", "Text", "p", "PESQ", "STOI", "DNSMOS", "DistillMOS", "Whisper"}
+    names |= {"Hz", "MOS", "LQO", "dBFS", "st"}
     assert seen.english(names) == []
     assert "Text <" not in page
     assert page.count("data:audio/flac") == 4
