@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html.parser
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -13,15 +16,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.dashboard import fabricate
 from tests.evaluation.test_report_page import Chinese
+from tests.pipeline.release import publish_stages
 from tests.pipeline.release.publish_stages import YAML, Repo, make_repo
 from timbre.cli.dashboard.metrics import FAMILIES
 from timbre.cli.dashboard.site import CACHE_FILE, FEED_FILE, METRICS_FILE, Site
 from timbre.cli.dashboard.voice_view import ACTS, IMPORTANCE, RUN_STATES, STATES, artifact_link
 from timbre.cli.main import timbre
+from timbre.core.cancellation import Cancellation
+from timbre.core.errors import InfrastructureError, InputError
 from timbre.core.redaction import Redactor
 from timbre.pipeline.engine.run_log import RunLog, run_area
 from timbre.pipeline.engine.voice_runs import run_voice
 from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.release.promotion import promote_by_hand
 from timbre.registry.events import Act
 from timbre.registry.names import RUN_AREAS
 from timbre.registry.registry import Actor, Registry
@@ -30,7 +37,7 @@ from timbre.registry.run_records import RunStore
 
 JOB = "https://gitlab.example/voices/-/jobs/12"
 NAMES = {
-    "MOS", "Timbre", "English", "voice", "nano", "tts", "copy", "ci", "Ada", "Lovelace", "MB", "now", "UTC", "MiB", "s",
+    "MOS", "Timbre", "English", "voice", "nano", "ci", "Ada", "Lovelace", "MB", "now", "UTC", "MiB", "s",
     "validate", "extract", "finetune", "evaluate", "publish",
 }  # fmt: skip
 
@@ -74,8 +81,8 @@ class Page(html.parser.HTMLParser):
         self.text += data
 
 
-def go(repo: Repo, **origin: str) -> None:
-    engine = repo.engine(**origin)
+def go(repo: Repo, cancel: Cancellation | None = None, **origin: str) -> None:
+    engine = dataclasses.replace(repo.engine(**origin), cancel=cancel or Cancellation())
     run_voice(
         engine, "ada", "", False, None, runs=RunLog(RunStore(repo.registry.store, run_area(engine.origin)), Redactor())
     )
@@ -135,6 +142,57 @@ def test_versions_runs_gates_history_and_what_speaks(repo: Repo, tmp_path_factor
     assert "she asked us to" in pages["ada.html"].text
     assert not (target / "samples" / "ada").exists()
     assert "audio" not in pages["ada.html"].tags
+
+
+def test_each_way_in_which_a_real_run_ends_is_visible(
+    repo: Repo, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path_factory.mktemp("site")
+    older = repo.head
+    repo.record("two")
+    go(repo)
+    first = repo.production
+    repo.git("checkout", "-q", older)
+    go(repo)
+    repo.git("checkout", "-q", "main")
+    for number, error in enumerate(
+        (InputError("wavs/1.wav: too quiet", "record again"), InfrastructureError("the bucket is away", "wait"))
+    ):
+        repo.record(f"wrong {number}")
+        with monkeypatch.context() as patched:
+            patched.setattr(publish_stages.Look, "run", _raising(error))
+            go(repo)
+        page = site(repo, target)["ada.html"].text
+        assert "Last run" in page
+        assert error.message in page
+        assert error.remedy in page
+    stopped = Cancellation()
+    stopped.cancel("signal SIGTERM")
+    repo.record("four", YAML + "review: required\n")
+    go(repo, stopped)
+    # Jobs of one commit stand in one line, as they end last: a run of its own for each state.
+    repo.record("five", YAML + "review: required\n")
+    go(repo)
+    pages = site(repo, target)
+    assert "waiting for review" in pages["index.html"].text
+    waiting = next(item.version for item in repo.registry.versions("ada") if item.review_required)
+    promote_by_hand(repo.registry, "ada", waiting, Actor("Eve <eve@example.org>"), approve=True)
+    repo.registry.rollback("ada", actor=Actor("Bob"), reason="it hisses")
+    assert repo.production == first
+    text = site(repo, target)["ada.html"].text
+    for state in ("promoted", "superseded", "refused", "failed", "cancelled", "waiting"):
+        english, chinese, _ = RUN_STATES[state]
+        assert f"run: {english}" in text, state
+        assert f"运行：{chinese}" in text, state
+    for shown in ("too quiet", "the bucket is away", "SIGTERM", "approved by", "批准者 Eve", "rolled back", "回滚"):
+        assert shown in text, shown
+
+
+def _raising(error: Exception) -> Callable[..., Any]:
+    def run(*_: Any) -> Any:
+        raise error
+
+    return run
 
 
 def test_links_to_reports_and_to_nothing_else() -> None:
