@@ -6,7 +6,6 @@ The second half (prior, flow, style) is joint.py and starts when the corpus has 
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from timbre.nano.copy_quality import copy_quality, evaluation_waves
 from timbre.nano.corpus import Corpus
 from timbre.nano.latent_basis import fit_basis, start_from_basis
 from timbre.nano.pitch_tracks import PitchTracks
+from timbre.training.schedule import warm_cosine
 
 BASIS_CLIPS = 600
 
@@ -51,10 +51,10 @@ class AcousticSettings:
 
 
 def learning_rate_at(settings: AcousticSettings, clock: Clock) -> float:
-    """Linear warm-up in steps, then a cosine in minutes down to a tenth."""
-    warm = min(1.0, (clock.step + 1) / settings.warm_up_steps)
-    done = min(1.0, clock.step / settings.steps)
-    return settings.learning_rate * warm * (0.1 + 0.9 * 0.5 * (1.0 + math.cos(math.pi * done)))
+    """Linear warm-up, then a cosine down to a tenth."""
+    return warm_cosine(
+        settings.learning_rate, clock.step, settings.steps, warm_up_steps=settings.warm_up_steps, final_share=0.1
+    )
 
 
 def build(config: SynthesizerConfig, corpus: Corpus, seed: int) -> Autoencoder:

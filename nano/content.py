@@ -26,6 +26,7 @@ from timbre.nano.alignment import UNKNOWN
 from timbre.nano.content_batches import Batch, BatchSource
 from timbre.nano.content_network import TONES, ContentConfig, ContentEncoder
 from timbre.text.recognition import BLANK
+from timbre.training.schedule import warm_cosine
 
 CHECKPOINT = "content.ckpt"
 LOG = "content.log.jsonl"
@@ -56,10 +57,8 @@ class ContentTraining:
 
     def rate(self, step: int) -> float:
         """Learning rate: linear rise, plateau, fall to zero along a cosine."""
-        rise = min(1.0, (step + 1) / self.rise_steps)
         fall_from = self.steps * (1 - self.decay_share)
-        progress = max(0.0, (step - fall_from) / max(1.0, self.steps - fall_from))
-        return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        return warm_cosine(self.learning_rate, step, self.steps, warm_up_steps=self.rise_steps, fall_from=fall_from)
 
 
 class ContentTrainer:

@@ -33,6 +33,7 @@ from timbre.nano.checkpointing import AveragedWeights, Clock, WeightAverage, loa
 from timbre.nano.joint_data import SentenceBatch, SentenceSampler
 from timbre.nano.joint_guides import TextGuide
 from timbre.nano.latent_basis import POSTERIOR_LOG_STD
+from timbre.training.schedule import warm_cosine
 from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, log_magnitude_loss
 
 
@@ -234,9 +235,9 @@ def parameter_groups(model: Synthesizer, settings: JointSettings) -> list[dict[s
 
 def share_at(settings: JointSettings, clock: Clock) -> float:
     """Share of the full rates: linear warm-up, then a cosine down to ``final_share``."""
-    warm = min(1.0, (clock.step + 1) / settings.warm_up_steps)
-    done = min(1.0, clock.step / settings.steps)
-    return warm * (settings.final_share + (1 - settings.final_share) * 0.5 * (1.0 + math.cos(math.pi * done)))
+    return warm_cosine(
+        1.0, clock.step, settings.steps, warm_up_steps=settings.warm_up_steps, final_share=settings.final_share
+    )
 
 
 def train_joint(

@@ -15,6 +15,7 @@ import torch
 from timbre.gptsovits.text_to_semantic.network import T2SBatch, TextToSemantic
 from timbre.nano.checkpointing import AveragedWeights, Clock, WeightAverage, load_checkpoint, save_checkpoint
 from timbre.nano.semantic_data import Example, ExampleSampler
+from timbre.training.schedule import warm_cosine
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,10 @@ class CodeDrop:
 
 def learning_rate_at(settings: SemanticSettings, clock: Clock) -> float:
     """Linear warm-up, then a cosine down to ``final_share``."""
-    warm = min(1.0, (clock.step + 1) / settings.warm_up_steps)
-    done = min(1.0, clock.step / settings.steps)
-    floor = settings.final_share
-    return settings.learning_rate * warm * (floor + (1 - floor) * 0.5 * (1.0 + math.cos(math.pi * done)))
+    return warm_cosine(
+        settings.learning_rate, clock.step, settings.steps, warm_up_steps=settings.warm_up_steps,
+        final_share=settings.final_share,
+    )  # fmt: skip
 
 
 @torch.no_grad()

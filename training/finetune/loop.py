@@ -28,6 +28,7 @@ from timbre.training.finetune.data import Draws
 from timbre.training.finetune.memory import MemoryPlan, is_out_of_memory, release
 from timbre.training.finetune.parallel import Group
 from timbre.training.finetune.precision import Precision
+from timbre.training.schedule import warm_cosine
 
 BETAS = (0.9, 0.98)
 FINAL_SHARE = 0.1
@@ -91,9 +92,9 @@ class Environment:
 
 def learning_rate_at(recipe: FinetuneRecipe, step: int) -> float:
     """Linear warm-up, then a cosine down to a tenth at max_steps."""
-    warm = min(1.0, (step + 1) / max(1, recipe.warmup_steps))
-    done = min(1.0, step / recipe.max_steps)
-    return recipe.learning_rate * warm * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1.0 + math.cos(math.pi * done)))
+    return warm_cosine(
+        recipe.learning_rate, step, recipe.max_steps, warm_up_steps=recipe.warmup_steps, final_share=FINAL_SHARE
+    )
 
 
 class Loop:
