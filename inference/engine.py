@@ -47,18 +47,24 @@ _TRIES_APART = 500_009
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """threads: of each graph. slots: sentences decoded at once. capacity: positions of a slot. voices: merged
-    decoders held. device: of decoders, recogniser and character vectors; the text-to-semantic graph stays on the
-    processor, since its attention (GroupQueryAttention, causal = 0) has no float32 kernel for CUDA.
-    """
+    """How an engine uses the machine."""
 
     profile: str = "fp32"
+    """Of the graphs: fp32 or int8."""
     threads: int = 1
+    """Of each graph."""
     slots: int = 8
+    """Sentences decoded at once."""
     capacity: int = 1280
+    """Positions of a slot."""
     voices: int = 8
+    """Merged decoders kept."""
     limits: SentenceLimits = field(default_factory=SentenceLimits)
+    """When a spoken sentence counts as failed."""
     device: Device = CPU
+    """Of decoders, recogniser and character vectors. The text-to-semantic graph stays on the CPU, since its attention
+    (GroupQueryAttention, causal = 0) has no float32 kernel for CUDA.
+    """
 
 
 @dataclass(frozen=True)

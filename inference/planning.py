@@ -34,15 +34,15 @@ _LONGEST_RUN = 180
 
 @dataclass(frozen=True)
 class Planned:
-    """One sentence ready to decode, closed by a mark. seconds: expected of it with its pauses at the voice's own pace;
-    sounding_s: of its sounds alone.
-    """
+    """One sentence ready to decode, closed by a mark."""
 
     text: str
     phonemes: Phonemes
     ids: NDArray[np.int64]
     seconds: float
+    """Expected seconds at the voice's own pace, pauses included."""
     sounding_s: float
+    """Expected seconds of its sounds alone."""
     seed: int
 
 

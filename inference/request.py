@@ -1,4 +1,4 @@
-"""What a caller asks for, and what it gets."""
+"""What a caller requests, and what it gets."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ MAX_CHARACTERS = 10_000
 
 @dataclass(frozen=True)
 class SpeechRequest:
-    """A text to speak.
-
-    language: code of the text's language, or "auto" for the prompt's language with others detected inside. speed:
-    0.25 to 4,
-    above 1 is faster. pause_s: silence between sentences. check: recognise each sentence and speak it once more when
-    words are missing (whole-text requests only). lexicon: word -> phones that override the voice's own and the
-    dictionary. prompt_codes: whether speech continues the voice's prompt, None for what suits the base; without, the
-    prompt conditions the sound only. longest_s: of the speech as planned, pauses included; None for any.
-    """
+    """A text to speak."""
 
     text: str
     language: str = "auto"
+    """Code of the text's language, or "auto" for the prompt's language with others detected inside."""
     sampling: Sampling = field(default_factory=Sampling)
     speed: float = 1.0
+    """Speaking rate, 0.25 to 4; above 1 is faster."""
     pause_s: float = 0.3
+    """Silence between sentences."""
     check: bool = True
+    """Whether to check each sentence and speak it again when it fails (whole-text requests only)."""
     lexicon: Mapping[str, tuple[str, ...]] | None = None
+    """Word -> phones that override the voice's own and the dictionary."""
     prompt_codes: bool | None = None
+    """Whether speech continues the codes of the voice's prompt; None for the base's default. Without them the prompt
+    conditions the sound only.
+    """
     longest_s: float | None = None
+    """Longest planned speech that is accepted, pauses included; None for any."""
 
     def __post_init__(self) -> None:
         if len(self.text) > MAX_CHARACTERS:
@@ -49,51 +50,55 @@ class SpeechRequest:
 
 @dataclass(frozen=True)
 class SpokenSentence:
-    """Outcome of one sentence.
-
-    phones: ids that were spoken. codes: semantic codes. seconds: of audio at the requested speed. attempts: 1, or more
-    when it was spoken again. failures: reasons of the kept attempt, empty when it is sound. first_failures: of the
-    first attempt. error_rate: by the base's recogniser, None when it was not asked. gain: below 1 when the sentence had
-    to be turned down to stay within full scale; a stream, which does not know its loudest sample, would have cut it.
-    times: of its words and sounds, from the sentence's own start.
-    """
+    """Outcome of one sentence."""
 
     text: str
     phones: tuple[int, ...]
+    """Ids that were spoken."""
     codes: tuple[int, ...]
+    """Semantic codes."""
     seconds: float
+    """Duration at the requested speed."""
     attempts: int
+    """1, or more if it was spoken again."""
     failures: tuple[str, ...]
+    """Reasons why the kept attempt failed; empty if it passed."""
     first_failures: tuple[str, ...]
+    """Reasons of the first attempt."""
     error_rate: float | None
+    """Phone error rate by the base's recogniser; None if it was not used."""
     gain: float = 1.0
+    """Below 1 if the sentence was turned down to stay within full scale. A stream clips instead, since it cannot know its
+    loudest sample.
+    """
     times: SentenceTime | None = None
+    """Times of its words and sounds, from the start of the sentence."""
 
 
 @dataclass(frozen=True)
 class Speech:
-    """Audio of a whole request and the outcome of its sentences.
-
-    unknown: characters that could not be spoken. times: of all sentences, from the start of the audio.
-    """
+    """Audio of a whole request and the outcome of its sentences."""
 
     wave: Waveform
     sentences: tuple[SpokenSentence, ...]
     unknown: tuple[str, ...]
+    """Characters that could not be spoken."""
     times: tuple[SentenceTime, ...] = ()
+    """Times of all sentences, from the start of the audio."""
 
 
 @dataclass(frozen=True)
 class SpeechStream(Iterator[Waveform]):
-    """Audio of a request in pieces, while it is spoken. unknown: characters that are not spoken.
+    """Audio of a request in pieces, while it is spoken.
 
-    Nothing is decoded before the first piece is asked for; close() ends speaking and frees its slots. times: of the
-    sentences that have ended, from the start of the audio; grows while pieces are taken.
+    Decoding starts with the first piece; close() stops it and frees its slots.
     """
 
     pieces: Generator[Waveform]
     unknown: tuple[str, ...]
+    """Characters that cannot be spoken."""
     times: list[SentenceTime] = field(default_factory=list)
+    """Times of the finished sentences, from the start of the audio; grows as pieces are consumed."""
 
     def __next__(self) -> Waveform:
         return next(self.pieces)
