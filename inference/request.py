@@ -26,7 +26,7 @@ class SpeechRequest:
     pause_s: float = 0.3
     """Silence between sentences."""
     check: bool = True
-    """Whether to check each sentence and speak it again when it fails (whole-text requests only)."""
+    """Whether to check each sentence and to repeat a failed one (whole-text requests only)."""
     lexicon: Mapping[str, tuple[str, ...]] | None = None
     """Word -> phones that override the voice's own and the dictionary."""
     prompt_codes: bool | None = None
@@ -68,8 +68,8 @@ class SpokenSentence:
     error_rate: float | None
     """Phone error rate by the base's recogniser; None if it was not used."""
     gain: float = 1.0
-    """Below 1 if the sentence was turned down to stay within full scale. A stream clips instead, since it cannot know its
-    loudest sample.
+    """Below 1 if the sentence was turned down to stay within full scale. A stream clips instead, since it cannot know
+    its loudest sample.
     """
     times: SentenceTime | None = None
     """Times of its words and sounds, from the start of the sentence."""
