@@ -36,9 +36,10 @@ OWN_CACHE = "TIMBRE_MERGE_REQUEST_CACHE"
 
 @dataclass(frozen=True)
 class Invocation:
-    """root: from --root or TIMBRE_ROOT, None to search upwards; the environment is read here and nowhere deeper."""
+    """What a command line gives its command."""
 
     root: Path | None = None
+    """From --root or TIMBRE_ROOT; None to search upwards. Only this class reads the environment."""
     log_format: str = "plain"
     log_level: str = "warning"
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))

@@ -19,10 +19,12 @@ from timbre.core.errors import EXIT_BUG, EXIT_CONFIGURATION, EXIT_INFRASTRUCTURE
 
 @dataclass(frozen=True)
 class LazyCommand:
-    """target: "module:attribute" of a click command; help: its line in `timbre --help`."""
+    """A command that is imported when it is called."""
 
     target: str
+    """Of a click command, as `module:attribute`."""
     help: str
+    """Its line in `timbre --help`."""
 
 
 COMMANDS: Mapping[str, LazyCommand] = {

@@ -13,10 +13,12 @@ from timbre.evaluation.whisper import EXTRA, LANGUAGES, Whisper
 
 @dataclass(frozen=True)
 class OptionalJudges:
-    """mos: whether DistillMOS is asked. whisper: a loaded model, or None."""
+    """Judges that need an extra."""
 
     mos: bool = False
+    """Whether DistillMOS is used."""
     whisper: Whisper | None = None
+    """A loaded model, or None."""
 
     @property
     def whisper_languages(self) -> tuple[str, ...]:

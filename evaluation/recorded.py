@@ -30,10 +30,12 @@ MIN_RECORDINGS = 2
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """vectors: speaker vectors [N, 256] of the recordings. semitones: their melody, all voiced frames together."""
+    """What is measured on the real recordings."""
 
     vectors: Vectors
+    """Speaker vectors [N, 256] of the recordings."""
     semitones: Semitones
+    """Their melody, all voiced frames together."""
 
 
 def embed(held_out: Sequence[Recording], encoder: SpeakerEncoder) -> Recorded:

@@ -67,10 +67,12 @@ class StrengthTrial:
 
 @dataclass(frozen=True)
 class TradeOff:
-    """chosen: index of `tried`. reason: in words. tried[0] is the base."""
+    """The strengths that were tried, and the kept ones."""
 
     chosen: int
+    """Index of the kept one in `tried`; tried[0] is the base."""
     reason: str
+    """Why it was chosen, in words."""
     tried: tuple[StrengthTrial, ...]
 
     @property

@@ -59,25 +59,34 @@ class Issuer:
 
 @dataclass(frozen=True)
 class Policy:
-    """where: what the policy was read from. publish, promote, approve, revoke: patterns of those who may, None for
-    everybody. review: patterns of voices that a person approves. bases, consent: what is allowed, None for
-    everything. gates: name -> Bound. four_eyes: nobody approves their own commit. identities: whose tokens count.
-    jenkins: address of the Jenkins whose build causes count, or "". quota: what is not published beyond (quota.py).
-    """
+    """What the operator allows. A missing list allows everyone or everything."""
 
     where: str = ""
+    """Source of the policy, for messages."""
     publish: tuple[str, ...] | None = None
+    """Patterns of pipelines that may publish; None for all."""
     promote: tuple[str, ...] | None = None
+    """Patterns of people who may promote and roll back; None for all."""
     approve: tuple[str, ...] | None = None
+    """Patterns of people who may approve; None for all."""
     revoke: tuple[str, ...] | None = None
+    """Patterns of people who may revoke; None for all."""
     review: tuple[str, ...] = ()
+    """Patterns of voices that need approval."""
     bases: tuple[str, ...] | None = None
+    """Allowed bases; None for all."""
     consent: tuple[str, ...] | None = None
+    """Allowed kinds of consent; None for all."""
     gates: Mapping[str, Bound] = field(default_factory=dict)
+    """Gates that must be measured and pass: name -> Bound."""
     four_eyes: bool = False
+    """Whether authors and publishers cannot approve their own version."""
     identities: tuple[Issuer, ...] = ()
+    """Issuers whose tokens count."""
     jenkins: str = ""
+    """Address of the Jenkins whose build causes count, or ""."""
     quota: Quota = Quota()
+    """Limits on what is published (quota.py)."""
 
     def may(self, act: str, actor: Actor) -> bool:
         """Whether somebody may publish, promote, approve or revoke. With four_eyes, an approval needs a signed

@@ -55,9 +55,10 @@ class Signer(Protocol):
 
 @dataclass(frozen=True)
 class Ed25519Public:
-    """raw: 32 bytes."""
+    """An Ed25519 public key."""
 
     raw: bytes
+    """32 bytes."""
 
     @property
     def line(self) -> str:
@@ -80,11 +81,12 @@ class Ed25519Public:
 
 @dataclass(frozen=True)
 class P256Public:
-    """raw: the compressed point, 33 bytes. Signatures are r and s of 32 bytes each, over SHA-256 of the message's
-    SHA-256: KMS takes no message above 4096 bytes.
-    """
+    """A P-256 public key."""
 
     raw: bytes
+    """The compressed point, 33 bytes. Signatures are r and s of 32 bytes each, over SHA-256 of the message's SHA-256:
+    KMS takes no message above 4096 bytes.
+    """
 
     @property
     def line(self) -> str:

@@ -39,20 +39,25 @@ class Request:
 
 @dataclass(frozen=True)
 class ForgeJob:
-    """state: waiting, running, passed, failed, skipped or manual. url: of its page, "" for none."""
+    """The pipeline of a merge request, as the forge shows it."""
 
     name: str
     state: str
+    """Waiting, running, passed, failed, skipped or manual."""
     url: str
+    """Address of its page; "" for none."""
 
 
 @dataclass(frozen=True)
 class Forge:
-    """kind: one of KINDS, "" where nothing says. web: page of the repository. token: "" for none; never shown."""
+    """The server that hosts the repository."""
 
     kind: str
+    """One of KINDS; "" if unknown."""
     web: str
+    """Page of the repository."""
     token: str
+    """Never shown; empty for none."""
 
     @property
     def project(self) -> str:

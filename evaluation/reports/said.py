@@ -15,13 +15,14 @@ from timbre.evaluation.metrics.words import HeardWord
 
 @dataclass(frozen=True)
 class MarkedText:
-    """text: as it was given; words: each with the characters that part it from the next, empty where nobody listened;
-    otherwise: those of which something else was heard.
-    """
+    """The words of a sentence, marked for a page."""
 
     text: str
+    """The text as written."""
     words: Sequence[tuple[HeardWord, str]]
+    """Words, each with the characters up to the next one; empty if no recogniser listened."""
     otherwise: Sequence[HeardWord]
+    """Words that were heard differently."""
 
 
 def said_of(sample: Sample) -> MarkedText:

@@ -24,14 +24,15 @@ SHOWN_S = 12.0
 
 @dataclass(frozen=True)
 class Sound:
-    """player: FLAC as a data address; picture: PNG of the spectrogram, 0 to 8 kHz over `seconds`; samples: the part
-    that the picture shows, at RATE_HZ.
-    """
+    """A sound for a page."""
 
     player: str
+    """FLAC as a data URL."""
     picture: str
+    """PNG of the spectrogram, 0 to 8 kHz over `seconds`."""
     seconds: float
     samples: np.ndarray[tuple[int], np.dtype[np.float32]]
+    """The part that the picture shows, at RATE_HZ."""
 
 
 def sound(file: Path | bytes) -> Sound | None:

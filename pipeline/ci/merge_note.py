@@ -30,10 +30,12 @@ _COMMAND = re.compile(r"^(\s*)/", re.M)
 
 @dataclass(frozen=True)
 class Player:
-    """label: whose voice it is; path: of a WAV file below the artefacts of the job, with `/`."""
+    """A sound in a note."""
 
     label: str
+    """Whose voice it plays."""
     path: str
+    """WAV file among the artefacts of the job, with `/`."""
 
 
 @dataclass(frozen=True)

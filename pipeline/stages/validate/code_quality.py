@@ -24,15 +24,17 @@ _CHECK = "timbre-validate"
 
 @dataclass(frozen=True)
 class Finding:
-    """path: from the repository's root; line: from 1; fingerprint: the same as long as the finding is; blocks: whether
-    it keeps the voice from being built.
-    """
+    """One finding for a CI server."""
 
     path: str
+    """Relative to the root of the repository."""
     line: int
+    """Line number, from 1."""
     description: str
     fingerprint: str
+    """Stable while the finding persists."""
     blocks: bool
+    """Whether it prevents building the voice."""
 
 
 def findings(
