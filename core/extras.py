@@ -19,7 +19,8 @@ _DISTRIBUTIONS = {
     "opencc": "opencc-python-reimplemented",
     "yaml": "pyyaml",
 }
-_TRAINING_ROOMS = ("gptsovits", "nano", "training")
+# docker/install.sh leaves them out of the images of servers.
+_NOT_FOR_SERVERS = ("gptsovits", "nano", "studio", "training")
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([A-Za-z0-9._-]+)['"]""")
 
@@ -30,9 +31,9 @@ def missing_library(error: ModuleNotFoundError, requirements: Iterable[str] | No
     requirements: of this package, as its metadata has them; None to read them.
     """
     room = (error.name or "").split(".")[:2]
-    if room[0] == PACKAGE and room[-1] in _TRAINING_ROOMS:
+    if room[0] == PACKAGE and room[-1] in _NOT_FOR_SERVERS:
         return ConfigurationError(
-            f"{'.'.join(room)}: this image only speaks, and leaves out what needs torch", "use the image `train`"
+            f"{'.'.join(room)}: this image only speaks, and leaves out what makes voices", "use the image `train`"
         )
     module = room[0]
     wanted = _plain(_DISTRIBUTIONS.get(module, module))

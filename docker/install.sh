@@ -81,8 +81,9 @@ code)
         cp -r "$own/bases" "$bases${own#"$code"}/bases"
         compile "$own"
     else
-        # A server has no torch, which these rooms need. Bytecode is there for what it loads at every start.
-        rm -rf "$own/gptsovits" "$own/nano" "$own/training"
+        # A server has no torch, which these rooms need, and no Git, by which the studio publishes recordings. Bytecode
+        # is there for what it loads at every start.
+        rm -rf "$own/gptsovits" "$own/nano" "$own/studio" "$own/training"
         compile "$own/core" "$own/inference" "$own/pipeline/bases" "$own/registry" "$own/serving" "$own/text"
     fi
     rm -rf "$own/bases"

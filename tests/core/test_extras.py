@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,16 @@ def test_the_extra_of_a_library(module: str, answer: str | None) -> None:
         assert found.exit_code == 40
         assert answer in found.remedy
         assert module.split(".")[0] in found.message
+
+
+def test_every_room_that_a_server_image_leaves_out_is_explained() -> None:
+    script = (Path(__file__).parents[2] / "docker" / "install.sh").read_text(encoding="utf-8")
+    rooms = re.findall(r'"\$own/(\w+)"', next(line for line in script.splitlines() if 'rm -rf "$own/' in line))
+    assert "training" in rooms
+    for room in rooms:
+        found = missing_library(ModuleNotFoundError(name=f"timbre.{room}.app"), OWN)
+        assert found is not None, room
+        assert "the image `train`" in found.remedy
 
 
 _WITHOUT = """
