@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,10 @@ from pathlib import Path
 from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.core.printable import printable
 from timbre.core.voice_names import is_voice_name
-from timbre.pipeline.ci.git import Repository, clean_environment
+from timbre.studio.clone import Clone, git_words, without_secret
 from timbre.studio.errors import StudioError
 
-BRANCH = "studio/"
-_TIMEOUT_S = 600
+BRANCH = "studio"
 _ATTEMPTS = 3
 _ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+")
 _REFUSED = ("non-fast-forward", "fetch first", "stale info", "[rejected]", "cannot lock ref", "failed to update ref")
@@ -84,28 +82,29 @@ class Pushed:
 
 
 class VoicePush:
-    """One voice of one repository. Git runs without a shell and without asking for passwords."""
+    """One voice of one repository. owner: whose branch it is, where several people of a studio push; "" for one."""
 
-    def __init__(self, root: Path, voice: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, voice: str, environment: Mapping[str, str], owner: str = "") -> None:
         if not is_voice_name(voice):
             raise StudioError(404, "no-voice", f"voice {voice[:80]!r}", voice=voice[:80])
         self._root = root
         self._voice = voice
-        self._environment = {**clean_environment(environment), "GIT_TERMINAL_PROMPT": "0"}
+        self._git = Clone(root, environment)
+        self._owner = owner
 
     def author(self) -> Author | None:
         """Name and address of Git's settings, None where there are none."""
-        name, address = Repository(self._root).user()
+        name, address = self._git.repository.user()
         return Author(name, address) if name and address else None
 
     def plan(self) -> Plan:
         """What would be pushed now. Raises StudioError where there is no repository or no remote."""
-        remote, address = self._remote()
-        target = self._target(remote)
-        self._fetch(remote)
+        remote, address = self._git.remote()
+        target = self._git.target(remote)
+        self._git.fetch(remote)
         with _Index(self, self._parent(remote, target)) as index:
             changes = self._changes(index)
-        return Plan(remote, _without_secret(address), target, self._branch, changes)
+        return Plan(remote, without_secret(address), target, self._branch, changes)
 
     def push(self, author: Author, message: str) -> Pushed:
         """Commits the folder and pushes it; a branch that moved on meanwhile is taken up and built upon.
@@ -113,41 +112,41 @@ class VoicePush:
         Raises StudioError for nothing to push, ConfigurationError for a remote that refuses, InfrastructureError for
         one that does not answer.
         """
-        remote, address = self._remote()
-        target = self._target(remote)
+        remote, address = self._git.remote()
+        target = self._git.target(remote)
         said = ""
         for attempt in range(_ATTEMPTS):
-            self._fetch(remote)
+            self._git.fetch(remote)
             commit = self._commit(remote, target, author, message)
             self._push_lfs(remote, commit)
-            done = self._run("push", "--porcelain", remote, f"{commit}:refs/heads/{self._branch}")
+            done = self._git.run("push", "--porcelain", remote, f"{commit}:refs/heads/{self._branch}")
             if done.returncode == 0:
-                return Pushed(commit, self._branch, target, _without_secret(address), attempt > 0)
-            said = _printed(done)
+                return Pushed(commit, self._branch, target, without_secret(address), attempt > 0)
+            said = git_words(done)
             if not any(words in done.stdout + done.stderr for words in _REFUSED) or "pre-receive" in done.stderr:
                 break
         raise ConfigurationError(f"git push to {remote}: {said}", "ask for the right to push branches, or push by hand")
 
     @property
     def _branch(self) -> str:
-        return f"{BRANCH}{self._voice}"
+        return f"{BRANCH}-{self._owner}/{self._voice}" if self._owner else f"{BRANCH}/{self._voice}"
 
     def _commit(self, remote: str, target: str, author: Author, message: str) -> str:
         parent = self._parent(remote, target)
         with _Index(self, parent) as index:
             if not self._changes(index):
                 raise StudioError(409, "nothing-to-push", "the remote has all of it already", "record something first")
-            tree = self._checked("write-tree", index=index.path)
+            tree = self._git.checked("write-tree", index=index.path)
         who = {
             "GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.address,
             "GIT_COMMITTER_NAME": author.name, "GIT_COMMITTER_EMAIL": author.address,
         }  # fmt: skip
         parents = ["-p", parent] if parent else []
-        return self._checked("commit-tree", tree, *parents, "-m", message, extra=who)
+        return self._git.checked("commit-tree", tree, *parents, "-m", message, extra=who)
 
     def _parent(self, remote: str, target: str) -> str:
         """Our branch there as long as it is not merged, else the default branch; "" for an empty remote."""
-        repository = Repository(self._root)
+        repository = self._git.repository
         main = repository.resolve(f"refs/remotes/{remote}/{target}")
         ours = repository.resolve(f"refs/remotes/{remote}/{self._branch}")
         if ours and not (main and repository.is_ancestor(ours, main)):
@@ -158,17 +157,17 @@ class VoicePush:
     def fill(self, index: Path, parent: str) -> None:
         """The tree of the parent with the voice's folder of the work tree in it, and nothing else of that."""
         if parent:
-            self._checked("read-tree", parent, index=index)
+            self._git.checked("read-tree", parent, index=index)
         folder = f"voices/{self._voice}"
-        added = self._run("add", "--all", "--", folder, index=index)
+        added = self._git.run("add", "--all", "--", folder, index=index)
         if added.returncode:
-            words = _printed(added)
+            words = git_words(added)
             remedy = "install Git LFS, and run once: git lfs install" if "lfs" in words else "do what Git says"
             raise ConfigurationError(f"git add {folder}: {words}", remedy)
 
     def _changes(self, index: _Index) -> tuple[Change, ...]:
-        against = index.parent or self._checked("hash-object", "-t", "tree", "/dev/null")
-        listed = self._checked(
+        against = index.parent or self._git.checked("hash-object", "-t", "tree", "/dev/null")
+        listed = self._git.checked(
             "diff", "--cached", "--no-renames", "--name-status", "--relative", "-z", against, "--", index=index.path
         ).split("\0")
         found = []
@@ -179,7 +178,7 @@ class VoicePush:
             file = self._root / path
             name = {"A": "new", "D": "deleted"}.get(kind[:1], "changed")
             size = file.stat().st_size if name != "deleted" and file.is_file() else 0
-            found.append(Change(path, name, size, name != "deleted" and path in in_lfs))
+            found.append(Change(printable(path), name, size, name != "deleted" and path in in_lfs))
         return tuple(found)
 
     def _in_lfs(self, paths: Sequence[str]) -> frozenset[str]:
@@ -187,76 +186,28 @@ class VoicePush:
         if not paths:
             return frozenset()
         # path NUL attribute NUL value NUL, for each. Paths go in by stdin: arguments are limited in length.
-        found = self._run("check-attr", "-z", "--stdin", "filter", given="\0".join(paths)).stdout.split("\0")
+        found = self._git.run("check-attr", "-z", "--stdin", "filter", given="\0".join(paths)).stdout.split("\0")
         return frozenset(path for path, value in zip(found[::3], found[2::3], strict=False) if value == "lfs")
 
     def _push_lfs(self, remote: str, commit: str) -> None:
         """Recordings first: a commit whose recordings are absent would stop every runner."""
-        listed = self._checked("ls-tree", "-r", "--name-only", "-z", commit, f"voices/{self._voice}/").split("\0")
+        listed = self._git.checked("ls-tree", "-r", "--name-only", "-z", commit, f"voices/{self._voice}/").split("\0")
         files = [path for path in listed if path]
         in_lfs = self._in_lfs(files)
         if not in_lfs:
             return
-        if shutil.which("git-lfs", path=self._environment.get("PATH")) is None:
+        if shutil.which("git-lfs", path=self._git.environment.get("PATH")) is None:
             raise ConfigurationError(
                 "recordings are to be stored by Git LFS, which is not installed", "install git-lfs"
             )
-        pointers = [self._checked("cat-file", "blob", f"{commit}:{path}") for path in files if path in in_lfs]
+        pointers = [self._git.checked("cat-file", "blob", f"{commit}:{path}") for path in files if path in in_lfs]
         ids = [found[1] for text in pointers if (found := re.search(r"^oid sha256:([0-9a-f]{64})$", text, re.M))]
-        objects = self._root / self._checked("rev-parse", "--git-common-dir") / "lfs" / "objects"
+        objects = self._root / self._git.checked("rev-parse", "--git-common-dir") / "lfs" / "objects"
         here = [oid for oid in ids if (objects / oid[:2] / oid[2:4] / oid).is_file()]
-        if here and (done := self._run("lfs", "push", "--object-id", remote, *here)).returncode:
+        if here and (done := self._git.run("lfs", "push", "--object-id", remote, *here)).returncode:
             raise InfrastructureError(
-                f"git lfs push to {remote}: {_printed(done)}", "try again when the server answers"
+                f"git lfs push to {remote}: {git_words(done)}", "try again when the server answers"
             )
-
-    def _remote(self) -> tuple[str, str]:
-        found = self._run("remote")
-        if found.returncode:
-            raise StudioError(409, "no-repository", f"{self._root}: {_printed(found)}", "clone the voice repository")
-        names = found.stdout.split()
-        if not names:
-            raise StudioError(409, "no-remote", "the repository has no remote", "add one: git remote add origin URL")
-        name = "origin" if "origin" in names else names[0]
-        return name, self._checked("remote", "get-url", "--push", name)
-
-    def _target(self, remote: str) -> str:
-        """The remote's default branch."""
-        asked = self._run("ls-remote", "--symref", remote, "HEAD")
-        if asked.returncode:
-            raise InfrastructureError(f"git ls-remote {remote}: {_printed(asked)}", "check network and credentials")
-        found = re.search(r"^ref: refs/heads/(\S+)\tHEAD$", asked.stdout, re.M)
-        return found[1] if found else "main"
-
-    def _fetch(self, remote: str) -> None:
-        done = self._run("fetch", "--quiet", "--no-tags", "--prune", remote, f"+refs/heads/*:refs/remotes/{remote}/*")
-        if done.returncode:
-            raise InfrastructureError(f"git fetch {remote}: {_printed(done)}", "check network and credentials")
-
-    def _run(
-        self, *arguments: str, index: Path | None = None, extra: Mapping[str, str] | None = None, given: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        """given: for its standard input."""
-        environment = {**self._environment, **(extra or {})}
-        if index is not None:
-            environment["GIT_INDEX_FILE"] = str(index)
-        try:
-            return subprocess.run(
-                ["git", "-C", str(self._root), "-c", "core.quotepath=off", "-c", "color.ui=false", *arguments],
-                capture_output=True, encoding="utf-8", errors="replace", timeout=_TIMEOUT_S, check=False,
-                env=environment, input=given,
-            )  # fmt: skip
-        except FileNotFoundError:
-            raise ConfigurationError("the program git is not installed", "install git") from None
-        except subprocess.TimeoutExpired:
-            message = f"git {arguments[0]}: no answer within {_TIMEOUT_S} s"
-            raise InfrastructureError(message, "check the network, then push again") from None
-
-    def _checked(self, *arguments: str, index: Path | None = None, extra: Mapping[str, str] | None = None) -> str:
-        done = self._run(*arguments, index=index, extra=extra)
-        if done.returncode:
-            raise ConfigurationError(f"git {arguments[0]}: {_printed(done)}", "do what Git says, or push by hand")
-        return done.stdout.strip("\n")
 
 
 class _Index:
@@ -278,13 +229,3 @@ class _Index:
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _printed(done: subprocess.CompletedProcess[str]) -> str:
-    words = " ".join(printable(line) for line in (done.stderr or done.stdout).strip().splitlines())
-    return _without_secret(words)[:600]
-
-
-def _without_secret(text: str) -> str:
-    """Addresses without the password or token that may stand in them."""
-    return re.sub(r"(https?://)[^/@\s]+@", r"\1", text)

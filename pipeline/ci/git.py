@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from timbre.core.errors import ConfigurationError
+from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.core.printable import printable
 
 ZERO = "0" * 40
-_TIMEOUT_S = 60
+TIMEOUT_S = 60.0
 # What a hook of Git, or a program that runs within one, leaves in the environment: it would show another repository.
 _OF_HOOKS = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR",
@@ -202,22 +202,7 @@ class Repository:
         return found.returncode == 0
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        settings = [part for setting in _PLAIN for part in ("-c", setting)]
-        try:
-            return subprocess.run(
-                ["git", "-C", str(self.path), *settings, *arguments],
-                capture_output=True,
-                encoding="utf-8",
-                errors="surrogateescape",
-                timeout=_TIMEOUT_S,
-                check=False,
-                env=clean_environment(os.environ),
-            )
-        except FileNotFoundError:
-            raise ConfigurationError("the program git is not installed", "install git") from None
-        except subprocess.TimeoutExpired:
-            message = f"git {arguments[0]} in {self.path}: no answer within {_TIMEOUT_S} s"
-            raise ConfigurationError(message, "try it by hand; a file system that hangs is the usual reason") from None
+        return run_git(self.path, *arguments, environment=os.environ)
 
     def _checked(self, *arguments: str) -> str:
         found = self._run(*arguments)
@@ -240,6 +225,35 @@ class Repository:
 
     def _no_commit(self, found: subprocess.CompletedProcess[str]) -> str:
         return found.stderr if self._refused(found.stderr) else "there is no commit yet; commit the voice folder first"
+
+
+def run_git(
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str],
+    own: Mapping[str, str] | None = None,
+    given: str = "",
+    timeout_s: float = TIMEOUT_S,
+) -> subprocess.CompletedProcess[str]:
+    """Calls Git in a folder, without a shell, and without what a hook or a person's settings change in its output.
+
+    environment: that of the process; own: variables of this call, an index of its own for example. given: for its
+    standard input. Bytes that are no UTF-8 come back as lone surrogates: show names by `printable`. Raises
+    ConfigurationError where git is not installed, InfrastructureError where it does not end in time.
+    """
+    settings = [part for setting in _PLAIN for part in ("-c", setting)]
+    try:
+        return subprocess.run(
+            ["git", "-C", str(folder), *settings, *arguments],
+            capture_output=True, encoding="utf-8", errors="surrogateescape", timeout=timeout_s, check=False,
+            env=clean_environment(environment) | dict(own or {}), input=given,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise ConfigurationError("the program git is not installed", "install git") from None
+    except subprocess.TimeoutExpired:
+        message = f"git {arguments[0]} in {folder}: no answer within {timeout_s:g} s"
+        remedy = "try again; a network or a file system that hangs is the usual reason"
+        raise InfrastructureError(message, remedy) from None
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
