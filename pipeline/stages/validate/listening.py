@@ -15,6 +15,7 @@ from timbre.audio.waveform import Samples
 from timbre.core.base import Base
 from timbre.core.errors import ConfigurationError
 from timbre.pipeline.bases.recogniser import recognising_base
+from timbre.pipeline.stages.validate.one_thread import one_torch_thread
 
 _SHORTEST = 1_600
 
@@ -38,13 +39,8 @@ class Listener:
         encoder, head = self._loaded()
         if len(samples) < _SHORTEST:
             return np.zeros((0, head.out_features), np.float32)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with torch.no_grad():
-                found = head(encoder(torch.from_numpy(np.ascontiguousarray(samples))[None]).last_hidden_state)[0]
-        finally:
-            torch.set_num_threads(threads)
+        with one_torch_thread(), torch.no_grad():
+            found = head(encoder(torch.from_numpy(np.ascontiguousarray(samples))[None]).last_hidden_state)[0]
         return np.asarray(found.numpy(), np.float32)
 
     def _loaded(self) -> tuple[Any, Any]:

@@ -5,7 +5,8 @@ file + text -> survey, words, likeness to the takes before -> ClipJudgement
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,28 +65,44 @@ class ClipJudge:
         """path: the take. text: what it should say. earlier: vectors of the takes before, by `ClipJudgement.vector`."""
         found = Findings()
         try:
-            survey = survey_clip(path, MAX_TAKE_S, self.recipe.vad_aggressiveness)
             samples = resample(read(path, MAX_TAKE_S), ANALYSIS_RATE_HZ).samples
         except InputError as error:
-            found.refuse(path.name, error.message, "a recording that decodes to its end", error.remedy, "undecodable")
-            return ClipJudgement(None, tuple(found.problems), (), None, None, None)
+            return _undecodable(path, error, found)
+        # The recogniser listens on one core while the other looks at the sound and at the speaker.
+        with ThreadPoolExecutor(1) as beside:
+            listening = beside.submit(self._heard, samples, text, language)
+            return self._judge(path, samples, text, listening.result, earlier, found)
+
+    def _judge(
+        self,
+        path: Path,
+        samples: NDArray[np.float32],
+        text: str,
+        hear: Callable[[], WordsHeard | None],
+        earlier: Sequence[Vectors],
+        found: Findings,
+    ) -> ClipJudgement:
+        try:
+            survey = survey_clip(path, MAX_TAKE_S, self.recipe.vad_aggressiveness)
+        except InputError as error:
+            return _undecodable(path, error, found)
         if not survey.speech_s:
             found.refuse(path.name, "no speech found", "speech", "record it again, closer to the microphone", "silent")
             return ClipJudgement(survey, tuple(found.problems), (), None, None, None)
         check_sound(path.name, survey, self.recipe, self.base_rate_hz, found)
         check_noise(path.name, survey, _NOT_DENOISED, self.recipe, found)
         check_pace([path.name], [text], [survey.speech_s], self.recipe, found)
-        heard = self._heard(samples, text, language)
-        if heard is not None and heard.missed:
-            remedy = "read the sentence again, every word of it"
-            tell = found.refuse if heard.refused else found.remark
-            tell(path.name, f"not heard: {', '.join(heard.missed)}", "every word of the text", remedy, "words")
         vector, similarity = None, None
         if survey.speech_s >= MIN_SPEECH_S:
             vector = self.encoder.embed([samples])[0]
             if len(earlier):
                 centre = np.sum(np.stack(list(earlier)), axis=0)
                 similarity = float(np.dot(vector, centre) / max(float(np.linalg.norm(centre)), 1e-12))
+        heard = hear()
+        if heard is not None and heard.missed:
+            remedy = "read the sentence again, every word of it"
+            tell = found.refuse if heard.refused else found.remark
+            tell(path.name, f"not heard: {', '.join(heard.missed)}", "every word of the text", remedy, "words")
         if similarity is not None and similarity < self.recipe.min_speaker_similarity:
             limit = f"at least {self.recipe.min_speaker_similarity:g}"
             value = f"another speaker? similarity {similarity:.2f} to the takes before"
@@ -99,3 +116,8 @@ class ClipJudge:
         if self.listener is None or language not in self.listener.languages:
             return None
         return words_heard(log_softmax(self.listener.scores(samples)), text, language)
+
+
+def _undecodable(path: Path, error: InputError, found: Findings) -> ClipJudgement:
+    found.refuse(path.name, error.message, "a recording that decodes to its end", error.remedy, "undecodable")
+    return ClipJudgement(None, tuple(found.problems), (), None, None, None)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from timbre.audio.waveform import Samples
+from timbre.pipeline.stages.validate.one_thread import one_torch_thread
 
 if TYPE_CHECKING:
     from timbre.gptsovits.encoders.ge2e import Ge2e
@@ -37,15 +38,8 @@ class SpeakerEncoder:
 
     def embed(self, waves: Sequence[Samples]) -> Vectors:
         """Unit vectors (n, 256) of n pieces of speech at 16 kHz, none of them silent."""
-        import torch
-
-        # On a few seconds of speech, further threads mostly wait for each other; runners are busy machines.
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with one_torch_thread():
             return _network().embed_many(waves)
-        finally:
-            torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True, eq=False)
