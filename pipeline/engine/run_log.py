@@ -26,7 +26,7 @@ from timbre.core.voice_names import is_voice_name
 from timbre.pipeline.engine.engine import FAILED, StageOutcome
 from timbre.pipeline.engine.outputs import read_record
 from timbre.pipeline.engine.run_report import VoiceRun
-from timbre.pipeline.engine.run_samples import red_samples
+from timbre.pipeline.engine.run_samples import red_samples, worst_clips
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.table import STAGES, Origin
 from timbre.registry.events import utc_now
@@ -34,7 +34,7 @@ from timbre.registry.names import RUN_AREAS
 from timbre.registry.run_records import RunStore
 
 GATES = "gates.json"
-_EVALUATE = "evaluate"
+_VALIDATE, _EVALUATE = "validate", "evaluate"
 # What of a gate a page shows; reasons and cautions can be looked up in the report.
 _OF_GATE = (
     "title", "metric", "protocol", "statistic", "unit", "direction", "passed", "blocks", "value", "limit", "low",
@@ -78,19 +78,17 @@ class RunLog:
         """Writes the record of a run that has ended. number: what begin gave."""
         if not number:
             return
-        gates = gates_of_run(workspace, found)
+        gates, red = gates_of_run(workspace, found), state_of(found) == "red"
+        samples, clips = _of_red(workspace, found, gates) if red else ({}, {})
+        shown = {name: {key: gate[key] for key in _OF_GATE if key in gate} for name, gate in gates.items()}
         about = {
             **_plain_origin(origin), "recordings": recordings, "base": found.base, "ended": utc_now(),
             "state": state_of(found), "exit_code": found.exit_code, "error": _message(found.error),
             "remedy": found.error.remedy if isinstance(found.error, TimbreError) else "",
             "stages": [_stage(workspace, found.voice, outcome) for outcome in found.outcomes],
-            "gates": {name: {key: gate[key] for key in _OF_GATE if key in gate} for name, gate in gates.items()},
+            "gates": {name: gate | ({"clips": clips[name]} if name in clips else {}) for name, gate in shown.items()},
             "version": str(_last_facts(found).get("version", "")), "said": str(_last_facts(found).get("said", "")),
         }  # fmt: skip
-        samples: Mapping[str, bytes] = {}
-        if about["state"] == "red":
-            key = next((outcome.key for outcome in found.outcomes if outcome.row.name == _EVALUATE), "")
-            samples = red_samples(workspace.work(found.voice, _EVALUATE) / key, gates) if key else {}
         try:
             self.runs.finish(found.voice, number, self._clean(about), samples)
         except TimbreError as error:
@@ -130,6 +128,18 @@ def gates_of_run(workspace: Workspace, run: VoiceRun) -> Mapping[str, Mapping[st
     if not any(outcome.row.name == _EVALUATE and outcome.key for outcome in run.outcomes):
         return {}
     return _written(workspace.report(run.voice, _EVALUATE) / GATES)
+
+
+def _of_red(
+    workspace: Workspace, found: VoiceRun, gates: Mapping[str, Mapping[str, Any]]
+) -> tuple[Mapping[str, bytes], Mapping[str, list[str]]]:
+    """Samples of a red run, and the recordings that its red gates judged worst; empty where stage 4 was not reached."""
+    output = {
+        item.row.name: workspace.work(found.voice, item.row.name) / item.key for item in found.outcomes if item.key
+    }
+    if _EVALUATE not in output:
+        return {}, {}
+    return red_samples(output[_EVALUATE], gates), worst_clips(output[_EVALUATE], output[_VALIDATE], gates)
 
 
 def _written(path: Path) -> Mapping[str, Mapping[str, Any]]:

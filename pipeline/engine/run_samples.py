@@ -1,6 +1,8 @@
-"""The samples that a red run leaves in its record: the worst of each red gate beside the recording and the base.
+"""What a red run leaves in its record of its red gates: the worst samples beside recording and base, and the recordings
+that came out worst.
 
 gates.json, measurements.json, samples/ -> FLAC files and a list that says what each is
+gates.json, measurements.json, validation.json -> gate -> paths of recordings
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from timbre.core.errors import TimbreError
+from timbre.evaluation.measurements import read_measurements
+from timbre.evaluation.metrics.catalogue import Direction
+from timbre.pipeline.stages.validate.report import JSON_FILE
 
 LIST = "samples.json"
 MAX_SENTENCES = 3
@@ -40,6 +45,31 @@ def red_samples(measured: Path, gates: Mapping[str, Mapping[str, Any]]) -> dict[
         return {}
     found = {name: data for name, data in found.items() if any(name in entry.values() for entry in listed)}
     return {**found, LIST: json.dumps(listed, indent=1, ensure_ascii=False).encode()}
+
+
+def worst_clips(measured: Path, validated: Path, gates: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Red gate -> the held-out recordings that it judged worst, as the voice's list names them, worst first; gates that
+    no recording stands behind are left out.
+
+    measured: output of stage 4; validated: output of stage 1, as far as they are there.
+    """
+    try:
+        slices = json.loads((validated / JSON_FILE).read_text(encoding="utf-8"))["slices"]
+        clips = {str(item["id"]): str(item["clip"]) for item in slices}
+        found = read_measurements(measured).adapted
+    except (OSError, ValueError, KeyError, TypeError, TimbreError):
+        return {}
+    worst = {}
+    for name, gate in gates.items():
+        if gate.get("passed") or not gate.get("blocks", True):
+            continue
+        key, sign = str(gate.get("metric", "")), 1.0 if gate.get("direction") == Direction.HIGHER else -1.0
+        asked = [item for item in found.samples(str(gate.get("protocol", ""))) if item.id in clips]
+        asked = [item for item in asked if key in item.values or key in item.unmeasurable]
+        asked.sort(key=lambda item: sign * item.values[key] if key in item.values else float("-inf"))
+        if files := list(dict.fromkeys(clips[item.id] for item in asked))[:MAX_SENTENCES]:
+            worst[name] = files
+    return worst
 
 
 def _sentences(measured: Path, gates: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, dict[str, Path]]]:
