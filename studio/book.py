@@ -49,12 +49,18 @@ class Book:
         self.name = name
         self.lock = threading.RLock()
         self.revision = 0
+        self._settings: tuple[bytes, VoiceSettings] | None = None
         self.files.sweep()
         self._mend()
 
     def settings(self) -> VoiceSettings:
         """What voice.yaml says; its problems are told by the whole check before a push."""
-        return read_voice_yaml(self.files.read(VOICE_YAML))[0]
+        data = self.files.read(VOICE_YAML)
+        known = self._settings
+        if known is None or known[0] != data:
+            # Each take asks a dozen times, and YAML is read slowly.
+            known = self._settings = (data, read_voice_yaml(data)[0])
+        return known[1]
 
     def lines(self) -> list[Line]:
         """Every line of the script and every row of the list, in the order in which they are read."""

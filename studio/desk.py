@@ -16,7 +16,6 @@ from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.release.revocation import remove_local_work
 from timbre.pipeline.voice.listing import list_voices
-from timbre.pipeline.voice.metadata import FILE as METADATA
 from timbre.pipeline.voice.new_voice import new_voice
 from timbre.pipeline.voice.reading_script import CONSENT, SENTENCES
 from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
@@ -25,11 +24,12 @@ from timbre.studio.book import Book, Line
 from timbre.studio.coverage import coverage, next_line, sounds_of
 from timbre.studio.errors import StudioError
 from timbre.studio.files import OWN
-from timbre.studio.judging import Judges, StatementReport, TakeReport
+from timbre.studio.judging import Judges, Networks, StatementReport, TakeReport
 
 _SPEAKER = f"{OWN}/speaker.json"
 _RIGHTS = re.compile(r"^  rights:.*$", re.M)
 _MOST_WORDS = 300
+_STATEMENT = "consent.flac"
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class NewVoiceForm:
 class Desk:
     """The opened voices. Thread-safe."""
 
-    def __init__(self, workspace: Workspace, recipe: Recipe) -> None:
+    def __init__(self, workspace: Workspace, recipe: Recipe, networks: Networks | None = None) -> None:
         self.workspace = workspace
-        self.judges = Judges(workspace, recipe)
+        self.judges = Judges(workspace, recipe, networks)
         self._books: dict[str, Book] = {}
         self._lock = threading.Lock()
 
@@ -101,20 +101,18 @@ class Desk:
         """A new voice folder without a row; the lines of its script are read from the page."""
         if form.language not in LANGUAGES:
             raise StudioError(400, "field", f"language {form.language!r}", "choose one of the list", field="language")
-        made = new_voice(self.workspace.root, form.name, form.language, form.base)
+        new_voice(
+            self.workspace.root, form.name, form.language, form.base,
+            statement=_STATEMENT, rights=form.purpose, listed=False,
+        )  # fmt: skip
         book = self.book(form.name)
-        book.files.write(METADATA, b"file|text\n")
-        text = (made.folder / VOICE_YAML).read_text(encoding="utf-8")
-        text = text.replace("statement: consent.wav     #", "statement: consent.flac    #")
-        self._settle(book, text, form.speaker, form.purpose)
+        self._remember_speaker(book, form.speaker, form.purpose)
         return book
 
     def set_rights(self, name: str, speaker: str, purpose: str) -> None:
         """Who speaks and what for, of an imported voice. Raises StudioError for a voice.yaml of another form."""
         book = self.book(name)
-        self._settle(book, book.files.read(VOICE_YAML).decode("utf-8"), speaker, purpose)
-
-    def _settle(self, book: Book, text: str, speaker: str, purpose: str) -> None:
+        text = book.files.read(VOICE_YAML).decode("utf-8")
         if len(_RIGHTS.findall(text)) != 1:
             raise StudioError(
                 409, "settings", f"voices/{book.name}/voice.yaml: no line `  rights:`", "write it there by hand",
@@ -123,12 +121,15 @@ class Desk:
         # JSON strings are YAML strings.
         line = f"  rights: {json.dumps(purpose, ensure_ascii=False)}"
         with book.lock:
-            book.files.make_own()
-            book.files.write(
-                _SPEAKER, json.dumps({"speaker": speaker, "purpose": purpose}, ensure_ascii=False).encode()
-            )
+            self._remember_speaker(book, speaker, purpose)
             book.files.write(VOICE_YAML, _RIGHTS.sub(lambda _: line, text).encode())
             book.revision += 1
+
+    @staticmethod
+    def _remember_speaker(book: Book, speaker: str, purpose: str) -> None:
+        book.files.make_own()
+        about = {"speaker": speaker, "purpose": purpose}
+        book.files.write(_SPEAKER, json.dumps(about, ensure_ascii=False).encode())
 
     def withdraw(self, name: str) -> int:
         """Deletes every recording of a voice, and what the check of stage 1 made of them. Returns how many."""
@@ -146,12 +147,16 @@ class Desk:
         filled = [next(blanks, "") or part if part.startswith("[") else part for part in parts]
         return {"text": "".join(filled), "speaker": about.get("speaker", ""), "purpose": settings.consent.rights}
 
+    def takes(self, book: Book) -> list[tuple[Line, TakeReport | None]]:
+        """Every line, and what was found of its take; None where there is none, or nobody has judged it."""
+        with book.lock:
+            return [(line, self.judges.known(book, line)) for line in book.lines()]
+
     def view(self, name: str) -> dict[str, Any]:
         """Everything that the page shows of a voice."""
         book = self.book(name)
-        with book.lock:
-            settings, lines = book.settings(), book.lines()
-            reports = {line.id: self.judges.known(book, line) for line in lines}
+        settings, takes = book.settings(), self.takes(book)
+        lines, reports = [line for line, _ in takes], {line.id: report for line, report in takes}
         good = [line for line in lines if (report := reports[line.id]) and report.good]
         found = coverage(((line.text, line.language) for line in good), ((line.text, line.language) for line in lines))
         kept = [report for line in good if (report := reports[line.id])]

@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
+from typing import Protocol
 from urllib.parse import parse_qs
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -18,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from timbre.studio.errors import error_answer
 
 ENTER = "/enter"
+SESSION = "timbre.session"
+"""Key of the ASGI scope under which the application finds the session."""
 _SAFE = ("GET", "HEAD")
 # Letters and digits that are not taken for each other when they are read from a screen.
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -44,7 +47,27 @@ _NO_ENTRY = """<!doctype html><html lang="en"><meta charset="utf-8">
 works once.</p>
 <p lang="zh">打开此页面需要验证码。请输入 <code>timbre studio</code> 最后打印的验证码，或打开它的链接，
 每个验证码只能用一次。</p></main></html>"""
-_OPEN_FILES = ("/page.css", "/favicon.ico")
+_KEY_WANTED = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Timbre Studio</title>
+<link rel="stylesheet" href="/page.css"><main><h1>Timbre Studio</h1>
+<form id="enter"><label>Your key <span lang="zh">您的密钥</span>
+<input name="key" type="password" autocomplete="current-password" required></label>
+<p id="wrong" role="alert" hidden>This key is not valid here. <span lang="zh">此处没有这个密钥。</span></p>
+<p><button class="main">OK</button></p></form>
+<p>The operator of this studio gave you a key.</p><p lang="zh">密钥由录音室的管理员发放。</p></main>
+<script src="/enter.js" type="module"></script></html>"""
+_OPEN_FILES = ("/page.css", "/favicon.ico", "/enter.js")
+_MOST_KEY_BYTES = 1024
+
+
+class Keys(Protocol):
+    """What opens sessions: Codes, or the keys of people."""
+
+    def enter(self, given: str) -> str | None:
+        """A new session, None for what opens none."""
+
+    def knows(self, session: str) -> bool:
+        """Whether a session was made here."""
 
 
 class Codes:
@@ -95,9 +118,14 @@ def _new_code() -> str:
 
 
 class Door:
-    """ASGI middleware. hosts: names and addresses that this studio is reached by, without port."""
+    """ASGI middleware. hosts: names and addresses that this studio is reached by, without port. lasting: keys are not
+    used up, so they are sent in a body, which no history of a browser keeps.
+    """
 
-    def __init__(self, app: ASGIApp, codes: Codes, hosts: frozenset[str], port: int, secure: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, codes: Keys, hosts: frozenset[str], port: int, secure: bool, lasting: bool = False
+    ) -> None:
+        self._lasting = lasting
         self._app = app
         self._codes = codes
         self._names = frozenset(f"{_bracketed(host)}:{port}" for host in hosts)
@@ -117,6 +145,10 @@ class Door:
         if refused is not None:
             await refused(scope, receive, _with_headers(send))
             return
+        if scope["path"] == ENTER and self._lasting:
+            await (await self._enter_with_key(receive))(scope, receive, _with_headers(send))
+            return
+        scope = {**scope, SESSION: _cookie(headers.get(b"cookie", ""), self._cookie)}
         most = MAX_IMPORT_BYTES if scope["path"].startswith("/api/imports") else MAX_BODY_BYTES
         await self._app(scope, _Bounded(receive, most), _with_headers(send))
 
@@ -128,13 +160,15 @@ class Door:
             return error_answer(403, "foreign-page", "a page of another site asks")
         if headers.get(b"sec-fetch-site", "none") not in ("same-origin", "none") and path != ENTER:
             return error_answer(403, "foreign-page", "a page of another site asks")
+        if path == ENTER and self._lasting:
+            return None if scope["method"] == "POST" else _key_wanted()
         if path == ENTER:
             return self._enter(scope)
         if path in _OPEN_FILES or self._codes.knows(_cookie(headers.get(b"cookie", ""), self._cookie)):
             return None
         if path.startswith("/api/"):
             return error_answer(401, "no-session", "no session: open the link that `timbre studio` printed last")
-        return _no_entry()
+        return _key_wanted() if self._lasting else _no_entry()
 
     def _own_page(self, host: str, headers: Mapping[bytes, str]) -> bool:
         # A page of another site cannot send this header without asking first, and is never allowed to.
@@ -145,7 +179,22 @@ class Door:
         session = self._codes.enter(given) if scope["method"] == "GET" else None
         if session is None:
             return _no_entry()
-        answer = RedirectResponse("/", 303)
+        return self._let_in(RedirectResponse("/", 303), session)
+
+    async def _enter_with_key(self, receive: Receive) -> Response:
+        bounded, given, more = _Bounded(receive, _MOST_KEY_BYTES), b"", True
+        try:
+            while more:
+                message = await bounded()
+                given, more = given + message.get("body", b""), message.get("more_body", False)
+        except BodyTooLargeError:
+            given = b""
+        session = self._codes.enter(given.decode("utf-8", "replace"))
+        if session is None:
+            return error_answer(401, "no-session", "no such key", "ask the operator for a key")
+        return self._let_in(Response(status_code=204), session)
+
+    def _let_in(self, answer: Response, session: str) -> Response:
         answer.set_cookie(
             self._cookie, session, httponly=True, samesite="strict", secure=self._scheme == "https", path="/"
         )
@@ -185,6 +234,10 @@ def _with_headers(send: Send) -> Send:
 def _no_entry() -> Response:
     policy = _HEADERS["content-security-policy"].replace("form-action 'none'", "form-action 'self'")
     return HTMLResponse(_NO_ENTRY, 401, {"content-security-policy": policy})
+
+
+def _key_wanted() -> Response:
+    return HTMLResponse(_KEY_WANTED, 401)
 
 
 def _cookie(header: str, name: str) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -73,15 +74,24 @@ class StatementReport:
 _Report = TypeVar("_Report", TakeReport, StatementReport)
 
 
-class Judges:
-    """One judge for each base, loaded once; one take is judged at a time."""
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """Judges of bases, loaded once, by name; one take is judged at a time."""
 
-    def __init__(self, workspace: Workspace, recipe: Recipe) -> None:
+    loaded: dict[str, ClipJudge] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Judges:
+    """Judges takes of one workspace. networks: None for ones of its own."""
+
+    def __init__(self, workspace: Workspace, recipe: Recipe, networks: Networks | None = None) -> None:
         self._workspace = workspace
         self._recipe = recipe
-        self._judges: dict[str, ClipJudge] = {}
-        self._lock = threading.Lock()
+        self.networks = networks or Networks()
+        self._lock = self.networks.lock
         self._levels: dict[tuple[str, str], NDArray[np.float32]] = {}
+        self._digests: dict[tuple[int, int, int, int], str] = {}
 
     def recipe(self, book: Book) -> Recipe:
         """The recipe with the voice's own settings."""
@@ -93,7 +103,7 @@ class Judges:
         if not line.file or not book.files.exists(path):
             return None
         report = _stored(TakeReport, book.files.read(path))
-        if report is None or report.text != line.text or report.sha256 != digest_file(book.files.path(line.file)):
+        if report is None or report.text != line.text or report.sha256 != self._digest(book.files.path(line.file)):
             return None
         return report
 
@@ -106,7 +116,7 @@ class Judges:
             if other.id != line.id and (report := self.known(book, other)) and report.good and report.vector
         ]
         with self._lock:
-            sha256 = digest_file(path)
+            sha256 = self._digest(path)
             found = self._judge(book).judge(path, line.text, line.language, earlier)
         survey = found.survey
         report = TakeReport(
@@ -180,15 +190,24 @@ class Judges:
             if judge.listener is not None:
                 judge.listener.scores(quiet)
 
+    def _digest(self, path: Path) -> str:
+        """Of a file that is replaced as a whole when it changes: read once, not at every look at the voice."""
+        about = path.stat()
+        key = (about.st_dev, about.st_ino, about.st_mtime_ns, about.st_size)
+        if key not in self._digests:
+            self._digests[key] = digest_file(path)
+        return self._digests[key]
+
     def _judge(self, book: Book) -> ClipJudge:
         judge = self._judge_of(book.settings().base, self._recipe)
         return replace(judge, recipe=self.recipe(book).validate)
 
     def _judge_of(self, base: str, recipe: Recipe) -> ClipJudge:
-        if base not in self._judges:
+        judges = self.networks.loaded
+        if base not in judges:
             loaded = self._workspace.load_base(base)
-            self._judges[base] = ClipJudge(recipe.validate, loaded.rate_hz, listener_for(loaded))
-        return self._judges[base]
+            judges[base] = ClipJudge(recipe.validate, loaded.rate_hz, listener_for(loaded))
+        return judges[base]
 
 
 def _stored(kind: type[_Report], data: bytes) -> _Report | None:

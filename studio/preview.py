@@ -26,10 +26,13 @@ _MOST_CHARACTERS = 200
 
 
 class Previews:
-    """Speaks one sentence at a time; the base's graphs are opened for it and closed again."""
+    """Speaks one sentence at a time; the base's graphs are opened for it and closed again. exports: the workspace that
+    keeps exported bases.
+    """
 
-    def __init__(self, workspace: Workspace, registry: RegistryAddress, judges: Judges) -> None:
+    def __init__(self, workspace: Workspace, exports: Workspace, registry: RegistryAddress, judges: Judges) -> None:
         self._workspace = workspace
+        self._exports = exports
         self._registry = registry
         self._judges = judges
         self._lock = threading.Lock()
@@ -50,8 +53,8 @@ class Previews:
         settings = book.settings()
         with self._lock:
             base = self._workspace.load_base(settings.base)
-            self._workspace.make_private()
-            exported = exported_base(base, self._workspace.root, self._registry, progress=SilentProgress())
+            self._exports.make_private()
+            exported = exported_base(base, self._exports.root, self._registry, progress=SilentProgress())
             voice = zero_shot(base, exported, book.name, book.files.path(min(good)[1]), settings.language)
             with Engine(exported) as engine:
                 speech = engine.speak(SpeechRequest(text, sampling=Sampling(seed=0)), voice)

@@ -27,6 +27,8 @@ def publishing_routes(desk: Desk, publishing: Publishing, previews: Previews) ->
         ("GET", "push", calls.plan),
         ("POST", "push", calls.push),
         ("GET", "follow", calls.follow),
+        ("POST", "promote", calls.promote),
+        ("POST", "rollback", calls.roll_back),
         ("POST", "preview", calls.preview),
         ("GET", "versions/{version}/{path:path}", calls.sample),
     ]
@@ -48,7 +50,16 @@ class PublishingCalls:
         return await self._answer(request, self._publishing.plan)
 
     async def follow(self, request: Request) -> Response:
-        return await self._answer(request, self._publishing.follow)
+        return await self._answer(request, lambda book: self._publishing.follow(book, self._desk.takes(book)))
+
+    async def promote(self, request: Request) -> Response:
+        version, values = await self._version(request)
+        approve = values.get("approve") is True
+        return await self._moved(request, lambda book: self._publishing.promote(book, version, approve))
+
+    async def roll_back(self, request: Request) -> Response:
+        version, _ = await self._version(request)
+        return await self._moved(request, lambda book: self._publishing.roll_back(book, version))
 
     async def push(self, request: Request) -> Response:
         values = await json_body(request)
@@ -70,6 +81,18 @@ class PublishingCalls:
         voice, version, path = (request.path_params[key] for key in ("voice", "version", "path"))
         data = await run_in_threadpool(self._publishing.sample, voice, version, path)
         return Response(data, media_type=MEDIA.get(PurePosixPath(path).suffix.lower(), "application/octet-stream"))
+
+    async def _version(self, request: Request) -> tuple[str, dict[str, Any]]:
+        values = await json_body(request)
+        version = values.get("version") if isinstance(values, dict) else None
+        if not isinstance(version, str):
+            raise StudioError(400, "field", "version: expected 12 digits", "reload the page", field="version")
+        return version, values
+
+    async def _moved(self, request: Request, work: Callable[[Book], None]) -> Response:
+        book = await run_in_threadpool(self._desk.book, request.path_params["voice"])
+        await run_in_threadpool(work, book)
+        return await self.follow(request)
 
     async def _answer(self, request: Request, work: Callable[[Book], dict[str, Any]]) -> Response:
         book = await run_in_threadpool(self._desk.book, request.path_params["voice"])

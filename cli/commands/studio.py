@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import socket
 import tempfile
 import threading
@@ -19,7 +20,11 @@ from timbre.core.errors import InfrastructureError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from timbre.pipeline.engine.workspace import Workspace
+    from timbre.registry.aliases import Alias
     from timbre.studio.door import Codes
+    from timbre.studio.people import Person
+    from timbre.studio.publishing import Publishing
 
 _HERE = ("127.0.0.1", "localhost")
 _SHUTDOWN_S = 5
@@ -29,20 +34,34 @@ _SHUTDOWN_S = 5
 @click.option("--port", type=int, default=0, help="Port; default: a free one.")
 @click.option("--phone", is_flag=True, help="Also listen in the local network, by HTTPS, for a phone.")
 @click.option("--no-browser", is_flag=True, help="Print the address only.")
+@click.option(
+    "--hosted",
+    "people",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="Serve several people in the network, by HTTPS; FILE lists their keys and roles.",
+)
 @click.pass_obj
-def studio(invocation: Invocation, port: int, phone: bool, no_browser: bool) -> None:
+def studio(invocation: Invocation, port: int, phone: bool, no_browser: bool, people: Path | None) -> None:
     """Record a voice in the browser: script line by line, each take judged at once.
 
     Listens on this machine only, unless --phone is given. The printed address holds a code that works once; each
     browser needs the newest one. Recordings are written into voices/NAME/ and leave this machine only when you push.
     """
+    if people is not None:
+        _host(invocation, people, port)
+        return
     from timbre.studio.app import create_studio
     from timbre.studio.door import Codes, Door
     from timbre.studio.publishing import Publishing
 
     invocation.logger()
     workspace, recipe = invocation.workspace(), invocation.recipe(None)
-    publishing = Publishing(lambda: invocation.engine(recipe), invocation.registry(), invocation.environment)
+    publishing = Publishing(
+        lambda: invocation.engine(recipe), invocation.registry(), invocation.environment, invocation.actor,
+        lambda state: _tell_webhook(invocation, state),
+    )  # fmt: skip
     app, desk = create_studio(workspace, recipe, publishing)
     addresses: list[Callable[[str], str]] = []
 
@@ -63,6 +82,45 @@ def studio(invocation: Invocation, port: int, phone: bool, no_browser: bool) -> 
             threading.Timer(0.5, webbrowser.open, (addresses[0](codes.code),)).start()
         with contextlib.suppress(KeyboardInterrupt):
             _serve(Door(app, codes, frozenset(_HERE), number, secure=False), listening)
+
+
+def _host(invocation: Invocation, people: Path, port: int) -> None:
+    """Several people, each with a key and in a work tree of their own, until Ctrl+C."""
+    from timbre.studio.app import create_hosted
+    from timbre.studio.certificate import make_certificate, network_address
+    from timbre.studio.door import Door
+    from timbre.studio.people import Sessions, read_hosted
+    from timbre.studio.work_trees import WorkTrees
+
+    settings = read_hosted(people)
+    invocation.logger()
+    workspace, recipe = invocation.workspace(), invocation.recipe(None)
+    trees = WorkTrees(workspace, invocation.environment)
+
+    def make(person: Person, own: Workspace) -> Publishing:
+        from timbre.studio.publishing import Publishing
+
+        return Publishing(
+            lambda: dataclasses.replace(invocation.engine(recipe), workspace=own), invocation.registry(),
+            invocation.environment, lambda: person.actor, lambda state: _tell_webhook(invocation, state),
+            person.roles, person,
+        )  # fmt: skip
+
+    sessions = Sessions(settings.people)
+    app, warm = create_hosted(workspace, recipe, sessions, trees, make)
+    address = network_address() if not settings.host else "0.0.0.0"
+    with tempfile.TemporaryDirectory(prefix="timbre-tls-") as folder, _listen(address, port) as listening:
+        number, host = listening.getsockname()[1], settings.host or address
+        certificate, key = settings.certificate, settings.private_key
+        if certificate is None or key is None:
+            made = make_certificate(Path(folder), host)
+            certificate, key = made.certificate, made.key
+            click.echo(f"timbre: browsers warn once; the certificate's SHA-256 is {made.fingerprint}", err=True)
+        click.echo(f"timbre: https://{host}:{number}/ for {len(settings.people)} people, each with their key", err=True)
+        threading.Thread(target=_warm, args=(warm,), name="warm", daemon=True).start()
+        door = Door(app, sessions, frozenset({host}), number, secure=True, lasting=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            _serve(door, listening, ssl_certfile=str(certificate), ssl_keyfile=str(key))
 
 
 @contextlib.contextmanager
@@ -91,6 +149,14 @@ def _serve(door: ASGIApp, listening: socket.socket, **files: Any) -> None:
         timeout_graceful_shutdown=_SHUTDOWN_S, **files,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _tell_webhook(invocation: Invocation, state: Alias) -> None:
+    from timbre.pipeline.release.promotion import promotion_alert
+
+    webhook = invocation.webhook()
+    if webhook is not None:
+        webhook.send(promotion_alert(state), invocation.logger())
 
 
 def _warm(warm: Callable[[], None]) -> None:

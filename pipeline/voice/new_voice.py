@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,21 @@ class NewVoice:
     """What the person does next."""
 
 
-def new_voice(root: Path, name: str, language: str, base: str = DEFAULT_BASE, lfs: bool = False) -> NewVoice:
+def new_voice(
+    root: Path,
+    name: str,
+    language: str,
+    base: str = DEFAULT_BASE,
+    lfs: bool = False,
+    *,
+    statement: str = STATEMENT,
+    rights: str = "",
+    listed: bool = True,
+) -> NewVoice:
     """Writes voices/NAME under a repository root; with lfs also the Git LFS rule. Nothing that exists is overwritten.
+
+    statement: name of the recorded consent. rights: what the voice may be used for, "" to be filled in. listed: whether
+    the list names the recordings of the script already; a page that records them adds each as it is made.
 
     Raises InputError for a name or language that cannot be, for a language that the base cannot speak and for a folder
     that exists.
@@ -50,10 +64,11 @@ def new_voice(root: Path, name: str, language: str, base: str = DEFAULT_BASE, lf
     if os.path.lexists(folder):
         raise InputError(f"voices/{name}: exists already", "choose another name, or work on that folder")
     sentences = SENTENCES[language]
+    rows = [f"{_file(number)}|{text}" for number, text in enumerate(sentences, 1)] if listed else []
     files = {
-        "voice.yaml": _settings(language, base),
-        "metadata.csv": "\n".join(["file|text", *(f"{_file(i)}|{text}" for i, text in enumerate(sentences, 1))]) + "\n",
-        "script.txt": _script(language, sentences),
+        "voice.yaml": _settings(language, base, statement, rights),
+        "metadata.csv": "\n".join(["file|text", *rows]) + "\n",
+        "script.txt": _script(language, sentences, statement),
         "wavs/.gitkeep": "",
     }
     for relative, text in files.items():
@@ -71,26 +86,29 @@ def _file(number: int) -> str:
     return f"wavs/{number:04d}.wav"
 
 
-def _settings(language: str, base: str) -> str:
+def _settings(language: str, base: str, statement: str, rights: str) -> str:
+    example = '""                 # for example: "(c) 2026 Example School. Internal announcements only."'
+    # JSON strings are YAML strings.
+    given = json.dumps(rights, ensure_ascii=False) if rights else example
     return (
         f"language: {language}\n"
         f"base: {base}\n"
         "consent:\n"
         f"  kind: recorded             # {' | '.join(CONSENT_KINDS)}\n"
-        f"  statement: {STATEMENT}     # recorded: you say who you are and what the voice may be used for\n"
-        '  rights: ""                 # for example: "(c) 2026 Example School. Internal announcements only."\n'
+        f"  statement: {statement:<15} # recorded: you say who you are and what the voice may be used for\n"
+        f"  rights: {given}\n"
         "# review: required           # a person approves before the voice goes into production\n"
         "recipe: {}                   # overrides of the base's settings and of recipes/default.yaml\n"
     )
 
 
-def _script(language: str, sentences: tuple[str, ...]) -> str:
+def _script(language: str, sentences: tuple[str, ...], statement: str) -> str:
     lines = [
         "Read one line, make one recording. Quiet room, a hand's width from the microphone, half a second of silence",
         "before and after. WAV, 24 kHz or more (FLAC too: then correct the names in metadata.csv).",
         "If a line goes wrong, record it again.",
         "",
-        f"{STATEMENT}",
+        statement,
         f"    {CONSENT[language]}",
         "    (put your own name and purpose in place of the brackets)",
         "",

@@ -28,6 +28,8 @@ export class PushPanel {
     const form = this.find("push").elements;
     if (!form.name.value) form.name.value = this.plan.author.name;
     if (!form.address.value) form.address.value = this.plan.author.address;
+    // A hosted studio knows who this is.
+    form.name.readOnly = form.address.readOnly = this.plan.own_author;
     this.show();
   }
 
@@ -128,34 +130,115 @@ export class PushPanel {
       row.append(job.url ? this.make("a", job.name, { href: job.url, target: "_blank", rel: "noopener" }) : job.name, ` · ${state(job.state)}`);
       return row;
     }));
-    this.find("runs").replaceChildren(...found.runs.map(run => {
-      const stages = run.stages.map(stage => `${stage.name} ${state(stage.state)}`).join(" → ");
-      const row = this.make("li", `${run.id.slice(0, 10)} ${run.commit.slice(0, 8)} · ${state(run.state)}${stages ? ` · ${stages}` : ""}`);
-      row.dataset.state = run.state;
-      if (run.red.length) row.append(this.make("p", `${this.word("redGates")}: ${run.red.join(", ")}`));
-      return row;
-    }));
-    this.showVersions(found.versions);
+    this.find("runs").replaceChildren(...found.runs.map((run, index) => this.run(run, index === 0)));
+    this.showVersions(found);
     this.find("follow-problems").textContent = found.problems.join(" ");
   }
 
-  showVersions(versions) {
+  run(run, newest) {
+    const state = name => this.words().states[name] ?? name;
+    const row = this.make("li");
+    row.dataset.state = run.state;
+    row.append(this.make("p", `${run.id.slice(0, 10)} ${run.commit.slice(0, 8)} · ${state(run.state)}`));
+    const stages = this.make("ol", "", { className: "stages" });
+    stages.append(...run.stages.map(stage => {
+      const item = this.make("li", `${this.words().stages[stage.name] ?? stage.name}: ${state(stage.state)}`);
+      item.dataset.state = stage.state;
+      return item;
+    }));
+    row.append(stages);
+    // Gates of earlier runs say nothing of the takes that are here now.
+    if (newest) row.append(...run.gates.map(gate => this.gate(gate)));
+    return row;
+  }
+
+  gate(gate) {
+    const language = this.language();
+    const place = this.make("div", "", { className: "gate" });
+    const known = gate.value !== null && gate.limit !== null;
+    place.append(this.make("strong", gate.title[language] + (known ? ` (${this.word("gateValue", gate.value, gate.limit, gate.direction)})` : "")));
+    place.append(this.make("p", gate.advice[language]));
+    const lines = this.voice().lines;
+    const takes = gate.takes.map(take => ({ ...take, at: lines.findIndex(line => line.id === take.line) })).filter(take => take.at >= 0);
+    if (!takes.length) return place;
+    const list = this.make("ul");
+    list.append(...takes.map(({ line, why, at }) => {
+      const row = this.make("li");
+      const button = this.make("button", this.word("toLine", at + 1), { type: "button" });
+      button.addEventListener("click", () => this.toLines([line]));
+      const text = this.make("span", lines[at].text, { lang: lines[at].language });
+      row.append(button, " ", text, this.make("span", ` (${this.words().suspects[why]})`, { className: "quiet" }));
+      return row;
+    }));
+    const again = this.make("button", this.word("recordAgain", takes.length), { type: "button", className: "main" });
+    again.addEventListener("click", () => this.toLines(takes.map(take => take.line)));
+    place.append(list, again);
+    return place;
+  }
+
+  showVersions({ versions, rollback }) {
     const place = this.find("versions");
-    const known = JSON.stringify([versions, this.words().production]);
-    // Players keep playing while the page asks again.
+    const known = JSON.stringify([versions, rollback, this.language()]);
+    // Players keep playing, and a question stays open, while the page asks again.
     if (place.dataset.known === known) return;
     place.dataset.known = known;
-    place.replaceChildren(...versions.map((item, index) => {
-      const part = this.make("div", "", { className: "version" });
-      const tags = [item.production && this.word("production"), index === 0 && this.word("newest"), !item.passed && this.word("notPassed")].filter(Boolean);
-      part.append(this.make("h4", `${this.word("version", item.version)}${tags.length ? ` (${tags.join(", ")})` : ""}`));
-      for (const path of item.samples) {
+    place.replaceChildren(...versions.map(item => this.version(item, rollback)), ...this.sentences(versions));
+  }
+
+  version(item, rollback) {
+    const part = this.make("div", "", { className: "version" });
+    const tags = [item.production && this.word("production"), item.newest && this.word("newest"), !item.passed && this.word("notPassed")].filter(Boolean);
+    part.append(this.make("h4", `${this.word("version", item.version)}${tags.length ? ` (${tags.join(", ")})` : ""}`));
+    part.append(this.make("p", [item.created.slice(0, 16).replace("T", " "), item.author.replace(/ *<.*/, "")].filter(Boolean).join(" · "), { className: "quiet" }));
+    const actions = this.make("div", "", { className: "row actions" });
+    if (item.promote) actions.append(this.move("promote", { version: item.version }, "promoteNow", "confirmPromote", item.version));
+    if (item.approve) actions.append(this.move("promote", { version: item.version, approve: true }, "approveNow", "confirmApprove", item.version));
+    if (item.production && rollback) actions.append(this.move("rollback", { version: rollback }, "rollBack", "confirmRollBack", rollback));
+    if (actions.childElementCount) part.append(actions);
+    const why = this.words().whyNot[item.why];
+    if (why) part.append(this.make("p", why, { className: "quiet" }));
+    return part;
+  }
+
+  move(path, body, label, question, version) {
+    // Everybody hears what is in production, so a second press confirms.
+    const place = this.make("span", "", { className: "move" });
+    const button = (text, main, work) => {
+      const made = this.make("button", text, { type: "button", className: main ? "main" : "" });
+      made.addEventListener("click", work);
+      return made;
+    };
+    const begin = button(this.word(label, version), false, () => {
+      place.replaceChildren(this.make("span", `${this.word(question, version)} `),
+        button(this.word("confirm"), true, this.attempt(async () => {
+          this.followed = await this.call("POST", this.address(path), body);
+          this.show();
+        })), " ", button(this.word("cancel"), false, () => { place.replaceChildren(begin); begin.focus(); }));
+      place.querySelector("button").focus();
+    });
+    place.append(begin);
+    return place;
+  }
+
+  sentences(versions) {
+    // One sentence, every version that spoke it, side by side.
+    const found = new Map();
+    for (const item of versions) {
+      for (const { path, text } of item.samples) found.set(path, [...found.get(path) ?? [], { item, text }]);
+    }
+    return [...found].map(([path, spoken]) => {
+      const part = this.make("div", "", { className: "sentence" });
+      const { text } = spoken[0];
+      if (text) part.append(this.make("p", text, { lang: this.voice().language }));
+      for (const { item } of spoken) {
+        const name = `${this.word("version", item.version)}${item.production ? ` (${this.word("production")})` : ""}`;
+        const box = this.make("div", "", { className: "heard" });
         const player = this.make("audio", "", { controls: true, preload: "none", src: `${this.address("versions", item.version)}/${path}` });
-        player.setAttribute("aria-label", `${this.word("listen")} ${item.version} ${path}`);
-        part.append(player);
+        player.setAttribute("aria-label", `${this.word("listen")}: ${name}, ${text || path}`);
+        box.append(this.make("span", name, { className: "quiet" }), player);
+        part.append(box);
       }
       return part;
-    }));
-    if (versions.length) place.append(this.make("p", this.word("approve", this.voice().name), { className: "quiet" }));
+    });
   }
 }

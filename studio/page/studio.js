@@ -21,6 +21,7 @@ let state = null;      // what GET /api/state says
 let voice = null;      // what GET /api/voices/NAME says
 let step = "room";
 let chosen = "";       // id of the line that is shown
+let again = [];        // ids of the lines that a red gate asks for
 let unsent = null;     // a take that could not be saved: { send, blob }
 let busy = "";         // "", "count", "record", "send"
 let sound = null;      // what is being listened to
@@ -28,6 +29,7 @@ let dropped = [];
 let measured = null;
 let told = null;       // the last message, to be said again in the other language
 
+const mayRecord = () => !state || state.may.includes("record");
 const word = (name, ...more) => {
   const found = WORDS[language][name];
   return typeof found === "function" ? found(...more) : found;
@@ -216,14 +218,16 @@ function accept(found) {
 async function open(name, at) {
   const answer = await call("GET", `/api/voices/${encodeURIComponent(name)}`);
   chosen = answer.next;
+  again = [];
   voice = null;
   pushPanel.clear();
   find("preview").reset();
   find("preview-sound").hidden = true;
   find("wave").hidden = true;
-  step = at ?? (answer.consent.kind === "recorded" && !answer.consent.recorded ? "room" : "record");
+  step = at ?? (!mayRecord() ? "push" : answer.consent.kind === "recorded" && !answer.consent.recorded ? "room" : "record");
   accept(answer);
-  judgeWaiting();
+  if (step === "push") attempt(() => pushPanel.open())();
+  if (mayRecord()) judgeWaiting();
 }
 
 async function judgeWaiting() {
@@ -276,6 +280,7 @@ function show() {
   find("voice-name").textContent = `${voice.name} · ${LANGUAGES[language][voice.language] ?? voice.language} · ${voice.base}`;
   all("#steps button").forEach(button => {
     if (button.dataset.step === step) button.setAttribute("aria-current", "step"); else button.removeAttribute("aria-current");
+    button.hidden = button.dataset.step !== "push" && !mayRecord();
     button.dataset.done = button.dataset.step === "consent" ? voice.consent.good || voice.consent.kind !== "recorded"
       : button.dataset.step === "record" ? voice.progress.speech_s >= voice.progress.needed_s
         : button.dataset.step === "room" ? Boolean(measured) : Boolean(pushPanel.done ?? pushPanel.plan?.pushed);
@@ -394,8 +399,9 @@ function showMeasured() {
 }
 
 const pushPanel = new PushPanel({
-  call, word, find, make, attempt, problemWords, words: () => WORDS[language], voice: () => voice, address: (...more) => address(...more),
-  toLine: id => { chosen = id; goTo("record"); },
+  call, word, find, make, attempt, problemWords, words: () => WORDS[language], language: () => language, voice: () => voice,
+  address: (...more) => address(...more), toLine: id => { chosen = id; goTo("record"); },
+  toLines: ids => { again = ids; chosen = ids[0]; goTo("record"); if (ids.length > 1) notice(word("againQueue", ids.length)); },
 });
 
 // --- actions ---------------------------------------------------------------------------------------------------------
@@ -420,9 +426,12 @@ function nextLine() {
   if (busy) return;
   stopSound();
   find("wave").hidden = true;
+  const asked = again.length > 0;
+  again = again.filter(id => id !== chosen && voice.lines.some(item => item.id === id));
+  if (asked) notice(again.length ? word("againQueue", again.length) : word("againDone"));
   const unread = voice.next && voice.next !== chosen ? voice.next : "";
   const index = voice.lines.findIndex(item => item.id === chosen);
-  chosen = unread || voice.lines[(index + 1) % voice.lines.length].id;
+  chosen = again[0] || unread || voice.lines[(index + 1) % voice.lines.length].id;
   show();
   find("line-record").focus();
 }
@@ -491,6 +500,7 @@ async function home() {
   recorder.close();
   voice = null;
   state = await call("GET", "/api/state");
+  find("new").hidden = find("bring").hidden = !mayRecord();
   showHome();
   show();
 }

@@ -22,16 +22,19 @@ from timbre.audio.reader import read
 from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.validate.one_clip import ClipJudge
+from timbre.registry.actor import Actor
 from timbre.registry.address import RegistryAddress
-from timbre.studio.app import create_studio
+from timbre.studio.app import Shared, create_studio
 from timbre.studio.desk import Desk
 from timbre.studio.door import Codes, Door
+from timbre.studio.judging import Networks
 from timbre.studio.publishing import Publishing
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = Recipe()
-_LOADED: dict[str, ClipJudge] = {}
+PERSON = Actor("Ada Example <ada@example.org>")
+# Networks are loaded once a process, not once a test.
+_NETWORKS = Networks()
 VOICE = {
     "name": "ada", "language": "en", "base": "nano", "speaker": "Ada Example",
     "purpose": "announcements of Example School",
@@ -105,8 +108,16 @@ class Studio:
         return self.root / "voices" / "ada"
 
 
-def start(root: Path, environment: Mapping[str, str] | None = None, recipe: Recipe = PLAIN) -> Studio:
-    """root: of a repository; voices/ is made, bases/ is that of this project. environment: None for the own one."""
+def start(
+    root: Path,
+    environment: Mapping[str, str] | None = None,
+    recipe: Recipe = PLAIN,
+    registry: RegistryAddress | None = None,
+    person: Actor = PERSON,
+) -> Studio:
+    """root: of a repository; voices/ is made, bases/ is that of this project. environment: None for the own one.
+    registry: None for a folder of the repository. person: whom the registry knows.
+    """
     (root / "voices").mkdir(exist_ok=True)
     if not (root / "bases").exists():
         (root / "bases").symlink_to(ROOT / "bases")
@@ -116,12 +127,11 @@ def start(root: Path, environment: Mapping[str, str] | None = None, recipe: Reci
     listening = config.bind_socket()
     port = listening.getsockname()[1]
     workspace = Workspace(root)
-    registry = RegistryAddress(str(root / "registry"), {})
-    publishing = Publishing(lambda: Engine(workspace, recipe, registry), registry, environment or {**os.environ})
-    app, desk = create_studio(workspace, recipe, publishing)
-    if recipe is PLAIN:
-        # Networks are loaded once a process, not once a test.
-        desk.judges._judges = _LOADED
+    address = registry or RegistryAddress(str(root / "registry"), {})
+    publishing = Publishing(
+        lambda: Engine(workspace, recipe, address), address, environment or {**os.environ}, lambda: person
+    )
+    app, desk = create_studio(workspace, recipe, publishing, Shared(_NETWORKS, workspace) if recipe is PLAIN else None)
     door = Door(app, codes, frozenset({"127.0.0.1", "localhost"}), port, secure=False)
     server = uvicorn.Server(uvicorn.Config(door, log_config=None, lifespan="off", ws="none"))
     threading.Thread(target=server.run, args=([listening],), daemon=True).start()
