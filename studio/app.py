@@ -41,10 +41,12 @@ _SERVED = (("/page.css", "page.css", "text/css; charset=utf-8"), ("/favicon.ico"
 
 @dataclass(frozen=True)
 class Shared:
-    """networks: loaded once for all. exports: the workspace whose exported bases previews speak with."""
+    """What several studios of one process have in common."""
 
     networks: Networks
+    """Loaded once for all."""
     exports: Workspace
+    """The workspace whose exported bases previews speak with."""
 
 
 def create_studio(

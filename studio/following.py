@@ -42,12 +42,11 @@ Takes = Sequence[tuple[Line, TakeReport | None]]
 
 @dataclass(frozen=True)
 class Suspect:
-    """A take that may be behind a red gate. why: "heard" (the gate judged it worst), "noise", "speaker", "words" or
-    "level" (stage 1 found it weakest in that).
-    """
+    """A take that may be behind a red gate."""
 
     line: str
     why: str
+    """"heard": the gate judged it worst; "noise", "speaker", "words" or "level": stage 1 found it weakest in that."""
 
 
 def runs(registry: Registry, voice: str, takes: Takes) -> list[dict[str, Any]]:

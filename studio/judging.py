@@ -76,10 +76,12 @@ _Report = TypeVar("_Report", TakeReport, StatementReport)
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """Judges of bases, loaded once, by name; one take is judged at a time."""
+    """The loaded networks of a process."""
 
     loaded: dict[str, ClipJudge] = field(default_factory=dict)
+    """Judges by the name of their base."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    """One take is judged at a time."""
 
 
 class Judges:

@@ -35,12 +35,13 @@ _OF_PERSON = ("name", "address", "roles", "key")
 
 @dataclass(frozen=True)
 class Person:
-    """name, address: of commits and of the registry's history. key: its SHA-256; the key itself is not kept."""
+    """Somebody with a key, as commits and the registry's history name them."""
 
     name: str
     address: str
     roles: frozenset[str]
     key: bytes = field(repr=False)
+    """SHA-256 of the key; the key itself is not kept."""
 
     @property
     def actor(self) -> Actor:
@@ -61,13 +62,13 @@ class Person:
 
 @dataclass(frozen=True)
 class HostedSettings:
-    """host: name in the address, "" for this machine's address. certificate, private_key: PEM files, None for ones that
-    are made for this run.
-    """
+    """What the operator's file says."""
 
     people: tuple[Person, ...]
     host: str = ""
+    """Name in the address, "" for this machine's address."""
     certificate: Path | None = None
+    """`certificate`, `private_key`: PEM files, None for ones that are made for this run."""
     private_key: Path | None = None
 
 

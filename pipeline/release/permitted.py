@@ -21,11 +21,14 @@ policy does not name this person, or asks for another pair of eyes.
 
 @dataclass(frozen=True)
 class Offer:
-    """promote: into production as it is; approve: with this person's review. why: one of the kinds, "" for an offer."""
+    """What a person may do with a version."""
 
     promote: bool
+    """Put it into production as it is."""
     approve: bool
+    """Put it into production with their review."""
     why: str
+    """One of the kinds where neither is offered, "" otherwise."""
 
 
 def offer(registry: Registry, manifest: Manifest, who: Actor) -> Offer:
