@@ -9,12 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from timbre.core.errors import TimbreError
-from timbre.evaluation.measurements import FILE as MEASUREMENTS
-from timbre.evaluation.measurements import parse_measurements
-from timbre.evaluation.reports.advice import advice
-from timbre.evaluation.reports.chinese import TITLES
 from timbre.pipeline.release.permitted import offer, rollback_target
+from timbre.pipeline.release.red_gates import explained, sample_texts
 from timbre.pipeline.release.run_view import RunView, views
 from timbre.pipeline.stages.table import STAGES
 from timbre.registry.actor import Actor
@@ -128,13 +124,8 @@ def versions(registry: Registry, voice: str, who: Actor) -> dict[str, Any]:
 
 def samples(registry: Registry, manifest: Manifest) -> list[dict[str, str]]:
     """path and text of the samples of a version; the same sentence has the same path in every version."""
-    paths = sample_paths(manifest)[:_MOST_SAMPLES]
-    try:
-        spoken = parse_measurements(registry.read_file(manifest, MEASUREMENTS), MEASUREMENTS).adapted.tts
-        texts = {item.file: item.text for item in spoken}
-    except TimbreError:
-        texts = {}
-    return [{"path": path, "text": texts.get(path, "")} for path in paths]
+    texts = sample_texts(registry, manifest)
+    return [{"path": path, "text": texts.get(path, "")} for path in sample_paths(manifest)[:_MOST_SAMPLES]]
 
 
 def sample_paths(manifest: Manifest) -> list[str]:
@@ -147,12 +138,9 @@ def _red(view: RunView) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _gate(name: str, gate: Mapping[str, Any], takes: Takes) -> dict[str, Any]:
-    metric, title = str(gate.get("metric", "")), str(gate.get("title", name))[:100]
-    english, chinese = advice(metric)
     return {
         "name": name[:100],
-        "title": {"en": title, "zh": TITLES.get(metric, (title, ""))[0]},
-        "advice": {"en": english, "zh": chinese},
+        **explained(str(gate.get("metric", "")), str(gate.get("title", name))[:100]),
         "value": gate.get("value"),
         "limit": gate.get("limit"),
         "direction": gate.get("direction"),

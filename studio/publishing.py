@@ -111,12 +111,12 @@ class Publishing:
         """
         pushed = self._pushed(book)
         problems: list[str] = []
-        jobs = self._asked(problems, lambda: self._jobs(pushed) if pushed else [], [])
-        runs = self._asked(problems, lambda: following.runs(open_registry(self.registry), book.name, takes), [])
+        none: list[dict[str, Any]] = []
+        jobs = self._asked(problems, lambda: self._jobs(pushed) if pushed else [], none)
+        runs = self._asked(problems, lambda: following.runs(open_registry(self.registry), book.name, takes), none)
+        nothing: dict[str, Any] = {"versions": [], "rollback": None}
         found = self._asked(
-            problems,
-            lambda: following.versions(open_registry(self.registry), book.name, self.actor()),
-            {"versions": [], "rollback": None},
+            problems, lambda: following.versions(open_registry(self.registry), book.name, self.actor()), nothing
         )
         versions = [self._offered(item) for item in found["versions"]]
         back = found["rollback"] if OPERATE in self.may else None
