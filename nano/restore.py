@@ -90,11 +90,13 @@ def load_content(encoder: ContentEncoder, base: Base) -> None:
 
 @torch.no_grad()
 def take_code_heads(encoder: ContentEncoder, synthesizer: Synthesizer) -> None:
-    """Heads of tones and beginnings from the projection before a codebook of phones (the inverse of projection_of)."""
+    """Heads of classes, tones and beginnings from the projection before a codebook of phones: undoes projection_of."""
     if synthesizer.config.codebook_size != ROWS or synthesizer.ssl_proj.bias is None:
         return
     weight, bias = synthesizer.ssl_proj.weight.sum(2), synthesizer.ssl_proj.bias
     gain, classes = DETAIL_WEIGHT / DETAIL_SHARE, len(CLASSES)
+    encoder.frame_head.weight.copy_(weight[:classes])
+    encoder.frame_head.bias.copy_(bias[:classes])
     rows = [(slice(2, 2 + TONES), slice(classes, classes + TONES), gain)]
     rows.append((slice(2 + TONES, 3 + TONES), slice(classes + TONES, classes + TONES + 1), 0.5 * gain))
     for own, theirs, scale in rows:
