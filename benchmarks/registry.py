@@ -1,6 +1,8 @@
 """Publishing, reverting and listing on a folder and on S3 (SeaweedFS started here), against the limits of the registry.
 
-python -m benchmarks.registry [--voices 500] [--versions 20] [--only folder|s3]
+python -m benchmarks.registry [--voices 500] [--versions 20] [--only folder|s3] [--signed]
+
+--signed: records are signed and linked, and a witness in a folder is told; readers check all of it.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from tests.registry.s3_servers import CREDENTIALS, seaweedfs
 from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 from timbre.registry.registry import Actor, Registry
+from timbre.registry.signing_keys import new_key
 from timbre.serving.catalogue import read_catalogue
 
 ADA = Actor("benchmark")
@@ -40,6 +43,7 @@ def main() -> None:
     parser.add_argument("--voices", type=int, default=500)
     parser.add_argument("--versions", type=int, default=20)
     parser.add_argument("--only", choices=("folder", "s3"), default=None)
+    parser.add_argument("--signed", action="store_true")
     given = parser.parse_args()
     os.environ.update(CREDENTIALS)
     missed = []
@@ -49,6 +53,8 @@ def main() -> None:
             places["s3"] = stack.enter_context(seaweedfs(Path(folder) / "weed")).address("benchmark")
         for kind, address in places.items():
             if given.only in (None, kind):
+                if given.signed:
+                    os.environ.update(signing_in(Path(folder) / f"keys-{kind}"))
                 missed += measure(kind, address, given.voices, given.versions)
     if missed:
         raise SystemExit(f"missed: {', '.join(missed)}")
@@ -93,6 +99,14 @@ def measure(kind: str, address: str, voices: int, versions: int) -> list[str]:
     show("history", lambda: registry.history(name))
     show("server start", lambda: read_catalogue(open_registry(RegistryAddress(address, os.environ)), {}), 3)
     return missed
+
+
+def signing_in(folder: Path) -> dict[str, str]:
+    """Keys of their own, and a witness."""
+    folder.mkdir()
+    (folder / "trusted").write_text(new_key(folder / "key"))
+    trusted = {"TIMBRE_SIGNING_KEY": str(folder / "key"), "TIMBRE_TRUSTED_KEYS": str(folder / "trusted")}
+    return {**trusted, "TIMBRE_WITNESS": str(folder / "witness")}
 
 
 def publish(registry: Registry, voice: str, content: str) -> None:

@@ -20,7 +20,7 @@ from timbre.core.errors import TimbreError
 from timbre.registry.errors import CorruptError
 from timbre.registry.names import check_voice
 from timbre.registry.records import seal, unseal
-from timbre.registry.store import Store
+from timbre.registry.store import Store, side_by_side
 
 _ATTEMPTS = 64
 _HEAD = re.compile(r"heads/([^/]+)/([0-9]{8})\.json")
@@ -175,8 +175,8 @@ def refuse_older_state(url: str, voice: str, alias: str, generation: int, record
 
 def _read(store: Store, voice: str) -> tuple[set[str], Head]:
     linked, digest, number = set[str](), "", 0
-    for key in store.list(f"voices/{check_voice(voice)}/chain/"):
-        stored = store.get(key)
+    keys = list(store.list(f"voices/{check_voice(voice)}/chain/"))
+    for key, stored in zip(keys, side_by_side(store, store.get, keys), strict=True):
         if stored is None:
             continue
         body: dict[str, Any] = unseal(key, stored.data)

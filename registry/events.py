@@ -17,7 +17,7 @@ from timbre.registry.actor import CLAIMED
 from timbre.registry.errors import CorruptError
 from timbre.registry.names import check_voice, event_key
 from timbre.registry.records import seal, unseal
-from timbre.registry.store import Store
+from timbre.registry.store import Store, side_by_side
 
 
 class Act(StrEnum):
@@ -83,8 +83,8 @@ def plain(record: Any) -> dict[str, Any]:
 def read(store: Store, voice: str) -> list[Event]:
     """All events of a voice, oldest first. Raises CorruptError on a damaged one."""
     found = []
-    for key in store.list(f"voices/{check_voice(voice)}/events/"):
-        stored = store.get(key)
+    keys = list(store.list(f"voices/{check_voice(voice)}/events/"))
+    for key, stored in zip(keys, side_by_side(store, store.get, keys), strict=True):
         if stored is None:
             continue
         body = unseal(key, stored.data)

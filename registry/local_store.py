@@ -40,6 +40,9 @@ class LocalStore:
         """The directory's path."""
         return str(self._root)
 
+    nearby = True
+    """Reads take no round trip: see store.side_by_side."""
+
     @property
     def can_compare_and_swap(self) -> bool:
         """Always true: the kernel's file lock orders the writers of one machine (or of an NFS mount with locking)."""

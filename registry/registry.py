@@ -26,7 +26,7 @@ from timbre.registry.quota import require_room
 from timbre.registry.records import seal, unseal
 from timbre.registry.references import delete_unneeded
 from timbre.registry.rules import ReadPolicies, Rules
-from timbre.registry.store import Store, batched, folders_below
+from timbre.registry.store import Store, batched, folders_below, side_by_side
 from timbre.registry.tombstones import refuse_revoked, tombstone
 
 
@@ -73,7 +73,7 @@ class Registry:
     def versions(self, voice: str) -> list[Manifest]:
         """All versions of a voice, oldest first. Raises CorruptError on a damaged manifest."""
         keys = self.store.list(f"voices/{check_voice(voice)}/versions/")
-        found = (self.manifest(voice, Path(key).stem) for key in keys)
+        found = side_by_side(self.store, lambda key: self.manifest(voice, Path(key).stem), keys)
         return sorted(found, key=lambda manifest: (manifest.sequence, manifest.created, manifest.version))
 
     def manifest(self, voice: str, version: str) -> Manifest:
@@ -165,13 +165,15 @@ class Registry:
 
     def _next_sequence(self, voice: str) -> int:
         """One more than any version of the voice has; damaged ones do not count."""
-        highest = 0
-        for key in self.store.list(f"voices/{check_voice(voice)}/versions/"):
+
+        def sequence(key: str) -> int:
             try:
-                highest = max(highest, self.manifest(voice, Path(key).stem).sequence)
+                return self.manifest(voice, Path(key).stem).sequence
             except CorruptError:
-                continue
-        return highest + 1
+                return 0
+
+        keys = self.store.list(f"voices/{check_voice(voice)}/versions/")
+        return max(side_by_side(self.store, sequence, keys), default=0) + 1
 
     def _open_file(self, manifest: Manifest, path: str, data: bytes) -> bytes:
         if not is_sealed(data):

@@ -7,14 +7,17 @@ segments.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from timbre.core.errors import InputError
 
 _SEGMENT = re.compile(r"[\w@+=-][\w.@+=-]{0,199}")
+_AT_ONCE = 16
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,18 @@ def folders_below(store: Store, prefix: str) -> list[str]:
     if folders is not None:
         return list(folders(prefix))
     return sorted({rest.split("/", 1)[0] for key in store.list(prefix) if "/" in (rest := key[len(prefix) :])})
+
+
+def side_by_side(store: Store, read: Callable[[str], T], keys: Iterable[str]) -> list[T]:
+    """read() of every key, in their order, some at a time: one after the other, a remote store takes its latency for
+    each. A folder has none (its store is `nearby`). Raises what the first of them raises. Not for what a batch (below)
+    has just written.
+    """
+    wanted = list(keys)
+    if len(wanted) < 2 or getattr(store, "nearby", False):
+        return [read(key) for key in wanted]
+    with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
+        return list(pool.map(read, wanted))
 
 
 @contextmanager

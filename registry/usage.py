@@ -9,7 +9,7 @@ from timbre.registry.file_set import read_folder
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import FOLDER_AREAS, TRUSTED, check_voice, tombstone_key
 from timbre.registry.records import unseal
-from timbre.registry.store import Store, folders_below
+from timbre.registry.store import Store, folders_below, side_by_side
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,16 @@ def files_of_voice(store: Store, voice: str) -> tuple[list[Manifest], dict[str, 
     """Versions of a voice that can be read, and digest -> bytes of their files; of a revoked one nothing is held."""
     if store.get(tombstone_key(voice)) is not None:
         return [], {}
-    manifests = []
-    for key in store.list(f"voices/{check_voice(voice)}/versions/"):
+
+    def readable(key: str) -> Manifest | None:
         try:
             stored = store.get(key)
-            manifests += [Manifest.from_body(unseal(key, stored.data))] if stored is not None else []
+            return Manifest.from_body(unseal(key, stored.data)) if stored is not None else None
         except CorruptError:
-            continue
+            return None
+
+    found = side_by_side(store, readable, store.list(f"voices/{check_voice(voice)}/versions/"))
+    manifests = [manifest for manifest in found if manifest is not None]
     return manifests, {entry.sha256: entry.size_bytes for manifest in manifests for entry in manifest.files}
 
 

@@ -6,7 +6,6 @@ store keys below voices/ -> names, versions, tombstones -> alias records -> a Li
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +15,7 @@ from timbre.registry.aliases import Alias
 from timbre.registry.errors import CorruptError, NewerSchemaError
 from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice
 from timbre.registry.registry import Registry
-
-_AT_ONCE = 16
+from timbre.registry.store import side_by_side
 
 
 @dataclass(frozen=True)
@@ -67,13 +65,11 @@ def read_catalogue(registry: Registry, before: Mapping[str, Listing]) -> dict[st
             f"registry {registry.store.url}: it holds no voice any more, {len(before)} before",
             "look whether it is mounted; the voices in memory keep speaking",
         )
-    # A request each: one after the other, hundreds of voices in a bucket would take seconds a look.
     names = sorted(found)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        listings = pool.map(
-            lambda name: _listing(registry, name, found[name], before.get(name), told.get(name, 0)), names
-        )
-        return dict(zip(names, listings, strict=True))
+    listings = side_by_side(
+        registry.store, lambda name: _listing(registry, name, found[name], before.get(name), told.get(name, 0)), names
+    )
+    return dict(zip(names, listings, strict=True))
 
 
 def _sort_in(parts: list[str], found: dict[str, _Keys]) -> None:
