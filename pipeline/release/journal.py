@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import Field, asdict, replace
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from timbre.core.digests import digest_value
 from timbre.inference.request import SpeechRequest
@@ -21,7 +21,7 @@ from timbre.pipeline.release.speaking import Speaking
 class Entry(Protocol):
     """What a journal keeps of a file: a frozen dataclass of plain values and tuples of them."""
 
-    __dataclass_fields__: Any
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def file(self) -> str:
