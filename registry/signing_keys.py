@@ -2,9 +2,9 @@
 
 TIMBRE_SIGNING_KEY -> Signer; a line of the file TIMBRE_TRUSTED_KEYS -> TrustedKey
 
-A line is base64 of the 32 bytes of an Ed25519 key, or `p256:` and base64 of a compressed point. Whoever checks needs
-the line alone: KMS is asked only to sign. There is one way to write a signature, so that nobody without the key makes
-another valid one of it.
+A line is base64 of the 32 bytes of an Ed25519 key, or `p256:` and base64 of a compressed point. Verification
+needs only that line; KMS is used for signing alone. A signature has one valid encoding, so that nobody without the key
+can derive another from it.
 """
 
 from __future__ import annotations
