@@ -10,6 +10,7 @@ STREETS = {
     "Expy": "Expressway", "Fwy": "Freeway", "Tpke": "Turnpike", "Cres": "Crescent", "Hts": "Heights",
 }  # fmt: skip
 _COMPASS = {"N": "North", "S": "South", "E": "East", "W": "West"}
+_TURNS = {"L": "left", "R": "right"}
 _NAMES = "|".join(STREETS)
 _WITHIN = r"(?:Apt|Apartment|Ste|Suite|Unit|Fl|Floor|Room|Rm|Bldg|#|[NSEW]{1,2}\b)"
 _GOES = r"(?:[Gg]o|[Hh]ead|[Tt]urn|[Dd]rive|[Ww]alk|[Hh]eading|[Dd]riving|bound)"
@@ -32,7 +33,6 @@ _RULES = (
         lambda m: f"{m[1]} {STREETS[m[2]]}",
     ),
 )
-_TURNS = {"L": "left", "R": "right"}
 
 
 def expand_streets(text: str) -> str:
