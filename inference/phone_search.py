@@ -11,6 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from timbre.text.alignment_score import exact_log_softmax
 from timbre.text.phone_grams import PhoneGrams, phone_grams
 from timbre.text.recognition import BLANK, SILENCE
 
@@ -50,7 +51,7 @@ def search(
     if not len(scores):
         return []
     known = phone_grams() if grams is None else grams
-    log_chances = _log_softmax(np.asarray(scores, np.float64))
+    log_chances = exact_log_softmax(scores)
     apart = np.logaddexp(log_chances[:, BLANK], log_chances[:, SILENCE])
     phones = log_chances.copy()
     phones[:, [BLANK, SILENCE]] = -np.inf
@@ -84,8 +85,3 @@ def _add(one: float, other: float) -> float:
     """Logarithm of the sum of two probabilities."""
     high, low = (one, other) if one >= other else (other, one)
     return high if low == -math.inf else high + math.log1p(math.exp(low - high))
-
-
-def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    moved = scores - scores.max(axis=1, keepdims=True)
-    return np.asarray(moved - np.log(np.exp(moved).sum(axis=1, keepdims=True)))

@@ -17,9 +17,9 @@ from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from timbre.serving.auth import Authenticator
-from timbre.serving.errors import ApiError
+from timbre.serving.errors import ApiError, error_response
 from timbre.serving.listing_routes import listing_routes
-from timbre.serving.middleware import RefusalMiddleware, error_response
+from timbre.serving.middleware import RefusalMiddleware
 from timbre.serving.page_routes import page_routes
 from timbre.serving.server import Server
 from timbre.serving.speaking_routes import speaking_routes

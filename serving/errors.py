@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import Scope
 
 from timbre.core.cancellation import Interrupted
 from timbre.core.errors import ConfigurationError, InfrastructureError, InputError, TimbreError
@@ -97,3 +99,9 @@ def error_body(error: ApiError, path: str, request_id: str) -> dict[str, Any]:
         message = f"{error.message}; {error.remedy}" if error.remedy else error.message
         return {"error": {"message": message, "type": kind, "param": error.param, "code": error.code}}
     return {"code": error.code, "message": error.message, "remedy": error.remedy, "request_id": request_id}
+
+
+def error_response(error: ApiError, scope: Scope) -> JSONResponse:
+    """The JSON answer of an error."""
+    body = error_body(error, scope["path"], scope.get("state", {}).get("request_id", ""))
+    return JSONResponse(body, error.status_code, dict(error.headers or {}))

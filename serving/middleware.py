@@ -12,13 +12,12 @@ import secrets
 import time
 from typing import Any
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from timbre.serving.answer import Answer, StalledError
 from timbre.serving.auth import Authenticator
-from timbre.serving.errors import ApiError, error_body, explain
+from timbre.serving.errors import ApiError, error_response, explain
 from timbre.serving.leniency import utf8_query
 from timbre.serving.metrics import UNKNOWN, Metrics
 from timbre.serving.origins import Origins
@@ -135,12 +134,6 @@ def _as_meant(scope: Scope) -> Scope:
     if b"%" in scope["query_string"]:
         changed["query_string"] = utf8_query(scope["query_string"])
     return {**scope, **changed} if changed else scope
-
-
-def error_response(error: ApiError, scope: Scope) -> JSONResponse:
-    """The JSON answer of an error."""
-    body = error_body(error, scope["path"], scope.get("state", {}).get("request_id", ""))
-    return JSONResponse(body, error.status_code, dict(error.headers or {}))
 
 
 class _Body:

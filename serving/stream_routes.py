@@ -6,9 +6,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from fastapi import APIRouter, WebSocket
-from starlette.responses import JSONResponse
 
-from timbre.serving.errors import ApiError, error_body, unavailable
+from timbre.serving.errors import ApiError, error_response, unavailable
 from timbre.serving.schemas import OpenAIError
 from timbre.serving.server import Server
 from timbre.serving.stream_session import ROUTE, StreamSession, read_options
@@ -60,5 +59,4 @@ def _abort(socket: WebSocket) -> Callable[[], None]:
 
 async def refuse(socket: WebSocket, error: ApiError) -> None:
     """Answers the handshake with an HTTP error."""
-    body = error_body(error, ROUTE, socket.scope.get("state", {}).get("request_id", ""))
-    await socket.send_denial_response(JSONResponse(body, error.status_code, dict(error.headers or {})))
+    await socket.send_denial_response(error_response(error, socket.scope))

@@ -20,9 +20,14 @@ _NEVER = -1e30
 
 def log_softmax(scores: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Scores [T, K] of a recogniser as log probabilities [T, K]."""
+    return np.asarray(exact_log_softmax(scores), np.float32)
+
+
+def exact_log_softmax(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """The same in double precision."""
     wide = np.asarray(scores, np.float64)
     moved = wide - wide.max(axis=1, keepdims=True)
-    return np.asarray(moved - np.log(np.exp(moved).sum(axis=1, keepdims=True)), np.float32)
+    return np.asarray(moved - np.log(np.exp(moved).sum(axis=1, keepdims=True)))
 
 
 def text_scores(log_chances: NDArray[np.floating[Any]], texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from timbre.core.numbers import number
 from timbre.evaluation.listening import in_chinese
 from timbre.evaluation.metrics.catalogue import METRICS
 from timbre.evaluation.reports.charts import Point, spark
@@ -99,14 +100,14 @@ class VoiceView:
         found = [(label, gates[name]) for label, gates in self._measured() if name in gates]
         points = [_point(label, gate, label == self.known.version) for label, gate in found]
         last = next((gate for label, gate in reversed(found) if label == self.known.version), found[-1][1])
-        limit = _number(last.get("limit"))
+        limit = number(last.get("limit"))
         lower = last.get("direction") == "lower"
         english = str(last.get("title", name))
         sign, unit, protocol = "≤" if lower else "≥", str(last.get("unit", "")), str(last.get("protocol", ""))
         return {
             "title": title_of(name, last),
             "mode": _PROTOCOLS.get(protocol, (protocol, protocol)),
-            "value": shown(name, _number(last.get("value")), unit),
+            "value": shown(name, number(last.get("value")), unit),
             "limit": "" if limit is None else f"{sign} {shown(name, limit, unit)}", "passed": bool(last.get("passed")),
             "svg": spark(points, limit, lower, english, dots),
         }  # fmt: skip
@@ -182,7 +183,7 @@ def name_only(person: str | None) -> str:
 
 def _point(label: str, gate: Mapping[str, Any], now: bool) -> Point:
     state = "now" if now else "ok" if gate.get("passed") else "bad" if gate.get("blocks", True) else "soft"
-    return Point(_number(gate.get("value")), state, label[:17].replace("T", " "))
+    return Point(number(gate.get("value")), state, label[:17].replace("T", " "))
 
 
 def _of_event(event: Event) -> dict[str, Any]:
@@ -208,10 +209,6 @@ def _of_run(run: RunView) -> dict[str, Any]:
 
 def _stem(name: str) -> str:
     return next((metric for metric in METRICS if name.startswith(metric)), name)
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def failures(views: Sequence[VoiceView]) -> Iterator[tuple[str, RunView]]:

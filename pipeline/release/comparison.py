@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from timbre.core.numbers import number
 from timbre.core.table import Table
 from timbre.evaluation.measurements import Sample
 from timbre.evaluation.metrics.catalogue import METRICS, Direction
@@ -175,11 +176,6 @@ def quantity(row: GateRow, value: float, sign: str = "") -> str:
     if row.metric in PERCENT:
         return f"{100 * value:{sign}.1f}"
     return f"{value:{sign}.0f}" if abs(value) >= 1000 else f"{value:{sign}.3g}"
-
-
-def number(value: Any) -> float | None:
-    """A finite number, or None."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _row(name: str, a: Side, b: Side, interval: Interval | None) -> GateRow:

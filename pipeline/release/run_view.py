@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from timbre.core.numbers import number
 from timbre.core.printable import printable
 from timbre.registry.run_records import LOST_AFTER, RUNNING, RunRecord
 
@@ -66,8 +67,8 @@ class RunView:
         """Stages that were reached; entries that are none are left out."""
         found = []
         for item in _list(self.record.about.get("stages")):
-            memory = _number(item.get("peak_memory_mib"))
-            seconds = _number(item.get("seconds")) or 0.0
+            memory = number(item.get("peak_memory_mib"))
+            seconds = number(item.get("seconds")) or 0.0
             found.append(
                 StageView(printable(str(item.get("name", "")))[:20], str(item.get("state", "")), seconds, memory)
             )
@@ -147,7 +148,3 @@ def views(records: Iterable[RunRecord]) -> tuple[RunView, ...]:
 
 def _list(value: Any) -> Sequence[Mapping[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
