@@ -15,10 +15,12 @@ from typing import Any
 
 from timbre.audio.waveform import Waveform
 from timbre.core.base import Base, load_base
+from timbre.core.errors import InputError
 from timbre.core.progress import Progress, SilentProgress
 from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.request import SpeechRequest, SpeechStream
 from timbre.inference.sampling import Sampling
+from timbre.inference.scripted import SpokenTurn, marked_turns, speak_turns
 from timbre.inference.voice import Voice, load_voice
 from timbre.pipeline.bases.exported import exported_for
 from timbre.pipeline.release.speaking import check_target, save
@@ -62,17 +64,25 @@ class LoadedVoice:
     ) -> Utterance:
         """The whole text. sampling: temperature, top_k, top_p and repetition_penalty where the base's are not wanted.
 
-        Raises TextError, an InputError, for a text that cannot be spoken or a language that the base does not speak.
+        text: plain, with marks, or SSML (docs/server.md); other voices cannot be called for. Raises TextError, an
+        InputError, for a text that cannot be spoken or a language that the base does not speak.
         """
-        found = self._engine.speak(_request(text, language, speed, seed, sampling), self._voice)
+        turns = _turns(_request(text, language, speed, seed, sampling))
+        found = speak_turns(turns, lambda _, request: self._engine.speak(request, self._voice))
         failures = tuple(f"{item.text!r}: {reason}" for item in found.sentences for reason in item.failures)
         return Utterance(found.wave, failures, found.unknown)
 
     def stream(
         self, text: str, *, language: str = "auto", speed: float = 1.0, seed: int | None = None, **sampling: Any
     ) -> SpeechStream:
-        """The text in pieces (Waveforms) while it is spoken; arguments and errors as in `speak`. Closing it stops."""
-        return self._engine.stream(_request(text, language, speed, seed, sampling), self._voice)
+        """The text in pieces (Waveforms) while it is spoken; arguments and errors as in `speak`. Closing it stops.
+
+        A text whose rate or language changes by marks is spoken by `speak` alone.
+        """
+        turns = _turns(_request(text, language, speed, seed, sampling))
+        if len(turns) > 1:
+            raise InputError(f"text: its marks make {len(turns)} turns of it", "use speak, or stream turn by turn")
+        return self._engine.stream(turns[0].request, self._voice)
 
 
 class VoiceRegistry:
@@ -144,6 +154,13 @@ def open_registry(
     return VoiceRegistry(
         RegistryAddress(str(address), os.environ), place, profile, progress or SilentProgress(), load_base
     )
+
+
+def _turns(request: SpeechRequest) -> list[SpokenTurn]:
+    turns = marked_turns(request)
+    if other := next((turn.voice for turn in turns if turn.voice), ""):
+        raise InputError(f"text: voice {other[:60]!r} is called for", "load it, and let it speak its part")
+    return turns
 
 
 def _request(text: str, language: str, speed: float, seed: int | None, sampling: dict[str, Any]) -> SpeechRequest:

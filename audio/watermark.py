@@ -121,18 +121,6 @@ class Marker:
         return made.reshape(-1)
 
 
-class Unmarked:
-    """A Marker that leaves everything as it is."""
-
-    def push(self, samples: Samples) -> Samples:
-        """The same samples."""
-        return samples
-
-    def finish(self) -> Samples:
-        """Nothing."""
-        return np.zeros(0, np.float32)
-
-
 def mark(wave: Waveform, voice: str) -> Waveform:
     """A whole sound, marked."""
     marker = Marker(wave.rate_hz, voice)

@@ -122,22 +122,26 @@ class Engine:
         raises.
         """
         sentences, unknown = self.sentences(request, voice, cancel=cancel)
-        pause = np.zeros(round(request.pause_s * self.base.rate_hz), np.float32)
         spoken, joined, times, samples = [], [], [], 0
         for sentence, wave in sentences:
             spoken.append(sentence)
-            joined += [wave, pause]
+            before, after = self.silence(sentence.before_s), self.silence(sentence.after_s)
+            joined += [before, wave, after]
             if sentence.times is not None:
-                times.append(sentence.times.moved(samples / self.base.rate_hz))
-            samples += len(wave) + len(pause)
-        wave = np.concatenate(joined[:-1])
+                times.append(sentence.times.moved((samples + len(before)) / self.base.rate_hz))
+            samples += len(before) + len(wave) + len(after)
+        wave = np.concatenate(joined)
         return Speech(Waveform(wave, self.base.rate_hz), tuple(spoken), unknown, tuple(times))
+
+    def silence(self, seconds: float) -> NDArray[np.float32]:
+        """Samples of a pause."""
+        return np.zeros(round(seconds * self.base.rate_hz), np.float32)
 
     def sentences(
         self, request: SpeechRequest, voice: Voice, *, cancel: Cancellation | None = None
     ) -> tuple[Generator[tuple[SpokenSentence, NDArray[np.float32]]], tuple[str, ...]]:
-        """What `speak` joins, sentence by sentence, checked, without the pauses; and the characters that are not
-        spoken. cancel and errors: as in speak; those of the text and its language are raised here.
+        """What `speak` joins, sentence by sentence, checked, without the silence around them; and the characters that
+        are not spoken. cancel and errors: as in speak; those of the text and its language are raised here.
         """
         planned, unknown = self._planner.plan(request, voice)
         jobs = [self._planner.job(item, request, voice) for item in planned]
@@ -188,8 +192,7 @@ class Engine:
                 while sent < min(index + _SENTENCES_AHEAD, len(jobs)):
                     self._send(jobs[sent], planned[sent], request, voice)
                     sent += 1
-                if index and request.pause_s:
-                    pause = np.zeros(round(request.pause_s * self.base.rate_hz), np.float32)
+                if len(pause := self.silence(item.before_s)):
                     samples_before += len(pause)
                     yield Waveform(pause, self.base.rate_hz)
                 codes: list[int] = []
@@ -201,6 +204,9 @@ class Engine:
                 wave = np.concatenate(spoken) if spoken else np.zeros(0, np.float32)
                 times.append(self._times(item, codes, wave, voice).moved(samples_before / self.base.rate_hz))
                 samples_before += len(wave)
+                if len(pause := self.silence(item.after_s)):
+                    samples_before += len(pause)
+                    yield Waveform(pause, self.base.rate_hz)
         finally:
             for job in jobs[:sent]:
                 job.cancel()
@@ -236,6 +242,8 @@ class Engine:
             kept.error_rate,
             kept.gain,
             self._times(item, codes, kept.wave, voice),
+            item.before_s,
+            item.after_s,
         )
         return spoken, kept.wave
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from timbre.inference.request import SpeechRequest
 from timbre.inference.scheduler import Job
 from timbre.inference.voice import Voice
 from timbre.text.frontend import phonemize, unspoken
+from timbre.text.marks import Mark, Pause, cut, is_mark, shown
 from timbre.text.markup import plain
 from timbre.text.pauses import finished
 from timbre.text.phone_codes import TextPath
@@ -44,6 +45,19 @@ class Planned:
     sounding_s: float
     """Expected seconds of its sounds alone."""
     seed: int
+    before_s: float = 0.0
+    """Silence before it."""
+    after_s: float = 0.0
+    """Silence after it."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A sentence as written, with marks, and the silence around it."""
+
+    text: str
+    before_s: float
+    after_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,12 +86,13 @@ class Planner:
         seed = request.sampling.seed if request.sampling.seed is not None else secrets.randbits(31)
         planned: list[Planned] = []
         unknown: list[str] = []
-        sentences = [item for item in split(plain(request.text)) if _has_words(item)]
-        _check_runs(sentences)
-        planned_s = request.pause_s * (len(sentences) - 1)
+        found = passages(request)
+        _check_runs(item.text for item in found)
+        planned_s = sum(item.before_s + item.after_s for item in found)
         _check_length(planned_s, request)
-        for sentence in sentences:
-            phonemes = phonemize(sentence, language, lexicon, self.base.languages)
+        for passage in found:
+            sentence = shown(passage.text, request.marks)
+            phonemes = phonemize(passage.text, language, lexicon, self.base.languages, request.marks)
             if missing := unspoken(phonemes, self.base.languages):
                 raise TextError(
                     f"text {sentence[:40]!r}: {missing}, which is not among the languages of the base "
@@ -89,7 +104,9 @@ class Planner:
             seconds, sounding_s = pace.expected_s(phonemes.phones), pace.sounding_s(phonemes.phones)
             ids = np.array(phonemes.ids, np.int64)
             own = seed + _SEEDS_APART * len(planned)
-            planned.append(Planned(sentence, phonemes, ids, seconds, sounding_s, own))
+            planned.append(
+                Planned(sentence, phonemes, ids, seconds, sounding_s, own, passage.before_s, passage.after_s)
+            )
             # Before the next one is read: reading costs more than everything else here.
             self._check_room(planned[-1], request, voice)
             planned_s += seconds / request.speed
@@ -155,9 +172,42 @@ class Planner:
         return self.base.speaking.prompt_codes if request.prompt_codes is None else request.prompt_codes
 
 
-def _has_words(sentence: str) -> bool:
+def passages(request: SpeechRequest) -> list[Passage]:
+    """Sentences of a request in order, cut at its pauses too; a marked pause takes the place of the usual one."""
+    found: list[Passage] = []
+    marked_s: float | None = None
+    for sentence in split(plain(request.text)):
+        for piece in _cut_at_pauses(sentence, request.marks):
+            if isinstance(piece, Pause):
+                marked_s = (marked_s or 0.0) + piece.seconds
+            elif _has_words(piece, request.marks):
+                usual_s = request.pause_s if found else request.lead_s
+                found.append(Passage(piece, usual_s if marked_s is None else marked_s))
+                marked_s = None
+    if found and marked_s is not None:
+        found[-1] = replace(found[-1], after_s=marked_s)
+    return found
+
+
+def _cut_at_pauses(sentence: str, marks: Sequence[Mark]) -> list[str | Pause]:
+    if not marks:
+        return [sentence]
+    found: list[str | Pause] = []
+    places = {letter: mark for letter in sentence if is_mark(letter) for mark in cut(letter, marks)}
+    run = ""
+    for letter in sentence:
+        mark = places.get(letter)
+        if isinstance(mark, Pause):
+            found += [run.strip(), mark]
+            run = ""
+        else:
+            run += letter
+    return [*found, run.strip()]
+
+
+def _has_words(sentence: str, marks: Sequence[Mark]) -> bool:
     """False for a piece of marks and symbols alone, which is a pause beside other sentences."""
-    return any(character.isalnum() for character in sentence)
+    return any(character.isalnum() or (marks and is_mark(character)) for character in sentence)
 
 
 def _check_runs(sentences: Iterable[str]) -> None:

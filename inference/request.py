@@ -9,6 +9,7 @@ from timbre.audio.waveform import Waveform
 from timbre.core.errors import InputError
 from timbre.inference.sampling import Sampling
 from timbre.inference.timing import SentenceTime
+from timbre.text.marks import Mark
 
 MAX_CHARACTERS = 10_000
 
@@ -35,6 +36,10 @@ class SpeechRequest:
     """
     longest_s: float | None = None
     """Longest planned speech that is accepted, pauses included; None for any."""
+    marks: tuple[Mark, ...] = ()
+    """What private characters of the text stand for (text/marks.py)."""
+    lead_s: float = 0.0
+    """Silence before the first sentence, unless a mark sets it."""
 
     def __post_init__(self) -> None:
         if len(self.text) > MAX_CHARACTERS:
@@ -73,6 +78,10 @@ class SpokenSentence:
     """
     times: SentenceTime | None = None
     """Times of its words and sounds, from the start of the sentence."""
+    before_s: float = 0.0
+    """Silence before it."""
+    after_s: float = 0.0
+    """Silence after it."""
 
 
 @dataclass(frozen=True)

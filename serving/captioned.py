@@ -61,7 +61,7 @@ class CaptionedResponse(JSONResponse):
             "audio": base64.b64encode(sound).decode(),
             "audio_format": self._delivery.order.format,
             "sample_rate": self._begun.rate_hz,
-            "voice": f"{self._begun.voice}@{self._begun.version}",
+            "voice": ", ".join(self._begun.voices),
             "seconds": round(event.seconds, 3),
             "timestamps": _shaped(times, self._shape),
         }

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 
+from timbre.text.inline_marks import has_words
 from timbre.text.sentences import split, weight
+from timbre.text.ssml import is_ssml
 
 _WIDE = "\u3041-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
 _STRONG = re.compile(rf"(?:[.!?]+[\"'”’)\]]*(?=\s|[{_WIDE}])|[。！？…]+[\"'”’）」』】》]*(?=.)|\n+)\s*", re.DOTALL)
@@ -17,6 +19,7 @@ _ENDED = re.compile(r"[.!?。！？…\n][\"'”’)\]）」』】》]*\s*$")
 
 FIRST_WEIGHT, NEXT_WEIGHT = 10, 40
 """Letters' worth that a clause before a comma needs: less for the first one, since somebody waits for a sound."""
+_DOCUMENT_END = "</speak>"
 _LONGEST_WEIGHT = 180
 _WINDOW = 200
 """Characters."""
@@ -39,7 +42,7 @@ class Clauses:
     @property
     def ended(self) -> bool:
         """Whether what waits ends like a sentence."""
-        return bool(_ENDED.search(self._text))
+        return bool(_ENDED.search(self._text)) and not is_ssml(self._text)
 
     def add(self, delta: str) -> list[str]:
         """Clauses that are complete with this delta, in order."""
@@ -68,11 +71,15 @@ class Clauses:
         self._text, self._first = "", True
 
     def _take(self, found: list[str], clause: str) -> None:
-        if any(character.isalnum() for character in clause):
+        if has_words(clause):
             found.append(clause.strip())
             self._first = False
 
     def _end(self) -> int | None:
+        if is_ssml(self._text):
+            # A document is one clause: what its elements mean shows at its end.
+            end = self._text.find(_DOCUMENT_END)
+            return None if end < 0 else end + len(_DOCUMENT_END)
         least = FIRST_WEIGHT if self._first else NEXT_WEIGHT
         # No clause is longer than this, so marks behind it are looked at when their turn comes.
         text = self._text[:_WINDOW]

@@ -71,7 +71,7 @@ class SpokenResponse(Response):
             "content-type": "text/event-stream; charset=utf-8" if sse else audio,
             "cache-control": "no-store",
             "x-accel-buffering": "no",
-            "x-timbre-voice": f"{begun.voice}@{begun.version}",
+            "x-timbre-voice": ", ".join(begun.voices),
             "x-timbre-sample-rate": str(begun.rate_hz),
             "x-timbre-channels": "1",
             "x-timbre-unspoken-characters": str(len(begun.unknown)),

@@ -33,6 +33,11 @@ class Speaker:
     voice: Voice
     engine: Engine
 
+    @property
+    def name(self) -> str:
+        """NAME@VERSION."""
+        return f"{self.manifest.voice}@{self.manifest.version}"
+
 
 class Loader:
     """Thread-safe; two requests for one version load it once. held: most packages kept in memory."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from timbre.core.cancellation import Cancellation
 from timbre.inference.errors import CancelledError
@@ -14,51 +13,51 @@ from timbre.inference.request import SpeechRequest
 from timbre.inference.timing import SentenceTime
 from timbre.serving.errors import ApiError
 
-_SEEDS_APART = 15_485_863
+
+@dataclass(frozen=True)
+class Part:
+    """What one voice says of an order. voice, reference: name and alias or version, as Library.check gave them."""
+
+    voice: str
+    reference: str
+    speech: SpeechRequest
 
 
 @dataclass(frozen=True)
 class Order:
     """What a client wants.
 
-    voice, reference: name and alias or version, as Library.check gave them. format: a key of encoding.FORMATS.
+    parts: turns of a dialogue and parts of a long text, in order; never none. format: a key of encoding.FORMATS.
     rate_hz: of the answer, None for the voice's own. whole: speak everything, check it, then answer; else answer from
     the first sound on. route: path of the request, for metrics.
     """
 
-    voice: str
-    reference: str
-    speech: SpeechRequest
+    parts: tuple[Part, ...]
     format: str
     rate_hz: int | None
     whole: bool
     route: str
     timed: bool = False
-    more: tuple[str, ...] = ()
+
+    @property
+    def voice(self) -> str:
+        """Who speaks first."""
+        return self.parts[0].voice
 
     @property
     def characters(self) -> int:
         """Of the whole text."""
-        return len(self.speech.text) + sum(map(len, self.more))
-
-    def speeches(self) -> Iterator[SpeechRequest]:
-        """What is spoken, in order. Each part has its own random numbers, which follow from the request's seed."""
-        yield self.speech
-        for index, text in enumerate(self.more, 1):
-            seed = self.speech.sampling.seed
-            own = None if seed is None else (seed + _SEEDS_APART * index) % 2**63
-            yield replace(self.speech, text=text, sampling=replace(self.speech.sampling, seed=own))
+        return sum(len(part.speech.text) for part in self.parts)
 
 
 @dataclass(frozen=True)
 class Begun:
     """Comes first when speaking works: who speaks, at which rate the client will hear it.
 
-    unknown: characters that are not spoken.
+    voices: NAME@VERSION of each, in order. unknown: characters that are not spoken.
     """
 
-    voice: str
-    version: str
+    voices: tuple[str, ...]
     rate_hz: int
     unknown: tuple[str, ...]
 

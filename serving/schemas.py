@@ -49,7 +49,7 @@ class VoiceId(BaseModel):
     id: Name
 
 
-class _Lenient(BaseModel):
+class Lenient(BaseModel):
     """Fields as clients send them: null for what they leave unset, numbers and switches as text, names in capitals."""
 
     @model_validator(mode="before")
@@ -58,7 +58,7 @@ class _Lenient(BaseModel):
         return as_meant(given, cls) if isinstance(given, dict) else given
 
 
-class SpeechBody(_Lenient):
+class SpeechBody(Lenient):
     """POST /v1/audio/speech: OpenAI's fields, then those of this server."""
 
     model_config = ConfigDict(extra="allow", strict=True)
@@ -85,7 +85,7 @@ class SpeechBody(_Lenient):
     repetition_penalty: Penalty | None = None
 
 
-class StreamOptions(_Lenient):
+class StreamOptions(Lenient):
     """How text that arrives over /v1/audio/speech/stream is spoken: parameters of its address, or `session.update`."""
 
     model_config = ConfigDict(extra="allow", strict=True)
@@ -104,7 +104,7 @@ class StreamOptions(_Lenient):
     timestamps: bool = Field(True, description="Send when each word is heard, after each sentence.")
 
 
-class _TtsFields(_Lenient):
+class _TtsFields(Lenient):
     """Fields of GPT-SoVITS's api_v2 and the short form {text, spk}."""
 
     text: Text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Mapping
@@ -19,7 +20,8 @@ from timbre.registry.registry import Registry
 from timbre.serving.engines import Engines
 from timbre.serving.errors import ApiError
 from timbre.serving.library import Library
-from timbre.serving.metrics import Metrics
+from timbre.serving.metrics import UNKNOWN, Metrics
+from timbre.serving.order import Delivery, Order
 from timbre.serving.poll_watch import PollWatch
 from timbre.serving.served import ServedMarks
 from timbre.serving.settings import ServeSettings
@@ -36,7 +38,7 @@ class Server:
     def __init__(self, registry: Registry, exports: Path, settings: ServeSettings, log: logging.Logger) -> None:
         self.settings = settings
         self.log = log
-        self.version = installed_version("timbre") or "unknown"
+        self.version = installed_version("timbre") or UNKNOWN
         self.metrics = Metrics(self.version, settings.commit)
         self.device = choose_device(settings.device)
         self.metrics.device.labels(self.device.name).set(1)
@@ -80,6 +82,15 @@ class Server:
         self.workers.close()
         self.engines.close()
         self.poll.join(timeout_s=10)
+
+    def deliver(self, order: Order) -> Delivery:
+        """Queues an order of the task that runs now. Raises ApiError 429 when the queue is full, 503 after close()."""
+        settings = self.settings
+        delivery = Delivery(
+            order, asyncio.get_running_loop(), settings.max_pending_kib * 1024, settings.stall_timeout_s
+        )  # fmt: skip
+        self.workers.submit(delivery)
+        return delivery
 
     @property
     def problems(self) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
-from timbre.serving.schemas import SpeechBody, StreamOptions, TtsBody, TtsQuery
+from timbre.serving.schemas import SpeechBody, StreamOptions, TtsBody, TtsQuery, VoiceId
 
 OPENAI_PCM_HZ = 24_000
 _LANGUAGES = {"all_zh": "zh", "all_ja": "ja", "all_ko": "ko", "all_yue": "yue", "auto_yue": "auto"}
@@ -13,6 +14,21 @@ def language_code(given: str | None) -> str:
     """A language's code from the names that clients have for it, in capitals or not."""
     code = (given or "auto").lower()
     return _LANGUAGES.get(code, code)
+
+
+def openai_rate(body: SpeechBody | StreamOptions) -> int | None:
+    """Hz of an answer in OpenAI's shape; None for the voice's own."""
+    return body.sample_rate or (OPENAI_PCM_HZ if body.response_format == "pcm" else None)
+
+
+def openai_request(body: SpeechBody | StreamOptions) -> SpeechRequest:
+    """All that a request in OpenAI's shape says but its text and its voice."""
+    return SpeechRequest("", language=language_code(body.language), speed=body.speed, sampling=sampling_of(body))
+
+
+def voice_of(body: SpeechBody | StreamOptions) -> str:
+    """The voice that is named, "" for none."""
+    return body.voice.id if isinstance(body.voice, VoiceId) else body.voice or ""
 
 
 def sampling_of(body: SpeechBody | StreamOptions | TtsBody | TtsQuery) -> Sampling:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from timbre.inference.long_text import parts_of
 from timbre.inference.request import SpeechRequest
 from timbre.serving.captioned import CaptionedResponse, Shape
 from timbre.serving.delivery import SpokenResponse, take_or_leave
 from timbre.serving.encoding import FORMATS
 from timbre.serving.errors import ApiError
-from timbre.serving.order import Begun, Delivery, Order
+from timbre.serving.order import Begun, Order
+from timbre.serving.ordering import Asked, asked_for
 from timbre.serving.schemas import (
     NativeError,
     OpenAIError,
@@ -23,11 +22,10 @@ from timbre.serving.schemas import (
     Timestamps,
     TtsBody,
     TtsQuery,
-    VoiceId,
     ignored_fields,
 )
 from timbre.serving.server import Server
-from timbre.serving.speaking_options import OPENAI_PCM_HZ, language_code, sampling_of
+from timbre.serving.speaking_options import language_code, openai_rate, openai_request, sampling_of, voice_of
 
 _NAME = re.compile(r"[^\W_][\w-]{0,62}(@[A-Za-z0-9_-]{1,40})?")
 _REFERENCES = ("spk", "voice", "ref_audio_path", "audio_file")
@@ -104,16 +102,11 @@ def speaking_routes(server: Server) -> APIRouter:
 
 
 async def _openai(server: Server, body: SpeechBody, request: Request, timestamps: Shape | None) -> Response:
-    rate = body.sample_rate or (OPENAI_PCM_HZ if body.response_format == "pcm" else None)
-    reference = body.voice.id if isinstance(body.voice, VoiceId) else body.voice or ""
     sse = body.stream_format == "sse"
     whole = not body.stream or (timestamps is not None and not sse)
-    spoken = _speech(
-        server, body.input, language=language_code(body.language), speed=body.speed, sampling=sampling_of(body),
-        field="input", whole=whole,
-    )  # fmt: skip
+    asked = await asked_for(server, body.input, voice_of(body), openai_request(body), field="input", whole=whole)
     return await _answer(
-        server, request, reference, spoken, body.response_format, rate,
+        server, request, asked, body.response_format, openai_rate(body),
         whole=whole, sse=sse, ignored=ignored_fields(body, "instructions"), timestamps=timestamps,
     )  # fmt: skip
 
@@ -121,15 +114,14 @@ async def _openai(server: Server, body: SpeechBody, request: Request, timestamps
 async def _tts(server: Server, body: TtsBody | TtsQuery, request: Request) -> Response:
     reference, beside = _references(body)
     whole = body.streaming_mode in (False, 0)
-    spoken = _speech(
-        server, body.text, language=language_code(body.text_lang), speed=body.speed_factor, sampling=sampling_of(body),
-        pause_s=body.fragment_interval, field="text", whole=whole,
+    like = SpeechRequest(
+        "", language=language_code(body.text_lang), speed=body.speed_factor, sampling=sampling_of(body),
+        pause_s=body.fragment_interval,
     )  # fmt: skip
+    asked = await asked_for(server, body.text, reference, like, field="text", whole=whole)
     media = _RAW.get(body.media_type, body.media_type)
     ignored = ignored_fields(body, *beside)
-    return await _answer(
-        server, request, reference, spoken, media, body.sample_rate, whole=whole, sse=False, ignored=ignored
-    )
+    return await _answer(server, request, asked, media, body.sample_rate, whole=whole, sse=False, ignored=ignored)
 
 
 def _references(body: TtsBody | TtsQuery) -> tuple[str, list[str]]:
@@ -155,24 +147,10 @@ def _path_refused(field: str) -> ApiError:
     )  # fmt: skip
 
 
-def _speech(server: Server, text: str, *, field: str, whole: bool, **options: Any) -> list[SpeechRequest]:
-    """One request, or where an answer is streamed one for each part of a long text; never none."""
-    settings = server.settings
-    most = settings.max_characters if whole else max(settings.max_characters, settings.max_stream_characters)
-    if len(text) > most:
-        remedy = "ask for a streamed answer, or send it in several requests" if whole else "send it in several requests"
-        raise ApiError(413, f"{field}: {len(text)} characters, the limit is {most}", remedy, param=field)
-    if not text.strip():
-        raise ApiError(400, f"{field}: it is empty", "send at least one word", param=field)
-    parts = [text] if len(text) <= settings.max_characters else list(parts_of(text)) or [text[:100]]
-    return [SpeechRequest(part, longest_s=settings.max_audio_s, **options) for part in parts]
-
-
 async def _answer(
     server: Server,
     request: Request,
-    reference: str,
-    spoken: list[SpeechRequest],
+    asked: Asked,
     media: str,
     rate_hz: int | None,
     *,
@@ -181,16 +159,9 @@ async def _answer(
     ignored: list[str],
     timestamps: Shape | None = None,
 ) -> Response:
-    voice, wanted = server.library.check(reference)
-    state = request.scope["state"]
-    state["voice"] = voice
-    order = Order(
-        voice, wanted, spoken[0], media, rate_hz, whole, request.url.path, timed=timestamps is not None,
-        more=tuple(part.text for part in spoken[1:]),
-    )  # fmt: skip
-    settings = server.settings
-    delivery = Delivery(order, asyncio.get_running_loop(), settings.max_pending_kib * 1024, settings.stall_timeout_s)
-    server.workers.submit(delivery)
+    order = Order(asked.parts, media, rate_hz, whole, request.url.path, timed=timestamps is not None)
+    request.scope["state"]["voice"] = order.voice
+    delivery = server.deliver(order)
     first = await take_or_leave(delivery, request.receive)
     if first is None:
         server.metrics.cancelled.labels("disconnected").inc()
@@ -198,7 +169,8 @@ async def _answer(
     if isinstance(first, ApiError):
         raise first
     assert isinstance(first, Begun), "nothing comes before Begun but an error"
-    headers = {"x-timbre-ignored": ", ".join(ignored)} if ignored else {}
+    without_effect = [*ignored, *asked.ignored]
+    headers = {"x-timbre-ignored": ", ".join(without_effect)} if without_effect else {}
     if timestamps is not None and not sse:
         return CaptionedResponse(delivery, first, timestamps, headers)
     return SpokenResponse(delivery, first, server.metrics, sse=sse, characters=order.characters, headers=headers)

@@ -18,13 +18,14 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from timbre.inference.captions import plain
-from timbre.inference.request import SpeechRequest
 from timbre.serving.clauses import Clauses
 from timbre.serving.errors import ApiError, error_body
+from timbre.serving.metrics import UNKNOWN
 from timbre.serving.order import Delivery, Order
+from timbre.serving.ordering import asked
 from timbre.serving.schemas import StreamOptions
 from timbre.serving.server import Server
-from timbre.serving.speaking_options import OPENAI_PCM_HZ, language_code, sampling_of
+from timbre.serving.speaking_options import openai_rate, openai_request, voice_of
 from timbre.serving.turn import Heard, Sound, Turn
 
 ROUTE = "/v1/audio/speech/stream"
@@ -182,7 +183,7 @@ class StreamSession:
             if len(unfinished) >= _MOST_TURNS:
                 raise ApiError(429, f"{len(unfinished)} texts wait to be spoken", "wait for speech.audio.done")
             before = unfinished[-1][1] if unfinished else None
-            self._turn = Turn(self._submit)
+            self._turn = Turn(self._submitter())
             self._turns.append((self._turn, asyncio.ensure_future(self._speak(self._turn, before))))
         return self._turn
 
@@ -214,23 +215,23 @@ class StreamSession:
         finally:
             turn.stop()
             metrics.in_flight.dec()
-            metrics.requests.labels(ROUTE, self._voice or "unknown", status).inc()
+            metrics.requests.labels(ROUTE, self._voice or UNKNOWN, status).inc()
 
-    def _submit(self, clause: str) -> Delivery:
-        server, options = self._server, self._options
-        self._voice, wanted = server.library.check(options.voice or "")
-        rate = options.sample_rate or (OPENAI_PCM_HZ if options.response_format == "pcm" else None)
-        speech = SpeechRequest(
-            clause, language=language_code(options.language), speed=options.speed, sampling=sampling_of(options),
-            longest_s=server.settings.max_audio_s,
-        )  # fmt: skip
-        order = Order(self._voice, wanted, speech, options.response_format, rate, False, ROUTE, timed=True)
-        delivery = Delivery(
-            order, asyncio.get_running_loop(), server.settings.max_pending_kib * 1024,
-            server.settings.stall_timeout_s,
-        )  # fmt: skip
-        server.workers.submit(delivery)
-        return delivery
+    def _submitter(self) -> Callable[[str], Delivery]:
+        """Orders the clauses of one turn. A voice that a mark calls for speaks on until the turn ends."""
+        called = ""
+
+        def submit(clause: str) -> Delivery:
+            nonlocal called
+            options = self._options
+            reference = called or voice_of(options)
+            found = asked(self._server, clause, reference, openai_request(options), field="delta")
+            called = found.voice_after or called
+            order = Order(found.parts, options.response_format, openai_rate(options), False, ROUTE, timed=True)
+            self._voice = order.voice
+            return self._server.deliver(order)
+
+        return submit
 
     # -- out -------------------------------------------------------------------------------------------------------
 

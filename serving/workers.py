@@ -16,15 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timbre.audio.provenance import Label
-from timbre.audio.watermark import Marker, Unmarked
 from timbre.core.errors import TimbreError
 from timbre.inference.errors import CancelledError
 from timbre.inference.request import SpeechStream, SpokenSentence
 from timbre.inference.timing import SentenceTime
+from timbre.serving.cast import Cast, CastMarker
 from timbre.serving.encoding import WholeEncoder, open_encoder, output_rate
 from timbre.serving.errors import ApiError, explain, unavailable
 from timbre.serving.library import Library
-from timbre.serving.loader import Speaker
 from timbre.serving.metrics import Metrics
 from timbre.serving.order import Begun, Delivery, Done, Piece, Timed
 from timbre.serving.served import ServedMarks
@@ -69,6 +68,11 @@ class Workers:
         self._threads = [
             threading.Thread(target=self._work, name=f"speaker-{index}", daemon=True) for index in range(count)
         ]
+
+    @property
+    def idle(self) -> bool:
+        """Whether an order would be spoken at once."""
+        return not self._waiting and len(self._busy) < self._count
 
     def start(self) -> None:
         """Starts the threads."""
@@ -144,7 +148,7 @@ class Workers:
             self._log.error("bug while speaking", extra={"voice": order.voice}, exc_info=error)
             answer = ApiError(500, "something went wrong inside the server", "its log has the details")
         elif answer.status_code >= 500 and isinstance(error, TimbreError):
-            extra = {"voice": order.voice, "reference": order.reference, "reason": error.message}
+            extra = {"voice": order.voice, "reference": order.parts[0].reference, "reason": error.message}
             self._log.error("could not speak", extra=extra)
         elif answer.status_code >= 500 and not isinstance(error, ApiError):
             self._log.error("could not speak", extra={"voice": order.voice}, exc_info=error)
@@ -152,97 +156,92 @@ class Workers:
 
     def _speak(self, delivery: Delivery) -> None:
         order = delivery.order
-        speaker = self._library.speaker(order.voice, order.reference)
+        cast = Cast(order, self._library)
         begun_s = time.perf_counter()
-        speak = self._whole if order.whole else self._stream
-        seconds = speak(delivery, speaker)
-        voice = order.voice
-        self._served.note(speaker.manifest.voice, speaker.manifest.version)
-        self._metrics.audio.labels(voice).inc(seconds)
-        self._metrics.characters.labels(voice).inc(order.characters)
+        seconds = (self._whole if order.whole else self._stream)(delivery, cast)
+        for speaker in cast.speakers:
+            self._served.note(speaker.manifest.voice, speaker.manifest.version)
+        for part in order.parts:
+            self._metrics.characters.labels(part.voice).inc(len(part.speech.text))
         if seconds:
-            self._metrics.real_time.labels(voice).observe((time.perf_counter() - begun_s) / seconds)
+            self._metrics.real_time.labels(order.voice).observe((time.perf_counter() - begun_s) / seconds)
 
-    def _begin(self, delivery: Delivery, speaker: Speaker, unknown: tuple[str, ...]) -> None:
-        manifest, order = speaker.manifest, delivery.order
-        rate = output_rate(order.format, speaker.engine.base.rate_hz, order.rate_hz)
-        delivery.post(Begun(manifest.voice, manifest.version, rate, unknown))
+    def _begin(self, delivery: Delivery, cast: Cast, unknown: tuple[str, ...]) -> None:
+        order = delivery.order
+        delivery.post(Begun(cast.names, output_rate(order.format, cast.rate_hz, order.rate_hz), unknown))
         self._metrics.first_audio.labels(order.voice).observe(delivery.waited_s)
 
-    def _whole(self, delivery: Delivery, speaker: Speaker) -> float:
-        order, rate_hz = delivery.order, speaker.engine.base.rate_hz
-        encoder = WholeEncoder(order.format, rate_hz, order.rate_hz, self._label(speaker))
-        marker, loudness, failed = self._marker(speaker), _Loudness(), 0
-        spoken, unknown = speaker.engine.sentences(order.speech, speaker.voice, cancel=delivery.cancel)
-        pause = np.zeros(round(order.speech.pause_s * rate_hz), np.float32)
+    def _whole(self, delivery: Delivery, cast: Cast) -> float:
+        order = delivery.order
+        encoder = WholeEncoder(order.format, cast.rate_hz, order.rate_hz, self._label(cast))
+        marker, loudness, failed = CastMarker(cast.rate_hz, on=bool(self._program)), _Loudness(), 0
+        unspoken: list[str] = []
         times: list[SentenceTime] = []
-        for index, (sentence, wave) in enumerate(spoken):
-            if order.timed and sentence.times is not None:
-                before = loudness.samples + (len(pause) if index else 0)
-                times.append(sentence.times.moved(before / rate_hz))
-            for samples in (pause, wave) if index else (wave,):
-                encoder.push(marker.push(samples))
-                loudness.add(samples)
-            failed += bool(sentence.failures)
-            if sentence.attempts > 1:
-                self._metrics.regenerations.labels(_reason(sentence)).inc()
+        for part in order.parts:
+            speaker, before_part = cast.of(part), loudness.samples
+            spoken, unknown = speaker.engine.sentences(part.speech, speaker.voice, cancel=delivery.cancel)
+            unspoken += unknown
+            encoder.push(marker.turn_to(speaker.name))
+            for sentence, wave in spoken:
+                before, after = map(speaker.engine.silence, (sentence.before_s, sentence.after_s))
+                if order.timed and sentence.times is not None:
+                    times.append(sentence.times.moved((loudness.samples + len(before)) / cast.rate_hz))
+                for samples in (before, wave, after):
+                    encoder.push(marker.push(samples))
+                    loudness.add(samples)
+                failed += bool(sentence.failures)
+                if sentence.attempts > 1:
+                    self._metrics.regenerations.labels(_reason(sentence)).inc()
+            self._metrics.audio.labels(part.voice).inc((loudness.samples - before_part) / cast.rate_hz)
         self._refuse_silence(order.voice, loudness)
         encoder.push(marker.finish())
         data = memoryview(encoder.finish())
-        self._begin(delivery, speaker, unknown)
+        self._begin(delivery, cast, tuple(dict.fromkeys(unspoken)))
         for start in range(0, len(data), _PIECE_BYTES):
             delivery.post(Piece(bytes(data[start : start + _PIECE_BYTES])))
         for time_of in times:
             delivery.post(Timed(time_of))
-        seconds = loudness.samples / rate_hz
+        seconds = loudness.samples / cast.rate_hz
         delivery.post(Done(seconds, failed))
         return seconds
 
-    def _stream(self, delivery: Delivery, speaker: Speaker) -> float:
+    def _stream(self, delivery: Delivery, cast: Cast) -> float:
         order = delivery.order
-        base = speaker.engine.base
-        encoder = open_encoder(order.format, base.rate_hz, order.rate_hz, self._label(speaker))
-        marker, loudness, begun = self._marker(speaker), _Loudness(), False
-        pause = np.zeros(round(order.speech.pause_s * base.rate_hz), np.float32)
-        for speech in order.speeches():
-            waves = speaker.engine.stream(speech, speaker.voice, cancel=delivery.cancel)
-            if begun:
-                loudness.add(pause)
-                if data := encoder.push(marker.push(pause)):
-                    delivery.post(Piece(data))
-            timed, before_s = 0, loudness.samples / base.rate_hz
+        encoder = open_encoder(order.format, cast.rate_hz, order.rate_hz, self._label(cast))
+        marker, loudness, begun = CastMarker(cast.rate_hz, on=bool(self._program)), _Loudness(), False
+        for part in order.parts:
+            speaker, before_part = cast.of(part), loudness.samples
+            waves = speaker.engine.stream(part.speech, speaker.voice, cancel=delivery.cancel)
+            left = marker.turn_to(speaker.name)
+            timed, before_s = 0, before_part / cast.rate_hz
             for wave in waves:
                 if order.timed:
                     timed = _post_times(delivery, waves, timed, before_s)
                 head = b"" if begun else encoder.start()
-                data = head + encoder.push(marker.push(wave.samples))
+                data = head + encoder.push(np.concatenate([left, marker.push(wave.samples)]))
+                left = left[:0]
                 if not begun:
-                    self._begin(delivery, speaker, waves.unknown)
+                    self._begin(delivery, cast, waves.unknown)
                     begun = True
                 loudness.add(wave.samples)
                 if data:
                     delivery.post(Piece(data))
             if order.timed:
                 _post_times(delivery, waves, timed, before_s)
+            self._metrics.audio.labels(part.voice).inc((loudness.samples - before_part) / cast.rate_hz)
         # Known only now, when the head of the answer has left: the answer breaks off.
         self._refuse_silence(order.voice, loudness)
         rest = encoder.push(marker.finish()) + encoder.finish()
         if rest:
             delivery.post(Piece(rest))
-        seconds = loudness.samples / base.rate_hz
+        seconds = loudness.samples / cast.rate_hz
         delivery.post(Done(seconds))
         return seconds
 
-    def _marker(self, speaker: Speaker) -> Marker | Unmarked:
-        if not self._program:
-            return Unmarked()
-        return Marker(speaker.engine.base.rate_hz, f"{speaker.manifest.voice}@{speaker.manifest.version}")
-
-    def _label(self, speaker: Speaker) -> Label | None:
+    def _label(self, cast: Cast) -> Label | None:
         if not self._program:
             return None
-        voice = f"{speaker.manifest.voice}@{speaker.manifest.version}"
-        return Label(self._program, voice, time.strftime("%Y-%m-%d", time.gmtime()))
+        return Label(self._program, ", ".join(cast.names), time.strftime("%Y-%m-%d", time.gmtime()))
 
     def _refuse_silence(self, voice: str, loudness: _Loudness) -> None:
         """Raises ApiError for silence: it is no answer, neither a whole one nor one that ends as if all were well."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,8 @@ def say(
 ) -> None:
     """Speak TEXT (- reads standard input) with VOICE. REF is an alias or version; default: production.
 
+    TEXT may be SSML (<speak>...), or have marks: [pause:1s], [voice:NAME], [word](/ipa/), {AA1 R P AH0}.
+
     Needs no torch if the registry has the exported base.
     """
     from timbre.core.atomic import write_text
@@ -120,15 +123,16 @@ def say(
     chosen = choose_device(device)
     if chosen.fallback:
         click.echo(f"timbre: using the CPU: {chosen.fallback}", err=True)
-    with speaking.opened(
-        voice, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile,
+    open_voice = partial(
+        speaking.opened, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile,
         device=chosen, progress=invocation.progress(), find_base=invocation.load_base,
-    ) as opened:  # fmt: skip
+    )  # fmt: skip
+    with open_voice(voice) as opened:
         if lines_file is not None:
             spoken = line_by_line.speak_lines(opened, lines, output, request, timestamps or "", _shown(as_json))
             _show_lines(output, opened.manifest, spoken, as_json, as_markdown)
             return
-        said = opened.say(request)
+        said = opened.say(request, open_voice)
     speaking.save(output, said.speech.wave)
     if timestamps:
         captions = output.with_suffix(f".{timestamps}")

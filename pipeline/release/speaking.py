@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from timbre.core.progress import Progress
 from timbre.inference.device import CPU, Device
 from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.request import Speech, SpeechRequest
+from timbre.inference.scripted import marked_turns, speak_turns
 from timbre.inference.voice import Voice, load_voice
 from timbre.pipeline.bases.exported import exported_for
 from timbre.registry.address import RegistryAddress
@@ -50,10 +51,33 @@ class Speaking:
         """NAME@VERSION."""
         return f"{self.manifest.voice}@{self.manifest.version}"
 
-    def say(self, request: SpeechRequest) -> SpokenText:
-        """Marked as synthetic (audio/watermark.py). Raises what Engine.speak raises."""
-        speech = self.engine.speak(request, self.voice)
-        return SpokenText(self.manifest, replace(speech, wave=mark(speech.wave, self.name)))
+    def say(self, request: SpeechRequest, open_voice: Opener | None = None) -> SpokenText:
+        """The request's text with its marks (text/marked_text.py), labelled as synthetic (audio/watermark.py).
+
+        open_voice: opens a further voice that the text calls for, None where one voice speaks alone. Raises what
+        marked_turns and Engine.speak raise, and InputError for a further voice where there is none.
+        """
+        turns = marked_turns(request)
+        with ExitStack() as stack:
+            held = {"": self}
+
+            def speak(name: str, asked: SpeechRequest) -> Speech:
+                if name not in held:
+                    if open_voice is None:
+                        raise InputError(f"text: voice {name[:60]!r} is called for", "one voice speaks alone here")
+                    held[name] = stack.enter_context(open_voice(name))
+                speech = held[name].engine.speak(asked, held[name].voice)
+                return speech if alone else replace(speech, wave=mark(speech.wave, held[name].name))
+
+            alone = all(not turn.voice for turn in turns)
+            speech = speak_turns(turns, speak)
+        if alone:
+            speech = replace(speech, wave=mark(speech.wave, self.name))
+        return SpokenText(self.manifest, speech)
+
+
+Opener = Callable[[str], AbstractContextManager[Speaking]]
+"""VOICE[@REF] -> the voice in an engine of its own."""
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from timbre.serving.encoding import WholeEncoder
 from timbre.serving.errors import ApiError, explain
 from timbre.serving.metrics import Metrics
 from timbre.serving.middleware import RefusalMiddleware
-from timbre.serving.order import Delivery, Done, Order, Piece
+from timbre.serving.order import Delivery, Done, Order, Part, Piece
 from timbre.serving.origins import Origins
 from timbre.serving.poll_watch import PollWatch
 from timbre.serving.settings import ServeSettings
@@ -244,7 +244,7 @@ def test_pages_of_other_sites(settings: dict[str, tuple[str, ...]], headers: dic
 
 def test_a_delivery_holds_so_much_and_no_more() -> None:
     loop = asyncio.new_event_loop()
-    order = Order("ada", "production", SpeechRequest("hi"), "wav", None, False, "/tts")
+    order = Order((Part("ada", "production", SpeechRequest("hi")),), "wav", None, False, "/tts")
     delivery = Delivery(order, loop, most_bytes=1000, stall_s=0.3)
     for _ in range(2):
         delivery.post(Piece(b"x" * 500))

@@ -172,6 +172,23 @@ def test_what_the_voice_cannot_do_is_told(live: Running) -> None:
         assert until(client, "speech.audio.done")[-1]["spoken"] == "Hello there."
 
 
+def test_marks_documents_and_voices_in_a_stream(live: Running) -> None:
+    with opened(live) as client:
+        for delta in ("Hello there, Bob. [voice:", "bob] Good morning to you. ", "How are you today? [pause:1s]"):
+            send(client, "text.delta", delta=delta)
+        send(client, "text.done")
+        events = until(client, "speech.audio.done")
+        assert events[-1]["spoken"] == "Hello there, Bob. Good morning to you. How are you today?"
+        # A document is spoken when it is complete, whatever marks stand in it.
+        for delta in ("<speak>Good mor", "ning. I am <sub alias='Ada'>A</sub>. ", "Hello.</speak>"):
+            send(client, "text.delta", delta=delta)
+        send(client, "text.done")
+        assert until(client, "speech.audio.done")[-1]["spoken"] == "Good morning. I am Ada. Hello."
+        send(client, "text.delta", delta="<speak><audio/></speak>")
+        send(client, "text.done")
+        assert "<audio> is not supported" in until(client, "error")[-1]["error"]["message"]
+
+
 def test_frames_that_end_the_stream(live: Running) -> None:
     for data, code in ((b"\x00" * 10, 1003), ("x" * 300_000, 1009)):
         with opened(live) as client:
