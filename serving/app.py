@@ -16,7 +16,10 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
+from timbre.core.locks import exclusive
 from timbre.serving.auth import Authenticator
+from timbre.serving.batch_routes import batch_routes, store_of
+from timbre.serving.batch_runner import BatchRunner
 from timbre.serving.errors import ApiError, error_response
 from timbre.serving.listing_routes import listing_routes
 from timbre.serving.middleware import RefusalMiddleware
@@ -36,20 +39,34 @@ SHOWN_HEADERS = (
 
 
 def create_app(server: Server) -> ASGIApp:
-    """Starts the server with the application's life and closes it with it."""
+    """Starts the server with the application's life and closes it with it.
+
+    Raises InfrastructureError at its start when another server has the folder of batches.
+    """
+    store = store_of(server) if server.settings.batches else None
+    runner = BatchRunner(server, store) if store is not None else None
 
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         asyncio.get_running_loop().set_exception_handler(QuietLoop(server.log))
-        server.start()
-        try:
-            yield
-        finally:
-            server.close()
+        with contextlib.ExitStack() as held:
+            if store is not None:
+                held.enter_context(exclusive(store.folder / "lock", f"folder {store.folder}"))
+            server.start()
+            if runner is not None:
+                runner.start()
+            try:
+                yield
+            finally:
+                if runner is not None:
+                    await runner.stop()
+                server.close()
 
     # The pages for browsing the document load scripts from elsewhere; the document itself stays.
     app = FastAPI(title="Timbre", version=server.version, lifespan=life, docs_url=None, redoc_url=None)
     routers = [speaking_routes(server), stream_routes(server), listing_routes(server)]
+    if store is not None and runner is not None:
+        routers.append(batch_routes(server, store, runner))
     if server.settings.page:
         routers.append(page_routes(server))
     for router in routers:
@@ -61,7 +78,7 @@ def create_app(server: Server) -> ASGIApp:
     gate: ASGIApp = RefusalMiddleware(app, Authenticator(server.settings), server.metrics, server.settings, server.log)
     if server.settings.cors_origins:
         gate = CORSMiddleware(
-            gate, allow_origins=list(server.settings.cors_origins), allow_methods=["GET", "HEAD", "POST"],
+            gate, allow_origins=list(server.settings.cors_origins), allow_methods=["GET", "HEAD", "POST", "DELETE"],
             # Official clients send a dozen of their own (x-stainless-os, ...): what is asked for is granted.
             allow_headers=["*"], expose_headers=list(SHOWN_HEADERS), max_age=86_400,
         )  # fmt: skip

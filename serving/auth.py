@@ -40,6 +40,18 @@ class Authenticator:
             return True
         return bool(self._tokens.secret) and self._tokens.accepts(given)
 
+    def owner(self, headers: Mapping[bytes, bytes]) -> str:
+        """Whose things these are: a digest of the key, or of a token's issuer and subject; "" where none is needed.
+
+        headers: that `knows` accepts. Tokens without a subject are one owner.
+        """
+        if not self.closed:
+            return ""
+        given = self._given(headers)
+        if any(hmac.compare_digest(_digest(given), key) for key in self._keys):
+            return _digest(b"owner key " + given).hex()[:24]
+        return _digest(b"owner token " + self._tokens.subject(given).encode()).hex()[:24]
+
     @staticmethod
     def _given(headers: Mapping[bytes, bytes]) -> bytes:
         scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")

@@ -56,6 +56,7 @@ class RefusalMiddleware:
         state["request_id"] = given if _ID.fullmatch(given) else secrets.token_hex(8)
         answer = Answer(send, state["request_id"], state.get("wire"), self._stall_s)
         state["known"] = self._guard.knows(headers)
+        state["owner"] = self._guard.owner(headers) if state["known"] else ""
         speaking = scope["path"] in _SPEAKING
         started = time.perf_counter()
         if speaking:

@@ -69,6 +69,10 @@ class ServeSettings:
     max_body_kib: int = setting(
         256, "largest body of a request, and largest WebSocket message; more is refused with 413", "KiB", low=1
     )
+    batches: str = setting("", "folder of batch jobs; empty: /v1/audio/batches is not offered")
+    max_batches: int = setting(20, "unfinished batches of a key; more are refused with 429", low=1, high=100_000)
+    batches_mib: int = setting(4096, "all batches together; when they hold more, new ones are refused", "MiB", low=1)
+    batch_days: float = setting(7.0, "time until a batch and its sound are removed", "days", low=0.001)
     stale_s: float = setting(60.0, "a registry that was not read for so long is reported as stale", "s", low=0.1)
     poll_s: float = setting(1.0, "polling interval of the registry", "s", low=0.05, high=3600)
     retry_s: float = setting(30.0, "time until a version that could not be loaded is tried again", "s", low=0.1)

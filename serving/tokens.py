@@ -48,6 +48,11 @@ class TokenRules:
             return False
         return self._in_time(claims) and self._addressed(claims)
 
+    def subject(self, token: bytes) -> str:
+        """Issuer and subject of a token that was accepted; the same for all that name none."""
+        claims = _object(token.split(b".")[1]) or {}
+        return json.dumps([str(claims.get("iss", "")), str(claims.get("sub", ""))])
+
     def _in_time(self, claims: dict[str, Any]) -> bool:
         now = self.now()
         ends, begins = claims.get("exp"), claims.get("nbf", 0)
