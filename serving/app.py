@@ -20,7 +20,7 @@ from timbre.core.locks import exclusive
 from timbre.serving.auth import Authenticator
 from timbre.serving.batch_routes import batch_routes, store_of
 from timbre.serving.batch_runner import BatchRunner
-from timbre.serving.errors import ApiError, error_response
+from timbre.serving.errors import ApiError, bug, error_response, explain
 from timbre.serving.listing_routes import listing_routes
 from timbre.serving.middleware import RefusalMiddleware
 from timbre.serving.page_routes import page_routes
@@ -74,6 +74,7 @@ def create_app(server: Server) -> ASGIApp:
     app.state.all_routes = [route for router in routers for route in router.routes]
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _wrong_request)
+    app.add_exception_handler(Exception, _unexpected)
     app.openapi = lambda: _openapi(app, closed=server.settings.guarded)  # type: ignore[method-assign]
     gate: ASGIApp = RefusalMiddleware(app, Authenticator(server.settings), server.metrics, server.settings, server.log)
     if server.settings.cors_origins:
@@ -95,6 +96,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
         headers["Allow"] = ", ".join(_methods(request))
     told = ApiError(error.status_code, str(error.detail), remedy, headers=headers)
     return error_response(told, request.scope)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """What no route expected, in the shape of its route; it is raised again, so that the middleware logs it."""
+    return error_response(explain(error) or bug(), request.scope)
 
 
 def _methods(request: Request) -> list[str]:

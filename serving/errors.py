@@ -85,6 +85,11 @@ def explain(error: BaseException) -> ApiError | None:
     return None
 
 
+def bug() -> ApiError:
+    """500: the log says what it was."""
+    return ApiError(500, "something went wrong inside the server", "its log has the details")
+
+
 def unavailable(message: str, *, retry_after_s: int = 5, code: str = "unavailable") -> ApiError:
     """503 with Retry-After."""
     remedy = f"try again in {retry_after_s} s"

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket
 
 from timbre.serving.answer import Answer, StalledError
 from timbre.serving.auth import Authenticator
-from timbre.serving.errors import ApiError, error_response, explain
+from timbre.serving.errors import ApiError, bug, error_response, explain
 from timbre.serving.leniency import utf8_query
 from timbre.serving.metrics import UNKNOWN, Metrics
 from timbre.serving.origins import Origins
@@ -110,7 +110,7 @@ class RefusalMiddleware:
         told = explain(error)
         if told is None:
             self._log.error("bug in a request", extra={"path": scope["path"][:100]}, exc_info=error)
-            told = ApiError(500, "something went wrong inside the server", "its log has the details")
+            told = bug()
         if not answer.started:
             response = error_response(told, scope)
             await response(scope, receive, answer)

@@ -22,7 +22,7 @@ from timbre.inference.request import SpeechStream, SpokenSentence
 from timbre.inference.timing import SentenceTime
 from timbre.serving.cast import Cast, CastMarker
 from timbre.serving.encoding import WholeEncoder, open_encoder, output_rate
-from timbre.serving.errors import ApiError, explain, unavailable
+from timbre.serving.errors import ApiError, bug, explain, unavailable
 from timbre.serving.library import Library
 from timbre.serving.metrics import Metrics
 from timbre.serving.order import Begun, Delivery, Done, Piece, Timed
@@ -146,7 +146,7 @@ class Workers:
         order = delivery.order
         if answer is None:
             self._log.error("bug while speaking", extra={"voice": order.voice}, exc_info=error)
-            answer = ApiError(500, "something went wrong inside the server", "its log has the details")
+            answer = bug()
         elif answer.status_code >= 500 and isinstance(error, TimbreError):
             extra = {"voice": order.voice, "reference": order.parts[0].reference, "reason": error.message}
             self._log.error("could not speak", extra=extra)

@@ -297,3 +297,19 @@ def test_the_page_of_settings_is_in_step() -> None:
     assert replaced(page.replace("`9880`", "`9881`")) == page
     with pytest.raises(ValueError, match="settings"):
         replaced("no marks")
+
+
+@pytest.mark.parametrize(("route", "body"), [("/v1/audio/speech", {"input": "hi"}), ("/tts", {"text": "hi"})])
+def test_a_bug_is_an_answer_in_words(live: Running, monkeypatch: pytest.MonkeyPatch, route: str, body: dict) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError("a secret of the code")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(live.server.workers, "submit", broken)
+        answer = live.call("POST", route, {**body, "voice": "ada"})
+    logged = [live.lines.pop(index) for index in reversed(range(len(live.lines))) if live.lines[index].exc_info]
+    assert answer.status == 500
+    told = answer.json["error"] if route.startswith("/v1") else answer.json
+    assert (told["code"], "its log has the details" in answer.data.decode()) == ("internal_error", True)
+    assert b"secret" not in answer.data
+    assert [record.getMessage() for record in logged] == ["bug in a request"]
