@@ -32,7 +32,8 @@ _ENDINGS = {"html", "json", "md", "py", "yaml"}
 
 
 def broken_links(page: Path, text: str) -> list[str]:
-    targets = re.findall(r"\]\(([^)#\s]+)", text)
+    # What stands in a span of code is no link.
+    targets = re.findall(r"\]\(([^)#\s]+)", re.sub(r"`[^`\n]*`", "", text))
     return [target for target in targets if "://" not in target and not (page.parent / target).exists()]
 
 
