@@ -14,6 +14,7 @@ _TURNS = {"L": "left", "R": "right"}
 _NAMES = "|".join(STREETS)
 _WITHIN = r"(?:Apt|Apartment|Ste|Suite|Unit|Fl|Floor|Room|Rm|Bldg|#|[NSEW]{1,2}\b)"
 _GOES = r"(?:[Gg]o|[Hh]ead|[Tt]urn|[Dd]rive|[Ww]alk|[Hh]eading|[Dd]riving|bound)"
+_TURNS = {"L": "left", "R": "right"}
 _RULES = (
     Rule(
         "NSEW",
