@@ -1,4 +1,4 @@
-"""Batch jobs on disk: texts to speak without anybody waiting, and what became of each.
+"""Batch jobs on disk: texts to speak while no client waits, and the outcome of each.
 
 <folder>/<id>/batch.json          what was asked, by whom, when; written once
               cancelled           there when it was cancelled
@@ -30,7 +30,7 @@ DAY_S = 86_400
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an item. file: name of its sound, "" when it could not be spoken; error: OpenAI's object then.
+    """The outcome of an item. file: name of its sound, "" when it could not be spoken; error: OpenAI's object then.
 
     voice: NAME@VERSION that spoke. failed_sentences: that stayed below the limits.
     """
