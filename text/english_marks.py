@@ -40,7 +40,9 @@ _OVER = re.compile(r"(?<![\d/.,$])(\d{2,3})/(\d{2,3})(?![\d/]|\.\d|\s?(?:\"|''))
 _MEASURED = re.compile(r"-?\s?(?:cup|inch|mile|tsp|tbsp|teaspoon|tablespoon|pint|pound|lb|oz|yard|full|empty|of)")
 _DATE = re.compile(r"(?<![\d/.,$])(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?![\d/]|\.\d|\s?(?:\"|''|″|%))")
 _DATE_CUE = re.compile(
-    r"\b(?:on|due|until|till|since|dated?|starting|ending|beginning|effective|dob|expires?)[: ]\s?$", re.I
+    r"\b(?:on|due|(?:due|pay|paid|reply|rsvp|return|returned|ship|arrives?|done|submit\w*|finish\w*|back|ready) by|"
+    r"until|till|since|dated?|starting|ending|beginning|effective|dob|expires?)[: ]\s?$",
+    re.I,
 )
 _PARTED = re.compile(
     r"(?<![\w.:])(?=\d+\s?(?:days?|d|hrs?|h|mins?|m)\s?\d)(?:(\d+)\s?d(?:ays?)?\s?)?(?:(\d+)\s?(?:h|hrs?)\s?)?"
@@ -96,7 +98,8 @@ def expand_marks(text: str) -> str:
         text = _STOPWATCH.sub(_stopwatch, text)
         text = sub(r"(?<![\d:.])(\d{1,3}):(\d{1,3})(?![\d:]|\s?[AaPp]\.?[Mm])", _ratio, text)
     text = _PARTED.sub(_duration, text)
-    text = sub(r"(?<=[°′'″\"]) ?([NSEW])\b", lambda m: f" {_COMPASS[m[1]]}", text)
+    if "°" in text:
+        text = sub(r"(?<=[°′'″\"]) ?([NSEW])\b", lambda m: f" {_COMPASS[m[1]]}", text)
     text = sub(r"\b([YQMWD])o\1\b", _over, text)
     return _STATE.sub(_state, text)
 

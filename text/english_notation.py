@@ -44,6 +44,7 @@ _SECONDS_BEFORE = (
     r"and|or|plus|minus|through|past|until|between|from)\s$"
 )
 _SECONDS_AFTER = "later|left|timer|countdown|remaining|rest|break|delay|clip|video|ad|each|of|to"
+_SIDES = {"W": "wide", "D": "deep", "H": "high", "L": "long"}
 _PER_UNITS = r"(?:sqft|min|sec)\b"
 _MONTHS = "|".join([*MONTHS, *(f"{name[:3]}\\.?" for name in MONTHS), "Sept\\.?"])
 
@@ -179,6 +180,7 @@ _DAY_RULES = (
 )
 
 _CLOCK_RULES = (
+    Rule(":", r"(?<=\d:[0-5]\d)\.(\d{1,3})\b(?!:)", lambda m: f" point {numbers.digits(m[1])}"),
     Rule("h", r"(?<![\w.:,])([01]?\d|2[0-3])h([0-5]\d)(?![\w:])", _french),
     Rule(".", rf"(?<![\d.:,$£€])({_HOUR})\.([0-5]\d)(?=\s?[AaPp](?:\.\s?[Mm]\b|[Mm]\b))", r"\1:\2"),
     Rule(":", rf"(?<![\d.:,$£€])({_HOUR}:[0-5]\d)([ap])\b(?!\.[Mm])", r"\1\2m"),
@@ -195,6 +197,8 @@ _CLOCK_RULES = (
 )
 
 _LENGTH_RULES = (
+    Rule('"”″', r"(\d)\s?[\"”″]\s?([WDHL])\b(?!['’])", lambda m: f"{m[1]} inches {_SIDES[m[2]]}"),
+    Rule("WDHL", r"(?<= inches )(wide|deep|high|long) [x×] (?=\d)", r"\1 by "),
     Rule("qul", r"\b(sq|cu|fl)\.?\s?(ft|in|mi|m|yd|km|cm|oz)\b(?:\.(?=\s[a-z]|,))?", r"\1 \2"),
     Rule(".", rf"(\d[\s-]?)({_DOTTED_UNITS})\.(?=\s[a-z(]|[,;:)/-])", r"\1\2"),
     Rule("/", r"(\d\s?(?:l|L|kWh|gal))/(?=100\s?(?:km|mi)\b)", r"\1 per "),
@@ -210,7 +214,7 @@ _LENGTH_RULES = (
     Rule("/", rf"([$£€¥]\d[\d,.]*(?:[kKMB]|bn)?)/(?=[a-z]{{3,}}\b)(?!{_PER_UNITS})", r"\1 per "),
     Rule(
         "/",
-        r"(\d\s?(?:mg|g|kg|mcg|ml|mL|L|l|km|mi|lbs?|oz|MB|GB|TB|kWh|cal|kcal|m|mm|cm|in|ft))/(?=[a-z]{3,}\b)",
+        r"(\d\s?(?:mg|g|kg|mcg|ml|mL|L|l|km|mi|lbs?|oz|MB|GB|TB|kWh|cal|kcal|m|mm|cm|in|ft))/(?=[a-z]{3,}\b)(?!(?:min|sec|hrs)\b)",
         r"\1 per ",
     ),
     Rule("Mm", r"(?<!\d )(?<!\d)\b([Mm])(in|ax)\.? (?=\d)", lambda m: f"{m[1]}{m[2]}imum "),

@@ -95,6 +95,13 @@ def _measure(match: re.Match[str]) -> str:
     if blank and unit in "VW" and not re.match(r"[.,;)]|$|\s[a-z]", match.string[match.end() :]):
         return match[0]
     by = re.search(r"\bby\s$", match.string[: match.start()])
+    if (
+        blank
+        and unit == "L"
+        and re.match(r"[,;)]|\.?$", match.string[match.end() :])
+        and not _PLACE_BEFORE.search(match.string[: match.start()])
+    ):
+        blank = ""
     if (blank and unit in _GLUED_ONLY and not (per or power or by)) or (unit == "s" and _is_decade(number)):
         return match[0]
     attributive = is_attribute(match.string, match.start(), match.end())
@@ -182,7 +189,7 @@ def expand_units(text: str) -> str:
     text = sub(rf"(\d(?:\s?(?:{_UNIT_NAMES}|inch(?:es)?|feet|foot))?)\s?[x×]\s?(?=\d)", r"\1 by ", text)
     text = sub(r"(?<=\d)(\s?(?:ft|lb|lbs|oz|yd|mi|hr|hrs|min|sec|qt|gal))\.(?=[\"')]*$)", r"\1 .", text)
     text = sub(
-        rf"(\d )?\s?(\d/\d+)\s*({_UNIT_NAMES})\b(?!/)(?:\.(?=\s[a-z]))?",
+        rf"(\d\s{{1,2}})?(\d/\d+)\s*({_UNIT_NAMES})\b(?!/)(?:\.(?=\s[a-z]))?",
         lambda m: f"{m[1] or ''}{m[2]} {_UNITS[m[3]][bool(m[1])]}",
         text,
     )

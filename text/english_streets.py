@@ -9,6 +9,7 @@ STREETS = {
     "Pl": "Place", "Ct": "Court", "Sq": "Square", "Pkwy": "Parkway", "Ter": "Terrace", "Cir": "Circle", "Trl": "Trail",
     "Expy": "Expressway", "Fwy": "Freeway", "Tpke": "Turnpike", "Cres": "Crescent", "Hts": "Heights",
 }  # fmt: skip
+_TURNS = {"L": "left", "R": "right"}
 _COMPASS = {"N": "North", "S": "South", "E": "East", "W": "West"}
 _TURNS = {"L": "left", "R": "right"}
 _NAMES = "|".join(STREETS)

@@ -232,6 +232,7 @@ _CODE_RULES = (
 )
 
 _UNIT_RULES = (
+    Rule("/", r"(血压[^，。！？\d]{0,4}\d{2,3})/(?=\d{2,3}(?!\d))", r"\1，"),
     Rule("/", rf"(?<=[{HAN}])\s?/\s?({_SLASHED})(?![A-Za-z0-9])", lambda m: f"每{_SLASH_UNITS[m[1]]}"),
     Rule("Bbi", r"(?<=\d)\s?([KMGT]B|[KMG]b|[KMG]bit)/s(?![A-Za-z])", r"\1每秒"),
     Rule(
