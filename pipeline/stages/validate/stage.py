@@ -342,7 +342,9 @@ class _Run:
             return None
         speakers = compare(np.concatenate(self.vectors)[kept], self.recipe.min_group_similarity)
         files, seconds = [self.embedded[i].clip for i in kept], [self.embedded[i].speech_s for i in kept]
-        check_speakers(files, seconds, speakers, self.recipe, self.found)
+        surveys = {report.file: report.survey.snr_db for report in self.reports if report.survey is not None}
+        noise = [surveys[file] for file in files] if all(file in surveys for file in files) else []
+        check_speakers(files, seconds, speakers, self.recipe, self.found, noise)
         return speakers
 
     def _statement(self, speakers: Speakers | None) -> Statement | None:

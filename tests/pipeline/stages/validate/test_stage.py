@@ -162,6 +162,23 @@ def test_an_odd_slice_is_refused_or_left_to_an_ear(similarity: float, problems: 
     assert (len(found.rejected), len(found.remarks)) == (problems, remarks)
 
 
+@pytest.mark.parametrize(
+    ("snr_db", "groups", "refused"),
+    [(30.0, 0.74, True), (12.0, 0.74, False), (12.0, 0.55, True), (22.0, 0.74, True)],
+)
+def test_noise_in_half_of_a_folder_is_no_second_speaker(snr_db: float, groups: float, refused: bool) -> None:
+    similarity = np.array([0.9, 0.9, 0.9, 0.62, 0.62])
+    speakers = Speakers(np.zeros(4, dtype=np.float32), similarity, groups, (3, 4))
+    found = Findings()
+    noise = [31.0, 30.0, 32.0, snr_db, snr_db]
+    check_speakers(list("abcde"), [4.0] * 5, speakers, ValidateRecipe(), found, noise)
+    assert bool(found.problems) is refused
+    assert not found.rejected
+    if not refused:
+        assert [remark.kind for remark in found.remarks] == ["noise"]
+        assert "12 dB SNR among others of 31 dB" in found.remarks[0].value
+
+
 @pytest.mark.parametrize(("letters", "passes"), [(25, True), (15, False)])
 def test_slow_readers_pass_but_not_texts_that_are_far_too_short(letters: int, passes: bool) -> None:
     found = Findings()
