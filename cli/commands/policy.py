@@ -10,6 +10,7 @@ import click
 
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
+from timbre.core.sizes import shown_size
 from timbre.registry.open import open_store
 from timbre.registry.policy import ACTS, read_policy, store_policy
 from timbre.registry.rules import policies_of
@@ -56,10 +57,14 @@ def show(invocation: Invocation, registry: str, as_json: bool) -> None:
         for act in ACTS:
             named = getattr(item, act)
             click.echo(f"  {act}: {'everyone' if named is None else ', '.join(named) or 'no one'}")
-        for name in ("review", "bases", "consent"):
-            click.echo(f"  {name}: {', '.join(getattr(item, name) or ()) or '-'}")
+        click.echo(f"  review: {', '.join(item.review) or '-'}")
+        for name in ("bases", "consent"):
+            allowed = getattr(item, name)
+            click.echo(f"  {name}: {'all' if allowed is None else ', '.join(allowed) or 'none'}")
         click.echo(f"  gates: {', '.join(item.gates) or '-'}")
         click.echo(f"  four eyes: {'yes' if item.four_eyes else 'no'}")
+        sizes = {name: limit for name, limit in dataclasses.asdict(item.quota).items() if limit is not None}
+        click.echo(f"  quota: {', '.join(f'{name} {shown_size(limit)}' for name, limit in sizes.items()) or '-'}")
     if not found:
         click.echo("no policy: everyone with credentials of the registry may do everything")
     click.echo(f"this job: {actor.name} ({actor.proof})" if actor else "this job: no signed identity")

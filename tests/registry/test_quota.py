@@ -9,6 +9,7 @@ import yaml
 
 from tests.pipeline.engine.tiny_stages import ROWS, count, tiny_base, tiny_voice
 from tests.registry.conftest import make_files, make_manifest
+from timbre.cli.main import call
 from timbre.core.errors import ConfigurationError
 from timbre.pipeline.engine import voice_runs
 from timbre.pipeline.engine.engine import Engine
@@ -93,3 +94,14 @@ def test_a_quota_is_a_size(tmp_path: Path) -> None:
     for wrong in ({"voice": "much"}, {"voice": 0}, {"voice": True}, {"voices": "1k"}, {"registry": -1}, "1k"):
         with pytest.raises(ConfigurationError, match="quota"):
             parse_policy({"quota": wrong}, "policy")
+
+
+def test_the_policy_in_force_shows_its_quotas(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = under(tmp_path, voice="2Gi")
+    monkeypatch.setenv("TIMBRE_POLICY", address.environment["TIMBRE_POLICY"])
+    assert call(["policy", "show", "--registry", address.url]) == 0
+    shown = capsys.readouterr().out
+    assert "quota: voice 2147.5 MB\n" in shown
+    assert "bases: all\n" in shown
