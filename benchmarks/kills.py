@@ -130,6 +130,8 @@ def measure(place: Place, points: int, seed: int, say: Callable[[str], None] = p
                 result.not_repaired.append(f"{number} {name}: {left}")
         except TimbreError as error:
             result.not_repaired.append(f"{number} {name}: {error}")
+        if (number + 1) % _VERIFY_EVERY == 0:
+            say(f"after {number + 1} kills {len(result.broken)} broken, {len(result.not_repaired)} not repaired")
     return result
 
 
@@ -214,7 +216,9 @@ def main() -> None:
                 continue
             (folder / kind).mkdir()
             place = Place(registry, copy, environment_in(folder / kind))
-            found = measure(place, given.points, given.seed, lambda line, kind=kind: print(f"{kind}: {line}"))  # type: ignore[misc]
+            found = measure(
+                place, given.points, given.seed, lambda line, kind=kind: print(f"{kind}: {line}", flush=True)
+            )  # type: ignore[misc]
             for work, (points, running) in found.kills.items():
                 print(f"{kind}: {work}: {points} kills, {running} while it ran")
             ran = sum(running for _, running in found.kills.values())
