@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.registry.conftest import make_files, make_manifest
@@ -216,9 +217,7 @@ def main() -> None:
                 continue
             (folder / kind).mkdir()
             place = Place(registry, copy, environment_in(folder / kind))
-            found = measure(
-                place, given.points, given.seed, lambda line, kind=kind: print(f"{kind}: {line}", flush=True)
-            )  # type: ignore[misc]
+            found = measure(place, given.points, given.seed, partial(print, f"{kind}:", flush=True))
             for work, (points, running) in found.kills.items():
                 print(f"{kind}: {work}: {points} kills, {running} while it ran")
             ran = sum(running for _, running in found.kills.values())
