@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from timbre.serving.batches import Status
 from timbre.serving.schemas import Lenient, OpenAIErrorDetail, SpeechBody
 
 
@@ -49,7 +50,7 @@ class BatchInfo(BaseModel):
 
     id: str
     object: Literal["audio.batch"] = "audio.batch"
-    status: Literal["queued", "running", "completed", "cancelled"]
+    status: Status
     created_at: int
     expires_at: int
     counts: BatchCounts

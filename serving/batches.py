@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from timbre.core.atomic import write_text
 from timbre.serving.errors import ApiError
@@ -26,6 +26,7 @@ from timbre.serving.errors import ApiError
 _ID = re.compile(r"batch_[0-9a-f]{24}")
 _RECORD, _CANCELLED, _ITEMS = "batch.json", "cancelled", "items"
 DAY_S = 86_400
+Status = Literal["queued", "running", "completed", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Batch:
     outcomes: Mapping[int, Outcome] = field(default_factory=dict)
 
     @property
-    def status(self) -> str:
-        """queued, running, completed or cancelled."""
+    def status(self) -> Status:
+        """Follows from the files alone."""
         if len(self.outcomes) == len(self.items):
             return "completed"
         return "cancelled" if self.cancelled else "running" if self.outcomes else "queued"
