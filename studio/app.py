@@ -59,7 +59,7 @@ def create_studio(
     exports = shared.exports if shared else workspace
     previews = Previews(workspace, exports, publishing.registry, desk.judges)
     routes = [
-        *studio_routes(desk, Imports(workspace), publishing.may),
+        *studio_routes(desk, Imports(workspace), publishing.may, exports.root.name),
         *publishing_routes(desk, publishing, previews),
     ]
     return Starlette(routes=[*_pages(), *routes]), desk

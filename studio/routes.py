@@ -27,9 +27,9 @@ MEDIA = {".flac": "audio/flac", ".wav": "audio/wav", ".mp3": "audio/mpeg", ".ogg
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def studio_routes(desk: Desk, imports: Imports, may: frozenset[str]) -> list[Route]:
-    """Every route below /api. may: roles of the person, for the page to show what they can do."""
-    calls = Calls(desk, imports, may)
+def studio_routes(desk: Desk, imports: Imports, may: frozenset[str], repository: str) -> list[Route]:
+    """Every route below /api. may: roles of the person, for the page to show what they can do. repository: its name."""
+    calls = Calls(desk, imports, may, repository)
     table: list[tuple[str, str, Handler]] = [
         ("GET", "/api/state", calls.state),
         ("POST", "/api/voices", calls.make),
@@ -55,15 +55,15 @@ def studio_routes(desk: Desk, imports: Imports, may: frozenset[str]) -> list[Rou
 class Calls:
     """The handlers."""
 
-    def __init__(self, desk: Desk, imports: Imports, may: frozenset[str]) -> None:
+    def __init__(self, desk: Desk, imports: Imports, may: frozenset[str], repository: str) -> None:
         self._desk = desk
+        self._repository = repository
         self._may = sorted(may)
         self._imports = imports
 
     async def state(self, _: Request) -> Response:
         voices, bases = await run_in_threadpool(lambda: (self._desk.voices(), self._desk.bases()))
-        root = self._desk.workspace.root.name
-        about = {"voices": voices, "bases": bases, "languages": list(LANGUAGES), "repository": root}
+        about = {"voices": voices, "bases": bases, "languages": list(LANGUAGES), "repository": self._repository}
         return JSONResponse({**about, "may": self._may})
 
     async def make(self, request: Request) -> Response:

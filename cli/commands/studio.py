@@ -116,7 +116,9 @@ def _host(invocation: Invocation, people: Path, port: int) -> None:
             made = make_certificate(Path(folder), host)
             certificate, key = made.certificate, made.key
             click.echo(f"timbre: browsers warn once; the certificate's SHA-256 is {made.fingerprint}", err=True)
-        click.echo(f"timbre: https://{host}:{number}/ for {len(settings.people)} people, each with their key", err=True)
+        count = len(settings.people)
+        who = "1 person" if count == 1 else f"{count} people"
+        click.echo(f"timbre: https://{host}:{number}/ for {who}, by key", err=True)
         threading.Thread(target=_warm, args=(warm,), name="warm", daemon=True).start()
         door = Door(app, sessions, frozenset({host}), number, secure=True, lasting=True)
         with contextlib.suppress(KeyboardInterrupt):

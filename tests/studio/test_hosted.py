@@ -118,7 +118,8 @@ def test_a_key_opens_a_session_and_nothing_else_does(workshop: Workshop) -> None
     entered = workshop.enter(KEYS["ada"])
     assert entered.status == 204
     assert {"HttpOnly", "SameSite=strict"} <= set(entered.headers["set-cookie"].split("; "))
-    assert workshop.call("ada", "GET", "/api/state").json["may"] == ["record"]
+    state = workshop.call("ada", "GET", "/api/state").json
+    assert (state["may"], state["repository"]) == (["record"], "clone")
 
 
 def test_two_people_record_and_push_two_voices_at_once(workshop: Workshop) -> None:
