@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import json
 import shutil
 import subprocess
 import time
@@ -137,8 +138,8 @@ def recorded_and_pushed(page: Any, studio: Studio) -> None:
     page.click("#new button[type=submit]")
     page.wait_for_selector("#step-room:not([hidden])")
     # The lines are what the recordings say; the statement is in another's words, for which a person answers.
-    rows = "".join(f"wavs/{number:04d}.flac|{texts[number - 1]}\n" for number in range(1, LINES + 1))
-    (studio.voice / "metadata.csv").write_text(f"file|text\n{rows}", encoding="utf-8")
+    plan = [[f"{number:04d}", texts[number - 1]] for number in range(1, LINES + 1)]
+    (studio.voice / ".studio" / "lines.json").write_text(json.dumps(plan), encoding="utf-8")
     settings = (studio.voice / "voice.yaml").read_text("utf-8")
     approved = settings.replace("  rights:", '  approved_by: "Tester, 2026"\n  rights:')
     (studio.voice / "voice.yaml").write_text(approved, encoding="utf-8")
