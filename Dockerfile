@@ -118,9 +118,8 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc g++ python3-dev \
     && rm -rf /var/lib/apt/lists/*
 COPY docker docker
-COPY pyproject.toml constraints.txt ./
 RUN --mount=type=bind,from=wheelhouse,target=/wheelhouse --mount=type=secret,id=pip,target=/etc/pip.conf \
-    docker/install.sh packages train train,serve-cpu,asia,deepfilternet
+    docker/install.sh packages train
 
 FROM train-packages AS train-code
 COPY . .

@@ -86,7 +86,7 @@ image:
 	ci/image.sh $(TARGET) $(PLATFORMS)
 
 # Wheels for an image that is built without a network: make wheelhouse TARGET=serve WHEELHOUSE=wheels, on a machine with the
-# image's Python and architecture (serve, serve-gpu). Packages without a wheel are built here; files with other hashes are refused.
+# image's Python and architecture. Packages without a wheel are built here; files with other hashes are refused.
 WHEELHOUSE ?= wheelhouse
 wheelhouse: $(STAMP)
 	$(BIN)/python -m pip wheel --quiet --require-hashes -w $(WHEELHOUSE) -r docker/$(TARGET).lock

@@ -26,6 +26,9 @@ lock() {
 printf 'setuptools>=68,<81\nwheel\n' >"$work/build.in"
 "$bin/python" docker/requirements.py serve-cpu,s3,keys,stream >"$work/serve.in"
 "$bin/python" docker/requirements.py serve-gpu,s3,keys,stream >"$work/serve-gpu.in"
-for name in ${2:-build serve serve-gpu}; do
+# torch brings its CUDA libraries: the lock is for the machine that makes it, Linux on amd64 as the runners are. Where
+# the index has no JSON interface, pip-tools downloads every file to hash it, which is gigabytes here.
+"$bin/python" docker/requirements.py train,serve-cpu,asia,deepfilternet >"$work/train.in"
+for name in ${2:-build serve serve-gpu train}; do
     lock "$name"
 done

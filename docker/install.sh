@@ -1,10 +1,9 @@
 #!/bin/sh
-# install.sh packages NAME [EXTRAS]   what docker/NAME.lock names, into /opt/timbre; seldom changes: a layer of its own
-# install.sh code [bases]             this project's own modules, into trees of their own: a change costs a small layer
+# install.sh packages NAME   what docker/NAME.lock names, into /opt/timbre; seldom changes: a layer of its own
+# install.sh code [bases]    this project's own modules, into trees of their own: a change costs a small layer
 #
 # The package index may deliver only files with the hashes in the lock (`make locks`). A folder /wheelhouse with wheels
-# takes its place where there is no network (`make wheelhouse`, which checks the same hashes). With EXTRAS there is no
-# lock: packages come in the versions of constraints.txt, and torch chooses its CUDA libraries.
+# takes its place where there is no network (`make wheelhouse`, which checks the same hashes).
 set -eu
 
 build=/opt/build venv=/opt/timbre code=/opt/code bases=/opt/bases
@@ -35,22 +34,15 @@ packages)
     else
         hashes=--require-hashes
     fi
-    locks=build
-    [ -n "${3:-}" ] || locks="build $2"
-    for lock in $locks; do
+    for lock in build "$2"; do
         cp "docker/$lock.lock" "$build/$lock.txt"
         # Wheels that were made from sources have hashes of their own.
         [ -n "$hashes" ] || sed -i '/--hash=/d; s/ \\$//' "$build/$lock.txt"
     done
     # shellcheck disable=SC2086
     "$build/bin/pip" install --no-cache-dir --quiet --no-deps $hashes -r "$build/build.txt"
-    if [ -n "${3:-}" ]; then
-        python3 docker/requirements.py "$3" >"$build/requirements.txt"
-        install -c constraints.txt -r "$build/requirements.txt"
-    else
-        # shellcheck disable=SC2086
-        install --no-deps $hashes -r "$build/$2.txt"
-    fi
+    # shellcheck disable=SC2086
+    install --no-deps $hashes -r "$build/$2.txt"
     packages=$(echo "$venv"/lib/python3*/site-packages)
     # Never imported by anything here: tests, a neural tagger, models for Java, services of AWS that no store uses.
     find "$packages" -type d -name tests \( -path '*/numpy/*' -o -path '*/scipy/*' \) -prune -exec rm -rf {} +
@@ -91,7 +83,7 @@ code)
     mkdir -p /var/cache/timbre
     ;;
 *)
-    echo "install.sh: packages NAME [EXTRAS], or code [bases]" >&2
+    echo "install.sh: packages NAME, or code [bases]" >&2
     exit 2
     ;;
 esac

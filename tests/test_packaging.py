@@ -166,7 +166,14 @@ LOCKS = {
     "build": [],
     "serve": ["serve-cpu", "s3", "keys"],
     "serve-gpu": ["serve-gpu", "s3", "keys"],
+    "train": ["train", "serve-cpu", "asia", "deepfilternet"],
 }
+
+
+def test_every_image_takes_its_packages_by_a_lock() -> None:
+    found = stages((ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    asked = {name: re.findall(r"docker/install\.sh packages (.+)$", text, re.M) for name, text in found.items()}
+    assert [lines for lines in asked.values() if lines] == [["serve"], ["serve-gpu"], ["train"]]
 
 
 def locked(name: str) -> dict[str, tuple[str, int]]:
