@@ -62,9 +62,11 @@ def runs(registry: Registry, voice: str, takes: Takes) -> list[dict[str, Any]]:
 def stages(view: RunView, records: Iterable[RunRecord]) -> list[dict[str, str]]:
     """Each of the five with its state: waiting, running, passed or failed. CI may run each in a job of its own."""
     states = dict.fromkeys((row.name for row in STAGES), "waiting")
-    commit = view.record.about.get("commit")
+    about = view.record.about
     for record in records:
-        same = record.id == view.record.id or (commit and record.about.get("commit") == commit)
+        # As run_view.py puts the jobs of one commit together; a merge request's are others.
+        both = [(item.get("commit"), item.get("merge_request") or "") for item in (about, record.about)]
+        same = record.id == view.record.id or (about.get("commit") and both[0] == both[1])
         if same and record.trusted == view.record.trusted:
             for stage in RunView(record).stages:
                 if stage.name in states:
