@@ -89,7 +89,12 @@ def normalize(text: str, hangul_of: Callable[[str], str]) -> tuple[str, tuple[st
 
 
 def _numbers(text: str) -> str:
-    """010-1234-5678 -> 공일공, 일이삼사, ...; 3.5% -> 삼 점 오퍼센트; 152 -> 백오십이; 3개 stays."""
+    """010-1234-5678 -> 공일공, 일이삼사, ...; 3.5% -> 삼 점 오퍼센트; 152 -> 백오십이; 3개 stays; 3대 2 -> 삼대 이."""
+    text = sub(
+        r"(?<![\d.])(\d{1,3})\s?(?:대|:)\s?(\d{1,3})(?=(?:으?로| 승| 패| 무승부|의 비율|의 스코어| 동점))",
+        lambda m: f"{cardinal(int(m[1]))}대 {cardinal(int(m[2]))}",
+        text,
+    )
     text = sub(
         r"(?<!\d)(\d{4})[-./](1[0-2]|0?[1-9])[-./](3[01]|[12]\d|0?[1-9])(?![\d-])",
         lambda m: f"{m[1]}년 {int(m[2])}월 {int(m[3])}일",

@@ -63,6 +63,7 @@ def expand_spans(text: str) -> str:
         text,
     )
     text = sub(r"(?<!\d)(\d{3,4})(?=大促|晚会|购物节|事件|大地震)", lambda m: digits(m[1]), text)
+    text = sub(r"(?<![\d.])([1-9])([1-9])(?=折(?![叠断返线中]))", lambda m: digits(m[0]), text)
     text = _digit_names().sub(lambda m: digits(m[1]), text)
     text = _years(text)
     text = sub(r"(?<!\d)(\d\d)/(\d\d)(?=届|级|赛季|财年|学年|年度)", lambda m: digits(m[1]) + digits(m[2]), text)

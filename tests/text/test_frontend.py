@@ -109,6 +109,19 @@ texts = st.one_of(
 )
 
 
+@pytest.mark.parametrize(
+    ("text", "language", "spoken"),
+    [
+        ("경기는 3대 2로 이겼어요.", "ko", "경기는 삼대 이로 이겼어요."),
+        ("차 3대로 갔어요.", "ko", "차 3대로 갔어요."),
+        ("打95折，慳咗20%。", "yue", "打九五折,慳咗百分之二十."),
+        ("全场95折，第2件8折。", "zh", "全场九五折,第二件八折."),
+    ],
+)
+def test_scores_and_discounts(text: str, language: str, spoken: str) -> None:
+    assert phonemize(text, language).normalized == spoken
+
+
 @given(text=texts, language=st.sampled_from(list(LANGUAGES)))
 @settings(max_examples=200, deadline=None)
 def test_any_text_gives_phones_of_the_table_or_an_input_error(text: str, language: str) -> None:
