@@ -26,6 +26,18 @@ _CHOICES = ("a", "b", "none")
 
 
 @dataclass(frozen=True)
+class Heard:
+    """A sentence of a test. a, b: addresses of its sounds for a player; sound_a, sound_b: SHA-256 of the files."""
+
+    id: str
+    text: str
+    a: str
+    b: str
+    sound_a: str
+    sound_b: str
+
+
+@dataclass(frozen=True)
 class Listened:
     """Results of one listener or of several."""
 
@@ -75,6 +87,16 @@ class Listened:
             f"{people}: {self.wins_a} for {self.a}, {self.wins_b} for {self.b}, {self.undecided} undecided; "
             f"p = {self.p:.3g}, {sure}"
         )
+
+
+def page_data(a: str, b: str, pairs: Sequence[Heard]) -> str:
+    """What listening.js reads from the element `test` of a page: JSON that no text in it can end."""
+    test = {
+        "kind": KIND, "schema": SCHEMA, "a": a, "b": b,
+        "pairs": [{"id": pair.id, "text": pair.text, "sounds": {"a": pair.sound_a, "b": pair.sound_b}}
+                  for pair in pairs],
+    }  # fmt: skip
+    return json.dumps(test, ensure_ascii=False).replace("<", "\\u003c")
 
 
 def read_listening(path: Path, a: str, b: str) -> Listened:

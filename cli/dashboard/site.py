@@ -11,11 +11,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
+from timbre.cli.dashboard.blind_listening import blind_test
 from timbre.cli.dashboard.metrics import Families, metrics_of, prometheus_text
 from timbre.cli.dashboard.voice_view import (
     RUN_STATES,
@@ -41,7 +43,7 @@ from timbre.registry.registry import Registry
 from timbre.registry.run_records import open_sample, runs_of
 
 DATA_FILE, FEED_FILE, METRICS_FILE, CACHE_FILE = "voices.json", "failures.xml", "voices.prom", ".dashboard.json"
-SCHEMA = 2
+SCHEMA = 3
 _PACKAGE = "timbre.cli.dashboard"
 _MOST_RUNS, _MOST_FAILURES, _MOST_SAMPLES = 60, 50, 3
 _HEADS = (
@@ -154,8 +156,11 @@ class Site:
     def _page(self, view: VoiceView, spoken: Sequence[str], made: str) -> str:
         last = view.runs[-1] if view.runs and view.runs[-1].failed else None
         now = view.production
+        test = blind_test(view, self.registry, partial(self._put, view)) if self.samples else None
+        script = LANGUAGE_SCRIPT + (read("timbre.evaluation.reports", "listening.js") if test else "")
         return _template("voice.html.j2").render(
-            css=_css(), script=Markup(LANGUAGE_SCRIPT), made=made, view=view, names=_names(view.state), now=now,
+            css=_css(), script=Markup(script), test=test, test_data=Markup(test.data if test else ""),
+            made=made, view=view, names=_names(view.state), now=now,
             since=short(view.known.since), charts=[view.chart(name) for name in view.gate_names], last=last,
             last_names=_run_names(last) if last else None,
             last_reason=reason_of(last) if last else None, last_link=_run_link(last) if last else "",

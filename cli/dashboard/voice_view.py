@@ -87,7 +87,15 @@ class VoiceView:
         last = own[-1]
         if last.state == "running":
             return "running"
-        return "red" if last.failed else "waiting" if last.state == "waiting" else self.known.state
+        return "red" if last.failed else "waiting" if self.waiting else self.known.state
+
+    @property
+    def waiting(self) -> str:
+        """The version of the last run that may publish, where it waits for a review and was never promoted; else ""."""
+        own = [run for run in self.runs if run.record.trusted]
+        version = own[-1].text("version") if own and own[-1].state == "waiting" else ""
+        reviewed = any(event.version == version and event.act == "promoted" for event in self.events)
+        return "" if reviewed else version
 
     @property
     def gate_names(self) -> list[str]:

@@ -139,7 +139,7 @@ def compare(a: Side, b: Side, interval: Interval | None = None) -> Comparison:
     texts_a, texts_b = _texts(a), _texts(b)
     return Comparison(
         a, b, facts, [_row(name, a, b, interval) for name in names], len(texts_a & texts_b), len(texts_a - texts_b),
-        len(texts_b - texts_a), _pairs(a, b),
+        len(texts_b - texts_a), heard_pairs(a, b),
     )  # fmt: skip
 
 
@@ -198,7 +198,7 @@ def _texts(side: Side) -> set[tuple[str, str]]:
     return {(item.id, item.text) for item in side.measured.adapted.tts} if side.measured else set()
 
 
-def _pairs(a: Side, b: Side) -> list[Pair]:
+def heard_pairs(a: Side, b: Side) -> list[Pair]:
     """Sentences whose sound both sides still have: those of the texts that every voice reads first."""
     found: dict[tuple[str, str], Pair] = {}
     others = {(item.id, item.text, item.seed): item for item in _heard(b)}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from markupsafe import Markup
 from timbre.audio.reader import read
 from timbre.core.digests import digest_file
 from timbre.core.errors import TimbreError
-from timbre.evaluation.listening import KIND, SCHEMA
+from timbre.evaluation.listening import Heard, page_data
+from timbre.evaluation.measurements import Sample
 from timbre.evaluation.reports.chinese import TITLES
 from timbre.evaluation.reports.curves import compared_curves
 from timbre.evaluation.reports.pages import CSS, LANGUAGE_SCRIPT, environment
@@ -42,22 +42,10 @@ def comparison_page(found: Comparison) -> str:
     """The page. Sounds keep their own rate: a listening test must not lose the highs that one of the two has."""
     pairs = []
     for pair in found.pairs:
-        sounds = [_player(side, sample.file) for side, sample in ((found.a, pair.a), (found.b, pair.b))]
-        if all(sounds):
-            digests = [digest_file(Path(str(side.folder)) / sample.file)
-                       for side, sample in ((found.a, pair.a), (found.b, pair.b))]  # fmt: skip
-            pairs.append({
-                "id": pair.a.id, "text": pair.text, "a": sounds[0], "b": sounds[1], "sounds": digests,
-            })  # fmt: skip
-    test = {
-        "kind": KIND, "schema": SCHEMA, "a": found.a.name, "b": found.b.name,
-        "pairs": [
-            {"id": pair["id"], "text": pair["text"], "sounds": dict(zip("ab", pair["sounds"], strict=True))}
-            for pair in pairs
-        ],
-    }  # fmt: skip
-    # "<" would end the script element inside a text that somebody wrote.
-    data = Markup(json.dumps(test, ensure_ascii=False).replace("<", "\\u003c"))
+        a, b = _player(found.a, pair.a.file), _player(found.b, pair.b.file)
+        if a and b:
+            digests = [digest_file(file_of(side, one)) for side, one in ((found.a, pair.a), (found.b, pair.b))]
+            pairs.append(Heard(pair.a.id, pair.text, a, b, *digests))
     return (
         environment(_PACKAGE)
         .get_template("compare.html.j2")
@@ -65,7 +53,8 @@ def comparison_page(found: Comparison) -> str:
             css=Markup(CSS), script=Markup(LANGUAGE_SCRIPT + template_file(_PACKAGE, "listening.js")), a=found.a.name,
             b=found.b.name, facts=[_fact(fact) for fact in found.facts if not fact.same],
             equal=[_fact(fact)["names"] for fact in found.facts if fact.same and fact.a],
-            gates=[_gate(row) for row in found.gates], pairs=pairs, test=data, shared=found.shared_texts,
+            gates=[_gate(row) for row in found.gates], pairs=pairs, shared=found.shared_texts,
+            test=Markup(page_data(found.a.name, found.b.name, pairs)),
             only=(found.only_a, found.only_b), certain=sum(bool(row.better) for row in found.gates),
             told=sum(row.change is not None for row in found.gates),
             curves=compared_curves(found.a.training, found.b.training),
@@ -93,6 +82,13 @@ def _gate(row: GateRow) -> dict[str, Any]:
     return {
         "title": (row.title, title), "protocol": row.protocol, "sides": sides, "change": change, "better": row.better,
     }  # fmt: skip
+
+
+def file_of(side: Side, sample: Sample) -> Path:
+    """Where the sound of a sample of this side lies. Raises ValueError for a side without sound."""
+    if side.folder is None:
+        raise ValueError(f"{side.name} has no sound")
+    return side.folder / sample.file
 
 
 def _player(side: Side, file: str) -> str:

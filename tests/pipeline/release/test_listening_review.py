@@ -11,13 +11,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.evaluation.test_gates import measured
+from tests.evaluation.test_report_page import Chinese
 from tests.pipeline.release.test_compare import CI, measured_mos, page_of, publish, sides, spread, two
+from timbre.cli.dashboard.site import Site
 from timbre.cli.dashboard.voice_view import VoiceView
 from timbre.cli.main import timbre
+from timbre.core.digests import digest_file
 from timbre.core.errors import CheckFailedError, InputError
 from timbre.evaluation.listening import KIND, in_chinese
 from timbre.pipeline.release.registry_view import VoiceSummary
 from timbre.registry.registry import Registry
+from timbre.registry.run_records import RunStore
 
 __all__ = ["two"]
 Two = tuple[Registry, str, str]
@@ -120,6 +124,35 @@ def test_results_about_something_else_are_refused(review: Review, tmp_path: Path
     assert review.production == review.new
     assert review.approve(one, version=review.new).exception is not None, "it is compared with itself"
     assert review.approve(one, approve=False).exit_code == 2
+
+
+def test_the_dashboard_tests_what_waits_against_what_speaks(review: Review) -> None:
+    better = spread(measured({"dnsmos": measured_mos() + 0.4}))
+    review.old = publish(review.registry, review.folder / "third", "the third", better, 32, promote=False)
+    runs = RunStore(review.registry.store)
+    about = {"state": "waiting", "version": review.old, "commit": "c1"}
+    runs.finish("ada", runs.begin("ada", review.registry.now(), {}), about, {})
+    site = review.folder / "site"
+    Site(site, review.registry).write("now")
+    page = (site / "ada.html").read_text(encoding="utf-8")
+    review.test = json.loads(page.partition('id="test">')[2].partition("</script>")[0])
+    assert (review.test["a"], review.test["b"]) == (f"ada@{review.new}", f"ada@{review.old}")
+    assert [pair["text"] for pair in review.test["pairs"]] == ["Text <0>.", "Text <1>."]
+    for number, pair in enumerate(review.test["pairs"]):
+        for side, digest in pair["sounds"].items():
+            sound = f"samples/ada/blind-{number}-{side}.wav"
+            assert f'id="{side}-{number}"' in page
+            assert f'src="{sound}"' in page
+            assert digest_file(site / sound) == digest
+    blind = Chinese(page[page.index('<section id="blind">') : page.index("<h2>", page.index('id="outcome"'))])
+    assert blind.english({"A", "B", "Text", "p"}) == []
+    assert "waiting for review" in (site / "index.html").read_text(encoding="utf-8")
+    assert review.approve(review.result("one", "bbbbb")).exit_code == 0, "its result is a review"
+    Site(site, review.registry).write("now")
+    assert "blind-" not in (site / "ada.html").read_text(encoding="utf-8"), "nothing waits any more"
+    (data,) = json.loads((site / "voices.json").read_text(encoding="utf-8"))
+    assert data["now"] == "published", "an approval ends the waiting"
+    assert not list(site.rglob("blind-*"))
 
 
 def _summary() -> VoiceSummary:
