@@ -15,6 +15,7 @@ from timbre.studio.errors import StudioError
 
 OWN = ".studio"
 """Folder of a voice folder for what the studio alone needs; Git ignores it."""
+_CLOSED = f"{OWN}/.gitignore"
 # As write_bytes and `keep` name what they have not finished.
 _UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -58,6 +59,8 @@ class VoiceFiles:
 
     def write(self, relative: str, data: bytes) -> None:
         """Replaces it as a whole. Raises StudioError 507 where the disk is full, and says that nothing was lost."""
+        if relative.startswith(f"{OWN}/") and relative != _CLOSED:
+            self.make_own()
         target = self.path(relative)
         try:
             write_bytes(target, data)
@@ -100,8 +103,8 @@ class VoiceFiles:
 
     def make_own(self) -> None:
         """The hidden folder, closed to Git, so that no command commits a take that was deleted."""
-        if not self.exists(f"{OWN}/.gitignore"):
-            self.write(f"{OWN}/.gitignore", b"*\n")
+        if not self.exists(_CLOSED):
+            self.write(_CLOSED, b"*\n")
 
     def sweep(self) -> None:
         """Removes the temporary files of writes that a crash cut short."""
