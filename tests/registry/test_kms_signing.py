@@ -79,7 +79,7 @@ def test_what_is_not_signed_by_that_key_is_refused(tmp_path: Path, kms: Any) -> 
     signature = signer.sign(b"a message")
     assert public.accepts(signature, b"a message")
     r, s = signature[:32], int.from_bytes(signature[32:], "big")
-    # The other half of each pair of valid signatures: whoever has one could make it without the key.
+    # The other half of each pair of valid signatures: anyone who has one could make it without the key.
     mirrored = r + (ORDER - s).to_bytes(32, "big")
     for wrong in (mirrored, other.sign(b"a message"), signature[:-1], signature + b"0", b"\0" * 64, b""):
         assert not public.accepts(wrong, b"a message")
