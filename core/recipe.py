@@ -10,7 +10,7 @@ in `recipes/default.yaml`, and run `make docs`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -268,13 +268,18 @@ class Recipe:
             taken[section] = {name: value for name, value in content.items() if name not in ours}
         return self.with_overrides(taken, where)
 
-    def for_voice(self, values: Any, where: str) -> Recipe:
+    def for_voice(self, values: Any, where: str, with_base: bool = True) -> Recipe:
         """This recipe with a voice's own `recipe:` laid over it, which may hold the settings of a voice only. Raises
         InputError as `with_overrides` does.
-        """
-        return _raised(*self.check_overrides(values, where, by_voice=True), where)
 
-    def check_overrides(self, values: Any, where: str, by_voice: bool = False) -> tuple[Recipe, list[Problem]]:
+        with_base: this is a recipe `for_base`. Without, two settings contradict each other only where the voice sets
+        both: the base may bring another value of the one that it leaves out.
+        """
+        return _raised(*self.check_overrides(values, where, by_voice=True, with_base=with_base), where)
+
+    def check_overrides(
+        self, values: Any, where: str, by_voice: bool = False, with_base: bool = True
+    ) -> tuple[Recipe, list[Problem]]:
         """As `with_overrides` (by_voice: as `for_voice`), but returns the problems; what could be read is laid over."""
         if values is None:
             return self, []
@@ -292,7 +297,10 @@ class Recipe:
             sections[name], found_problems = read_section(getattr(self, name), content, f"{where}: {name}", by_voice)
             problems += found_problems
         recipe = dataclasses.replace(self, **sections)
-        return recipe, problems + _contradictions(recipe, where)
+        pairs = [
+            pair for pair in _ORDERED if with_base or {*pair[1:]} <= {*_names(values.get(pair[0]))}
+        ]  # fmt: skip
+        return recipe, problems + _contradictions(recipe, where, pairs)
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -312,10 +320,14 @@ def _raised(recipe: Recipe, problems: list[Problem], where: str) -> Recipe:
     return recipe
 
 
-def _contradictions(recipe: Recipe, where: str) -> list[Problem]:
-    """Pairs of settings that are each allowed but not together."""
+def _names(content: Any) -> Sequence[str]:
+    return list(content) if isinstance(content, Mapping) else []
+
+
+def _contradictions(recipe: Recipe, where: str, pairs: Sequence[tuple[str, str, str]]) -> list[Problem]:
+    """Those of _ORDERED that are each allowed but not together."""
     found = []
-    for section, low, high in _ORDERED:
+    for section, low, high in pairs:
         smaller, larger = getattr(getattr(recipe, section), low), getattr(getattr(recipe, section), high)
         if smaller > larger:
             limit = f"at most {section}.{high} ({larger:g})"

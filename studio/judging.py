@@ -97,7 +97,7 @@ class Judges:
 
     def recipe(self, book: Book) -> Recipe:
         """The recipe with the voice's own settings."""
-        return self._recipe.for_voice(dict(book.settings().recipe), f"voices/{book.name}/voice.yaml")
+        return self._recipe.for_voice(dict(book.settings().recipe), f"voices/{book.name}/voice.yaml", with_base=False)
 
     def known(self, book: Book, line: Line) -> TakeReport | None:
         """What was found of this very take before."""

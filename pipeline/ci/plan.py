@@ -124,7 +124,7 @@ class Planner:
 
     def _training_min(self, voice: VoiceFolder) -> float:
         try:
-            return self.recipe.for_voice(voice.recipe, f"voices/{voice.name}").finetune.max_minutes
+            return self.recipe.for_voice(voice.recipe, f"voices/{voice.name}", with_base=False).finetune.max_minutes
         except InputError:
             return self.recipe.finetune.max_minutes
 

@@ -42,7 +42,7 @@ def publish_known(engine: Engine, voice: VoiceFolder) -> StageOutcome | None:
     registry = open_registry(engine.registry)
     if engine.origin.why_not:
         return None
-    recipe = engine.recipe.for_voice(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe").publish
+    recipe = engine.recipe.for_voice(voice.recipe, f"voices/{voice.name}/voice.yaml: recipe", with_base=False).publish
     repository = Repository(engine.workspace.root)
     try:
         manifest = registry.find_source(voice.name, source_digest(voice))

@@ -128,7 +128,7 @@ def open_voice(path: Path, recipe: Recipe | None = None) -> VoiceFolder:
         settings, found = read_voice_yaml(yaml_data)
         problems += found
     base_recipe = recipe or Recipe()
-    laid_over, _ = base_recipe.check_overrides(settings.recipe, VOICE_YAML, by_voice=True)
+    laid_over, _ = base_recipe.check_overrides(settings.recipe, VOICE_YAML, by_voice=True, with_base=False)
     clips: list[Clip] = []
     listed: frozenset[str] | None = None
     metadata = _small_file(path, METADATA, problems, "write one row `file|text` for each recording")

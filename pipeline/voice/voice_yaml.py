@@ -149,6 +149,6 @@ def _review(values: Mapping[Any, Any], problems: list[Problem]) -> bool:
 
 
 def _recipe(value: Any, problems: list[Problem]) -> Mapping[str, Any]:
-    _, found = Recipe().check_overrides(value, f"{FILE}: recipe", by_voice=True)
+    _, found = Recipe().check_overrides(value, f"{FILE}: recipe", by_voice=True, with_base=False)
     problems += found
     return dict(value) if isinstance(value, dict) and not found else {}

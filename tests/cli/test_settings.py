@@ -22,6 +22,7 @@ from timbre.core.settings import describe_type, keyed_values, read_section, sett
 from timbre.nano.pack import NANO_RECIPE
 from timbre.pipeline.stages.validate.checks import Findings, check_sound
 from timbre.pipeline.stages.validate.survey import survey_clip
+from timbre.pipeline.voice.voice_yaml import read_voice_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -195,6 +196,20 @@ def test_a_base_brings_settings_of_its_own_and_the_operator_has_the_last_word() 
     assert (kept.min_steps, kept.max_steps, kept.patience) == (900, 2000, 7), "both ends of a range, or neither"
     voice = Recipe().for_base(steps, "base.yaml").for_voice({"finetune": {"max_steps": 80}}, "voice.yaml").finetune
     assert (voice.min_steps, voice.max_steps) == (60, 80)
+
+
+def test_a_voice_may_set_one_end_of_a_range_whose_other_end_its_base_brings() -> None:
+    """80 steps at most are too few for the built-in recipe, not for a base that wants 60."""
+    alone = {"finetune": {"max_steps": 80}}
+    settings, problems = read_voice_yaml(b"language: en\nbase: nano\nrecipe:\n  finetune:\n    max_steps: 80\n")
+    assert settings.recipe == alone
+    assert not [problem for problem in problems if "recipe" in problem.where]
+    assert Recipe().for_voice(alone, "voice.yaml", with_base=False).finetune.max_steps == 80
+    with pytest.raises(InputError, match="min_steps"):
+        Recipe().for_voice(alone, "voice.yaml")
+    both = {"finetune": {"min_steps": 90, "max_steps": 80}}
+    with pytest.raises(InputError, match="min_steps"):
+        Recipe().for_voice(both, "voice.yaml", with_base=False)
 
 
 def test_a_base_may_set_what_a_voice_may_set(tmp_path: Path) -> None:
