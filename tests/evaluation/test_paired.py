@@ -107,7 +107,10 @@ def test_listeners_are_pooled_and_a_coin_is_called_one(tmp_path: Path) -> None:
     [
         ("{", "no result of a listening test"),
         ('{"kind": "x", "schema": 1, "a": "ada@1", "b": "ada@2", "trials": []}', "kind 'x'"),
-        (json.dumps({"kind": KIND, "schema": 1, "a": "ada@1", "b": "ada@2", "trials": [{"chose": "c"}]}), "choice 'c'"),
+        (
+            json.dumps({"kind": KIND, "schema": 1, "a": "ada@1", "b": "ada@2", "trials": [{"id": "1", "chose": "c"}]}),
+            "choice 'c'",
+        ),
         (json.dumps({"kind": KIND, "schema": 1, "a": "eve@1", "b": "ada@2", "trials": []}), "compares eve@1"),
     ],
 )
