@@ -39,7 +39,7 @@ def graph(tmp_path: Path) -> Path:
         ("cpu", BOTH, "cpu", ""),
         ("cuda", BOTH, "cuda:0", ""),
         ("cuda:3", BOTH, "cuda:3", ""),
-        ("cuda:3", (CPU_PROVIDER,), "cpu", "cuda:3 was asked for"),
+        ("cuda:3", (CPU_PROVIDER,), "cpu", "cuda:3 was requested"),
     ],
 )
 def test_what_is_asked_for_and_offered(wanted: str, offered: tuple[str, ...], name: str, said: str) -> None:
