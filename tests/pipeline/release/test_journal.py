@@ -14,6 +14,7 @@ from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.pipeline.release.journal import journal, sound_key
 from timbre.pipeline.release.speaking import Speaking
+from timbre.text.marks import Pause
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ SPEAKING = cast(
 OTHER: dict[str, Any] = {
     "text": "Two.", "language": "en", "sampling": Sampling(seed=4), "speed": 1.5, "pause_s": 0.9, "check": False,
     "lexicon": {"ada": ("EY1", "D", "AH0")}, "prompt_codes": True, "longest_s": 9.0,
+    "marks": (Pause(0.5),), "lead_s": 0.2,
 }  # fmt: skip
 
 
