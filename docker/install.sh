@@ -20,7 +20,7 @@ settle() {
 }
 
 compile() {
-    # Valid whatever the time of the source is.
+    # Valid whatever the time of the source is. -x REGEX: files without bytecode.
     python3 -m compileall -q --invalidation-mode unchecked-hash "$@"
 }
 
@@ -73,10 +73,16 @@ code)
         cp -r "$own/bases" "$bases${own#"$code"}/bases"
         compile "$own"
     else
-        # A server has no torch, which these rooms need, and no Git, by which the studio publishes recordings. Bytecode
-        # is there for what it loads at every start.
+        # A server has no torch, which these rooms need, and no Git, by which the studio publishes recordings.
         rm -rf "$own/gptsovits" "$own/nano" "$own/studio" "$own/training"
-        compile "$own/core" "$own/inference" "$own/pipeline/bases" "$own/registry" "$own/serving" "$own/text"
+        # Bytecode is there for what it loads at every start, not for upkeep of a registry, downloads of bases and
+        # languages whose packages are not here. Nothing here uninstalls, which RECORD is for.
+        seldom='garbage|mirror|prune|revocation|verification|run_records|stage_cache|sealed_page|hub|hub_[a-z]+'
+        seldom="$seldom|copy_synthesis|speaker|absent|check|pull|resumable_download|sources|batch[a-z_]*|extras|recipe"
+        seldom="$seldom|scripts|japanese[a-z_]*|korean[a-z_]*|cantonese"
+        compile -x "/($seldom)\.py\$" "$own/core" "$own/inference" "$own/pipeline/bases" "$own/registry" \
+            "$own/serving" "$own/text"
+        rm -f "$(dirname "$own")"/timbre-*.dist-info/RECORD
     fi
     rm -rf "$own/bases"
     settle "$code" "$bases"

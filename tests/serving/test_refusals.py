@@ -307,6 +307,7 @@ def test_a_bug_is_an_answer_in_words(live: Running, monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patch:
         patch.setattr(live.server.workers, "submit", broken)
         answer = live.call("POST", route, {**body, "voice": "ada"})
+        wait_until(lambda: any(line.exc_info for line in live.lines))  # the answer may be here before its record
     logged = [live.lines.pop(index) for index in reversed(range(len(live.lines))) if live.lines[index].exc_info]
     assert answer.status == 500
     told = answer.json["error"] if route.startswith("/v1") else answer.json
