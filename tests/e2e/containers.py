@@ -1,4 +1,4 @@
-"""Images and containers without a daemon: buildah, podman and runc with their storage under .timbre/containers.
+"""Images and containers without a daemon: buildah, podman and runc with their storage under build/tests/containers.
 
 Settings that a machine without systemd needs (a CI container, say) are written there too: runc instead of crun, cgroups
 by file, limits that a container may set, the kernel's overlay.
@@ -22,7 +22,7 @@ from filelock import FileLock
 from timbre.core.digests import digest_file, digest_value
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / ".timbre" / "containers"
+FOLDER = ROOT / "build" / "tests" / "containers"
 PROGRAMS = ("buildah", "podman", "runc", "mmdebstrap", "iptables")
 BASE = "docker.io/library/python:3.11-slim"
 IMAGE = "localhost/timbre-test:serve"

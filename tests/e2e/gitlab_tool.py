@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 # Later ones need a newer Node than Debian and most images have.
 VERSION = "4.72.0"
 PROGRAMS = ("node", "npm", "git", "rsync", "bash")
-FOLDER = ROOT / ".timbre" / "tools" / f"gitlab-ci-local-{VERSION}"
+FOLDER = ROOT / "build" / "tests" / "tools" / f"gitlab-ci-local-{VERSION}"
 _BINARY = FOLDER / "node_modules" / ".bin" / "gitlab-ci-local"
 # A circle of needs makes it run for ever, and it does not listen to SIGTERM.
 LIMIT_S = 900
