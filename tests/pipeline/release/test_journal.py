@@ -24,13 +24,12 @@ class Spoken:
     failures: tuple[str, ...] = ()
 
 
-SPEAKING = cast(
-    Speaking,
-    SimpleNamespace(
-        manifest=SimpleNamespace(voice="ada", version="0123456789ab"),
-        engine=SimpleNamespace(settings=SimpleNamespace(profile="fp32")),
-    ),
-)
+def spoken_by(voice: str = "ada", version: str = "0123456789ab", profile: str = "fp32") -> Speaking:
+    engine = SimpleNamespace(settings=SimpleNamespace(profile=profile))
+    return cast(Speaking, SimpleNamespace(manifest=SimpleNamespace(voice=voice, version=version), engine=engine))
+
+
+SPEAKING = spoken_by()
 OTHER: dict[str, Any] = {
     "text": "Two.", "language": "en", "sampling": Sampling(seed=4), "speed": 1.5, "pause_s": 0.9, "check": False,
     "lexicon": {"ada": ("EY1", "D", "AH0")}, "prompt_codes": True, "longest_s": 9.0,
@@ -48,6 +47,9 @@ def test_every_field_of_a_request_is_part_of_the_key(name: str) -> None:
 
 def test_what_else_decides_the_files_is_part_of_the_key() -> None:
     request = SpeechRequest("One.")
+    assert sound_key(spoken_by(), request) == sound_key(SPEAKING, request)
+    for other in (spoken_by(voice="eve"), spoken_by(version="ba9876543210"), spoken_by(profile="int8")):
+        assert sound_key(other, request) != sound_key(SPEAKING, request)
     assert sound_key(SPEAKING, request, "srt") != sound_key(SPEAKING, request, "vtt")
 
 
