@@ -5,9 +5,7 @@ The second half (prior, flow, style) is joint.py and starts when the corpus has 
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,12 @@ from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
 from timbre.nano.acoustic_data import SegmentSampler, sample_waves
 from timbre.nano.autoencoder import Autoencoder, AutoencoderLoss, LossWeights
-from timbre.nano.checkpointing import AveragedWeights, Clock, WeightAverage, load_checkpoint, save_checkpoint
+from timbre.nano.checkpointing import WeightAverage
 from timbre.nano.copy_quality import copy_quality, evaluation_waves
 from timbre.nano.corpus import Corpus
 from timbre.nano.latent_basis import fit_basis, start_from_basis
 from timbre.nano.pitch_tracks import PitchTracks
+from timbre.nano.training_loop import LoopSettings, Report, StepLosses, TrainingLoop, silent
 from timbre.training.schedule import warm_cosine
 
 BASIS_CLIPS = 600
@@ -34,26 +33,39 @@ class AcousticSettings:
     """Settings of the first half."""
 
     batch: int = 16
+    """Segments a step."""
     frames: int = 32
+    """Length of a segment in frames of the spectrogram."""
     learning_rate: float = 1e-3
+    """Highest learning rate."""
     warm_up_steps: int = 200
+    """Steps over which the rate rises linearly."""
     steps: int = 6000
+    """Optimizer steps; the cosine ends at the last."""
     posterior: bool = False
-    """Whether its latent is trained; else it stays the corpus's principal components, and only its pitch is."""
+    """Whether the latent is trained; else it stays the corpus's principal components, and only its pitch is trained."""
     clip_norm: float = 2.0
+    """Largest norm of the gradient."""
     average_decay: float = 0.999
+    """Decay of the weights' moving average."""
     seed: int = 4
+    """Seed of weights and segments."""
     checkpoint_steps: int = 200
+    """Steps between checkpoints."""
     measure_steps: int = 500
+    """Steps between measurements of copy synthesis."""
     eval_clips_per_corpus: int = 4
+    """Evaluation clips of each corpus to measure; 0: none."""
     part_weights: dict[str, float] = field(default_factory=dict)
+    """How often clips of a part are drawn, by part; 1 for the others."""
     weights: LossWeights = field(default_factory=LossWeights)
+    """Weights of the loss's terms."""
 
 
-def learning_rate_at(settings: AcousticSettings, clock: Clock) -> float:
+def learning_rate_at(settings: AcousticSettings, step: int) -> float:
     """Linear warm-up, then a cosine down to a tenth."""
     return warm_cosine(
-        settings.learning_rate, clock.step, settings.steps, warm_up_steps=settings.warm_up_steps, final_share=0.1
+        settings.learning_rate, step, settings.steps, warm_up_steps=settings.warm_up_steps, final_share=0.1
     )
 
 
@@ -89,14 +101,12 @@ def train_autoencoder(
     settings: AcousticSettings,
     device: torch.device,
     start: Mapping[str, torch.Tensor] | None = None,
-    report: Callable[[str], None] = lambda line: None,
+    report: Report = silent,
 ) -> Path:
     """Train for ``settings.steps``, resuming from ``folder``; returns the checkpoint's path.
 
     Writes ``autoencoder.pt`` (checkpoint) and ``autoencoder.jsonl`` (one line a measurement) into ``folder``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "autoencoder.pt"
     if start is None:
         model = build(config, corpus, settings.seed).to(device)
     else:
@@ -108,52 +118,22 @@ def train_autoencoder(
         {"params": list(model.enc_q.parameters()), "weight_decay": 0.0},  # what is not trained must not shrink
     ]
     optimizer = torch.optim.AdamW(groups, settings.learning_rate, betas=(0.9, 0.99))
-    average = WeightAverage(model, settings.average_decay)
-    clock = Clock()
-    if path.is_file():
-        clock, _ = load_checkpoint(path, model, {"autoencoder": optimizer}, average)
+    loop = TrainingLoop(
+        folder / "autoencoder.pt", model, {"autoencoder": optimizer}, WeightAverage(model, settings.average_decay),
+        LoopSettings(settings.steps, settings.clip_norm, settings.checkpoint_steps, settings.measure_steps), report,
+    )  # fmt: skip
+    loop.resume()
     sampler = SegmentSampler(corpus, PitchTracks.of(corpus), settings.frames, settings.seed, settings.part_weights)
     loss_of = AutoencoderLoss(config, settings.weights, device, settings.posterior)
     count = settings.eval_clips_per_corpus
     waves = evaluation_waves(speech, count, config.hop) if count else []
-    sums: dict[str, float] = {}
-    counted = 0
 
-    def note() -> None:
-        nonlocal sums, counted
-        row: dict[str, Any] = {"step": clock.step, "minutes": round(clock.minutes, 2)}
-        row |= {name: round(value / max(1, counted), 4) for name, value in sums.items()}
-        if waves:
-            with AveragedWeights(model, average):
-                model.eval()
-                row |= measure(model, waves)
-                row["pesq_nb_unrefined"] = measure(model, waves, 0)["pesq_nb"]
-                model.train()
-        with (folder / "autoencoder.jsonl").open("a") as log:
-            log.write(json.dumps(row) + "\n")
-        report(json.dumps(row))
-        sums, counted = {}, 0
+    def losses(step: int) -> StepLosses:
+        terms = loss_of(model, sampler.batch(step, settings.batch).to(device))
+        return StepLosses(terms["total"], terms)
 
-    while clock.step < settings.steps:
-        began = time.monotonic()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(settings, clock)
-        terms = loss_of(model, sampler.batch(clock.step, settings.batch).to(device))
-        optimizer.zero_grad(set_to_none=True)
-        terms["total"].backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-        if torch.isfinite(norm):
-            optimizer.step()
-        average.update(model)
-        for name, value in terms.items():
-            sums[name] = sums.get(name, 0.0) + float(value.detach())
-        counted += 1
-        clock.step += 1
-        clock.minutes += (time.monotonic() - began) / 60.0
-        if clock.step % settings.checkpoint_steps == 0:
-            save_checkpoint(path, model, {"autoencoder": optimizer}, average, clock)
-        if clock.step % settings.measure_steps == 0 and clock.step < settings.steps:
-            note()
-    save_checkpoint(path, model, {"autoencoder": optimizer}, average, clock)
-    note()
-    return path
+    def measured() -> dict[str, float]:
+        return measure(model, waves) | {"pesq_nb_unrefined": measure(model, waves, 0)["pesq_nb"]}
+
+    loop.run(losses, lambda step, group: learning_rate_at(settings, step), measured if waves else None)
+    return loop.path

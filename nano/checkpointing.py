@@ -17,6 +17,9 @@ from timbre.core.errors import ConfigurationError
 START = "start.pt"
 """Networks that a part of the training starts from in place of seeded ones; `timbre pretrain restore` writes it."""
 
+_STAGES = {"content": "content", "acoustic": "acoustic", "semantic": "t2s"}
+"""Commands that write the checkpoints, by folder."""
+
 
 class WeightAverage:
     """Exponential moving average of a network's parameters; measured and shipped in place of the last weights.
@@ -24,8 +27,9 @@ class WeightAverage:
     The decay grows with the number of updates, so that the average does not remember the initial weights.
     """
 
-    def __init__(self, network: nn.Module, decay: float = 0.999) -> None:
-        self.decay = decay
+    def __init__(self, network: nn.Module, decay: float = 0.999, ramp: float = 10.0) -> None:
+        """ramp: updates after which the decay is one half, until it reaches ``decay``."""
+        self.decay, self.ramp = decay, ramp
         self.updates = 0
         self.state = {name: value.detach().clone() for name, value in network.state_dict().items()}
 
@@ -33,7 +37,7 @@ class WeightAverage:
     def update(self, network: nn.Module) -> None:
         """Move the average towards the network's weights."""
         self.updates += 1
-        share = 1.0 - min(self.decay, self.updates / (self.updates + 10.0))
+        share = 1.0 - min(self.decay, self.updates / (self.updates + self.ramp))
         for name, value in network.state_dict().items():
             if value.dtype.is_floating_point:
                 self.state[name].lerp_(value, share)
@@ -59,10 +63,12 @@ class AveragedWeights:
 
 @dataclass
 class Clock:
-    """Progress of a run: optimizer steps and minutes of training, restarts included."""
+    """Progress of a run, restarts included."""
 
     step: int = 0
+    """Optimizer steps."""
     minutes: float = 0.0
+    """Time of the steps, without measurements and checkpoints."""
 
 
 def save_checkpoint(
@@ -82,16 +88,36 @@ def save_checkpoint(
         "random": torch.get_rng_state(),
         "extra": dict(extra or {}),
     }
+    write_checkpoint(path, content)
+
+
+def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace the file; the old one stays until the new one is complete."""
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    torch.save(dict(content), buffer)
     write_bytes(path, buffer.getvalue())
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint; one of the content encoder by earlier versions in the form of today's."""
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    if "encoder" not in content:
+        return content
+    return {
+        "network": content["encoder"],
+        "optimizers": {"content": content["optimizer"]},
+        "average": {"state": content["average"], "updates": content["step"]},
+        "clock": {"step": content["step"], "minutes": content["seconds"] / 60.0},
+        "random": torch.get_rng_state(),  # not stored: the encoder draws from generators seeded by the step
+        "extra": {},
+    }
 
 
 def load_checkpoint(
     path: Path, network: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer], average: WeightAverage
 ) -> tuple[Clock, dict[str, Any]]:
     """Restore what `save_checkpoint` wrote. ConfigurationError when the checkpoint is of another network."""
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    content = read_checkpoint(path)
     try:
         network.load_state_dict(content["network"])
         for name, optimizer in optimizers.items():
@@ -119,9 +145,9 @@ def restored(network: nn.Module, folder: Path) -> bool:
 def averaged(network: nn.Module, path: Path) -> nn.Module:
     """Load the average of a training checkpoint. ConfigurationError when it is absent or of another network."""
     if not path.is_file():
-        raise ConfigurationError(f"{path}: not found", remedy="timbre pretrain acoustic; timbre pretrain t2s")
+        raise ConfigurationError(f"{path}: not found", remedy=f"timbre pretrain {_STAGES.get(path.parent.name, 'all')}")
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["average"]["state"])
+        network.load_state_dict(read_checkpoint(path)["average"]["state"])
     except RuntimeError as error:
         raise ConfigurationError(f"{path}: {error}", remedy="move it away and train again") from error
     return network.eval()

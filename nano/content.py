@@ -8,10 +8,6 @@ hours; a CTC head learns beside it, and a prosody head keeps voicing and relativ
 
 from __future__ import annotations
 
-import json
-import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbre.core.atomic import replacing
-from timbre.core.errors import ConfigurationError
 from timbre.nano.alignment import UNKNOWN
+from timbre.nano.checkpointing import WeightAverage, averaged, read_checkpoint, write_checkpoint
 from timbre.nano.content_batches import Batch, BatchSource
 from timbre.nano.content_network import TONES, ContentConfig, ContentEncoder
+from timbre.nano.training_loop import LoopSettings, Report, StepLosses, TrainingLoop, silent
 from timbre.text.recognition import BLANK
 from timbre.training.schedule import warm_cosine
 
@@ -34,26 +30,42 @@ LOG = "content.log.jsonl"
 
 @dataclass(frozen=True)
 class ContentTraining:
-    """steps: in all; the rate falls to 0 over the last decay_share of them. The first frozen_convolutions keep their
-    analytic weights."""
+    """Settings of stage content."""
 
     network: ContentConfig = field(default_factory=ContentConfig)
+    """Sizes of the encoder."""
     steps: int = 5000
+    """Optimizer steps; the learning rate reaches 0 at the last."""
     frozen_convolutions: int = 1
+    """First convolutions that keep their analytic weights."""
     rise_steps: int = 200
+    """Steps over which the rate rises linearly."""
     decay_share: float = 0.35
+    """Share of the steps, the last ones, over which the rate falls."""
     learning_rate: float = 1e-3
+    """Highest learning rate."""
     weight_decay: float = 0.02
+    """Decay of matrices; vectors have none."""
     clip_norm: float = 2.0
+    """Largest norm of the gradient."""
     ctc_weight: float = 0.2
+    """Weight of the CTC loss against the cross entropy of frames."""
     prosody_weight: float = 0.3
+    """Weight of voicing, pitch, tones and beginnings."""
     smoothing: float = 0.05
+    """Label smoothing of the frames."""
     average: float = 0.998
+    """Decay of the weights' moving average."""
     seed: int = 0
-    checkpoint_minutes: float = 4.0
+    """Seed of the weights and of the masks."""
+    checkpoint_steps: int = 200
+    """Steps between checkpoints."""
     log_steps: int = 25
+    """Steps between lines of the log."""
     device: str = "cpu"
+    """cpu or cuda."""
     bf16: bool = True
+    """Whether the forward pass runs under bfloat16 autocast."""
 
     def rate(self, step: int) -> float:
         """Learning rate: linear rise, plateau, fall to zero along a cosine."""
@@ -64,29 +76,18 @@ class ContentTraining:
 class ContentTrainer:
     """The encoder in training. A run resumed from a checkpoint equals an unbroken one."""
 
-    def __init__(self, config: ContentTraining, source: BatchSource, folder: Path) -> None:
+    def __init__(self, config: ContentTraining, source: BatchSource, folder: Path, report: Report = silent) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.source, self.folder = config, source, folder
+        self.config, self.source = config, source
         self.encoder = ContentEncoder(config.network).to(config.device)
         groups = _groups(self.encoder, config.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
-        self.average = {name: value.detach().clone() for name, value in self.encoder.state_dict().items()}
-        self.step = 0
-        self.seconds = 0.0
-        self.stop = False  # set by a signal handler: finish the step, save, return
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def resume(self) -> bool:
-        """Continue from the folder's checkpoint if there is one."""
-        path = self.folder / CHECKPOINT
-        if not path.is_file():
-            return False
-        state = torch.load(path, map_location=self.config.device, weights_only=True)
-        self.encoder.load_state_dict(state["encoder"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.average = state["average"]
-        self.step, self.seconds = state["step"], state["seconds"]
-        return True
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+        self.loop = TrainingLoop(
+            folder / CHECKPOINT, self.encoder, {"content": optimizer},
+            WeightAverage(self.encoder, config.average, ramp=20.0),
+            LoopSettings(config.steps, config.clip_norm, config.checkpoint_steps, config.log_steps), report,
+            log=folder / LOG,
+        )  # fmt: skip
 
     def start_from(self, path: Path) -> None:
         """Begin from the weights of an earlier encoder (a state dict; heads that it lacks start at random)."""
@@ -94,83 +95,30 @@ class ContentTrainer:
         own = self.encoder.state_dict()
         own |= {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
         self.encoder.load_state_dict(own)
-        self.average = {name: value.detach().clone() for name, value in self.encoder.state_dict().items()}
+        self.begin_at(0)
 
-    def save(self) -> None:
-        """Write the checkpoint; the old one stays until it is complete."""
-        state = {
-            "encoder": self.encoder.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average,
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-        with replacing(self.folder / CHECKPOINT) as partial:
-            torch.save(state, partial)
+    def begin_at(self, step: int) -> None:
+        """Go on from the encoder's present weights as if they had been trained for so many steps."""
+        average = self.loop.average
+        average.state = {name: value.detach().clone() for name, value in self.encoder.state_dict().items()}
+        average.updates = self.loop.clock.step = step
 
-    def train(
-        self, until: int | None = None, minutes: float = math.inf, report: Callable[[str], None] | None = None
-    ) -> None:
-        """Train to step ``until`` (default: all steps), or for so many minutes; checkpoints on the way and at
-        the end."""
-        begun = saved = time.monotonic()
-        last = self.config.steps if until is None else min(until, self.config.steps)
-        sums: dict[str, float] = {}
-        count = 0
-        while self.step < last and not self.stop and time.monotonic() - begun < minutes * 60:
-            started = time.monotonic()
-            values = self._step()
-            self.seconds += time.monotonic() - started
-            for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + value
-            count += 1
-            if self.step % self.config.log_steps == 0:
-                row = {name: round(value / count, 4) for name, value in sums.items()}
-                row |= {"step": self.step, "minutes": round(self.seconds / 60, 2)}
-                line = json.dumps(row)
-                with (self.folder / LOG).open("a", encoding="utf-8") as log:
-                    log.write(line + "\n")
-                if report:
-                    report(line)
-                sums, count = {}, 0
-            if time.monotonic() - saved > self.config.checkpoint_minutes * 60:
-                self.save()
-                saved = time.monotonic()
-        self.save()
+    def train(self, until: int | None = None) -> None:
+        """Train to step ``until`` (default: all steps); checkpoints on the way and at the end."""
+        self.loop.run(self._losses, lambda step, group: self.config.rate(step), until=until)
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.config.device.split(":")[0], torch.bfloat16, enabled=self.config.bf16)
-
-    def _step(self) -> dict[str, float]:
-        self.encoder.freeze_front(self.config.frozen_convolutions)
-        batch = self.source.batch(self.step)
-        np.random.seed((self.config.seed * 1_000_003 + self.step) % 2**32)  # transformers draws its time masks from it
-        self.encoder.train()
-        with self._autocast():
-            outputs = self.encoder(torch.from_numpy(batch.waveform).to(self.config.device))
-        losses = content_losses(outputs, batch, self.config)
+    def _losses(self, step: int) -> StepLosses:
         config = self.config
-        loss = losses["frame"] + config.ctc_weight * losses["ctc"]
-        loss = loss + config.prosody_weight * (losses["prosody"] + losses["detail"])
-        norm = self._update(loss, self.config.rate(self.step))
-        self.step += 1
-        weight = min(self.config.average, self.step / (self.step + 20))
-        with torch.no_grad():
-            for name, value in self.encoder.state_dict().items():
-                if value.is_floating_point():
-                    self.average[name].lerp_(value, 1 - weight)
-                else:
-                    self.average[name].copy_(value)
-        return {name: value.item() for name, value in losses.items()} | {"norm": norm}
-
-    def _update(self, loss: Tensor, rate: float) -> float:
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.encoder.parameters(), self.config.clip_norm)
-        self.optimizer.step()
-        return float(norm)
+        self.encoder.freeze_front(config.frozen_convolutions)
+        batch = self.source.batch(step)
+        np.random.seed((config.seed * 1_000_003 + step) % 2**32)  # transformers draws its time masks from it
+        self.encoder.train()
+        with torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.bf16):
+            outputs = self.encoder(torch.from_numpy(batch.waveform).to(config.device))
+        losses = content_losses(outputs, batch, config)
+        total = losses["frame"] + config.ctc_weight * losses["ctc"]
+        total = total + config.prosody_weight * (losses["prosody"] + losses["detail"])
+        return StepLosses(total, losses)
 
 
 def load_averaged(folder: Path, config: ContentConfig | None = None) -> ContentEncoder:
@@ -178,23 +126,18 @@ def load_averaged(folder: Path, config: ContentConfig | None = None) -> ContentE
 
     ConfigurationError without a checkpoint.
     """
-    path = folder / CHECKPOINT
-    if not path.is_file():
-        raise ConfigurationError(f"{path}: not found", remedy="timbre pretrain content")
     encoder = ContentEncoder(config or ContentConfig())
-    encoder.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["average"])
-    return encoder.eval()
+    averaged(encoder, folder / CHECKPOINT)
+    return encoder
 
 
 def replace_ctc_head(folder: Path, head: nn.Linear) -> None:
     """Put a CTC head into the checkpoint of a training folder, beside weights that stay as they are."""
-    path = folder / CHECKPOINT
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    for weights in (state["average"], state["encoder"]):
+    content = read_checkpoint(folder / CHECKPOINT)
+    for weights in (content["average"]["state"], content["network"]):
         weights["ctc_head.weight"] = head.weight.detach().clone()
         weights["ctc_head.bias"] = head.bias.detach().clone()
-    with replacing(path) as partial:
-        torch.save(state, partial)
+    write_checkpoint(folder / CHECKPOINT, content)
 
 
 def content_losses(outputs: tuple[Tensor, Tensor, Tensor], batch: Batch, config: ContentTraining) -> dict[str, Tensor]:

@@ -20,8 +20,6 @@ CURVES = (
     ("acoustic/autoencoder.jsonl", "autoencoder, losses", ("magnitude", "wave", "pitch")),
     ("acoustic/joint.jsonl", "prior and flow, nats a channel", ("kl",)),
     ("acoustic/joint.jsonl", "generator", ("magnitude", "wave")),
-    ("semantic/phrases.jsonl", "text to classes, phrases", ("nats", "guide")),
-    ("semantic/follower.jsonl", "text to classes", ("nats", "dev_nats")),
     ("semantic/t2s.jsonl", "text to codes", ("nats", "dev_nats")),
 )
 """(log below the work folder, title, keys)."""

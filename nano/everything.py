@@ -3,8 +3,8 @@
     python -m timbre.nano.everything --pack corpus.pack --out OUT [--device cuda] [--stage content]
 
 A packed corpus brings its alignments, from which the codes come. It needs torch, numpy, safetensors, transformers and
-soundfile, nothing else. Without ``--stage`` the first stage that is not done runs. Stages continue from their
-checkpoints in the work folder. What a stage made comes out as fp16 safetensors, each file below 16 MB.
+soundfile, nothing else. Without ``--stage`` the first unfinished stage runs. Stages continue from their checkpoints in
+the work folder. The weights of a stage are written as fp16 safetensors, each file below 16 MB.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -23,23 +23,18 @@ from timbre.nano.content import load_averaged
 from timbre.nano.packed import unpack_corpus
 from timbre.nano.recipe import NanoRecipe, load_nano_recipe
 from timbre.nano.stages import content_trainer
+from timbre.nano.training_loop import Report
 
 STAGES = ("content", "autoencoder", "acoustic", "t2s")
 LARGEST_FILE = 16_000_000
-Report = Callable[[str], None]
 
 
-def run_stage(
-    stage: str, recipe: NanoRecipe, work: Path, speech: Path, device: str, minutes: float, report: Report
-) -> bool:
-    """Run one stage for at most so many minutes (content) or the recipe's own (the others).
-
-    Returns whether it is done.
-    """
+def run_stage(stage: str, recipe: NanoRecipe, work: Path, speech: Path, device: str, report: Report) -> None:
+    """Run one stage to the end of its recipe; a stage that was interrupted continues from its checkpoint."""
     if stage == "content":
-        trainer = content_trainer(recipe.content, speech, work, device)
-        trainer.train(minutes=minutes, report=report)
-        return trainer.step >= trainer.config.steps
+        trainer = content_trainer(recipe.content, speech, work, device, report)
+        trainer.train()
+        return
     from timbre.nano import speech_stages
 
     where = torch.device(device)
@@ -49,7 +44,6 @@ def run_stage(
         speech_stages.acoustic(recipe.acoustic, speech, work, where, report)
     else:
         speech_stages.semantic(recipe.t2s, speech, work, where, report)
-    return True
 
 
 def outputs(stage: str, work: Path) -> Mapping[str, torch.Tensor]:
@@ -94,7 +88,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--recipe", type=Path, default=Path("recipes/nano-gpu.yaml"))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--stage", choices=STAGES, help="default: the first that is not done")
-    parser.add_argument("--minutes", type=float, default=8.0, help="most that the content stage trains in one call")
     options = parser.parse_args(arguments)
     try:
         done_file = options.work / "done.json"
@@ -106,15 +99,12 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         recipe = load_nano_recipe(options.recipe)
         print(f"stage {stage} on {options.device}", flush=True)
-        complete = run_stage(
-            stage, recipe, options.work, options.work / "speech", options.device, options.minutes,
-            lambda line: print(line, flush=True),
-        )  # fmt: skip
+        speech = options.work / "speech"
+        run_stage(stage, recipe, options.work, speech, options.device, lambda line: print(line, flush=True))
         for path in write_half(outputs(stage, options.work), options.out, stage):
             print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
-        if complete:
-            done_file.write_text(json.dumps([*done, stage] if stage not in done else done))
-        print(f"stage {stage} {'is done' if complete else 'continues with the next call'}")
+        done_file.write_text(json.dumps([*done, stage] if stage not in done else done))
+        print(f"stage {stage} is done")
     except TimbreError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

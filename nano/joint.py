@@ -7,9 +7,7 @@ through codes, prior and flow, so that it learns to speak from what it will be g
 
 from __future__ import annotations
 
-import json
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from timbre.gptsovits.acoustic.adversarial import adversarial_pass
+from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
 from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, SourceIstftConfig, SynthesizerConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
@@ -29,45 +27,61 @@ from timbre.gptsovits.acoustic.posterior_encoder import LOG_FLOOR
 from timbre.gptsovits.acoustic.spectrogram import Spectrogram, SpectrogramConfig
 from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
 from timbre.nano.autoencoder import PITCH_NOISE, noisy
-from timbre.nano.checkpointing import AveragedWeights, Clock, WeightAverage, load_checkpoint, save_checkpoint
+from timbre.nano.checkpointing import WeightAverage
 from timbre.nano.joint_data import SentenceBatch, SentenceSampler
 from timbre.nano.joint_guides import TextGuide
 from timbre.nano.latent_basis import POSTERIOR_LOG_STD
+from timbre.nano.training_loop import LoopSettings, Report, StepLosses, TrainingLoop, silent
 from timbre.training.schedule import warm_cosine
 from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, log_magnitude_loss
 
 
 @dataclass(frozen=True)
 class JointSettings:
-    """Settings of the second half.
-
-    spoken_weight: of `JointLoss.spoken_term`. guide_weight: of the teacher in joint_guides.py.
-    wrong_codes: of `with_wrong_codes`. widest_spread: the generator hears latents drawn with up to this share of the
-    prior's spread. adversarial_weight: of the discriminators' losses against the spectral ones, from
-    adversarial_from_step on; 0: none are made.
-    """
+    """Settings of the second half."""
 
     max_frames: int = 2400
+    """Frames of a batch, padding included."""
     learning_rate: float = 1e-3
+    """Highest learning rate of prior, flow and style."""
     generator_rate: float = 3e-4
+    """Highest learning rate of the generator, which was trained before."""
     final_share: float = 0.1
+    """Share of the highest rates at the last step."""
     warm_up_steps: int = 100
+    """Steps over which the rates rise linearly."""
     steps: int = 4000
+    """Optimizer steps; the cosine ends at the last."""
     generator_from_step: int = 0
+    """First step that trains the generator."""
     generator_every: int = 2
+    """The generator is trained at every so many steps."""
     segment_frames: int = 32
+    """Length of the slices that the generator decodes."""
     spoken_weight: float = 1.0
+    """Weight of `JointLoss.spoken_term`."""
     guide_weight: float = 0.0
+    """Weight of the attention guide of joint_guides.py."""
     wrong_codes: float = 0.0
+    """Share of codes that `with_wrong_codes` replaces."""
     widest_spread: float = 0.3
+    """The generator decodes latents drawn with up to this share of the prior's spread."""
     adversarial_weight: float = 0.0
+    """Weight of the discriminators' gradient against that of the spectral losses; 0: no discriminators."""
     adversarial_from_step: int = 0
+    """First step of the discriminators."""
     discriminator_rate: float = 2e-4
+    """Learning rate of the discriminators."""
     clip_norm: float = 2.0
+    """Largest norm of the gradient."""
     average_decay: float = 0.998
+    """Decay of the weights' moving average."""
     seed: int = 6
+    """Seed of the discriminators."""
     checkpoint_steps: int = 200
+    """Steps between checkpoints."""
     report_steps: int = 100
+    """Steps between lines of the log."""
 
 
 @torch.no_grad()
@@ -96,11 +110,11 @@ class JointLoss:
         settings: JointSettings,
         device: torch.device,
         guide: TextGuide | None = None,
-        judges: Discriminators | None = None,
+        discriminators: Discriminators | None = None,
     ) -> None:
         assert isinstance(config.generator, SourceIstftConfig)
         self.settings, self.generator, self.hop = settings, config.generator, config.hop
-        self.guide, self.judges = guide, judges
+        self.guide, self.discriminators = guide, discriminators
         self.spectrogram = Spectrogram(
             SpectrogramConfig(config.rate_hz, config.fft_size, config.hop, config.fft_size)
         ).to(device)
@@ -119,9 +133,9 @@ class JointLoss:
             return torch.cat([pitch, mean[:, PITCH_CHANNELS:]], dim=1) * mask
 
     def __call__(
-        self, model: Synthesizer, batch: SentenceBatch, with_generator: bool, judged: bool = False
+        self, model: Synthesizer, batch: SentenceBatch, with_generator: bool, adversarial: bool = False
     ) -> dict[str, Tensor]:
-        """Terms by name. judged: the discriminators hear the generator too and receive their own gradients."""
+        """Terms by name. adversarial: the generator also learns from the discriminators, which get their gradients."""
         device = batch.wave.device
         spectrum = self.spectrogram(batch.wave)
         frames = spectrum.shape[2]
@@ -156,8 +170,15 @@ class JointLoss:
                 spoken = model.flow.inverse(drawn, mask, condition).float()
             # Pitch as recorded: the wave to compare with has it.
             spoken = torch.cat([mean[:, :PITCH_CHANNELS], spoken[:, PITCH_CHANNELS:]], dim=1)
-            terms |= self.generator_terms(model, batch, z.detach(), spoken, condition.detach(), judged)
-            terms["total"] = terms["total"] + terms["magnitude"] + terms["wave"] + terms.pop("push", 0.0)
+            found, wave, target = self.generator_terms(model, batch, z.detach(), spoken, condition.detach())
+            terms |= found
+            terms["total"] = terms["total"] + terms["magnitude"] + terms["wave"]
+            if adversarial and self.discriminators is not None:
+                with torch.autocast(device.type, torch.bfloat16):
+                    losses = adversarial_pass(self.discriminators, target, wave)
+                terms |= losses.terms()
+                gradient = self.settings.adversarial_weight * losses.wave_gradient
+                terms["total"] = join_losses(wave, gradient, terms["total"])
         return terms
 
     def spoken_term(self, model: Synthesizer, latent: Tensor, spectrum: Tensor, mask: Tensor) -> Tensor:
@@ -172,15 +193,12 @@ class JointLoss:
         return error.sum() / (mask.sum() * spectrum.shape[1]).clamp(min=1.0)
 
     def generator_terms(
-        self,
-        model: Synthesizer,
-        batch: SentenceBatch,
-        copied: Tensor,
-        spoken: Tensor,
-        condition: Tensor,
-        judged: bool = False,
-    ) -> dict[str, Tensor]:
-        """Spectral losses of a slice of each row, decoded from both kinds of latent [B,C,T]; condition [B,G,1]."""
+        self, model: Synthesizer, batch: SentenceBatch, copied: Tensor, spoken: Tensor, condition: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Spectral losses of a slice of each row, decoded from both kinds of latent [B,C,T]; condition [B,G,1].
+
+        Also the slices as decoded and as recorded, [B,1,L] each.
+        """
         size = min(self.settings.segment_frames, copied.shape[2])
         starts = random_starts(batch.lengths, size)
         half = torch.rand(len(starts), 1, 1, device=copied.device) < 0.5
@@ -193,21 +211,7 @@ class JointLoss:
             "magnitude": log_magnitude_loss(log_magnitude, self.spectrogram(target), self.importance),
             "wave": self.mels(wave, target),
         }
-        if judged and self.judges is not None:
-            terms |= self._judge(self.judges, wave, target)
-        return terms
-
-    def _judge(self, judges: Discriminators, wave: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Losses of both players, and ``push``: 0, whose gradient is the generator's. Fills the judges' ``.grad``."""
-        with torch.autocast(wave.device.type, torch.bfloat16):
-            found = adversarial_pass(judges, target, wave)
-        push = self.settings.adversarial_weight * (wave * found.wave_gradient).sum()
-        return {
-            "discriminator": found.discriminator,
-            "adversarial": found.generator,
-            "features": found.feature_matching,
-            "push": push - push.detach(),
-        }
+        return terms, wave, target
 
 
 def with_wrong_codes(codes: Tensor, share: float) -> Tensor:
@@ -233,10 +237,10 @@ def parameter_groups(model: Synthesizer, settings: JointSettings) -> list[dict[s
     ]
 
 
-def share_at(settings: JointSettings, clock: Clock) -> float:
+def share_at(settings: JointSettings, step: int) -> float:
     """Share of the full rates: linear warm-up, then a cosine down to ``final_share``."""
     return warm_cosine(
-        1.0, clock.step, settings.steps, warm_up_steps=settings.warm_up_steps, final_share=settings.final_share
+        1.0, step, settings.steps, warm_up_steps=settings.warm_up_steps, final_share=settings.final_share
     )
 
 
@@ -246,75 +250,45 @@ def train_joint(
     folder: Path,
     settings: JointSettings,
     device: torch.device,
-    report: Callable[[str], None] = lambda line: None,
+    report: Report = silent,
     measure: Callable[[Synthesizer], dict[str, float]] | None = None,
     name: str = "joint",
 ) -> Path:
     """Train ``model`` in place for the settings' steps, resuming from ``folder/name.pt``; ends with the
     average."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.pt"
     model.to(device).train()
     optimizer = torch.optim.AdamW(
         parameter_groups(model, settings), settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
     )
     optimizers: dict[str, torch.optim.Optimizer] = {"joint": optimizer}
-    judges = None
+    discriminators = None
     if settings.adversarial_weight > 0:
         torch.manual_seed(settings.seed)
-        judges = Discriminators(DiscriminatorConfig.nano()).to(device)
-        optimizers["judges"] = torch.optim.AdamW(judges.parameters(), settings.discriminator_rate, betas=(0.8, 0.99))
-    average, clock = WeightAverage(model, settings.average_decay), Clock()
-    if path.is_file():
-        clock, extra = load_checkpoint(path, model, optimizers, average)
-        if judges is not None:
-            judges.load_state_dict(extra["judges"])
-    guide = TextGuide(model) if settings.guide_weight > 0 else None
-    loss_of = JointLoss(model.config, settings, device, guide, judges)
-    sums: dict[str, float] = {}
-    counts: dict[str, int] = {}
-    while clock.step < settings.steps:
-        began = time.monotonic()
-        share = share_at(settings, clock)
-        for group in optimizer.param_groups:
-            group["lr"] = group["full"] * share
-        speaks = clock.step >= settings.generator_from_step and clock.step % settings.generator_every == 0
-        judged = speaks and judges is not None and clock.step >= settings.adversarial_from_step
-        for item in optimizers.values():
-            item.zero_grad(set_to_none=True)
-        terms = loss_of(model, sampler.batch(clock.step).to(device), speaks, judged)
-        terms["total"].backward()
-        norm = torch.nn.utils.clip_grad_norm_(
-            [p for group in optimizer.param_groups for p in group["params"]], settings.clip_norm
+        discriminators = Discriminators(DiscriminatorConfig.nano()).to(device)
+        optimizers["judges"] = torch.optim.AdamW(
+            discriminators.parameters(), settings.discriminator_rate, betas=(0.8, 0.99)
         )
-        if torch.isfinite(norm):
-            optimizer.step()
-            if judged:
-                optimizers["judges"].step()
-        average.update(model)
-        for term, value in terms.items():
-            sums[term] = sums.get(term, 0.0) + float(value.detach())
-            counts[term] = counts.get(term, 0) + 1
-        clock.step += 1
-        clock.minutes += (time.monotonic() - began) / 60.0
-        finished = clock.step >= settings.steps
-        if finished or clock.step % settings.checkpoint_steps == 0:
-            extra = {"judges": judges.state_dict()} if judges is not None else {}
-            save_checkpoint(path, model, optimizers, average, clock, extra)
-        if finished or clock.step % settings.report_steps == 0:
-            row: dict[str, Any] = {"step": clock.step, "minutes": round(clock.minutes, 2)}
-            row |= {term: round(sums[term] / counts[term], 4) for term in sums}
-            if measure is not None:
-                with AveragedWeights(model, average):
-                    model.eval()
-                    row |= measure(model)
-                    model.train()
-            with (folder / f"{name}.jsonl").open("a") as log:
-                log.write(json.dumps(row) + "\n")
-            report(json.dumps(row))
-            sums, counts = {}, {}
+    loop = TrainingLoop(
+        folder / f"{name}.pt", model, optimizers, WeightAverage(model, settings.average_decay),
+        LoopSettings(settings.steps, settings.clip_norm, settings.checkpoint_steps, settings.report_steps), report,
+        clipped=[parameter for group in optimizer.param_groups for parameter in group["params"]],
+        extra={} if discriminators is None else {"judges": discriminators},
+    )  # fmt: skip
+    loop.resume()
+    guide = TextGuide(model) if settings.guide_weight > 0 else None
+    loss_of = JointLoss(model.config, settings, device, guide, discriminators)
+
+    def losses(step: int) -> StepLosses:
+        speaks = step >= settings.generator_from_step and step % settings.generator_every == 0
+        adversarial = speaks and discriminators is not None and step >= settings.adversarial_from_step
+        terms = loss_of(model, sampler.batch(step).to(device), speaks, adversarial)
+        return StepLosses(terms["total"], terms)
+
+    loop.run(
+        losses,
+        lambda step, group: float(group["full"]) * share_at(settings, step),
+        None if measure is None else lambda: measure(model),
+    )
     if guide is not None:
         guide.remove()
-    model.load_state_dict(average.state)
-    model.eval()
-    return path
+    return loop.finish()

@@ -47,7 +47,7 @@ class ContentRecipe:
     teacher_weight: float = setting(1.0, "the same of the teacher's", low=0)
     flite_weight: float = setting(0.3, "the same of flite's speech", low=0)
     espeak_weight: float = setting(0.15, "the same of espeak-ng's", low=0)
-    checkpoint_minutes: float = setting(4.0, "time between checkpoints", "min", low=0)
+    checkpoint_steps: int = setting(200, "steps between checkpoints", low=1)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class AcousticRecipe:
     prior_steps: int = setting(4000, "steps of prior, flow and style", low=0)
     joint_steps: int = setting(1500, "steps of prior, flow, style and generator", low=0)
     adversarial: float = setting(0.0, "weight of discriminators in the joint steps; 0: without", low=0)
-    adversarial_from: int = setting(0, "first joint step that they hear", low=0)
+    adversarial_from: int = setting(0, "first joint step of the discriminators", low=0)
     guide: float = setting(0.3, "weight of the loss that shows frames their phone in the text", low=0)
     spoken: float = setting(3.0, "weight of the distance of the spoken mean's spectrum from the recorded one", low=0)
     wrong_codes: float = setting(0.04, "share of codes that are replaced by others of the batch", low=0, high=0.9)

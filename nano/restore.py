@@ -9,7 +9,7 @@ are fitted in closed form on the features of the restored encoder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +34,10 @@ from timbre.nano.label_codes import DETAIL_SHARE, DETAIL_WEIGHT, ROWS
 from timbre.nano.pack import RECOGNISER
 from timbre.nano.recipe import NanoRecipe
 from timbre.nano.stages import load_alignments, stored_pitch, training_of
+from timbre.nano.training_loop import Report
 from timbre.text.recognition import CLASSES
 
 Floats = npt.NDArray[np.float32]
-Report = Callable[[str], None]
 VOICING_LOGIT = 4.0
 """Target of the prosody head's first output where voiced; its negative elsewhere."""
 
@@ -66,13 +66,12 @@ def restore(base: Base, recipe: NanoRecipe, speech: Path, work: Path, content_st
     report(f"{100 * share:.1f} % of labelled frames are right")
     synthesizer, t2s = load_synthesizer(base).float(), load_text_to_semantic(base).float()
     take_code_heads(trainer.encoder, synthesizer)
-    trainer.average = {name: value.detach().clone() for name, value in trainer.encoder.state_dict().items()}
-    trainer.step = content_steps
+    trainer.begin_at(content_steps)
     # Last, since what is there already is not overwritten: until here a restore that was killed can be repeated.
     for folder, network in (("acoustic", synthesizer), ("semantic", t2s)):
         (work / folder).mkdir(parents=True, exist_ok=True)
         torch.save(network.state_dict(), work / folder / START)
-    trainer.save()
+    trainer.loop.save()
 
 
 def load_content(encoder: ContentEncoder, base: Base) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from timbre.gptsovits.text_to_semantic.network import T2SBatch, TextToSemantic
-from timbre.nano.checkpointing import AveragedWeights, Clock, WeightAverage, load_checkpoint, save_checkpoint
+from timbre.nano.checkpointing import WeightAverage
 from timbre.nano.semantic_data import Example, ExampleSampler
+from timbre.nano.training_loop import LoopSettings, Report, StepLosses, TrainingLoop, silent
 from timbre.training.schedule import warm_cosine
 
 
@@ -25,20 +23,31 @@ class SemanticSettings:
     max_positions: int = 3000
     """Phones and codes of a batch, padding included."""
     learning_rate: float = 8e-4
+    """Highest learning rate."""
     final_share: float = 0.1
+    """Share of it at the last step."""
     warm_up_steps: int = 80
+    """Steps over which the rate rises linearly."""
     steps: int = 5000
+    """Optimizer steps; the cosine ends at the last."""
     clip_norm: float = 1.0
+    """Largest norm of the gradient."""
     average_decay: float = 0.998
+    """Decay of the weights' moving average."""
     seed: int = 5
+    """Seed of the batches."""
     join_share: float = 0.3
+    """Share of rows that join two examples of a speaker, as with a prompt."""
     span_share: float = 0.0
+    """Share of the other rows that are a part of an example."""
     guide: float = 0.0
-    """Weight of AttentionGuide."""
+    """Weight of `AttentionGuide`."""
     code_drop: float = 0.0
-    """See CodeDrop."""
+    """Chance that a past code is hidden, see `CodeDrop`."""
     checkpoint_steps: int = 200
+    """Steps between checkpoints."""
     report_steps: int = 200
+    """Steps between lines of the log."""
 
 
 class AttentionGuide:
@@ -116,11 +125,11 @@ class CodeDrop:
         self._hook.remove()
 
 
-def learning_rate_at(settings: SemanticSettings, clock: Clock) -> float:
+def learning_rate_at(settings: SemanticSettings, step: int) -> float:
     """Linear warm-up, then a cosine down to ``final_share``."""
     return warm_cosine(
-        settings.learning_rate, clock.step, settings.steps, warm_up_steps=settings.warm_up_steps,
-        final_share=settings.final_share,
+        settings.learning_rate, step, settings.steps,
+        warm_up_steps=settings.warm_up_steps, final_share=settings.final_share,
     )  # fmt: skip
 
 
@@ -154,75 +163,43 @@ def train(
     name: str,
     settings: SemanticSettings,
     device: torch.device,
-    report: Callable[[str], None] = lambda line: None,
+    report: Report = silent,
 ) -> Path:
     """Train ``model`` in place for the settings' steps, resuming from ``folder/name.pt``; ends with the average.
 
     One line a report in ``folder/name.jsonl``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.pt"
     model.to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    average, clock = WeightAverage(model, settings.average_decay), Clock()
-    if path.is_file():
-        clock, _ = load_checkpoint(path, model, {"t2s": optimizer}, average)
+    loop = TrainingLoop(
+        folder / f"{name}.pt", model, {"t2s": optimizer}, WeightAverage(model, settings.average_decay),
+        LoopSettings(settings.steps, settings.clip_norm, settings.checkpoint_steps, settings.report_steps), report,
+    )  # fmt: skip
+    loop.resume()
     sampler = ExampleSampler(
         examples, settings.max_positions, settings.seed, settings.join_share, span_share=settings.span_share
     )
     guide = AttentionGuide(model) if settings.guide > 0 else None
     drop = CodeDrop(model, settings.code_drop) if settings.code_drop > 0 else None
-    nats = correct = targets = strayed = 0.0
-    began_at = clock.step
-    while clock.step < settings.steps:
-        began = time.monotonic()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(settings, clock)
-        batch, places = sampler.guided_batch(clock.step)
+
+    def losses(step: int) -> StepLosses:
+        batch, places = sampler.guided_batch(step)
         batch = batch_to(batch, device)
         with torch.autocast(device.type, torch.bfloat16):
             loss = model.loss(batch)
-        wanted = loss.mean
-        if guide is not None:
-            guided = guide.loss(batch, places.to(device))
-            wanted = wanted + settings.guide * guided
-            strayed += float(guided.detach())
-        optimizer.zero_grad(set_to_none=True)
-        wanted.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-        if torch.isfinite(norm):
-            optimizer.step()
-        average.update(model)
-        nats += float(loss.total.detach())
-        correct += float(loss.correct.sum())
-        targets += float(loss.targets.sum())
-        clock.step += 1
-        clock.minutes += (time.monotonic() - began) / 60.0
-        finished = clock.step >= settings.steps
-        if finished or clock.step % settings.report_steps == 0:
-            row: dict[str, Any] = {
-                "step": clock.step, "minutes": round(clock.minutes, 2), "nats": round(nats / max(1.0, targets), 4),
-                "correct": round(correct / max(1.0, targets), 4),
-            }  # fmt: skip
-            if guide is not None:
-                row["guide"] = round(strayed / max(1, clock.step - began_at), 4)
-            if development:
-                with AveragedWeights(model, average):
-                    model.eval()
-                    dev = development_loss(model, development, settings.max_positions)
-                    model.train()
-                row |= {"dev_nats": round(dev[0], 4), "dev_correct": round(dev[1], 4)}
-            with (folder / f"{name}.jsonl").open("a") as log:
-                log.write(json.dumps(row) + "\n")
-            report(json.dumps(row))
-            nats = correct = targets = strayed = 0.0
-            began_at = clock.step
-        if finished or clock.step % settings.checkpoint_steps == 0:
-            save_checkpoint(path, model, {"t2s": optimizer}, average, clock)
-    if guide is not None:
-        guide.remove()
-    if drop is not None:
-        drop.remove()
-    model.load_state_dict(average.state)
-    model.eval()
-    return path
+        targets = loss.targets.sum()
+        total, terms = loss.mean, {"nats": (loss.total, targets), "correct": (loss.correct.sum(), targets)}
+        if guide is None:
+            return StepLosses(total, terms)
+        guided = guide.loss(batch, places.to(device))
+        return StepLosses(total + settings.guide * guided, {**terms, "guide": guided})
+
+    def measured() -> dict[str, float]:
+        nats, correct = development_loss(model, development, settings.max_positions)
+        return {"dev_nats": round(nats, 4), "dev_correct": round(correct, 4)}
+
+    loop.run(losses, lambda step, group: learning_rate_at(settings, step), measured if development else None)
+    for hook in (guide, drop):
+        if hook is not None:
+            hook.remove()
+    return loop.finish()

@@ -11,7 +11,7 @@ Codes come from alignments (label_codes.py), so nothing here waits for the conte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,18 +33,17 @@ from timbre.nano.semantic import SemanticSettings, train
 from timbre.nano.semantic_data import Example, Ids, phone_ids
 from timbre.nano.speaker_vectors import SpeakerVectors
 from timbre.nano.stages import load_alignments
+from timbre.nano.training_loop import Report
 from timbre.training.text_codes import CodeLabels
-
-Report = Callable[[str], None]
 
 CODE_SAMPLES = round(CODE_S * RATE_HZ)
 
 DEVELOPMENT = 60
-"""Clips whose loss is looked at on the way."""
+"""Clips whose loss is measured during training."""
 
 
 def corpus_phones(corpus: Corpus) -> dict[str, Ids]:
-    """Phones by clip id; clips whose text the front end refuses are left out.
+    """Phones by clip id; without clips whose text the front end rejects.
 
     A part of a packed corpus brings its phones along (``<part>.phones.npz``), for machines without the front end's
     data.

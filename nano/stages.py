@@ -8,7 +8,7 @@ Each stage resumes: it skips finished work, and training continues from its chec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +30,9 @@ from timbre.nano.semantic_data import phone_ids
 from timbre.nano.sentences import MandarinSentences, SentenceSource
 from timbre.nano.synthetic import build_espeak, build_flite
 from timbre.nano.teacher import build_teacher
+from timbre.nano.training_loop import Report, silent
 
 WEIGHTED = ("ljspeech", "vctk", "kathleen", "speechocean762", "aishell", "teacher", "flite", "espeak")
-Report = Callable[[str], None]
 
 
 def make_corpus(recipe: CorpusRecipe, speech: Path, work: Path, report: Report) -> None:
@@ -75,7 +75,9 @@ def load_alignments(corpus: Corpus) -> dict[str, Alignment]:
     return found
 
 
-def content_trainer(recipe: ContentRecipe, speech: Path, work: Path, device: str = "cpu") -> ContentTrainer:
+def content_trainer(
+    recipe: ContentRecipe, speech: Path, work: Path, device: str = "cpu", report: Report = silent
+) -> ContentTrainer:
     """The trainer of stage content, resumed from its checkpoint if there is one."""
     corpus = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
     source = BatchSource(
@@ -91,8 +93,8 @@ def content_trainer(recipe: ContentRecipe, speech: Path, work: Path, device: str
         stored_pitch(corpus),
         stored_tones(corpus),
     )
-    trainer = ContentTrainer(training_of(recipe, device), source, work / "content")
-    if not trainer.resume() and (work / "content" / START).is_file():
+    trainer = ContentTrainer(training_of(recipe, device), source, work / "content", report)
+    if not trainer.loop.resume() and (work / "content" / START).is_file():
         trainer.start_from(work / "content" / START)
     return trainer
 
@@ -149,6 +151,6 @@ def training_of(recipe: ContentRecipe, device: str) -> ContentTraining:
         ctc_weight=recipe.ctc_weight,
         prosody_weight=recipe.prosody_weight,
         seed=recipe.seed,
-        checkpoint_minutes=recipe.checkpoint_minutes,
+        checkpoint_steps=recipe.checkpoint_steps,
         device=device,
     )

@@ -58,18 +58,17 @@ def corpus(recipe_file: Path, speech: Path, work: Path) -> None:
 @paths
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
-@click.option("--minutes", type=float, default=float("inf"), help="Stop after this time; the next call resumes.")
-def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: int, minutes: float) -> None:
-    """Train the content encoder and phone recogniser."""
+def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) -> None:
+    """Train the content encoder and phone recogniser. SIGTERM stops after the current step; the next call resumes."""
     import torch
 
     from timbre.nano.stages import content_trainer
 
     torch.set_num_threads(threads)
-    trainer = content_trainer(load_nano_recipe(recipe_file).content, speech, work, device)
-    signal.signal(signal.SIGTERM, lambda number, frame: setattr(trainer, "stop", True))
-    trainer.train(minutes=minutes, report=click.echo)
-    click.echo(f"step {trainer.step} of {trainer.config.steps}")
+    trainer = content_trainer(load_nano_recipe(recipe_file).content, speech, work, device, click.echo)
+    signal.signal(signal.SIGTERM, lambda number, frame: setattr(trainer.loop, "stop", True))
+    trainer.train()
+    click.echo(f"step {trainer.loop.clock.step} of {trainer.config.steps}")
 
 
 @pretrain.command("align")
@@ -154,7 +153,7 @@ def everything(
     machine = {"device": device, "threads": threads}
     for command, options in (
         (corpus, {}),
-        (content, {**machine, "minutes": float("inf")}),
+        (content, machine),
         (align, {}),
         (acoustic, {**machine, "part": "all"}),
         (t2s, machine),

@@ -20,16 +20,24 @@ from timbre.gptsovits.acoustic.losses import discriminator_loss, feature_matchin
 
 @dataclass(frozen=True)
 class AdversarialPass:
-    """Losses of one pass, and the gradient of the generator's part with respect to the wave.
-
-    discriminator, generator, feature_matching: detached scalars. wave_gradient [B,1,L]: of
-    ``generator + feature_matching``; feed it to ``wave.backward`` together with the other losses.
-    """
+    """Losses of one pass, and the gradient of the generator's part with respect to the wave."""
 
     discriminator: Tensor
+    """Loss of the discriminators, a detached scalar."""
     generator: Tensor
+    """Adversarial loss of the generator, a detached scalar."""
     feature_matching: Tensor
+    """Feature-matching loss of the generator, a detached scalar."""
     wave_gradient: Tensor
+    """[B,1,L], gradient of ``generator + feature_matching``; `join_losses` adds it to the other losses."""
+
+    def terms(self) -> dict[str, Tensor]:
+        """The scalars by the names that training logs give them."""
+        return {
+            "discriminator": self.discriminator,
+            "generator": self.generator,
+            "features": self.feature_matching,
+        }
 
 
 def adversarial_pass(discriminators: Discriminators, real: Tensor, fake: Tensor) -> AdversarialPass:
@@ -62,11 +70,9 @@ def _accumulate(judge: nn.Module, loss: Tensor) -> None:
 
 
 def join_losses(wave: Tensor, wave_gradient: Tensor, others: Tensor) -> Tensor:
-    """A scalar whose backward pass sends ``wave_gradient`` into ``wave`` and the gradient of ``others`` as usual.
-
-    Its value is not a loss; use it for ``backward`` only.
-    """
-    return others + (wave * wave_gradient).sum()
+    """The value of ``others``; the backward pass also sends ``wave_gradient`` into ``wave``."""
+    push = (wave * wave_gradient).sum()
+    return others + (push - push.detach())
 
 
 __all__ = ["AdversarialPass", "Judgement", "adversarial_pass", "join_losses"]

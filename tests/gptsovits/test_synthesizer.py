@@ -229,7 +229,9 @@ def test_one_pass_gives_both_players_their_gradients() -> None:
     wave = torch.tanh(latent)
     judged = adversarial_pass(discriminators, real, wave)
     ours = [parameter.grad.clone() for parameter in discriminators.parameters()]
-    join_losses(wave, judged.wave_gradient, wave.square().mean()).backward()
+    joined = join_losses(wave, judged.wave_gradient, wave.square().mean())
+    assert torch.equal(joined, wave.square().mean())  # logs report the losses, not the product with the gradient
+    joined.backward()
     ours_latent = latent.grad.clone()
     discriminators.zero_grad()
     latent.grad = None

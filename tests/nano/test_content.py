@@ -87,10 +87,10 @@ def test_a_batch_depends_on_seed_and_step_alone(tmp_path: Path) -> None:
 def test_training_learns_the_tones(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     corpus = write_tones(tmp_path / "corpus")
-    trainer = ContentTrainer(TRAINING, tone_source(corpus), tmp_path / "run")
     lines: list[str] = []
-    trainer.train(report=lines.append)
-    assert trainer.step == 90
+    trainer = ContentTrainer(TRAINING, tone_source(corpus), tmp_path / "run", lines.append)
+    trainer.train()
+    assert trainer.loop.clock.step == 90
     assert len(lines) == 18
     encoder = load_averaged(tmp_path / "run", TINY)
     alignments = read_alignments(corpus.folder, "real")
@@ -112,19 +112,19 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(tmp_path: Path) -> None:
     first = ContentTrainer(config, tone_source(corpus), tmp_path / "parts")
     first.train(until=3)
     second = ContentTrainer(config, tone_source(corpus), tmp_path / "parts")
-    assert second.resume()
-    assert second.step == 3
+    assert second.loop.resume()
+    assert second.loop.clock.step == 3
     second.train()
     for name, value in whole.encoder.state_dict().items():
         assert torch.equal(value, second.encoder.state_dict()[name]), name
-    assert torch.equal(whole.average["frame_head.weight"], second.average["frame_head.weight"])
+    assert torch.equal(whole.loop.average.state["frame_head.weight"], second.loop.average.state["frame_head.weight"])
 
 
 def test_stop_is_heeded_and_saved(tmp_path: Path) -> None:
     trainer = ContentTrainer(TRAINING, tone_source(write_tones(tmp_path / "corpus", clips=12)), tmp_path / "run")
-    trainer.stop = True
+    trainer.loop.stop = True
     trainer.train()
-    assert trainer.step == 0
+    assert trainer.loop.clock.step == 0
     assert (tmp_path / "run" / "content.ckpt").is_file()
 
 

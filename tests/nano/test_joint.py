@@ -165,7 +165,7 @@ def test_discriminators_are_heard_and_a_stopped_run_continues_with_them(corpus: 
         rows.append(json.loads(line))
 
     whole = train_joint(started(corpus), sampler_of(corpus, 200), tmp_path / "whole", settings, CPU, unbroken)
-    assert {"adversarial", "features", "discriminator"} <= rows[0].keys()
+    assert {"generator", "features", "discriminator"} <= rows[0].keys()
 
     def stop(line: str) -> None:
         raise KeyboardInterrupt

@@ -96,13 +96,13 @@ def test_packing_a_restored_folder_keeps_what_codes_are_heard(base: Base, work: 
 def test_the_content_encoder_trains_on_from_its_place(work: Path) -> None:
     source = tone_source(Corpus.open(work / "corpus"))
     trainer = ContentTrainer(training_of(NanoRecipe().content, "cpu"), source, work / "content")
-    assert trainer.resume()
-    assert trainer.step == STEPS
+    assert trainer.loop.resume()
+    assert trainer.loop.clock.step == STEPS
     assert torch.equal(trainer.encoder.ctc_head.weight, load_averaged(work / "content").ctc_head.weight)
     before = trainer.encoder.hubert.encoder.layers[0].feed_forward.output_dense.weight.detach().clone()
-    trainer.save = lambda: None  # type: ignore[method-assign]
+    trainer.loop.save = lambda: None  # type: ignore[method-assign]
     trainer.train(until=STEPS + 1)
-    assert trainer.step == STEPS + 1
+    assert trainer.loop.clock.step == STEPS + 1
     after = trainer.encoder.hubert.encoder.layers[0].feed_forward.output_dense.weight
     assert not torch.equal(before, after)
 

@@ -67,9 +67,6 @@ def load_state(path: Path) -> State | None:
         return None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        # Checkpoints of earlier versions.
-        if "evaluations_without_improvement" in content:
-            content["evaluations_without_improvement"] = content.pop("evaluations_without_improvement")
         return State(**content)
     except (RuntimeError, TypeError, EOFError, ValueError, KeyError, OSError, AttributeError):
         return None

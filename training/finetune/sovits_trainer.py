@@ -12,7 +12,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
-from timbre.gptsovits.acoustic.adversarial import adversarial_pass
+from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
 from timbre.gptsovits.acoustic.discriminators import Discriminators
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
 from timbre.gptsovits.acoustic.losses import kl_loss
@@ -68,7 +68,7 @@ def collate(rows: Sequence[PosteriorCache], device: torch.device) -> PosteriorBa
 
 
 class AcousticTask:
-    """model: the wrapped network, on `device`. condition [1,G,1]: the voice's own. judges: trained along when given."""
+    """Fine-tuning of the acoustic network."""
 
     name = "sovits"
 
@@ -80,8 +80,12 @@ class AcousticTask:
         weights: Weights,
         seed: int,
         device: torch.device,
-        judges: Discriminators | None = None,
+        discriminators: Discriminators | None = None,
     ) -> None:
+        """model: the wrapped network, on ``device``. condition [1,G,1]: the voice's own.
+
+        discriminators: trained with the network; None: no adversarial losses.
+        """
         network = network_of(model)
         assert isinstance(network, Synthesizer)
         self.model, self.network, self.weights, self.device = model, network, weights, device
@@ -96,13 +100,13 @@ class AcousticTask:
         self.reconstruction = reconstruction_for(config, weights.mel).to(device)
         self.segment = max(1, round(weights.segment_s * config.rate_hz / config.hop))
         self._source = config.harmonic_source is not None
-        self.judges = judges
+        self.discriminators = discriminators
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """What is trained, by name; the discriminators too, where there are any."""
         found = trainable(self.model)
-        if self.judges is not None:
-            found |= {f"discriminator.{name}": parameter for name, parameter in self.judges.named_parameters()}
+        if self.discriminators is not None:
+            found |= {f"discriminator.{name}": parameter for name, parameter in self.discriminators.named_parameters()}
         return found
 
     def train(self, mode: bool) -> None:
@@ -117,7 +121,7 @@ class AcousticTask:
         """Weighted terms of some slices."""
         batch = collate([self._training[index] for index in rows], self.device)
         starts = random_starts(batch.lengths, min(self.segment, batch.mean.shape[2]))
-        return self._terms(batch, starts, torch.randn_like(batch.mean), spoken=self._source, judged=self.judges)
+        return self._terms(batch, starts, torch.randn_like(batch.mean), self.discriminators, spoken=self._source)
 
     def validate(self) -> dict[str, float]:
         """The same terms over the held-out slices: fixed noise, pieces at fixed places."""
@@ -136,13 +140,13 @@ class AcousticTask:
             span = max(0, row.frames - self.segment)
             for piece in range(_VALIDATION_PIECES):
                 starts = torch.tensor([span * (2 * piece + 1) // (2 * _VALIDATION_PIECES)], device=self.device)
-                for name, value in self._terms(batch, starts, noise, spoken=False, judged=None).items():
+                for name, value in self._terms(batch, starts, noise, None, spoken=False).items():
                     sums[name] = sums.get(name, 0.0) + float(value)
         count = len(rows) * _VALIDATION_PIECES
         return {name: value / count for name, value in sums.items()}
 
     def _terms(
-        self, batch: PosteriorBatch, starts: Tensor, noise: Tensor, spoken: bool, judged: Discriminators | None
+        self, batch: PosteriorBatch, starts: Tensor, noise: Tensor, discriminators: Discriminators | None, spoken: bool
     ) -> dict[str, Tensor]:
         network, frames = self.network, batch.mean.shape[2]
         mask = sequence_mask(batch.lengths, frames)
@@ -166,8 +170,13 @@ class AcousticTask:
         found, wave = self.reconstruction(network, decoded, condition, target)
         terms |= found
         terms["total"] = torch.stack(list(terms.values())).sum()
-        if judged is not None and torch.is_grad_enabled():
-            terms |= self._judge(judged, wave, target, terms["total"])
+        if discriminators is not None and torch.is_grad_enabled():
+            discriminators.requires_grad_(True)
+            wave = wave.float()
+            losses = adversarial_pass(discriminators, target, wave)
+            terms |= losses.terms()
+            # Only its gradient counts: the reported total stays the sum of the losses.
+            terms["total"] = join_losses(wave, losses.wave_gradient, terms["total"])
         return terms
 
     @torch.no_grad()
@@ -191,17 +200,3 @@ class AcousticTask:
         spoken = torch.cat([pitch, spoken[:, PITCH_CHANNELS:]], dim=1)
         half = torch.rand(rows, 1, 1, device=self.device) < 0.5
         return torch.where(half, copied, spoken)
-
-    def _judge(self, judges: Discriminators, wave: Tensor, target: Tensor, total: Tensor) -> dict[str, Tensor]:
-        """Adversarial and feature-matching gradients through the wave, and the judges' own."""
-        for parameter in judges.parameters():
-            parameter.requires_grad_(True)
-        found = adversarial_pass(judges, target, wave.float())
-        push = (wave.float() * found.wave_gradient).sum()
-        # Its value says nothing, only its gradient is wanted: the reported total stays the sum of the losses.
-        return {
-            "discriminator": found.discriminator,
-            "generator": found.generator,
-            "features": found.feature_matching,
-            "total": total + push - push.detach(),
-        }

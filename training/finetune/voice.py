@@ -134,11 +134,11 @@ class _Job:
         """Trains the acoustic network; returns the voice's condition [1, G, 1] too."""
         job, recipe = self.finetuning, self.finetuning.recipe
         network, condition = self._synthesizer()
-        judges = None
+        discriminators = None
         if recipe.adversarial and any(item.role == DISCRIMINATOR for item in job.base.files):
-            judges = load_discriminators(job.base, job.weights_root).to(self.group.device).train()
+            discriminators = load_discriminators(job.base, job.weights_root).to(self.group.device).train()
         model = self._wrapped(network)
-        task = self._acoustic_task(model, condition, judges)
+        task = self._acoustic_task(model, condition, discriminators)
         limit = 60.0 * recipe.max_minutes * ACOUSTIC_TIME_SHARE
         return condition, self._train(task, model, limit, ACOUSTIC_FOLDER)
 
@@ -171,10 +171,12 @@ class _Job:
         network = load_synthesizer(job.base, job.weights_root).to(self.group.device)
         return network, voice_condition(network, self.data.training, self.group.device)
 
-    def _acoustic_task(self, model: PeftModel, condition: Tensor, judges: Discriminators | None = None) -> AcousticTask:
+    def _acoustic_task(
+        self, model: PeftModel, condition: Tensor, discriminators: Discriminators | None = None
+    ) -> AcousticTask:
         recipe = self.finetuning.recipe
         weights = Weights(recipe.kl_weight, recipe.mel_weight, recipe.segment_s)
-        return AcousticTask(model, self.data, condition, weights, recipe.seed, self.group.device, judges)
+        return AcousticTask(model, self.data, condition, weights, recipe.seed, self.group.device, discriminators)
 
     def about(self) -> dict[str, Any]:
         """What training.json says besides the networks."""

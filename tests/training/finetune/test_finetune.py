@@ -183,13 +183,6 @@ def test_killed_and_started_again_ends_in_the_same_bits(
     assert adapters(again.output) == adapters(quick)
 
 
-def test_checkpoints_of_earlier_versions_are_read(tmp_path: Path) -> None:
-    state = vars(State(step=3, evaluations_without_improvement=2))
-    state["evaluations_without_improvement"] = state.pop("evaluations_without_improvement")
-    torch.save(state, tmp_path / "old.ckpt")
-    assert load_state(tmp_path / "old.ckpt") == State(step=3, evaluations_without_improvement=2)
-
-
 def test_a_damaged_checkpoint_is_a_new_start(base: Base, features: Path, tmp_path: Path, quick: Path) -> None:
     job = job_for(base, features, tmp_path, "out", "kept")
     job.resume.joinpath("sovits.ckpt").write_bytes(b"PK\x03\x04 half a file")
