@@ -60,6 +60,8 @@ class JointSettings:
     """Length of the slices that the generator decodes."""
     spoken_weight: float = 1.0
     """Weight of `JointLoss.spoken_term`."""
+    pitch_weight: float = 0.0
+    """Weight of `JointLoss.pitch_term`; 0: it is not computed."""
     guide_weight: float = 0.0
     """Weight of the attention guide of joint_guides.py."""
     wrong_codes: float = 0.0
@@ -160,6 +162,9 @@ class JointLoss:
             expected = model.flow.inverse(prior.mean, mask, condition).float()
         terms["spoken"] = self.spoken_term(model, expected, spectrum, mask)
         terms["total"] = terms["kl"] + self.settings.spoken_weight * terms["spoken"]
+        if self.settings.pitch_weight > 0:
+            terms["pitch"] = self.pitch_term(expected, mean.float(), batch, mask)
+            terms["total"] = terms["total"] + self.settings.pitch_weight * terms["pitch"]
         if self.guide is not None:
             terms["guide"] = self.guide.loss(batch.places, phone_mask)
             terms["total"] = terms["total"] + self.settings.guide_weight * terms["guide"]
@@ -191,6 +196,19 @@ class JointLoss:
         found = functional.conv1d(latent, weight, bias)
         error = (found - torch.log(spectrum + LOG_FLOOR)).abs() * self.importance.view(1, -1, 1) * mask
         return error.sum() / (mask.sum() * spectrum.shape[1]).clamp(min=1.0)
+
+    def pitch_term(self, latent: Tensor, target: Tensor, batch: SentenceBatch, mask: Tensor) -> Tensor:
+        """L1 distance of the pitch that the prior's mean stands for from the recorded one: voicing on all frames plus
+        log F0 on voiced ones.
+
+        Two of 160 channels of the KL divergence carry all of intonation and tones; alone it leaves them flat. Rows
+        without a pitch track do not count. latent, target [B,C,T], mask [B,1,T].
+        """
+        counted = mask[:, 0] * batch.pitched.view(-1, 1)
+        voiced = counted * batch.voiced
+        error = (latent[:, :PITCH_CHANNELS] - target[:, :PITCH_CHANNELS]).abs()
+        voicing = (error[:, 0] * counted).sum() / counted.sum().clamp(min=1.0)
+        return voicing + (error[:, 1] * voiced).sum() / voiced.sum().clamp(min=1.0)
 
     def generator_terms(
         self, model: Synthesizer, batch: SentenceBatch, copied: Tensor, spoken: Tensor, condition: Tensor

@@ -70,6 +70,7 @@ class AcousticRecipe:
     adversarial_from: int = setting(0, "first joint step of the discriminators", low=0)
     guide: float = setting(0.3, "weight of the loss that shows frames their phone in the text", low=0)
     spoken: float = setting(3.0, "weight of the distance of the spoken mean's spectrum from the recorded one", low=0)
+    pitch: float = setting(0.0, "the same of its voicing and log F0 from the recorded ones", low=0)
     wrong_codes: float = setting(0.04, "share of codes that are replaced by others of the batch", low=0, high=0.9)
     readers_weight: float = setting(2.0, "how often native readers' clips are drawn, against the teacher's", low=0)
     nonnative_weight: float = setting(0.6, "the same of speechocean762's", low=0)

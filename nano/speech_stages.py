@@ -147,6 +147,7 @@ def prior(
         adversarial_from_step=recipe.adversarial_from,
         guide_weight=recipe.guide,
         spoken_weight=recipe.spoken,
+        pitch_weight=recipe.pitch,
         wrong_codes=recipe.wrong_codes,
         seed=recipe.seed,
     )

@@ -208,3 +208,40 @@ def test_weights_are_given_by_corpus_and_for_the_teachers_mandarin(
 ) -> None:
     clip = dataclasses.replace(corpus.clips[0], id=identity, part=part, language=language)
     assert source_of(clip) == source
+
+
+def test_the_pitch_term_counts_voiced_frames_of_rows_with_a_track(corpus: Corpus) -> None:
+    loss_of = JointLoss(small(), JointSettings(pitch_weight=1.0), CPU)
+    batch = sampler_of(corpus).batch(0)
+    rows, frames = batch.voiced.shape
+    voiced = torch.zeros(rows, frames)
+    voiced[:, :10] = 1.0
+    pitched = torch.zeros(rows, dtype=torch.bool)
+    pitched[0] = True
+    batch = dataclasses.replace(batch, voiced=voiced, pitched=pitched)
+    mask = torch.ones(rows, 1, frames)
+    target = torch.zeros(rows, 18, frames)
+    latent = torch.zeros(rows, 18, frames)
+    latent[0, 1, :10], latent[0, 1, 10:] = 0.5, 7.0
+    latent[1:, :2], latent[:, 2:] = 9.0, 9.0
+    assert loss_of.pitch_term(latent, target, batch, mask).item() == pytest.approx(0.5)
+    latent[0, 0] = 0.25
+    assert loss_of.pitch_term(latent, target, batch, mask).item() == pytest.approx(0.75)
+    assert loss_of.pitch_term(latent, target, dataclasses.replace(batch, pitched=~pitched & False), mask).item() == 0.0
+
+
+def test_the_pitch_of_the_spoken_mean_is_trained(corpus: Corpus) -> None:
+    pitch = {}
+    for weight in (0.0, 4.0):
+        model, sampler = started(corpus), sampler_of(corpus)
+        settings = JointSettings(pitch_weight=weight)
+        optimizer = torch.optim.AdamW(parameter_groups(model, settings), 5e-3)
+        loss_of = JointLoss(model.config, settings, CPU)
+        for step in range(30):
+            terms = loss_of(model, sampler.batch(step % 4), False)
+            optimizer.zero_grad()
+            terms["total"].backward()
+            optimizer.step()
+        asked = JointLoss(model.config, JointSettings(pitch_weight=1.0), CPU)
+        pitch[weight] = np.mean([float(asked(model, sampler.batch(step), False)["pitch"]) for step in range(4)])
+    assert pitch[4.0] < 0.8 * pitch[0.0], pitch
