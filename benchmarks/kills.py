@@ -30,11 +30,13 @@ from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import publish_base
 from timbre.registry.encryption.master import new_master
 from timbre.registry.garbage import collect
+from timbre.registry.names import PRODUCTION
 from timbre.registry.open import open_registry
 from timbre.registry.prune import Keep, choose, prune
 from timbre.registry.registry import Registry
 from timbre.registry.signing_keys import new_key
 from timbre.registry.verification import audit, verify
+from timbre.serving.catalogue import read_catalogue
 
 ADA = Actor("benchmark")
 VOICE = "ada"
@@ -169,8 +171,12 @@ def broken(registry: Registry) -> list[str]:
             manifest = registry.manifest(VOICE, key.rsplit("/", 1)[-1].removesuffix(".json"))
             for entry in manifest.files:
                 registry.read_file(manifest, entry.path)
-        if registry.alias(VOICE) is not None:
+        state = registry.alias(VOICE)
+        if state is not None:
             registry.resolve(VOICE)
+        listing = read_catalogue(registry, {})[VOICE]
+        if listing.problem or listing.aliases.get(PRODUCTION) != state:
+            found.append(f"a server reads {listing.aliases} instead of {state}: {listing.problem}")
     except TimbreError as error:
         found.append(error.message)
     return found

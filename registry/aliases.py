@@ -67,7 +67,7 @@ Decide = Callable[[Alias | None], Alias | None]
 
 def read_alias(store: Store, voice: str, alias: str) -> Alias | None:
     """The alias's state, or None when it was never set. Raises CorruptError on a damaged record."""
-    found = _read(store, voice, alias)
+    found = read_tagged(store, voice, alias)
     return found[0] if found else None
 
 
@@ -88,7 +88,7 @@ def move_alias(
         )
     key = alias_key(voice, alias)
     for _ in range(attempts):
-        found = _read(store, voice, alias)
+        found = read_tagged(store, voice, alias)
         current = found[0] if found else None
         if current is not None:
             append(store, current.event())
@@ -111,13 +111,17 @@ def move_alias(
     )
 
 
-def _read(store: Store, voice: str, alias: str) -> tuple[Alias, str] | None:
+def read_tagged(store: Store, voice: str, alias: str) -> tuple[Alias, str] | None:
+    """As read_alias, with the object's tag."""
     key = alias_key(voice, alias)
     stored = store.get(key)
-    if stored is None:
-        return None
-    body: dict[str, Any] = unseal(key, stored.data)
+    return (parse_alias(key, stored.data), stored.tag) if stored is not None else None
+
+
+def parse_alias(key: str, data: bytes) -> Alias:
+    """The state in a record. Raises CorruptError."""
+    body: dict[str, Any] = unseal(key, data)
     try:
-        return Alias(**{**body, "act": Act(body["act"])}), stored.tag
+        return Alias(**{**body, "act": Act(body["act"])})
     except (TypeError, ValueError, KeyError) as error:
         raise CorruptError(f"registry: {key}: {error}", remedy="move the alias again with: timbre promote") from error

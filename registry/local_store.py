@@ -108,8 +108,9 @@ class LocalStore:
         for directory, subdirectories, files in os.walk(base):
             # In the order of their names, as every store lists: chain.py relies on it.
             subdirectories[:] = sorted(name for name in subdirectories if not name.startswith("."))
-            relative = Path(directory).relative_to(self._root)
-            found += [(relative / name).as_posix() for name in files if not name.startswith(".")]
+            relative = os.path.relpath(directory, self._root).replace(os.sep, "/")
+            start = "" if relative == "." else f"{relative}/"
+            found += [start + name for name in files if not name.startswith(".")]
         yield from sorted(found)
 
     def folders(self, prefix: str) -> builtins.list[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from timbre.core.digests import digest_bytes
 from timbre.core.errors import CheckFailedError, InputError
+from timbre.registry import index
 from timbre.registry.aliases import read_alias
 from timbre.registry.errors import CorruptError
 from timbre.registry.file_set import read_folder
@@ -61,15 +62,18 @@ def sync(source: Store, target: Store, voices: Sequence[str] = (), progress: Pro
         _copy(source, target, key, done)
     names = list(voices) or known
     bases: set[str] = set()
+    copied: dict[str, int] = {}
     for number, voice in enumerate(names):
         if progress is not None:
             progress(number, len(names))
+        copied[voice] = -done.copied
         if source.get(tombstone_key(voice)) is not None:
             _follow_revocation(source, target, voice, there, done)
-            continue
-        for key in source.list(f"voices/{voice}/versions/"):
-            manifest = _copy_version(source, target, key, there, done)
-            bases |= {manifest.base_digest} if manifest is not None else set()
+        else:
+            for key in source.list(f"voices/{voice}/versions/"):
+                manifest = _copy_version(source, target, key, there, done)
+                bases |= {manifest.base_digest} if manifest is not None else set()
+        copied[voice] += done.copied
     for key in source.list("bases/"):
         if voices and key.split("/")[1] not in bases:
             continue
@@ -77,8 +81,11 @@ def sync(source: Store, target: Store, voices: Sequence[str] = (), progress: Pro
         if found is not None and _copy_blobs(source, target, (entry.sha256 for entry in found[1]), there, done):
             _copy(source, target, key, done)
     for voice in names:
+        before = done.copied
         if voice not in done.revoked:
             _follow(source, target, voice, there, done)
+        if copied[voice] or done.copied > before:
+            index.note(target, voice)
     return done
 
 
@@ -96,7 +103,7 @@ def back_up(source: Store, target: Store, time: str, progress: Progress | None =
         key, why = next(iter(done.left.items()))
         text = f"backup of {source.url}: {len(done.left)} objects left out: {key}: {why}"
         raise CheckFailedError(text, "run: timbre verify")
-    listed = {key: digest_bytes(_bytes(target, key)) for key in target.list("")}
+    listed = {key: digest_bytes(_bytes(target, key)) for key in target.list("") if not key.startswith(index.AREA)}
     target.put_if_absent(BACKUP, seal(BACKUP, {"time": time, "source": source.url, "objects": listed}))
     return done
 
@@ -123,6 +130,7 @@ def restore(backup: Store, target: Store, progress: Progress | None = None) -> C
         if progress is not None:
             progress(number, len(order))
         _copy(backup, target, key, done)
+    index.rebuild(target)
     return done
 
 

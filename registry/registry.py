@@ -10,7 +10,7 @@ from typing import Any
 
 from timbre.core.errors import InputError
 from timbre.core.near_names import nearest_few
-from timbre.registry import chain, events, trash
+from timbre.registry import chain, events, index, trash
 from timbre.registry.actor import Actor
 from timbre.registry.aliases import Alias, Decide, move_alias, read_alias
 from timbre.registry.blobs import FileEntry, fetch_files, get_file, mend, put_bytes
@@ -104,12 +104,15 @@ class Registry:
         return state
 
     def settle(self, voice: str) -> chain.Head | None:
-        """Links what happened to a voice into its history and tells the witness; None where records are not signed."""
-        if not chain.is_chained(self.store):
-            return None
-        head = chain.link(self.store, voice)
-        if self.witness is not None:
-            chain.bear_witness(self.witness, head)
+        """Links what happened to a voice into its history, tells the witness and brings the index up to date; None
+        where records are not signed.
+        """
+        head = None
+        if chain.is_chained(self.store):
+            head = chain.link(self.store, voice)
+            if self.witness is not None:
+                chain.bear_witness(self.witness, head)
+        index.note(self.store, voice)
         return head
 
     def resolve(self, voice: str, reference: str = PRODUCTION) -> Manifest:

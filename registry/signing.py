@@ -20,7 +20,7 @@ from timbre.registry.records import encode, unseal
 from timbre.registry.signing_keys import SIGNING_KEY, TRUSTED_KEYS, Signer, TrustedKey, read_signer, read_trusted
 from timbre.registry.store import Store, Stored
 
-_SIGNED = ("voices/", "bases/", "stages/", "revoked/", "heads/", "policy", "trash/")
+_SIGNED = ("voices/", "bases/", "stages/", "revoked/", "heads/", "policy", "trash/", "index/")
 _PURPOSE = b"timbre record 1\0"
 
 
@@ -41,6 +41,11 @@ class SignedStore:
     def __getattr__(self, name: str) -> Any:
         # What only some stores can do (sweep, several writes as one) is the inner store's.
         return getattr(self.inner, name)
+
+    @property
+    def can_sign(self) -> bool:
+        """Whether records can be written."""
+        return self._signer is not None
 
     @property
     def url(self) -> str:

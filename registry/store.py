@@ -69,6 +69,14 @@ def folders_below(store: Store, prefix: str) -> list[str]:
     return sorted({rest.split("/", 1)[0] for key in store.list(prefix) if "/" in (rest := key[len(prefix) :])})
 
 
+def tags_below(store: Store, prefix: str) -> dict[str, str] | None:
+    """Key -> tag of each object below a prefix, sorted, by one listing; None for stores whose listings have no tags
+    (method `tagged`).
+    """
+    tagged = getattr(store, "tagged", None)
+    return dict(tagged(prefix)) if tagged is not None else None
+
+
 def side_by_side(store: Store, read: Callable[[str], T], keys: Iterable[str]) -> list[T]:
     """read() of every key, in their order, some at a time: one after the other, a remote store takes its latency for
     each. A folder has none (its store is `nearby`). Raises what the first of them raises. Not for what a batch (below)

@@ -5,17 +5,22 @@ store keys below voices/ -> names, versions, tombstones -> alias records -> a Li
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from timbre.core.errors import ConfigurationError, InfrastructureError, InputError
 from timbre.registry import chain
-from timbre.registry.aliases import Alias
+from timbre.registry.aliases import Alias, parse_alias, read_tagged
 from timbre.registry.errors import CorruptError, NewerSchemaError
-from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice
+from timbre.registry.index import AREA, Entry, read_shards, shard_key
+from timbre.registry.names import PRODUCTION, alias_key, check_alias, check_version, check_voice
 from timbre.registry.registry import Registry
-from timbre.registry.store import side_by_side
+from timbre.registry.store import Store, side_by_side, tags_below
+
+WHOLE_S = 30.0
+"""Seconds between two whole readings of a store whose index is followed in between."""
 
 
 @dataclass(frozen=True)
@@ -42,40 +47,180 @@ class Listing:
 @dataclass
 class _Keys:
     versions: set[str] = field(default_factory=set)
-    aliases: set[str] = field(default_factory=set)
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Name -> tag, "" where the store's listings have none."""
     events: set[str] = field(default_factory=set)
     links: int = 0
     revoked: bool = False
 
 
-def read_catalogue(registry: Registry, before: Mapping[str, Listing]) -> dict[str, Listing]:
-    """All voices of a registry. before: the last result; a voice whose records are damaged now keeps what was known.
+class Catalogue:
+    """Reads the voices of a registry again and again; not thread-safe.
 
-    Raises InfrastructureError when the store cannot be read, and when it suddenly holds no voice at all: an empty
-    mount looks like that, and must not silence every voice.
+    A store whose listings have tags is read whole at first and every whole_s seconds, and in between only as far as
+    the index (registry/index.py) says that something changed; records whose tag did not change are not read again.
     """
-    found: dict[str, _Keys] = {}
-    # Before the registry, and once for all voices: see chain.recorded.
-    chained = chain.is_chained(registry.store)
-    told = chain.heads_told(registry.witness) if chained and registry.witness is not None else {}
-    for key in registry.store.list("voices/"):
-        _sort_in(key.split("/")[1:], found)
-    if before and not found:
-        raise InfrastructureError(
-            f"registry {registry.store.url}: it holds no voice any more, {len(before)} before",
-            "look whether it is mounted; the voices in memory keep speaking",
+
+    def __init__(
+        self, registry: Registry, *, whole_s: float = WHOLE_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._registry, self._whole_s, self._clock = registry, whole_s, clock
+        self._known: dict[str, tuple[str, Alias]] = {}
+        self._index: dict[str, str] = {}
+        self._unread = set[str]()
+        self._entries: dict[str, Entry] = {}
+        self._whole_at: float | None = None
+
+    def read(self, before: Mapping[str, Listing]) -> dict[str, Listing]:
+        """All voices. before: the last result; a voice whose records are damaged now keeps what was known.
+
+        Raises InfrastructureError when the store cannot be read, and when it suddenly holds no voice at all: an empty
+        mount looks like that, and must not silence every voice.
+        """
+        registry = self._registry
+        # The index before what it speaks of, so that what changes in between is seen as a change the next time.
+        shards = tags_below(registry.store, AREA) or {}
+        changed = self._follow_index(shards)
+        now = self._clock()
+        if before and changed is not None and self._whole_at is not None and now - self._whole_at < self._whole_s:
+            again = changed | {name for name, listing in before.items() if listing.problem}
+            return self._partly(before, again) if again else dict(before)
+        found = self._whole(before)
+        self._whole_at = now
+        return found
+
+    def _follow_index(self, shards: dict[str, str]) -> set[str] | None:
+        """Voices of which the index says that they changed since the last call; None when it does not tell."""
+        stale = [key for key, tag in shards.items() if self._index.get(key) != tag]
+        readable = read_shards(self._registry.store, stale)
+        entries = {name: entry for name, entry in self._entries.items() if shard_key(name) in shards.keys() - stale}
+        entries |= {name: entry for found in readable.values() for name, entry in found.items()}
+        changed = {
+            name for name in self._entries.keys() | entries.keys() if self._entries.get(name) != entries.get(name)
+        }
+        gone = self._index.keys() - shards.keys()
+        self._unread = (self._unread | set(stale)) - readable.keys() - gone
+        self._index, self._entries = shards, entries
+        return None if gone or self._unread or not shards else changed
+
+    def _whole(self, before: Mapping[str, Listing]) -> dict[str, Listing]:
+        # The witness before the registry, and once for all voices: see chain.recorded.
+        told = self._told()
+        found = _sorted_in(self._registry.store, "voices/")
+        if before and not found:
+            raise InfrastructureError(
+                f"registry {self._registry.store.url}: it holds no voice any more, {len(before)} before",
+                "look whether it is mounted; the voices in memory keep speaking",
+            )
+        names = sorted(found)
+        listings = side_by_side(
+            self._registry.store,
+            lambda name: self._listing(name, found[name], before.get(name), told.get(name, 0)),
+            names,
         )
-    names = sorted(found)
-    listings = side_by_side(
-        registry.store, lambda name: _listing(registry, name, found[name], before.get(name), told.get(name, 0)), names
-    )
-    return dict(zip(names, listings, strict=True))
+        return dict(zip(names, listings, strict=True))
+
+    def _partly(self, before: Mapping[str, Listing], names: set[str]) -> dict[str, Listing]:
+        found = dict(before)
+        for name in sorted(names):
+            try:
+                check_voice(name)
+            except InputError:
+                continue
+            told = self._told(name)
+            keys = _sorted_in(self._registry.store, f"voices/{name}/").get(name)
+            if keys is not None:
+                found[name] = self._listing(name, keys, before.get(name), told.get(name, 0))
+        return found
+
+    def _told(self, name: str = "") -> dict[str, int]:
+        witness = self._registry.witness
+        return chain.heads_told(witness, name) if witness is not None and chain.is_chained(self._registry.store) else {}
+
+    def _listing(self, name: str, keys: _Keys, before: Listing | None, told: int) -> Listing:
+        registry = self._registry
+        if keys.revoked:
+            # A tombstone that cannot be read silences the voice all the same.
+            try:
+                mark = registry.tombstone(name)
+            except (CorruptError, NewerSchemaError):
+                mark = None
+            return Listing(name, frozenset(keys.versions), {}, mark or {"time": "", "actor": "", "reason": ""})
+        recorded, wanted = None, set(keys.aliases)
+        if chain.is_chained(registry.store):
+            recorded = chain.Recorded(frozenset(keys.events), keys.links, told)
+            # An alias that somebody took away is asked for too: the history still names its moves.
+            wanted |= {PRODUCTION, *(before.aliases if before is not None else ())}
+        try:
+            states = {
+                alias: self._alias(name, alias, keys.aliases.get(alias, ""), recorded) for alias in sorted(wanted)
+            }
+        except (CorruptError, ConfigurationError) as error:
+            kept = before.aliases if before is not None else {}
+            return Listing(name, frozenset(keys.versions), kept, None, error.message)
+        return Listing(name, frozenset(keys.versions), {alias: state for alias, state in states.items() if state})
+
+    def _alias(self, name: str, alias: str, tag: str, recorded: chain.Recorded | None) -> Alias | None:
+        """An alias's state: what was read before under the tag that it has now, else the index's copy under that tag,
+        else the record. What the checks do not let pass is read from the record, which then decides.
+        """
+        store, key = self._registry.store, alias_key(name, alias)
+        found = self._known.get(key) if tag else None
+        state = found[1] if found is not None and found[0] == tag else None
+        try:
+            state = state or self._copied(name, key, tag)
+            if state is not None:
+                _require_newest(store.url, state, recorded)
+                self._known[key] = tag, state
+                return state
+        except (CorruptError, NewerSchemaError):
+            pass
+        read = read_tagged(store, name, alias)
+        if recorded is not None:
+            chain.refuse_older_state(store.url, name, alias, read[0].generation if read else 0, recorded)
+        if read is None:
+            return None
+        self._known[key] = read[1], read[0]
+        return read[0]
+
+    def _copied(self, name: str, key: str, tag: str) -> Alias | None:
+        """What the index's copy of a record says, checked as the record is; None without one under this tag."""
+        store, entry = self._registry.store, self._entries.get(name)
+        copy = entry.aliases.get(key) if entry is not None else None
+        if copy is None or not tag or copy.tag != tag:
+            return None
+        if (check := getattr(store, "check", None)) is not None:
+            check(key, copy.data)
+        state = parse_alias(key, copy.data)
+        if (keep := getattr(store, "keep", None)) is not None:
+            keep(key, copy.data)
+        return state
 
 
-def _sort_in(parts: list[str], found: dict[str, _Keys]) -> None:
+def read_catalogue(registry: Registry, before: Mapping[str, Listing]) -> dict[str, Listing]:
+    """All voices of a registry, read once. Otherwise as Catalogue.read."""
+    return Catalogue(registry).read(before)
+
+
+def _require_newest(url: str, state: Alias, recorded: chain.Recorded | None) -> None:
+    if recorded is not None:
+        chain.refuse_older_state(url, state.voice, state.alias, state.generation, recorded)
+
+
+def _sorted_in(store: Store, prefix: str) -> dict[str, _Keys]:
+    found: dict[str, _Keys] = {}
+    tags = tags_below(store, prefix)
+    for key in tags if tags is not None else store.list(prefix):
+        _sort_in(key.split("/")[1:], found, tags[key] if tags is not None else "")
+    return found
+
+
+def _sort_in(parts: list[str], found: dict[str, _Keys], tag: str) -> None:
     """Files one key under its voice; keys that are no part of the format are left alone."""
     try:
-        keys = found.setdefault(check_voice(parts[0]), _Keys()) if len(parts) > 1 else _Keys()
+        keys = found.get(parts[0])
+        if keys is None:
+            keys = found.setdefault(check_voice(parts[0]), _Keys()) if len(parts) > 1 else _Keys()
         if parts[1:] == ["revoked.json"]:
             keys.revoked = True
         elif len(parts) == 3 and parts[2].endswith(".json"):
@@ -83,31 +228,10 @@ def _sort_in(parts: list[str], found: dict[str, _Keys]) -> None:
             if parts[1] == "versions":
                 keys.versions.add(check_version(name))
             elif parts[1] == "aliases":
-                keys.aliases.add(check_alias(name))
+                keys.aliases[check_alias(name)] = tag
             elif parts[1] == "events":
                 keys.events.add(parts[2])
             elif parts[1] == "chain":
                 keys.links += 1
     except InputError:
         return
-
-
-def _listing(registry: Registry, name: str, keys: _Keys, before: Listing | None, told: int) -> Listing:
-    if keys.revoked:
-        # A tombstone that cannot be read silences the voice all the same.
-        try:
-            mark = registry.tombstone(name)
-        except (CorruptError, NewerSchemaError):
-            mark = None
-        return Listing(name, frozenset(keys.versions), {}, mark or {"time": "", "actor": "", "reason": ""})
-    recorded, wanted = None, set(keys.aliases)
-    if chain.is_chained(registry.store):
-        recorded = chain.Recorded(frozenset(keys.events), keys.links, told)
-        # An alias that somebody took away is asked for too: the history still names its moves.
-        wanted |= {PRODUCTION, *(before.aliases if before is not None else ())}
-    try:
-        states = {alias: registry.alias(name, alias, recorded) for alias in sorted(wanted)}
-    except (CorruptError, ConfigurationError) as error:
-        kept = before.aliases if before is not None else {}
-        return Listing(name, frozenset(keys.versions), kept, None, error.message)
-    return Listing(name, frozenset(keys.versions), {alias: state for alias, state in states.items() if state})

@@ -19,7 +19,7 @@ from timbre.core.near_names import nearest_few
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION
 from timbre.registry.registry import Registry
-from timbre.serving.catalogue import Listing, read_catalogue
+from timbre.serving.catalogue import Catalogue, Listing
 from timbre.serving.engines import Engines
 from timbre.serving.errors import ApiError, unavailable
 from timbre.serving.loader import Loader, Speaker
@@ -79,6 +79,7 @@ class Library:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.registry = registry
+        self._catalogue = Catalogue(registry)
         self.engines = engines
         self._metrics = metrics
         self._log = log
@@ -172,7 +173,7 @@ class Library:
         before_loading: called when it is known which voices there are, before any is loaded.
         """
         try:
-            found = read_catalogue(self.registry, {name: entry.listing for name, entry in self._entries.items()})
+            found = self._catalogue.read({name: entry.listing for name, entry in self._entries.items()})
         except TimbreError as error:
             self._metrics.polls.labels("failed").inc()
             self._metrics.away.set(isinstance(error, InfrastructureError))

@@ -111,13 +111,17 @@ def usage(invocation: Invocation, registry: str, quota: str, as_json: bool) -> N
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def gc(invocation: Invocation, registry: str, trash_days: float, grace_hours: float, as_json: bool) -> None:
-    """Empty the trash of `timbre prune` and delete unreferenced files. Safe beside writers; run it daily."""
+    """Empty the trash of `timbre prune` and delete unreferenced files; bring the index of a bucket up to date. Safe
+    beside writers; run it daily.
+    """
+    from timbre.registry import index
     from timbre.registry.events import utc_now
     from timbre.registry.garbage import collect
     from timbre.registry.open import open_store
 
     store = open_store(invocation.registry(registry))
     freed = collect(store, utc_now(), trash_days=trash_days, grace_hours=grace_hours)
+    index.rebuild(store)
     if as_json:
         click.echo(json.dumps(asdict(freed), indent=2))
         return

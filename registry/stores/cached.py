@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from timbre.core.atomic import write_bytes
 from timbre.core.digests import digest_bytes
@@ -49,6 +49,9 @@ class CachedStore:
         self._lock = Lock()
         self._failed: tuple[float, InfrastructureError] | None = None
         self.away_since: float | None = None
+        self._listed: dict[Path, str] = {}
+        if hasattr(inner, "tagged"):
+            self.tagged = self._tagged
         self._folder.mkdir(parents=True, exist_ok=True)
         self._folder.chmod(0o700)
         self._drop_oldest(limit_bytes)
@@ -102,20 +105,47 @@ class CachedStore:
 
     def list(self, prefix: str) -> Iterator[str]:
         """The store's listing, or its last one while it is away."""
+        if hasattr(self, "tagged"):
+            yield from (key for key, _ in self._tagged(prefix))
+        else:
+            yield from (
+                key for key, _ in self._listing(prefix, lambda: [[key, ""] for key in self._inner.list(prefix)])
+            )
+
+    def _tagged(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """The store's listing with tags, or its last one while it is away; there for stores that have one."""
+        found = self._listing(prefix, lambda: [[*item] for item in self._inner.tagged(prefix)])  # type: ignore[attr-defined]
+        yield from ((key, tag) for key, tag in found)
+
+    def _listing(self, prefix: str, ask: Callable[[], builtins.list[builtins.list[str]]]) -> builtins.list[Any]:
+        """Keys with their tags, as far as they were asked for."""
         path = self._folder / "listings" / hashlib.sha256(prefix.encode()).hexdigest()
-        keys: builtins.list[str] | None
         try:
-            keys = self._ask(lambda: [*self._inner.list(prefix)])
+            found = self._ask(ask)
         except InfrastructureError:
             try:
-                keys = [str(key) for key in json.loads(path.read_bytes())]
-            except (OSError, ValueError):
-                keys = None
-            if keys is None:
-                raise
-        else:
-            _write(path, json.dumps(keys).encode())
-        yield from keys or ()
+                kept = json.loads(path.read_bytes())
+                return [[str(key), str(tag)] for key, tag in kept]
+            except (OSError, ValueError, TypeError):
+                pass
+            raise
+        text = json.dumps(found)
+        if self._listed.get(path) != (digest := digest_bytes(text.encode())):
+            _write(path, text.encode())
+            self._listed[path] = digest
+        return found
+
+    def check(self, key: str, data: bytes) -> None:
+        """Raises CorruptError where the store checks signatures and these bytes have none that it trusts."""
+        check = getattr(self._inner, "check", None)
+        if check is not None:
+            check(key, data)
+
+    def keep(self, key: str, data: bytes) -> None:
+        """Takes a copy of an object that was read in another way, as `get` does."""
+        path = self._path(check_key(key))
+        if not path.is_file() or path.read_bytes() != data:
+            self._keep(key, path, Stored(data, ""))
 
     def folders(self, prefix: str) -> builtins.list[str]:
         """The store's folders, from the last listing while it is away."""

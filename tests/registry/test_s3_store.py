@@ -52,6 +52,19 @@ class TestS3StoreAtLength(StoreBehaviour):
     rounds = 50
 
 
+def test_a_listing_has_the_tags_of_its_objects(store: S3Store) -> None:
+    for number, key in enumerate(("a+b=c@d.json", "voices/ada/x.json", "voices/ada/events/2026-11-21T09+00.json")):
+        assert store.put_if_absent(key, b"x" * number)
+    tags = dict(store.tagged(""))
+    assert list(tags) == list(store.list("")) == sorted(tags)
+    for key, tag in tags.items():
+        found = store.get(key)
+        assert found is not None
+        assert found.tag == tag != ""
+    assert len(tags) == 3
+    assert list(dict(store.tagged("voices/ada/events/"))) == ["voices/ada/events/2026-11-21T09+00.json"]
+
+
 def test_reading_writes_nothing(s3_server: S3Server, store: S3Store) -> None:
     assert store.get("a") is None
     assert list(store.list("")) == []
