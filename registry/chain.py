@@ -1,6 +1,8 @@
 """The chain of a voice's events: which there were, in which order, each link over the one before and signed.
 
-event -> link <number>.json: digest of the link before, key and digest of the event -> head -> witness
+event -> link <number>.json: digest of the link before, key and digest of the event; of a publication also the digest
+                             of what the manifest says
+      -> head -> witness
 
 Links are numbered and written once, so of two writers one gets a number and the other goes on to the next. A process
 that dies between an event and its link is healed by the next that links. The chain shows a removed, changed, added or
@@ -11,14 +13,15 @@ write the registry cannot, and in Git's notes of the commits.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from timbre.core.digests import digest_bytes
+from timbre.core.digests import digest_bytes, digest_value
 from timbre.core.errors import TimbreError
 from timbre.registry.errors import CorruptError
-from timbre.registry.names import check_voice
+from timbre.registry.events import Act
+from timbre.registry.names import check_voice, version_key
 from timbre.registry.records import seal, unseal
 from timbre.registry.store import Store, side_by_side
 
@@ -66,6 +69,7 @@ def link(store: Store, voice: str) -> Head:
             number = head.number + 1
             where = _key(voice, number)
             body = {"number": number, "before": head.digest, "event": key, "sha256": digest_bytes(stored.data)}
+            body |= _published(store, key, stored.data)
             if not store.put_if_absent(where, seal(where, body)):
                 break
             written = store.get(where)
@@ -78,6 +82,7 @@ def problems(store: Store, voice: str) -> list[tuple[str, str]]:
     """(key, what is wrong) for every event and link that does not fit the others; empty when the chain is whole."""
     found: list[tuple[str, str]] = []
     before, named = "", {}
+    manifests: dict[str, str] = {}
     keys = list(store.list(f"voices/{check_voice(voice)}/chain/"))
     for number, key in enumerate(keys, 1):
         if key != _key(voice, number):
@@ -91,6 +96,8 @@ def problems(store: Store, voice: str) -> list[tuple[str, str]]:
             return [*found, (key, "this link does not follow the one before it")]
         before = digest_bytes(stored.data)
         named[str(body["event"])] = str(body["sha256"])
+        if "manifest" in body:
+            manifests[str(body["manifest"])] = str(body["manifest_sha256"])
     events = list(store.list(f"voices/{voice}/events/"))
     found += [(key, "an event is missing that the history names") for key in sorted(named.keys() - set(events))]
     for key in events:
@@ -103,7 +110,12 @@ def problems(store: Store, voice: str) -> list[tuple[str, str]]:
             found.append((key, "an event that the history does not name (the next move links it, if it is true)"))
         elif event is not None and digest_bytes(event.data) != named[key]:
             found.append((key, "an event was changed after it was linked"))
-    return found
+    return found + _changed(store, manifests)
+
+
+def said(key: str, data: bytes) -> str:
+    """SHA-256 of what a record says, whichever key signed it. Raises CorruptError."""
+    return digest_value(unseal(key, data))
 
 
 def bear_witness(witness: Store, head: Head) -> None:
@@ -171,6 +183,28 @@ def refuse_older_state(url: str, voice: str, alias: str, generation: int, record
         raise CorruptError(f"registry {url}: {message}", remedy=remedy)
     if len(recorded.events) < recorded.links or recorded.links < recorded.told:
         raise CorruptError(f"registry {url}: the history of {voice!r} was cut", remedy=remedy)
+
+
+def _published(store: Store, key: str, data: bytes) -> dict[str, str]:
+    """What a link says of the manifest that an event published; nothing for other events, and without the manifest."""
+    event = unseal(key, data)
+    if event.get("act") != Act.PUBLISHED or not event.get("version"):
+        return {}
+    where = version_key(str(event["voice"]), str(event["version"]))
+    stored = store.get(where)
+    return {"manifest": where, "manifest_sha256": said(where, stored.data)} if stored is not None else {}
+
+
+def _changed(store: Store, manifests: Mapping[str, str]) -> list[tuple[str, str]]:
+    found = []
+    for key, digest in manifests.items():
+        try:
+            stored = store.get(key)
+            if stored is not None and said(key, stored.data) != digest:
+                found.append((key, "this manifest is not the one that the history names"))
+        except TimbreError as error:
+            found.append((key, error.message))
+    return found
 
 
 def _read(store: Store, voice: str) -> tuple[set[str], Head]:

@@ -3,6 +3,10 @@
 A signature (signing_keys.py) over the key of a record and its content. A SignedStore puts them on and checks them
 between the registry and any store, so that aliases, manifests, events, bases (with the digests of their graphs), stage
 records and tombstones are covered alike; blobs are named by their digest, which stands in such a record.
+
+Events and links are named by digest in the links after them and cannot be signed again. When a key is given up
+(renewal.py), those that were true until then are listed in countersigned/VOICE.json, by digest and signed by the key
+that follows; they count by that list.
 """
 
 from __future__ import annotations
@@ -13,14 +17,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from timbre.core.digests import canonical_json, digest_value
+from timbre.core.digests import canonical_json, digest_bytes, digest_value
 from timbre.core.errors import ConfigurationError
 from timbre.registry.errors import CorruptError
 from timbre.registry.records import encode, unseal
 from timbre.registry.signing_keys import SIGNING_KEY, TRUSTED_KEYS, Signer, TrustedKey, read_signer, read_trusted
 from timbre.registry.store import Store, Stored
 
-_SIGNED = ("voices/", "bases/", "stages/", "revoked/", "heads/", "policy", "trash/", "index/")
+_SIGNED = ("voices/", "bases/", "stages/", "revoked/", "heads/", "policy", "trash/", "index/", "countersigned/")
+COUNTERSIGNED = "countersigned/"
 _PURPOSE = b"timbre record 1\0"
 
 
@@ -37,6 +42,7 @@ class SignedStore:
         self.inner = store
         self._trusted = dict(trusted)
         self._signer = signer
+        self._countersigned: dict[str, tuple[str, dict[str, str]]] = {}
 
     def __getattr__(self, name: str) -> Any:
         # What only some stores can do (sweep, several writes as one) is the inner store's.
@@ -87,10 +93,37 @@ class SignedStore:
             why = None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             trusted, why = False, error
-        if not trusted:
+        if not trusted and not self._is_countersigned(key, data):
             raise CorruptError(
                 f"registry {self.url}: {key} is not signed by a key that is trusted here", remedy=remedy
             ) from why
+
+    def signed_by(self, data: bytes) -> str:
+        """Id of the key that a record names, "" for one that names none."""
+        try:
+            return str(json.loads(data)["signature"]["key"])
+        except (ValueError, KeyError, TypeError):
+            return ""
+
+    @property
+    def signer_id(self) -> str:
+        """Id of the key that records are signed with here, "" without one."""
+        return self._signer.public.id if self._signer is not None else ""
+
+    def _is_countersigned(self, key: str, data: bytes) -> bool:
+        voice = history_of(key)
+        if not voice:
+            return False
+        where = f"{COUNTERSIGNED}{voice}.json"
+        stored = self.inner.get(where)
+        if stored is None:
+            return False
+        known = self._countersigned.get(where)
+        if known is None or known[0] != stored.tag:
+            self.check(where, stored.data)
+            records = unseal(where, stored.data)["records"]
+            known = self._countersigned[where] = stored.tag, {str(name): str(item) for name, item in records.items()}
+        return known[1].get(key) == digest_bytes(data)
 
     def _signed(self, key: str, data: bytes) -> bytes:
         if not is_signed_key(key):
@@ -105,6 +138,14 @@ class SignedStore:
         value = base64.b64encode(self._signer.sign(_message(key, record))).decode()
         record["signature"] = {"key": self._signer.public.id, "value": value}
         return encode({**record, "digest": digest_value(record)})
+
+
+def history_of(key: str) -> str:
+    """The voice whose event, link or head (of a witness) this key names; "" for every other record."""
+    parts = key.split("/")
+    if len(parts) == 4 and parts[0] == "voices" and parts[2] in ("events", "chain"):
+        return parts[1]
+    return parts[1] if len(parts) == 3 and parts[0] == "heads" else ""
 
 
 def is_signed_key(key: str) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
+from timbre.core.errors import CheckFailedError
 
 
 @click.group()
@@ -51,3 +54,39 @@ def adopt(invocation: Invocation, yes: bool, registry: str) -> None:
     for voice in store.voices():
         store.settle(voice)
     click.echo(f"{store.store.url}: {count} records signed")
+
+
+@sign.command()
+@click.option("--discard", is_flag=True, help="Move away records that the witness does not vouch for.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@registry_option
+@click.pass_obj
+def renew(invocation: Invocation, discard: bool, as_json: bool, registry: str) -> None:
+    """Replace a signing key that leaked: sign with the new key (TIMBRE_SIGNING_KEY) what the witness vouches for.
+
+    TIMBRE_TRUSTED_KEYS lists both keys meanwhile. Exit code 20 if records were signed later than the witness knows:
+    without --discard they are listed and nothing is changed.
+    """
+    from timbre.registry.open import open_registry
+    from timbre.registry.renewal import renew as renewed
+
+    opened = open_registry(invocation.registry(registry))
+    done = renewed(opened, actor=invocation.actor(registry), discard=discard)
+    if as_json:
+        click.echo(json.dumps(asdict(done), indent=2))
+    else:
+        for key, why in done.distrusted.items():
+            click.echo(f"distrusted {key}: {why}")
+        for key in done.restored:
+            click.echo(f"restored {key}")
+        for key in done.unproven:
+            click.echo(f"compare {key}: only the old signature speaks for it")
+        click.echo(
+            f"{opened.store.url}: {len(done.signed)} records signed again, {done.countersigned} countersigned, "
+            f"{len(done.restored)} restored, {len(done.distrusted)} distrusted"
+        )
+    if done.distrusted and not discard:
+        raise CheckFailedError(
+            f"{len(done.distrusted)} records are not vouched for by the witness; nothing was changed",
+            "look at them, then: timbre sign renew --discard",
+        )
