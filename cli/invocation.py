@@ -203,6 +203,19 @@ class Invocation:
 
         return signed_actor(self.environment, policies_of(open_store(self.registry(registry)), self.environment)())
 
+    def named_actor(self, registry: str, who: str) -> Actor:
+        """A person whom somebody named: by Jenkins where it says that they answered an input step of this build, else
+        as claimed. Raises as signed_actor.
+        """
+        from timbre.core.printable import printable
+        from timbre.pipeline.ci.identity import answering_actor
+        from timbre.registry.actor import Actor
+        from timbre.registry.open import open_store
+        from timbre.registry.rules import policies_of
+
+        policies = policies_of(open_store(self.registry(registry)), self.environment)()
+        return answering_actor(self.environment, policies, who) or Actor(printable(who))
+
     def actor(self, registry: str = "", author: str = "") -> Actor:
         """Who gives a command: the signed identity of the CI job, else author, or the person named by CI or Git, as
         claimed.

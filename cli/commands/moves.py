@@ -15,7 +15,6 @@ import click
 from timbre.cli.commands.options import output_options, registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import CheckFailedError, InputError, TimbreError
-from timbre.core.printable import printable
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.ci.git_notes import GIT_NOTES, note_heads
 from timbre.pipeline.release.listening_review import listening_review
@@ -43,10 +42,12 @@ class Move:
         return open_registry(self.invocation.registry(self.registry))
 
     def actor(self, author: str = "") -> Actor:
-        """--by, which nothing shows; else the signed identity of the CI job; else author, or the person named by CI or
-        Git.
+        """--by, as claimed unless Jenkins says that this user answered; else the signed identity of the CI job; else
+        author, or the person named by CI or Git.
         """
-        return Actor(printable(self.who)) if self.who else self.invocation.actor(self.registry, author)
+        if self.who:
+            return self.invocation.named_actor(self.registry, self.who)
+        return self.invocation.actor(self.registry, author)
 
     def show(self, words: str, plain: dict[str, Any], *more: str) -> None:
         """Print the result in the requested format, and note the heads of the histories (of `more` voices too) in Git
@@ -74,7 +75,10 @@ def _moving(*, alias: bool, reason: str | None = "") -> Callable[[Callable[..., 
 
         wrapped: Callable[..., None] = click.pass_obj(called)
         wrapped = registry_option(output_options(wrapped))
-        by = "Actor, recorded as claimed; default: the CI job's signed identity, else its user or that of Git."
+        by = (
+            "Actor, recorded as claimed unless Jenkins confirms the answer to its input step; default: the CI job's "
+            "signed identity, else its user or that of Git."
+        )
         wrapped = click.option("--by", "who", envvar="TIMBRE_BY", default="", metavar="NAME", help=by)(wrapped)
         why = {"required": True} if reason is None else {"default": reason}
         wrapped = click.option("--reason", metavar="TEXT", help="Reason; recorded in the event log.", **why)(wrapped)

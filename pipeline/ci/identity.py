@@ -2,6 +2,7 @@
 
 environment, policies -> token (GitLab, GitHub, Jenkins' OpenID Connect) -> signature, audience, time, claims -> Actor
                       -> or the build cause that Jenkins itself tells (no token)
+a name, policies -> the users who answered input steps of this build, as Jenkins tells -> Actor
 
 A token that the policy's servers did not sign is an error: a job that presents one means to be believed.
 """
@@ -27,6 +28,8 @@ TOKEN = "TIMBRE_ID_TOKEN"
 JENKINS_AUTH = "TIMBRE_JENKINS_AUTH"
 _TOKENS = (TOKEN, "CI_JOB_JWT_V2", "CI_JOB_JWT")
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
+# Jenkins adds one to the build, for the user who is logged in, when an input step is answered.
+_ANSWERED = "org.jenkinsci.plugins.workflow.support.steps.input.ApproverAction"
 _LEEWAY_S = 60
 _TIMEOUT_S = 10
 # Login, address, project and reference by the claims of GitLab, GitHub and Gitea Actions.
@@ -46,8 +49,29 @@ def signed_actor(environment: Mapping[str, str], policies: Iterable[Policy]) -> 
     token = _token(environment, issuers) if issuers else ""
     if token:
         return _checked(token, issuers)
-    jenkins = next((policy.jenkins for policy in policies if policy.jenkins), "")
-    return _jenkins_cause(environment, jenkins) if jenkins and environment.get("BUILD_URL") else None
+    jenkins = _jenkins(environment, policies)
+    return _jenkins_cause(environment, jenkins) if jenkins else None
+
+
+def answering_actor(environment: Mapping[str, str], policies: Iterable[Policy], who: str) -> Actor | None:
+    """The actor of that name where Jenkins says that this user answered an input step of this running build; None
+    where it does not, or is not asked. Which question it was Jenkins does not say. Raises as signed_actor.
+    """
+    jenkins = _jenkins(environment, tuple(policies))
+    if not jenkins:
+        return None
+    found, place = _jenkins_build(environment, jenkins)
+    answered = {
+        str(action.get("userId"))
+        for action in found.get("actions", [])
+        if action and str(action.get("_class", "")) == _ANSWERED
+    }
+    return Actor(_one_line(who), None, place) if who in answered else None
+
+
+def _jenkins(environment: Mapping[str, str], policies: tuple[Policy, ...]) -> str:
+    """Address of the Jenkins that the policies trust and that this is a job of, or ""."""
+    return next((policy.jenkins for policy in policies if policy.jenkins), "") if environment.get("BUILD_URL") else ""
 
 
 def _token(environment: Mapping[str, str], issuers: list[tuple[Issuer, Policy]]) -> str:
@@ -125,25 +149,32 @@ def _key(token: str, issuer: Issuer, beside: Path) -> Any:
     raise ConfigurationError(f"{issuer.keys}: has no key {printable(str(wanted))}", "save the server's present keys")
 
 
-def _jenkins_cause(environment: Mapping[str, str], jenkins: str) -> Actor | None:
+def _jenkins_cause(environment: Mapping[str, str], jenkins: str) -> Actor:
     """Who started this build, asked of Jenkins: variables of a build can be set by its Jenkinsfile."""
+    found, place = _jenkins_build(environment, jenkins)
+    causes = [cause for action in found.get("actions", []) for cause in (action or {}).get("causes", [])]
+    login = next((str(cause["userId"]) for cause in causes if cause.get("userId")), "")
+    project = place.partition(" ")[2].rpartition("@")[0]
+    return Actor(_one_line(login) or project, None, place)
+
+
+def _jenkins_build(environment: Mapping[str, str], jenkins: str) -> tuple[dict[str, Any], str]:
+    """What Jenkins says of this build, which must be running, and its proof: address, project and branch."""
     build = environment["BUILD_URL"]
     if not build.startswith(jenkins.rstrip("/") + "/"):
         raise ConfigurationError(f"BUILD_URL: {printable(build)} is no build of {jenkins}", "change the policy")
     auth = environment.get(JENKINS_AUTH, "")
     headers = {"Authorization": "Basic " + base64.b64encode(auth.encode()).decode()} if auth else {}
-    tree = "building,actions[causes[userId,userName]]"
+    tree = "building,actions[userId,causes[userId,userName]]"
     found = _fetched(f"{build.rstrip('/')}/api/json?tree={tree}", headers)
     if not found.get("building"):
         raise ConfigurationError(f"BUILD_URL: {printable(build)} is not running", "name the build that this is")
-    causes = [cause for action in found.get("actions", []) for cause in (action or {}).get("causes", [])]
-    login = next((str(cause["userId"]) for cause in causes if cause.get("userId")), "")
     job = urllib.parse.unquote(build.removeprefix(jenkins.rstrip("/") + "/")).rstrip("/").rpartition("/")[0]
     project = job.removeprefix("job/").replace("/job/", "/")
     branch = environment.get("BRANCH_NAME", "")
     # Of a multibranch project the last part of the job's name is the branch, whatever the variable says.
     project, _, named = project.rpartition("/") if branch and project.endswith(f"/{branch}") else (project, "", "")
-    return Actor(_one_line(login or project), None, f"{jenkins.rstrip('/')} {_one_line(project)}@{_one_line(named)}")
+    return found, f"{jenkins.rstrip('/')} {_one_line(project)}@{_one_line(named)}"
 
 
 def _fetched(address: str, headers: Mapping[str, str], secure: bool = False) -> dict[str, Any]:

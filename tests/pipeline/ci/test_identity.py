@@ -21,7 +21,7 @@ from tests.registry.conftest import make_files, make_manifest
 from timbre.cli.invocation import Invocation
 from timbre.cli.main import call
 from timbre.core.errors import ConfigurationError, InfrastructureError
-from timbre.pipeline.ci.identity import signed_actor
+from timbre.pipeline.ci.identity import answering_actor, signed_actor
 from timbre.registry.actor import Actor
 from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
@@ -206,6 +206,46 @@ def test_an_approval_on_jenkins_is_of_who_answered_and_not_of_who_started_the_bu
     assert call(["promote", "ada", version, "--approve"]) == 0
     event = registry.history("ada")[-1]
     assert (event.actor, event.approved_by, event.proof) == ("clara", "clara", "claimed")
+
+
+ANSWERED = "org.jenkinsci.plugins.workflow.support.steps.input.ApproverAction"
+
+
+def test_jenkins_confirms_who_answered_an_input_step(
+    tmp_path: Path, server: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = server["address"] + "/job/voices/job/main/7/"
+    answer = {"_class": ANSWERED, "userId": "clara"}
+    others = [{}, None, {"causes": [{"userId": "grace"}]}, {"_class": "example.Other", "userId": "mallory"}]
+    server["/job/voices/job/main/7/api/json"] = {"building": True, "actions": [*others, answer]}
+    (tmp_path / "policy.yaml").write_text(
+        yaml.safe_dump({"jenkins": server["address"], "approve": ["clara", "mallory", "grace"], "review": ["*"]})
+    )
+    registry = open_registry(RegistryAddress(str(tmp_path / "registry"), {}))
+    version = registry.publish(make_manifest(), make_files(), actor=Actor("ada")).version
+    given = {"BUILD_URL": build, "BRANCH_NAME": "main", "TIMBRE_POLICY": str(tmp_path / "policy.yaml")}
+    for name, value in {**given, "TIMBRE_REGISTRY": str(tmp_path / "registry")}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    # Named by the Jenkinsfile alone: nobody, who started the build, and a name in another action of it.
+    for name in ("boss", "grace", "mallory", "Clara"):
+        monkeypatch.setenv("TIMBRE_BY", name)
+        assert call(["promote", "ada", version, "--approve"]) == 40
+    monkeypatch.setenv("TIMBRE_BY", "clara")
+    assert call(["promote", "ada", version, "--approve"]) == 0
+    event = registry.history("ada")[-1]
+    assert (event.actor, event.approved_by) == ("clara", "clara")
+    assert event.proof == f"{server['address']} voices@main"
+    server["/job/voices/job/main/7/api/json"]["building"] = False
+    assert call(["promote", "ada", version, "--approve"]) == 40, "an answer to a build that ended"
+
+
+def test_who_answered_on_a_jenkins_that_no_policy_names_is_claimed(server: dict[str, Any]) -> None:
+    server["/job/voices/1/api/json"] = {"building": True, "actions": [{"_class": ANSWERED, "userId": "clara"}]}
+    environment = {"BUILD_URL": server["address"] + "/job/voices/1/"}
+    assert answering_actor(environment, [Policy()], "clara") is None
+    assert answering_actor({}, [parse_policy({"jenkins": server["address"]}, "policy")], "clara") is None
+    assert server["asked"] == []
 
 
 def test_a_run_acts_for_the_signed_identity(tmp_path: Path, key: RSAPrivateKey) -> None:
