@@ -25,7 +25,8 @@ from timbre.registry.events import Act, Event, plain
 from timbre.registry.names import STAGE_AREAS, alias_key, version_key
 from timbre.registry.records import seal, unseal
 from timbre.registry.registry import Registry
-from timbre.registry.signing import COUNTERSIGNED, SIGNING_KEY, SignedStore, history_of, is_signed_key
+from timbre.registry.signing import COUNTERSIGNED, SignedStore, history_of, is_signed_key
+from timbre.registry.signing_keys import SIGNING_KEY
 from timbre.registry.store import Stored
 
 DISTRUSTED = "distrusted/"
@@ -254,7 +255,7 @@ def _move_away(store: SignedStore, key: str) -> None:
 
 
 def _is_other(store: SignedStore, key: str) -> bool:
-    """Records that stand in no voice's history and are not made anew by each renewal."""
+    """Records that stand in no voice's history and are not written again by each renewal."""
     if not is_signed_key(key) or history_of(key) or key.startswith((COUNTERSIGNED, index.AREA)):
         return False
     parts = key.split("/")

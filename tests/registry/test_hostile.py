@@ -10,6 +10,9 @@ import pytest
 from benchmarks import hostile
 from tests.registry.hub_server import HubServer, hub_server
 from tests.registry.s3_servers import CREDENTIALS, S3Server
+from timbre.registry.index import is_indexed
+from timbre.registry.signing import SignedStore
+from timbre.serving import catalogue
 
 
 @pytest.fixture
@@ -24,12 +27,22 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
 
 
 def check(address: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No edit of a few is accepted, and a check that sees nothing would let each of them pass."""
+    """No edit of a few is accepted; an auditor who sees nothing, and a server that believes copies, would let pass what
+    they are there for.
+    """
     folder.mkdir()
     attack, reader = hostile.prepare(address, folder, 5)
     assert hostile.accepted(attack, reader, 4) == []
-    monkeypatch.setattr(hostile, "noticed", lambda reader: False)
-    assert len(hostile.accepted(attack, reader, 2)) == 2
+    indexed = is_indexed(attack.plain)
+    with monkeypatch.context() as blind:
+        blind.setattr(hostile, "noticed", lambda reader: False)
+        blind.setattr(hostile, "KINDS", ("file",))
+        assert len(hostile.accepted(attack, reader, 2)) == (1 if indexed else 2)
+    if indexed:
+        monkeypatch.setattr(SignedStore, "check", lambda store, key, data: None)
+        monkeypatch.setattr(catalogue, "_require_newest", lambda url, state, recorded: None)
+        monkeypatch.setattr(hostile, "INDEX_KINDS", ("other record",))
+        assert any("index other record" in what for what in hostile.accepted(attack, reader, 8))
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -225,3 +226,12 @@ def test_a_private_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key").chmod(0o644)
     with pytest.raises(ConfigurationError, match="others may read"):
         read_signer(tmp_path / "key")
+
+
+def test_verify_sweeps_what_killed_writers_left(tmp_path: Path, keys: dict[str, str]) -> None:
+    registry = filled(tmp_path / "registry", keys, tmp_path)
+    left = tmp_path / "registry" / "voices" / "ada" / ".tmp-1-dead"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    assert verify(registry) == []
+    assert not left.exists()
