@@ -81,12 +81,13 @@ class Catalogue:
         # The index before what it speaks of, so that what changes in between is seen as a change the next time.
         shards = tags_below(registry.store, AREA) or {}
         changed = self._follow_index(shards)
-        now = self._clock()
-        if before and changed is not None and self._whole_at is not None and now - self._whole_at < self._whole_s:
+        fresh = self._whole_at is not None and self._clock() - self._whole_at < self._whole_s
+        if before and changed is not None and fresh:
             again = changed | {name for name, listing in before.items() if listing.problem}
             return self._partly(before, again) if again else dict(before)
         found = self._whole(before)
-        self._whole_at = now
+        # Counted from its end: where reading everything takes long, it must not be all that is done.
+        self._whole_at = self._clock()
         return found
 
     def _follow_index(self, shards: dict[str, str]) -> set[str] | None:
