@@ -1,14 +1,15 @@
 """Who may come in: the holder of a code that works once, from a page of this very address.
 
-request -> Host, Origin and Sec-Fetch-Site -> cookie of a session -> size of the body -> application
+request -> proxy, where there is one -> Host, Origin, Sec-Fetch-Site -> cookie of a session -> size -> application
 """
 
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Protocol
 from urllib.parse import parse_qs
@@ -17,6 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from timbre.studio.errors import error_answer
+from timbre.studio.people import Network
 
 ENTER = "/enter"
 SESSION = "timbre.session"
@@ -119,19 +121,30 @@ def _new_code() -> str:
 
 class Door:
     """ASGI middleware. hosts: names and addresses that this studio is reached by, without port. lasting: keys are not
-    used up, so they are sent in a body, which no history of a browser keeps.
+    used up, so they are sent in a body, which no history of a browser keeps. proxies: where the reverse proxy connects
+    from that speaks HTTPS to browsers; nobody else gets an answer then, and `hosts` are the names that browsers send,
+    with their port unless it is 443.
     """
 
     def __init__(
-        self, app: ASGIApp, codes: Keys, hosts: frozenset[str], port: int, secure: bool, lasting: bool = False
+        self,
+        app: ASGIApp,
+        codes: Keys,
+        hosts: frozenset[str],
+        port: int,
+        secure: bool,
+        lasting: bool = False,
+        proxies: Sequence[Network] = (),
     ) -> None:
         self._lasting = lasting
         self._app = app
         self._codes = codes
-        self._names = frozenset(f"{_bracketed(host)}:{port}" for host in hosts)
+        self._proxies = tuple(proxies)
+        self._names = hosts if proxies else frozenset(f"{_bracketed(host)}:{port}" for host in hosts)
         self._scheme = "https" if secure else "http"
-        # Cookies know no ports: two studios on one machine must not take each other's.
-        self._cookie = f"timbre-studio-{port}"
+        # Cookies know no ports: two studios on one machine must not take each other's. The prefix keeps other names of
+        # the same domain from setting one.
+        self._cookie = f"{'__Host-' if secure else ''}timbre-studio-{port}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -154,11 +167,16 @@ class Door:
 
     def _refused(self, scope: Scope, headers: Mapping[bytes, str]) -> Response | None:
         path, host = scope["path"], headers.get(b"host", "").lower()
+        if self._proxies and not self._by_proxy(scope, headers):
+            remedy = "open its https address; the proxy sets X-Forwarded-Proto to the scheme that browsers use"
+            return error_answer(403, "not-by-proxy", "this studio answers its proxy, for pages by https, only", remedy)
         if host not in self._names:
             return error_answer(421, "wrong-host", f"this studio is not {host[:100]!r}")
         if scope["method"] not in _SAFE and not self._own_page(host, headers):
             return error_answer(403, "foreign-page", "a page of another site asks")
-        if headers.get(b"sec-fetch-site", "none") not in ("same-origin", "none") and path != ENTER:
+        # Only a printed link may come from elsewhere.
+        linked = path == ENTER and scope["method"] in _SAFE
+        if headers.get(b"sec-fetch-site", "none") not in ("same-origin", "none") and not linked:
             return error_answer(403, "foreign-page", "a page of another site asks")
         if path == ENTER and self._lasting:
             return None if scope["method"] == "POST" else _key_wanted()
@@ -169,6 +187,16 @@ class Door:
         if path.startswith("/api/"):
             return error_answer(401, "no-session", "no session: open the link that `timbre studio` printed last")
         return _key_wanted() if self._lasting else _no_entry()
+
+    def _by_proxy(self, scope: Scope, headers: Mapping[bytes, str]) -> bool:
+        """Whether the trusted proxy hands on what a browser sent by HTTPS: no page by plain HTTP asks for a key."""
+        try:
+            peer = ipaddress.ip_address(scope["client"][0])
+        except (KeyError, TypeError, ValueError):
+            return False
+        peer = getattr(peer, "ipv4_mapped", None) or peer
+        known = any(peer in network for network in self._proxies)
+        return known and headers.get(b"x-forwarded-proto", "").lower() == "https"
 
     def _own_page(self, host: str, headers: Mapping[bytes, str]) -> bool:
         # A page of another site cannot send this header without asking first, and is never allowed to.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import re
 import secrets
 import threading
@@ -29,8 +30,11 @@ into production and go back. Everybody may look and listen.
 """
 _SHORTEST_KEY = 16
 _SESSION_S = 12 * 3600.0
-_KEYS = ("host", "certificate", "private_key", "people")
+_KEYS = ("host", "certificate", "private_key", "proxy", "people")
 _OF_PERSON = ("name", "address", "roles", "key")
+_HOST = r"[a-z0-9.-]+"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,14 @@ class HostedSettings:
 
     people: tuple[Person, ...]
     host: str = ""
-    """Name in the address, "" for this machine's address."""
+    """Name in the address, "" for this machine's address; behind a proxy also with a port, as browsers send it."""
     certificate: Path | None = None
     """`certificate`, `private_key`: PEM files, None for ones that are made for this run."""
     private_key: Path | None = None
+    proxies: tuple[Network, ...] = ()
+    """Where the reverse proxy connects from that speaks HTTPS to browsers: the studio speaks plain HTTP to it alone.
+    Empty for a studio that speaks HTTPS itself.
+    """
 
 
 class Sessions:
@@ -123,14 +131,49 @@ def read_hosted(path: Path) -> HostedSettings:
             problems.append(Problem(f"{where}: people", f"one {what} twice", "different ones", "correct them"))
     files = {name: _file(values, name, path, problems) for name in ("certificate", "private_key")}
     host = values.get("host", "")
-    if not isinstance(host, str) or (host and not re.fullmatch(r"[a-z0-9.-]+", host)):
+    proxied = "proxy" in values
+    form = rf"{_HOST}(:\d{{1,5}})?" if proxied else _HOST
+    if not isinstance(host, str) or (host and not re.fullmatch(form, host)):
         problems.append(Problem(f"{where}: host", repr(host)[:60], "a host name in lower case", "correct it"))
-    if (files["certificate"] is None) != (files["private_key"] is None) or (host and files["certificate"] is None):
+    given = [name for name, file in files.items() if file is not None]
+    if proxied:
+        _check_proxied(where, host, given, problems)
+    elif len(given) == 1 or (host and not given):
         limit = "both, and both with a host name"
         problems.append(Problem(f"{where}: certificate, private_key", "one is missing", limit, "name both files"))
+    proxies = _proxies(values["proxy"], where, problems) if proxied else ()
     if problems:
         raise configuration_error(problems, "hosted studio")
-    return HostedSettings(found, str(host), files["certificate"], files["private_key"])
+    return HostedSettings(found, str(host), files["certificate"], files["private_key"], proxies)
+
+
+def _check_proxied(where: str, host: Any, files: list[str], problems: list[Problem]) -> None:
+    """With a proxy, the name is the one that browsers use, and the certificate is the proxy's."""
+    if not host:
+        remedy = "write the name by which browsers reach the proxy"
+        problems.append(Problem(f"{where}: host", "none", "a host name where a proxy is named", remedy))
+    if files:
+        limit, remedy = "none where a proxy is named", "give the certificate to the proxy and delete these keys"
+        problems.append(Problem(f"{where}: {', '.join(files)}", "named", limit, remedy))
+
+
+def _proxies(given: Any, where: str, problems: list[Problem]) -> tuple[Network, ...]:
+    """Addresses and networks of the trusted proxies. Everybody is nobody to trust."""
+    items = given if isinstance(given, list) else [given]
+    found: list[Network] = []
+    for item in items:
+        try:
+            network = ipaddress.ip_network(str(item))
+        except ValueError:
+            network = None
+        if network is None or not network.prefixlen:
+            limit, remedy = "an IP address or a network such as 10.1.2.0/24", "name the proxy's own address"
+            problems.append(Problem(f"{where}: proxy", repr(item)[:60], limit, remedy))
+        else:
+            found.append(network)
+    if not items:
+        problems.append(Problem(f"{where}: proxy", "none", "an address", "name the proxy's own address"))
+    return tuple(found)
 
 
 def _person(values: Any, where: str, problems: list[Problem]) -> Person | None:

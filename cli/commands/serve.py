@@ -9,6 +9,7 @@ import logging
 import math
 import signal
 import socket
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,15 +46,32 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Cache folder of exported bases; default: .timbre of the repository, else ~/.cache/timbre.",
 )
+@click.option(
+    "--studio",
+    "people",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="Also serve the studio for the people of FILE, at a port of its own; needs the extra train.",
+)
+@click.option("--studio-port", type=int, default=8443, show_default=True, help="Port of --studio; 0 takes a free one.")
 @click.option("--settings", "show", is_flag=True, help="Print all settings as JSON (secrets hidden) and exit.")
 @click.pass_obj
 def serve(
-    invocation: Invocation, /, config: Path | None, registry: str, cache: Path | None, show: bool, **options: Any
+    invocation: Invocation,
+    /,
+    config: Path | None,
+    registry: str,
+    cache: Path | None,
+    people: Path | None,
+    studio_port: int,
+    show: bool,
+    **options: Any,
 ) -> None:
     """Serve a registry over HTTP: OpenAI and GPT-SoVITS routes, and a web page at /.
 
     Settings can also come from the YAML file or the environment; see docs/server.md. New, changed and revoked voices
-    take effect without a restart. Needs no torch.
+    take effect without a restart. Needs no torch, except for --studio.
     """
     from timbre.serving.settings import load_settings
 
@@ -61,7 +79,13 @@ def serve(
     if show:
         click.echo(json.dumps(_shown(settings), indent=2, ensure_ascii=False))
         return
-    _run(invocation, settings, registry, cache)
+    with contextlib.ExitStack() as closing:
+        if people is not None:
+            from timbre.cli.studio_sites import hosted_studio
+
+            serve_studio = closing.enter_context(hosted_studio(invocation, people, studio_port, registry))
+            threading.Thread(target=serve_studio, name="studio", daemon=True).start()
+        _run(invocation, settings, registry, cache)
 
 
 def _run(invocation: Invocation, settings: ServeSettings, registry: str, cache: Path | None) -> None:

@@ -54,12 +54,12 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def nginx_over(folder: Path, upstreams: Sequence[int]) -> Iterator[Proxy]:
+def nginx_over(folder: Path, upstreams: Sequence[int], template: Path = TEMPLATE) -> Iterator[Proxy]:
     """nginx with our template over servers on these loopback ports, until the block ends. folder: for its files."""
     _write_certificate(folder)
     tls, plain = free_port(), free_port()
     configuration = folder / "nginx.conf"
-    configuration.write_text(_filled_in(folder, tls, plain, upstreams), encoding="utf-8")
+    configuration.write_text(_filled_in(folder, tls, plain, upstreams, template), encoding="utf-8")
     environment = {**os.environ, "PATH": _PATH}
     command = ["nginx", "-c", str(configuration)]
     check = subprocess.run([*command, "-t"], env=environment, capture_output=True, text=True, check=False)
@@ -81,16 +81,19 @@ def _write_certificate(folder: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def _filled_in(folder: Path, tls: int, plain: int, upstreams: Sequence[int]) -> str:
+def _filled_in(folder: Path, tls: int, plain: int, upstreams: Sequence[int], template: Path) -> str:
     """The template as the image fills it in, with ports and paths of this machine."""
     servers = " ".join(f"server 127.0.0.1:{port} max_fails=1 fail_timeout=2s;" for port in upstreams)
-    text = TEMPLATE.read_text("utf-8").replace("${SERVER_NAME}", NAME).replace("${UPSTREAMS}", servers)
+    text = template.read_text("utf-8").replace("${SERVER_NAME}", NAME).replace("${UPSTREAMS}", servers)
+    hurried = (
+        ("client_body_timeout 10s", "client_body_timeout 1s"),
+        ("client_header_timeout 10s", "client_header_timeout 1s"),
+    )
     for old, new in (
         ("listen 443 ssl;\n    http2 on;", f"listen 127.0.0.1:{tls} ssl;"),  # Debian's nginx has no http2 directive yet
         ("listen 80;", f"listen 127.0.0.1:{plain};"),
         ("/etc/nginx/tls", str(folder)),
-        ("client_body_timeout 10s", "client_body_timeout 1s"),
-        ("client_header_timeout 10s", "client_header_timeout 1s"),
+        *(hurried if template == TEMPLATE else ()),
     ):
         assert old in text, old
         text = text.replace(old, new)

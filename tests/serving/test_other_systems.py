@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from timbre.cli.commands.studio import _listen
+from timbre.cli.studio_sites import listen_at
 from timbre.serving import sockets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,9 +84,9 @@ def test_under_windows_a_port_has_one_listener(monkeypatch: pytest.MonkeyPatch) 
 def test_the_port_of_the_studio_is_claimed_as_that_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     # An option that Linux knows stands in for the one of Windows.
     monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
-    with _listen("127.0.0.1", 0) as listening:
+    with listen_at("127.0.0.1", 0) as listening:
         assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert not listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
     monkeypatch.delattr(socket, "SO_EXCLUSIVEADDRUSE")
-    with _listen("127.0.0.1", 0) as listening:
+    with listen_at("127.0.0.1", 0) as listening:
         assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
