@@ -81,13 +81,19 @@ class ValidateRecipe:
     max_reverberation_s: float = setting(0.8, "maximum estimated reverberation time (RT60)", "s", low=0, high=60)
     max_music_share: float = setting(0.3, "maximum share of music in a clip", low=0, high=1)
     min_speaker_similarity: float = setting(
-        0.66, "minimum GE2E similarity of a slice to the other slices", low=-1, high=1
+        0.7,
+        "minimum likeness (GE2E) of a slice to five others or more; 0.02 less for each that is missing",
+        low=-1,
+        high=1,
     )
     min_group_similarity: float = setting(
         0.78, "minimum GE2E similarity of the two clusters of slices; below it, two speakers", low=-1, high=1
     )
     min_consent_similarity: float = setting(
-        0.84, "minimum GE2E similarity of the consent statement to the voice", low=-1, high=1
+        0.78,
+        "minimum likeness (GE2E) of the consent statement to five slices or more; 0.02 less for each missing",
+        low=-1,
+        high=1,
     )
     min_consent_words: float = setting(
         -2.65, "minimum score of the consent wording in the statement, in nats per phoneme; 0 is perfect", high=0

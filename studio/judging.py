@@ -168,16 +168,13 @@ class Judges:
         return report
 
     def _statement(self, book: Book, sha256: str, vectors: Sequence[Vectors]) -> StatementReport:
-        centre = None
-        if vectors:
-            total = np.sum(np.stack(list(vectors)), axis=0)
-            centre = (total / max(float(np.linalg.norm(total)), 1e-12)).astype(np.float32)
+        voice = np.stack(list(vectors)) if vectors else None
         settings, findings = book.settings(), Findings()
         with self._lock:
             judge = self._judge(book)
             check = StatementCheck(
                 book.statement, book.files.path(book.statement), settings.language, settings.consent.approved_by,
-                judge.recipe, judge.encoder, judge.listener, centre,
+                judge.recipe, judge.encoder, judge.listener, voice,
             )  # fmt: skip
             check.run(findings)
         return StatementReport(sha256, len(vectors), _plain(findings.problems), _plain(findings.remarks))

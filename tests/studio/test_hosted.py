@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 import uvicorn
+from starlette.responses import Response
+from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from tests.git_command import git
 from tests.studio.running import VOICE, Answer, send, wav
@@ -194,6 +197,42 @@ def test_a_person_without_the_role_is_refused(workshop: Workshop) -> None:
     assert workshop.call("bob", "POST", "/api/voices/ada/promote", {**version, "approve": True}).code == "not-your-role"
 
 
+@pytest.mark.parametrize(
+    ("peer", "headers", "status"),
+    [
+        ("10.1.2.3", {}, 200),
+        ("::ffff:10.1.2.3", {}, 200),
+        ("10.1.3.3", {}, 403),
+        ("127.0.0.1", {}, 403),
+        ("10.1.2.3", {"x-forwarded-proto": "http"}, 403),
+        ("10.1.2.3", {"x-forwarded-proto": ""}, 403),
+        ("10.1.3.3", {"x-forwarded-for": "10.1.2.3"}, 403),
+        ("10.1.2.3", {"host": "studio.example.org"}, 421),
+        ("10.1.2.3", {"host": "studio.example.org:8443", "origin": "http://studio.example.org:8443"}, 403),
+        ("10.1.2.3", {"origin": "https://studio.example.org"}, 403),
+    ],
+)
+def test_behind_a_proxy_the_peer_the_scheme_and_the_name_count(
+    tmp_path: Path, peer: str, headers: dict[str, str], status: int
+) -> None:
+    path = tmp_path / "people.yaml"
+    path.write_text(f"{PEOPLE}proxy: [10.1.2.0/24, '::1']\nhost: studio.example.org:8443\n", encoding="utf-8")
+    settings = read_hosted(path)
+
+    async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response("in")(scope, receive, send)
+
+    sessions = Sessions(settings.people)
+    door = Door(inside, sessions, frozenset({settings.host}), 9000, True, True, settings.proxies)
+    session = sessions.enter(KEYS["ada"])
+    sent = {
+        "host": "studio.example.org:8443", "origin": "https://studio.example.org:8443", "x-forwarded-proto": "https",
+        "x-timbre-studio": "1", "cookie": f"__Host-timbre-studio-9000={session}", **headers,
+    }  # fmt: skip
+    client = TestClient(door, client=(peer, 4000), base_url="https://studio.example.org:8443")
+    assert client.post("/api/state", headers=sent).status_code == status
+
+
 def test_a_session_ends(tmp_path: Path) -> None:
     path = tmp_path / "people.yaml"
     path.write_text(PEOPLE, encoding="utf-8")
@@ -218,6 +257,13 @@ def test_a_session_ends(tmp_path: Path) -> None:
         (PEOPLE + "host: studio.example.org\n", "certificate"),
         (PEOPLE + "certificate: none.pem\nprivate_key: none.pem\n", "certificate"),
         (PEOPLE + "colour: red\n", "colour"),
+        (PEOPLE + "proxy: 127.0.0.1\n", "host"),
+        (PEOPLE + "proxy: nginx\nhost: studio.example.org\n", "proxy"),
+        (PEOPLE + "proxy: 0.0.0.0/0\nhost: studio.example.org\n", "proxy"),
+        (PEOPLE + "proxy: []\nhost: studio.example.org\n", "proxy"),
+        (PEOPLE + "proxy: 127.0.0.1\nhost: studio.example.org/x\n", "host"),
+        (PEOPLE + "host: studio.example.org:8443\n", "host"),
+        (PEOPLE + f"proxy: 127.0.0.1\nhost: a.org\ncertificate: {__file__}\nprivate_key: {__file__}\n", "certificate"),
     ],
 )
 def test_wrong_settings_are_named_and_keys_are_not_shown(tmp_path: Path, text: str, named: str) -> None:

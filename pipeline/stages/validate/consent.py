@@ -19,7 +19,7 @@ from timbre.core.recipe import ValidateRecipe
 from timbre.pipeline.stages.validate.checks import Findings
 from timbre.pipeline.stages.validate.cleaning import ANALYSIS_RATE_HZ
 from timbre.pipeline.stages.validate.listening import Listener
-from timbre.pipeline.stages.validate.speakers import SpeakerEncoder, Vectors
+from timbre.pipeline.stages.validate.speakers import SpeakerEncoder, Vectors, least_likeness, likeness
 from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip
 from timbre.pipeline.voice.reading_script import CONSENT, CONSENT_PHRASES
 from timbre.text.alignment_score import log_softmax, phrase_score
@@ -57,8 +57,8 @@ class StatementCheck:
     recipe: ValidateRecipe
     encoder: SpeakerEncoder
     listener: Listener | None
-    centre: Vectors | None
-    """Mean embedding of the clips; None without clips."""
+    voice: Vectors | None
+    """Embeddings (n, d) of the clips; None without clips."""
 
     def run(self, found: Findings) -> Statement | None:
         """Examines the statement; adds what is wrong to the findings."""
@@ -79,11 +79,12 @@ class StatementCheck:
         return Statement(heard.duration_s, heard.speech_s, similarity, words, self.approved_by)
 
     def _speaker(self, samples: Samples, heard: ClipSurvey, found: Findings) -> float | None:
-        if self.centre is None:
+        if self.voice is None or not len(self.voice):
             return None
-        similarity = float(np.dot(self.encoder.embed([spoken_part(samples, heard)])[0], self.centre))
-        if similarity < self.recipe.min_consent_similarity:
-            limit = f"at least {self.recipe.min_consent_similarity:g}"
+        similarity = float(likeness(self.voice, self.encoder.embed([spoken_part(samples, heard)]))[0])
+        least = least_likeness(self.recipe.min_consent_similarity, len(self.voice))
+        if similarity < least:
+            limit = f"at least {least:.2g}"
             value = f"spoken by somebody else: similarity {similarity:.2f} to the clips"
             remedy = "the person whose voice it is must read the statement, with the same microphone"
             self._doubt(value, limit, remedy, "speaker", found)

@@ -18,10 +18,10 @@ from timbre.audio.resample import resample
 from timbre.core.errors import InputError
 from timbre.core.problems import Problem
 from timbre.core.recipe import ValidateRecipe
-from timbre.pipeline.stages.validate.checks import Findings, check_noise, check_pace, check_sound
+from timbre.pipeline.stages.validate.checks import Findings, check_noise, check_pace, check_sound, check_take_speaker
 from timbre.pipeline.stages.validate.cleaning import ANALYSIS_RATE_HZ, DenoiseDecision
 from timbre.pipeline.stages.validate.listening import Listener
-from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder, Vectors
+from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder, Vectors, likeness
 from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip
 from timbre.pipeline.stages.validate.words_heard import WordsHeard, words_heard
 from timbre.text.alignment_score import log_softmax
@@ -96,17 +96,14 @@ class ClipJudge:
         if survey.speech_s >= MIN_SPEECH_S:
             vector = self.encoder.embed([samples])[0]
             if len(earlier):
-                centre = np.sum(np.stack(list(earlier)), axis=0)
-                similarity = float(np.dot(vector, centre) / max(float(np.linalg.norm(centre)), 1e-12))
+                similarity = float(likeness(np.stack(list(earlier)), vector[None])[0])
         heard = hear()
         if heard is not None and heard.missed:
             remedy = "read the sentence again, every word of it"
             tell = found.refuse if heard.refused else found.remark
             tell(path.name, f"not heard: {', '.join(heard.missed)}", "every word of the text", remedy, "words")
-        if similarity is not None and similarity < self.recipe.min_speaker_similarity:
-            limit = f"at least {self.recipe.min_speaker_similarity:g}"
-            value = f"another speaker? similarity {similarity:.2f} to the takes before"
-            found.refuse(path.name, value, limit, "one voice is one person, with the same microphone", "speaker")
+        if similarity is not None:
+            check_take_speaker(path.name, similarity, len(earlier), self.recipe, found)
         problems = (*found.problems, *(problem for _, problem in found.rejected))
         return ClipJudgement(
             survey, problems, tuple(found.remarks), heard.missed if heard else None, similarity, vector

@@ -72,7 +72,7 @@ _MOST_TABLE_BYTES = 4 << 20
 class ValidateStage:
     """Stage 1 of the table in pipeline/stages/table.py."""
 
-    version = 4
+    version = 5
 
     def machine(self, recipe: Recipe, bases: Path, weights_root: Path) -> Mapping[str, str]:
         """Its denoiser: other packages here make other slices."""
@@ -354,10 +354,10 @@ class _Run:
             problem.where.startswith("voice.yaml: consent.statement") for problem in self.found.problems
         ):
             return None
-        centre = speakers.centre if speakers is not None else None
+        voice = speakers.voice if speakers is not None else None
         check = StatementCheck(
             named, path, self.folder.language, self.folder.consent.approved_by, self.recipe, self.encoder,
-            self.listener, centre,
+            self.listener, voice,
         )  # fmt: skip
         return check.run(self.found)
 

@@ -146,7 +146,7 @@ def test_an_output_is_not_louder_for_a_float_file_beyond_full_scale(tmp_path: Pa
 
 @pytest.mark.parametrize(("seconds", "refused"), [(4.0, True), (2.0, False)])
 def test_a_second_group_counts_when_there_is_enough_speech_to_tell_it_by(seconds: float, refused: bool) -> None:
-    speakers = Speakers(np.zeros(4, np.float32), np.array([0.9, 0.9, 0.9, 0.8, 0.8]), 0.7, (3, 4))
+    speakers = Speakers(np.zeros((3, 4), np.float32), np.array([0.9, 0.9, 0.9, 0.8, 0.8]), 0.7, (3, 4))
     found = Findings()
     check_speakers(list("abcde"), [seconds] * 5, speakers, ValidateRecipe(), found)
     assert bool(found.problems) is refused
@@ -154,9 +154,12 @@ def test_a_second_group_counts_when_there_is_enough_speech_to_tell_it_by(seconds
         assert "two speakers (similarity 0.70)" in found.problems[0].value
 
 
-@pytest.mark.parametrize(("similarity", "problems", "remarks"), [(0.65, 1, 0), (0.67, 0, 1), (0.75, 0, 0)])
-def test_an_odd_slice_is_refused_or_left_to_an_ear(similarity: float, problems: int, remarks: int) -> None:
-    speakers = Speakers(np.zeros(4, np.float32), np.array([0.9, 0.9, similarity]), 0.9, ())
+@pytest.mark.parametrize(
+    ("similarity", "slices", "problems", "remarks"),
+    [(0.69, 6, 1, 0), (0.71, 6, 0, 1), (0.76, 6, 0, 0), (0.66, 3, 0, 1), (0.63, 3, 1, 0)],
+)
+def test_an_odd_slice_is_refused_or_left_to_an_ear(similarity: float, slices: int, problems: int, remarks: int) -> None:
+    speakers = Speakers(np.zeros((slices, 4), np.float32), np.array([0.9, 0.9, similarity]), 0.9, ())
     found = Findings()
     check_speakers(list("abc"), [4.0] * 3, speakers, ValidateRecipe(), found)
     assert (len(found.rejected), len(found.remarks)) == (problems, remarks)
@@ -168,7 +171,7 @@ def test_an_odd_slice_is_refused_or_left_to_an_ear(similarity: float, problems: 
 )
 def test_noise_in_half_of_a_folder_is_no_second_speaker(snr_db: float, groups: float, refused: bool) -> None:
     similarity = np.array([0.9, 0.9, 0.9, 0.62, 0.62])
-    speakers = Speakers(np.zeros(4, dtype=np.float32), similarity, groups, (3, 4))
+    speakers = Speakers(np.zeros((3, 4), dtype=np.float32), similarity, groups, (3, 4))
     found = Findings()
     noise = [31.0, 30.0, 32.0, snr_db, snr_db]
     check_speakers(list("abcde"), [4.0] * 5, speakers, ValidateRecipe(), found, noise)
