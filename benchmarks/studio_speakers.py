@@ -2,8 +2,8 @@
 
 122 people of speechocean762, eight sentences each, all recorded alike: a stranger differs in nothing but the voice, and
 is of the same sex. In two halves by the SHA-256 of their names: limits are set on the first and judged on the second.
-Then 10 people of LibriSpeech (test-other), ten sentences each. None of them is in benchmarks.studio_faults. Compared are
-the likeness of stage 1 and the studio with its limit, and what it replaced, the cosine to the mean of the takes.
+Then 10 people of LibriSpeech (test-other), ten sentences each. None of them is in benchmarks.studio_faults. Compared
+are the likeness of stage 1 and the studio with its limit, and what it replaced, the cosine to the mean of the takes.
 
 Needs the shared speech data (TIMBRE_SHARED). --vectors keeps the embeddings, which take minutes on one core.
 """

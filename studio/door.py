@@ -41,7 +41,7 @@ _HEADERS = {
 }
 _NO_ENTRY = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>Timbre Studio</title>
-<link rel="stylesheet" href="/page.css"><main><h1>Timbre Studio</h1>
+<link rel="stylesheet" href="/page.css"><link rel="stylesheet" href="/studio.css"><main><h1>Timbre Studio</h1>
 <form action="/enter"><label>Code <span lang="zh">验证码</span>
 <input name="code" autocomplete="off" autocapitalize="none" spellcheck="false" required></label>
 <p><button class="main">OK</button></p></form>
@@ -51,14 +51,14 @@ works once.</p>
 每个验证码只能用一次。</p></main></html>"""
 _KEY_WANTED = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>Timbre Studio</title>
-<link rel="stylesheet" href="/page.css"><main><h1>Timbre Studio</h1>
+<link rel="stylesheet" href="/page.css"><link rel="stylesheet" href="/studio.css"><main><h1>Timbre Studio</h1>
 <form id="enter"><label>Your key <span lang="zh">您的密钥</span>
 <input name="key" type="password" autocomplete="current-password" required></label>
 <p id="wrong" role="alert" hidden>This key is not valid here. <span lang="zh">此处没有这个密钥。</span></p>
 <p><button class="main">OK</button></p></form>
 <p>The operator of this studio gave you a key.</p><p lang="zh">密钥由录音室的管理员发放。</p></main>
 <script src="/enter.js" type="module"></script></html>"""
-_OPEN_FILES = ("/page.css", "/favicon.ico", "/enter.js")
+_OPEN_FILES = ("/page.css", "/studio.css", "/favicon.ico", "/enter.js")
 _MOST_KEY_BYTES = 1024
 
 

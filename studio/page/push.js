@@ -93,7 +93,7 @@ export class PushPanel {
           const button = this.make("button", this.word("toLine", at + 1), { type: "button" });
           button.addEventListener("click", () => this.toLine(this.voice().lines[at].id));
           row.prepend(button, " ");
-        } else if (where) row.prepend(`${where}: `);
+        } else if (where) row.prepend(this.word("pair", where === "all clips" ? this.word("allClips") : where.startsWith("voice.yaml: consent") ? this.word("consent") : where, ""));
         list.append(row);
       });
     }
@@ -108,7 +108,7 @@ export class PushPanel {
     if (plan) {
       this.find("changes-head").textContent = this.word("changes", plan.changes.length);
       this.find("changed").replaceChildren(...plan.changes.map(({ path, kind, lfs }) =>
-        this.make("li", `${path} (${this.words().kinds[kind]}${lfs ? ", LFS" : ""})`)));
+        this.make("li", `${path}${this.word("aside", this.word("list", [this.words().kinds[kind], ...(lfs ? ["LFS"] : [])]))}`)));
     }
     const place = this.find("pushed");
     const last = done ?? plan?.pushed;
@@ -127,22 +127,23 @@ export class PushPanel {
     this.find("jobs").replaceChildren(...found.jobs.map(job => {
       const row = this.make("li", "");
       row.dataset.state = job.state;
-      row.append(job.url ? this.make("a", job.name, { href: job.url, target: "_blank", rel: "noopener" }) : job.name, ` · ${state(job.state)}`);
+      const name = { translate: false };
+      row.append(job.url ? this.make("a", job.name, { ...name, href: job.url, target: "_blank", rel: "noopener" }) : this.make("span", job.name, name), ` · ${state(job.state)}`);
       return row;
     }));
     this.find("runs").replaceChildren(...found.runs.map((run, index) => this.run(run, index === 0)));
     this.showVersions(found);
-    this.find("follow-problems").textContent = found.problems.join(" ");
+    this.find("follow-problems").replaceChildren(...(found.problems.length ? [this.word("told", ""), this.make("span", found.problems.join(" "), { lang: "en" })] : []));
   }
 
   run(run, newest) {
     const state = name => this.words().states[name] ?? name;
     const row = this.make("li");
     row.dataset.state = run.state;
-    row.append(this.make("p", `${run.id.slice(0, 10)} ${run.commit.slice(0, 8)} · ${state(run.state)}`));
+    row.append(this.make("p", `${this.word("run", run.id.slice(0, 10), run.commit.slice(0, 8))} · ${state(run.state)}`));
     const stages = this.make("ol", "", { className: "stages" });
     stages.append(...run.stages.map(stage => {
-      const item = this.make("li", `${this.words().stages[stage.name] ?? stage.name}: ${state(stage.state)}`);
+      const item = this.make("li", this.word("pair", this.words().stages[stage.name] ?? stage.name, state(stage.state)));
       item.dataset.state = stage.state;
       return item;
     }));
@@ -156,7 +157,7 @@ export class PushPanel {
     const language = this.language();
     const place = this.make("div", "", { className: "gate" });
     const known = gate.value !== null && gate.limit !== null;
-    place.append(this.make("strong", gate.title[language] + (known ? ` (${this.word("gateValue", gate.value, gate.limit, gate.direction)})` : "")));
+    place.append(this.make("strong", gate.title[language] + (known ? this.word("aside", this.word("gateValue", gate.value, gate.limit, gate.direction)) : "")));
     place.append(this.make("p", gate.advice[language]));
     const lines = this.voice().lines;
     const takes = gate.takes.map(take => ({ ...take, at: lines.findIndex(line => line.id === take.line) })).filter(take => take.at >= 0);
@@ -167,7 +168,9 @@ export class PushPanel {
       const button = this.make("button", this.word("toLine", at + 1), { type: "button" });
       button.addEventListener("click", () => this.toLines([line]));
       const text = this.make("span", lines[at].text, { lang: lines[at].language });
-      row.append(button, " ", text, this.make("span", ` (${this.words().suspects[why]})`, { className: "quiet" }));
+      const said = this.make("span");
+      said.append(text, this.make("span", this.word("aside", this.words().suspects[why]), { className: "quiet" }));
+      row.append(button, said);
       return row;
     }));
     const again = this.make("button", this.word("recordAgain", takes.length), { type: "button", className: "main" });
@@ -188,7 +191,7 @@ export class PushPanel {
   version(item, rollback) {
     const part = this.make("div", "", { className: "version" });
     const tags = [item.production && this.word("production"), item.newest && this.word("newest"), !item.passed && this.word("notPassed")].filter(Boolean);
-    part.append(this.make("h4", `${this.word("version", item.version)}${tags.length ? ` (${tags.join(", ")})` : ""}`));
+    part.append(this.make("h4", `${this.word("version", item.version)}${tags.length ? this.word("aside", this.word("list", tags)) : ""}`));
     part.append(this.make("p", [item.created.slice(0, 16).replace("T", " "), item.author.replace(/ *<.*/, "")].filter(Boolean).join(" · "), { className: "quiet" }));
     const actions = this.make("div", "", { className: "row actions" });
     if (item.promote) actions.append(this.move("promote", { version: item.version }, "promoteNow", "confirmPromote", item.version));
@@ -231,10 +234,10 @@ export class PushPanel {
       const { text } = spoken[0];
       if (text) part.append(this.make("p", text, { lang: this.voice().language }));
       for (const { item } of spoken) {
-        const name = `${this.word("version", item.version)}${item.production ? ` (${this.word("production")})` : ""}`;
+        const name = `${this.word("version", item.version)}${item.production ? this.word("aside", this.word("production")) : ""}`;
         const box = this.make("div", "", { className: "heard" });
         const player = this.make("audio", "", { controls: true, preload: "none", src: `${this.address("versions", item.version)}/${path}` });
-        player.setAttribute("aria-label", `${this.word("listen")}: ${name}, ${text || path}`);
+        player.setAttribute("aria-label", this.word("pair", this.word("listen"), this.word("list", [name, text || path])));
         box.append(this.make("span", name, { className: "quiet" }), player);
         part.append(box);
       }

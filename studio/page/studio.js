@@ -241,7 +241,15 @@ async function judgeWaiting() {
 }
 
 function problemWords(items, tag) {
-  return items.map(item => make("li", WORDS[language].problems[item.kind] ?? `${item.value} → ${item.remedy}`, { className: tag }));
+  return items.map(item => {
+    const kind = item.kind.replace(/-left-out$/, "");
+    const known = WORDS[language].problems[kind];
+    if (known) return make("li", kind === item.kind ? known : `${known} ${word("leftOut")}`, { className: tag });
+    const row = make("li", "", { className: tag });
+    // What has no words of the page is said as the pipeline says it, in English.
+    row.append(word("told", ""), make("span", `${item.value} → ${item.remedy}`, { lang: "en" }));
+    return row;
+  });
 }
 
 function verdict(place, take) {
@@ -253,7 +261,11 @@ function verdict(place, take) {
   place.append(make("strong", word(take.good ? "good" : "bad")));
   const list = make("ul");
   list.append(...problemWords(take.problems, "problem"), ...problemWords(take.remarks, "remark"));
-  if (take.missed?.length) list.append(make("li", `${word("heardWords")}: ${take.missed.join(language === "zh" ? "、" : ", ")}`, { className: "remark" }));
+  if (take.missed?.length) {
+    const row = make("li", word("pair", word("heardWords"), ""), { className: "remark" });
+    row.append(make("span", word("list", take.missed), { lang: line().language }));
+    list.append(row);
+  }
   if (list.childElementCount) place.append(list);
   if (take.speech_s) place.append(make("p", word("figures", take.speech_s, take.snr_db, take.level_dbfs), { className: "quiet" }));
 }
@@ -336,7 +348,7 @@ function showProgress() {
   const sentence = find("preview").elements.text;
   if (!sentence.value) sentence.value = WORDS[language].previewSamples[voice.language] ?? "";
   find("enough").textContent = speech_s >= needed_s ? word(unread ? "enough" : "allRead") : "";
-  find("missing").textContent = missing.length && heard.length ? `${word("missing")}: ${missing.join(" ")}` : "";
+  find("missing").textContent = missing.length && heard.length ? word("pair", word("missing"), missing.join(" ")) : "";
   const place = find("voice-problems");
   place.replaceChildren();
   place.dataset.state = voice.room.length ? "bad" : "";
@@ -482,7 +494,8 @@ const hearPreview = attempt(async () => {
   }
 });
 
-function goTo(name) {
+function goTo(name, leading = false) {
+  // leading: by a button that leads on, not by the row of steps.
   if (busy) return;
   step = name;
   stopSound();
@@ -491,7 +504,10 @@ function goTo(name) {
   notice("");
   show();
   if (name === "push") attempt(() => pushPanel.open())();
-  document.querySelector(`[data-step="${name}"]`)?.focus();
+  // Space is to record at once, as the page says.
+  const first = { record: "line-record", consent: "consent-record", room: "measure" }[name];
+  const main = first && find(first);
+  (main && !main.disabled && (name === "record" || leading) ? main : document.querySelector(`[data-step="${name}"]`))?.focus();
 }
 
 // --- home ------------------------------------------------------------------------------------------------------------
@@ -529,7 +545,7 @@ function showHome() {
 function listBases(spoken, select) {
   const before = select.value;
   const fitting = state.bases.filter(base => base.languages.includes(spoken));
-  select.replaceChildren(...fitting.map(base => make("option", base.here ? base.name : `${base.name} (${word("baseAway")})`, { value: base.name, selected: base.name === before })));
+  select.replaceChildren(...fitting.map(base => make("option", base.here ? base.name : `${base.name}${word("aside", word("baseAway"))}`, { value: base.name, selected: base.name === before })));
 }
 
 function choose(files) {
@@ -568,7 +584,8 @@ const importAll = attempt(async () => {
   pushPanel.clear();
   chosen = made.next;
   accept(made);
-  notice([word("imported", made.rows), ...(made.notes.length ? [`${word("notes")}: ${made.notes.join("; ")}`] : [])].join(" "));
+  notice(word("imported", made.rows));
+  if (made.notes.length) find("notice").append(" ", word("pair", word("notes"), ""), make("span", made.notes.join("; "), { lang: "en" }));
   judgeWaiting();
 });
 
@@ -608,7 +625,7 @@ function bind() {
   find("leave").addEventListener("click", attempt(() => { if (!busy) return home(); }));
   all("#steps button").forEach(button => button.addEventListener("click", () => goTo(button.dataset.step)));
   find("measure").addEventListener("click", measureRoom);
-  find("room-on").addEventListener("click", () => goTo(voice.consent.kind === "recorded" ? "consent" : "record"));
+  find("room-on").addEventListener("click", () => goTo(voice.consent.kind === "recorded" ? "consent" : "record", true));
   find("microphone").addEventListener("change", attempt(async event => { remember("microphone", event.target.value); recorder.close(); await openMicrophone(); }));
   find("consent-record").addEventListener("click", recordConsent);
   find("consent-listen").addEventListener("click", attempt(() => listen(address("consent"))));

@@ -214,7 +214,10 @@ def test_a_telephone_in_chinese(page: Any, studio: Studio) -> None:
 
 def test_by_keyboard_alone(page: Any, studio: Studio) -> None:
     open_ada(page, studio)
-    page.focus("#line-record")
+    page.focus('[data-step="consent"]')
+    page.keyboard.press("Enter")
+    page.focus("#consent-on")
+    page.keyboard.press("Enter")
     first = page.inner_text("#line-number")
     page.keyboard.press("Space")
     page.wait_for_selector('body[data-busy="record"]')

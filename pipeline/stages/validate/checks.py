@@ -77,6 +77,7 @@ def check_languages(
             ", ".join(missing),
             f"{', '.join(languages)}, what the base {base} was trained to speak",
             "choose a base that speaks it: timbre base list",
+            "language",
         )
 
 
@@ -214,6 +215,7 @@ def check_pace(
                 f"read {ratio:.1f} times as fast as the others",
                 f"{1 / _ODD_PACE:.1f} to {_ODD_PACE:g}",
                 f"check by ear that it says {text[:30]!r}",
+                "pace",
             )
 
 
@@ -259,6 +261,7 @@ def check_speakers(
             f"two speakers (similarity {speakers.groups:.2f}); the other one in: {shown}",
             f"at least {recipe.min_group_similarity:g}",
             remedy,
+            "speakers",
         )
         return
     for index, (file, seconds, similarity) in enumerate(zip(files, speech_s, speakers.similarity, strict=True)):
@@ -271,6 +274,7 @@ def check_speakers(
                 f"another speaker? similarity {similarity:.2f} to the other slices",
                 f"at least {least:.2g}",
                 remedy,
+                "speaker",
             )
         elif similarity < least + _ODD_MARGIN and seconds >= MIN_SPEECH_S and index not in noisy:
             found.remark(
@@ -278,6 +282,7 @@ def check_speakers(
                 f"sounds unlike the other slices: similarity {similarity:.2f}",
                 f"at least {least + _ODD_MARGIN:.2g}",
                 "check by ear that it is the same person in the same room",
+                "unlike",
             )
 
 
@@ -324,7 +329,7 @@ def check_amount(effective_s: float, recipe: ValidateRecipe, found: Findings, re
         if recorded_s >= recipe.min_effective_s and effective_s >= _SPOKEN_SHARE * recipe.min_effective_s:
             value = f"{effective_s:.0f} s of speech in {recorded_s:.0f} s of recordings"
             limit = f"{recipe.min_effective_s:g} s of speech for a good voice"
-            found.remark("all clips", value, limit, "a few more sentences make it better")
+            found.remark("all clips", value, limit, "a few more sentences make it better", "nearly")
             return
         missing = recipe.min_effective_s - effective_s
         found.refuse(
@@ -332,6 +337,7 @@ def check_amount(effective_s: float, recipe: ValidateRecipe, found: Findings, re
             f"{effective_s:.1f} s of usable speech",
             f"at least {recipe.min_effective_s:g} s",
             f"record about {max(1.0, missing * 1.3):.0f} s more",
+            "little",
         )
     elif effective_s > recipe.max_effective_s:
         found.refuse(
@@ -339,10 +345,12 @@ def check_amount(effective_s: float, recipe: ValidateRecipe, found: Findings, re
             f"{effective_s:.0f} s of speech",
             f"at most {recipe.max_effective_s:g} s",
             "keep the best one to five minutes, or raise validate.max_effective_s",
+            "much",
         )
     elif effective_s > recipe.enough_effective_s:
         value, limit = f"{effective_s:.0f} s of speech", f"{recipe.enough_effective_s:g} s, more is not needed"
-        found.remark("all clips", value, limit, "nothing to do: training takes a little longer, the voice is as good")
+        remedy = "nothing to do: training takes a little longer, the voice is as good"
+        found.remark("all clips", value, limit, remedy, "enough")
 
 
 def same_recordings(

@@ -83,4 +83,6 @@ def unheard_remark(unheard: Sequence[str], heard_by: str) -> Problem | None:
         return None
     what = f"texts in {', '.join(unheard)} were not compared with what is said: "
     why = f"the recogniser of {heard_by} does not know this language" if heard_by else "no base here has a recogniser"
-    return Problem("all clips", what + why, "every text beside its recording", "listen to a few of them yourself")
+    return Problem(
+        "all clips", what + why, "every text beside its recording", "listen to a few of them yourself", "untested"
+    )

@@ -9,6 +9,9 @@ from timbre.core.problems import Problem
 from timbre.core.recipe import ValidateRecipe
 from timbre.pipeline.stages.validate.checks import Findings
 
+LEFT_OUT = "-left-out"
+"""Ends the kind of a problem whose recording is not used."""
+
 
 @dataclass(frozen=True)
 class Remaining:
@@ -35,7 +38,9 @@ def settle_rejected(
     enough = left.effective_s >= recipe.min_effective_s and left.slices > recipe.held_out_min
     if bad and len(bad) <= allowed and enough:
         found.remarks += [
-            Problem(problem.where, f"{problem.value}: left out", problem.limit, problem.remedy)
+            Problem(
+                problem.where, f"{problem.value}: left out", problem.limit, problem.remedy, f"{problem.kind}{LEFT_OUT}"
+            )
             for _, problem in rejected
         ]
         return frozenset(bad)

@@ -198,14 +198,14 @@ class _Run:
         except UndecodableError as error:
             # The message begins with the bare file name, which `where` says better.
             value = error.message.removeprefix(f"{clip.path.name}: ")
-            self.found.reject(clip.file, value, "a recording that decodes to its end", error.remedy)
+            self.found.reject(clip.file, value, "a recording that decodes to its end", error.remedy, "undecodable")
             return ClipReport(clip.file, clip.text, sha256, None)
         self.decoded_s += heard.duration_s
         check_sound(clip.file, heard, self.recipe, self.context.base.rate_hz, self.found)
         plan = plan_slices(heard.duration_s, heard.activity, clip.text, self._limits())
         if not heard.speech_s:
             limit = "speech"
-            self.found.reject(clip.file, "no speech found", limit, "record it again or delete the row")
+            self.found.reject(clip.file, "no speech found", limit, "record it again or delete the row", "silent")
             return ClipReport(clip.file, clip.text, sha256, heard, notes=plan.notes)
         for note in plan.notes:
             self.found.remark(
@@ -213,6 +213,7 @@ class _Run:
                 note,
                 f"slices of {self.recipe.slice_min_s:g} to {self.recipe.slice_max_s:g} s",
                 "record sentences of 3 to 10 s, one file and one row each",
+                "length",
             )
         if not plan.cuts:
             return ClipReport(clip.file, clip.text, sha256, heard, dropped_s=plan.dropped_s, notes=plan.notes)
@@ -280,7 +281,7 @@ class _Run:
         files = [report.file for report, _ in heard]
         for file, earlier, identical in same_recordings(files, [r.sha256 for r, _ in heard], [s for _, s in heard]):
             value = f"the same {'file' if identical else 'recording'} as {earlier}"
-            self.found.reject(file, value, "no duplicate recordings", "delete one of the files and its row")
+            self.found.reject(file, value, "no duplicate recordings", "delete one of the files and its row", "twice")
         spoken = [(report, survey) for report, survey in heard if survey.speech_s > 0]
         check_pace(
             [r.file for r, _ in spoken],
@@ -312,7 +313,7 @@ class _Run:
         if total > self.recipe.max_total_s:
             value, limit = f"{total:.0f} s of sound by their headers", f"at most {self.recipe.max_total_s:g} s"
             remedy = "keep the best recordings, one to five minutes are enough"
-            self.found.refuse("all clips", value, limit, remedy)
+            self.found.refuse("all clips", value, limit, remedy, "much")
         return total > self.recipe.max_total_s
 
     def _leave_out(self, speech_s: dict[str, float]) -> None:
@@ -373,7 +374,7 @@ class _Run:
             value = f"{len(self.slices)} slices, {len(kept)} of them held out"
             limit = f"{self.recipe.held_out_min} held out, and one of 3 to 10 s to train on"
             self.found.refuse(
-                "all clips", value, limit, "record more sentences of 3 to 10 s, one file and one row each"
+                "all clips", value, limit, "record more sentences of 3 to 10 s, one file and one row each", "lines"
             )
 
     def _allow_longer_prompts(self) -> None:
@@ -384,7 +385,7 @@ class _Run:
         if longer:
             value = f"no slice of {self.recipe.slice_min_s:g} to {self.recipe.slice_max_s:g} s; longer ones are prompts"
             limit = "one sentence of 3 to 10 s"
-            self.found.remark("all clips", value, limit, "record a few sentences of 3 to 10 s as well")
+            self.found.remark("all clips", value, limit, "record a few sentences of 3 to 10 s as well", "length")
             self.slices = [dataclasses.replace(piece, prompt=piece in longer) for piece in self.slices]
 
     def _limits(self) -> Limits:

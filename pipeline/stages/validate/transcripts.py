@@ -127,10 +127,12 @@ def transcript_problems(
                 other = spoken[item.better]
                 value += f"; {_short(other.text)!r} fits better"
                 remedy = f"give it the text of {other.clip}, if it says that"
-            kind.append(Problem(own.clip, value, limit, remedy))
+            kind.append(Problem(own.clip, value, limit, remedy, "text"))
         if len(chosen) > _LISTED:
             rest = len(chosen) - _LISTED
-            kind.append(Problem(METADATA, f"{rest} more recordings of this kind", limit, "fix those above first"))
+            kind.append(
+                Problem(METADATA, f"{rest} more recordings of this kind", limit, "fix those above first", "text")
+            )
     return lists
 
 
@@ -217,10 +219,12 @@ def _explained(rows: Sequence[str], moved: ListShift) -> list[Problem]:
         by = f"{count} row{'s' if count > 1 else ''}"
         value = f"{moved.times} recordings say the text {by} {'below' if moved.offset > 0 else 'above'} their own"
         value += f", from {rows[moved.first]} on"
-        found.append(Problem(where, value, limit, f"move the texts {by} {'up' if moved.offset > 0 else 'down'}"))
+        found.append(
+            Problem(where, value, limit, f"move the texts {by} {'up' if moved.offset > 0 else 'down'}", "texts")
+        )
     for one, other in moved.swaps[:_LISTED]:
         value = f"{rows[one]} and {rows[other]} have each other's text"
-        found.append(Problem(where, value, limit, "exchange the two texts"))
+        found.append(Problem(where, value, limit, "exchange the two texts", "texts"))
     return found
 
 
