@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,21 +55,33 @@ class Hands:
     keys: int = 0
     clicks: int = 0
     acts: int = 0
+    own_s: float = 0.0
+    """What the script took for them, instead of which a person's time counts."""
 
     def click(self, what: str) -> None:
-        self.page.click(what)
+        self._do(lambda: self.page.click(what))
         self.clicks += 1
         self.acts += 1
 
     def press(self, key: str) -> None:
-        self.page.keyboard.press(key)
+        self._do(lambda: self.page.keyboard.press(key))
         self.keys += 1
         self.acts += 1
 
     def fill(self, what: str, text: str) -> None:
         self.click(what)
-        self.page.keyboard.type(text)
+        self._do(lambda: self.page.keyboard.type(text))
         self.keys += len(text)
+
+    def read(self, what: str) -> str:
+        """What the page shows there."""
+        return str(self._do(lambda: self.page.inner_text(what)))
+
+    def _do(self, act: Callable[[], Any]) -> Any:
+        began = time.perf_counter()
+        done = act()
+        self.own_s += time.perf_counter() - began
+        return done
 
     @property
     def seconds(self) -> float:
@@ -114,17 +127,17 @@ def journey(page: Any, hands: Hands, folder: Path, voice: str) -> Outcome:
     page.wait_for_selector('#measured[data-state="good"]')
     hands.click("#room-on")
     hands.click("#consent-record")
-    say(page, page.inner_text("#consent-text"), folder, voice)
+    say(page, hands.read("#consent-text"), folder, voice)
     hands.click("#consent-on")
     lines = bad = 0
     while True:
         hands.press("Space")
-        say(page, page.inner_text("#line-text"), folder, voice)
+        say(page, hands.read("#line-text"), folder, voice)
         lines += 1
         if page.get_attribute("#verdict", "data-state") != "good":
             bad += 1
             click.echo(f"<!-- {page.inner_text('#line-text')!r}: {page.inner_text('#verdict')!r} -->")
-        if page.inner_text("#enough"):
+        if hands.read("#enough"):
             break
         hands.press("Enter")
     hands.click('[data-step="push"]')
@@ -169,7 +182,7 @@ def main(speaker: str) -> None:
     sound, judged = spent.get("record", 0.0), spent.get("send", 0.0)
     # The room is measured while the page counts: it listens for 3.2 s.
     counted = spent.get("count", 0.0) - 3.2
-    rest = found.wall_s - sound - 3.2 - judged - found.machine_s
+    rest = found.wall_s - sound - 3.2 - judged - found.machine_s - hands.own_s
     total = rest + hands.seconds
     good = found.valid.startswith(("Good", "✓")) and bool(branch.strip())
     click.echo("| part | s |\n|---|---|")
@@ -178,6 +191,7 @@ def main(speaker: str) -> None:
         ("sound: recording with its pauses, room", sound + 3.2),
         ("machine: judging takes", judged),
         ("machine: check of the whole voice, push", found.machine_s),
+        ("the script's hands and eyes", hands.own_s),
         ("left: the page itself", rest),
         ("of it counting down", counted),
         (f"a person's hands: {hands.clicks} clicks, {hands.keys} keys, {hands.acts} acts", hands.seconds),

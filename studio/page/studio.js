@@ -407,7 +407,7 @@ function showMeasured() {
   find("room-on").hidden = !measured;
   if (!measured) return;
   place.dataset.state = measured.verdict === "loud" ? "bad" : "good";
-  place.textContent = [word(measured.verdict, measured.level_dbfs), ...measured.advice.map(item => WORDS[language].advice[item])].join(" ");
+  place.textContent = [word(measured.verdict, measured.level_dbfs), ...measured.advice.map(item => WORDS[language].advice[item])].join(language === "zh" ? "" : " ");
 }
 
 const pushPanel = new PushPanel({
