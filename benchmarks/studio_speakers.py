@@ -31,10 +31,11 @@ _STATEMENT = 2
 _TOGETHER = 16
 _BEFORE, _CONSENT_BEFORE = 0.66, 0.84
 People = Mapping[str, Vectors]
-Score = Callable[[Vectors, Vectors], NDArray[np.float64]]
+Scores = NDArray[np.float64]
+Score = Callable[[Vectors, Vectors], Scores]
 
 
-def to_mean(voice: Vectors, vectors: Vectors) -> NDArray[np.float64]:
+def to_mean(voice: Vectors, vectors: Vectors) -> Scores:
     """Cosine of vectors (m, d) to the mean of the voice's (n, d), as it was before."""
     total = voice.sum(axis=0)
     return np.asarray(vectors @ (total / np.linalg.norm(total)), np.float64)
@@ -53,7 +54,8 @@ def learners(speech: Path) -> Iterator[tuple[Path, str]]:
 
 def embedded(files: Sequence[tuple[Path, str]]) -> dict[str, Vectors]:
     """Embeddings (n, d) by speaker."""
-    encoder, found = SpeakerEncoder(), {}
+    encoder = SpeakerEncoder()
+    found: dict[str, list[Vectors]] = {}
     for start in range(0, len(files), _TOGETHER):
         part = files[start : start + _TOGETHER]
         waves = [resample(read(path), 16_000) for path, _ in part]
@@ -70,7 +72,7 @@ def readers(speech: Path) -> list[tuple[Path, str]]:
     return [(path, who) for path, who in files if names.count(who) > 1]
 
 
-def trials(people: People, alike: Callable[[str, str], bool], takes: int, score: Score) -> tuple[Vectors, Vectors]:
+def trials(people: People, alike: Callable[[str, str], bool], takes: int, score: Score) -> tuple[Scores, Scores]:
     """Scores of the same person (each sentence against `takes` others) and of strangers (two sentences of each)."""
     same = [
         score(np.delete(vectors, index, axis=0)[:takes], vectors[index : index + 1])
@@ -86,12 +88,12 @@ def trials(people: People, alike: Callable[[str, str], bool], takes: int, score:
     return np.concatenate(same), np.concatenate(other)
 
 
-def statements(people: People, alike: Callable[[str, str], bool], takes: int, score: Score) -> tuple[Vectors, Vectors]:
+def statements(people: People, alike: Callable[[str, str], bool], takes: int, score: Score) -> tuple[Scores, Scores]:
     """The same of a statement of two sentences, whose embedding is the mean of theirs, against `takes` others."""
 
     def made(vectors: Vectors) -> Vectors:
         total = vectors[-_STATEMENT:].sum(axis=0)
-        return (total / np.linalg.norm(total))[None]
+        return np.asarray((total / np.linalg.norm(total))[None], np.float32)
 
     same = [score(vectors[:takes], made(vectors)) for vectors in people.values()]
     other = [
@@ -103,7 +105,7 @@ def statements(people: People, alike: Callable[[str, str], bool], takes: int, sc
     return np.concatenate(same), np.concatenate(other)
 
 
-def equal_error(same: Vectors, other: Vectors) -> float:
+def equal_error(same: Scores, other: Scores) -> float:
     """Share of errors at the limit where both kinds are equally frequent."""
     limits = np.unique(same)
     return float(min(max(np.mean(same < limit), np.mean(other >= limit)) for limit in limits))
@@ -132,7 +134,7 @@ def main(vectors: Path | None) -> None:
     """Prints a Markdown table."""
     speech = shared_speech()
     if vectors is not None and vectors.is_file():
-        people = dict(np.load(vectors))
+        people: dict[str, Vectors] = dict(np.load(vectors))
     else:
         people = embedded([*learners(speech), *readers(speech)])
         if vectors is not None:

@@ -63,7 +63,7 @@ def hosted_studio(invocation: Invocation, people: Path, port: int, registry: str
         host, address = _where(settings)
         listening = closing.enter_context(listen_at(address, port))
         number = listening.getsockname()[1]
-        files = {} if settings.proxies else _certificate(settings, host, closing)
+        files: dict[str, str] = {} if settings.proxies else _certificate(settings, host, closing)
         count = len(settings.people)
         who = "1 person" if count == 1 else f"{count} people"
         shown = host if settings.proxies else f"{host}:{number}"

@@ -5,6 +5,7 @@ YAML file of the operator -> HostedSettings -> Sessions
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import ipaddress
@@ -162,10 +163,9 @@ def _proxies(given: Any, where: str, problems: list[Problem]) -> tuple[Network, 
     items = given if isinstance(given, list) else [given]
     found: list[Network] = []
     for item in items:
-        try:
+        network: Network | None = None
+        with contextlib.suppress(ValueError):
             network = ipaddress.ip_network(str(item))
-        except ValueError:
-            network = None
         if network is None or not network.prefixlen:
             limit, remedy = "an IP address or a network such as 10.1.2.0/24", "name the proxy's own address"
             problems.append(Problem(f"{where}: proxy", repr(item)[:60], limit, remedy))

@@ -75,7 +75,8 @@ def compare(vectors: Vectors, min_group_similarity: float) -> Speakers:
     own = vectors[core].astype(np.float64)
     # A slice is compared with the others, not with itself.
     rest = np.where(core[:, None], own.sum(axis=0) - vectors, own.sum(axis=0))
-    similarity = _likeness(rest, len(own) - core, vectors) if len(vectors) > 1 else np.ones(len(vectors))
+    counts = np.where(core, len(own) - 1, len(own))
+    similarity = _likeness(rest, counts, vectors) if len(vectors) > 1 else np.ones(len(vectors))
     smaller = tuple(int(i) for i in np.flatnonzero(minority)) if apart else ()
     return Speakers(vectors[core], similarity, groups, smaller)
 
