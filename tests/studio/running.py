@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 import uvicorn
+from numpy.typing import NDArray
 
 from timbre.audio.reader import read
 from timbre.core.recipe import Recipe
@@ -141,7 +142,7 @@ def start(
     return Studio(root, desk, codes, port, server, told=told)
 
 
-def wav(samples: np.ndarray, rate_hz: int = 24_000) -> bytes:
+def wav(samples: NDArray[np.float32], rate_hz: int = 24_000) -> bytes:
     """As the page sends it: 16 bit, one channel."""
     out = io.BytesIO()
     sf.write(out, samples, rate_hz, format="WAV", subtype="PCM_16")
