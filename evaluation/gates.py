@@ -24,6 +24,7 @@ from timbre.evaluation.metrics.catalogue import (
     Protocol,
     metric,
 )
+from timbre.evaluation.metrics.display import importance
 from timbre.evaluation.metrics.summary import Interval, summarise
 from timbre.evaluation.paired import by_sentence
 
@@ -127,9 +128,14 @@ class Verdicts:
         return bool(self.verdicts) and all(item.passed for item in self.verdicts if item.gate.blocks)
 
     @property
+    def ordered(self) -> tuple[Verdict, ...]:
+        """Every verdict, the most important gate first."""
+        return tuple(sorted(self.verdicts, key=lambda item: importance(item.gate.name)))
+
+    @property
     def red(self) -> tuple[Verdict, ...]:
-        """Blocking gates that failed."""
-        return tuple(item for item in self.verdicts if item.gate.blocks and not item.passed)
+        """Blocking gates that failed, the most important first."""
+        return tuple(item for item in self.ordered if item.gate.blocks and not item.passed)
 
 
 def decide(
@@ -234,7 +240,7 @@ def _misses(
     word = "below" if about.direction is Direction.HIGHER else "above"
     reasons = []
     if gate.limit is not None and not about.better(value, gate.limit):
-        reasons.append(f"{about.title} {value:.3f} is {word} the limit {gate.limit:g}")
+        reasons.append(f"{about.title} {about.text(value)} is {word} the limit {about.text(gate.limit)}")
     for name, margin, other, error in (
         ("the base without adapter", gate.base_margin, base, errors[0]),
         ("production", gate.production_margin, production, errors[1]),
@@ -245,8 +251,11 @@ def _misses(
         allowed = margin + chance
         limit = other - allowed if about.direction is Direction.HIGHER else other + allowed
         if not about.better(value, limit):
-            beside = f" and {chance:.3f} for chance" if chance else ""
-            reasons.append(f"{about.title} {value:.3f} is more than {margin:g}{beside} {word} {name} ({other:.3f})")
+            beside = f" and {about.text(chance)} for chance" if chance else ""
+            reasons.append(
+                f"{about.title} {about.text(value)} is more than {about.text(margin)}{beside} {word} {name} "
+                f"({about.text(other)})"
+            )
     return reasons
 
 

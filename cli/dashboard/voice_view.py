@@ -9,20 +9,15 @@ from typing import Any
 from timbre.core.numbers import number
 from timbre.evaluation.listening import in_chinese
 from timbre.evaluation.metrics.catalogue import METRICS
+from timbre.evaluation.metrics.display import importance, quantity
 from timbre.evaluation.reports.charts import Point, spark
 from timbre.evaluation.reports.chinese import TITLES
-from timbre.evaluation.reports.summary import PERCENT, unit_suffix
 from timbre.pipeline.release.registry_view import VoiceSummary, short
 from timbre.pipeline.release.run_view import RunView
 from timbre.registry.events import Event
 from timbre.registry.manifest import Manifest
 
 Pair = tuple[str, str]
-IMPORTANCE = (
-    "speaker_similarity_tts", "word_error_rate_tts", "phone_error_rate_tts", "dnsmos_tts", "failed_sentences_tts",
-    "pesq_nb_copy", "stoi_copy", "pace_deviation_tts",
-)  # fmt: skip
-"""Gates that come first, the most important one at the front."""
 ON_CARDS: tuple[tuple[tuple[str, ...], Pair], ...] = (
     (("speaker_similarity_tts",), ("Likeness", "相似度")),
     (("word_error_rate_tts", "phone_error_rate_tts"), ("Words", "词语")),
@@ -101,7 +96,7 @@ class VoiceView:
     def gate_names(self) -> list[str]:
         """All gates of the latest versions and runs, by importance, then as the base lists them."""
         names = dict.fromkeys(name for _, gates in reversed(self._measured()) for name in gates)
-        return sorted(names, key=lambda name: IMPORTANCE.index(name) if name in IMPORTANCE else len(IMPORTANCE))
+        return sorted(names, key=importance)
 
     def chart(self, name: str, dots: tuple[str, ...] = ()) -> dict[str, Any]:
         """Title, latest value, limit and a small chart of one gate over versions and red runs."""
@@ -161,12 +156,8 @@ def reason_of(run: RunView) -> Pair:
 
 
 def shown(gate: str, value: float | None, unit: str) -> str:
-    """A value as a reader wants it: rates in per cent, three digits and the unit else."""
-    if value is None:
-        return "-"
-    metric = _stem(gate)
-    digits = f"{100 * value:.1f}" if metric in PERCENT else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return digits + unit_suffix(metric, unit)
+    """A value with its unit, rates in per cent."""
+    return quantity(_stem(gate), value, unit)
 
 
 def report_link(manifest: Manifest) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from timbre.core.errors import ConfigurationError
+from timbre.evaluation.metrics.display import quantity
 
 
 class Direction(StrEnum):
@@ -57,6 +58,10 @@ class Metric:
     def better(self, value: float, limit: float) -> bool:
         """True when value meets limit in this metric's direction (equal counts; NaN never does)."""
         return value >= limit if self.direction is Direction.HIGHER else value <= limit
+
+    def text(self, value: float | None) -> str:
+        """A value as people read it, with its unit; "-" for none."""
+        return quantity(self.name, value, self.unit)
 
 
 def _metric(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from timbre.evaluation.gates import Verdict
 from timbre.evaluation.metrics.catalogue import Direction
-from timbre.evaluation.reports.markdown import number
 
 # metric -> (title, what its gate protects)
 TITLES: dict[str, tuple[str, str]] = {
@@ -46,6 +45,6 @@ def reason(verdict: Verdict) -> str:
     if verdict.value is None:
         return "没有数值"
     if verdict.gate.limit is None:
-        return f"数值 {number(verdict.value)}，比底模或生产版本差"
+        return f"数值 {verdict.metric.text(verdict.value)}，比底模或生产版本差"
     sign = "不低于" if verdict.metric.direction is Direction.HIGHER else "不高于"
-    return f"数值 {number(verdict.value)}，限值：{sign} {number(verdict.gate.limit)}"
+    return f"数值 {verdict.metric.text(verdict.value)}，限值：{sign} {verdict.metric.text(verdict.gate.limit)}"

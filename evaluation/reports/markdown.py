@@ -14,18 +14,11 @@ from timbre.evaluation.reports.calibration_note import (
 )
 
 
-def number(value: float | None) -> str:
-    """Three significant digits for people; a dash for none."""
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 10 else f"{value:.3f}"
-
-
 def limit_text(item: Verdict) -> str:
-    """The limit with its direction, for example ">= 3.5"."""
+    """The limit with its direction and unit, for example ">= 3.50 MOS-LQO"."""
     if item.gate.limit is None:
         return "relative"
-    return f"{'>=' if item.metric.direction == 'higher' else '<='} {item.gate.limit:g}"
+    return f"{'>=' if item.metric.direction == 'higher' else '<='} {item.metric.text(item.gate.limit)}"
 
 
 def markdown(verdicts: Verdicts, measured: Measurements) -> str:
@@ -39,13 +32,14 @@ def markdown(verdicts: Verdicts, measured: Measurements) -> str:
         "",
     ]
     rows = []
-    for item in verdicts.verdicts:
+    for item in verdicts.ordered:
+        text = item.metric.text
         state = "ok" if item.passed else ("**red**" if item.gate.blocks else "low, does not block")
-        interval = "-" if item.low is None else f"{number(item.low)} to {number(item.high)}"
+        interval = "-" if item.low is None else f"{text(item.low)} to {text(item.high)}"
         statistic = "" if item.gate.statistic == "mean" else f" ({item.gate.statistic})"
         rows.append((
-            f"{item.metric.title}{statistic}", item.gate.protocol, number(item.value), limit_text(item), interval,
-            number(item.base), number(item.production), state,
+            f"{item.metric.title}{statistic}", item.gate.protocol, text(item.value), limit_text(item), interval,
+            text(item.base), text(item.production), state,
         ))  # fmt: skip
     head = ("gate", "mode", "value", "limit", f"{100 * verdicts.confidence:g} % interval", "base", "production", "")
     lines.append(Table(head, rows).markdown())

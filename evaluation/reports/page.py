@@ -35,7 +35,6 @@ from timbre.evaluation.reports.summary import (
     interval,
     level,
     limit_quantity,
-    quantity,
     reason_in_chinese,
     totals,
     worst_samples,
@@ -64,7 +63,7 @@ def report_page(
     how the version in production says it.
     """
     sounds = _Sounds(samples, production or {})
-    gates = [_gate(item, measured) for item in verdicts.verdicts]
+    gates = [_gate(item, measured) for item in verdicts.ordered]
     audible = [item for item in verdicts.red if worst_samples(measured, item)][:_MAX_RED_HEARD]
     red = [_gate(item, measured) | _red(item, measured, sounds if item in audible else None) for item in verdicts.red]
     failed = [sample for sample in measured.adapted.tts if sample.failures][:_MAX_FAILED]
@@ -136,15 +135,15 @@ def _gate(item: Verdict, measured: Measurements) -> dict[str, Any]:
     return {
         "name": item.gate.name, "title": (item.metric.title, zh.title(item)), "level": level(item),
         "mode": (mode[0] + ", worst" * worst, mode[1] + "，最差值" * worst),
-        "meaning": (item.gate.why, zh.meaning(item)), "value": quantity(item, item.value),
-        "limit": limit_quantity(item), "interval": interval(item), "base": quantity(item, item.base),
-        "production": quantity(item, item.production), "count": item.count, "model": model,
+        "meaning": (item.gate.why, zh.meaning(item)), "value": item.metric.text(item.value),
+        "limit": limit_quantity(item), "interval": interval(item), "base": item.metric.text(item.base),
+        "production": item.metric.text(item.production), "count": item.count, "model": model,
         "caution": (item.metric.caution, CAUTIONS[item.gate.metric]),
     }  # fmt: skip
 
 
 def _red(item: Verdict, measured: Measurements, sounds: _Sounds | None) -> dict[str, Any]:
-    base, production = quantity(item, item.base), quantity(item, item.production)
+    base, production = item.metric.text(item.base), item.metric.text(item.production)
     english = [f"base alone: {base}"] * (item.base is not None) + [f"production: {production}"] * (
         item.production is not None
     )
@@ -164,7 +163,7 @@ def _worst(sample: Sample, item: Verdict, measured: Measurements, sounds: _Sound
     base = next((other.file for other in same if other.id == sample.id and other.file), "")
     voice, recording = sounds(sample.file), sounds.recording(sample.id)
     return {
-        "value": quantity(item, sample.values.get(item.gate.metric)),
+        "value": item.metric.text(sample.values.get(item.gate.metric)),
         "failures": [(reason, reason_in_chinese(reason)) for reason in sample.failures],
         "voice": voice, "recording": recording, "base": sounds(base),
         "production": sounds.production(sample), "said": said_of(sample), "pitch": pitch_chart(voice, recording),

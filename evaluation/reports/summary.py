@@ -27,8 +27,6 @@ KINDS: dict[str, tuple[str, str]] = {
     "refused": ("not spoken", "未能合成"),
     "other": ("other", "其他"),
 }
-_UNITS = {"1": "", "ratio": ""}
-PERCENT = ("phone_error_rate", "word_error_rate", "failed_sentences", "clipped_share")
 
 
 def kind_of(reason: str) -> str:
@@ -70,30 +68,12 @@ def totals(samples: Sequence[Sample]) -> tuple[str, str]:
     )
 
 
-def unit_suffix(metric: str, unit: str) -> str:
-    """What follows a value of a metric: nothing for pure numbers, per cent for rates, which are shown times 100."""
-    return " %" if metric in PERCENT else _UNITS.get(unit, f" {unit}" if unit else "")
-
-
-def quantity(item: Verdict, value: float | None) -> str:
-    """A value with its unit and as many decimals as somebody can use: rates in per cent."""
-    name = item.gate.metric
-    if value is None:
-        return "-"
-    unit = unit_suffix(name, item.metric.unit)
-    if name in PERCENT:
-        digits = 2 if name == "clipped_share" else 1
-        return f"{100 * value:.{digits}f}{unit}"
-    digits = 0 if item.metric.unit == "Hz" else 1 if item.metric.unit in ("dB", "dBFS") else 2
-    return f"{value:.{digits + (item.metric.unit in ('1', 'ratio'))}f}{unit}"
-
-
 def limit_quantity(item: Verdict) -> str:
     """The limit with its direction and unit; "" for a gate that only compares."""
     if item.gate.limit is None:
         return ""
     sign = "≥" if item.metric.direction is Direction.HIGHER else "≤"
-    return f"{sign} {quantity(item, item.gate.limit)}"
+    return f"{sign} {item.metric.text(item.gate.limit)}"
 
 
 def level(item: Verdict) -> str:
@@ -110,7 +90,7 @@ def interval(item: Verdict) -> str:
     """Of the statistic that decides; "" where that is not the mean, which alone has one."""
     if item.gate.statistic != "mean" or item.low is None or item.high is None:
         return ""
-    return f"{quantity(item, item.low)} – {quantity(item, item.high)}"
+    return f"{item.metric.text(item.low)} – {item.metric.text(item.high)}"
 
 
 def worst_samples(measured: Measurements, item: Verdict, most: int = 3) -> list[Sample]:

@@ -13,9 +13,9 @@ from timbre.core.numbers import number
 from timbre.core.table import Table
 from timbre.evaluation.measurements import Sample
 from timbre.evaluation.metrics.catalogue import METRICS, Direction
+from timbre.evaluation.metrics.display import importance, number_text, unit_suffix
 from timbre.evaluation.metrics.summary import Interval
 from timbre.evaluation.paired import Difference, difference
-from timbre.evaluation.reports.summary import PERCENT, unit_suffix
 from timbre.pipeline.release.compared import Side
 
 MAX_SENTENCES = 10
@@ -41,7 +41,12 @@ class GateRow:
     @property
     def unit(self) -> str:
         """What follows a value, with its space; "" for pure numbers."""
-        return unit_suffix(self.metric, str({**self.a, **self.b}.get("unit", "")))
+        return unit_suffix(self.metric, self.unit_name)
+
+    @property
+    def unit_name(self) -> str:
+        """Of the metric, as gates.json has it; "" where it has none."""
+        return str({**self.a, **self.b}.get("unit", ""))
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ def compare(a: Side, b: Side, interval: Interval | None = None) -> Comparison:
         )
         for name in dict.fromkeys((*one, *other))
     ]  # fmt: skip
-    names = dict.fromkeys((*a.gates, *b.gates))
+    names = sorted(dict.fromkeys((*a.gates, *b.gates)), key=importance)
     texts_a, texts_b = _texts(a), _texts(b)
     return Comparison(
         a, b, facts, [_row(name, a, b, interval) for name in names], len(texts_a & texts_b), len(texts_a - texts_b),
@@ -172,10 +177,8 @@ def change_text(row: GateRow) -> str:
 
 
 def quantity(row: GateRow, value: float, sign: str = "") -> str:
-    """A value as a reader wants it, without its unit: rates times 100."""
-    if row.metric in PERCENT:
-        return f"{100 * value:{sign}.1f}"
-    return f"{value:{sign}.0f}" if abs(value) >= 1000 else f"{value:{sign}.3g}"
+    """A value without its unit, rates times 100."""
+    return number_text(row.metric, value, row.unit_name, sign)
 
 
 def _row(name: str, a: Side, b: Side, interval: Interval | None) -> GateRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -438,6 +439,28 @@ def test_reports_say_the_same(tmp_path: Path) -> None:
     assert "**red**" in table
 
 
+def test_a_value_is_written_alike_in_reason_table_and_page(tmp_path: Path) -> None:
+    values = measured({"word_error_rate": 0.5})
+    verdicts = decide(gates_of(tmp_path, gate_lines()), values)
+    (red,) = verdicts.red
+    assert red.reason == "Word error rate 50.0 % is above the limit 20.0 %"
+    table = markdown(verdicts, values)
+    assert re.search(r"\| Word error rate +\| tts +\| 50\.0 % +\| <= 20\.0 % ", table)
+    assert "数值 50.0 %，限值：不高于 20.0 %" in report_page(verdicts, values, tmp_path)
+    assert "50.0 %" in junit_xml(verdicts, values)
+
+
+def test_the_most_important_gate_comes_first_wherever_gates_are_listed(tmp_path: Path) -> None:
+    values = measured({"stoi": 0.1, "speaker_similarity": 0.1})
+    verdicts = decide(gates_of(tmp_path, gate_lines()), values)
+    assert [item.gate.metric for item in verdicts.red] == ["speaker_similarity", "stoi"]
+    assert [item.gate.metric for item in verdicts.ordered][:3] == [
+        "speaker_similarity", "word_error_rate", "phone_error_rate"
+    ]  # fmt: skip
+    table = markdown(verdicts, values)
+    assert table.index("| Speaker similarity") < table.index("| Word error rate") < table.index("| Extended STOI")
+
+
 def test_the_page_needs_nothing_else_and_speaks_two_languages(tmp_path: Path) -> None:
     folder = tmp_path / "samples"
     folder.mkdir()
@@ -466,7 +489,7 @@ def test_the_page_needs_nothing_else_and_speaks_two_languages(tmp_path: Path) ->
     assert "未通过：STOI" in page
     assert "该怎么办" in page
     assert "经过模型之后词语仍然清晰" in page
-    assert "数值 0.500，限值：不低于 0.85" in page
+    assert "数值 0.500，限值：不低于 0.850" in page
     assert 'lang="zh">底模' in page
     assert "1 of 6 sentences failed: 1 repeating, 1 other" in page
     assert "6 句中有 1 句失败" in page

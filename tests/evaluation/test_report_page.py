@@ -23,7 +23,7 @@ from timbre.evaluation.reports.heard import CAUTIONS, HEARD
 from timbre.evaluation.reports.page import report_page
 from timbre.evaluation.reports.pitch import pitch_curve
 from timbre.evaluation.reports.sound import sound
-from timbre.evaluation.reports.summary import kind_of, level, limit_quantity, quantity, reason_in_chinese, totals
+from timbre.evaluation.reports.summary import kind_of, level, limit_quantity, reason_in_chinese, totals
 
 # Names of measures, standards, models and formats, and units.
 NAMES = {
@@ -148,11 +148,11 @@ def test_totals_count_sentences_not_reasons() -> None:
 
 def test_units_and_decimals(tmp_path: Path) -> None:
     found = {item.gate.metric: item for item in decide(gates_of(tmp_path, gate_lines()), measured()).verdicts}
-    assert quantity(found["phone_error_rate"], 0.12345) == "12.3 %"
-    assert quantity(found["level_dbfs"], -21.37) == "-21.4 dBFS"
-    assert quantity(found["bandwidth_hz"], 7216.4) == "7216 Hz"
-    assert quantity(found["stoi"], 0.91234) == "0.912"
-    assert quantity(found["stoi"], None) == "-"
+    assert found["phone_error_rate"].metric.text(0.12345) == "12.3 %"
+    assert found["level_dbfs"].metric.text(-21.37) == "-21.4 dBFS"
+    assert found["bandwidth_hz"].metric.text(7216.4) == "7216 Hz"
+    assert found["stoi"].metric.text(0.91234) == "0.912"
+    assert found["stoi"].metric.text(None) == "-"
     assert limit_quantity(found["failed_sentences"]) == "≤ 5.0 %"
 
 

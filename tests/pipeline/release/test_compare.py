@@ -92,6 +92,7 @@ def test_two_versions_differ_where_they_do(two: tuple[Registry, str, str], tmp_p
     found = sides(two, tmp_path, f"ada@{old}", "ada")
     assert (found.a.name, found.b.name) == (f"ada@{old}", f"ada@{new}")
     rows = {row.name: row for row in found.gates}
+    assert list(rows)[:2] == ["speaker_similarity_tts", "word_error_rate_tts"], "the most important gates come first"
     assert {name: row.better for name, row in rows.items() if row.better} == {"dnsmos_copy": "b"}
     change = rows["dnsmos_copy"].change
     assert change is not None

@@ -84,7 +84,7 @@ def judged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Judged:
 def test_a_voice_that_is_worse_than_production_is_red(judged: Judged) -> None:
     judged.publish(measured({"estoi": 0.99}))
     judged.decide(0.98)
-    with pytest.raises(CheckFailedError, match=r"STOI 0.900 is more than 0.01 below production \(0.990\)"):
+    with pytest.raises(CheckFailedError, match=r"STOI 0.900 is more than 0.010 below production \(0.990\)"):
         judged.decide(0.9)
     report = json.loads((judged.root / "report" / "gates.json").read_text(encoding="utf-8"))
     assert report["gates"]["estoi_copy"]["production"] == pytest.approx(0.99)
