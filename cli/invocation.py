@@ -1,6 +1,7 @@
 """The context of one call of the command line: repository, output, environment.
 
-Commands receive it as click's object (`@click.pass_obj`).
+Commands receive it as click's object (`@click.pass_obj`). Imports inside methods bring the engine and audio: a command
+that only reads the registry does without them.
 """
 
 from __future__ import annotations
@@ -15,21 +16,30 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from timbre.core.base import Base, load_base
 from timbre.core.cancellation import Cancellation
-from timbre.core.logs import LOGGER
+from timbre.core.errors import ConfigurationError, InfrastructureError, TimbreError
+from timbre.core.logs import LOGGER, set_up
+from timbre.core.packaged import PACKAGED_BASES
+from timbre.core.progress import PlainProgress, Progress, SilentProgress, TerminalProgress
+from timbre.core.recipe import Recipe, load_recipe
 from timbre.core.redaction import Redactor
+from timbre.core.weights import DEFAULT_WEIGHTS_ROOT
+from timbre.pipeline.ci.git_notes import GIT_NOTES
+from timbre.pipeline.engine.alerts import Webhook
+from timbre.pipeline.engine.private_state import refuse_foreign_state
+from timbre.pipeline.engine.workspace import Workspace
+from timbre.registry.actor import Actor
+from timbre.registry.address import RegistryAddress
+from timbre.registry.encryption.keyring import open_keyring, require_key
+from timbre.registry.open import open_store
+from timbre.registry.rules import policies_of
+from timbre.registry.run_records import RunStore
 
 if TYPE_CHECKING:
-    from timbre.core.base import Base
-    from timbre.core.progress import Progress
-    from timbre.core.recipe import Recipe
-    from timbre.pipeline.engine.alerts import Webhook
     from timbre.pipeline.engine.engine import Engine
     from timbre.pipeline.engine.run_log import RunLog
-    from timbre.pipeline.engine.workspace import Workspace
     from timbre.pipeline.stages.table import Origin
-    from timbre.registry.actor import Actor
-    from timbre.registry.address import RegistryAddress
 
 OWN_CACHE = "TIMBRE_MERGE_REQUEST_CACHE"
 
@@ -50,17 +60,12 @@ class Invocation:
 
     def workspace(self) -> Workspace:
         """Raises ConfigurationError outside a voice repository, and for a checkout that brings `.timbre/` along."""
-        from timbre.pipeline.engine.private_state import refuse_foreign_state
-        from timbre.pipeline.engine.workspace import Workspace
-
         found = Workspace.find(self.root or Path.cwd(), self.pulled_weights())
         refuse_foreign_state(found.root, found.private)
         return found
 
     def folder(self) -> Path:
         """The repository, else the working directory: registries can be worked on without a checkout."""
-        from timbre.core.errors import TimbreError
-
         try:
             return self.workspace().root
         except TimbreError:
@@ -73,10 +78,6 @@ class Invocation:
 
     def bases(self, bases_dir: Path | None, weights: Path | None) -> tuple[Path, Path]:
         """Folder of base folders, folder of pulled weights: as given, else the repository's, else the package's."""
-        from timbre.core.errors import ConfigurationError
-        from timbre.core.packaged import PACKAGED_BASES
-        from timbre.core.weights import DEFAULT_WEIGHTS_ROOT
-
         try:
             workspace = self.workspace()
         except ConfigurationError:
@@ -90,16 +91,12 @@ class Invocation:
 
     def load_base(self, name: str) -> Base:
         """The base of that name: of the repository, else of the package. Raises ConfigurationError."""
-        from timbre.core.base import load_base
-
         return load_base(name, *self.bases(None, None))
 
     def cache(self) -> Path:
         """Where exported bases are kept: .timbre of the repository, else the user's cache: who only speaks or serves
         needs no repository.
         """
-        from timbre.core.errors import ConfigurationError
-
         try:
             return self.workspace().private
         except ConfigurationError:
@@ -110,15 +107,11 @@ class Invocation:
 
     def logger(self) -> logging.Logger:
         """Sets the process's logger up."""
-        from timbre.core.logs import set_up
-
         set_up(self.redactor, as_json=self.log_format == "json", level=self.log_level)
         return logging.getLogger(f"{LOGGER}.engine")
 
     def progress(self) -> Progress:
         """Progress bars on a terminal, occasional lines in CI, nothing with JSON logs."""
-        from timbre.core.progress import PlainProgress, SilentProgress, TerminalProgress
-
         if self.log_format == "json":
             return SilentProgress()
         if sys.stderr.isatty() and not self.environment.get("CI"):
@@ -127,8 +120,6 @@ class Invocation:
 
     def recipe(self, path: Path | None) -> Recipe:
         """The recipe file given, else the repository's recipes/default.yaml, else the built-in values."""
-        from timbre.core.recipe import Recipe, load_recipe
-
         default = self.workspace().default_recipe
         if path is not None:
             return load_recipe(path)
@@ -144,8 +135,6 @@ class Invocation:
         """The repository, None outside of one, and the registry as `registry` has it: that is there without a checkout
         too. Raises ConfigurationError where neither is.
         """
-        from timbre.core.errors import ConfigurationError
-
         try:
             return self.workspace(), self.registry(given)
         except ConfigurationError:
@@ -158,14 +147,10 @@ class Invocation:
 
     def address(self, url: str) -> RegistryAddress:
         """A registry's address with this invocation's variables."""
-        from timbre.registry.address import RegistryAddress
-
         return RegistryAddress(url, self.environment)
 
     def webhook(self) -> Webhook | None:
         """The webhook of TIMBRE_WEBHOOK, if any. Raises ConfigurationError for an address that is none."""
-        from timbre.pipeline.engine.alerts import Webhook
-
         url = self.environment.get("TIMBRE_WEBHOOK", "").strip()
         return Webhook(url, self.redactor) if url else None
 
@@ -173,9 +158,6 @@ class Invocation:
         """Where runs leave their records: in the registry, for runs that do not publish in their own area or store."""
         from timbre.pipeline.ci.origin import origin_of
         from timbre.pipeline.engine.run_log import RunLog, run_area
-        from timbre.registry.encryption.keyring import open_keyring
-        from timbre.registry.open import open_store
-        from timbre.registry.run_records import RunStore
 
         origin, own = origin_of(self.environment, self.workspace().root), self.environment.get(OWN_CACHE, "")
         address = self.registry(registry)
@@ -187,8 +169,6 @@ class Invocation:
         """Raises ConfigurationError before any work when encryption is demanded and no master key is named, or the
         master key that is named cannot be read.
         """
-        from timbre.registry.encryption.keyring import require_key
-
         require_key(self.environment, recipe.publish.encryption == "required")
 
     def signed_actor(self, registry: str = "") -> Actor | None:
@@ -198,8 +178,6 @@ class Invocation:
         the registry or the CI server does not answer.
         """
         from timbre.pipeline.ci.identity import signed_actor
-        from timbre.registry.open import open_store
-        from timbre.registry.rules import policies_of
 
         return signed_actor(self.environment, policies_of(open_store(self.registry(registry)), self.environment)())
 
@@ -221,7 +199,6 @@ class Invocation:
         claimed.
         """
         from timbre.pipeline.ci.actor import acting_person
-        from timbre.registry.actor import Actor
 
         return self.signed_actor(registry) or Actor(author or acting_person(self.environment, self.folder()))
 
@@ -230,7 +207,6 @@ class Invocation:
 
         A registry or CI server that does not answer leaves the identity out; publishing asks again.
         """
-        from timbre.core.errors import InfrastructureError
         from timbre.pipeline.ci.origin import origin_of
 
         origin = origin_of(self.environment, self.workspace().root)
@@ -246,8 +222,8 @@ class Invocation:
 
         The registry serves as stage cache only when it was named: a copy of .timbre/work inside .timbre helps nobody.
         """
-        from timbre.pipeline.ci.git_notes import GIT_NOTES
         from timbre.pipeline.engine.engine import Engine
+        from timbre.pipeline.engine.registry_cache import stage_cache
 
         workspace = self.workspace()
         origin = self.origin(registry)
@@ -256,10 +232,6 @@ class Invocation:
         named = registry or self.environment.get("TIMBRE_REGISTRY", "")
         cache = None
         if named and use_cache:
-            from timbre.pipeline.engine.registry_cache import stage_cache
-            from timbre.registry.encryption.keyring import open_keyring
-            from timbre.registry.open import open_store
-
             store, own = open_store(self.address(named)), self.environment.get(OWN_CACHE, "")
             keys = open_keyring(store, self.environment)
             cache = stage_cache(store, origin, open_store(self.address(own)) if own else None, keys)

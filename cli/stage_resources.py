@@ -11,6 +11,7 @@ from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.accelerator import Accelerator
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.table import STAGES, StageRow
+from timbre.pipeline.stages.validate.denoisers import choose_denoiser
 from timbre.registry.address import RegistryAddress
 
 # Packages of the two stages that compute with torch, and the judges of stages 1 and 4.
@@ -39,8 +40,6 @@ def _described(row: StageRow, means: Callable[[], str]) -> str:
 
 
 def _validate(workspace: Workspace, recipe: Recipe) -> str:
-    from timbre.pipeline.stages.validate.denoisers import choose_denoiser
-
     _need("webrtcvad")
     wanted = recipe.validate.denoise
     if wanted == "off":

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
 
 from timbre.core.atomic import write_text
 from timbre.core.errors import ConfigurationError, InputError
@@ -142,8 +143,6 @@ def evaluation_files(speech: Path, corpora: Iterable[str] = ("ljspeech", "vctk")
 
 def read_audio(path: Path, rate_hz: int = RATE_HZ) -> npt.NDArray[np.float32]:
     """Decode, mix to mono, resample. Returns float32 [T] at rate_hz."""
-    import soundfile
-
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples.mean(axis=1)
     return np.ascontiguousarray(resampled(mono, rate, rate_hz), dtype=np.float32)

@@ -14,6 +14,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 
 from timbre.core.errors import ConfigurationError
 from timbre.nano.alignment import Alignment
@@ -103,8 +104,6 @@ class Espeak:
         self, text: str, voice: str, words_a_minute: int = 165, pitch: int = 50
     ) -> tuple[npt.NDArray[np.int16], list[tuple[float, str]], float]:
         """int16 [T] at 16 kHz, (begin in seconds, espeak phone) of each phone, and the length in seconds."""
-        import soxr
-
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise ConfigurationError(f"espeak-ng has no voice {voice!r}", remedy="apt-get install espeak-ng")
         self._library.espeak_SetParameter(1, words_a_minute, 0)

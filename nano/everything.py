@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import save_file
 
 from timbre.core.errors import TimbreError
+from timbre.nano import speech_stages
 from timbre.nano.content import load_averaged
 from timbre.nano.packed import unpack_corpus
 from timbre.nano.recipe import NanoRecipe, load_nano_recipe
@@ -35,8 +36,6 @@ def run_stage(stage: str, recipe: NanoRecipe, work: Path, speech: Path, device: 
         trainer = content_trainer(recipe.content, speech, work, device, report)
         trainer.train()
         return
-    from timbre.nano import speech_stages
-
     where = torch.device(device)
     if stage == "autoencoder":
         speech_stages.generator(recipe.acoustic, speech, work, where, report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from timbre.nano.corpus import (
     CORPORA,
@@ -28,8 +29,6 @@ def write_samples(speaker: TorchSpeaker, speech: Path, folder: Path) -> list[str
     Two known speakers and one unseen one, each speaking; one copy synthesis. Recordings stand beside them in the
     picture only.
     """
-    import soundfile
-
     folder.mkdir(parents=True, exist_ok=True)
     known, held_out = training_files(speech), unseen_speakers(speech)
     strangers = [file for corpus in CORPORA for file in read_metadata(speech, corpus) if file.speaker in held_out]

@@ -15,6 +15,10 @@ from timbre.registry.rules import policies_of
 from timbre.registry.served import served_store
 from timbre.registry.signing import guarded
 from timbre.registry.store import Store
+from timbre.registry.stores import hub, hub_options
+from timbre.registry.stores.cached import CachedStore
+from timbre.registry.stores.s3 import S3Store
+from timbre.registry.stores.s3_options import VARIABLE, read_place
 
 WITNESS = "TIMBRE_WITNESS"
 
@@ -40,13 +44,8 @@ def _plain_store(url: str, environment: Mapping[str, str]) -> Store:
     if parts.scheme == "file":
         return LocalStore(Path(unquote(parts.path)))
     if parts.scheme == "s3":
-        from timbre.registry.stores.s3 import S3Store
-        from timbre.registry.stores.s3_options import VARIABLE, read_place
-
         return S3Store(read_place(url, environment.get(VARIABLE, "")))
     if parts.scheme == "hf":
-        from timbre.registry.stores import hub, hub_options
-
         return hub.HubStore(hub_options.read_place(url))
     if parts.scheme and "://" in url:
         raise ConfigurationError(
@@ -62,8 +61,6 @@ COPIES = "registry-copies"
 
 def with_cache(registry: Registry, folder: Path) -> Registry:
     """The same registry read through a cache in folder, when it is a remote one."""
-    from timbre.registry.stores.cached import CachedStore
-
     if isinstance(registry.store, LocalStore):
         return registry
     witness = registry.witness

@@ -11,9 +11,11 @@ import click
 from timbre.cli.commands.options import output_options, registry_option
 from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
+from timbre.cli.sound_origin import show_origin
 from timbre.core.errors import CheckFailedError
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.ci.git_notes import fetch_notes
+from timbre.pipeline.release.registry_view import audit_table, findings_table
 from timbre.registry.open import open_registry
 from timbre.registry.verification import audit as unexplained
 from timbre.registry.verification import verify as damaged
@@ -32,8 +34,6 @@ def audit(
 
     Exit code 20 if the event log does not explain the state of a voice.
     """
-    from timbre.pipeline.release.registry_view import audit_table
-
     store = open_registry(invocation.registry(registry))
     for voice in voices:
         store.history(voice)
@@ -74,12 +74,8 @@ def verify(invocation: Invocation, voice: str | None, registry: str, as_json: bo
     Exit code 20 if an object is damaged or missing, or FILE carries neither watermark nor label.
     """
     if voice and ("." in voice or "/" in voice):
-        from timbre.cli.sound_origin import show_origin
-
         show_origin(invocation, Path(voice), registry, as_json)
         return
-    from timbre.pipeline.release.registry_view import findings_table
-
     store = open_registry(invocation.registry(registry))
     if voice:
         store.history(voice)

@@ -13,6 +13,7 @@ from timbre.cli.invocation import Invocation
 from timbre.core.errors import TimbreError
 from timbre.pipeline.ci.changes import changed_voices
 from timbre.pipeline.ci.git import Repository
+from timbre.pipeline.release.registry_view import changes_table
 
 
 @click.command()
@@ -28,8 +29,6 @@ def changed(invocation: Invocation, older: str, newer: str, as_json: bool, as_ma
     If the older commit is not in this clone (force push, shallow clone), lists every voice; a voice whose source is
     already published costs nothing.
     """
-    from timbre.pipeline.release.registry_view import changes_table
-
     try:
         root = invocation.workspace().root
     except TimbreError:

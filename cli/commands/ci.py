@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from timbre.core.errors import TimbreError
 from timbre.core.recipe import Recipe
 from timbre.core.table import Table
 from timbre.pipeline.ci.git import Repository
+from timbre.pipeline.ci.github import GithubSettings, outputs, workflow
+from timbre.pipeline.ci.gitlab import GitlabSettings, child_pipeline
+from timbre.pipeline.ci.jobs import as_plain, jobs_of
+from timbre.pipeline.ci.plan import Planner, require_shared_registry
 from timbre.pipeline.ci.push import push_of
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.registry.encryption.keyring import demands
@@ -81,15 +86,7 @@ def ci(
     Reads the variables of GitLab CI, Jenkins, GitHub and Gitea Actions. Only pushes to the default branch publish;
     merge requests never do. Each job is one timbre command and takes the outputs of earlier jobs from the registry.
     """
-    import dataclasses
-
-    from timbre.pipeline.ci.gitlab import GitlabSettings, child_pipeline
-    from timbre.pipeline.ci.jobs import as_plain, jobs_of
-    from timbre.pipeline.ci.plan import Planner, require_shared_registry
-
     if form == "github":
-        from timbre.pipeline.ci.github import GithubSettings, workflow
-
         given = click.get_current_context().get_parameter_source("gpu_tag") is not ParameterSource.DEFAULT
         # Names of secrets, and never their values: nothing to take out.
         _write(output, workflow(GithubSettings(image, tag, gpu_tag if given else "")))
@@ -119,8 +116,6 @@ def ci(
             tag, gpu_tag = merge_tag or tag, merge_gpu_tag or gpu_tag
         text = child_pipeline(jobs, GitlabSettings(image, tag, gpu_tag, id_audience=id_audience), plan.note)
     elif form == "matrix":
-        from timbre.pipeline.ci.github import outputs
-
         text = outputs(jobs)
     elif form == "json":
         text = json.dumps(as_plain(plan, jobs), indent=2, ensure_ascii=False) + "\n"

@@ -12,6 +12,8 @@ from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
 from timbre.core.atomic import write_text
 from timbre.evaluation.listening import pooled, read_listening
+from timbre.pipeline.release.compared import find_side
+from timbre.pipeline.release.comparison import compare as compare_sides
 from timbre.registry.open import open_registry
 
 
@@ -44,9 +46,6 @@ def compare(
     Each is VOICE (in production), VOICE@VERSION, VOICE@ALIAS, VOICE@run (its last run), VOICE@RUN-ID, or VOICE@here
     (what stage 4 measured last in this repository). Changes are B minus A.
     """
-    from timbre.pipeline.release.compared import find_side
-    from timbre.pipeline.release.comparison import compare as compare_sides
-
     workspace, address = invocation.anywhere(registry)
     store = open_registry(address)
     with tempfile.TemporaryDirectory() as temporary:

@@ -9,6 +9,7 @@ import click
 
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
+from timbre.pipeline.ci.origin import origin_of
 from timbre.registry.open import open_registry
 
 
@@ -32,7 +33,6 @@ def dashboard(invocation: Invocation, output: Path, alias: str, samples: bool, a
     second build into the same folder writes only the pages of voices that changed.
     """
     from timbre.cli.dashboard.site import Site
-    from timbre.pipeline.ci.origin import origin_of
 
     workspace, address = invocation.anywhere(registry)
     store = open_registry(address)

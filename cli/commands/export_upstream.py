@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from timbre.cli.invocation import Invocation
+from timbre.core.base import load_base
 
 
 @click.command("export-upstream")
@@ -37,7 +38,6 @@ def export_upstream(
 
     ADAPTERS is the output of stage finetune or an unpacked voice package.
     """
-    from timbre.core.base import load_base
     from timbre.training.upstream_export import export_voice
 
     base = load_base(base_name, *invocation.bases(bases_dir, None))

@@ -15,8 +15,11 @@ from timbre.core.atomic import write_json, write_text
 from timbre.core.cancellation import Cancellation
 from timbre.core.errors import CheckFailedError
 from timbre.core.table import Table
+from timbre.evaluation.calibration import calibrate as find_limits
+from timbre.evaluation.gates_yaml import GATES_FILE, read_gates
 from timbre.evaluation.metrics.catalogue import metric
 from timbre.evaluation.reports.calibration_note import calibration_sentence
+from timbre.evaluation.reports.calibration_report import CalibrationContext, gates_yaml, markdown_report, plain_report
 
 
 @click.group()
@@ -30,8 +33,6 @@ def gates() -> None:
 @click.pass_obj
 def show(invocation: Invocation, base: str, as_json: bool, as_markdown: bool) -> None:
     """Show the gates of BASE: limits and calibration results."""
-    from timbre.evaluation.gates_yaml import GATES_FILE, read_gates
-
     found_base = invocation.workspace().load_base(base)
     found = read_gates(found_base.folder / GATES_FILE)
     if as_json:
@@ -110,14 +111,6 @@ def calibrate(
     degraded voice of the test half passes, or fewer than nine in ten good ones do. An interrupted run resumes. Output:
     .timbre/calibration/BASE/.
     """
-    from timbre.evaluation.calibration import calibrate as find_limits
-    from timbre.evaluation.gates_yaml import GATES_FILE
-    from timbre.evaluation.reports.calibration_report import (
-        CalibrationContext,
-        gates_yaml,
-        markdown_report,
-        plain_report,
-    )
     from timbre.pipeline.calibration.measure import CalibrationPlan, Measuring
 
     workspace, cancel = invocation.workspace(), Cancellation()

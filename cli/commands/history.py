@@ -7,6 +7,7 @@ import click
 from timbre.cli.commands.options import output_options, registry_option
 from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
+from timbre.pipeline.release.registry_view import history_plain, history_table
 from timbre.registry.open import open_registry
 
 
@@ -17,8 +18,6 @@ from timbre.registry.open import open_registry
 @click.pass_obj
 def history(invocation: Invocation, voice: str, registry: str, as_json: bool, as_markdown: bool) -> None:
     """Show the event log of VOICE, oldest first: action, actor, time, commit and reason."""
-    from timbre.pipeline.release.registry_view import history_plain, history_table
-
     store = open_registry(invocation.registry(registry))
     events = store.history(voice)
     show(invocation, history_plain(store, voice, events), history_table(events), as_json, as_markdown)

@@ -17,7 +17,12 @@ from timbre.cli.invocation import Invocation
 from timbre.core.errors import CheckFailedError, InputError, TimbreError
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.ci.git_notes import GIT_NOTES, note_heads
+from timbre.pipeline.ci.origin import origin_of
+from timbre.pipeline.release.known_source import version_here
 from timbre.pipeline.release.listening_review import listening_review
+from timbre.pipeline.release.promotion import promote_by_hand, promotion_alert
+from timbre.pipeline.release.revocation import remove_local_work
+from timbre.pipeline.voice.folder import open_voice
 from timbre.registry.actor import Actor
 from timbre.registry.open import open_registry
 from timbre.registry.registry import Registry
@@ -108,16 +113,11 @@ def promote(move: Move, version: str, approve: bool, listening: tuple[Path, ...]
     Exit code 20 if the version awaits review or failed its gates, or if the listeners of --listening prefer the version
     that speaks now.
     """
-    from timbre.pipeline.release.promotion import promote_by_hand
-
     if listening and not approve:
         raise click.UsageError("--listening belongs to an approval: add --approve")
 
     store, invocation = move.open(), move.invocation
     if not version:
-        from timbre.pipeline.release.known_source import version_here
-        from timbre.pipeline.voice.folder import open_voice
-
         version = version_here(store, open_voice(invocation.workspace().voice_path(move.voice)))
     reason = move.reason
     if listening:
@@ -158,8 +158,6 @@ def rollback(move: Move, version: str | None) -> None:
 @_moving(alias=True)
 def retire(move: Move) -> None:
     """Take VOICE out of service after its folder was deleted. Reverting that commit restores it."""
-    from timbre.pipeline.ci.origin import origin_of
-
     voice, alias, invocation = move.voice, move.alias, move.invocation
     root = invocation.folder()
     if (root / "voices" / voice / "voice.yaml").exists():
@@ -194,8 +192,6 @@ def revoke(move: Move, yes: bool, all_names: bool) -> None:
     of retired voices made from the same recordings. Does not rewrite Git history. --json prints the certificate of
     deletion, also kept in the registry: what was destroyed, and where copies out of reach may remain.
     """
-    from timbre.pipeline.release.revocation import remove_local_work
-
     voice, invocation = move.voice, move.invocation
     if not yes:
         click.confirm(f"Permanently remove all stored data of {voice!r}?", abort=True, err=True)
@@ -223,8 +219,6 @@ def _plain(state: Any) -> dict[str, Any] | None:
 
 
 def _alert(invocation: Invocation, state: Any) -> None:
-    from timbre.pipeline.release.promotion import promotion_alert
-
     webhook = invocation.webhook()
     if webhook is not None and state is not None:
         webhook.send(promotion_alert(state), invocation.logger())

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from timbre.core.base import load_base
 from timbre.core.table import Table
+from timbre.nano.corpus import Corpus, unseen_speakers
+from timbre.nano.curves import plot_curves
+from timbre.nano.grams import count_grams
+from timbre.nano.packed import pack_corpus as write_pack
+from timbre.nano.packed import write_phones
 from timbre.nano.recipe import load_nano_recipe
+from timbre.text.phone_grams import PATH
+
+if TYPE_CHECKING:
+    import torch
 
 DEFAULT_RECIPE = Path("recipes/nano.yaml")
 DEFAULT_WORK = Path(".timbre/pretrain")
@@ -40,6 +51,14 @@ def paths(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _machine(device: str = "cpu", threads: int = 1) -> torch.device:
+    """Limit torch to some CPU threads; returns the device. The one import of torch here: help must not wait for it."""
+    import torch
+
+    torch.set_num_threads(threads)
+    return torch.device(device)
+
+
 @click.group("pretrain")
 def pretrain() -> None:
     """Train the nano base: corpus, content, align, acoustic, t2s, pack. Interrupted stages resume."""
@@ -60,11 +79,9 @@ def corpus(recipe_file: Path, speech: Path, work: Path) -> None:
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
 def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) -> None:
     """Train the content encoder and phone recogniser. SIGTERM stops after the current step; the next call resumes."""
-    import torch
-
     from timbre.nano.stages import content_trainer
 
-    torch.set_num_threads(threads)
+    _machine(device, threads)
     trainer = content_trainer(load_nano_recipe(recipe_file).content, speech, work, device, click.echo)
     signal.signal(signal.SIGTERM, lambda number, frame: setattr(trainer.loop, "stop", True))
     trainer.train()
@@ -75,12 +92,10 @@ def content(recipe_file: Path, speech: Path, work: Path, device: str, threads: i
 @paths
 def align(recipe_file: Path, speech: Path, work: Path) -> None:
     """Align recordings with their texts using the content encoder; repeat after training it further."""
-    import torch
-
     from timbre.nano.content import load_averaged
     from timbre.nano.stages import align_again
 
-    torch.set_num_threads(1)
+    _machine()
     align_again(load_averaged(work / "content"), work / "corpus", "real", click.echo)
 
 
@@ -98,12 +113,9 @@ def restore(recipe_file: Path, speech: Path, work: Path, base_name: str, content
 
     Then `timbre pretrain content`, `acoustic --part joint` and `t2s` go on from its networks.
     """
-    import torch
-
-    from timbre.core.base import load_base
     from timbre.nano.restore import restore as write
 
-    torch.set_num_threads(1)
+    _machine()
     write(load_base(base_name), load_nano_recipe(recipe_file), speech, work, content_steps, click.echo)
 
 
@@ -111,11 +123,9 @@ def restore(recipe_file: Path, speech: Path, work: Path, base_name: str, content
 @paths
 def recogniser(recipe_file: Path, speech: Path, work: Path) -> None:
     """Refit the recogniser's head on the finished encoder; its features do not change."""
-    import torch
-
     from timbre.nano.stages import make_recogniser
 
-    torch.set_num_threads(1)
+    _machine()
     make_recogniser(speech, work, click.echo)
 
 
@@ -124,9 +134,6 @@ def recogniser(recipe_file: Path, speech: Path, work: Path) -> None:
 @click.option("--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="Default: the package's.")
 def grams(recipe_file: Path, speech: Path, work: Path, target: Path | None) -> None:
     """Count phone n-grams for the recogniser's search (text/data/phone_grams.npz)."""
-    from timbre.nano.grams import count_grams
-    from timbre.text.phone_grams import PATH
-
     path = target or PATH
     count_grams(speech).save(path)
     click.echo(f"{path}  {path.stat().st_size / 1e3:.0f} kB")
@@ -168,13 +175,9 @@ def everything(
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
 def pack_corpus(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
     """Pack about two hours of the corpus into one file for training on another machine (nano/everything.py)."""
-    from timbre.nano.corpus import Corpus, unseen_speakers
-    from timbre.nano.packed import pack_corpus as write
-    from timbre.nano.packed import write_phones
-
     corpus = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
     write_phones(corpus)
-    click.echo(f"{target}  {write(corpus, speech, target) / 1e6:.2f} MB")
+    click.echo(f"{target}  {write_pack(corpus, speech, target) / 1e6:.2f} MB")
 
 
 @pretrain.command("phone-error")
@@ -189,12 +192,10 @@ def phone_error(
     recipe_file: Path, speech: Path, work: Path, corpora: tuple[str, ...], as_json: bool, as_markdown: bool
 ) -> None:
     """Measure the recogniser's phone error rate on evaluation clips."""
-    import torch
-
     from timbre.nano.content import load_averaged
     from timbre.nano.phone_error import measure
 
-    torch.set_num_threads(1)
+    _machine()
     rows = [result.row() for result in measure(load_averaged(work / "content"), speech, corpora)]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
@@ -224,12 +225,9 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 def acoustic(recipe_file: Path, speech: Path, work: Path, device: str, threads: int, part: str) -> None:
     """Train the generator; prior, flow and style; then all of them together."""
-    import torch
-
     from timbre.nano import speech_stages
 
-    torch.set_num_threads(threads)
-    recipe, where = load_nano_recipe(recipe_file).acoustic, torch.device(device)
+    recipe, where = load_nano_recipe(recipe_file).acoustic, _machine(device, threads)
     if part in ("all", "generator"):
         speech_stages.generator(recipe, speech, work, where, click.echo)
     if part in ("all", "prior"):
@@ -243,12 +241,9 @@ def acoustic(recipe_file: Path, speech: Path, work: Path, device: str, threads: 
 @training_options
 def t2s(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) -> None:
     """Train text to semantic codes."""
-    import torch
-
     from timbre.nano import speech_stages
 
-    torch.set_num_threads(threads)
-    speech_stages.semantic(load_nano_recipe(recipe_file).t2s, speech, work, torch.device(device), click.echo)
+    speech_stages.semantic(load_nano_recipe(recipe_file).t2s, speech, work, _machine(device, threads), click.echo)
 
 
 @pretrain.command("pack")
@@ -288,14 +283,10 @@ def measure(
     as_markdown: bool,
 ) -> None:
     """Measure the table of the model card: copy synthesis, phone and word errors, failures, similarity, sizes."""
-    import dataclasses
-
-    import torch
-
     from timbre.nano.measure import measure as rows_of
     from timbre.nano.measure import speaker_of_base, speaker_of_work
 
-    torch.set_num_threads(1)
+    _machine()
     speaker, encoder = speaker_of_base(base_name) if base_name else speaker_of_work(work)
     speaker.prompt_codes = prompt_codes
     if temperature is not None:
@@ -325,13 +316,10 @@ def measure(
 )  # fmt: skip
 def samples(recipe_file: Path, speech: Path, work: Path, base_name: str, prompt_codes: bool, target: Path) -> None:
     """Write six audio samples with spectrograms, and the training curves."""
-    import torch
-
-    from timbre.nano.curves import plot_curves
     from timbre.nano.measure import speaker_of_base, speaker_of_work
     from timbre.nano.samples import write_samples
 
-    torch.set_num_threads(1)
+    _machine()
     speaker, _ = speaker_of_base(base_name) if base_name else speaker_of_work(work)
     speaker.prompt_codes = prompt_codes
     for line in write_samples(speaker, speech, target):

@@ -10,6 +10,8 @@ import click
 
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
+from timbre.inference.request import SpeechRequest
+from timbre.inference.sampling import Sampling
 from timbre.pipeline.books.book import read_book
 
 _SHOWN = 10
@@ -55,8 +57,6 @@ def read(
     An interrupted run resumes.
     """
     from timbre.inference.device import choose_device
-    from timbre.inference.request import SpeechRequest
-    from timbre.inference.sampling import Sampling
     from timbre.pipeline.books.reading import SUFFIXES, read_aloud
     from timbre.pipeline.release import speaking
 

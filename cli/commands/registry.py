@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,9 +11,11 @@ from timbre.cli.commands.options import registry_option
 from timbre.cli.commands.sizes import read_size
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import CheckFailedError
-
-if TYPE_CHECKING:
-    from timbre.registry.mirror import Copied
+from timbre.registry import index, mirror
+from timbre.registry.events import utc_now
+from timbre.registry.garbage import collect
+from timbre.registry.open import open_store
+from timbre.registry.usage import usage as measured
 
 
 @click.group()
@@ -33,9 +34,6 @@ def sync(invocation: Invocation, source: str, target: str, voices: tuple[str, ..
 
     Exit code 20 if something was skipped because the target is ahead or the source is damaged.
     """
-    from timbre.registry import mirror
-    from timbre.registry.open import open_store
-
     done = mirror.sync(open_store(invocation.address(source)), open_store(invocation.address(target)), voices)
     _show(done, as_json)
     if done.left:
@@ -50,10 +48,6 @@ def sync(invocation: Invocation, source: str, target: str, voices: tuple[str, ..
 @click.pass_obj
 def backup(invocation: Invocation, target: str, registry: str, as_json: bool) -> None:
     """Copy the registry into the empty store TARGET, without data keys and cached stages, and seal the copy."""
-    from timbre.registry import mirror
-    from timbre.registry.events import utc_now
-    from timbre.registry.open import open_store
-
     there = open_store(invocation.address(target))
     _show(mirror.back_up(open_store(invocation.registry(registry)), there, utc_now()), as_json)
 
@@ -65,9 +59,6 @@ def backup(invocation: Invocation, target: str, registry: str, as_json: bool) ->
 @click.pass_obj
 def restore(invocation: Invocation, source: str, registry: str, as_json: bool) -> None:
     """Copy the finished backup SOURCE into the registry, which must be empty; every object is checked first."""
-    from timbre.registry import mirror
-    from timbre.registry.open import open_store
-
     _show(mirror.restore(open_store(invocation.address(source)), open_store(invocation.registry(registry))), as_json)
 
 
@@ -78,9 +69,6 @@ def restore(invocation: Invocation, source: str, registry: str, as_json: bool) -
 @click.pass_obj
 def usage(invocation: Invocation, registry: str, quota: str, as_json: bool) -> None:
     """Show the storage used by voices, bases and cached stages."""
-    from timbre.registry.open import open_store
-    from timbre.registry.usage import usage as measured
-
     limit = read_size(quota, "--quota")
     found = measured(open_store(invocation.registry(registry)))
     if as_json:
@@ -114,11 +102,6 @@ def gc(invocation: Invocation, registry: str, trash_days: float, grace_hours: fl
     """Empty the trash of `timbre prune` and delete unreferenced files; bring the index of a bucket up to date. Safe
     beside writers; run it daily.
     """
-    from timbre.registry import index
-    from timbre.registry.events import utc_now
-    from timbre.registry.garbage import collect
-    from timbre.registry.open import open_store
-
     store = open_store(invocation.registry(registry))
     freed = collect(store, utc_now(), trash_days=trash_days, grace_hours=grace_hours)
     index.rebuild(store)
@@ -131,8 +114,8 @@ def gc(invocation: Invocation, registry: str, trash_days: float, grace_hours: fl
     )
 
 
-def _show(done: Copied, as_json: bool) -> None:
-    from timbre.registry.mirror import plain
-
+def _show(done: mirror.Copied, as_json: bool) -> None:
     words = f"{done.copied} objects copied ({done.size_bytes / 1e6:.1f} MB), {done.present} already there"
-    click.echo(plain(done) if as_json else words + (f"; revoked: {', '.join(done.revoked)}" if done.revoked else ""))
+    click.echo(
+        mirror.plain(done) if as_json else words + (f"; revoked: {', '.join(done.revoked)}" if done.revoked else "")
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ import click
 
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
+from timbre.core.atomic import write_text
 from timbre.core.errors import InputError
+from timbre.inference.request import SpeechRequest
+from timbre.inference.sampling import Sampling
 
 _MOST_BYTES = 1 << 20
 
@@ -105,10 +109,7 @@ def say(
 
     Needs no torch if the registry has the exported base.
     """
-    from timbre.core.atomic import write_text
     from timbre.inference.device import choose_device
-    from timbre.inference.request import SpeechRequest
-    from timbre.inference.sampling import Sampling
     from timbre.pipeline.release import line_by_line, speaking
 
     if (text is None) == (lines_file is None):
@@ -156,8 +157,6 @@ def _shown(quiet: bool) -> Callable[[str], None]:
 
 def _show_lines(output: Path, manifest: Any, spoken: Any, as_json: bool, as_markdown: bool) -> None:
     """Raises InputError after all lines when some could not be spoken."""
-    from dataclasses import asdict
-
     if as_json:
         lines = [asdict(item) for item in spoken.lines]
         plain = {"folder": str(output), "voice": manifest.voice, "version": manifest.version, "lines": lines}

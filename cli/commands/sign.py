@@ -11,6 +11,10 @@ import click
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import CheckFailedError
+from timbre.registry.open import open_registry
+from timbre.registry.renewal import renew as renewed
+from timbre.registry.signing import adopt_records
+from timbre.registry.signing_keys import new_key, read_signer
 
 
 @click.group()
@@ -24,8 +28,6 @@ def new(file: Path) -> None:
     """Write a new private key to FILE (TIMBRE_SIGNING_KEY) and print its public key for the file of trusted keys
     (TIMBRE_TRUSTED_KEYS).
     """
-    from timbre.registry.signing_keys import new_key
-
     click.echo(new_key(file))
 
 
@@ -33,8 +35,6 @@ def new(file: Path) -> None:
 @click.argument("key")
 def public(key: str) -> None:
     """Print the public half of KEY, a file or kms:KEY-ID-OR-ARN, for the file of trusted keys."""
-    from timbre.registry.signing_keys import read_signer
-
     click.echo(read_signer(key).public.line)
 
 
@@ -44,9 +44,6 @@ def public(key: str) -> None:
 @click.pass_obj
 def adopt(invocation: Invocation, yes: bool, registry: str) -> None:
     """Sign every existing record of a registry. Check it first: timbre verify, timbre audit."""
-    from timbre.registry.open import open_registry
-    from timbre.registry.signing import adopt_records
-
     store = open_registry(invocation.registry(registry))
     if not yes:
         click.confirm(f"Sign everything that {store.store.url} holds now?", abort=True, err=True)
@@ -67,9 +64,6 @@ def renew(invocation: Invocation, discard: bool, as_json: bool, registry: str) -
     TIMBRE_TRUSTED_KEYS lists both keys meanwhile. Exit code 20 if records were signed later than the witness knows:
     without --discard they are listed and nothing is changed.
     """
-    from timbre.registry.open import open_registry
-    from timbre.registry.renewal import renew as renewed
-
     opened = open_registry(invocation.registry(registry))
     done = renewed(opened, actor=invocation.actor(registry), discard=discard)
     if as_json:

@@ -14,6 +14,8 @@ from timbre.cli.invocation import Invocation
 from timbre.core.errors import ConfigurationError
 from timbre.core.languages import LANGUAGES
 from timbre.core.printable import printable
+from timbre.pipeline.release.registry_view import voice_summaries, voices_table
+from timbre.pipeline.voice.importing import import_voice
 from timbre.pipeline.voice.listing import list_voices, voices_markdown
 from timbre.pipeline.voice.new_voice import new_voice
 from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
@@ -48,8 +50,6 @@ def voices(context: click.Context, as_json: bool, as_markdown: bool) -> None:
 @click.pass_obj
 def list_command(invocation: Invocation, alias: str, registry: str, as_json: bool, as_markdown: bool) -> None:
     """List the voices of this repository and of the registry, and the version that each one serves."""
-    from timbre.pipeline.release.registry_view import voice_summaries, voices_table
-
     address = invocation.registry(registry)
     try:
         workspace = invocation.workspace()
@@ -92,8 +92,6 @@ def import_command(invocation: Invocation, source: Path, name: str, language: st
     Reads GPT-SoVITS and LJSpeech lists and spreadsheet exports (comma- or tab-separated; UTF-8 or UTF-16), beside their
     recordings or in a ZIP archive. Copies the recordings and leaves the source unchanged.
     """
-    from timbre.pipeline.voice.importing import import_voice
-
     made = import_voice(invocation.workspace().root, source, name, language or "", base)
     click.echo(f"voices/{name}: {made.rows} recordings")
     for note in made.notes:

@@ -13,6 +13,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import soundfile
+
+from timbre.audio.reader import read
+from timbre.audio.resample import resample
 from timbre.core.errors import TimbreError
 from timbre.evaluation.measurements import read_measurements
 from timbre.evaluation.metrics.catalogue import Direction
@@ -101,11 +105,6 @@ def _sentences(measured: Path, gates: Mapping[str, Mapping[str, Any]]) -> Iterat
 
 
 def _flac(path: Path) -> bytes | None:
-    import soundfile
-
-    from timbre.audio.reader import read
-    from timbre.audio.resample import resample
-
     if not path.is_file():
         return None
     try:
