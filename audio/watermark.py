@@ -45,10 +45,12 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Mark:
-    """What a sound carries. score: of the common key. voice: of the candidates, "" when none stands out."""
+    """What a sound carries."""
 
     score: float
+    """Of the common key."""
     voice: str = ""
+    """The candidate whose key stands out, "" when none does."""
 
     @property
     def found(self) -> bool:

@@ -27,14 +27,18 @@ _CHOICES = ("a", "b", "none")
 
 @dataclass(frozen=True)
 class Heard:
-    """A sentence of a test. a, b: addresses of its sounds for a player; sound_a, sound_b: SHA-256 of the files."""
+    """A sentence of a test."""
 
     id: str
     text: str
     a: str
+    """Address of A's sound, for a player."""
     b: str
+    """Address of B's sound."""
     sound_a: str
+    """SHA-256 of A's file."""
     sound_b: str
+    """SHA-256 of B's file."""
 
 
 @dataclass(frozen=True)

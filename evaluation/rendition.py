@@ -47,11 +47,13 @@ class Sentence:
 
 @dataclass(frozen=True)
 class CopiedRecording:
-    """A recording and its copy: both at the base's rate, of equal length, in step."""
+    """A recording and its copy, in step."""
 
     recording: Recording
     original: Waveform
+    """[L], at the base's rate."""
     copy: Waveform
+    """[L], at the base's rate."""
 
 
 @dataclass(frozen=True)

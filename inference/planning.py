@@ -62,12 +62,14 @@ class Passage:
 
 @dataclass(frozen=True)
 class Planner:
-    """capacity: positions of a slot. characters: vectors of Mandarin, None on bases without."""
+    """Cuts the text of a request into sentences that the base can speak."""
 
     base: ExportedBase
     limits: SentenceLimits
     capacity: int
+    """Positions of a slot."""
     characters: CharacterVectors | None
+    """Vectors of Mandarin characters, None on bases without."""
 
     def plan(self, request: SpeechRequest, voice: Voice) -> tuple[list[Planned], tuple[str, ...]]:
         """The request's sentences, and the characters that cannot be spoken.

@@ -38,14 +38,12 @@ class Ending:
 
 @dataclass(eq=False)
 class Job:
-    """One sequence to decode. Iterate over `codes()` from any thread; call `cancel()` to stop it.
-
-    phones [P]: prompt phones and target phones. prompt [Y]: codes of the prompt. features [P, H]:
-    projected character vectors, or None.
-    """
+    """One sequence to decode. Iterate over `codes()` from any thread; call `cancel()` to stop it."""
 
     phones: NDArray[np.int64]
+    """[P], prompt phones and target phones."""
     prompt: NDArray[np.int64]
+    """[Y], codes of the prompt."""
     sampling: Sampling
     min_codes: int
     """The sequence does not end before this many."""
@@ -53,6 +51,7 @@ class Job:
     """The sequence is cut off here."""
     lora: Lora = NO_LORA
     features: NDArray[np.float32] | None = None
+    """[P, H], projected character vectors, or None."""
     loop_limit: int = 4
     path: TextPath | None = None
     """Of the text, where codes stand for phones."""

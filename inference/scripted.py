@@ -20,10 +20,12 @@ _SEEDS_APART = 15_485_863
 
 @dataclass(frozen=True)
 class SpokenTurn:
-    """voice: as the text names it, "" for that of the request."""
+    """A turn of a dialogue."""
 
     voice: str
+    """As the text names it, "" for the request's voice."""
     request: SpeechRequest
+    """What it says, and how."""
 
 
 def marked_turns(request: SpeechRequest) -> list[SpokenTurn]:

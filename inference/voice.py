@@ -39,13 +39,14 @@ PACKAGE_SCHEMA = 1
 
 @dataclass(frozen=True)
 class Delta:
-    """LoRA of one layer of the acoustic model: down [r, in(, k)], up [out, r(, 1)], scale; added to the layer's
-    weight.
-    """
+    """LoRA of one layer of the acoustic model, added to the layer's weight."""
 
     down: Floats
+    """[r, in] or [r, in, k]."""
     up: Floats
+    """[out, r] or [out, r, 1]."""
     scale: float
+    """alpha / rank, with rsLoRA over the root of the rank."""
 
     def added_to(self, weight: Floats) -> Floats:
         """weight [out, in(, k)] plus the update, in float32."""
@@ -56,17 +57,19 @@ class Delta:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What conditions synthesis: codes [Y] and phones [Q] of a slice, its language, and the condition vector [1, G,
-    1]. bert [W, Q]: character vectors of the phones, None without.
-    """
+    """What conditions synthesis."""
 
     codes: NDArray[np.int64]
+    """[Y], of the prompt slice."""
     phones: NDArray[np.int64]
+    """[Q], of the prompt slice."""
     language: str
     condition: Floats
+    """[1, G, 1], conditions flow and generator."""
     speaker: Floats
     pace: Pace
     bert: Floats | None = None
+    """[W, Q], character vectors of the phones, None without."""
 
 
 @dataclass(frozen=True)

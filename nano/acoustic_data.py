@@ -18,13 +18,16 @@ from timbre.training.pitch import HOP, continuous
 
 @dataclass(frozen=True)
 class SegmentBatch:
-    """wave [B,1,T*hop]; voiced [B,T] 0 or 1; log_f0 [B,T], natural log of Hz, filled where unvoiced; pitched [B]
-    bool."""
+    """Segments of T frames."""
 
     wave: Tensor
+    """[B,1,T*hop]."""
     voiced: Tensor
+    """[B,T], 0 or 1."""
     log_f0: Tensor
+    """[B,T], natural log of Hz, filled where unvoiced."""
     pitched: Tensor
+    """bool [B], whether the pitch is known."""
 
     def to(self, device: torch.device) -> SegmentBatch:
         """The same batch on another device."""

@@ -23,25 +23,32 @@ REFERENCE_FRAMES = 150
 
 @dataclass(frozen=True)
 class SentenceBatch:
-    """Rows padded on the right; T frames, a multiple of two.
-
-    wave [B,1,T*hop]; lengths [B] frames; codes [B,1,T/2]; phones [B,P]; phone_lengths [B]; voiced, log_f0 [B,T];
-    pitched [B]; reference [B,1,R*hop] of the same speaker, mostly another clip; reference_lengths [B] frames;
-    speaker [B,256] of it; places int64 [B,T]: index of the phone that sounds, -1 where that is not known.
-    """
+    """Rows padded on the right; T frames, a multiple of two."""
 
     wave: Tensor
+    """[B,1,T*hop]."""
     lengths: Tensor
+    """[B], frames."""
     codes: Tensor
+    """[B,1,T/2]."""
     phones: Tensor
+    """[B,P]."""
     phone_lengths: Tensor
+    """[B]."""
     voiced: Tensor
+    """[B,T], 0 or 1."""
     log_f0: Tensor
+    """[B,T], natural log of Hz."""
     pitched: Tensor
+    """[B], whether the pitch is known."""
     reference: Tensor
+    """[B,1,R*hop], of the same speaker, mostly another clip."""
     reference_lengths: Tensor
+    """[B], frames."""
     speaker: Tensor
+    """[B,256], of the reference."""
     places: Tensor
+    """int64 [B,T], index of the phone that sounds, -1 where it is unknown."""
 
     def to(self, device: torch.device) -> SentenceBatch:
         """The same batch on another device."""

@@ -41,12 +41,16 @@ DETAIL_WEIGHT = 0.1
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of one sound. kind: class id; tone 0..5; place: phone in the text or -1; end: seconds."""
+    """A stretch of one sound."""
 
     kind: int
+    """Class id."""
     tone: int
+    """0 to 5."""
     place: int
+    """Index of the phone in the text, -1 for none."""
     end_s: float
+    """Seconds."""
 
 
 def segments_of(alignment: Alignment, phones: Ids) -> list[Segment]:

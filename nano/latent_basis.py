@@ -22,11 +22,14 @@ POSTERIOR_LOG_STD = -2.3
 
 @dataclass(frozen=True)
 class LatentBasis:
-    """mean [F] of the log magnitudes; analysis [D,F] and synthesis [F,D] of what is left."""
+    """Principal components of log magnitudes."""
 
     mean: Tensor
+    """[F], of the log magnitudes."""
     analysis: Tensor
+    """[D,F], of what is left."""
     synthesis: Tensor
+    """[F,D], of what is left."""
 
 
 def fit_basis(magnitudes: Tensor, components: int, rate_hz: int) -> LatentBasis:

@@ -58,14 +58,16 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what was measured, its value, the limit (None: report only), how many clips or
-    sentences."""
+    """One line of the table."""
 
     measure: str
+    """What was measured."""
     value: float
     limit: float | None
+    """None: report only."""
     higher_is_better: bool
     count: int
+    """Number of clips or sentences."""
 
     @property
     def met(self) -> bool | None:

@@ -19,16 +19,17 @@ Ids = npt.NDArray[np.int16]
 
 @dataclass(frozen=True)
 class Example:
-    """phones: ids of the v2 table; codes: one every 40 ms. speaker decides which examples may be joined.
-
-    places: for each code the index of the phone that it belongs to, where that is known.
-    """
+    """Phones and codes of a clip."""
 
     id: str
     speaker: str
+    """Only examples of one speaker may be joined."""
     phones: Ids
+    """Ids of the v2 table."""
     codes: Ids
+    """One every 40 ms."""
     places: Ids | None = None
+    """For each code the index of its phone, where it is known."""
 
 
 def phone_ids(text: str, language: str) -> Ids | None:

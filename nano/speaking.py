@@ -36,19 +36,24 @@ long, since going on to the next one is at each code less likely than staying (2
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a voice is conditioned on: phones [P] and codes [N] of a clip (both empty: none), condition [1,G,1]."""
+    """What a voice is conditioned on."""
 
     phones: Tensor
+    """[P], of a clip; empty: none."""
     codes: Tensor
+    """[N], of a clip; empty: none."""
     condition: Tensor
+    """[1,G,1]."""
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """wave [S] at the base's rate; codes [N] that it was made of;"""
+    """A spoken text."""
 
     wave: Floats
+    """[S], at the base's rate."""
     codes: tuple[int, ...]
+    """[N], from which the wave was made."""
     ended: bool
     """False when the limit cut it off."""
 

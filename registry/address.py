@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class RegistryAddress:
-    """A path or a file://, s3:// or hf:// URL, and the variables of the operator. Nothing below the command line reads
-    the environment: what a registry needs of it comes with the address.
-    """
+    """A registry, with the operator's variables: nothing below the command line reads the environment."""
 
     url: str
     """Path or URL, as the operator gave it."""

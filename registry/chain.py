@@ -31,11 +31,13 @@ _HEAD = re.compile(r"heads/([^/]+)/([0-9]{8})\.json")
 
 @dataclass(frozen=True)
 class Head:
-    """The last link of a voice: its number (0: none) and the SHA-256 of its bytes."""
+    """The last link of a voice."""
 
     voice: str
     number: int
+    """0 where there is none."""
     digest: str
+    """SHA-256 of its bytes."""
 
 
 @dataclass(frozen=True)

@@ -31,26 +31,30 @@ Status = Literal["queued", "running", "completed", "cancelled"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of an item. file: name of its sound, "" when it could not be spoken; error: OpenAI's object then.
-
-    voice: NAME@VERSION that spoke. failed_sentences: that stayed below the limits.
-    """
+    """The outcome of an item."""
 
     file: str = ""
+    """Name of its sound, "" when it could not be spoken."""
     seconds: float = 0.0
     voice: str = ""
+    """NAME@VERSION that spoke."""
     failed_sentences: int = 0
+    """Number of sentences that stayed below the limits."""
     error: Mapping[str, Any] | None = None
+    """OpenAI's error object where it could not be spoken."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What was asked. owner: who may see it; created_s: since 1970; items: bodies of requests as they were checked."""
+    """A job: what to speak, for whom, and what has been spoken."""
 
     id: str
     owner: str
+    """Name of the key that may see it."""
     created_s: float
+    """Seconds since 1970."""
     items: Sequence[Mapping[str, Any]]
+    """Bodies of requests, as they were checked."""
     cancelled: bool = False
     outcomes: Mapping[int, Outcome] = field(default_factory=dict)
 
@@ -69,14 +73,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchStore:
-    """A folder of jobs, of one server. most: unfinished ones of an owner; most_bytes: of all together; kept_s: after
-    they were made. Raises OSError when the disk fails.
-    """
+    """The jobs of one server, in a folder. Raises OSError when the disk is full."""
 
     folder: Path
     most: int
+    """Unfinished jobs that one owner may have."""
     most_bytes: int
+    """Size of all jobs together."""
     kept_s: float
+    """How long a job is kept after it was made."""
     clock: Callable[[], float] = time.time
 
     def add(self, owner: str, items: Sequence[Mapping[str, Any]]) -> Batch:

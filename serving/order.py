@@ -16,27 +16,30 @@ from timbre.serving.errors import ApiError
 
 @dataclass(frozen=True)
 class Part:
-    """What one voice says of an order. voice, reference: name and alias or version, as Library.check gave them."""
+    """The share of one voice in an order."""
 
     voice: str
+    """Name, as Library.check gave it."""
     reference: str
+    """Alias or version, as Library.check gave it."""
     speech: SpeechRequest
+    """Text and options."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a client wants.
-
-    parts: turns of a dialogue and parts of a long text, in order; never none. format: a key of encoding.FORMATS.
-    rate_hz: of the answer, None for the voice's own. whole: speak everything, check it, then answer; else answer from
-    the first sound on. route: path of the request, for metrics.
-    """
+    """What a client requests."""
 
     parts: tuple[Part, ...]
+    """Turns of a dialogue and parts of a long text, in order; at least one."""
     format: str
+    """A key of encoding.FORMATS."""
     rate_hz: int | None
+    """Of the answer, None for the voice's own."""
     whole: bool
+    """Speak everything, check it, then answer; else answer from the first sound on."""
     route: str
+    """Path of the request, for metrics."""
     timed: bool = False
 
     @property
@@ -52,14 +55,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Begun:
-    """Comes first when speaking works: who speaks, at which rate the client will hear it.
-
-    voices: NAME@VERSION of each, in order. unknown: characters that are not spoken.
-    """
+    """The first event, when speaking works."""
 
     voices: tuple[str, ...]
+    """NAME@VERSION of each voice, in order."""
     rate_hz: int
+    """Of the audio that follows."""
     unknown: tuple[str, ...]
+    """Characters that are not spoken."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,12 @@ class Timed:
 
 @dataclass(frozen=True)
 class Done:
-    """Comes last. failed: sentences of a whole answer that stayed below the limits after three attempts."""
+    """The last event."""
 
     seconds: float
+    """Length of the audio."""
     failed: int = 0
+    """Sentences of a whole answer that stayed below the limits after three attempts."""
 
 
 Event = Begun | Piece | Timed | Done | ApiError
@@ -94,17 +99,17 @@ _LOOK_S = 0.2
 
 @dataclass(eq=False)
 class Delivery:
-    """An order under way. The worker posts events, the client's task takes them; either side may cancel.
-
-    most_bytes: encoded sound that may wait here; the worker waits with more. stall_s: how long it waits.
-    """
+    """An order under way. The worker posts events, the client's task takes them; either side may cancel."""
 
     order: Order
     loop: asyncio.AbstractEventLoop
     most_bytes: int = 4 << 20
+    """Encoded sound that may wait here; the worker waits when there is more."""
     stall_s: float = 30.0
+    """How long the worker waits."""
     cancel: Cancellation = field(default_factory=Cancellation)
     arrived_s: float = field(default_factory=time.perf_counter)
+    """When the order came, on the clock of `time.perf_counter`."""
     _events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
     _room: threading.Condition = field(default_factory=threading.Condition)
     _waiting_bytes: int = 0

@@ -22,13 +22,14 @@ _LONG = 10_000
 
 @dataclass(frozen=True)
 class Asked:
-    """parts: never none. ignored: elements of the text that have no effect. voice_after: whom plain text speaks with
-    that follows on this one, "" where no mark changed it.
-    """
+    """A text as parts of an order."""
 
     parts: tuple[Part, ...]
+    """At least one."""
     ignored: tuple[str, ...] = ()
+    """Elements of the text that have no effect."""
     voice_after: str = ""
+    """Voice of plain text that follows, "" where no mark changed it."""
 
 
 async def asked_for(

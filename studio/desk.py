@@ -34,13 +34,15 @@ _STATEMENT = "consent.flac"
 
 @dataclass(frozen=True)
 class NewVoiceForm:
-    """What the form for a new voice holds. speaker, purpose: for the sentence of consent; purpose is the rights too."""
+    """The form for a new voice."""
 
     name: str
     language: str
     base: str
     speaker: str
+    """For the sentence of consent."""
     purpose: str
+    """For the sentence of consent; it is the voice's rights too."""
 
     @classmethod
     def read(cls, values: Any) -> NewVoiceForm:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,9 +35,81 @@ HOMES: dict[str, tuple[str, ...]] = {
 }
 
 
+UNEXPLAINED = {
+    "api": 0,
+    "audio": 20,
+    "cli": 38,
+    "core": 15,
+    "evaluation": 73,
+    "gptsovits": 94,
+    "inference": 74,
+    "nano": 73,
+    "pipeline": 259,
+    "registry": 66,
+    "serving": 29,
+    "studio": 36,
+    "text": 32,
+    "training": 65,
+}
+"""Room -> most fields of dataclasses without a docstring; lower it when you write some."""
+
+
 def modules() -> Iterator[Path]:
     for room in ROOMS:
         yield from sorted((ROOT / room).rglob("*.py"))
+
+
+def dataclasses_in(source: str) -> Iterator[ast.ClassDef]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef) and any("dataclass" in ast.unparse(mark) for mark in node.decorator_list):
+            yield node
+
+
+def in_paragraph(source: str) -> list[str]:
+    """CLASS.FIELD for fields that the docstring of their dataclass explains: `name: meaning` or `name [B, T]`."""
+    found = []
+    for node in dataclasses_in(source):
+        text = ast.get_docstring(node) or ""
+        for line in node.body:
+            if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+                name = re.escape(line.target.id)
+                if re.search(rf"(?<![\w.-])`*{name}`*(?:(?:,| and) `*\w+`*)*(?::(?=\s)| \[)", text):
+                    found.append(f"{node.name}.{line.target.id}")
+    return found
+
+
+def without_docstring(source: str) -> list[str]:
+    """CLASS.FIELD for public fields of public dataclasses with no docstring below; `setting(...)` has its own."""
+    found = []
+    for node in dataclasses_in(source):
+        for line, following in zip(node.body, [*node.body[1:], None], strict=True):
+            if not isinstance(line, ast.AnnAssign) or not isinstance(line.target, ast.Name):
+                continue
+            explained = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+            explained |= isinstance(line.value, ast.Call) and ast.unparse(line.value.func) == "setting"
+            if not explained and not node.name.startswith("_") and not line.target.id.startswith("_"):
+                found.append(f"{node.name}.{line.target.id}")
+    return found
+
+
+def test_no_paragraph_explains_the_fields_of_a_dataclass() -> None:
+    """A field is explained in a docstring below it, where a reader of the field finds it."""
+    found = {str(path.relative_to(ROOT)): in_paragraph(path.read_text("utf-8")) for path in modules()}
+    assert {path: fields for path, fields in found.items() if fields} == {}
+
+
+@pytest.mark.parametrize("room", sorted(UNEXPLAINED))
+def test_fields_without_docstring_become_fewer(room: str) -> None:
+    count = sum(len(without_docstring(path.read_text("utf-8"))) for path in sorted((ROOT / room).rglob("*.py")))
+    assert count <= UNEXPLAINED[room], "write a docstring below each new field"
+
+
+def test_the_checks_of_docstrings_can_fail() -> None:
+    fields = '    b: int\n    c: int\n    d: int\n    """Two."""\n'
+    source = f'@dataclass\nclass A:\n    """It. b: one; c, d: two."""\n{fields}'
+    assert in_paragraph(source) == ["A.b", "A.c", "A.d"]
+    assert in_paragraph(source.replace("It. b: one; c, d: two.", "It has b.")) == []
+    assert without_docstring(source) == ["A.b", "A.c"]
 
 
 def uses(source: str) -> set[str]:

@@ -25,12 +25,14 @@ _AS_MARK = {";": ",", ":": ",", "，": ",", "、": ",", "；": ",", "：": ",", 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A run of one language. given: its phones, where a mark says them. lexicon: beside the voice's own."""
+    """A run of one language."""
 
     language: str
     text: str
     given: tuple[str, ...] = ()
+    """Its phones, where a mark gives them."""
     lexicon: Mapping[str, tuple[str, ...]] | None = None
+    """Entries beside the voice's own."""
 
 
 def phonemize(

@@ -27,11 +27,13 @@ _SURE_TITLES = (
 
 @dataclass(frozen=True)
 class _Rule:
-    """pattern: finds the polyphone as its group `it`. inside: holds within words of the phrase dictionary too."""
+    """A rule for a polyphone."""
 
     pattern: re.Pattern[str]
+    """Finds the polyphone as its group `it`."""
     pinyin: str
     inside: bool
+    """Whether it also holds within words of the phrase dictionary."""
 
 
 @cache

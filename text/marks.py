@@ -41,11 +41,13 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Reading:
-    """A text that is read in a certain way (text/say_as.py). kind: one of say_as.KINDS; form: e.g. "mdy" of a date."""
+    """A text that is read in a certain way (text/say_as.py)."""
 
     text: str
     kind: str
+    """One of say_as.KINDS."""
     form: str = ""
+    """For example "mdy" for a date."""
 
 
 Mark = Pause | Sounds | Foreign | Reading

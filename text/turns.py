@@ -15,24 +15,29 @@ MOST_TURNS = 200
 
 @dataclass(frozen=True)
 class Turn:
-    """What one voice says. voice, language: "" for the request's; rate: times the request's speed."""
+    """What one voice says."""
 
     text: str
     voice: str = ""
+    """"" for the request's voice."""
     language: str = ""
+    """"" for the request's language."""
     rate: float = 1.0
+    """Times the request's speed."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """turns: never none. marks: what the private characters in their texts stand for. unheard: elements that have no
-    effect. language: of the document, "" where it does not say.
-    """
+    """A text as turns of voices."""
 
     turns: tuple[Turn, ...]
+    """At least one."""
     marks: tuple[Mark, ...] = ()
+    """What the private characters in the texts stand for."""
     unheard: tuple[str, ...] = ()
+    """Elements that have no effect."""
     language: str = ""
+    """Of the document, "" where it gives none."""
 
     @property
     def voices(self) -> tuple[str, ...]:

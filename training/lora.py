@@ -54,12 +54,16 @@ ACOUSTIC_GROUPS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """rank of the matrices; alpha: the update is multiplied by alpha / rank; dropout before A; seed of A's values."""
+    """Shape and start of an adapter."""
 
     rank: int = 8
+    """Of the matrices."""
     alpha: float = 16.0
+    """The update is multiplied by alpha / rank."""
     dropout: float = 0.0
+    """Before A."""
     seed: int = 1234
+    """Of A's values."""
 
 
 def groups_of(network: nn.Module) -> Mapping[str, str]:

@@ -29,10 +29,12 @@ WORST_SCORE = -3.0
 
 @dataclass(frozen=True)
 class CodeLabels:
-    """codes and places int16 [N]: for each 40 ms the code, and the index of its phone in the text, -1 unknown."""
+    """Codes of a clip, one every 40 ms."""
 
     codes: Ids
+    """int16 [N]."""
     places: Ids
+    """int16 [N], index in the text of the phone of each code, -1 unknown."""
 
 
 def codes_of_text(scores: npt.NDArray[np.float32], phones: Sequence[int]) -> CodeLabels | None:

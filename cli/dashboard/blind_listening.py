@@ -22,12 +22,15 @@ from timbre.registry.registry import Registry
 
 @dataclass(frozen=True)
 class BlindTest:
-    """a: what speaks now; b: the candidate, both VOICE@VERSION; data: for listening.js."""
+    """A blind test of two versions."""
 
     a: str
+    """VOICE@VERSION that speaks now."""
     b: str
+    """VOICE@VERSION of the candidate."""
     pairs: tuple[Heard, ...]
     data: str
+    """For listening.js."""
 
 
 def blind_test(view: VoiceView, registry: Registry, put: Callable[[str, bytes], str]) -> BlindTest | None:

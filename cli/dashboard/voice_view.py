@@ -59,13 +59,14 @@ _PROTOCOLS: dict[str, Pair] = {"copy": ("copied recordings", "还原录音"), "t
 
 @dataclass(frozen=True)
 class VoiceView:
-    """One voice: status, versions, events and runs, oldest first. problem: why records could not be read, or ""."""
+    """One voice: status, versions, events and runs, oldest first."""
 
     known: VoiceSummary
     versions: tuple[Manifest, ...] = ()
     events: tuple[Event, ...] = ()
     runs: tuple[RunView, ...] = ()
     problem: str = ""
+    """Why records could not be read, or ""."""
 
     @property
     def production(self) -> Manifest | None:

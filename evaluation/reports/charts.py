@@ -18,18 +18,22 @@ _COLOURS = ("var(--one)", "var(--two)", "var(--soft)")
 
 @dataclass(frozen=True)
 class Series:
-    """names: (English, Chinese); points: (x, y), at least one; not finite where there is nothing to draw."""
+    """A line of a chart."""
 
     names: tuple[str, str]
+    """English and Chinese."""
     points: Sequence[tuple[float, float]]
+    """(x, y), at least one; not finite where there is nothing to draw."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One version on a card. value: None where there is none; state: ok, bad or soft (class of the dot)."""
+    """One version on a card."""
 
     value: float | None
+    """None where there is none."""
     state: str = "ok"
+    """ok, bad or soft: class of the dot."""
     title: str = ""
 
 

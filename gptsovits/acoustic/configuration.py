@@ -55,30 +55,36 @@ class SourceIstftConfig(IstftConfig):
     """Inverse-STFT generator with harmonic source and refinement of the phase; latent channels 0 and 1 are the pitch.
 
     Channel 0: voicing, -1 to 1. Channel 1: natural log of F0 over ``pitch_center_hz``, divided by ``pitch_log_scale``.
-    ``refinements``: fast Griffin-Lim iterations on the network's own magnitude, starting from its own phase.
     """
 
     refinements: int = 32
+    """Fast Griffin-Lim iterations on the network's own magnitude, starting from its own phase."""
     rate_hz: int = 16000
+    """Sampling rate of the wave."""
     pitch_center_hz: float = 150.0
+    """F0 for which channel 1 is 0."""
     pitch_log_scale: float = 0.4
+    """Change of the natural log of F0 that moves channel 1 by 1."""
 
 
 @dataclass(frozen=True)
 class StyleEncoderConfig:
-    """Reference encoder (Min et al. 2021, Mel-Style encoder). ``bins``: how many low spectrum bins it looks at.
-
-    ``masked_convolutions``: whether padding frames are zeroed before the temporal convolutions. The official weights
-    were trained without (the last frames of a padded row see the bias of padding); new bases are trained with, so that
-    a row's style does not depend on its neighbours in the batch.
-    """
+    """Reference encoder (Min et al. 2021, Mel-Style encoder)."""
 
     bins: int = 704
+    """Number of low spectrum bins that it reads."""
     width: int = 128
+    """Channels."""
     heads: int = 2
+    """Attention heads."""
     kernel: int = 5
+    """Width of the temporal convolutions, in frames."""
     dropout: float = 0.1
     masked_convolutions: bool = False
+    """Whether padding frames are zeroed before the temporal convolutions. The official weights were trained without
+    (the last frames of a padded row see the bias of padding); new bases are trained with it, so that a row's style does
+    not depend on its neighbours in the batch.
+    """
 
 
 @dataclass(frozen=True)
@@ -166,34 +172,35 @@ class DiscriminatorConfig:
 
 @dataclass(frozen=True)
 class SynthesizerConfig:
-    """Everything that fixes the shapes of a Synthesizer.
-
-    Rates: ``rate_hz`` of the wave; one spectrum frame every ``hop`` samples; ``code_frames`` frames a code.
-    ``speaker_width``: width of the speaker-verification vector (0: none, as v2). ``segment_frames``: training slice.
-    ``compressed_spectrum``: posterior and style encoder see log magnitudes; the posterior has a direct path.
-    ``noise_share``: how much of the prior's spread synthesis draws at noise scale 1 (upstream: all of it).
-    """
+    """Everything that fixes the shapes of a Synthesizer."""
 
     name: str = "v2"
     rate_hz: int = 32000
+    """Sampling rate of the wave."""
     fft_size: int = 2048
     hop: int = 640
+    """Samples between two spectrum frames."""
     segment_frames: int = 32
+    """Length of a training slice."""
     symbols: int = SYMBOLS_V2
     ssl_width: int = 768
     codebook_size: int = 1024
     code_frames: int = 2
+    """Spectrum frames for each code."""
     latent_channels: int = 192
     hidden_channels: int = 192
     condition_channels: int = 512
     speaker_width: int = 0
+    """Width of the speaker-verification vector; 0: none, as in v2."""
     prior: PriorEncoderConfig = field(default_factory=PriorEncoderConfig)
     style: StyleEncoderConfig = field(default_factory=StyleEncoderConfig)
     posterior: WaveNetConfig = field(default_factory=WaveNetConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
     generator: HifiGanConfig | IstftConfig = field(default_factory=HifiGanConfig)
     compressed_spectrum: bool = False
+    """Whether posterior and style encoder read log magnitudes; the posterior then has a direct path."""
     noise_share: float = 1.0
+    """Share of the prior's spread that synthesis draws at noise scale 1; upstream: all of it."""
 
     def __post_init__(self) -> None:
         if self.generator.hop != self.hop:

@@ -20,9 +20,10 @@ _SLOPE = 0.1
 
 @dataclass(frozen=True)
 class Judgement:
-    """score [B,N]: one number a position, 1 for real;"""
+    """What a discriminator returns."""
 
     score: Tensor
+    """[B,N], 1 for real."""
     features: tuple[Tensor, ...]
     """Outputs of every layer, the last one the score map."""
 

@@ -37,12 +37,16 @@ class Mrte(nn.Module):
 
 @dataclass(frozen=True)
 class Prior:
-    """hidden [B,H,T] before the projection; mean, log_std [B,latent,T]; mask [B,1,T] (T after a change of speed)."""
+    """Prior of the latent, T frames after a change of speed."""
 
     hidden: Tensor
+    """[B,H,T], before the projection."""
     mean: Tensor
+    """[B,latent,T]."""
     log_std: Tensor
+    """[B,latent,T]."""
     mask: Tensor
+    """[B,1,T]."""
 
 
 class PriorEncoder(nn.Module):

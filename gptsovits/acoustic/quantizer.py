@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Quantized:
-    """codes [B,layers,T] int64; values [B,C,T]: sum of the chosen rows."""
+    """The chosen rows of the codebooks."""
 
     codes: Tensor
+    """int64 [B,layers,T]."""
     values: Tensor
+    """[B,C,T], the sum of the chosen rows."""
 
 
 class EuclideanCodebook(nn.Module):

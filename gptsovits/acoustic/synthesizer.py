@@ -30,48 +30,62 @@ DEFAULT_NOISE_SCALE = 0.5
 
 @dataclass(frozen=True)
 class Reference:
-    """What conditions a voice: spectrum [B,F,T]; speaker [B,speaker_width] or None; mask [B,1,T], None = no padding."""
+    """What conditions a voice."""
 
     spectrum: Tensor
+    """[B,F,T]."""
     speaker: Tensor | None = None
+    """[B,speaker_width] or None."""
     mask: Tensor | None = None
+    """[B,1,T], None for no padding."""
 
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """Rows padded on the right.
-
-    spectrum [B,F,T] and lengths [B] in frames; codes [B,1,N], N >= T / code_frames; phones [B,P] and phone_lengths [B];
-    speaker [B,speaker_width] or None. starts [B]: first frame of each training slice, None draws them.
-    """
+    """Rows padded on the right."""
 
     spectrum: Tensor
+    """[B,F,T]."""
     lengths: Tensor
+    """[B], in frames."""
     codes: Tensor
+    """[B,1,N], N >= T / code_frames."""
     phones: Tensor
+    """[B,P]."""
     phone_lengths: Tensor
+    """[B]."""
     speaker: Tensor | None = None
+    """[B,speaker_width] or None."""
     starts: Tensor | None = None
+    """[B], first frame of each training slice; None draws them."""
 
 
 @dataclass(frozen=True)
 class TrainingOutput:
-    """wave [B,1,segment*hop] of the slices at ``starts`` [B]; z_p [B,latent,T] for the KL loss; mask [B,1,T]."""
+    """What a training step returns."""
 
     wave: Tensor
+    """[B,1,segment*hop], of the slices at ``starts``."""
     starts: Tensor
+    """[B], first frame of each slice."""
     mask: Tensor
+    """[B,1,T]."""
     z_p: Tensor
+    """[B,latent,T], for the KL loss."""
     posterior: Posterior
+    """Of the recordings."""
     prior: Prior
+    """Of codes and phones."""
 
 
 @dataclass(frozen=True)
 class StreamChunk:
-    """wave [1,1,L] of the chunk; hidden [1,H,T]: encoder frames, whose tail the next chunk is blended with."""
+    """One chunk of a stream."""
 
     wave: Tensor
+    """[1,1,L]."""
     hidden: Tensor
+    """[1,H,T], encoder frames; the next chunk is blended with their tail."""
 
 
 class Synthesizer(nn.Module):

@@ -39,11 +39,14 @@ class T2SBatch:
 
 @dataclass(frozen=True)
 class T2SLoss:
-    """Summed cross entropy of each row [B] (nats), number of its targets [B], and of those predicted right [B]."""
+    """Cross entropy of a batch."""
 
     rows: Tensor
+    """[B], summed over the targets of each row, in nats."""
     targets: Tensor
+    """[B], number of targets."""
     correct: Tensor
+    """[B], targets predicted right."""
 
     @property
     def total(self) -> Tensor:

@@ -18,12 +18,16 @@ _COLDEST = 1e-5
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How a code is drawn. top_k: how many of the best ids stay (1 = greedy); top_p 1, penalty 1: no effect."""
+    """How a code is drawn."""
 
     top_k: int = 15
+    """Number of best ids that stay; 1: greedy."""
     top_p: float = 1.0
+    """Probability mass that stays; 1: no effect."""
     temperature: float = 1.0
+    """Divides the logits."""
     repetition_penalty: float = 1.35
+    """Of codes that came before, see `penalise`; 1: no effect."""
 
     def __post_init__(self) -> None:
         if self.top_k < 1:

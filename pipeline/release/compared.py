@@ -31,19 +31,23 @@ Gates = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Side:
-    """name: VOICE@REFERENCE as it was found. about: where it came from; recipe: settings of its training; recordings:
-    what it was trained and judged on. measured: None where only verdicts are known (records of runs). folder: below
-    which the files of its samples lie, None without sound. training: training.json, empty where it is not known.
-    """
+    """One side of a comparison."""
 
     name: str
+    """VOICE@REFERENCE as it was found."""
     about: Mapping[str, str]
+    """Where it came from."""
     recipe: Mapping[str, Any]
+    """Settings of its training."""
     recordings: Mapping[str, Any]
+    """What it was trained and measured on."""
     gates: Gates
     measured: Measurements | None = None
+    """None where only verdicts are known (records of runs)."""
     folder: Path | None = field(default=None, compare=False)
+    """Contains the files of its samples; None without sound."""
     training: Mapping[str, Any] = field(default_factory=dict)
+    """training.json, empty where it is unknown."""
 
 
 def find_side(reference: str, registry: Registry, workspace: Workspace | None, kept: Path) -> Side:

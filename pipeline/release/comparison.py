@@ -51,12 +51,15 @@ class GateRow:
 
 @dataclass(frozen=True)
 class Fact:
-    """area: origin, recipe or recordings; a, b: as text, "" where unknown."""
+    """One line of the table of facts."""
 
     area: str
+    """origin, recipe or recordings."""
     name: str
     a: str
+    """As text, "" where unknown."""
     b: str
+    """As text, "" where unknown."""
 
     @property
     def same(self) -> bool:

@@ -44,9 +44,10 @@ class Consent:
 
 @dataclass(frozen=True)
 class VoiceSettings:
-    """What voice.yaml says; fields that could not be read keep their defaults (language: empty)."""
+    """The content of voice.yaml; fields that could not be read keep their defaults."""
 
     language: str = ""
+    """Empty where it could not be read."""
     base: str = DEFAULT_BASE
     consent: Consent = field(default_factory=Consent)
     review: bool = False

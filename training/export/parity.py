@@ -31,12 +31,14 @@ _REACH_DRAWS = 6
 
 @dataclass(frozen=True)
 class GraphParity:
-    """One graph: largest absolute difference over the largest absolute value of the reference, and the limit if any."""
+    """Difference between a graph and its network."""
 
     graph: str
     profile: str
     error: float
+    """Largest absolute difference over the largest absolute value of the reference."""
     limit: float | None
+    """Largest error allowed, None where none is set."""
 
     @property
     def passed(self) -> bool:

@@ -29,19 +29,24 @@ _REMEDY = "run stage 2 again: timbre extract VOICE --rebuild"
 
 @dataclass(frozen=True)
 class Row:
-    """One slice. phones [P], codes [N] int64; wave [S] in -1..1; ge2e [256]; speaker [W] what the base is conditioned
-    on, None where it is not; bert [W, P] float32 or None; pitch [T] in Hz, 0 where unvoiced, or None.
-    """
+    """One slice."""
 
     id: str
     held_out: bool
     phones: Tensor
+    """[P]."""
     codes: Tensor
+    """int64 [N]."""
     wave: Tensor
+    """[S], -1 to 1."""
     ge2e: Tensor
+    """[256]."""
     speaker: Tensor | None
+    """[W], the speaker vector that conditions the base, None on bases without."""
     bert: Tensor | None
+    """float32 [W, P], or None."""
     pitch: Tensor | None
+    """[T] in Hz, 0 where unvoiced, or None."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +103,14 @@ def _row(entry: Mapping[str, Any], tensors: Tensors, speaker_encoder: str) -> Ro
 
 @dataclass(frozen=True)
 class Draws:
-    """Which slices a step takes: all of them once before any comes again, in an order of its own each time.
-
-    count: slices there are; seed and purpose: networks draw independently of each other.
-    """
+    """Which slices a step takes: all of them once before any comes again, in a new order each time."""
 
     count: int
+    """Number of slices."""
     seed: int
+    """Of the order."""
     purpose: int
+    """Number of the network: networks draw independently of each other."""
 
     def rows(self, step: int, amount: int) -> list[int]:
         """Indices of the `amount` slices of a step."""

@@ -43,15 +43,22 @@ class Weights:
 
 @dataclass(frozen=True)
 class PosteriorBatch:
-    """Rows padded on the right: mean, log_std [B,C,T]; lengths [B]; wave [B,1,T*hop]; codes [B,1,T/2]; phones [B,P]."""
+    """Rows padded on the right."""
 
     mean: Tensor
+    """[B,C,T], of the posterior."""
     log_std: Tensor
+    """[B,C,T], of the posterior."""
     lengths: Tensor
+    """[B], frames."""
     wave: Tensor
+    """[B,1,T*hop]."""
     codes: Tensor
+    """[B,1,T/2]."""
     phones: Tensor
+    """[B,P]."""
     phone_lengths: Tensor
+    """[B]."""
 
 
 def collate(rows: Sequence[PosteriorCache], device: torch.device) -> PosteriorBatch:

@@ -28,17 +28,18 @@ PITCH_NOISE = 0.02
 
 @dataclass(frozen=True)
 class PosteriorCache:
-    """One slice as the acoustic model meets it, T frames (even: whole codes).
-
-    mean, log_std [C, T]: the posterior (with the recorded pitch in its channels where the base has them); wave
-    [T * hop]; codes [T / 2]; phones [P].
-    """
+    """One slice as the acoustic model sees it, T frames (even: whole codes)."""
 
     mean: Tensor
+    """[C, T], of the posterior, with the recorded pitch in its channels where the base has them."""
     log_std: Tensor
+    """[C, T], of the posterior."""
     wave: Tensor
+    """[T * hop]."""
     codes: Tensor
+    """[T / 2]."""
     phones: Tensor
+    """[P]."""
 
     @property
     def frames(self) -> int:

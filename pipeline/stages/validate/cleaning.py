@@ -28,13 +28,16 @@ _MAX_GAIN_DB = 40.0
 
 @dataclass(frozen=True)
 class DenoiseDecision:
-    """Whether a clip is denoised, by what, why, and the predicted opinion before and after (None: not measured)."""
+    """Whether a clip is denoised, and why."""
 
     applied: bool
     denoiser: str
+    """Name of the denoiser."""
     reason: str
     before: Mos | None = None
+    """Predicted opinion of the recording, None where it was not measured."""
     after: Mos | None = None
+    """Predicted opinion of the denoised clip, None where it was not measured."""
 
 
 @dataclass(frozen=True)

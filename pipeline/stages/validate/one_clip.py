@@ -32,17 +32,19 @@ _NOT_DENOISED = DenoiseDecision(False, "", "not tried on a single take")
 
 @dataclass(frozen=True, eq=False)
 class ClipJudgement:
-    """problems: the take has to be recorded again. remarks: it may sound better. missed: words of the text that were
-    not heard, None where nobody could listen. similarity: to the takes before, None without any. vector: of the
-    speaker, to be handed in with the next take; None for too little speech.
-    """
+    """What stage 1 finds in one take."""
 
     survey: ClipSurvey | None
     problems: tuple[Problem, ...]
+    """Reasons to record the take again."""
     remarks: tuple[Problem, ...]
+    """What would make it sound better."""
     missed: tuple[str, ...] | None
+    """Words of the text that were not heard, None where nothing could listen."""
     similarity: float | None
+    """To the takes before, None without any."""
     vector: Vectors | None
+    """Of the speaker, to hand in with the next take; None for too little speech."""
 
     @property
     def good(self) -> bool:

@@ -48,12 +48,14 @@ _SHOWN = 60
 
 @dataclass(frozen=True, eq=False)
 class Spoken:
-    """One slice: its clip, its text, the phones of the text as class ids, the frame scores [T, K] of its sound."""
+    """One slice and its text."""
 
     clip: str
     text: str
     phones: tuple[int, ...]
+    """Of the text, as class ids."""
     scores: NDArray[np.float16]
+    """[T, K], of the frames of its sound."""
 
 
 @dataclass(frozen=True)
@@ -138,15 +140,16 @@ def transcript_problems(
 
 @dataclass(frozen=True)
 class _Contest:
-    """best: index of the best other text. margin: by how much it wins over the own one; fair_margin: the same without
-    what it gains by being short. advantage: of the own text over most others. All in nats for each phone of the own
-    text; the advantage is infinite where no other text fits into the sound.
-    """
+    """The own text against all others, in nats for each phone of the own text."""
 
     best: int
+    """Index of the best other text."""
     margin: float
+    """By how much it wins over the own text."""
     fair_margin: float
+    """The same without what it gains by being short."""
     advantage: float
+    """Of the own text over most others; infinite where no other text fits into the sound."""
 
 
 def _contest(spoken: Sequence[Spoken], usable: Sequence[int], place: int) -> _Contest:
