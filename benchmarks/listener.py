@@ -100,7 +100,7 @@ def judged(
         voice = voices[index % len(voices)]
         request = SpeechRequest(text, language=language, sampling=Sampling(seed=index))
         speech = engine.speak(request, voice)
-        heard = listener.hears(speech.wave, language)
+        heard = listener.transcribe(speech.wave, language)
         failures = tuple(reason for sentence in speech.sentences for reason in sentence.failures)
         edits = edit_counts(units(text, language), units(heard, language))
         toneless = None

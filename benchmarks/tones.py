@@ -74,7 +74,7 @@ def main(model: Path, folders: tuple[Path, ...], clips: int) -> None:
             wave = read(clip.path)
             versions = {"recording": wave} | {name: with_melody(wave, how) for name, how in MELODIES.items()}
             for name, version in versions.items():
-                heard = listener.hears(version, "zh")
+                heard = listener.transcribe(version, "zh")
                 found.setdefault(name, []).append(errors(clip.text, heard))
                 click.echo(f"{name}: {clip.text} | {heard}", err=True)
     rows = []

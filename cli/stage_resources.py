@@ -14,7 +14,7 @@ from timbre.pipeline.stages.table import STAGES, StageRow
 from timbre.pipeline.stages.validate.denoisers import choose_denoiser
 from timbre.registry.address import RegistryAddress
 
-# Packages of the two stages that compute with torch, and the judges of stages 1 and 4.
+# Packages of the two stages that compute with torch, and the models of stages 1 and 4.
 _NETWORKS = ("torch", "transformers", "peft")
 _JUDGES = ("pesq", "pystoi", "speechmos", "resemblyzer")
 

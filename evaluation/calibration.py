@@ -1,4 +1,4 @@
-"""Where limits come from: measured good and degraded adapters; half of the speakers sets, half judges.
+"""Limits from measured good and degraded adapters: set on half of the speakers, verified on the other half.
 
 specimens -> halves -> limits of the setting half -> gates -> how many of each half pass, and which gate caught what
 
@@ -42,7 +42,7 @@ DEFAULT_MARGIN = 2.0
 ENOUGH_GOOD = 0.9
 _MIN_GOOD = 2
 _NO_INTERVAL = Interval(resamples=1)
-"""Nobody looks at intervals here, and they take most of the time."""
+"""Calibration prints no intervals, and they would take most of the time."""
 
 RESOLUTION: Mapping[str, float] = {
     "pesq_nb": 0.1, "pesq_wb": 0.1, "stoi": 0.01, "estoi": 0.02, "dnsmos": 0.1, "level_dbfs": 2.0, "peak_dbfs": 0.05,

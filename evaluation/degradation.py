@@ -1,4 +1,4 @@
-"""Audio degraded on purpose, to see which gate hears it: each function takes what a good voice said and damages it.
+"""Audio degraded on purpose, to see which gate detects it: each function takes what a good voice said and damages it.
 
 Waveform, seed -> Waveform of the same rate. All are what really happens: a noisy room, a wrong gain, a telephone.
 """

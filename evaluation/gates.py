@@ -159,7 +159,7 @@ def chance_allowance(margin: float, error: float) -> float:
     """What is forgiven beyond a margin. error: standard error of the mean difference over the common sentences.
 
     At most one standard error, and only as long as an equal voice would show such a loss more than one time in twenty:
-    where the sentences are enough to tell (1.645 errors lie within the margin), the margin alone counts. docs/gates.md
+    where the sentences suffice to decide (1.645 errors lie within the margin), the margin alone counts. docs/gates.md
     has what this lets pass.
     """
     return max(0.0, min(_SURE * error - margin, error))

@@ -65,7 +65,7 @@ class Listened:
 
     @property
     def trials(self) -> int:
-        """Sentences that were judged, each listener's by themselves."""
+        """Number of judgements: sentences times listeners."""
         return self.wins_a + self.wins_b + self.undecided
 
     @property

@@ -1,4 +1,4 @@
-"""Judges that not every machine has: DistillMOS (extra `mos`) and Whisper (extra `whisper`)."""
+"""Metrics whose models are optional: DistillMOS (extra `mos`) and Whisper (extra `whisper`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from timbre.evaluation.whisper import EXTRA, LANGUAGES, Whisper
 
 @dataclass(frozen=True)
 class OptionalJudges:
-    """Judges that need an extra."""
+    """Metrics that need an extra."""
 
     mos: bool = False
     """Whether DistillMOS is used."""
@@ -31,7 +31,7 @@ class OptionalJudges:
         counts = self.whisper.errors(wave, text, language)
         if not counts.length:
             raise UnmeasurableError("Whisper: the text has no words")
-        # A model of language that hears nothing may invent whole sentences: no text is worse than wholly wrong.
+        # Without speech a language model may invent whole sentences: no text is worse than wholly wrong.
         return min(1.0, counts.rate)
 
     def digests(self) -> dict[str, str]:

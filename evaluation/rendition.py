@@ -76,7 +76,7 @@ class Spoken:
     gain: float = 1.0
     """Factor by which the engine turned it down (1: not at all)."""
     words: tuple[tuple[str, Word], ...] = ()
-    """The same, each word with its spelling and as a recogniser hears it."""
+    """The same, each word with its spelling and its phones."""
     pausing_s: float = 0.0
     """Duration of its pauses alone."""
 

@@ -22,7 +22,7 @@ from timbre.text.mandarin_normalize import normalize as read_mandarin
 EXTRA = "whisper"
 AUTO, OFF = "auto", "off"
 USUAL = "base"
-"""What AUTO looks for: the multilingual base model, in the cache of the Hub's client."""
+"""The model of AUTO: the multilingual base model, in the cache of the Hub's client."""
 LANGUAGES = ("en", "zh")
 MODEL_FILE = "model.bin"
 _RATE_HZ = 16_000
@@ -75,7 +75,7 @@ def _model_of(name: str, fetch: bool) -> Path | None:
 
 
 class Whisper:
-    """One loaded model. Greedy enough to hear the same every time."""
+    """A loaded model. Decodes greedily, so that every run returns the same text."""
 
     def __init__(self, folder: Path, *, threads: int = 1) -> None:
         from faster_whisper import WhisperModel
@@ -83,7 +83,7 @@ class Whisper:
         self.digest = digest_file(folder / MODEL_FILE)
         self._model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
 
-    def hears(self, wave: Waveform, language: str) -> str:
+    def transcribe(self, wave: Waveform, language: str) -> str:
         """What is said, as text."""
         segments, _ = self._model.transcribe(
             resample(wave, _RATE_HZ).samples.astype(np.float32), language=language, beam_size=5, temperature=0.0,
@@ -94,7 +94,7 @@ class Whisper:
 
     def errors(self, wave: Waveform, text: str, language: str) -> EditCounts:
         """Edits between the units of the text and of what is heard."""
-        return edit_counts(units(text, language), units(self.hears(wave, language), language))
+        return edit_counts(units(text, language), units(self.transcribe(wave, language), language))
 
 
 def units(text: str, language: str, *, tones: bool = True) -> list[str]:

@@ -5,7 +5,7 @@ text -> sentences -> phones -> jobs of the scheduler -> codes -> voice's decoder
 A voice is an argument of each call; the engine has no current one. Sentences of a request are decoded side by side
 and spoken
 in order. A sentence that loops, is cut off, lasts impossibly long or short, or lacks words is spoken again from
-another seed, up to twice more, and the best attempt is kept and reported. What is judged is speech at its own speed.
+another seed, up to twice more, and the best attempt is kept and reported. Speech is checked at its own speed.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class Engine:
     def stream(self, request: SpeechRequest, voice: Voice, *, cancel: Cancellation | None = None) -> SpeechStream:
         """The request's audio in pieces as it is decoded; the first after about half a second's worth of codes.
 
-        Nothing is spoken twice here: loops end a sentence early, and no sentence is judged. Closing the stream frees
+        Nothing is spoken twice here: loops end a sentence early, and no sentence is checked. Closing the stream frees
         the slots. cancel and errors: as in speak; those of the text and its language are raised here, before the first
         piece.
         """

@@ -1,7 +1,7 @@
 """Weights inside an ONNX file: where they lie, and the file with others in their place.
 
 ONNX Runtime's own way of replacing initializers (`add_initializer`) works on some weights only: its layout optimiser
-packs those of two-dimensional convolutions from the file before it looks at the replacement, and the base speaks
+packs those of two-dimensional convolutions from the file before it reads the replacement, and the base speaks
 without any error. Here the bytes of the file are replaced before ONNX Runtime sees them, so nothing can be missed.
 
 Only as much of the protobuf wire format is read as it takes to find tensors: no other package is needed.

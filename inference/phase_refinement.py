@@ -56,7 +56,7 @@ class FrameTransform:
         return total[self.edge : len(total) - self.edge]
 
     def padded(self, wave: Floats) -> Floats:
-        """[S] -> [S + 2 * edge], reflected at both ends, which is what an utterance's ends look like."""
+        """[S] -> [S + 2 * edge], reflected at both ends, as the ends of an utterance are."""
         return np.pad(wave, self.edge, mode="reflect")
 
     def refine(self, magnitude: Floats, phasors: Phasors, iterations: int, known: Floats | None = None) -> Phasors:

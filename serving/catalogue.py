@@ -72,7 +72,7 @@ class Catalogue:
         self._whole_at: float | None = None
 
     def read(self, before: Mapping[str, Listing]) -> dict[str, Listing]:
-        """All voices. before: the last result; a voice whose records are damaged now keeps what was known.
+        """All voices. before: the last result; a voice with damaged records keeps its last good state.
 
         Raises InfrastructureError when the store cannot be read, and when it suddenly holds no voice at all: an empty
         mount looks like that, and must not silence every voice.
@@ -111,7 +111,7 @@ class Catalogue:
         if before and not found:
             raise InfrastructureError(
                 f"registry {self._registry.store.url}: it holds no voice any more, {len(before)} before",
-                "look whether it is mounted; the voices in memory keep speaking",
+                "check that it is mounted; the voices in memory keep speaking",
             )
         names = sorted(found)
         listings = side_by_side(

@@ -56,7 +56,7 @@ FORMATS = {
 
 
 class Encoder(Protocol):
-    """One response's encoder; rate_hz is what the client will hear it at."""
+    """One response's encoder; rate_hz: of the sound that the client gets."""
 
     rate_hz: int
 

@@ -1,9 +1,9 @@
 """The voices that this server speaks with: what the registry wants, what is loaded, and what speaks in the meantime.
 
-look (every second) -> catalogue -> per alias: load the wanted version -> it speaks from the next request on
+poll (every second) -> catalogue -> per alias: load the wanted version -> it speaks from the next request on
                                      └ cannot be loaded: the version before it keeps speaking, and the page says so
 
-Requests read a snapshot and never wait for a look.
+Requests read a snapshot and never wait for a poll.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Entry:
 
 
 class Library:
-    """Thread-safe. look() is called by one thread; everything else by any."""
+    """Thread-safe. poll() is called by one thread; everything else by any."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Library:
         self._entries: dict[str, Entry] = {}
         self._lock = threading.Lock()
         self._manifests: dict[tuple[str, str], Manifest] = {}
-        self.looked = threading.Event()
+        self.polled = threading.Event()
         self.closing = threading.Event()
         self.last_problem = ""
 
@@ -109,7 +109,7 @@ class Library:
         Raises ApiError: 400 without a default, 404 with near names, 410 for retired and revoked voices, 503 when the
         registry was not read yet.
         """
-        if not self.looked.is_set():
+        if not self.polled.is_set():
             raise unavailable("the server is starting", retry_after_s=1, code="starting")
         reference = self._names.get(reference, reference) or self._default_reference()
         if self._openai_names and reference in OPENAI_VOICES and reference not in self._entries:
@@ -164,9 +164,9 @@ class Library:
         remedy = f"did you mean {', '.join(near)}?" if near else "GET /v1/audio/voices lists what there is"
         return ApiError(404, f"there is no voice {name[:63]!r}", remedy, code="voice_not_found", param=param)
 
-    # -- looking ---------------------------------------------------------------------------------------------------
+    # -- polling ---------------------------------------------------------------------------------------------------
 
-    def look(self, before_loading: Callable[[], object] | None = None) -> None:
+    def poll(self, before_loading: Callable[[], object] | None = None) -> None:
         """Reads the registry once and brings voices in line with it. Raises nothing that is meant for a person: what
         goes wrong is logged, counted and kept in last_problem.
 
@@ -193,7 +193,7 @@ class Library:
         with self._lock:
             self._entries = {name: _follow(listing, self._entries.get(name)) for name, listing in found.items()}
         self._drop_gone()
-        self.looked.set()
+        self.polled.set()
         if before_loading is not None:
             before_loading()
         self._settle_some()
@@ -203,12 +203,12 @@ class Library:
 
     @property
     def pending(self) -> bool:
-        """Whether voices wait to be loaded for the first time: look again soon."""
+        """Whether voices wait to be loaded for the first time: poll again soon."""
         entries = self._entries
         return any(self._unsettled(entry, alias) for entry in entries.values() for alias in entry.listing.aliases)
 
     def _settle_some(self) -> None:
-        """Moves first, since nobody but a look makes them; then first loads, as many as fit into a short time, so that
+        """Moves first, since only a poll makes them; then first loads, as many as fit into a short time, so that
         the next move is noticed soon. A request for a voice that waits loads it at once.
         """
         began, entries = self._clock(), self._entries
@@ -309,7 +309,7 @@ class Library:
                     engine.decoders.forget(key)
 
     def _read_manifests(self, most: int = 200) -> None:
-        """Reads manifests that nobody needed yet, a few at every look: the list of versions tells their dates."""
+        """Read manifests that were not needed yet, a few at every poll: the list of versions shows their dates."""
         wanted = [
             (name, version)
             for name, entry in self._entries.items() if entry.listing.revoked is None

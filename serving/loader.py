@@ -75,7 +75,7 @@ class Loader:
         return found
 
     def drop(self, gone: Callable[[str], bool]) -> list[Speaker]:
-        """Takes every version of the voices out of memory that gone(name) tells."""
+        """Free the memory of every version whose voice gone(name) marks."""
         with self._lock:
             return [self._held.pop(key) for key in list(self._held) if gone(key[0])]
 

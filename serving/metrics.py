@@ -60,7 +60,7 @@ class Metrics:
             registry=own,
         )  # fmt: skip
         self.polls = Counter("voice_registry_polls", "Polls of the registry, by outcome", ("result",), registry=own)
-        self.polled = Gauge("voice_registry_last_success_timestamp_seconds", "Last look that succeeded", registry=own)
+        self.polled = Gauge("voice_registry_last_success_timestamp_seconds", "Last successful poll", registry=own)
         self.away = Gauge(
             "voice_registry_away", "1 while the registry does not answer and its last good state counts", registry=own
         )

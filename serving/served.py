@@ -1,4 +1,4 @@
-"""What this server spoke with, told to the registry once a day for each version: pruning keeps it by that."""
+"""Notes in the registry which versions this server speaks with, once a day each: pruning keeps those."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AGAIN_S = 3600.0
 
 
 class ServedMarks:
-    """note() is called by workers, flush() by the thread that looks at the registry. A store that may not be written is
+    """note() is called by workers, flush() by the thread that polls the registry. A store that may not be written is
     warned of once; marks are tried again an hour later.
     """
 

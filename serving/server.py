@@ -67,7 +67,7 @@ class Server:
         self._read: set[str] = set()
         self._stop = threading.Event()
         self.poll = PollWatch(
-            self._look_on, self.metrics, log, stale_s=settings.stale_s, stop=self._stop, poll_s=settings.poll_s
+            self._poll_on, self.metrics, log, stale_s=settings.stale_s, stop=self._stop, poll_s=settings.poll_s
         )  # fmt: skip
 
     def start(self) -> None:
@@ -119,10 +119,10 @@ class Server:
             counted[entry.state] = counted.get(entry.state, 0) + 1
         return counted
 
-    def _look_on(self) -> None:
+    def _poll_on(self) -> None:
         while not self._stop.is_set():
             try:
-                self.library.look(None if self.ready.is_set() else self._begin)
+                self.library.poll(None if self.ready.is_set() else self._begin)
             except Exception as error:
                 # The poller must outlive everything: without it no new voice would ever speak.
                 self.log.error("bug while looking at the registry", exc_info=error)

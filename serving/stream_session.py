@@ -2,7 +2,7 @@
 
 frame -> event -> clauses -> turn -> events of the answer
 
-A client that breaks the protocol is told and may go on; one that takes nothing is cut off.
+A client that breaks the protocol gets an error and may go on; one that takes nothing is cut off.
 """
 
 from __future__ import annotations

@@ -264,7 +264,7 @@ class _Loudness:
 
     @property
     def silent(self) -> bool:
-        """Whether nobody could hear it: quieter than any recording."""
+        """Whether it is inaudible: quieter than any recording."""
         return self.energy <= self.samples * 10 ** (_SILENCE_DBFS / 10)
 
 

@@ -82,13 +82,13 @@ def verify(invocation: Invocation, voice: str | None, registry: str, as_json: bo
     progress, done = invocation.progress(), 0
     with progress.task("verify", unit="files") as task:
 
-        def tell(count: int, total: int) -> None:
+        def report(count: int, total: int) -> None:
             nonlocal done
             task.note(f"of {total}")
             task.advance(count - done)
             done = count
 
-        findings = damaged(store, voice, tell)
+        findings = damaged(store, voice, report)
     plain = {
         "registry": store.store.url,
         "sound": not findings,

@@ -123,7 +123,7 @@ def promote(move: Move, version: str, approve: bool, listening: tuple[Path, ...]
     if listening:
         heard = listening_review(store, move.voice, version, move.alias, listening)
         reason = f"{reason}; {heard}" if reason else heard
-    told = promote_by_hand(
+    outcome = promote_by_hand(
         store,
         move.voice,
         version,
@@ -133,11 +133,11 @@ def promote(move: Move, version: str, approve: bool, listening: tuple[Path, ...]
         reason=reason,
         repository=_repository(invocation),
     )
-    move.show(told.words, {"moved": told.moved, "alias": _plain(told.alias)})
-    if told.moved:
-        _alert(invocation, told.alias)
-    elif told.alias is None or told.alias.version != version:
-        raise CheckFailedError(f"{move.voice}@{version} was not promoted: {told.words}")
+    move.show(outcome.words, {"moved": outcome.moved, "alias": _plain(outcome.alias)})
+    if outcome.moved:
+        _alert(invocation, outcome.alias)
+    elif outcome.alias is None or outcome.alias.version != version:
+        raise CheckFailedError(f"{move.voice}@{version} was not promoted: {outcome.words}")
 
 
 @click.command()

@@ -63,11 +63,11 @@ def run(
     cancel = Cancellation()
     quiet = as_json or as_markdown
 
-    def tell(outcome: StageOutcome) -> None:
+    def show(outcome: StageOutcome) -> None:
         if not quiet:
             click.echo(run_report.stage_line(outcome))
 
-    options = {"retries": retries, "wait_s": wait_s, "cancel": cancel, "on_stage": tell}
+    options = {"retries": retries, "wait_s": wait_s, "cancel": cancel, "on_stage": show}
     engine = invocation.engine(invocation.recipe(recipe_file), registry, not no_cache, **options)
     webhook = invocation.webhook()
     names = list(voices) if voices and not every else engine.workspace.voice_names()

@@ -34,7 +34,7 @@ def status(
     as_markdown: bool,
 ) -> None:
     """Show which stages of VOICE (default: all voices) a run would skip and which it would run, and how its last run
-    ended. Changes nothing. A stage whose gates are red is marked ✘, one that was not judged here is marked ?.
+    ended. Changes nothing. A stage whose gates are red is marked ✘, one that was not evaluated here is marked ?.
     """
     engine = invocation.engine(invocation.recipe(recipe_file), registry, use_cache=False)
     runs = [status_of(engine, name) for name in voices or engine.workspace.voice_names()]

@@ -37,7 +37,7 @@ _HERE = ("127.0.0.1", "localhost")
 )
 @click.pass_obj
 def studio(invocation: Invocation, port: int, phone: bool, no_browser: bool, people: Path | None) -> None:
-    """Record a voice in the browser: script line by line, each take judged at once.
+    """Record a voice in the browser: script line by line, each take checked at once.
 
     Listens on this machine only, unless --phone is given. The printed address holds a code that works once; each
     browser needs the newest one. Recordings are written into voices/NAME/ and leave this machine only when you push.

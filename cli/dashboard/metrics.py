@@ -19,7 +19,7 @@ FAMILIES: Mapping[str, str] = {
     "voice_pipeline_last_run_failed": "1 when somebody has to act on the last run.",
     "voice_pipeline_last_run_timestamp_seconds": "When the last run began.",
     "voice_pipeline_stage_seconds": "What making the output of a stage took, wherever that was.",
-    "voice_quality_gate_value": "Value that a gate compared with its limit, in the last run that was judged.",
+    "voice_quality_gate_value": "Value that a gate compared with its limit, in the last evaluated run.",
     "voice_quality_gate_passed": "1 when the gate passed in that run.",
 }
 """Names are those of metrics.txt, which stage 4 writes about one voice."""
@@ -46,8 +46,8 @@ def metrics_of(view: VoiceView) -> Families:
             add("voice_pipeline_last_run_timestamp_seconds", begun)
         for stage in last.stages:
             add("voice_pipeline_stage_seconds", stage.seconds, stage=stage.name)
-    judged = next((run.gates for run in reversed(runs) if run.gates), None)
-    gates: Mapping[str, Mapping[str, Any]] = judged or (view.production.gates if view.production else {})
+    evaluated = next((run.gates for run in reversed(runs) if run.gates), None)
+    gates: Mapping[str, Mapping[str, Any]] = evaluated or (view.production.gates if view.production else {})
     for name, gate in gates.items():
         value = gate.get("value")
         if isinstance(value, int | float) and not isinstance(value, bool):

@@ -56,8 +56,8 @@ def reports_app(folder: Path, host: str = "127.0.0.1") -> Starlette:
     )
 
 
-def serve_reports(folder: Path, host: str, port: int, tell: Callable[[str], None]) -> None:
-    """Serves until it is interrupted; tells the address first. Raises ConfigurationError for one that it cannot listen
+def serve_reports(folder: Path, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve until interrupted; announce the address first. Raises ConfigurationError for one that it cannot listen
     on.
     """
     import uvicorn
@@ -73,5 +73,5 @@ def serve_reports(folder: Path, host: str, port: int, tell: Callable[[str], None
     listening.listen()
     address = listening.getsockname()
     shown = f"[{address[0]}]" if ":" in address[0] else address[0]
-    tell(f"http://{shown}:{address[1]}/")
+    announce(f"http://{shown}:{address[1]}/")
     uvicorn.Server(config).run(sockets=[listening])

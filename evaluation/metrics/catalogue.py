@@ -22,7 +22,7 @@ class Direction(StrEnum):
 
 
 class Protocol(StrEnum):
-    """How the audio that a metric judges came to be.
+    """How the measured audio was made.
 
     COPY: a held-out recording through posterior encoder, flow-free latent and decoder, frame by frame aligned with it.
     TTS: a sentence spoken from its text; nothing is aligned with any recording.
@@ -53,7 +53,7 @@ class Metric:
     caution: str
     """What the value does not show."""
     extra: str = ""
-    """Of the package that brings the model; empty: needed wherever voices are judged."""
+    """Of the package that brings the model; empty: needed wherever voices are evaluated."""
 
     def better(self, value: float, limit: float) -> bool:
         """True when value meets limit in this metric's direction (equal counts; NaN never does)."""

@@ -1,9 +1,9 @@
-"""Words (English) and syllables (Mandarin) that were not heard, by the phones that a recogniser hears.
+"""Words (English) and syllables (Mandarin) that were not heard, by the phones that a recogniser returns.
 
 text -> phones of each word; heard phones -> edit path -> a word is wrong when too many of its phones are
 
 A recogniser of phones misses single ones in words that everybody understands, so one wrong phone does not make a wrong
-word. It hears no tones: a syllable with another tone is no error here.
+word. It ignores tones: a syllable with another tone is no error here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""report.html: one file that needs nothing else. Verdict first, then each red gate with what it means, what to hear and
+"""report.html: one file that needs nothing else. Verdict first, then each red gate with its meaning, sounds and
 what to do; yellow and green gates are folded. English and Chinese are both in the page, the reader's browser chooses.
 
 verdicts, measurements, samples, training.json -> values for templates/report.html.j2 -> HTML

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from timbre.gptsovits.acoustic.discriminators import Discriminators, Judgement
+from timbre.gptsovits.acoustic.discriminators import Discriminators
 from timbre.gptsovits.acoustic.losses import discriminator_loss, feature_matching_loss, generator_loss
 
 
@@ -49,22 +49,22 @@ def adversarial_pass(discriminators: Discriminators, real: Tensor, fake: Tensor)
     gradient = torch.zeros_like(wave)
     losses = torch.zeros(3, device=real.device)
     rows = real.shape[0]
-    for judge in discriminators.discriminators:
+    for discriminator in discriminators.discriminators:
         # Cut here: the wave's gradient is wanted from the generator's loss only.
-        judgement = judge(torch.cat([real, wave]))
-        on_real, on_fake = judgement.split(rows)
+        output = discriminator(torch.cat([real, wave]))
+        on_real, on_fake = output.split(rows)
         loss_d = discriminator_loss([on_real], [on_fake])
         loss_g = generator_loss([on_fake])
         loss_f = feature_matching_loss([on_real], [on_fake])
         (part,) = torch.autograd.grad(loss_g + loss_f, [wave], retain_graph=True)
         gradient += part
-        _accumulate(judge, loss_d)
+        _accumulate(discriminator, loss_d)
         losses += torch.stack([loss_d.detach(), loss_g.detach(), loss_f.detach()])
     return AdversarialPass(losses[0], losses[1], losses[2], gradient)
 
 
-def _accumulate(judge: nn.Module, loss: Tensor) -> None:
-    parameters: Sequence[Tensor] = [parameter for parameter in judge.parameters() if parameter.requires_grad]
+def _accumulate(discriminator: nn.Module, loss: Tensor) -> None:
+    parameters: Sequence[Tensor] = [parameter for parameter in discriminator.parameters() if parameter.requires_grad]
     if parameters:
         torch.autograd.backward(loss, inputs=parameters)
 
@@ -75,4 +75,4 @@ def join_losses(wave: Tensor, wave_gradient: Tensor, others: Tensor) -> Tensor:
     return others + (push - push.detach())
 
 
-__all__ = ["AdversarialPass", "Judgement", "adversarial_pass", "join_losses"]
+__all__ = ["AdversarialPass", "adversarial_pass", "join_losses"]

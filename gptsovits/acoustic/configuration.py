@@ -147,7 +147,7 @@ class DiscriminatorConfig:
     @classmethod
     def nano(cls) -> DiscriminatorConfig:
         """About a million parameters: two narrow periods, and resolutions strided in time and frequency, which cost a
-        CPU less than the others and hear more."""
+        CPU less than the others and detect more."""
         return cls(
             periods=(2, 5),
             period_channels=(16, 64, 128, 192, 192),

@@ -19,7 +19,7 @@ _SLOPE = 0.1
 
 
 @dataclass(frozen=True)
-class Judgement:
+class DiscriminatorOutput:
     """What a discriminator returns."""
 
     score: Tensor
@@ -27,10 +27,10 @@ class Judgement:
     features: tuple[Tensor, ...]
     """Outputs of every layer, the last one the score map."""
 
-    def split(self, rows: int) -> tuple[Judgement, Judgement]:
+    def split(self, rows: int) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
         """The first ``rows`` rows of the batch, and the rest."""
-        first = Judgement(self.score[:rows], tuple(feature[:rows] for feature in self.features))
-        return first, Judgement(self.score[rows:], tuple(feature[rows:] for feature in self.features))
+        first = DiscriminatorOutput(self.score[:rows], tuple(feature[:rows] for feature in self.features))
+        return first, DiscriminatorOutput(self.score[rows:], tuple(feature[rows:] for feature in self.features))
 
 
 class _Stack(nn.Module):
@@ -39,14 +39,14 @@ class _Stack(nn.Module):
     convs: nn.ModuleList
     conv_post: nn.Module
 
-    def judge(self, x: Tensor) -> Judgement:
+    def output_of(self, x: Tensor) -> DiscriminatorOutput:
         features = []
         for layer in self.convs:
             x = functional.leaky_relu(layer(x), _SLOPE)
             features.append(x)
         x = self.conv_post(x)
         features.append(x)
-        return Judgement(x.flatten(1), tuple(features))
+        return DiscriminatorOutput(x.flatten(1), tuple(features))
 
 
 class ScaleDiscriminator(_Stack):
@@ -62,9 +62,9 @@ class ScaleDiscriminator(_Stack):
         self.convs.append(WeightNormConv1d(channels[-2], channels[-1], 5, padding=2, groups=groups[-1]))
         self.conv_post = WeightNormConv1d(channels[-1], 1, 3, padding=1)
 
-    def forward(self, wave: Tensor) -> Judgement:
+    def forward(self, wave: Tensor) -> DiscriminatorOutput:
         """wave [B,1,L]."""
-        return self.judge(wave)
+        return self.output_of(wave)
 
 
 class PeriodDiscriminator(_Stack):
@@ -81,12 +81,12 @@ class PeriodDiscriminator(_Stack):
             width = out
         self.conv_post = WeightNormConv2d(width, 1, (3, 1), padding=(1, 0))
 
-    def forward(self, wave: Tensor) -> Judgement:
+    def forward(self, wave: Tensor) -> DiscriminatorOutput:
         """wave [B,1,L]; padded by reflection to a multiple of the period."""
         missing = -wave.shape[2] % self.period
         if missing:
             wave = functional.pad(wave, (0, missing), "reflect")
-        return self.judge(wave.view(wave.shape[0], 1, -1, self.period))
+        return self.output_of(wave.view(wave.shape[0], 1, -1, self.period))
 
 
 class ResolutionDiscriminator(_Stack):
@@ -108,18 +108,18 @@ class ResolutionDiscriminator(_Stack):
             self.convs.append(WeightNormConv2d(width, 2 * channels, (5, 3), (2, step), padding=(2, 1)))
         self.conv_post = WeightNormConv2d(2 * channels, 1, (3, 3), padding=(1, 1))
 
-    def forward(self, wave: Tensor) -> Judgement:
+    def forward(self, wave: Tensor) -> DiscriminatorOutput:
         """wave [B,1,L]."""
         with torch.autocast(wave.device.type, enabled=False):
             flat = wave.squeeze(1).float()
             spectrum = torch.stft(flat, self.fft_size, self.hop, window=self.window, return_complex=True)
             # Square root of power with a floor: the gradient of a magnitude is undefined at zero.
             magnitude = torch.sqrt(spectrum.real.square() + spectrum.imag.square() + 1e-9)
-        return self.judge(magnitude.unsqueeze(1))
+        return self.output_of(magnitude.unsqueeze(1))
 
 
 class Discriminators(nn.Module):
-    """The whole set; ``forward`` gives one Judgement a discriminator."""
+    """The whole set; ``forward`` gives one DiscriminatorOutput a discriminator."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
@@ -131,11 +131,11 @@ class Discriminators(nn.Module):
         for fft_size, hop in config.resolutions:
             self.discriminators.append(ResolutionDiscriminator(fft_size, hop, config.resolution_channels))
 
-    def forward(self, wave: Tensor) -> list[Judgement]:
+    def forward(self, wave: Tensor) -> list[DiscriminatorOutput]:
         """wave [B,1,L]."""
-        return [judge(wave) for judge in self.discriminators]
+        return [discriminator(wave) for discriminator in self.discriminators]
 
-    def compare(self, real: Tensor, fake: Tensor) -> tuple[list[Judgement], list[Judgement]]:
+    def compare(self, real: Tensor, fake: Tensor) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
         """real, fake [B,1,L] -> (judgements of real, judgements of fake), in one pass over both."""
         rows = real.shape[0]
         pairs = [judgement.split(rows) for judgement in self(torch.cat([real, fake]))]

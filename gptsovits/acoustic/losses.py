@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from timbre.gptsovits.acoustic.discriminators import Judgement
+from timbre.gptsovits.acoustic.discriminators import DiscriminatorOutput
 
 MEL_WEIGHT = 45.0
 
@@ -43,7 +43,7 @@ def kl_loss(z_p: Tensor, posterior_log_std: Tensor, prior_mean: Tensor, prior_lo
     return (kl * mask).sum() / mask.sum().clamp(min=1.0)
 
 
-def feature_matching_loss(real: Sequence[Judgement], fake: Sequence[Judgement]) -> Tensor:
+def feature_matching_loss(real: Sequence[DiscriminatorOutput], fake: Sequence[DiscriminatorOutput]) -> Tensor:
     """Twice the L1 distance of all layers' features; the real side is a constant."""
     total = torch.zeros((), device=fake[0].score.device)
     for one, other in zip(real, fake, strict=True):
@@ -52,7 +52,7 @@ def feature_matching_loss(real: Sequence[Judgement], fake: Sequence[Judgement]) 
     return 2.0 * total
 
 
-def discriminator_loss(real: Sequence[Judgement], fake: Sequence[Judgement]) -> Tensor:
+def discriminator_loss(real: Sequence[DiscriminatorOutput], fake: Sequence[DiscriminatorOutput]) -> Tensor:
     """Least squares: real towards 1, generated towards 0. Generated judgements must come from a detached wave, or the
     gradient must be asked for the discriminators' parameters only (``adversarial.AdversarialPass``)."""
     total = torch.zeros((), device=real[0].score.device)
@@ -61,7 +61,7 @@ def discriminator_loss(real: Sequence[Judgement], fake: Sequence[Judgement]) -> 
     return total
 
 
-def generator_loss(fake: Sequence[Judgement]) -> Tensor:
+def generator_loss(fake: Sequence[DiscriminatorOutput]) -> Tensor:
     """Least squares: generated towards 1."""
     total = torch.zeros((), device=fake[0].score.device)
     for judgement in fake:

@@ -2,7 +2,7 @@
 
 A tensor's values depend on a seed string, the tensor's name and its shape alone, so a network of official size can be
 compared or timed without storing its weights. The recipe is that of the reference vectors: CRC-32 of the name as a
-start, a 32-bit integer mixer (the "lowbias32" family) of each flat index, scaled by a rule that looks at the name.
+start, a 32-bit integer mixer (the "lowbias32" family) of each flat index, scaled by a rule that depends on the name.
 """
 
 from __future__ import annotations

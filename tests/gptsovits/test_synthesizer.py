@@ -14,7 +14,7 @@ from torch import Tensor
 
 from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
 from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, HifiGanConfig, SynthesizerConfig
-from timbre.gptsovits.acoustic.discriminators import Discriminators, Judgement
+from timbre.gptsovits.acoustic.discriminators import DiscriminatorOutput, Discriminators
 from timbre.gptsovits.acoustic.losses import (
     discriminator_loss,
     feature_matching_loss,
@@ -204,9 +204,9 @@ def test_discriminators_judge_any_length() -> None:
 
 
 def test_losses_by_hand() -> None:
-    def judged(*values: float) -> list[Judgement]:
+    def judged(*values: float) -> list[DiscriminatorOutput]:
         score = torch.tensor([values])
-        return [Judgement(score, (2 * score, score))]
+        return [DiscriminatorOutput(score, (2 * score, score))]
 
     real, fake = judged(1.0, 0.5), judged(0.0, 0.5)
     assert discriminator_loss(real, fake).item() == pytest.approx(0.125 + 0.125)

@@ -294,7 +294,7 @@ def test_a_look_that_never_ends_is_reported_and_a_dead_thread_replaced() -> None
     metrics, stop, block = Metrics("1", ""), threading.Event(), threading.Event()
     looks = 0
 
-    def look_on() -> None:
+    def poll_on() -> None:
         nonlocal looks
         looks += 1
         if looks == 1:
@@ -302,7 +302,7 @@ def test_a_look_that_never_ends_is_reported_and_a_dead_thread_replaced() -> None
         watch.read()
         block.wait()
 
-    watch = PollWatch(look_on, metrics, log, stale_s=0.3, poll_s=0.01, stop=stop)
+    watch = PollWatch(poll_on, metrics, log, stale_s=0.3, poll_s=0.01, stop=stop)
     watch.start()
     wait_until(lambda: looks == 2)
     wait_until(lambda: watch.stale_for_s is not None)
@@ -310,7 +310,7 @@ def test_a_look_that_never_ends_is_reported_and_a_dead_thread_replaced() -> None
     wait_until(lambda: any(line.getMessage() == "registry is not read" for line in lines))
     said = next(vars(line)["waits_in"] for line in lines if line.getMessage() == "registry is not read")
     assert "wait" in said
-    assert "look_on" in said
+    assert "poll_on" in said
     assert any("ended" in line.getMessage() for line in lines)
     watch.read()
     wait_until(lambda: b"voice_registry_stale 0.0" in metrics.text())

@@ -85,7 +85,7 @@ def test_a_version_that_cannot_be_loaded_keeps_the_old_one_and_says_so(
     # A promotion looks at the files first, so the disk fails after it.
     bad = shelf.publish("ada", 2)
     shelf.damage("ada", bad, "prompt.safetensors")
-    live.server.library.look()
+    live.server.library.poll()
     assert speaks(live, "ada") == f"ada@{good}"
     for path in ("/readyz", "/health"):
         problems = live.call("GET", path).json["problems"]
@@ -96,7 +96,7 @@ def test_a_version_that_cannot_be_loaded_keeps_the_old_one_and_says_so(
     assert live.metric('voice_model_loads_total{result="failed"}') >= 1
     assert any(record.getMessage() == "a version could not be loaded" for record in live.lines)
     better = shelf.publish("ada", 3)
-    live.server.library.look()
+    live.server.library.poll()
     assert speaks(live, "ada") == f"ada@{better}"
     assert live.call("GET", "/health").json["problems"] == []
 
