@@ -44,7 +44,7 @@ def replacing(path: Path, private: bool = False) -> Iterator[Path]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def replace_file(new: Path, path: Path) -> None:
@@ -85,7 +85,7 @@ def publish_directory(partial: Path, final: Path) -> None:
         aside = Path(tempfile.mkdtemp(prefix=f".old-{final.name}.", dir=final.parent))
         final.rename(aside / "content")
     partial.rename(final)
-    _sync_directory(final.parent)
+    sync_directory(final.parent)
     if aside is not None:
         remove_tree(aside)
 
@@ -104,7 +104,7 @@ def _sync_tree(top: Path) -> None:
             path = Path(folder) / name
             if not path.is_symlink():
                 _sync_file(path)
-        _sync_directory(Path(folder))
+        sync_directory(Path(folder))
 
 
 def _sync_file(path: Path) -> None:
@@ -113,7 +113,7 @@ def _sync_file(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
     """Make renames in a directory durable; systems that cannot open or sync a directory are left to themselves
     (Windows: NTFS journals renames).
     """

@@ -6,12 +6,11 @@ path, size and time of change -> a small JSON file of digests -> SHA-256
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
-from typing import Any
 
 from timbre.core.atomic import write_json
 from timbre.core.digests import digest_file
+from timbre.core.json_file import read_object
 
 MEMORY = ".digests.json"
 
@@ -26,7 +25,7 @@ def remembered_digest(path: Path, folder: Path) -> str:
     real = path.resolve(strict=True)
     about = real.stat()
     seen = [about.st_size, about.st_mtime_ns]
-    memory = _read(folder / MEMORY)
+    memory = read_object(folder / MEMORY)
     entry = memory.get(str(real))
     if isinstance(entry, dict) and entry.get("seen") == seen and isinstance(entry.get("sha256"), str):
         return str(entry["sha256"])
@@ -36,11 +35,3 @@ def remembered_digest(path: Path, folder: Path) -> str:
         folder.mkdir(exist_ok=True)
         write_json(folder / MEMORY, memory | {str(real): {"seen": seen, "sha256": digest}})
     return digest
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from timbre.core.atomic import replace_file
+from timbre.core.atomic import replace_file, sync_directory
 from timbre.core.errors import InfrastructureError
 from timbre.registry.store import Stored, check_key
 
@@ -72,7 +72,7 @@ class LocalStore:
                 return False
             finally:
                 temporary.unlink(missing_ok=True)
-            _flush_directory(path.parent)
+            sync_directory(path.parent)
         return True
 
     def replace_if(self, key: str, data: bytes, tag: str) -> str | None:
@@ -89,7 +89,7 @@ class LocalStore:
                         return None
                     temporary = self._write_temporary(path, data)
                     replace_file(temporary, path)
-                    _flush_directory(path.parent)
+                    sync_directory(path.parent)
             except Timeout as error:
                 raise InfrastructureError(
                     f"registry {self.url}: {key} stayed locked by another writer for {_LOCK_SECONDS:g} s",
@@ -187,19 +187,3 @@ def _holds_objects(folder: Path) -> bool:
         if any(not name.startswith(".") for name in files):
             return True
     return False
-
-
-def _flush_directory(path: Path) -> None:
-    """Makes a rename or link durable; systems that cannot open or flush directories are left to their own
-    guarantees.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from filelock import FileLock
 from timbre.core.base import write_base
 from timbre.core.digests import digest_file
 from timbre.core.errors import CheckFailedError, ConfigurationError, InfrastructureError
+from timbre.core.json_file import read_object
 from timbre.core.weights import BaseFile, Hub, Tool
 from timbre.pipeline.bases.sources import FolderSource, HubSource, Source, UrlSource
 
@@ -117,19 +118,11 @@ def _source(tool: Tool, from_dir: Path | None, partial: Path, endpoint: str | No
     if tool.hub is None:
         return UrlSource(tool)
     # A pull that was cut short goes on with the revision that it began with.
-    state = _read_state(partial)
+    state = read_object(partial / _STATE)
     remembered = state.get("revision") if state.get("repo") == tool.hub.repo else None
     source = HubSource(tool.hub.repo, tool.hub.revision or remembered, endpoint)
     (partial / _STATE).write_text(json.dumps({"repo": tool.hub.repo, "revision": source.revision}), encoding="utf-8")
     return source
-
-
-def _read_state(partial: Path) -> Mapping[str, str]:
-    try:
-        state = json.loads((partial / _STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return state if isinstance(state, dict) else {}
 
 
 def _bring(

@@ -8,11 +8,11 @@ which variable to set. On a person's machine, where no CI server speaks, the ope
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from timbre.core.json_file import read_object
 from timbre.core.printable import printable
 
 DEFAULT_BRANCH = "TIMBRE_DEFAULT_BRANCH"
@@ -70,13 +70,9 @@ def _compared(branch: str, default: str) -> str:
 
 
 def event_of(environment: Mapping[str, str]) -> Mapping[str, Any]:
-    """What the file of the event says, which the server writes; empty where there is none (act, old runners)."""
+    """Content of the event file that the server writes; empty where there is none (act, old runners)."""
     path = environment.get("GITHUB_EVENT_PATH", "")
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return read_object(Path(path)) if path else {}
 
 
 def _branch_of_actions(environment: Mapping[str, str]) -> str:

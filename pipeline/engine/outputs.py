@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 from timbre.core.atomic import publish_directory, remove_tree, write_json
 from timbre.core.digests import digest_file, digest_value
 from timbre.core.errors import InfrastructureError
+from timbre.core.json_file import read_object
 
 STAGE_FILE = "stage.json"
 # Below a finished output: a copy of what the stage put into its report directory.
@@ -125,11 +125,8 @@ def list_files(directory: Path) -> dict[str, dict[str, Any]]:
 
 def read_record(directory: Path) -> dict[str, Any] | None:
     """The content of stage.json, or None when it is not there or not readable."""
-    try:
-        value = json.loads((directory / STAGE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) and value.get("schema") == SCHEMA else None
+    value = read_object(directory / STAGE_FILE)
+    return value if value.get("schema") == SCHEMA else None
 
 
 def content_digest(record: Mapping[str, Any]) -> str:

@@ -5,7 +5,6 @@ A record never changes the outcome of a run: a registry that cannot be written i
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from timbre.core.errors import (
     EXIT_INFRASTRUCTURE,
     TimbreError,
 )
+from timbre.core.json_file import read_object
 from timbre.core.memory import peak_mib
 from timbre.core.redaction import Redactor
 from timbre.core.voice_names import is_voice_name
@@ -143,10 +143,7 @@ def _of_red(
 
 
 def _written(path: Path) -> Mapping[str, Mapping[str, Any]]:
-    try:
-        gates = json.loads(path.read_text(encoding="utf-8")).get("gates", {})
-    except (OSError, ValueError, AttributeError):
-        return {}
+    gates = read_object(path).get("gates")
     return gates if isinstance(gates, dict) else {}
 
 

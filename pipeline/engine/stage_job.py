@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import shutil
 import time
@@ -16,6 +15,7 @@ from typing import Any
 from timbre.core.atomic import remove_tree, write_json
 from timbre.core.errors import CheckFailedError, InfrastructureError
 from timbre.core.host import tool_versions
+from timbre.core.json_file import read_object
 from timbre.core.memory import peak_mib, restart_peak
 from timbre.core.settings import keyed_values
 from timbre.pipeline.engine.checkpoint_mirror import StageInProgress, checkpoints_kept
@@ -28,12 +28,9 @@ VERDICT_FILE = "verdict.json"
 
 
 def last_verdict(report: Path, key: str) -> bool | None:
-    """Whether the output of `key` passed when it was judged last on this machine; None where that is not known."""
-    try:
-        found = json.loads((report / VERDICT_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return bool(found.get("passed")) if isinstance(found, dict) and found.get("key") == key else None
+    """Whether the output of `key` passed at its last evaluation on this machine; None where that is unknown."""
+    found = read_object(report / VERDICT_FILE)
+    return bool(found.get("passed")) if found.get("key") == key else None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ VOICE[@REFERENCE] -> Side
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from timbre.core.errors import InputError
+from timbre.core.json_file import read_object
 from timbre.evaluation.measurements import FILE, Measurements, read_measurements
 from timbre.pipeline.engine.outputs import read_record
 from timbre.pipeline.engine.workspace import Workspace
@@ -80,7 +80,7 @@ def _version(manifest: Manifest, kept: Path) -> Side:
         "recipe digest": came.recipe_digest[:12], "overrides": _flat_text(manifest.overrides),
         "gates.yaml": manifest.gates_digest[:12],
     }  # fmt: skip
-    training, measured = _read(kept / _TRAINING), _measured(kept)
+    training, measured = read_object(kept / _TRAINING), _measured(kept)
     recordings = {"recordings digest": manifest.recordings[:12], **_trained_on(training), **_judged_on(measured)}
     return Side(
         f"{manifest.voice}@{manifest.version}",
@@ -103,8 +103,8 @@ def _here(voice: str, workspace: Workspace) -> Side:
         raise InputError(f"{voice}@{HERE}: stage 4 has measured nothing here", f"run: timbre evaluate {voice}")
     _, folder, record = max(found, key=lambda item: item[0])
     finetuned = workspace.work(voice, "finetune") / str(record.get("inputs", {}).get("finetune", ""))
-    training, measured = _read(finetuned / _TRAINING), _measured(folder)
-    verdicts = _read(workspace.report(voice, "evaluate") / _GATES).get("gates", {})
+    training, measured = read_object(finetuned / _TRAINING), _measured(folder)
+    verdicts = read_object(workspace.report(voice, "evaluate") / _GATES).get("gates", {})
     about = {
         "created": short(str(record["started"])), "base": _base_of(measured), "stage 4": str(record["key"])[:12],
     }  # fmt: skip
@@ -179,14 +179,6 @@ def _flat_text(values: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{section}.{name}={value}" for section, items in values.items() for name, value in dict(items).items()
     )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _name(person: str) -> str:
