@@ -220,7 +220,7 @@ class Invocation:
     def engine(self, recipe: Recipe, registry: str = "", use_cache: bool = True, **options: Any) -> Engine:
         """An engine for this repository; options: retries, wait_s, cancel, on_stage of Engine.
 
-        The registry serves as stage cache only when it was named: a copy of .timbre/work inside .timbre helps nobody.
+        The registry serves as stage cache only when it was named: a copy of .timbre/work inside .timbre is useless.
         """
         from timbre.pipeline.engine.engine import Engine
         from timbre.pipeline.engine.registry_cache import stage_cache

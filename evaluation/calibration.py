@@ -155,7 +155,7 @@ def candidates() -> list[Gate]:
 
 
 def split_speakers(speakers: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(setting half, judging half): in the order of their names' SHA-256, taken in turn, so that nobody chooses."""
+    """(setting half, verification half): in the order of the SHA-256 of their names, taken in turn."""
     order = sorted(set(speakers), key=lambda name: digest_bytes(name.encode()))
     return tuple(sorted(order[::2])), tuple(sorted(order[1::2]))
 

@@ -116,7 +116,7 @@ class Verdicts:
     edited: tuple[str, ...] = ()
     """Names of gates whose limits are not those that the calibration set."""
     undecided: Mapping[str, str] = field(default_factory=dict)
-    """Gate -> why nobody asked its metric here."""
+    """Gate -> why its metric was not measured here."""
     gates_digest: str = ""
     """SHA-256 of the gates.yaml that they were taken by."""
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -143,7 +143,7 @@ def decide(
 ) -> Verdicts:
     """One verdict a gate. Measurements of another base are not compared with. interval: of the means, shown only.
 
-    A gate whose metric nobody could ask here (Measurements.unasked) has no verdict; a value that is missing without
+    A gate whose metric cannot be measured here (Measurements.unasked) has no verdict; a value that is missing without
     such a reason is a miss.
     """
     other = production if production is not None and production.base_digest == measured.base_digest else None

@@ -1,4 +1,4 @@
-"""The rules that call a spoken sentence failed: loops, silence, cut-off, durations nobody speaks at, missing words.
+"""The rules that call a spoken sentence failed: loops, silence, cut-off, implausible durations, missing words.
 
 The engine uses them to speak a sentence again, the gates use them to count; both mean the same by "failed".
 """

@@ -49,7 +49,7 @@ def batch_routes(server: Server, store: BatchStore, runner: BatchRunner) -> APIR
 
     @router.post("")
     async def create(body: BatchBody, request: Request) -> BatchInfo:
-        """Speak many texts when nobody waits for an answer."""
+        """Speak many texts while no request waits."""
         most = server.settings.max_characters
         for index, item in enumerate(body.items):
             if len(item.input) > most:

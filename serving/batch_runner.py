@@ -1,4 +1,4 @@
-"""Speaks batch jobs one item at a time, when nobody waits for an answer: store -> order -> workers -> store."""
+"""Speaks batch jobs one item at a time, while no request waits: store -> order -> workers -> store."""
 
 from __future__ import annotations
 

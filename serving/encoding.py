@@ -127,7 +127,7 @@ class WholeEncoder:
 
 
 def wav_header(rate_hz: int, size_bytes: int | None, more_bytes: int = 0) -> bytes:
-    """44 bytes before 16-bit mono samples. size_bytes: None for a stream, whose length nobody knows yet. more_bytes: of
+    """44 bytes before 16-bit mono samples. size_bytes: None for a stream, whose length is unknown yet. more_bytes: of
     chunks after the samples.
     """
     size = _OPEN_LENGTH if size_bytes is None else size_bytes

@@ -122,7 +122,7 @@ class Delivery:
             self._await_room(len(event.data))
         try:
             self.loop.call_soon_threadsafe(self._events.put_nowait, event)
-        except RuntimeError:  # the loop was closed: nobody listens any more
+        except RuntimeError:  # the loop was closed: the client is gone
             self.cancel.cancel("the server is shutting down")
 
     async def take(self) -> Event:

@@ -67,7 +67,7 @@ def rotate(invocation: Invocation, voice: str, from_master: str, registry: str) 
 
 @keys.command()
 @click.argument("voice")
-@click.option("--yes", is_flag=True, help="Confirm: nobody can read the voice's files afterwards.")
+@click.option("--yes", is_flag=True, help="Confirm: the voice's files become unreadable.")
 @registry_option
 @click.pass_obj
 def revoke(invocation: Invocation, voice: str, yes: bool, registry: str) -> None:

@@ -1,6 +1,6 @@
 """Delay and gain between a recording and its copy, found and removed before sample-wise metrics.
 
-STOI falls from 1.0 to below 0.9 for a delay of 10 ms that nobody hears; PESQ aligns for itself. Both sides are
+STOI falls from 1.0 to below 0.9 for an inaudible delay of 10 ms; PESQ aligns for itself. Both sides are
 therefore aligned first, and the found delay and gain are reported.
 """
 

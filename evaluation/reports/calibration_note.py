@@ -12,7 +12,7 @@ DEGRADED = "degraded"
 _DEGRADED_BEFORE = "degraded"
 """Name of the same count in gates.yaml files of earlier versions."""
 UNCALIBRATED = (
-    "The limits are not calibrated: nobody has measured which good voices they refuse and which bad voices they pass.",
+    "The limits are not calibrated: which good voices they refuse and which bad voices they pass was not measured.",
     "这些限值尚未校准：还没有测量过它们会拒绝哪些好声音、放过哪些坏声音。",
 )
 

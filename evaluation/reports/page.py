@@ -43,7 +43,7 @@ from timbre.evaluation.reports.summary import (
 _MAX_PAIRS = 3
 _MAX_FAILED = 10
 _MAX_RED_HEARD = 3
-"""Red gates whose samples are embedded: a page of thirty players is sent to nobody."""
+"""Red gates whose samples are embedded: a page with thirty players would be too large to send."""
 _PROTOCOLS = {Protocol.COPY: ("copied recordings", "还原录音"), Protocol.TTS: ("spoken sentences", "由文本合成")}
 Pair = tuple[str, str]
 

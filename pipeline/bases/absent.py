@@ -25,7 +25,7 @@ def refuse_without_base(engine: Engine, voice: VoiceFolder, error: Configuration
     """
     problem = Problem(f"{VOICE_YAML}: base", repr(voice.base), "the name of a folder of bases/", error.remedy)
     marked = dataclasses.replace(voice, problems=(*voice.problems, problem))
-    # The lowest rate of any base, so that no recording is called too dull for a base that nobody knows.
+    # The lowest rate of any base, so that no recording is too dull for an unknown base.
     weights = engine.workspace.weights_root
     stand_in = Base(engine.workspace.bases / voice.base, voice.base, (), rate_hz=16_000, hop=320, weights_root=weights)
     try:

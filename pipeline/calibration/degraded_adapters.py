@@ -169,7 +169,7 @@ def degradations_by_speaker(speakers: Sequence[str], count: int) -> dict[str, tu
 
 
 def random_weights(voice: Voice, seed: int) -> Voice:
-    """The same layers with random updates as large as the weights themselves: memory that nobody initialised."""
+    """The same layers with random updates as large as the weights themselves: like uninitialised memory."""
     random = np.random.default_rng(seed)
 
     def drawn(shape: tuple[int, ...], std: float) -> Floats:

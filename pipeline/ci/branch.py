@@ -2,7 +2,7 @@
 
 environment of a CI job -> why it may not, or nothing
 
-What is not known counts as "no": a job whose branch or whose default branch nobody names publishes nothing and says
+Unknown counts as "no": a job without a known branch or default branch publishes nothing and says
 which variable to set. On a person's machine, where no CI server speaks, the operator's policy decides alone.
 """
 

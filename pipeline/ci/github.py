@@ -149,7 +149,7 @@ def _voices(settings: GithubSettings) -> dict[str, Any]:
 
 
 def _approve(settings: GithubSettings) -> dict[str, Any]:
-    """By the person who starts the workflow, whom the server names; a protected environment names nobody."""
+    """By the person who starts the workflow, as the server names them; a protected environment names no one."""
     return (
         _job(settings, settings.tag)
         | _identified()

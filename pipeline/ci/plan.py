@@ -140,7 +140,7 @@ class Planner:
 def require_shared_registry(address: str, workspace: Workspace) -> None:
     """Jobs on other machines find what earlier ones made only in a registry that outlives the checkout.
 
-    address: "" where nobody named a registry. Raises ConfigurationError.
+    address: "" where no registry is named. Raises ConfigurationError.
     """
     if address and not _inside(address, workspace.root):
         return

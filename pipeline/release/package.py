@@ -69,7 +69,7 @@ class PackageInputs:
 def source_digest(voice: VoiceFolder) -> str:
     """What a voice is made from: the digest of its folder and the name of its base.
 
-    The name, not the digest of the base: other weights under that name retrain nobody by themselves.
+    The name, not the digest of the base: other weights under that name do not retrain voices by themselves.
     """
     return digest_value({"folder": voice.digest(), "base": voice.base})
 

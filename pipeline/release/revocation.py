@@ -1,7 +1,7 @@
 """What must not be worked on: a voice whose consent was withdrawn, and one that the operator's policy does not allow
 or has no room for.
 
-What a revocation means on this machine: nobody works on the voice again, and its work and reports are removed.
+Effect of a revocation on this machine: no further run of the voice, and its work and reports are removed.
 """
 
 from __future__ import annotations
