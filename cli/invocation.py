@@ -150,7 +150,7 @@ class Invocation:
         return RegistryAddress(url, self.environment)
 
     def webhook(self) -> Webhook | None:
-        """The webhook of TIMBRE_WEBHOOK, if any. Raises ConfigurationError for an address that is none."""
+        """The webhook of TIMBRE_WEBHOOK, if any. Raises ConfigurationError for an invalid address."""
         url = self.environment.get("TIMBRE_WEBHOOK", "").strip()
         return Webhook(url, self.redactor) if url else None
 
@@ -174,7 +174,7 @@ class Invocation:
     def signed_actor(self, registry: str = "") -> Actor | None:
         """Who this job is by a signed identity that the operator's policy counts, or None.
 
-        Raises ConfigurationError for an identity that is not valid and a policy that is none, InfrastructureError when
+        Raises ConfigurationError for an invalid identity or policy, InfrastructureError when
         the registry or the CI server does not answer.
         """
         from timbre.pipeline.ci.identity import signed_actor

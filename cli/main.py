@@ -133,12 +133,12 @@ def timbre(context: click.Context, root: Path | None, log_format: str, log_level
 
 
 def main() -> None:
-    """Entry point of the command `timbre`: an error that is meant for a person ends in a message and its exit code."""
+    """Entry point of the command `timbre`: a user-facing error prints its message and sets the exit code."""
     raise SystemExit(call(sys.argv[1:]))
 
 
 def call(arguments: Sequence[str]) -> int:
-    """Run one command line and return the exit code; everything that is said about a failure goes to standard error."""
+    """Run one command line and return the exit code; failures are reported on standard error."""
     try:
         # Without standalone mode click returns the code of its own Exit instead of ending the process.
         code = timbre.main(list(arguments), prog_name="timbre", standalone_mode=False)

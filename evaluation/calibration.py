@@ -237,7 +237,7 @@ def red_gates(gates: GateSet, item: Specimen) -> tuple[str, ...]:
 
 
 def value_of(gate: Gate, measured: Measurements) -> float | None:
-    """The statistic that the gate compares; None when a sample that was asked has none, which is a miss, or when none
+    """The statistic that the gate compares; None when a measured sample has none, which is a miss, or when none
     was asked.
     """
     if gate.metric in measured.unasked:

@@ -276,8 +276,9 @@ def _statistic(gate: Gate, about: Metric, group: Group) -> float | None:
 
 
 def _standard_error(gate: Gate, group: Group, other: Group) -> float:
-    """Standard error of the mean difference over the sentences that both have; 0 for a worst value, which is none of a
-    mean, and where fewer than two are common.
+    """Standard error of the mean difference over the common sentences.
+
+    0 for a worst value, and where fewer than two are common.
     """
     if gate.statistic is not Statistic.MEAN:
         return 0.0

@@ -106,7 +106,7 @@ def page_data(a: str, b: str, pairs: Sequence[Heard]) -> str:
 def read_listening(path: Path, a: str, b: str) -> Listened:
     """One result file. a, b: what is compared now; a file with the two exchanged counts too.
 
-    Raises InputError for a file that is none, or is about something else.
+    Raises InputError for an invalid file, or one of another test.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))

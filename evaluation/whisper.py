@@ -40,13 +40,13 @@ def find_model(name: str) -> Path | None:
     and for AUTO where it is not there.
 
     name: AUTO, OFF, a folder with model.bin, or a name that faster-whisper knows on the Hub. Raises ConfigurationError
-    for a model that was asked for and is not here.
+    for a requested model that is not here.
     """
     return _model_of(name, fetch=False)
 
 
 def fetch_model(name: str) -> Path | None:
-    """As find_model, but a model that is asked for by its name is downloaded if it is not here. AUTO never is."""
+    """As find_model, but downloads a model that is requested by name and missing; never for AUTO."""
     return _model_of(name, fetch=name != AUTO)
 
 

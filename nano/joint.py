@@ -2,7 +2,7 @@
 
 The posterior stays as the first half left it. Each step fits prior and flow to the posterior's latents (KL divergence);
 every second step also trains the generator, half on posterior latents (copy synthesis) and half on latents that went
-through codes, prior and flow, so that it learns to speak from what it will be given.
+through codes, prior and flow, so that it learns from the input of synthesis.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ class JointLoss:
 def with_wrong_codes(codes: Tensor, share: float) -> Tensor:
     """codes int64 [B, 1, N] with about that share replaced by codes from elsewhere in the batch.
 
-    The text-to-semantic network is wrong now and then; a prior that has seen wrong codes mends them by the text.
+    The text-to-semantic network errs now and then; a prior trained on wrong codes corrects them by the text.
     """
     if share <= 0:
         return codes

@@ -87,7 +87,7 @@ class SemanticRecipe:
     max_positions: int = setting(3000, "phones and codes in a batch, padding included", low=100)
     learning_rate: float = setting(8e-4, "highest learning rate", low=0)
     guide: float = setting(0.5, "weight of the loss that shows attention the next phone", low=0)
-    code_drop: float = setting(0.1, "chance that a code of the past is hidden", low=0, high=0.9)
+    code_drop: float = setting(0.1, "chance that a past code is hidden", low=0, high=0.9)
     join_share: float = setting(0.1, "rows that are two examples of a speaker, as with a prompt", low=0, high=1)
     span_share: float = setting(0.3, "of the others, rows that are a part of an example", low=0, high=1)
     steps: int = setting(5000, "optimizer steps", low=1)

@@ -1,4 +1,4 @@
-"""Text-to-semantic stage: phones -> codes. The loop that trains the network, and what keeps it on the text."""
+"""Text-to-semantic stage: phones -> codes. Training of the network, and what keeps it on the text."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SemanticSettings:
 
 
 class AttentionGuide:
-    """Teaches one attention head of some layers to look at the phone that comes next, where it is known.
+    """Trains one attention head of some layers to attend to the next phone, where it is known.
 
     Left alone, attention finds the text after thousands of steps; with this it does within hundreds. The idea is
     that of guided attention (Tachibana et al. 2018), with the true places instead of a diagonal.
@@ -76,7 +76,7 @@ class AttentionGuide:
         """Mean cross entropy of the attention over text after the forward pass of ``batch``. places int64 [B, T], -1
         unknown.
 
-        The position of code j looks for the phone of code j + 1, that of the last code for its own.
+        The position of code j attends to the phone of code j + 1, the last one to its own.
         """
         phones = batch.phones.shape[1]
         last = places.gather(1, (batch.code_lengths - 1).unsqueeze(1))
@@ -105,7 +105,7 @@ class AttentionGuide:
 
 
 class CodeDrop:
-    """Hides codes that were heard before, each with a chance of ``share``, while the network trains.
+    """Hides past codes, each with a chance of ``share``, while the network trains.
 
     A code that cannot be copied from the past must come from the text; and when the network's own codes take the place
     of the recorded ones, a wrong one weighs less.

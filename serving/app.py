@@ -80,7 +80,7 @@ def create_app(server: Server) -> ASGIApp:
     if server.settings.cors_origins:
         gate = CORSMiddleware(
             gate, allow_origins=list(server.settings.cors_origins), allow_methods=["GET", "HEAD", "POST", "DELETE"],
-            # Official clients send a dozen of their own (x-stainless-os, ...): what is asked for is granted.
+            # Official clients send a dozen of their own (x-stainless-os, ...): the requested ones are allowed.
             allow_headers=["*"], expose_headers=list(SHOWN_HEADERS), max_age=86_400,
         )  # fmt: skip
     return gate

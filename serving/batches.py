@@ -1,6 +1,6 @@
 """Batch jobs on disk: texts to speak while no client waits, and the outcome of each.
 
-<folder>/<id>/batch.json          what was asked, by whom, when; written once
+<folder>/<id>/batch.json          the request, its owner and time; written once
               cancelled           there when it was cancelled
               items/00001.json    outcome of an item, written after its sound
               items/00001.mp3     its sound

@@ -57,7 +57,7 @@ class ApiError(HTTPException):
 
 
 def explain(error: BaseException) -> ApiError | None:
-    """The answer to an error that is meant for a person; None for one that is a bug.
+    """The answer to a user-facing error; None for a bug.
 
     Details of the operator's machine (paths, stores) are logged, not sent.
     """

@@ -167,10 +167,10 @@ class Library:
     # -- polling ---------------------------------------------------------------------------------------------------
 
     def poll(self, before_loading: Callable[[], object] | None = None) -> None:
-        """Reads the registry once and brings voices in line with it. Raises nothing that is meant for a person: what
-        goes wrong is logged, counted and kept in last_problem.
+        """Reads the registry once and brings voices in line with it. Raises no user-facing error:
+        failures are logged, counted and kept in last_problem.
 
-        before_loading: called when it is known which voices there are, before any is loaded.
+        before_loading: called once the names of the voices are known, before any is loaded.
         """
         try:
             found = self._catalogue.read({name: entry.listing for name, entry in self._entries.items()})

@@ -1,4 +1,4 @@
-"""One request for speech inside the server: what is wanted, and the way from a worker to the client."""
+"""One request for speech inside the server: its options, and the way from a worker to the client."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ class Delivery:
     _waiting_bytes: int = 0
 
     def post(self, event: Event) -> None:
-        """From the worker's thread. Raises CancelledError for a Piece that finds no room within stall_s, or that
-        nobody wants any more.
+        """From the worker's thread. Raises CancelledError for a Piece that finds no room within stall_s, or that is no
+        longer wanted.
         """
         if isinstance(event, Piece):
             self._await_room(len(event.data))

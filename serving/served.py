@@ -36,7 +36,7 @@ class ServedMarks:
             self._spoken[voice, version] = self._clock()
 
     def flush(self) -> None:
-        """Marks what spoke and has no mark of today. Raises nothing that is meant for a person."""
+        """Mark the versions that spoke and have no mark of today. Raises no user-facing error."""
         now = self._clock()
         if now < self._not_before:
             return

@@ -167,7 +167,7 @@ def report_link(manifest: Manifest) -> str:
 
 
 def artifact_link(job: str, voice: str) -> str:
-    """The address of report.html, or of the job where its artifacts have no address that is known."""
+    """Address of report.html, or of the job where the address of its artifacts is unknown."""
     path = f".timbre/reports/{voice}/evaluate/report.html"
     if not job.startswith(("https://", "http://")):
         return ""

@@ -297,7 +297,7 @@ FLOORS: Mapping[str, float] = {"pesq_nb": 3.5, "stoi": 0.85}
 
 
 def metric(name: str) -> Metric:
-    """The metadata of a metric. Raises ConfigurationError with the known names when there is none of that name."""
+    """The metadata of a metric. Raises ConfigurationError with the known names for an unknown one."""
     try:
         return METRICS[name]
     except KeyError:

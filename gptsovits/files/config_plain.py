@@ -41,7 +41,7 @@ def config_from_plain(plain: Mapping[str, Any], source: str) -> Any:
     kind = _KINDS.get(str(plain.get("kind")))
     if kind is None:
         raise ConfigurationError(
-            f"{source}: kind {plain.get('kind')!r} is none of {', '.join(sorted(_KINDS))}",
+            f"{source}: kind {plain.get('kind')!r} is not one of {', '.join(sorted(_KINDS))}",
             "read it with the release of timbre that wrote it",
         )
     known = {field.name for field in dataclasses.fields(kind)}

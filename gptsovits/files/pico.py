@@ -92,7 +92,7 @@ def make_pico(folder: Path, name: str = "pico", seed: int = DEFAULT_SEED, like: 
     Raises ConfigurationError when folder holds something else.
     """
     if like not in LIKES:
-        raise ConfigurationError(f"like {like!r}: is none of {', '.join(LIKES)}", "choose one of them")
+        raise ConfigurationError(f"like {like!r}: is not one of {', '.join(LIKES)}", "choose one of them")
     if folder.exists() and any(folder.iterdir()) and not (folder / base_module.BASE_FILE).is_file():
         raise ConfigurationError(f"{folder}: not empty and not a base", "name a new folder")
     folder.mkdir(parents=True, exist_ok=True)

@@ -120,7 +120,7 @@ def state_of(run: VoiceRun) -> str:
 
 
 def gates_of_run(workspace: Workspace, run: VoiceRun) -> Mapping[str, Mapping[str, Any]]:
-    """The verdicts of this run: of its stage 4, or of the version that was known; empty when neither came about."""
+    """The verdicts of this run: of its stage 4, or of the version with the same source; empty without either."""
     for outcome in run.outcomes:
         if outcome.facts.get("verdicts"):
             known: Mapping[str, Any] = outcome.facts["verdicts"]

@@ -54,7 +54,7 @@ def find_side(reference: str, registry: Registry, workspace: Workspace | None, k
     """reference: VOICE (production), VOICE@VERSION, VOICE@ALIAS, VOICE@run (its last run), VOICE@RUN-ID, or VOICE@here
     (what stage 4 measured last in this repository). kept: empty folder for files of the package.
 
-    Raises InputError for a reference that is none or has nothing to compare, and what Registry.resolve raises.
+    Raises InputError for an invalid reference or one with nothing to compare, and what Registry.resolve raises.
     """
     voice, at, wanted = reference.partition("@")
     if not voice or (at and not wanted):

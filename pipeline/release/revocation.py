@@ -38,7 +38,7 @@ def refuse_withdrawn(registry: RegistryAddress, voice: str, recordings: str, log
 
 def refuse_by_policy(registry: RegistryAddress, voice: VoiceFolder, log: logging.Logger) -> None:
     """Raises InputError before any work for a voice whose kind of consent or base a policy does not allow, and
-    ConfigurationError for a policy that is none. What cannot be asked now is asked before publishing.
+    ConfigurationError for an invalid policy. What cannot be checked now is checked before publishing.
     """
     try:
         open_registry(registry).rules.check_voice(voice.name, voice.consent.kind, voice.base)
