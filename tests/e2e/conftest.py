@@ -18,6 +18,8 @@ from tests.e2e import gitlab_tool
 from tests.e2e.forge import Forge, new_forge
 from tests.e2e.gitlab_tool import Pipeline
 from tests.e2e.material import operator_registry, voice_folder
+from timbre.pipeline.ci.plan import Action, Plan, PlannedVoice
+from timbre.pipeline.ci.push import Push
 
 
 @dataclass(frozen=True)
@@ -116,3 +118,14 @@ def published(forge: Forge, variants: dict[str, Path]) -> Callable[..., str]:
         return version
 
     return push
+
+
+@pytest.fixture
+def plan() -> Plan:
+    """A push of three voices: one new, with a review, one that was reverted, one that is gone."""
+    voices = (
+        PlannedVoice("ada", Action.BUILD, "added", review=True, training_min=60),
+        PlannedVoice("ben", Action.PROMOTE, "reverted"),
+        PlannedVoice("eve", Action.RETIRE, "deleted"),
+    )
+    return Plan(Push("0" * 40, "1" * 40, True), voices)

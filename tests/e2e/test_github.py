@@ -19,7 +19,6 @@ from timbre.cli.main import timbre
 from timbre.pipeline.ci.github import FILE, GithubSettings, outputs, workflow
 from timbre.pipeline.ci.jobs import jobs_of
 from timbre.pipeline.ci.plan import Action, Plan, PlannedVoice
-from timbre.pipeline.ci.push import Push
 from timbre.pipeline.stages.table import STAGES
 
 ACT = Path(sys.executable).parent / "act"
@@ -42,17 +41,6 @@ runs:
     - shell: bash
       run: mkdir -p "$FAKE/kept/${{ inputs.name }}" && cp -r "${{ inputs.path }}" "$FAKE/kept/${{ inputs.name }}/"
 """
-
-
-@pytest.fixture
-def plan() -> Plan:
-    """A push of three voices: one new, with a review, one that was reverted, one that is gone."""
-    voices = (
-        PlannedVoice("ada", Action.BUILD, "added", review=True, training_min=60),
-        PlannedVoice("ben", Action.PROMOTE, "reverted"),
-        PlannedVoice("eve", Action.RETIRE, "deleted"),
-    )
-    return Plan(Push("0" * 40, "1" * 40, True), voices)
 
 
 class Run:

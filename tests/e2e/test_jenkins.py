@@ -18,8 +18,7 @@ from tests.e2e.jenkins_tool import Build
 from tests.e2e.listener import ask_once
 from timbre.pipeline.ci.gitlab import GitlabSettings, child_pipeline
 from timbre.pipeline.ci.jobs import as_plain, jobs_of
-from timbre.pipeline.ci.plan import Action, Plan, PlannedVoice
-from timbre.pipeline.ci.push import Push
+from timbre.pipeline.ci.plan import Plan
 from timbre.pipeline.stages.table import STAGES
 
 _FAKE = """#!/bin/sh
@@ -44,17 +43,6 @@ def groovy() -> None:
     reason = jenkins_tool.missing()
     if reason:
         pytest.skip(reason)
-
-
-@pytest.fixture
-def plan() -> Plan:
-    """A push of three voices: one new, with a review, one that was reverted, one that is gone."""
-    voices = (
-        PlannedVoice("ada", Action.BUILD, "added", review=True, training_min=60),
-        PlannedVoice("ben", Action.PROMOTE, "reverted"),
-        PlannedVoice("eve", Action.RETIRE, "deleted"),
-    )
-    return Plan(Push("0" * 40, "1" * 40, True), voices)
 
 
 def build(plan: Plan, folder: Path, codes: dict[str, list[int]] | None = None, **more: str) -> Build:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.registry.hub_server import HubServer, hub_server
 from tests.registry.s3_servers import S3Server, seaweedfs
 from timbre.core.digests import digest_bytes
 from timbre.registry.local_store import LocalStore
@@ -19,6 +20,18 @@ from timbre.registry.registry import Registry
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """SeaweedFS, one for all tests of a run; each test makes a bucket of its own."""
     with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A stand-in for the Hugging Face Hub, with the right token in the environment."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_TOKEN", "hf_right")
+    with hub_server() as server:
         yield server
 
 

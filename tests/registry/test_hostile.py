@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks import hostile
-from tests.registry.hub_server import HubServer, hub_server
+from tests.registry.hub_server import HubServer
 from tests.registry.s3_servers import CREDENTIALS, S3Server
 from timbre.registry.index import is_indexed
 from timbre.registry.signing import SignedStore
 from timbre.serving import catalogue
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_TOKEN", "hf_right")
-    with hub_server() as server:
-        yield server
 
 
 def check(address: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

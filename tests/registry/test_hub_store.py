@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import yaml
 
 from tests.registry.conftest import make_files, make_manifest
-from tests.registry.hub_server import Fault, HubServer, hub_server
+from tests.registry.hub_server import Fault, HubServer
 from tests.registry.store_behaviour import StoreBehaviour
 from timbre.core.errors import ConfigurationError, InfrastructureError, TimbreError
 from timbre.registry.address import RegistryAddress
@@ -19,17 +18,6 @@ from timbre.registry.registry import Actor, Registry
 from timbre.registry.stores.hub import HubStore
 
 REPOSITORY = "example-org/voices"
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_TOKEN", "hf_right")
-    with hub_server() as server:
-        yield server
 
 
 def open_hub(hub: HubServer, **options: str) -> HubStore:
