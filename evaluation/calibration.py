@@ -130,8 +130,11 @@ class Calibration:
     """Gates with their limits, and both halves."""
 
     gates: GateSet
+    """With their limits."""
     setting: Half
+    """The half of the speakers that set the limits."""
     judging: Half
+    """The other half, which verifies them."""
     margin: float
     """Of the rule."""
     separated: Mapping[str, tuple[str, ...]]

@@ -46,13 +46,17 @@ class Gate:
     """One line of gates.yaml."""
 
     metric: str
+    """A name of METRICS."""
     protocol: Protocol
+    """Which samples are measured."""
     limit: float | None = None
     """Absolute, or None."""
     statistic: Statistic = Statistic.MEAN
+    """What is compared with the limit."""
     base_margin: float | None = None
-    """`base_margin`, `production_margin`: relative, or None."""
+    """How much worse than the base without adapter the voice may be, or None."""
     production_margin: float | None = None
+    """How much worse than the version in production the voice may be, or None."""
     blocks: bool = True
     """A miss fails the run."""
     why: str = ""
@@ -67,12 +71,16 @@ class Gate:
 
 @dataclass(frozen=True)
 class GateSet:
-    """All gates of a base, and how many different sentences each needs at least, whatever the number of seeds."""
+    """All gates of a base."""
 
     version: int
+    """As gates.yaml has it."""
     min_sentences: int
+    """Different sentences that each gate needs, whatever the number of seeds."""
     gates: tuple[Gate, ...]
+    """In the order of gates.yaml."""
     calibration: Mapping[str, Any]
+    """How the limits were set, as gates.yaml has it; empty: not calibrated."""
 
 
 @dataclass(frozen=True)
@@ -80,21 +88,27 @@ class Verdict:
     """Verdict of one gate."""
 
     gate: Gate
+    """With the limit that applied."""
     passed: bool
+    """Whether the value meets every limit."""
     value: float | None
-    """`value`, `low`, `high`: of the statistic and the bootstrap interval of the mean (over sentences, each with all
-    its seeds); None when unmeasurable."""
+    """The statistic, None when it cannot be measured."""
     low: float | None
+    """Lower end of the bootstrap interval of the mean, over sentences with all their seeds."""
     high: float | None
+    """Upper end of that interval."""
     count: int
     """Samples, sentences times seeds."""
     worst: float | None
-    """`worst`, `worst_file`: the worst sample and where it can be heard."""
+    """Value of the worst sample."""
     worst_file: str
+    """File of the worst sample, "" without one."""
     base: float | None
-    """`base`, `production`: the same statistic there, or None."""
+    """The same statistic of the base without adapter, or None."""
     production: float | None
+    """The same statistic of the version in production, or None."""
     reason: str
+    """Why it did not pass; empty otherwise."""
 
     @property
     def metric(self) -> Metric:
@@ -104,9 +118,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """All verdicts; passed is False when a blocking one is red."""
+    """All verdicts of a voice."""
 
     verdicts: tuple[Verdict, ...]
+    """One for each decided gate, in the order of gates.yaml."""
     confidence: float = Interval.confidence
     """Level of their intervals."""
     calibration: Mapping[str, Any] = field(default_factory=dict)

@@ -47,7 +47,9 @@ class Group:
     """All samples of one protocol with one set of weights."""
 
     copy: tuple[Sample, ...]
+    """Copied recordings."""
     tts: tuple[Sample, ...]
+    """Spoken sentences."""
 
     def samples(self, protocol: str) -> tuple[Sample, ...]:
         """The samples of "copy" or "tts"."""
@@ -59,20 +61,27 @@ class Measurements:
     """Everything that gates decide on."""
 
     voice: str
+    """Name of the voice."""
     base: str
+    """Name of its base."""
     base_digest: str
+    """Of the base, see `Base.digest`."""
     profile: str
+    """Of the graphs, for example fp32."""
     texts_version: str
+    """Of the sentences that every voice reads."""
     adapted: Group
-    """`adapted`, `base`: with the voice's adapter, and without it (same prompt)."""
+    """With the voice's adapter."""
     plain: Group
+    """Without it, with the same prompt."""
     real: Mapping[str, float]
     """Facts about the held-out recordings: phone_error_rate, speaker_similarity (real to real), dnsmos."""
     models: Mapping[str, str]
     """Metric -> model and digest."""
     memorisation: float | None = None
-    """`memorisation`, `held_out_loss`: of the training, None when stage 3 did not say."""
+    """Of the training, None when stage 3 did not report it."""
     held_out_loss: float | None = None
+    """Loss on held-out slices over that of the base, None when stage 3 did not report it."""
     unasked: Mapping[str, str] = field(default_factory=dict)
     """Metric -> why no sample was asked about it: an extra that is not installed, a language that no recogniser
     hears."""

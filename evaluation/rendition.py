@@ -26,23 +26,30 @@ HELD_OUT, FIXED = "held-out", "fixed"
 
 @dataclass(frozen=True)
 class Recording:
-    """A held-out slice: its id, text, language and sound at the base's rate."""
+    """A held-out slice."""
 
     id: str
+    """Of the slice."""
     text: str
+    """As in metadata.csv."""
     language: str
+    """Of the text."""
     wave: Waveform
+    """[L], at the base's rate."""
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """Something to say."""
+    """A sentence to speak."""
 
     id: str
+    """Names it in reports and files."""
     text: str
+    """As it is given to the engine."""
     source: str
     """HELD_OUT or FIXED."""
     language: str
+    """Of the text."""
 
 
 @dataclass(frozen=True)

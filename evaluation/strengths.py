@@ -37,14 +37,18 @@ SAME_LIKENESS = 0.01
 
 @dataclass(frozen=True)
 class StrengthTrial:
-    """One pair of strengths and what was heard of it: phone errors over phones, words lost over words, and likeness (1:
-    as the speaker's own recordings are alike)."""
+    """One pair of strengths and what was measured with it."""
 
     t2s: float
+    """Strength of the text-to-semantic adapter; 1: as trained."""
     acoustic: float
+    """Strength of the acoustic adapter; 1: as trained."""
     error_rate: float
+    """Phone errors over phones."""
     likeness: float
+    """1: as the speaker's own recordings are alike."""
     word_error_rate: float = 0.0
+    """Words lost over words."""
     early: bool = False
     """Whether it used the adapters half way through training."""
 

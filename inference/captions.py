@@ -21,11 +21,14 @@ _LONGEST_CUE = 84
 
 @dataclass(frozen=True)
 class Cue:
-    """What is shown from start_s to end_s."""
+    """A caption."""
 
     text: str
+    """As shown."""
     start_s: float
+    """Seconds from the start of the audio."""
     end_s: float
+    """Seconds from the start of the audio."""
 
 
 def cues(times: Iterable[SentenceTime]) -> list[Cue]:

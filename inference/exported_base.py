@@ -56,9 +56,13 @@ class AcousticShape:
     """Widths of the acoustic graphs."""
 
     latent: int
+    """Channels of the latent."""
     condition: int
+    """Width of the condition vector."""
     speaker_width: int
+    """Width of the speaker vector, 0 on bases without."""
     spectrum_bins: int
+    """Bins of the spectrum that style and posterior read."""
     generator_context_frames: int
     """Frames of context on each side that make chunked decoding equal to decoding at once (0: the generator must see
     everything)."""
@@ -70,25 +74,42 @@ class AcousticShape:
 
 @dataclass(frozen=True)
 class ExportedBase:
-    """What export.json says, and where the graphs are. Nothing is loaded yet."""
+    """The content of export.json, and where the graphs are. Nothing is loaded yet."""
 
     folder: Path
+    """Contains export.json and the graphs."""
     name: str
+    """Of the base."""
     digest: str
+    """Of the base, see `Base.digest`."""
     rate_hz: int
+    """Sampling rate of its audio."""
     hop: int
+    """Samples between two spectrum frames."""
     fft_size: int
+    """Samples of a spectrum frame."""
     codes_hz: int
+    """Codes per second."""
     languages: tuple[str, ...]
+    """Languages that the base speaks."""
     speaker_encoder: str
+    """Name of the speaker encoder."""
     bert: bool
+    """Whether it reads Mandarin with character vectors."""
     t2s: T2SShape
+    """Sizes of the text-to-semantic graph."""
     acoustic: AcousticShape
+    """Sizes of the acoustic graphs."""
     recogniser_classes: tuple[str, ...]
+    """Phones of the recogniser in the order of its outputs; empty without one."""
     graphs: Mapping[str, Mapping[str, Mapping[str, str]]]
+    """Graph -> profile -> file and SHA-256."""
     speaking: SpeakingDefaults = field(default_factory=SpeakingDefaults)
+    """Default options of a request."""
     bert_width: int = 0
+    """Width of the character vectors, 0 without."""
     export_version: str = EXPORT_VERSION
+    """Version of the exporter that wrote the graphs."""
 
     @property
     def edition(self) -> str:

@@ -38,13 +38,17 @@ class Planned:
     """One sentence ready to decode, closed by a mark."""
 
     text: str
+    """As written."""
     phonemes: Phonemes
+    """What is spoken."""
     ids: NDArray[np.int64]
+    """[P], of the phones."""
     seconds: float
     """Expected seconds at the voice's own pace, pauses included."""
     sounding_s: float
     """Expected seconds of its sounds alone."""
     seed: int
+    """Of the draws of its codes."""
     before_s: float = 0.0
     """Silence before it."""
     after_s: float = 0.0
@@ -53,11 +57,14 @@ class Planned:
 
 @dataclass(frozen=True)
 class Passage:
-    """A sentence as written, with marks, and the silence around it."""
+    """A sentence as written, and the silence around it."""
 
     text: str
+    """With marks."""
     before_s: float
+    """Silence before it, in seconds."""
     after_s: float = 0.0
+    """Silence after it, in seconds."""
 
 
 @dataclass(frozen=True)

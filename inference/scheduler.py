@@ -30,10 +30,12 @@ _LOOK_EVERY = 25
 
 @dataclass(frozen=True)
 class Ending:
-    """How a sequence ended: by the end token, at its limit, or stopped because it looped."""
+    """How a sequence ended; neither: at its limit."""
 
     by_token: bool
+    """By the end token."""
     looped: bool = False
+    """Stopped because it repeated itself."""
 
 
 @dataclass(eq=False)

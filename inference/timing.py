@@ -33,31 +33,42 @@ _FAINT = 0.02
 
 @dataclass(frozen=True)
 class SoundTime:
-    """One sound (symbol of the v2 table), s from the start of the audio."""
+    """When one sound is heard."""
 
     symbol: str
+    """Of the v2 table."""
     start_s: float
+    """Seconds from the start of the audio."""
     end_s: float
+    """Seconds from the start of the audio."""
 
 
 @dataclass(frozen=True)
 class WordTime:
-    """One word as it is spoken, a Chinese character each; s from the start of the audio."""
+    """When one word, or one Chinese character, is heard."""
 
     text: str
+    """As it is spoken."""
     start_s: float
+    """Seconds from the start of the audio."""
     end_s: float
+    """Seconds from the start of the audio."""
     sounds: tuple[SoundTime, ...]
+    """Of the word, in order."""
 
 
 @dataclass(frozen=True)
 class SentenceTime:
-    """A sentence as it was written and its words, s from the start of the audio."""
+    """When one sentence is heard."""
 
     text: str
+    """As it was written."""
     start_s: float
+    """Seconds from the start of the audio."""
     end_s: float
+    """Seconds from the start of the audio."""
     words: tuple[WordTime, ...]
+    """Of the sentence, in order."""
     method: str
     """BY_CODES or BY_PACE."""
 

@@ -74,13 +74,18 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Voice:
-    """A loaded voice. name and version identify it in caches and logs."""
+    """A loaded voice."""
 
     name: str
+    """With `version`, identifies it in caches and logs."""
     version: str
+    """12 hexadecimal digits."""
     base_digest: str
+    """Of the base that it adapts."""
     prompt: Prompt
+    """Starts every sentence."""
     t2s: Lora
+    """Adapter of the text-to-semantic network."""
     acoustic: Mapping[str, Delta]
     """Parameter name -> Delta."""
     lexicon: Lexicon = field(default_factory=dict)

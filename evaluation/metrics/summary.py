@@ -12,14 +12,20 @@ from timbre.evaluation.metrics.catalogue import Direction
 
 @dataclass(frozen=True)
 class Summary:
-    """A metric over N sentences: mean, worst value and its index, and the bootstrap interval of the mean."""
+    """A metric over sentences."""
 
     count: int
+    """Number of values."""
     mean: float
+    """Of the values."""
     worst: float
+    """In the metric's direction."""
     worst_index: int
+    """Of the worst value."""
     low: float
+    """Lower end of the bootstrap interval of the mean."""
     high: float
+    """Upper end of that interval."""
 
 
 @dataclass(frozen=True)
