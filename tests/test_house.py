@@ -45,7 +45,7 @@ UNEXPLAINED = {
     "inference": 25,
     "nano": 73,
     "pipeline": 259,
-    "registry": 66,
+    "registry": 68,
     "serving": 29,
     "studio": 36,
     "text": 32,
