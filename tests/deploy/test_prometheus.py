@@ -105,6 +105,7 @@ def mutants(text: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @needs_prometheus
 def test_no_limit_of_an_alert_can_change_unseen(tmp_path: Path) -> None:
     shutil.copy(PROMETHEUS / "rules_test.yaml", tmp_path)
