@@ -2,9 +2,9 @@
 
     python -m benchmarks.text_reading [FILE ...] [--wrong] [--speed]
 
-Each FILE has lines `text => what a person says`; its name says the language (en*, zh*). Without FILE the four lists of
-tests/text/readings are read. Exit status 1 if a list is below its limit: 97 % (homographs 24 of 27, polyphones 114 of
-120).
+Each FILE has lines `text => what a person says`, where `{this|that}` and ` | ` divide readings that are all right; its
+name says the language (en*, zh*). Without FILE the lists of tests/text/readings are read. Exit status 1 if a list is
+below its limit: 97 % (homographs 24 of 27, polyphones 114 of 120).
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ import argparse
 import re
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from timbre.core.errors import InputError
@@ -53,9 +56,15 @@ def cases(path: Path) -> list[Case]:
             kind = line.strip("[]")
         elif kind and " =>" in line:
             text, _, wanted = line.partition(" =>")
-            readings = tuple(part.strip() for part in wanted.split(" | "))
+            readings = tuple(one for part in wanted.split(" | ") for one in alternatives(part.strip()))
             found.append(Case(kind, text.replace("\\n", "\n"), readings))
     return found
+
+
+def alternatives(wanted: str) -> tuple[str, ...]:
+    """All readings of a line with `{this|that}` in it: '{a|}b{c|d}' -> abc, abd, bc, bd."""
+    parts = [part.split("|") if place % 2 else [part] for place, part in enumerate(re.split(r"[{}]", wanted))]
+    return tuple("".join(chosen) for chosen in product(*parts))
 
 
 def words(spoken: str) -> str:
@@ -116,18 +125,28 @@ def outcomes(path: Path) -> list[Outcome]:
     return [judge(case, path.stem[:2]) for case in cases(path)]
 
 
-def speed(language: str) -> float:
-    """Characters a second of a warm front end on one core, over the texts of the lists in new combinations."""
-    texts = [case.text for case in cases(LISTS / f"{language}.txt")]
-    texts += [f"{a} {b}" for a, b in zip(texts, texts[7:], strict=False)]
-    phonemize(f"{texts[0]} {texts[1]} GitHub 你好", language)
+def _read(texts: Sequence[str], language: str) -> float:
+    """Seconds of processor time that the front end takes for all of them."""
     start = time.process_time()
     for text in texts:
-        try:
+        with suppress(InputError):
             phonemize(text, language)
-        except InputError:
-            continue
-    return sum(map(len, texts)) / (time.process_time() - start)
+    return time.process_time() - start
+
+
+def speed(language: str, passes: int = 5) -> float:
+    """Characters a second of processor time of a warm front end: the best of `passes`, each over new pairs of texts.
+
+    Processor time and the best pass, because other work on the machine slows a pass down and never speeds one up. Warm
+    is a front end that has read the sets: rules are compiled then, and most words of the texts are still new to it.
+    """
+    _read([case.text for case in cases(LISTS / f"{language}-sets.txt")], language)
+    texts = [case.text for case in cases(LISTS / f"{language}.txt")]
+    rates = []
+    for apart in range(7, 7 + passes):
+        pairs = [*texts, *(f"{a} {b}" for a, b in zip(texts, texts[apart:], strict=False))]
+        rates.append(sum(map(len, pairs)) / _read(pairs, language))
+    return max(rates)
 
 
 def main() -> int:
@@ -155,7 +174,7 @@ def main() -> int:
         for language in ("en", "zh"):
             rate = speed(language)
             enough = enough and rate >= SPEED_LIMIT
-            print(f"speed {language}: {rate:,.0f} characters a second (limit {SPEED_LIMIT:,})")
+            print(f"speed {language}: {rate:,.0f} characters a second of processor time (limit {SPEED_LIMIT:,})")
     return 0 if enough else 1
 
 

@@ -77,6 +77,8 @@ def _clause(words: list[str], shouted: bool, lexicon: Mapping[str, tuple[str, ..
     for position, (word, lower) in enumerate(zip(words, lowered, strict=True)):
         if lower in lexicon:
             sounds = lexicon[lower]
+        elif word == "WHO" and position and lowered[position - 1] in ("the", "by"):
+            sounds = spell(lower)
         elif word == "A" and _is_letter(words, position):
             sounds = ("EY1",)
         elif (known := reading(lowered, position, word[0].isupper())) is not None:

@@ -56,13 +56,29 @@ def _by_character(text: str) -> str:
     return " ".join(numbers.digits(c) if c.isdigit() else c for c in text if c.isalnum())
 
 
+def _bank(match: re.Match[str]) -> str:
+    """An account by its groups: DE89 3704 -> D E eight nine, three seven zero four."""
+    return f"{match[1]}{', '.join(_by_character(group) for group in match[2].split())}"
+
+
 _CODE_RULES = (
+    Rule("*•", r"[*•·]{2,}[ -]?(\d{3,4})\b(?![.,]\d)", _called),
+    Rule("I", r"\b(IBAN:? )([A-Z]{2}\d\d(?: [A-Z0-9]{1,4}\b)*)", _bank),
+    Rule("N", r"\b(Nos?\.? \d{1,2})-(\d{3,5})\b", r"\1, \2"),
+    Rule("R", r"\b(\d{3})/(\d\d)\s?(Z?R)\s?(\d\d)\b", lambda m: f"{paired(m[1])}, {m[2]} {' '.join(m[3])} {m[4]}"),
+    Rule("/", r"\b(\d{1,2}/\d{1,2})-(\d\d)(?= (?:bolt|screw|thread|nut|tap|stud|UNC|UNF)s?\b)", r"\1 \2"),
+    Rule("/", r"(?<![\d/.-])((?:19|20)\d\d)/(\d{3,5})(?![\d/]|\.\d)", r"\1, \2"),
     Rule(
         "89",
         r"(?<![\w-])(?:(1)[-. ])?(8\d\d|900)[-. ]([A-Z]{2,}(?:-[A-Z]{2,})*)\b",
         lambda m: f"{numbers.digits(m[1]) + ', ' if m[1] else ''}{numbers.digits(m[2])}, {_words(m[3])}",
     ),
     Rule("-", r"(?<![\w-])(\d{3})-([A-Z]{4})\b", lambda m: f"{numbers.digits(m[1])}, {_words(m[2])}"),
+    Rule(
+        "-",
+        r"(?<![\w-])(?:(1)-)?(\d{3})-(\d{3})-([A-Z]{4})\b",
+        lambda m: f"{'one, ' if m[1] else ''}{numbers.digits(m[2])}, {numbers.digits(m[3])}, {_words(m[4])}",
+    ),
     Rule("x", r"(\d{3}[-. ]\d{4})\s?(?:x|ext\.?\s?)(\d{1,5})\b", _extended),
     Rule("(", r"\((\d{3})\)(?=\d{3}[-.]\d{4})", r"\1-"),
     Rule(

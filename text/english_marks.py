@@ -15,7 +15,8 @@ _EITHER = (
     r"s/he|he/she|she/he|him/her|her/him|his/her|her/his|hers/his|his/hers|himself/herself|yes/no|true/false|either/or"
 )
 _PER = {
-    "h": "hour", "hr": "hour", "hour": "hour", "d": "day", "day": "day", "wk": "week", "week": "week", "mo": "month",
+    "h": "hour", "hr": "hour", "hour": "hour", "d": "day", "day": "day", "wk": "week", "week": "week",
+    "qtr": "quarter", "mo": "month",
     "mth": "month", "month": "month", "y": "year", "yr": "year", "year": "year", "min": "minute", "minute": "minute",
     "s": "second", "sec": "second", "second": "second", "night": "night", "person": "person", "user": "user",
     "seat": "seat", "page": "page", "unit": "unit", "item": "item", "lb": "pound", "kg": "kilogram", "g": "gram",
@@ -28,7 +29,8 @@ _PER = {
 }  # fmt: skip
 _PERS = "|".join(re.escape(name) for name in sorted(_PER, key=len, reverse=True))
 _AMOUNT = r"[$£€¥₹]\s?\d[\d,.]*\d?(?:\s?(?:[kKmMbB]|million|billion|thousand))?|\d[\d,.]*\s?¢"
-_RATE = re.compile(rf"({_AMOUNT}|\b\d[\d,.]*\+? [A-Za-z]{{3,}})\s?/\s?({_PERS})(?![\w/])")
+_SPAN = r"[$£€]\s?\d[\d,.]*\s?[-–]\s?[$£€]?\d[\d,.]*[kKmMbB]?"
+_RATE = re.compile(rf"({_SPAN}|{_AMOUNT}|\b\d[\d,.]*\+? [A-Za-z]{{3,}})\s?/\s?({_PERS})(?![\w/])")
 _SCORE_CUE = (
     r"\b(?:scor\w*|got|gets?|rat(?:e[sd]?|ing)s?|earn\w*|gave|gives?|grades?d?|marks?|marked|stars?|review\w*|pain|level"
     r"|reached|received|solid|perfect|a strong|exam|quiz|test)\b[^.!?]{0,25}$"
@@ -41,7 +43,8 @@ _MEASURED = re.compile(r"-?\s?(?:cup|inch|mile|tsp|tbsp|teaspoon|tablespoon|pint
 _DATE = re.compile(r"(?<![\d/.,$])(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?![\d/]|\.\d|\s?(?:\"|''|″|%))")
 _DATE_CUE = re.compile(
     r"\b(?:on|due|(?:due|pay|paid|reply|rsvp|return|returned|ship|arrives?|done|submit\w*|finish\w*|back|ready) by|"
-    r"until|till|since|dated?|starting|ending|beginning|effective|dob|expires?)[: ]\s?$",
+    r"until|till|since|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,?|"
+    r"dated?|starting|ending|beginning|effective|dob|expires?)[: ]\s?$",
     re.I,
 )
 _PARTED = re.compile(
@@ -118,7 +121,7 @@ def _over(match: re.Match[str]) -> str:
 def _state(match: re.Match[str]) -> str:
     comma, short, code = match.groups()
     if not code and (
-        not comma or short in _NEED_ZIP or not re.search(r"\b[A-Z][a-z]+$", match.string[: match.start() + 1])
+        not comma or short in _NEED_ZIP or not re.search(r"\b[A-Z][a-z]+$", match.string[: match.start()])
     ):
         return match[0]
     return f"{comma} {_STATES[short]}" + (

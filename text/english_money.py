@@ -86,6 +86,15 @@ def _amount(sign: str, number: str, scale: str | None) -> str:
     return f"{numbers.cardinal(major)} {one if major == 1 else many} and {small}" if major else small
 
 
+def _before_noun(words: str, sign: str, match: re.Match[str]) -> str:
+    """The amount in the singular where it stands before its noun: a five dollar bill, two dollar-a-day."""
+    one, many = CURRENCIES[sign][:2]
+    daily = re.match(r"-an?-[a-z]", match.string[match.end() :])
+    if words.endswith(many) and (daily or is_attribute(match.string, match.start(), match.end())):
+        return words[: -len(many)] + one
+    return words
+
+
 def expand_money(text: str) -> str:
     """$4.50 -> four dollars and fifty cents; 5€ -> five euros; $3.5 million -> three point five million dollars."""
 
@@ -96,15 +105,13 @@ def expand_money(text: str) -> str:
             first = _amount(sign, low, None)
         elif low_scale and low_scale != high_scale:
             first += f" {SCALE_WORDS.get(low_scale.lower(), low_scale)}"
-        return f" {first} to {_amount(sign, high, high_scale)} "
+        return f" {first} to {_before_noun(_amount(sign, high, high_scale), sign, match)} "
 
     def before(match: re.Match[str]) -> str:
-        words = _amount(match[1], match[2], match[3])
-        one, many = CURRENCIES[match[1]][:2]
-        daily = re.match(r"-an?-[a-z]", match.string[match.end() :])
-        if words.endswith(many) and (daily or is_attribute(match.string, match.start(), match.end())):
-            words = words[: -len(many)] + one
-        return f" {words} "
+        return f" {_before_noun(_amount(match[1], match[2], match[3]), match[1], match)} "
+
+    def after(match: re.Match[str]) -> str:
+        return f" {_before_noun(_amount(match[3], match[1], match[2]), match[3], match)} "
 
     text = sub(r"(?<=[€£])(\d{1,3}(?:\.\d{3})+)(?=,\d\d(?!\d)|(?![\d.,]))", lambda m: m[1].replace(".", ""), text)
     text = sub(
@@ -117,5 +124,10 @@ def expand_money(text: str) -> str:
     text = sub(rf"\bRs\.?\s?(?={NUMBER})", "₹", text)
     text = _MONEY_RANGE.sub(span, text)
     text = _MONEY_BEFORE.sub(before, text)
-    text = _MONEY_AFTER.sub(lambda m: f" {_amount(m[3], m[1], m[2])} ", text)
-    return sub(rf"({NUMBER})\s?¢", lambda m: f"{m[1]} {'cent' if m[1] == '1' else 'cents'}", text)
+    text = _MONEY_AFTER.sub(after, text)
+    return sub(rf"({NUMBER})\s?¢", _cents, text)
+
+
+def _cents(match: re.Match[str]) -> str:
+    one = match[1] == "1" or is_attribute(match.string, match.start(), match.end())
+    return f"{match[1]} {'cent' if one else 'cents'}"

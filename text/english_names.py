@@ -64,7 +64,8 @@ _ALWAYS = {
     r"\b20/20\b": "twenty twenty", r"\b24x7\b": "twenty-four seven", r"\b401\(k\)": "four oh one K",
     r"\b403\(b\)": "four oh three B", r"\b[Ee]st\.(?= (?:time|cost|arrival|delivery|value|total|date)\b)": "estimated",
     r"\bK\.\s?(?=\d{2,3}\b)": "K ", r"\bNo\.\s?(?=[IVX]+\b)": "Number ",
-    r"\bvs\b(?!\.)": "versus", r"\bc\.\s?(?=\d{3,4}\b)": "circa ", r"\bAppt\.?(?=\s)": "Appointment",
+    r"\bvs\b(?!\.)": "versus", r"(?<=[a-zA-Z.] )v\.(?=\s[A-Z])": "versus", r"\bc\.\s?(?=\d{3,4}\b)": "circa ",
+    r"\bAppt\.?(?=\s)": "Appointment",
     r"\bApt\.?(?=\s#?\d)": "Apartment", r"\bSte\.?(?=\s#?\d)": "Suite", r"\bBldg\.?(?=\s)": "Building",
     r"\bFl\.(?=\s?\d)": "Floor", r"\bLat\.?(?=:?\s\d)": "Latitude", r"\blat\.?(?=:?\s\d)": "latitude",
     r"\b[Ll]ong?\.?(?=:?\s\d+(?:\.\d+)?°)": "longitude", r"\b[Ll]on(?:\.|\b)(?=:?\s-?\d)": "longitude",
@@ -75,13 +76,14 @@ _NUMBERED = {
     r"\bPg\.?(?=\s\d)": "Page", r"\bpg\.?(?=\s\d)": "page", r"\bpgs?\.?(?=\s\d)": "pages",
     r"\bCh\.?(?=\s[\dIVX]+\b)": "Chapter", r"\bVol\.?(?=\s[\dIVX]+\b)": "Volume",
     r"\bvol\.?(?=\s\d)": "volume", r"\bFig\.?(?=\s\d)": "Figure", r"\bfig\.?(?=\s\d)": "figure",
-    r"\bPt\.?(?=\s[\dIVX]+\b)": "Part", r"\bSec\.?(?=\s\d)": "Section", r"\bEq\.?(?=\s\d)": "Equation",
+    r"\bPt\.?(?=\s[\dIVX]+\b)": "Part", r"\bpt\.(?=\s[\divx]+\b)": "part", r"\bSec\.?(?=\s\d)": "Section",
+    r"\bEq\.?(?=\s\d)": "Equation",
     r"\bEx\.?(?=\s\d)": "Exercise", r"(?<=[a-z] )No(?=\s\d)": "Number",
     r"\bNo(?=\s\d+ (?:Down|pick|seed|hit)\w*)": "Number",
     r"\bExp\.?(?=:? \d)": "Expires", r"\bexp\.?(?=:? \d)": "expires", r"§§\s?": "sections ",
     r"¶¶\s?": "paragraphs ", r"\bN\.B\.(?=\s|:)": "N B", r"\bq\.\s?v\.": "Q V",
 }  # fmt: skip
-_NUMBERED_HINT = re.compile(r"\b(?:[Rr]m|Rte|[Pp]gs?|Ch|[Vv]ol|[Ff]ig|Pt|Sec|Eq|Ex|No|[Ee]xp|N\.B|q\.\s?v)\b|§§|¶¶")
+_NUMBERED_HINT = re.compile(r"\b(?:[Rr]m|Rte|[Pp]gs?|Ch|[Vv]ol|[Ff]ig|[Pp]t|Sec|Eq|Ex|No|[Ee]xp|N\.B|q\.\s?v)\b|§§|¶¶")
 _SENTENCE_END = r"(?!\s*(?:Ltd|Inc|Corp|Co)\b)(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
 
 

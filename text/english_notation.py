@@ -11,6 +11,7 @@ import re
 from timbre.text import english_numbers as numbers
 from timbre.text.english_calendar import MONTHS
 from timbre.text.english_codes import fold_codes
+from timbre.text.english_science import fold_science
 from timbre.text.patterns import Rule, applied, sub
 
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
@@ -43,31 +44,37 @@ _SECONDS_BEFORE = (
     r"only|just|exactly|least|a|an|lasts?|lasted|waits?|waited|ran|rest|up|roughly|nearly|almost|additional|extra|per|"
     r"and|or|plus|minus|through|past|until|between|from)\s$"
 )
+_LASTING = r"\b(?:[Tt]ook|[Tt]akes?|[Ll]asts?|[Ll]asted|[Rr]an|[Rr]untime|[Dd]uration|[Pp]ace|[Ii]n|[Oo]f|[Aa]fter)"
+_TIMETABLE = "(?:train|flight|bus|ferry|service|departure|arrival|meeting|briefing|shift|sailing|coach|tram|boat|roll)"
 _SECONDS_AFTER = "later|left|timer|countdown|remaining|rest|break|delay|clip|video|ad|each|of|to"
 _SIDES = {"W": "wide", "D": "deep", "H": "high", "L": "long"}
-_PER_UNITS = r"(?:sqft|min|sec)\b"
+_PER_UNITS = r"(?:sqft|min|sec|bbl|gal|mth|qtr)\b"
 _MONTHS = "|".join([*MONTHS, *(f"{name[:3]}\\.?" for name in MONTHS), "Sept\\.?"])
 
 
 def fold_notation(text: str) -> str:
     """The text in the notation of the later steps."""
-    text = text.translate(_WHOLE_SIGNS) if not text.isascii() else text
+    text = fold_science(text.translate(_WHOLE_SIGNS) if not text.isascii() else text)
     if _RARE.search(text):
         text = _raised(text)
     text = sub(r"\bC(?:TRL|trl)\b-?", "Control ", text)
     text = sub(r"(?<=\s)&&(?=\s)", "and", sub(r"(?<=\s)\|\|(?=\s)", "or", text))
-    text = sub(r"(?<![\w|])\|(-?[\w.]{1,6})\|(?![\w|])", r"absolute value of \1", text)
+    text = sub(r"(?<![\w|])\|([-−]?[\w.]{1,6}(?:\s?[-+−]\s?[\w.]{1,6})?)\|(?![\w|])", r"absolute value of \1", text)
     text = sub(r"\b(AB|A|B|O)([+-])(?=\s(?:blood|type|donors?|plasma)\b)", _blood, text)
+    text = sub(r"(?<=\b[Tt]ype )(AB|A|B|O)([+-])(?![\w+-])|\b(AB|O)([+-])(?=[.,;!?)]|$)", _blood, text)
     text = sub(
         r"\b([Ll]ast|[Tt]his|[Nn]ext|[Pp]er|[Ee]very|[Ee]ach|a|one|prior|past) (yr|mo|wk|hr)\b\.?(?!\w)", _period, text
     )
+    text = sub(r"(?<![\w'’.-])([Aa])-([Zz])(?![\w'’-])", r"\1 to \2", text)
+    text = applied(_WORD_RULES, text)
     if not re.search(r"\d", text):
         return text
     return fold_codes(_lengths(_clock(_days(_grouped(_signs(text))))))
 
 
 def _blood(match: re.Match[str]) -> str:
-    return f"{match[1]} {'positive' if match[2] == '+' else 'negative'}"
+    group, sign = match[1] or match[3], match[2] or match[4]
+    return f"{group} {'positive' if sign == '+' else 'negative'}"
 
 
 _PERIODS = {"yr": "year", "mo": "month", "wk": "week", "hr": "hour"}
@@ -135,6 +142,18 @@ def _decade(match: re.Match[str]) -> str:
     return match[0] if re.search(_SECONDS_BEFORE, match.string[: match.start()]) else f"'{match[1]}s"
 
 
+_SHORT_SCALES = {"bn": "billion", "mn": "million", "tn": "trillion"}
+
+
+def _times(match: re.Match[str]) -> str:
+    return f"{match[1]} {'time' if match[1] == '1' else 'times'} per {_PERIODS.get(match[2], match[2])}"
+
+
+def _season(match: re.Match[str]) -> str:
+    """2021/22 is one season over two years; 2019/20 too, 1/2 and 2021/03 are something else."""
+    return f"{match[1]}–{match[2]}" if (int(match[1]) + 1) % 100 == int(match[2]) else match[0]
+
+
 def _month(match: re.Match[str]) -> str:
     """2023-05 is May 2023; 2011-12 is a season."""
     year, number = int(match[1]), int(match[2])
@@ -149,6 +168,35 @@ def military(hour: str, minute: str) -> str:
         return f"{words} hundred"
     return f"{words} {numbers.digits(minute) if minute[0] == '0' else numbers.cardinal(int(minute))}"
 
+
+_ANIONS = "Cl|Br|F|I|OH|HO|NO|CN|HCO|SO|PO|HSO|MnO|ClO|CO|HS|SCN"
+_WORD_RULES = (
+    Rule(".", r"(?<![\w.])([A-Z])\. (?=[a-z]{3,})", r"\1 "),
+    Rule("′'", r"\b([35])[′'’]\s?(?:to|→|-|–)\s?([35])[′'’](?!\w)", r"\1 prime to \2 prime"),
+    Rule(
+        "′'",
+        r"\b([35])[′'’][ -](?=(?:end|UTR|cap|phosphate|untranslated|overhang|exonuclease|splice|flank\w*)\b)",
+        r"\1 prime ",
+    ),
+    Rule("-−", rf"\b((?:{_ANIONS})\d?)[-−](?=[\s.,;)]|$)(?! ?\d)", r"\1 minus"),
+    Rule(
+        "'’",
+        r"\b(yr|mo|hr|wk|min|sec)s['’](?=\s)",
+        lambda m: f"{_PERIODS.get(m[1], f'{m[1]}ute' if m[1] == 'min' else 'second')}s'",
+    ),
+    Rule("bdrm", r"(?<![\w.])(b|d|r|fl|m)\.\s?(?=(?:c\.\s?|ca\.\s?)?1?\d{3}\b|20\d\d\b)", lambda m: f"{_LIVES[m[1]]} "),
+    Rule("V", r"\bVit\.?\s(?=[A-EK]\d{0,2}\b)", "Vitamin "),
+    Rule("f", r"\bfeat\.(?=\s[A-Z])", "featuring"),
+    Rule("P", r"\bPub\.\s?L\.(?=\s(?:No\.\s)?\d)", "Public Law"),
+    Rule("C", r"\bCl\.(?=\s\d)", "Clause"),
+    Rule("R", r"\bRt\.?(?=\s\d)", "Route"),
+    Rule("e", r"\bexc\.(?=\s[a-zA-Z])", "except"),
+    Rule("h", r"(?<=[a-z.] )hols\b", "holidays"),
+    Rule("~", r"(?<![\w~/])~\s?(?=[$£€]?\.?\d)", "about "),
+    Rule("–−", r"(?<=[\d)]) [–−] (?=\(?\d[\d.]*\s*[=)])", " minus "),
+    Rule("sctl", r"\b(sin|cos|tan|log|ln|lg)(?=\d)", r"\1 "),
+)
+_LIVES = {"b": "born", "d": "died", "r": "reigned", "fl": "flourished", "m": "married"}
 
 _SIGN_RULES = (
     Rule("$£€¥", r"([$£€¥])\s?[-−](?=\d)", r"-\1"),
@@ -172,6 +220,10 @@ _GROUP_RULES = (
 )
 
 _DAY_RULES = (
+    Rule("-/", rf"(?<![\w/.-])(3[01]|[12]\d|0?[1-9])([-/])({_MONTHS})\2(\d{{4}})(?![\w-])", r"\1 \3 \4"),
+    Rule("-/", rf"\b({_MONTHS})([-/])(3[01]|[12]\d|0?[1-9])\2(\d{{4}})(?![\w-])", r"\1 \3, \4"),
+    Rule("/", r"(?<![\d/.-])((?:19|20)\d\d)/(\d\d)(?![\d/]|\.\d)", _season),
+    Rule("c", r"(?<=\d)(st|nd|rd|th)[ -][cC]\.?(?=\s(?:A\.?D|B\.?C|[a-z])|[,;)]|$)", r"\1 century"),
     Rule("-", r"(?<![\d/.,–-])((?:19|20)\d\d)-(0[1-9]|1[0-2])(?![\d/:–-]|[.,]\d)", _month),
     Rule("W", r"(?<![\w-])((?:19|20)\d\d)-?W(0?[1-9]|[1-4]\d|5[0-3])\b", lambda m: f"{m[1]} week {int(m[2])}"),
     Rule("12", r"(?<![\w.,/#:-])((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?![\w-]|[.,]\d)", r"\1-\2-\3"),
@@ -191,22 +243,30 @@ _CLOCK_RULES = (
         r"(?<![\w.,:-])(0\d|1\d|2[0-3])([0-5]\d)\s?[-–]\s?(0\d|1\d|2[0-4])([0-5]\d)(?:\s?h(?:ou)?rs\b)?(?![\w,:-]|\.\d)",
         lambda m: f"{military(m[1], m[2])} to {military(m[3], m[4])}" if "0" in (m[1][0], m[3][0]) else m[0],
     ),
+    Rule(
+        "'’′",
+        rf"({_LASTING}:? )(\d{{1,2}})\s?['’′]\s?([0-5]\d)\s?(?:[\"”″]|'')",
+        r"\1\2 minutes \3 seconds",
+    ),
+    Rule("'’′", r"(?<![\w'])(\d{1,2})['’′]([0-5]\d)[\"”″]\s?(?:/|per )(km|mi|mile)\b", r"\1 minutes \2 seconds per \3"),
+    Rule("0", rf"(?<![\w.,:-])(0\d)([0-5]\d)(?= {_TIMETABLE}\b)", lambda m: military(m[1], m[2])),
     Rule("0", rf"({_TIME_CUE} )(0\d)([0-5]\d)(?![\w,:/-]|\.\d)", lambda m: m[1] + military(m[2], m[3])),
     Rule("h", r"(?<![\w.,:-])([01]\d|2[0-3])([0-5]\d)(?=\s?(?:h|hrs|hours)\b)(?:\s?h\b)?", _stamped),
     Rule("UG", r"\b(UTC|GMT)\s?([+-−])\s?(?=\d)", lambda m: f"{m[1]} {'plus' if m[2] == '+' else 'minus'} "),
 )
 
 _LENGTH_RULES = (
+    Rule('"”″', r"(\d)\s?[\"”″]\s?[-–]\s?(?=\d{1,3}\s?[\"”″])", r"\1 to "),
+    Rule("-", r"(?<![\w.])(\d{1,3})-(yr|mo|wk)s?\.?-old", lambda m: f"{m[1]}-{_PERIODS[m[2]]}-old"),
+    Rule("x", r"(?<![\w.])(\d{1,2})x(?:/| per | a )(day|week|month|year|hour|night|wk|mo|yr)\b", _times),
+    Rule("/", r"([a-z]{3,}s)/(day|week|month|year|hour|minute|second|night|person|game|player|capita)\b", r"\1 per \2"),
+    Rule("bmt", r"(?<![\w.,$£€¥])(\d[\d,.]*)\s?(bn|mn|tn)\b", lambda m: f"{m[1]} {_SHORT_SCALES[m[2]]}"),
+    Rule("M", r"(?<![\w.,$£€¥])(\d[\d,.]*)M (?=(?:km|mi|kg|miles|tons?|tonnes|barrels)\b)", r"\1 million "),
     Rule('"”″', r"(\d)\s?[\"”″]\s?([WDHL])\b(?!['’])", lambda m: f"{m[1]} inches {_SIDES[m[2]]}"),
     Rule("WDHL", r"(?<= inches )(wide|deep|high|long) [x×] (?=\d)", r"\1 by "),
     Rule("qul", r"\b(sq|cu|fl)\.?\s?(ft|in|mi|m|yd|km|cm|oz)\b(?:\.(?=\s[a-z]|,))?", r"\1 \2"),
     Rule(".", rf"(\d[\s-]?)({_DOTTED_UNITS})\.(?=\s[a-z(]|[,;:)/-])", r"\1\2"),
     Rule("/", r"(\d\s?(?:l|L|kWh|gal))/(?=100\s?(?:km|mi)\b)", r"\1 per "),
-    Rule(
-        "°",
-        r"(\d°)\s?(\d{1,2}(?:\.\d+)?)\s?['’′](?:\s?(\d{1,2}(?:\.\d+)?)\s?(?:[\"”″]|''))?",
-        lambda m: f"{m[1]} {m[2]} minutes" + (f" {m[3]} seconds" if m[3] else ""),
-    ),
     Rule("'’′", r"(\d)['’′]\s?[x×]\s?(\d+(?:\.\d+)?)['’′](?!\d)", r"\1 foot by \2 foot"),
     Rule("N", r"(\d\s?N)[·.]?m\b", r"\1m"),
     Rule("/", r"/ea\b\.?", " each"),
@@ -239,4 +299,6 @@ _LENGTH_RULES = (
     Rule("s", rf"(?<![\w.,:$'’-])([2-9]0)s(?=[ -](?:{_DECADE_NOUNS})\b)", r"'\1s"),
     Rule("s", r"(?<=[a-z] )([2-9]0)s(?= [a-z])", _decade),
     Rule("x", r"(?<=\d)x(?= (?:the|as)\b)", " times"),
+    Rule("x×", r"(?<![\w.,])(\d{1,3})[x×](\d{1,2})s\b", lambda m: f"{m[1]} by {numbers.plural(int(m[2]))}"),
+    Rule(":", r"(?<![\d:.,])(\d{1,3}):(?=\d{1,3}(?:,\d{3})+(?![\d,]))", r"\1 to "),
 )

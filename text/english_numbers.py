@@ -100,6 +100,12 @@ def decade(value: int) -> str:
     return words[:-1] + "ies" if words.endswith("y") else words + "s"
 
 
+def plural(value: int) -> str:
+    """Words of several of a number: 4 -> 'fours', 6 -> 'sixes', 20 -> 'twenties'."""
+    words = cardinal(value)
+    return f"{words[:-1]}ies" if words.endswith("y") else words + ("es" if words.endswith("x") else "s")
+
+
 def fraction(numerator: int, denominator: int) -> str:
     """Words of a fraction: 1/2 -> 'one half', 3/4 -> 'three fourths'."""
     if denominator in (0, 1) or denominator > 1000:

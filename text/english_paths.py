@@ -46,13 +46,22 @@ def expand_paths(text: str) -> str:
         text = _RELATIVE.sub(lambda m: f" {spelt(m[0])} ", text)
         text = _ROOT.sub("slash ", text)
     if "\\" in text:
-        text = _WINDOWS.sub(lambda m: f" {spelt(m[0])} ", text).replace("\\", " backslash ")
+        text = _WINDOWS.sub(lambda m: f" {spelt(m[0].rstrip('.!?'))} {m[0][len(m[0].rstrip('.!?')) :]}", text).replace(
+            "\\", " backslash "
+        )
     text = _PORT.sub(lambda m: f"{m[1]} colon {numbers.digits(m[2])}", text)
     text = _BOOK.sub(_book, text)
     if "#" in text:
         text = sub(r"\b([Hh]ashtags?:?) #(?=[A-Za-z])", r"\1 ", text)
         text = _COLOUR.sub(lambda m: f"hash {_symbols(m[1])}", text)
-    return _UNDERSCORED.sub(lambda m: spelt(m[0]), text) if "_" in text else text
+    return _UNDERSCORED.sub(_underscored, text) if "_" in text else text
+
+
+def _underscored(match: re.Match[str]) -> str:
+    """Part of an address of the web stays for the rule of addresses."""
+    before = match.string[: match.start()].rsplit(maxsplit=1)[-1:] if match.string[: match.start()].strip() else []
+    web = before and not match.string[match.start() - 1].isspace() and re.search(r"://|^www\.", before[0])
+    return match[0] if web else spelt(match[0])
 
 
 def _book(match: re.Match[str]) -> str:

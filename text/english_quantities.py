@@ -74,7 +74,29 @@ _UNITS: dict[str, tuple[str, str]] = {
     "sq km": ("square kilometer", "square kilometers"), "sq in": ("square inch", "square inches"),
     "sq yd": ("square yard", "square yards"), "sq cm": ("square centimeter", "square centimeters"),
     "TW": ("terawatt", "terawatts"), "mW": ("milliwatt", "milliwatts"), "μW": ("microwatt", "microwatts"),
-    "hp": ("horsepower", "horsepower"), "mpg": ("mile per gallon", "miles per gallon"),
+    "lb ft": ("pound foot", "pound feet"), "ft lb": ("foot pound", "foot pounds"),
+    "nmi": ("nautical mile", "nautical miles"),
+    "kNm": ("kilonewton meter", "kilonewton meters"), "Pa s": ("pascal second", "pascal seconds"),
+    "N s": ("newton second", "newton seconds"), "J s": ("joule second", "joule seconds"),
+    "W s": ("watt second", "watt seconds"), "mo": ("month", "months"), "bbl": ("barrel", "barrels"),
+    "tonnes": ("tonne", "tonnes"), "bar": ("bar", "bar"),
+    "mbar": ("millibar", "millibars"), "eV": ("electron volt", "electron volts"),
+    "keV": ("kiloelectron volt", "kiloelectron volts"), "MeV": ("megaelectron volt", "megaelectron volts"),
+    "GeV": ("gigaelectron volt", "gigaelectron volts"), "Bq": ("becquerel", "becquerels"), "Gy": ("gray", "grays"),
+    "Sv": ("sievert", "sieverts"), "mT": ("millitesla", "milliteslas"), "μT": ("microtesla", "microteslas"),
+    "μmol": ("micromole", "micromoles"), "nmol": ("nanomole", "nanomoles"), "pg": ("picogram", "picograms"),
+    "fs": ("femtosecond", "femtoseconds"), "ps": ("picosecond", "picoseconds"), "EB": ("exabyte", "exabytes"),
+    "ZB": ("zettabyte", "zettabytes"), "kcd": ("kilocandela", "kilocandelas"), "ly": ("light year", "light years"),
+    "Mpc": ("megaparsec", "megaparsecs"), "kpc": ("kiloparsec", "kiloparsecs"), "kgs": ("kilogram", "kilograms"),
+    "kms": ("kilometer", "kilometers"), "gm": ("gram", "grams"), "gms": ("gram", "grams"),
+    "mN": ("millinewton", "millinewtons"),
+    "MN": ("meganewton", "meganewtons"), "mH": ("millihenry", "millihenries"), "μH": ("microhenry", "microhenries"),
+    "mF": ("millifarad", "millifarads"), "kVA": ("kilovolt amp", "kilovolt amps"), "dBm": ("D B M", "D B M"),
+    "ppi": ("pixel per inch", "pixels per inch"), "GHZ": ("gigahertz", "gigahertz"), "MHZ": ("megahertz", "megahertz"),
+    "KHz": ("kilohertz", "kilohertz"), "hz": ("hertz", "hertz"), "Kg": ("kilogram", "kilograms"),
+    "KM": ("kilometer", "kilometers"),
+    "Km": ("kilometer", "kilometers"), "hp": ("horsepower", "horsepower"),
+    "mpg": ("mile per gallon", "miles per gallon"),
     "tbsp": ("tablespoon", "tablespoons"), "tsp": ("teaspoon", "teaspoons"), "fl oz": ("fluid ounce", "fluid ounces"),
 }  # fmt: skip
 _GLUED_ONLY = frozenset({"in", "L", "cl"})
@@ -85,7 +107,11 @@ _MEASURE = re.compile(
     rf"(?<![\w./])({NUMBER})(\s?)({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?"
     rf"(?:/({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?)?(?![\w²³'])(?:\.(?=\s[a-z]))?"
 )
-_HYPHENATED = re.compile(rf"(?<![\w./-])({NUMBER})-({_UNIT_NAMES})\b\.?(?=\s[A-Za-z])")
+_HYPHENATED = re.compile(rf"(?<![\w./-])({NUMBER})-({_UNIT_NAMES})\b\.?(?=\)?\s[A-Za-z])")
+_SCALED_UNIT = re.compile(
+    r"\b(million |billion |trillion |thousand )"
+    r"(km|mi|kg|lbs?|mph|[kMGT]B|[kMGT]Wh|[kMGT]W|gal|ha|ft|mm|cm|bbl|tonnes|ly|mg|Hz)\b(?!/)"
+)
 _RATE_ALONE = re.compile(r"\b(km|m|mi|kg|mg|g|l|ml)/(h|s|min|hr|l|L|kg|ml|m[23²³]|day)\b")
 
 
@@ -182,7 +208,7 @@ def expand_units(text: str) -> str:
     text = sub(r"(?<![\w'])(\d+)'(?=\s[a-z]|[,.]|$)", _feet, text)
     text = sub(r"(\d) ?ft\.?,? (\d+) ?in\b(?:\.(?=\s[a-z]))?", r"\1 feet \2 inches", text)
     text = sub(
-        r"(\d)\s?in(?:\.(?=\s(?:wide|long|tall|high|deep|thick|x|by)\b)|(?=\.[\"')]*$|\s?=|\s?[x×]\s?\d|,\s\d))",
+        r"(\d)\s?in(?:\.(?=\s(?:of|wide|long|tall|high|deep|thick|x|by)\b)|(?=\.[\"')]*$|\s?=|\s?[x×]\s?\d|,\s\d))",
         r"\1 inches",
         text,
     )
@@ -194,6 +220,7 @@ def expand_units(text: str) -> str:
         text,
     )
     text = _MEASURE.sub(_measure, text.replace("µ", "μ"))
+    text = _SCALED_UNIT.sub(lambda m: m[1] + _UNITS[m[2]][1], text)
 
     def rate(match: re.Match[str]) -> str:
         per = match[2].rstrip("23²³")

@@ -73,8 +73,10 @@ _CODE = re.compile(
     rf"\b({_CODE_CUE}(?: is| was|:|,| of| #)?(?: now)?\s)(\d{{3,}})\b(?![.,:/]\d|-\d|\s?%)", re.IGNORECASE
 )
 _PAIRED = re.compile(
-    r"\b((?:[Rr]oom|[Ff]light|[Ss]uite|[Aa]partment|Apt\.?|Boeing|Airbus|A|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Bb]us|"
-    r"[Tt]rain|[Gg]ate|[Uu]nit|[Ll]ocker|[Ff]orm|[Aa]rea) )(\d{3,4})\b(?![.,:/-]\d|\s?%| [a-z]+s\b)"
+    r"\b((?:[Rr]oom|[Ff]light|[Ss]uite|[Aa]partment|Apt\.?|Boeing|Airbus|"
+    r"A(?= 3[1-8]0\b(?! ?[a-z]))|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Bb]us|"
+    r"[Tt]rain|[Gg]ate|[Uu]nit|[Ll]ocker|[Ff]orm|[Aa]rea) |(?:Boeing|Airbus)(?=\d))"
+    r"(\d{3,4})\b(?![.,:/-]\d|\s?%| [a-z]+s\b)"
 )
 
 
@@ -87,7 +89,7 @@ def expand_codes(text: str) -> str:
         lambda m: f"{m[1]}{m[2]}{', '.join(numbers.digits(m[i]) for i in (3, 4, 5))}",
         text,
     )
-    text = sub(r"\b((?:ending|ends) (?:in|with) )(\d{4})\b(?!,)", lambda m: m[1] + numbers.digits(m[2]), text)
+    text = sub(r"\b((?:ending|ends)(?: (?:in|with))? )(\d{4})\b(?!,)", lambda m: m[1] + numbers.digits(m[2]), text)
     text = sub(
         r"\b(I|US|SR|CA|NY|Rte|Hwy)-(\d{3})\b(?!-)|\b(Blink)-(182)\b",
         lambda m: f"{m[1] or m[3]} {paired(m[2] or m[4])}",
@@ -110,7 +112,7 @@ def expand_codes(text: str) -> str:
     )
     text = sub(r"(?<![\w.,])([45]0\d)(?= (?:error|page|response|not found))", lambda m: paired(m[1]), text)
     text = sub(r"\b((?:[Aa]n?|[Gg]rades?|got|and|or|of) )([A-F])-(?=[\s.,;!?)]|$)", r"\1\2 minus", text)
-    return _PAIRED.sub(lambda m: m[1] + paired(m[2]), text)
+    return _PAIRED.sub(lambda m: f"{m[1].rstrip()} {paired(m[2])}", text)
 
 
 def _jet(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from timbre.text.cues import cue_words
@@ -38,7 +39,8 @@ _UNITS = {
     "毫克", "g": "克", "ml": "毫升", "mL": "毫升", "L": "升", "l": "升", "h": "小时", "min": "分钟", "s": "秒", "ms":
     "毫秒", "Hz": "赫兹", "kHz": "千赫兹", "MHz": "兆赫兹", "GHz": "吉赫兹", "W": "瓦", "kW": "千瓦", "kWh": "千瓦时",
     "V": "伏", "mA": "毫安", "mAh": "毫安时", "dB": "分贝", "db": "分贝", "ha": "公顷", "t": "吨", "Pa": "帕", "kPa":
-    "千帕", "J": "焦耳", "kJ": "千焦", "kcal": "千卡", "cal": "卡", "mol": "摩尔", "ds": "毫秒", "hm": "百米",
+    "千帕", "J": "焦耳", "kJ": "千焦", "kcal": "千卡", "bar": "巴",
+    "cal": "卡", "mol": "摩尔", "ds": "毫秒", "hm": "百米",
 }  # fmt: skip
 _UNIT_NAMES = "|".join(sorted(_UNITS, key=len, reverse=True))
 _MEASURE = re.compile(
@@ -64,9 +66,21 @@ def _converter() -> OpenCC:
     return OpenCC("t2s")
 
 
+@cache
+def _traditional() -> frozenset[str]:
+    """Characters that OpenCC changes, alone or in a phrase: a text without them stays as it is."""
+    found: set[str] = set()
+    for name in ("TSCharacters.txt", "TSPhrases.txt"):
+        lines = (files("opencc") / "dictionary" / name).read_text(encoding="utf-8").splitlines()
+        for line in lines:
+            written, _, simple = line.partition("\t")
+            found.update(one for one, other in zip(written, simple, strict=False) if one != other)
+    return frozenset(found)
+
+
 def simplify(text: str) -> str:
     """Traditional characters as simplified ones, by phrase where one character has two forms (乾 dry and 乾 qian)."""
-    return str(_converter().convert(text))
+    return text if _traditional().isdisjoint(text) else str(_converter().convert(text))
 
 
 def normalize(text: str, after_letter: bool = False, simple: bool = True) -> tuple[str, tuple[str, ...]]:

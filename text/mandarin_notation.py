@@ -10,7 +10,7 @@ import re
 
 from timbre.text import english_numbers
 from timbre.text.languages import HAN
-from timbre.text.mandarin_numbers import cardinal, digits
+from timbre.text.mandarin_numbers import cardinal, decimal, digits
 from timbre.text.patterns import Rule, applied, sub
 
 _GEOMETRY = str.maketrans({
@@ -36,9 +36,11 @@ _HALVES = {"a": "上午", "p": "下午"}
 _PART_OF_DAY = re.compile(r"(?:早|晚|上午|下午|中午|凌晨|清晨|傍晚|夜|深夜|午后|午间)[上间里]?\s?$")
 _SLASH_UNITS = {
     "h": "小时", "hr": "小时", "d": "天", "kg": "千克", "g": "克", "km": "千米", "m": "米", "m²": "平方米",
-    "m2": "平方米",     "㎡": "平方米", "m³": "立方米", "m3": "立方米",
+    "m2": "平方米", "㎡": "平方米", "m³": "立方米", "m3": "立方米",
     "L": "升", "l": "升", "mL": "毫升", "ml": "毫升", "t": "吨", "s": "秒",
-    "min": "分钟", "kWh": "千瓦时", "kW": "千瓦", "W": "瓦", "GB": "GB", "MB": "MB", "mu": "亩", "m^2": "平方米",
+    "min": "分钟", "mg": "毫克", "μg": "微克", "km²": "平方千米",
+    "km2": "平方千米", "km^2": "平方千米",
+    "kWh": "千瓦时", "kW": "千瓦", "W": "瓦", "GB": "GB", "MB": "MB", "mu": "亩", "m^2": "平方米",
 }  # fmt: skip
 _SLASHED = "|".join(re.escape(unit) for unit in sorted(_SLASH_UNITS, key=len, reverse=True))
 _RULERS = (
@@ -54,6 +56,13 @@ _YEAR_MONTH = r"((?:19|20)\d\d)[./](0?[1-9]|1[0-2])"
 _DECADE = r"\d[05]"
 _DAY_PART = r"(3[01]|[12]\d|0?[1-9])"
 _MONTH_PART = r"(1[0-2]|0?[1-9])"
+
+
+def _festival(match: re.Match[str]) -> str:
+    """5.1节 -> 五一节; 3.15晚会 -> 三一五晚会; 10.1 is 十一."""
+    return f"{'十' * (match[1] == '10') or digits(match[1])}{digits(match[2])}"
+
+
 _MONTH_DAY = rf"{_MONTH_PART}([./]){_DAY_PART}"
 _FULL_SPAN = (
     rf"(?<![\d./-])(\d{{4}})([./-]){_MONTH_PART}\2{_DAY_PART}\s?([-–—~～至到]+)\s?"
@@ -68,7 +77,7 @@ _AMPERE_CUE = re.compile(r"(?:电流|额定|充电|插座|输出|保险丝|空�
 
 def fold_notation(text: str) -> str:
     """The text in the notation of the later steps."""
-    text = text.translate(_GEOMETRY)
+    text = applied(_FIRST_RULES, text.translate(_GEOMETRY))
     if re.search("[IVX]", text):
         text = sub(rf"({_RULERS})\s?([IVX]{{1,5}})(?![A-Za-z])世?", _ruler, text)
         text = sub(
@@ -157,6 +166,109 @@ def _signs(text: str) -> str:
     ).replace("/负", "，负")
 
 
+_DEGREES = r"(\d+(?:\.\d+)?)\s?°\s?(\d{1,2}(?:\.\d+)?)\s?['’′](?:\s?(\d{1,2}(?:\.\d+)?)\s?(?:[\"”″]|''|′′))?"
+_SIDES = {"N": "北纬", "S": "南纬", "E": "东经", "W": "西经"}
+_SIDED = rf"(?<![经纬])(?<![经纬]\s)(?:{_DEGREES}|(\d+(?:\.\d+)?)\s?°)\s?([NSEW])(?![A-Za-z])"
+_EVENTS = "事变|惨案|运动|事件|讲话|抗战|起义|大地震|地震|决议|抗洪|空难|革命|政变|学潮|战役"
+_FESTIVALS = "节|晚会|假期|黄金周|小长假|国际|大促"
+
+
+def _minutes(match: re.Match[str]) -> str:
+    return f"{match[1]}度{match[2]}分" + (f"{match[3]}秒" if match[3] else "")
+
+
+def _sided(match: re.Match[str]) -> str:
+    """39°54′N -> 北纬39度54分; 116.4°E -> 东经116.4度."""
+    whole = _minutes(match) if match[1] else f"{match[4]}度"
+    return _SIDES[match[5]] + whole
+
+
+def _charge(match: re.Match[str]) -> str:
+    return f"{match[1]}{'正' if match[2] == '+' else '负'}"
+
+
+def _scores(match: re.Match[str]) -> str:
+    return sub(r"(\d)\s?[-–:：]\s?(?=\d)", r"\1比", match[0])
+
+
+def _equation(match: re.Match[str]) -> str:
+    """y=2x+1: letters that stand alone are added to and taken from."""
+    if "(" in match[0]:
+        return match[0]
+    text = sub(r"(?<![A-Za-z])([a-zA-Z])\s?\+\s?(?=\d|[a-z](?![A-Za-z]))", r"\1加", match[0])
+    return sub(r"(?<![A-Za-z])([a-zA-Z])\s?[-−]\s?(?=\d|[a-z](?![A-Za-z]))", r"\1减", text)
+
+
+_FUNCTIONS = "sin|cos|tan|cot|log|lg|ln"
+_FIRST_RULES = (
+    Rule(
+        "-–",
+        rf"(?<![\d.:：/-])\d{{1,2}}[-–]\d{{1,2}}(?:[、,，]\s?\d{{1,2}}[-–]\d{{1,2}})+(?![\d.:：/%-]|[{HAN}])",
+        _scores,
+    ),
+    Rule(
+        "秒米",
+        r"(?<=\d)([秒米])(\d{2})(?![\d.:]|[秒分米厘个%元年月多岁次人]|\s?[a-zA-Z%])",
+        lambda m: m[1] + digits(m[2]),
+    ),
+    Rule(
+        "+",
+        rf"(?<=[{HAN}])(?<![是为约到至达在于从和或与正负])\+(?=\d[\d.]*(?![\d.]*\s?(?:[%％°℃℉度元]|[-/+]|[a-zA-Zμ])))",
+        "加",
+    ),
+    Rule("+", r"^\+(?=\d)", "加"),
+    Rule("=", r"[^。！？；]*=[^。！？；]*", _equation),
+    Rule(
+        "gL",
+        rf"(?<=[{HAN}])([A-Z])(\d+(?:\.\d+)?)\s?(mg|g|kg|mL|ml|μg)(?![A-Za-z])",
+        lambda m: f"{m[1]}{decimal(m[2])}{_SLASH_UNITS[m[3]]}",
+    ),
+    Rule("±", r"(?<=[A-Za-z\d])\s?=\s?(?=±)", "等于"),
+    Rule("sctl", rf"(?<![A-Za-z])({_FUNCTIONS})(\d+)(?![\d.A-Za-z])", lambda m: f"{m[1]}{cardinal(int(m[2]))}"),
+    Rule("x*", r"(?<=\d)\s?[xX]\s?(?=\d)", "×"),
+    Rule("|", r"\|(-?[\w.+-]{1,6})\|", r"\1的绝对值"),
+    Rule("⁰¹²³⁴⁵⁶⁷⁸⁹", r"(?<=[⁰¹²³⁴-⁹])\s?/\s?(L|mL|ml|m³|m3|kg|g|s)(?![A-Za-z])", lambda m: f"每{_SLASH_UNITS[m[1]]}"),
+    Rule("-–~～", r"(?<![A-Za-z])([A-Z])(\d{1,2})\s?[-–~～]\s?\1(\d{1,2})(?!\d)", r"\1\2到\1\3"),
+    Rule("29", r"(?<!\d)(985|211)/(985|211)(?!\d)", lambda m: f"{digits(m[1])}，{digits(m[2])}"),
+    Rule("骁天麒酷锐联", r"(骁龙|天玑|麒麟|酷睿|锐龙|联发科)\s?(\d{3,4})(?![\d.])", lambda m: m[1] + digits(m[2])),
+    Rule(
+        "R",
+        r"(?<![\d/])(\d{3})/(\d\d)\s?(Z?R)(\d\d)(?!\d)",
+        lambda m: f"{digits(m[1])}，{cardinal(int(m[2]))}{m[3]}{cardinal(int(m[4]))}",
+    ),
+    Rule("《", r"(?<=《)(1\d{3}|20\d\d)(?=》)", lambda m: digits(m[1])),
+    Rule("H", r"(?<![A-Za-z])(HTTP)\s?([1-5]\d\d)(?!\d)", lambda m: m[1] + digits(m[2])),
+    Rule("NSEW", _SIDED, _sided),
+    Rule("°", _DEGREES, _minutes),
+    Rule("@", rf"@(?=[{HAN}])", "艾特"),
+    Rule("+-", r"(?<=[A-Za-z])(\d?)([+-])(?=离子|价|阳离子|阴离子)", _charge),
+    Rule(
+        "·.•・",
+        rf"(?<![\d.·•・])(\d{{1,2}})\s?[·.•・]\s?(\d{{1,2}})(?=[”\"]?(?:{_EVENTS}))",
+        lambda m: f"{digits(m[1])}{digits(m[2])}",
+    ),
+    Rule(".·", rf"(?<![\d.·])(5|6|10|3|7|8|11|12)[.·](1|15|8)(?=(?:{_FESTIVALS})(?![{HAN}]?[省能约气]))", _festival),
+    Rule("UG", r"(?<![A-Za-z])(UTC|GMT)\s?([+-])\s?(?=\d)", lambda m: f"{m[1]}{'加' if m[2] == '+' else '减'}"),
+    Rule(
+        "万亿千百",
+        r"(?<=\d)([万亿千百]+)\s?[-–—~～]\s?(?=\d+(?:\.\d+)?[万亿千百])",
+        r"\1到",
+    ),
+    Rule("vV", r"(?<![A-Za-z\d])(\d)\s?[vV][sS]?\s?(\d)(?![A-Za-z\d.])", r"\1对\2"),
+    Rule(
+        "vV",
+        rf"(?<=[{HAN}])([vV])(\d+(?:\.\d+)+)(?![A-Za-z\d])",
+        lambda m: f"V{'点'.join(cardinal(int(part)) for part in m[2].split('.'))}",
+    ),
+    Rule("0", r"(?<![\d.-])(0\d)-(\d{7,8})(?![\d-])", lambda m: f"{digits(m[1], one='幺')}，{digits(m[2], one='幺')}"),
+    Rule("29", r"(?<!\d)(985|211)(?=大学|高校|院校|工程|学校|毕业)", lambda m: digits(m[1])),
+    Rule(
+        "9", r"(?<![\d.])(\d\d)(?=[A-Z]?(?:式|主战|坦克|步枪|手枪|自行火炮)|[AB](?:式|型|坦克))", lambda m: digits(m[1])
+    ),
+    Rule("8", r"^88(?=[啦咯了~～!！。，,]|$)", "八八"),
+)
+
+
 _DAY_RULES = (
     Rule("aApP", r"(?<![A-Za-z])([aApP])\.?[mM]\.?\s?(?=\d{1,2}(?:[:：][0-5]\d|[点时]))", _half_before),
     Rule("aApP", r"(?<![\d:.])(\d{1,2}(?:[:：][0-5]\d)?)\s?([aApP])\.?[mM]\.?(?![A-Za-z])", _half_after),
@@ -224,7 +336,7 @@ _CODE_RULES = (
     ),
     Rule(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-        r"(?<![A-Za-z\d])([A-Z]{1,3})(\d{3,4})(?=[a-z])",
+        r"(?<![A-Za-z\d])([A-Z]{1,3})(\d{3,4})(?=[a-z])(?!(?:mg|g|kg|ml|mL|mm|cm|km|m|kcal|min|s|h)(?![A-Za-z]))",
         lambda m: f"{m[1]}{digits(m[2])}",
     ),
     Rule("-–—", rf"({_NAMED})[-–—](\d{{1,3}})(?![\d.%℃°])", lambda m: f"{m[1]}{cardinal(int(m[2]))}"),

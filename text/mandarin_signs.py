@@ -28,7 +28,7 @@ def concerns(text: str, language: str) -> bool:
     """True if the text is Chinese enough for these rules: Chinese characters in it, or no English word at all."""
     if re.search(f"[{HAN}]", text):
         return True
-    return language in ("zh", "yue") and not re.search("[A-Za-z]{3}", text)
+    return language in ("zh", "yue") and not re.search("[a-z][A-Za-z]{2}|[A-Za-z][a-z][A-Za-z]|[A-Za-z]{2}[a-z]", text)
 
 
 def fold_signs(text: str) -> str:

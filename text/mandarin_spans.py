@@ -107,6 +107,7 @@ def _years(text: str) -> str:
 _SERVICE = re.compile(
     r"(?<![\d.,-])(?:11[0-9]|12[0-3]|100\d\d|9[56]\d{3}|12[13]\d\d|1[26]\d{3})(?![\d%]|[.,:-]\d|[万亿千百])"
 )
+_KNOWN_SERVICES = frozenset({"10000", "10010", "10086", "12306", "12315", "12345", "12123", "12348"})
 _SERVICE_CUES = re.compile(
     "急救|报警|火警|匪警|求救|救护|消防|客服|热线|电话|拨|打|专线|致电|呼叫|投诉|订票|查号|短信|交通事故|求助|咨询|举报"
 )
@@ -122,4 +123,6 @@ def expand_services(text: str) -> str:
         counted = rf"(?!\s?(?:{measures}|[元块米年月日号度分角折路平]))"
         return sub(rf"({_SERVICE.pattern}){counted}", lambda m: digits(m[1], one="幺"), match[0])
 
+    if text.strip(" 。，!！") in _KNOWN_SERVICES:
+        return sub(r"\d+", lambda m: digits(m[0], one="幺"), text)
     return sub(r"[^。！？!?]+", clause, text)

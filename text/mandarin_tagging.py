@@ -58,6 +58,7 @@ class _Model:
         scores = [self.emissions[place].get(character, _NEVER) for place in places]
         return np.array(places, np.intp), np.array(scores)
 
+    @lru_cache(maxsize=20_000)  # noqa: B019  likewise; names and slips come back
     def route(self, text: str) -> Route:
         """The likeliest state of each character, as jieba's own search finds it."""
         states, scores = self.character(text[0])

@@ -13,12 +13,14 @@ _HAN = re.compile(f"[{HAN}{KANA}{HANGUL}]")
 LETTERS = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\uff21-\uff3a\uff41-\uff5a"
 _LATIN = re.compile(f"[{LETTERS}]")
 _MEASURED = re.compile(
-    r"\d(?:[\d.,]*)\s?(?:km|cm|mm|dm|nm|m|kg|mg|g|ml|mL|L|l|h|min|s|ms|k?Hz|MHz|GHz|W|kW|kWh|V|mAh?|dB|t|°C|°F|℃|%)"
+    r"\d(?:[\d.,]*)\s?(?:kcal|bar|km|cm|mm|dm|nm|m|kg|mg|g|ml|mL|L|l|h|min|s|ms|k?Hz|MHz|GHz|W|kW|kWh|V|mAh?|dB|t|°C|°F|℃|%)"
     r"(?:/(?:h|s|min|km|m|L|l|kg))?(?:[\^][23]|[²³])?(?![A-Za-z])"
 )
 _COUNTERS = "|".join(sorted(cue_words("measures", "mandarin"))) + "|[年月日号点时分秒度百千万亿%°℃]"
+_WORD = re.compile("(?=[A-Za-z]{3})(?:[a-z]|[A-Za-z][a-z]|[A-Za-z]{2}[a-z])|[\u00c0-\u024f]")
 _ENGLISH_RUN = re.compile(
-    rf"(?:\.(?=[A-Za-z]))?(?:(?<![\d.:])\d[\d.,]*(?=[a-z]{{2}}|[A-Z][a-z]|(?:st|nd|rd|th)\b))?[{LETTERS}]"
+    rf"(?:\.(?=[A-Za-z]))?(?:(?<![\d.:])(?<![\u3400-\u9fff]\d)(?<![\u3400-\u9fff])\d[\d.,]*(?=[a-z]{{2}}|[A-Z][a-z]"
+    rf"|(?:st|nd|rd|th)\b)|(?<=[\u3400-\u9fff])\d+(?=(?:st|nd|rd|th)\b))?[{LETTERS}]"
     rf"(?:[{LETTERS}'’&@_./:%?=#+~-]|(?<=[/._@-])\d+|\d(?=[\d]*[./_@-][A-Za-z\d])"
     rf"|[ ,;!?\"“”()]+(?=[A-Za-z])| \d[\d.,]*(?![\d.,]*\s?(?:{_COUNTERS}))| (?=[$£€]?\d+ [A-Za-z]))*"
 )
@@ -41,7 +43,7 @@ def _latin_and_other(text: str, language: str) -> list[tuple[str, str]]:
     """Pieces ('en' or 'zh', text): English words, and everything else."""
     if not _LATIN.search(text):
         return [("zh" if _HAN.search(text) or language != "en" else "en", text)]
-    if not _HAN.search(text) and (language == "en" or not _only_measures(text)):
+    if not _HAN.search(text) and (language == "en" or (_WORD.search(text) and not _only_measures(text))):
         return [("en", text)]
     pieces: list[tuple[str, str]] = []
     position = 0

@@ -1,9 +1,11 @@
 """Mandarin: spoken form, readings, tone sandhi, erhua."""
 
+from importlib.resources import files
+
 import pytest
 
 from timbre.text.mandarin import convert
-from timbre.text.mandarin_normalize import normalize
+from timbre.text.mandarin_normalize import normalize, simplify
 from timbre.text.mandarin_numbers import cardinal, decimal, digits
 from timbre.text.mandarin_pinyin import syllable
 
@@ -121,3 +123,17 @@ def test_lexicon_comes_first() -> None:
 def test_what_is_no_syllable(text: str) -> None:
     found = syllable(text)
     assert found is None or text in ("zhuang", "xyz1") or found.tone == 5
+
+
+def test_simplifying_leaves_out_only_texts_that_opencc_leaves_alone() -> None:
+    from opencc import OpenCC
+
+    package = files("opencc") / "dictionary"
+    phrases = [
+        line.partition("\t")[0]
+        for name in ("TSPhrases.txt", "TSCharacters.txt")
+        for line in (package / name).read_text(encoding="utf-8").splitlines()
+    ]
+    reference = OpenCC("t2s")
+    assert [text for text in phrases[::7] if simplify(text) != reference.convert(text)] == []
+    assert simplify("乾坤一目瞭然，乾淨的台灣") == "乾坤一目了然，干净的台湾"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.text_reading import LIMITS, LISTS, Case, judge, outcomes, words
+from benchmarks.text_reading import LIMITS, LISTS, Case, alternatives, judge, outcomes, words
 from timbre.text.frontend import phonemize
 from timbre.text.lexicon import parse
 from timbre.text.markup import plain
@@ -25,6 +25,7 @@ def test_a_wrong_reading_counts_as_wrong() -> None:
     assert not judge(Case("", "银行行长", ("/hang5/",)), "zh").right
     assert not judge(Case("", "It is cold. We left.", ("It is cold we left.",)), "en").right
     assert words("A B-c, 十二。") == "a b c 十 二"
+    assert alternatives("{a |}b {c|d}") == ("a b c", "a b d", "b c", "b d")
 
 
 @pytest.mark.parametrize(
