@@ -170,6 +170,7 @@ def military(hour: str, minute: str) -> str:
 
 
 _ANIONS = "Cl|Br|F|I|OH|HO|NO|CN|HCO|SO|PO|HSO|MnO|ClO|CO|HS|SCN"
+_LIVES = {"b": "born", "d": "died", "r": "reigned", "fl": "flourished", "m": "married"}
 _WORD_RULES = (
     Rule(".", r"(?<![\w.])([A-Z])\. (?=[a-z]{3,})", r"\1 "),
     Rule("′'", r"\b([35])[′'’]\s?(?:to|→|-|–)\s?([35])[′'’](?!\w)", r"\1 prime to \2 prime"),
@@ -196,7 +197,6 @@ _WORD_RULES = (
     Rule("–−", r"(?<=[\d)]) [–−] (?=\(?\d[\d.]*\s*[=)])", " minus "),
     Rule("sctl", r"\b(sin|cos|tan|log|ln|lg)(?=\d)", r"\1 "),
 )
-_LIVES = {"b": "born", "d": "died", "r": "reigned", "fl": "flourished", "m": "married"}
 
 _SIGN_RULES = (
     Rule("$£€¥", r"([$£€¥])\s?[-−](?=\d)", r"-\1"),

@@ -10,13 +10,17 @@ from timbre.text.lexicon import parse
 from timbre.text.markup import plain
 from timbre.text.sentences import split
 
+KNOWN_WRONG = {"en-sets": {"A 3,000 kWh bill, 0.5 µF cap"}, "zh-sets": {"100ppm"}}
+"""Texts of a list that are read wrong; any other is a rule that broke, long before the list falls below its limit."""
+
 
 @pytest.mark.parametrize("path", sorted(LISTS.glob("*.txt")), ids=lambda path: path.stem)
 def test_a_list_is_read_right(path: Path) -> None:
     results = outcomes(path)
-    wrong = [(r.case.text, r.said) for r in results if not r.right]
+    wrong = {r.case.text: r.said for r in results if not r.right}
     assert len(results) >= 90
-    assert 1 - len(wrong) / len(results) >= LIMITS.get(path.stem, 0.97), wrong
+    assert wrong.keys() == KNOWN_WRONG.get(path.stem, set()), wrong
+    assert 1 - len(wrong) / len(results) >= LIMITS.get(path.stem, 0.97)
 
 
 def test_a_wrong_reading_counts_as_wrong() -> None:
