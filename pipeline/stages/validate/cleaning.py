@@ -69,6 +69,11 @@ class Cleaner:
         self._policy = policy
         self._make = make_denoiser
 
+    @property
+    def is_off(self) -> bool:
+        """Whether the recipe wants no denoiser."""
+        return self._policy.mode == "off"
+
     @cached_property
     def denoiser(self) -> Denoiser:
         """The denoiser of this run."""

@@ -52,6 +52,7 @@ from timbre.pipeline.stages.validate.hearing import Hearing, unheard_remark
 from timbre.pipeline.stages.validate.held_out import choose_held_out
 from timbre.pipeline.stages.validate.leaving_out import settle_rejected
 from timbre.pipeline.stages.validate.listening import Listener, listener_for
+from timbre.pipeline.stages.validate.passing_noise import PassingNoise
 from timbre.pipeline.stages.validate.pieces import inside, speech_in, speech_level
 from timbre.pipeline.stages.validate.report import ClipReport, Slice, Validation
 from timbre.pipeline.stages.validate.slicing import Limits, Plan, plan_slices, shorten_pauses
@@ -119,6 +120,7 @@ class _Run:
     embedded: list[Slice] = field(default_factory=list)
     waiting: list[tuple[Slice, Samples]] = field(default_factory=list)
     decoded_s: float = 0.0
+    passing: PassingNoise = field(default_factory=PassingNoise)
 
     @cached_property
     def listener(self) -> Listener | None:
@@ -158,6 +160,7 @@ class _Run:
                 task.note(clip.file)
                 self.reports.append(self._clip(clip, cleaner))
                 task.advance()
+        self.passing.check(self.found)
         self._embed(rest=True)
         self._compare_clips()
         self._compare_texts()
@@ -223,6 +226,7 @@ class _Run:
         level = heard.level_dbfs
         if decision.applied:
             level = speech_level([cleaner.denoiser.denoise(piece) for piece in probes], level)
+        self.passing.hear(len(self.reports), len(self.folder.clips), clip.path, plan.cuts, cleaner)
         self._write_slices(clip, heard, plan, cleaner.denoiser if decision.applied else None, level)
         return ClipReport(clip.file, clip.text, sha256, heard, decision, len(plan.cuts), plan.dropped_s, plan.notes)
 
@@ -389,10 +393,8 @@ class _Run:
             self.slices = [dataclasses.replace(piece, prompt=piece in longer) for piece in self.slices]
 
     def _limits(self) -> Limits:
-        recipe = self.recipe
-        return Limits(
-            recipe.slice_min_s, recipe.slice_max_s, recipe.whole_clip_max_s, recipe.clip_min_s, recipe.max_pause_s
-        )
+        given = self.recipe
+        return Limits(given.slice_min_s, given.slice_max_s, given.whole_clip_max_s, given.clip_min_s, given.max_pause_s)
 
     def _denoiser(self) -> Denoiser:
         """The one that the recipe names, or the best that this machine has."""

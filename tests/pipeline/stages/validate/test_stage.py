@@ -91,6 +91,28 @@ def test_a_clean_recording_is_not_denoised_and_a_noisy_one_is(tmp_path: Path) ->
     assert not any(entry["denoise"]["applied"] for entry in off["clips"])
 
 
+def ticking(samples: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Speech beside a clock of the same mean power: strokes of 0.2 s that die away, two a second."""
+    times = np.arange(round(0.2 * rate_hz)) / rate_hz
+    stroke = np.sin(2 * np.pi * 1900 * times) * np.exp(-times / 0.03)
+    clock = np.zeros(len(samples))
+    for start in range(0, len(samples) - len(stroke), rate_hz // 2):
+        clock[start : start + len(stroke)] += stroke
+    clock *= np.sqrt(np.mean(samples**2) / np.mean(clock**2))
+    mixed = samples + clock
+    return (mixed * (0.5 / np.abs(mixed).max())).astype(np.float32)
+
+
+def test_a_clock_as_loud_as_the_voice_refuses_the_folder_and_one_ticking_clip_does_not(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path / "ada", 6)
+    for number in range(1, 7):
+        wave = clip("awb", number)
+        put(folder, f"wavs/{number:04d}.wav", ticking(wave.samples, wave.rate_hz), wave.rate_hz)
+        if number in (1, 6):
+            said = [problem.value for problem in run_stage_one(folder, tmp_path, recipe=SMALL).problems]
+            assert any("noise that comes and goes" in value for value in said) is (number == 6), said
+
+
 def test_a_denoiser_that_is_asked_for_but_absent_is_for_the_operator(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="deepfilternet"):
         run_stage_one(good_folder(tmp_path / "ada"), tmp_path, recipe=SMALL | {"denoise": "deepfilternet-torch"})

@@ -1,0 +1,61 @@
+"""Noise that comes and goes in a whole folder (a clock in the room), from a few pieces of speech across its clips.
+
+pieces of a few clips -> DeepFilterNet -> voice against what it took out of the pauses -> refused or not
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from timbre.audio.denoise import Denoiser
+from timbre.audio.passing_noise import voice_over_loss_db
+from timbre.audio.waveform import Waveform
+from timbre.pipeline.stages.validate.checks import Findings
+from timbre.pipeline.stages.validate.cleaning import Cleaner, probe_spans, read_spans
+from timbre.pipeline.stages.validate.deepfilter_library import NAME
+from timbre.pipeline.stages.validate.slicing import Cut
+
+_PIECES = 5
+_FEWEST = 3
+MIN_DB = 5.0
+"""Clocks as loud as the voice give -7 to 4 dB, clean speakers 16 and more (docs/validate.md)."""
+
+
+def pieces_of(index: int, clips: int) -> int:
+    """How many pieces of clip `index` of so many are listened to: five over the folder, evenly."""
+    if clips <= _PIECES:
+        return -(-_PIECES // max(clips, 1))
+    return int(index in {round(place) for place in np.linspace(0, clips - 1, _PIECES)})
+
+
+@dataclass
+class PassingNoise:
+    """What was measured so far."""
+
+    ratios_db: list[float] = field(default_factory=list)
+    """Voice over loss of every piece, in dB."""
+
+    def hear(self, index: int, clips: int, path: Path, cuts: Sequence[Cut], cleaner: Cleaner) -> None:
+        """Measure pieces of clip `index` of so many; only with DeepFilterNet, for which the limit was measured."""
+        count = pieces_of(index, clips)
+        if count and not cleaner.is_off and cleaner.denoiser.name == NAME:
+            self.measure(list(read_spans(path, probe_spans(cuts, count))), cleaner.denoiser)
+
+    def measure(self, pieces: Sequence[Waveform], denoiser: Denoiser) -> None:
+        """Measure pieces of speech as they were recorded."""
+        self.ratios_db += [voice_over_loss_db(piece, denoiser.denoise(piece)) for piece in pieces]
+
+    def check(self, found: Findings) -> None:
+        """Refuse the folder if the median piece has such noise; one noisy piece is no noisy room."""
+        if len(self.ratios_db) < _FEWEST or float(np.median(self.ratios_db)) >= MIN_DB:
+            return
+        found.refuse(
+            "all clips",
+            f"noise that comes and goes, voice {float(np.median(self.ratios_db)):.0f} dB above it in the pauses",
+            f"at least {MIN_DB:g} dB",
+            "stop what ticks, knocks or crackles in the room, or record in another one",
+        )
