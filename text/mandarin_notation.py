@@ -240,7 +240,7 @@ _FIRST_RULES = (
     Rule("H", r"(?<![A-Za-z])(HTTP)\s?([1-5]\d\d)(?!\d)", lambda m: m[1] + digits(m[2])),
     Rule("NSEW", _SIDED, _sided),
     Rule("°", _DEGREES, _minutes),
-    Rule("@", rf"@(?=[{HAN}])", "艾特"),
+    Rule("@", rf"(?:(?<=^)|(?<=[\s，。！？、：])|(?<=关注)|(?<=提醒)|(?<=联系)|(?<=回复))@(?=[{HAN}])", "艾特"),
     Rule("+-", r"(?<=[A-Za-z])(\d?)([+-])(?=离子|价|阳离子|阴离子)", _charge),
     Rule(
         "·.•・",

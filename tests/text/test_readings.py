@@ -67,3 +67,9 @@ def test_lexicon_entries_in_traditional_characters_and_of_names() -> None:
     assert phonemize("McKay's", "en", own).phones == ("M", "AH0", "K", "EY1", "Z")
     assert phonemize("McKay’s", "en", own).phones == ("M", "AH0", "K", "EY1", "Z")
     assert phonemize("the Zahirs' home", "en", own).phones[2:8] == ("Z", "AA1", "HH", "IH0", "R", "Z")
+
+
+def test_an_at_sign_is_spoken_before_a_name_and_not_within_words() -> None:
+    assert phonemize("关注@小明", "zh").normalized == "关注艾特小明"
+    assert phonemize("用户@公司", "zh").normalized == "用户公司"
+    assert phonemize("你@我", "yue").normalized == "你我"
