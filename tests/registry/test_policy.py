@@ -16,10 +16,10 @@ from timbre.registry.errors import CorruptError
 from timbre.registry.local_store import LocalStore
 from timbre.registry.manifest import Manifest
 from timbre.registry.open import open_registry
-from timbre.registry.policy import KEY, Policy, matches, read_policy, store_policy, stored_policy
+from timbre.registry.policy import KEY, Policy, matches, parse_policy, read_policy, store_policy, stored_policy
 from timbre.registry.registry import Registry
 from timbre.registry.revocation import revoke
-from timbre.registry.rules import NotAllowedError
+from timbre.registry.rules import NotAllowedError, Rules
 from timbre.registry.signing_keys import new_key
 
 GITLAB = "https://gitlab.example.org"
@@ -152,6 +152,15 @@ def test_what_every_voice_must_fulfil(tmp_path: Path, policy: object, error: typ
     for move in (strict.promote, lambda voice, version, actor: strict.rollback(voice, to=version, actor=actor)):
         with pytest.raises(error, match=why):
             move("ada", manifest.version, actor=PIPELINE)
+
+
+@pytest.mark.parametrize("bound", ["at_least", "at_most"])
+@pytest.mark.parametrize("value", [None, float("nan"), "0.9", True, [0.9]])
+def test_a_value_that_is_no_number_reaches_no_bound(bound: str, value: object) -> None:
+    policy = parse_policy({"gates": {"stoi": {bound: 0.5}}}, "policy.yaml")
+    manifest = dataclasses.replace(make_manifest(), gates={"stoi": {"value": value, "passed": True}})
+    with pytest.raises(CheckFailedError, match="gate stoi is"):
+        Rules(lambda: (policy,)).check_version(manifest)
 
 
 def test_the_stricter_of_the_file_and_the_registry_counts(tmp_path: Path) -> None:
