@@ -273,6 +273,23 @@ def test_a_copy_under_another_records_tag_is_named_and_not_used(place: Place, ol
     assert "is not that record" in index.problems(place.reader.store)[0][1]
 
 
+def test_a_copy_that_the_key_did_not_sign_is_not_used(place: Place) -> None:
+    """Each copy is checked as its record is, not only the shard that holds it."""
+    key, own, store = "voices/ada/aliases/production.json", attacker(place), place.writer.store
+    record = json.loads(place.alias("ada").read_bytes())
+    record = {name: value for name, value in record.items() if name not in ("digest", "signature")}
+    record |= {"generation": record["generation"] + 1, "version": make_manifest("ada", "one").version}
+    forged = own._signed(key, encode({**record, "digest": digest_value(record)}))
+
+    def change(voices: dict[str, dict[str, dict[str, list[str]]]]) -> None:
+        voices["ada"]["aliases"][key][1] = forged.decode()
+
+    data = resealed(place.shard("ada").read_bytes(), change)
+    assert isinstance(store, SignedStore)
+    place.shard("ada").write_bytes(store._signed(index.shard_key("ada"), data))
+    assert speaking(read_catalogue(place.reader, {})) == truth()
+
+
 @pytest.mark.parametrize("with_index", [False, True])
 def test_an_older_alias_is_refused_with_and_without_the_index_that_fits_it(
     place: Place, older: dict[str, bytes], with_index: bool
