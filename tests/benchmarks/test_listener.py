@@ -31,7 +31,7 @@ class Deaf:
     def __init__(self, heard: str) -> None:
         self._heard = heard
 
-    def hears(self, wave: object, language: str) -> str:
+    def transcribe(self, wave: object, language: str) -> str:
         return self._heard
 
 
