@@ -75,7 +75,7 @@ def _model_of(name: str, fetch: bool) -> Path | None:
 
 
 class Whisper:
-    """A loaded model. Decodes greedily, so that every run returns the same text."""
+    """A loaded model: beam search at temperature 0, so that every run returns the same text."""
 
     def __init__(self, folder: Path, *, threads: int = 1) -> None:
         from faster_whisper import WhisperModel

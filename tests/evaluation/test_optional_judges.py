@@ -38,7 +38,7 @@ class Deaf(Whisper):
     def __init__(self, heard: str) -> None:
         self.digest, self._heard = "0" * 64, heard
 
-    def hears(self, wave: Waveform, language: str) -> str:
+    def transcribe(self, wave: Waveform, language: str) -> str:
         return self._heard
 
 
