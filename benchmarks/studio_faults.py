@@ -22,9 +22,9 @@ from benchmarks.validate_speakers import corpus_rows, shared_speech
 from timbre.audio.reader import read
 from timbre.core.base import load_base
 from timbre.core.recipe import ValidateRecipe
+from timbre.inference.speaker_groups import Vectors
 from timbre.pipeline.stages.validate.listening import listener_for
 from timbre.pipeline.stages.validate.one_clip import ClipJudge, ClipJudgement
-from timbre.pipeline.stages.validate.speakers import Vectors
 
 _TAKES, _FAULTS = 15, 8
 _LEAST_S, _MOST_S = 3.0, 10.0

@@ -23,7 +23,8 @@ from benchmarks.validate_speakers import corpus_rows, shared_speech
 from timbre.audio.reader import read
 from timbre.audio.resample import resample
 from timbre.core.recipe import ValidateRecipe
-from timbre.pipeline.stages.validate.speakers import SpeakerEncoder, Vectors, least_likeness, likeness
+from timbre.inference.speaker_groups import Vectors, least_likeness, likeness
+from timbre.pipeline.stages.validate.speakers import SpeakerEncoder
 
 _SENTENCES, _SHORTEST_S, _MOST_S = 8, 2.2, 10.0
 _TAKES = (1, 2, 3, 5, 7)

@@ -17,7 +17,7 @@ from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.release.revocation import remove_local_work
 from timbre.pipeline.voice.listing import list_voices
 from timbre.pipeline.voice.new_voice import new_voice
-from timbre.pipeline.voice.reading_script import CONSENT, SENTENCES
+from timbre.pipeline.voice.reading_script import SENTENCES
 from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
 from timbre.pipeline.voice.voice_yaml import FILE as VOICE_YAML
 from timbre.studio.book import Book, Line
@@ -25,6 +25,7 @@ from timbre.studio.coverage import coverage, next_line, sounds_of
 from timbre.studio.errors import StudioError
 from timbre.studio.files import OWN
 from timbre.studio.judging import Judges, Networks, StatementReport, TakeReport
+from timbre.text.consent import CONSENT
 
 _SPEAKER = f"{OWN}/speaker.json"
 _RIGHTS = re.compile(r"^  rights:.*$", re.M)

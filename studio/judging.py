@@ -19,12 +19,12 @@ from timbre.audio.room import reverberation_s
 from timbre.core.digests import digest_file
 from timbre.core.problems import Problem
 from timbre.core.recipe import Recipe
+from timbre.inference.speaker_groups import Vectors
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.validate.checks import Findings, check_room
 from timbre.pipeline.stages.validate.consent import StatementCheck
 from timbre.pipeline.stages.validate.listening import listener_for
 from timbre.pipeline.stages.validate.one_clip import ClipJudge
-from timbre.pipeline.stages.validate.speakers import Vectors
 from timbre.studio.book import JUDGED, Book, Line
 
 # Fewer takes hold too few decays to tell the room by.

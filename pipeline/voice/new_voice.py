@@ -12,8 +12,9 @@ from timbre.core.consent import CONSENT_KINDS
 from timbre.core.errors import InputError
 from timbre.core.languages import LANGUAGES
 from timbre.pipeline.voice.folder_paths import name_problem
-from timbre.pipeline.voice.reading_script import CONSENT, SENTENCES
+from timbre.pipeline.voice.reading_script import SENTENCES
 from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
+from timbre.text.consent import CONSENT
 
 LFS_RULES = ("*.wav", "*.flac", "*.ogg", "*.mp3")
 STATEMENT = "consent.wav"

@@ -1,4 +1,5 @@
-"""What a person reads to give a voice: sentences that hold every sound of the language, and a statement of consent.
+"""What a person reads to give a voice: sentences that hold every sound of the language (the statement of consent is in
+text/consent.py).
 
 About 90 s of speech a language at an easy pace. The sentences were written for this project.
 """
@@ -128,25 +129,3 @@ _KO = (
     "끝까지 들어 주셔서 진심으로 감사드립니다.",
 )
 SENTENCES: Mapping[str, tuple[str, ...]] = {"en": _EN, "zh": _ZH, "yue": _YUE, "ja": _JA, "ko": _KO}
-
-CONSENT: Mapping[str, str] = {
-    "en": "My name is [name]. I agree that my recordings may be used to make a synthetic voice, for [purpose].",
-    "zh": "我叫[姓名]。我同意用我的录音制作我的合成声音，用于[用途]。",
-    "yue": "我叫[姓名]。我同意用我嘅錄音整一把合成聲，用嚟[用途]。",
-    "ja": "私の名前は[名前]です。私の録音から合成音声を作り、[目的]のために使うことに同意します。",
-    "ko": "제 이름은 [이름]입니다. 제 녹음으로 합성 음성을 만들어 [목적]에 사용하는 것에 동의합니다.",
-}
-
-# Any of these, heard in a statement, is a consent; each is long enough that other speech does not hold it by chance.
-CONSENT_PHRASES: Mapping[str, tuple[str, ...]] = {
-    "en": (
-        "I agree that my recordings may be used to make a synthetic voice",
-        "I agree that my voice may be used",
-        "I consent to the use of my voice",
-        "I consent to my voice being used",
-        "I give my permission to use my voice",
-        "I allow my recordings to be used",
-        "I agree to the use of my recordings",
-    ),
-    "zh": ("我同意用我的录音制作我的合成声音", "我同意使用我的声音", "我同意使用我的录音", "我允许使用我的声音"),
-}

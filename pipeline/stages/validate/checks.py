@@ -9,8 +9,9 @@ import numpy as np
 
 from timbre.core.problems import Problem
 from timbre.core.recipe import ValidateRecipe
+from timbre.inference.speaker_groups import Speakers, least_likeness
 from timbre.pipeline.stages.validate.cleaning import DenoiseDecision
-from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, Speakers, least_likeness
+from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S
 from timbre.pipeline.stages.validate.survey import ClipSurvey
 from timbre.text.scripts import spoken_weight, survey
 

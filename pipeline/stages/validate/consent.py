@@ -8,23 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from timbre.audio.reader import read
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Samples
 from timbre.core.errors import InputError
 from timbre.core.recipe import ValidateRecipe
+from timbre.inference.speaker_groups import Vectors, least_likeness, likeness
 from timbre.pipeline.stages.validate.checks import Findings
 from timbre.pipeline.stages.validate.cleaning import ANALYSIS_RATE_HZ
 from timbre.pipeline.stages.validate.listening import Listener
-from timbre.pipeline.stages.validate.speakers import SpeakerEncoder, Vectors, least_likeness, likeness
+from timbre.pipeline.stages.validate.speakers import SpeakerEncoder
 from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip
-from timbre.pipeline.voice.reading_script import CONSENT, CONSENT_PHRASES
-from timbre.text.alignment_score import log_softmax, phrase_score
-from timbre.text.frontend import phonemize
-from timbre.text.recognition import spoken_class_ids
+from timbre.text.alignment_score import log_softmax
+from timbre.text.consent import CONSENT, consent_score
 
 MAX_STATEMENT_S = 300.0
 _APPROVE = 'or somebody who listened to it writes their name in voice.yaml: `approved_by: "Name, date"` under consent'
@@ -111,13 +107,6 @@ class StatementCheck:
             found.remark(self.where, f"{value}; approved by {self.approved_by}", limit, "nothing to do", kind)
         else:
             found.refuse(self.where, value, limit, f"{remedy}; {_APPROVE}", kind)
-
-
-def consent_score(log_chances: NDArray[np.float32], language: str) -> float:
-    """Best score of the phrases that make a consent in that language (text/alignment_score.py: phrase_score)."""
-    phrases = CONSENT_PHRASES.get(language, ())
-    ids = [spoken_class_ids(phonemize(phrase, language).phones) for phrase in phrases]
-    return max((phrase_score(log_chances, item) for item in ids), default=-np.inf)
 
 
 def spoken_part(samples: Samples, heard: ClipSurvey) -> Samples:

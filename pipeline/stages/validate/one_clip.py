@@ -18,10 +18,11 @@ from timbre.audio.resample import resample
 from timbre.core.errors import InputError
 from timbre.core.problems import Problem
 from timbre.core.recipe import ValidateRecipe
+from timbre.inference.speaker_groups import Vectors, likeness
 from timbre.pipeline.stages.validate.checks import Findings, check_noise, check_pace, check_sound, check_take_speaker
 from timbre.pipeline.stages.validate.cleaning import ANALYSIS_RATE_HZ, DenoiseDecision
 from timbre.pipeline.stages.validate.listening import Listener
-from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder, Vectors, likeness
+from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder
 from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip
 from timbre.pipeline.stages.validate.words_heard import WordsHeard, words_heard
 from timbre.text.alignment_score import log_softmax

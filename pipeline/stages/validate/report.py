@@ -11,10 +11,10 @@ from typing import Any
 
 from timbre.core.problems import Problem
 from timbre.core.table import Table
+from timbre.inference.speaker_groups import Speakers
 from timbre.pipeline.stages.validate.checks import Findings
 from timbre.pipeline.stages.validate.cleaning import DenoiseDecision
 from timbre.pipeline.stages.validate.consent import Statement
-from timbre.pipeline.stages.validate.speakers import Speakers
 from timbre.pipeline.stages.validate.survey import ClipSurvey
 
 SCHEMA = 1

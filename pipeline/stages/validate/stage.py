@@ -23,6 +23,7 @@ from timbre.core.digests import digest_file
 from timbre.core.errors import InputError
 from timbre.core.problems import problems_error
 from timbre.core.recipe import Recipe, ValidateRecipe
+from timbre.inference.speaker_groups import Speakers, Vectors, compare
 from timbre.pipeline.stages.table import StageContext
 from timbre.pipeline.stages.validate.checks import (
     Findings,
@@ -56,7 +57,7 @@ from timbre.pipeline.stages.validate.passing_noise import PassingNoise
 from timbre.pipeline.stages.validate.pieces import inside, speech_in, speech_level
 from timbre.pipeline.stages.validate.report import ClipReport, Slice, Validation
 from timbre.pipeline.stages.validate.slicing import Limits, Plan, plan_slices, shorten_pauses
-from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder, Speakers, Vectors, compare
+from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder
 from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip
 from timbre.pipeline.voice.folder import Clip, VoiceFolder
 from timbre.pipeline.voice.metadata import FILE as METADATA

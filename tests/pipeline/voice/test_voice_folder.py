@@ -14,8 +14,9 @@ from timbre.core.errors import InputError
 from timbre.core.languages import LANGUAGES
 from timbre.pipeline.voice.folder import open_voice
 from timbre.pipeline.voice.new_voice import new_voice
-from timbre.pipeline.voice.reading_script import CONSENT, SENTENCES
+from timbre.pipeline.voice.reading_script import SENTENCES
 from timbre.pipeline.voice.voice_yaml import read_voice_yaml
+from timbre.text.consent import CONSENT
 from timbre.text.scripts import spoken_weight, wrong_script
 
 TABLE = ROOT / "docs/bad-inputs.md"

@@ -12,10 +12,9 @@ from tests.pipeline.stages.validate.test_transcripts import sound_of
 from tests.pipeline.voice.bad_inputs import ROOT, SMALL, clip, good_folder, put
 from timbre.core.base import load_base
 from timbre.core.recipe import ValidateRecipe
-from timbre.pipeline.stages.validate.consent import consent_score
-from timbre.pipeline.voice.reading_script import CONSENT, CONSENT_PHRASES
 from timbre.pipeline.voice.voice_yaml import read_voice_yaml
 from timbre.text.alignment_score import log_softmax
+from timbre.text.consent import CONSENT, CONSENT_PHRASES, consent_score
 from timbre.text.frontend import phonemize
 from timbre.text.recognition import spoken_class_ids
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from timbre.pipeline.stages.validate.speakers import TYPICAL_OWN, compare, least_likeness, likeness
+from timbre.inference.speaker_groups import TYPICAL_OWN, compare, least_likeness, likeness
 
 Vectors = NDArray[np.float32]
 

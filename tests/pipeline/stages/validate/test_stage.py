@@ -20,6 +20,7 @@ from timbre.audio.vad import detect
 from timbre.audio.waveform import Waveform
 from timbre.core.errors import ConfigurationError
 from timbre.core.recipe import ValidateRecipe
+from timbre.inference.speaker_groups import Speakers, compare
 from timbre.pipeline.stages.validate.checks import (
     Findings,
     check_amount,
@@ -28,7 +29,6 @@ from timbre.pipeline.stages.validate.checks import (
     check_speakers,
 )
 from timbre.pipeline.stages.validate.cleaning import DenoiseDecision
-from timbre.pipeline.stages.validate.speakers import Speakers, compare
 
 
 def report(outcome: Outcome) -> dict:
