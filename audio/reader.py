@@ -96,15 +96,18 @@ def blocks(path: Path, frames: int = BLOCK_FRAMES) -> Iterator[npt.NDArray[np.fl
     _refuse_shortened(path, found, read)
 
 
-def mono_blocks(path: Path, frames: int = BLOCK_FRAMES) -> Iterator[npt.NDArray[np.float32]]:
+def mono_blocks(
+    path: Path, frames: int = BLOCK_FRAMES, most_s: float | None = None
+) -> Iterator[npt.NDArray[np.float32]]:
     """Yields float32 blocks (n,): the mean of the channels that hold sound, inverted ones turned back.
 
-    A recorder or cable that inverts one channel of two would else leave silence. Raises what `blocks` raises.
+    A recorder or cable that inverts one channel of two would else leave silence. Raises what `blocks` raises, and
+    InputError as soon as more than most_s seconds were decoded, before any block where there are several channels.
     """
     signs: npt.NDArray[np.float32] | None = None
     if probe(path).channels > 1:
-        signs = _signs(blocks(path, frames))
-    for block in blocks(path, frames):
+        signs = _signs(_bounded(path, frames, most_s))
+    for block in _bounded(path, frames, most_s):
         yield to_mono(block if signs is None else block * signs)
 
 
@@ -120,15 +123,19 @@ def to_mono(block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def read(path: Path, max_s: float = 600.0) -> Waveform:
     """A whole file as mono, for files that must be short: raises InputError as soon as it passes max_s seconds."""
-    parts: list[npt.NDArray[np.float32]] = []
     rate_hz = probe(path).rate_hz
-    count = 0
-    for block in mono_blocks(path):
-        count += len(block)
-        if count > max_s * rate_hz:
-            raise InputError(f"{path.name}: longer than {max_s:g} s", "cut it into shorter files")
-        parts.append(block)
+    parts = list(mono_blocks(path, most_s=max_s))
     return Waveform(np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32), rate_hz)
+
+
+def _bounded(path: Path, frames: int, most_s: float | None) -> Iterator[npt.NDArray[np.float32]]:
+    """As `blocks`; a few kilobytes may hold hours of silence, so the limit counts while it is decoded."""
+    rate_hz, count = probe(path).rate_hz, 0
+    for block in blocks(path, frames):
+        count += len(block)
+        if most_s is not None and count > most_s * rate_hz:
+            raise InputError(f"{path.name}: longer than {most_s:g} s", "cut it into shorter files")
+        yield block
 
 
 def write(path: Path, wave: Waveform, subtype: str = "PCM_16") -> None:
