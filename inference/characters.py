@@ -61,6 +61,17 @@ class CharacterVectors:
                 parts.append(np.zeros((len(segment.phones), self.width), np.float32))
         return np.concatenate(parts) if found else None
 
+    def raw(self, phonemes: Phonemes) -> Floats | None:
+        """[W, P]: what a voice keeps of its prompt, not projected; None when nothing is Mandarin."""
+        parts, found = [], False
+        for segment in phonemes.segments:
+            if segment.language == "zh" and segment.word2ph is not None and segment.normalized:
+                found = True
+                parts.append(np.repeat(self._states(segment.normalized), segment.word2ph, axis=0))
+            else:
+                parts.append(np.zeros((len(segment.phones), self._projection.shape[1]), np.float32))
+        return np.ascontiguousarray(np.concatenate(parts).T) if found else None
+
     def projected(self, vectors: Floats) -> Floats:
         """BERT's vectors [N, W] -> what the text-to-semantic graph adds to its phones [N, H]."""
         return np.asarray(vectors @ self._projection.T, np.float32)

@@ -123,6 +123,19 @@ def load_voice(folder: Path, base: ExportedBase, *, name: str, version: str = "l
     return Voice(name, version, digest, prompt, t2s, _read_acoustic(folder / "sovits"), _read_lexicon(folder))
 
 
+def prompt_tensors(prompt: Prompt) -> dict[str, NDArray[Any]]:
+    """What prompt.safetensors holds of a prompt."""
+    pace = prompt.pace
+    tensors: dict[str, NDArray[Any]] = {
+        "codes": prompt.codes, "phones": prompt.phones, "condition": prompt.condition.reshape(-1),
+        "speaker": prompt.speaker, "rate": np.array(pace.phone_s, np.float32),
+        "pauses": np.array([pace.weak_s, pace.strong_s, pace.edges_s], np.float32),
+    }  # fmt: skip
+    if prompt.bert is not None:
+        tensors["bert"] = prompt.bert.astype(np.float16)
+    return {name: np.ascontiguousarray(value) if value.ndim else value for name, value in tensors.items()}
+
+
 def _read_lexicon(folder: Path) -> Lexicon:
     try:
         return load_lexicon(folder)
