@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
+from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.core.locks import exclusive
 from timbre.serving.auth import Authenticator
 from timbre.serving.batch_routes import batch_routes, store_of
@@ -27,7 +30,12 @@ from timbre.serving.page_routes import page_routes
 from timbre.serving.server import Server
 from timbre.serving.speaking_routes import speaking_routes
 from timbre.serving.stream_routes import stream_routes
+from timbre.serving.uploads import TTS_FORM
 from timbre.serving.wire import QuietLoop
+from timbre.serving.zero_shot_routes import zero_shot_routes
+
+if TYPE_CHECKING:
+    from timbre.serving.wyoming_bridge import WyomingBridge
 
 _MOST_PROBLEMS = 3
 SHOWN_HEADERS = (
@@ -50,21 +58,26 @@ def create_app(server: Server) -> ASGIApp:
     async def life(_: FastAPI) -> AsyncIterator[None]:
         asyncio.get_running_loop().set_exception_handler(QuietLoop(server.log))
         with contextlib.ExitStack() as held:
-            if store is not None:
-                held.enter_context(exclusive(store.folder / "lock", f"folder {store.folder}"))
+            folders = [store.folder] if store is not None else []
+            folders += [Path(server.settings.zero_shot)] if server.settings.zero_shot else []
+            for folder in folders:
+                held.enter_context(exclusive(folder / "lock", f"folder {folder}"))
+            bridge = await _bridge(server)
             server.start()
             if runner is not None:
                 runner.start()
             try:
                 yield
             finally:
+                if bridge is not None:
+                    await bridge.stop()
                 if runner is not None:
                     await runner.stop()
                 server.close()
 
     # The pages for browsing the document load scripts from elsewhere; the document itself stays.
     app = FastAPI(title="Timbre", version=server.version, lifespan=life, docs_url=None, redoc_url=None)
-    routers = [speaking_routes(server), stream_routes(server), listing_routes(server)]
+    routers = [speaking_routes(server), stream_routes(server), listing_routes(server), zero_shot_routes(server)]
     if store is not None and runner is not None:
         routers.append(batch_routes(server, store, runner))
     if server.settings.page:
@@ -84,6 +97,27 @@ def create_app(server: Server) -> ASGIApp:
             allow_headers=["*"], expose_headers=list(SHOWN_HEADERS), max_age=86_400,
         )  # fmt: skip
     return gate
+
+
+async def _bridge(server: Server) -> WyomingBridge | None:
+    address = server.settings.wyoming_address
+    if address is None:
+        return None
+    if find_spec("wyoming") is None:
+        raise ConfigurationError("wyoming: the package is missing", "pip install 'timbre[wyoming]' on the server")
+    from timbre.serving.wyoming_bridge import WyomingBridge
+
+    bridge = WyomingBridge(server)
+    try:
+        await bridge.start(*address)
+    except OSError as error:
+        raise InfrastructureError(
+            f"wyoming: cannot listen on {server.settings.wyoming}: {error.strerror}",
+            "stop the program that uses the port, or choose another",
+        ) from error
+    server.wyoming_port = bridge.port
+    server.log.info("Wyoming is spoken too", extra={"address": server.settings.wyoming, "port": bridge.port})
+    return bridge
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -116,7 +150,7 @@ async def _wrong_request(request: Request, error: Exception) -> Response:
     """Every wrong field by name, without its value: it may hold anything."""
     assert isinstance(error, RequestValidationError)
     kind = request.headers.get("content-type", "")
-    if request.method == "POST" and "json" not in kind.lower():
+    if request.method == "POST" and "json" not in kind.lower() and request.scope["path"] != TTS_FORM:
         told = ApiError(
             400, f"the body is not JSON (Content-Type: {_clean(kind) or 'none'})", "send Content-Type: application/json"
         )

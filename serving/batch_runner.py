@@ -109,7 +109,9 @@ class BatchRunner:
         server = self._server
         while not (server.ready.is_set() and server.workers.idle):
             await asyncio.sleep(_LOOK_S)
-        asked = await asked_for(server, body.input, voice_of(body), openai_request(body), field="input", whole=True)
+        asked = await asked_for(
+            server, body.input, voice_of(body), openai_request(body), field="input", whole=True, owner=batch.owner
+        )
         delivery = server.deliver(Order(asked.parts, body.response_format, openai_rate(body), True, ROUTE))
         self._now = batch.id, delivery
         voices, sound = "", bytearray()

@@ -25,6 +25,7 @@ from timbre.serving.errors import ApiError, unavailable
 from timbre.serving.loader import Loader, Speaker
 from timbre.serving.metrics import Metrics
 from timbre.serving.openai_voices import OPENAI_VOICES, stand_in
+from timbre.serving.zero_shot import ZeroShotVoices
 
 _LOADING_S = 0.3
 
@@ -76,10 +77,13 @@ class Library:
         names: Mapping[str, str] | None = None,
         default_voice: str = "",
         openai_names: bool = False,
+        zero_shot: ZeroShotVoices | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """zero_shot: voices that are not in the registry, None where they are not offered."""
         self.registry = registry
         self._catalogue = Catalogue(registry)
+        self.zero_shot = zero_shot
         self.engines = engines
         self._metrics = metrics
         self._log = log
@@ -103,14 +107,18 @@ class Library:
         """A snapshot: voice name -> entry."""
         return self._entries
 
-    def check(self, reference: str) -> tuple[str, str]:
+    def check(self, reference: str, owner: str = "") -> tuple[str, str]:
         """(voice, alias or version) of what a request calls a voice; "" is the default one. Nothing is loaded.
+
+        owner: whose request it is (Authenticator.owner).
 
         Raises ApiError: 400 without a default, 404 with near names, 410 for retired and revoked voices, 503 when the
         registry was not read yet.
         """
         if not self.polled.is_set():
             raise unavailable("the server is starting", retry_after_s=1, code="starting")
+        if self.zero_shot is not None and self.zero_shot.names(reference):
+            return self.zero_shot.check(reference, owner)
         reference = self._names.get(reference, reference) or self._default_reference()
         if self._openai_names and reference in OPENAI_VOICES and reference not in self._entries:
             ready = [name for name, entry in self._entries.items() if entry.state == "ready"]
@@ -134,6 +142,8 @@ class Library:
 
     def speaker(self, name: str, wanted: str) -> Speaker:
         """What `check` found, loaded. Raises ApiError, and what loading raises."""
+        if self.zero_shot is not None and self.zero_shot.names(name):
+            return self.zero_shot.speaker(name)
         entry = self._entries.get(name)
         if entry is None:
             raise self.unknown(name)
@@ -142,6 +152,16 @@ class Library:
         if version is None and wanted in entry.listing.aliases:
             version = self._settle(name, wanted)
         return self._load(name, version or wanted)
+
+    @property
+    def bases(self) -> dict[str, str]:
+        """Name -> digest of the bases that voices speak with; of two digests of a name that of the newest version."""
+        found = [
+            manifest
+            for name, entry in self._entries.items()
+            for version in entry.serving.values() if (manifest := self._manifests.get((name, version)))
+        ]  # fmt: skip
+        return {item.base: item.base_digest for item in sorted(found, key=lambda item: item.created)}
 
     def manifest(self, name: str, version: str) -> Manifest | None:
         """What the registry says of a version, if it was read already."""
@@ -291,7 +311,8 @@ class Library:
 
     def _load(self, name: str, version: str) -> Speaker:
         speaker = self.loader.load((name, version), lambda: self._present(name))
-        self._manifests[name, version] = speaker.manifest
+        if speaker.manifest is not None:
+            self._manifests[name, version] = speaker.manifest
         return speaker
 
     def _present(self, name: str) -> bool:
@@ -328,6 +349,7 @@ class Library:
             for name, entry in self._entries.items()
             for version in entry.serving.values() if (manifest := self._manifests.get((name, version)))
         }  # fmt: skip
+        used |= self.zero_shot.bases if self.zero_shot is not None else set()
         for digest in self.engines.keep_only(used):
             self._log.info("base is not needed any more", extra={"base": digest[:12]})
 
@@ -340,7 +362,7 @@ class Library:
         self._metrics.show_models(serving, [name for name, entry in entries.items() if entry.failures], states)
         held = self.loader.held
         self._metrics.loaded.set(len(held))
-        self._metrics.model_bytes.set(sum(speaker.manifest.size_bytes for speaker in held.values()))
+        self._metrics.model_bytes.set(sum(speaker.manifest.size_bytes for speaker in held.values() if speaker.manifest))
 
 
 def _follow(listing: Listing, before: Entry | None) -> Entry:

@@ -22,6 +22,7 @@ from timbre.serving.schemas import (
     VoiceList,
 )
 from timbre.serving.server import Server
+from timbre.serving.zero_shot_routes import owner_of, shown
 
 _ANY_MODEL = "timbre"
 _OPENAI: dict[int | str, dict[str, Any]] = {status: {"model": OpenAIError} for status in (400, 401, 404, 503)}
@@ -35,15 +36,19 @@ def listing_routes(server: Server) -> APIRouter:
     router = APIRouter()
 
     @router.get("/v1/audio/voices", responses=_OPENAI, tags=["voices"])
-    async def voices() -> VoiceList:
-        """All voices of the registry, those too that do not speak now."""
+    async def voices(request: Request) -> VoiceList:
+        """All voices of the registry, those too that do not speak now; and those of one recording of this key."""
         entries = server.library.entries
         usable = [name for name, entry in entries.items() if entry.state == "ready"]
-        return VoiceList(data=[_voice(server, name, entry) for name, entry in entries.items()], voices=usable)
+        own = server.zero_shot.of(owner_of(request))
+        found = [*(_voice(server, name, entry) for name, entry in entries.items()), *map(shown, own)]
+        return VoiceList(data=found, voices=[*usable, *(record.id for record in own)])
 
     @router.get("/v1/audio/voices/{name}", responses=_OPENAI, tags=["voices"])
-    async def voice(name: Id) -> VoiceInfo:
+    async def voice(name: Id, request: Request) -> VoiceInfo:
         """One voice."""
+        if server.zero_shot.names(name):
+            return shown(server.zero_shot.get(name, owner_of(request)))
         entry = server.library.entries.get(name)
         if entry is None:
             raise server.library.unknown(name, "name")

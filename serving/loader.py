@@ -27,16 +27,18 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Speaker:
-    """A voice ready to speak: what the registry says of it, its tensors, the engine of its base."""
+    """A voice ready to speak: what the registry says of it (None of a voice that is not in it), its tensors, the
+    engine of its base.
+    """
 
-    manifest: Manifest
+    manifest: Manifest | None
     voice: Voice
     engine: Engine
 
     @property
     def name(self) -> str:
         """NAME@VERSION."""
-        return f"{self.manifest.voice}@{self.manifest.version}"
+        return self.voice.key
 
 
 class Loader:

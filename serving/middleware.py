@@ -23,9 +23,12 @@ from timbre.serving.metrics import UNKNOWN, Metrics
 from timbre.serving.origins import Origins
 from timbre.serving.settings import ServeSettings
 from timbre.serving.stream_routes import KEY_PROTOCOL, refuse
+from timbre.serving.uploads import MULTIPART, TTS_FORM, UPLOADS
 
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_SPEAKING = ("/v1/audio/speech", "/tts", "/dev/captioned_speech")
+_SPEAKING = ("/v1/audio/speech", "/tts", "/dev/captioned_speech", TTS_FORM)
+_UPLOAD_S = 60.0
+"""Longest wait for a body with a recording, unless body_timeout_s is longer."""
 
 
 class RefusalMiddleware:
@@ -38,6 +41,7 @@ class RefusalMiddleware:
         self._guard = guard
         self._metrics = metrics
         self._most_bytes = settings.max_body_kib * 1024
+        self._most_upload_bytes = settings.max_upload_kib * 1024 if settings.zero_shot else self._most_bytes
         self._body_s = settings.body_timeout_s
         self._origins = Origins(settings)
         self._stall_s = settings.stall_timeout_s
@@ -65,9 +69,12 @@ class RefusalMiddleware:
             self._check_framing(headers)
             self._origins.check(scope["path"], headers)
             self._guard.check(scope["path"], state["known"], headers)
-            self._check_length(headers)
-            scope = _as_meant(scope)
-            await self._app(scope, _Body(receive, self._most_bytes, self._body_s), answer)
+            scope = _as_meant(scope, headers)
+            upload = scope["path"] in UPLOADS
+            most_bytes = self._most_upload_bytes if upload else self._most_bytes
+            _check_length(headers, most_bytes)
+            body_s = max(self._body_s, _UPLOAD_S) if upload else self._body_s
+            await self._app(scope, _Body(receive, most_bytes, body_s), answer)
         except StalledError:
             self._metrics.cancelled.labels("stalled").inc()
         except Exception as error:
@@ -87,6 +94,7 @@ class RefusalMiddleware:
         try:
             self._origins.check(scope["path"], headers)
             self._guard.check(scope["path"], self._guard.knows(headers), headers)
+            scope["state"]["owner"] = self._guard.owner(headers)
         except ApiError as error:
             await refuse(WebSocket(scope, receive, send), error)
             return
@@ -100,11 +108,6 @@ class RefusalMiddleware:
                 400, "the request has Content-Length and Transfer-Encoding", "send one of them",
                 headers={"connection": "close"},
             )  # fmt: skip
-
-    def _check_length(self, headers: dict[bytes, bytes]) -> None:
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self._most_bytes:
-            raise _too_large(self._most_bytes)
 
     async def _tell(self, error: Exception, scope: Scope, receive: Receive, answer: Answer) -> None:
         told = explain(error)
@@ -127,14 +130,28 @@ class RefusalMiddleware:
         self._log.info("request", extra={**extra, "request_id": scope["state"]["request_id"]})
 
 
-def _as_meant(scope: Scope) -> Scope:
-    """HEAD as GET where nothing is spoken, since the protocol leaves the body out; a query in GBK as UTF-8."""
+def _check_length(headers: dict[bytes, bytes], most_bytes: int) -> None:
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > most_bytes:
+        raise _too_large(most_bytes)
+
+
+def _as_meant(scope: Scope, headers: dict[bytes, bytes]) -> Scope:
+    """HEAD as GET where nothing is spoken, since the protocol leaves the body out; a query in GBK as UTF-8; a form for
+    /tts, which may bring a recording, to its own route.
+    """
     changed: dict[str, Any] = {}
+    if (scope["method"], scope["path"]) == ("POST", "/tts") and _is_form(headers):
+        changed["path"], changed["raw_path"] = TTS_FORM, TTS_FORM.encode()
     if scope["method"] == "HEAD" and scope["path"] not in _SPEAKING:
         changed["method"] = "GET"
     if b"%" in scope["query_string"]:
         changed["query_string"] = utf8_query(scope["query_string"])
     return {**scope, **changed} if changed else scope
+
+
+def _is_form(headers: dict[bytes, bytes]) -> bool:
+    return headers.get(b"content-type", b"").lower().startswith(MULTIPART.encode())
 
 
 class _Body:
@@ -165,4 +182,4 @@ class _Body:
 
 
 def _too_large(most_bytes: int) -> ApiError:
-    return ApiError(413, f"the body is larger than {most_bytes} bytes", "send less text in each request")
+    return ApiError(413, f"the body is larger than {most_bytes} bytes", "send less in each request")

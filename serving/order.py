@@ -13,6 +13,9 @@ from timbre.inference.request import SpeechRequest
 from timbre.inference.timing import SentenceTime
 from timbre.serving.errors import ApiError
 
+ZERO_SHOT = "zero-shot"
+"""In place of a version of the registry: a voice made of one recording."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -24,6 +27,11 @@ class Part:
     """Alias or version, as Library.check gave it."""
     speech: SpeechRequest
     """Text and options."""
+
+    @property
+    def label(self) -> str:
+        """Its voice in metrics: those of one recording each are one, so that keys cannot make up series."""
+        return self.reference if self.reference == ZERO_SHOT else self.voice
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,11 @@ class Order:
     def voice(self) -> str:
         """Who speaks first."""
         return self.parts[0].voice
+
+    @property
+    def label(self) -> str:
+        """Who speaks first, in metrics."""
+        return self.parts[0].label
 
     @property
     def characters(self) -> int:

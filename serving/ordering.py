@@ -33,7 +33,7 @@ class Asked:
 
 
 async def asked_for(
-    server: Server, text: str, reference: str, like: SpeechRequest, *, field: str, whole: bool
+    server: Server, text: str, reference: str, like: SpeechRequest, *, field: str, whole: bool, owner: str = ""
 ) -> Asked:
     """As `asked`, without holding up other requests. Raises ApiError 413 for a text that is too long."""
     settings = server.settings
@@ -42,12 +42,12 @@ async def asked_for(
         remedy = "ask for a streamed answer, or send it in several requests" if whole else "send it in several requests"
         raise ApiError(413, f"{field}: {len(text)} characters, the limit is {most}", remedy, param=field)
     if len(text) > _LONG:
-        return await asyncio.to_thread(asked, server, text, reference, like, field=field)
-    return asked(server, text, reference, like, field=field)
+        return await asyncio.to_thread(asked, server, text, reference, like, field=field, owner=owner)
+    return asked(server, text, reference, like, field=field, owner=owner)
 
 
-def asked(server: Server, text: str, reference: str, like: SpeechRequest, *, field: str) -> Asked:
-    """reference: the voice of what names none. like: the request, all but its text.
+def asked(server: Server, text: str, reference: str, like: SpeechRequest, *, field: str, owner: str = "") -> Asked:
+    """reference: the voice of what names none. like: the request, all but its text. owner: whose request it is.
 
     Raises ApiError: 400 for an empty text, for SSML or marks that cannot be understood, and for too many voices; and
     what Library.check raises.
@@ -65,7 +65,7 @@ def asked(server: Server, text: str, reference: str, like: SpeechRequest, *, fie
             400, f"{field}: {len(script.voices)} voices, the limit is {_MOST_VOICES}", "send it in several requests",
             param=field,
         )  # fmt: skip
-    found = {voice: server.library.check(voice or reference) for voice in script.voices}
+    found = {voice: server.library.check(voice or reference, owner) for voice in script.voices}
     parts = tuple(Part(*found[turn.voice], turn.request) for turn in turns)
     return Asked(parts, script.unheard, _voice_after(text, script))
 

@@ -104,6 +104,9 @@ class StreamOptions(Lenient):
     timestamps: bool = Field(True, description="Send when each word is heard, after each sentence.")
 
 
+_NAMED = "A voice's name, or a file of the operator's folder `references`; other paths are refused."
+
+
 class _TtsFields(Lenient):
     """Fields of GPT-SoVITS's api_v2 and the short form {text, spk}."""
 
@@ -125,8 +128,10 @@ class _TtsFields(Lenient):
     top_p: TopP | None = None
     repetition_penalty: Penalty | None = None
     sample_rate: Rate | None = None
-    ref_audio_path: str | None = Field(None, description="A voice's name; file paths are refused.")
-    audio_file: str | None = Field(None, description="A voice's name; file paths are refused.")
+    ref_audio_path: str | None = Field(None, description=_NAMED)
+    audio_file: str | None = Field(None, description=_NAMED)
+    prompt_text: str | None = Field(None, description="What is said in a file of the folder `references`.")
+    prompt_lang: str | None = Field(None, max_length=40, description="Its language.")
     aux_ref_audio_paths: list[str] | None = Field(None, description="File paths; refused unless empty.")
 
 
@@ -192,11 +197,14 @@ class VersionInfo(BaseModel):
 
 
 class VoiceInfo(BaseModel):
-    """A voice. version: what speaks now, null when nothing does; state: ready, retired, revoked, failed, unreleased."""
+    """A voice. version: what speaks now, null when nothing does; state: ready, retired, revoked, failed, unreleased.
+    kind: zero_shot for one that was made of one recording, for the key that asks; expires_at: when that is removed.
+    """
 
     id: str
     object: Literal["voice"] = "voice"
     name: str
+    kind: Literal["registry", "zero_shot"] = "registry"
     state: str
     version: str | None
     aliases: dict[str, str]
@@ -205,6 +213,17 @@ class VoiceInfo(BaseModel):
     rights: str | None
     versions: list[VersionInfo]
     problem: str | None = Field(None, description="Why the version that the registry wants does not speak.")
+    created_at: Annotated[int | None, Field(description="Of zero_shot: seconds since 1970.")] = None
+    expires_at: Annotated[int | None, Field(description="Of zero_shot: seconds since 1970.")] = None
+    consent: Annotated[dict[str, str | float] | None, Field(description="Of zero_shot: what was heard of it.")] = None
+
+
+class VoiceGone(BaseModel):
+    """DELETE of a voice that was made of one recording."""
+
+    id: str
+    object: Literal["voice"] = "voice"
+    deleted: bool = True
 
 
 class VoiceList(BaseModel):

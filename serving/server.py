@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from timbre.core.errors import ConfigurationError, TimbreError
@@ -23,12 +24,16 @@ from timbre.serving.library import Library
 from timbre.serving.metrics import UNKNOWN, Metrics
 from timbre.serving.order import Delivery, Order
 from timbre.serving.poll_watch import PollWatch
+from timbre.serving.references import References
 from timbre.serving.served import ServedMarks
 from timbre.serving.settings import ServeSettings
 from timbre.serving.workers import Workers
+from timbre.serving.zero_shot import HOUR_S, ZeroShotVoices
+from timbre.serving.zero_shot_maker import ZeroShotMaker
 from timbre.text.frontend import phonemize
 
 _SOON_S = 0.05
+_ZERO_SHOT_PACKAGES = ("python_multipart", "_webrtcvad")
 _WARM_UP = {"zh": "你好。", "en": "Hello.", "ja": "こんにちは。", "ko": "안녕하세요.", "yue": "你好。"}
 
 
@@ -54,15 +59,32 @@ class Server:
         )
         self.engines = Engines(registry.store, exports, engine_settings)
         names = dict(pair.split("=", 1) for pair in settings.voice_names)
+        offered = bool(settings.zero_shot or settings.references)
+        if offered and not all(map(find_spec, _ZERO_SHOT_PACKAGES)):
+            raise ConfigurationError(
+                f"zero_shot, references: a package is missing ({', '.join(_ZERO_SHOT_PACKAGES)})",
+                "pip install 'timbre[zero-shot]' on the server",
+            )
+        self.zero_shot = ZeroShotVoices(
+            Path(settings.zero_shot) if settings.zero_shot else None, settings.max_zero_shot, self.engines
+        )
         self.library = Library(
             registry, self.engines, self.metrics, log, voices_held=settings.voices_held, retry_s=settings.retry_s,
             names=names, default_voice=settings.default_voice, openai_names=settings.openai_names,
+            zero_shot=self.zero_shot if offered else None,
         )  # fmt: skip
+        self.maker = ZeroShotMaker(
+            self.zero_shot, self.engines, log, threads=settings.threads, kept_s=settings.zero_shot_hours * HOUR_S,
+            digests=lambda: self.library.bases,
+        )  # fmt: skip
+        self.references = References(Path(settings.references), self.maker) if settings.references else None
         self._served = ServedMarks(registry.served, log)
         self.workers = Workers(
             self.library, self.metrics, log, self._served, count=settings.workers, waiting=settings.queue,
             queue_timeout_s=settings.queue_timeout_s, program=f"Timbre {self.version}" if settings.mark else "",
         )  # fmt: skip
+        self.wyoming_port = 0
+        """Where Wyoming is spoken; 0: nowhere."""
         self.ready = threading.Event()
         self._read: set[str] = set()
         self._stop = threading.Event()
@@ -72,6 +94,7 @@ class Server:
 
     def start(self) -> None:
         """Starts looking and speaking; `ready` is set when the first voice has spoken, or there is none to wait for."""
+        self.zero_shot.open()
         self.workers.start()
         self.poll.start()
 
@@ -122,6 +145,8 @@ class Server:
     def _poll_on(self) -> None:
         while not self._stop.is_set():
             try:
+                for record in self.zero_shot.sweep():
+                    self.log.info("the time of a voice is over", extra={"voice": record.id})
                 self.library.poll(None if self.ready.is_set() else self._begin)
             except Exception as error:
                 # The poller must outlive everything: without it no new voice would ever speak.

@@ -20,6 +20,7 @@ PREFIX = "TIMBRE_SERVE_"
 
 _SECRET = ("api_keys", "jwt_secret")
 _SHORTEST_KEY = 16
+_HIGHEST_PORT = 65_535
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,18 @@ class ServeSettings:
     max_batches: int = setting(20, "unfinished batches of a key; more are refused with 429", low=1, high=100_000)
     batches_mib: int = setting(4096, "all batches together; when they hold more, new ones are refused", "MiB", low=1)
     batch_days: float = setting(7.0, "time until a batch and its sound are removed", "days", low=0.001)
+    zero_shot: str = setting(
+        "", "folder of voices made from one recording each, with consent (docs/server.md); empty: none can be made"
+    )
+    zero_shot_hours: float = setting(24.0, "time until such a voice is removed", "h", low=0.001, high=8760)
+    max_zero_shot: int = setting(10, "such voices of a key; more are refused with 429", low=1, high=10_000)
+    max_upload_kib: int = setting(
+        16_384, "largest body of a request that brings a recording; more is refused with 413", "KiB", low=1,
+        high=1_048_576,
+    )  # fmt: skip
+    references: str = setting(
+        "", "folder of recordings, each beside its statement of consent, that /tts may name; empty: none"
+    )
     stale_s: float = setting(60.0, "a registry that was not read for so long is reported as stale", "s", low=0.1)
     poll_s: float = setting(1.0, "polling interval of the registry", "s", low=0.05, high=3600)
     retry_s: float = setting(30.0, "time until a version that could not be loaded is tried again", "s", low=0.1)
@@ -94,23 +107,44 @@ class ServeSettings:
     allowed_hosts: tuple[str, ...] = setting(
         (), "host names that requests may name; empty: those of this machine where no key is asked for, else any"
     )
+    wyoming: str = setting(
+        "", "HOST:PORT on which Home Assistant's protocol Wyoming is spoken too, as 127.0.0.1:10300; empty: it is not"
+    )
+    wyoming_open: bool = setting(
+        False, "let the Wyoming address be one that other machines reach, although the protocol has no keys"
+    )
     page: bool = setting(True, "show the web page at /")
     commit: str = setting("", "commit of the running program, for /health and voice_build_info")
 
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the address."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
+
+    @property
+    def wyoming_address(self) -> tuple[str, int] | None:
+        """Host and port of `wyoming`, None without. Raises ConfigurationError for anything else."""
+        if not self.wyoming:
+            return None
+        host, colon, port = self.wyoming.rpartition(":")
+        if not (colon and host and port.isascii() and port.isdigit() and int(port) <= _HIGHEST_PORT):
+            raise ConfigurationError(f"wyoming: {self.wyoming!r} is not HOST:PORT", "write for example 127.0.0.1:10300")
+        return host.strip("[]"), int(port)
 
     @property
     def guarded(self) -> bool:
         """Whether requests need a key or a token."""
         return bool(self.api_keys or self.jwt_secret)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a host of this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def load_settings(file: Path | None, environment: Mapping[str, str], options: Mapping[str, Any]) -> ServeSettings:
@@ -187,6 +221,17 @@ def _check(settings: ServeSettings) -> None:
         )
     if settings.jwt_secret and len(settings.jwt_secret) < 32:
         raise ConfigurationError("jwt_secret: fewer than 32 characters", "make one with: openssl rand -hex 32")
+    for name in ("zero_shot", "references"):
+        if getattr(settings, name) and not settings.mark:
+            raise ConfigurationError(
+                f"{name}: set while mark is false", "leave mark on: speech in a voice of one recording is always marked"
+            )
+    address = settings.wyoming_address
+    if address is not None and not (is_loopback(address[0]) or settings.wyoming_open or settings.open_access):
+        raise ConfigurationError(
+            f"wyoming {settings.wyoming}: other machines reach this address, and the protocol has no keys",
+            "use 127.0.0.1, or set wyoming_open where a firewall lets only Home Assistant through",
+        )
     for pair in settings.voice_names:
         name, equals, target = pair.partition("=")
         if not (name and equals and target):

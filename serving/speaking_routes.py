@@ -81,12 +81,12 @@ def speaking_routes(server: Server) -> APIRouter:
     @router.post("/tts", response_class=Response, responses=NATIVE_RESPONSES, tags=["speech"])
     async def tts(body: TtsBody, request: Request) -> Response:
         """Speak a text, in GPT-SoVITS's shape or the short form {text, spk}."""
-        return await _tts(server, body, request)
+        return await speak_tts(server, body, request)
 
     @router.get("/tts", response_class=Response, responses=NATIVE_RESPONSES, tags=["speech"])
     async def tts_query(query: Annotated[TtsQuery, Query()], request: Request) -> Response:
         """The same with its fields in the query."""
-        return await _tts(server, query, request)
+        return await speak_tts(server, query, request)
 
     def refuse(path: str, why: str, instead: str) -> None:
         @router.get(path, responses=_REFUSED, tags=["refused"])
@@ -104,46 +104,61 @@ def speaking_routes(server: Server) -> APIRouter:
 async def _openai(server: Server, body: SpeechBody, request: Request, timestamps: Shape | None) -> Response:
     sse = body.stream_format == "sse"
     whole = not body.stream or (timestamps is not None and not sse)
-    asked = await asked_for(server, body.input, voice_of(body), openai_request(body), field="input", whole=whole)
+    owner = str(request.scope["state"]["owner"])
+    asked = await asked_for(
+        server, body.input, voice_of(body), openai_request(body), field="input", whole=whole, owner=owner
+    )
     return await _answer(
         server, request, asked, body.response_format, openai_rate(body),
         whole=whole, sse=sse, ignored=ignored_fields(body, "instructions"), timestamps=timestamps,
     )  # fmt: skip
 
 
-async def _tts(server: Server, body: TtsBody | TtsQuery, request: Request) -> Response:
-    reference, beside = _references(body)
+async def speak_tts(server: Server, body: TtsBody | TtsQuery, request: Request) -> Response:
+    """Answers a request in GPT-SoVITS's shape."""
+    reference, beside = await _references(server, body)
     whole = body.streaming_mode in (False, 0)
     like = SpeechRequest(
         "", language=language_code(body.text_lang), speed=body.speed_factor, sampling=sampling_of(body),
         pause_s=body.fragment_interval,
     )  # fmt: skip
-    asked = await asked_for(server, body.text, reference, like, field="text", whole=whole)
+    owner = str(request.scope["state"]["owner"])
+    asked = await asked_for(server, body.text, reference, like, field="text", whole=whole, owner=owner)
     media = _RAW.get(body.media_type, body.media_type)
     ignored = ignored_fields(body, *beside)
     return await _answer(server, request, asked, media, body.sample_rate, whole=whole, sse=False, ignored=ignored)
 
 
-def _references(body: TtsBody | TtsQuery) -> tuple[str, list[str]]:
+async def _references(server: Server, body: TtsBody | TtsQuery) -> tuple[str, list[str]]:
     """The voice that a request names ("" for none), and the fields that name one beside it, which have no effect.
 
-    api_v2 has paths where a voice's name may stand. Raises ApiError 403 for anything that could be a path, whatever
-    other field names the voice.
+    api_v2 has paths where a voice's name may stand: a file of the operator's folder, where there is one. Raises
+    ApiError 403 for anything else that could be a path, whatever other field names the voice.
     """
+    opened = server.references
     for field in ("ref_audio_path", "audio_file"):
         value = getattr(body, field)
-        if value and not _NAME.fullmatch(value):
-            raise _path_refused(field)
+        if value and not _NAME.fullmatch(value) and not (opened is not None and opened.names(value)):
+            raise _path_refused(field, opened is not None)
     if any(body.aux_ref_audio_paths or ()):
-        raise _path_refused("aux_ref_audio_paths")
+        raise _path_refused("aux_ref_audio_paths", opened is not None)
     given = [field for field in _REFERENCES if getattr(body, field)]
-    return (str(getattr(body, given[0])) if given else ""), given[1:]
+    beside = [*given[1:], *(field for field in ("prompt_text", "prompt_lang") if getattr(body, field))]
+    if not given:
+        return "", beside
+    named = str(getattr(body, given[0]))
+    if opened is None or given[0] in ("spk", "voice") or not opened.names(named):
+        return named, beside
+    language = language_code(body.prompt_lang or "auto")
+    voice = await opened.voice(named, body.prompt_text or "", "" if language == "auto" else language, given[0])
+    return voice, given[1:]
 
 
-def _path_refused(field: str) -> ApiError:
+def _path_refused(field: str, opened: bool) -> ApiError:
+    there = "name a file of the operator's folder `references`, without a path" if opened else "give a voice's name"
     return ApiError(
         403, f"{field}: file paths are refused, a request cannot make the server read files",
-        "give a voice's name instead; new voices come through Git", code="path_refused", param=field,
+        f"{there} instead; new voices come through Git", code="path_refused", param=field,
     )  # fmt: skip
 
 
@@ -160,7 +175,7 @@ async def _answer(
     timestamps: Shape | None = None,
 ) -> Response:
     order = Order(asked.parts, media, rate_hz, whole, request.url.path, timed=timestamps is not None)
-    request.scope["state"]["voice"] = order.voice
+    request.scope["state"]["voice"] = order.label
     delivery = server.deliver(order)
     first = await take_or_leave(delivery, request.receive)
     if first is None:

@@ -225,10 +225,13 @@ class StreamSession:
             nonlocal called
             options = self._options
             reference = called or voice_of(options)
-            found = asked(self._server, clause, reference, openai_request(options), field="delta")
+            found = asked(
+                self._server, clause, reference, openai_request(options), field="delta",
+                owner=self._socket.scope["state"].get("owner", ""),
+            )  # fmt: skip
             called = found.voice_after or called
             order = Order(found.parts, options.response_format, openai_rate(options), False, ROUTE, timed=True)
-            self._voice = order.voice
+            self._voice = order.label
             return self._server.deliver(order)
 
         return submit

@@ -160,16 +160,17 @@ class Workers:
         begun_s = time.perf_counter()
         seconds = (self._whole if order.whole else self._stream)(delivery, cast)
         for speaker in cast.speakers:
-            self._served.note(speaker.manifest.voice, speaker.manifest.version)
+            if speaker.manifest is not None:
+                self._served.note(speaker.manifest.voice, speaker.manifest.version)
         for part in order.parts:
-            self._metrics.characters.labels(part.voice).inc(len(part.speech.text))
+            self._metrics.characters.labels(part.label).inc(len(part.speech.text))
         if seconds:
-            self._metrics.real_time.labels(order.voice).observe((time.perf_counter() - begun_s) / seconds)
+            self._metrics.real_time.labels(order.label).observe((time.perf_counter() - begun_s) / seconds)
 
     def _begin(self, delivery: Delivery, cast: Cast, unknown: tuple[str, ...]) -> None:
         order = delivery.order
         delivery.post(Begun(cast.names, output_rate(order.format, cast.rate_hz, order.rate_hz), unknown))
-        self._metrics.first_audio.labels(order.voice).observe(delivery.waited_s)
+        self._metrics.first_audio.labels(order.label).observe(delivery.waited_s)
 
     def _whole(self, delivery: Delivery, cast: Cast) -> float:
         order = delivery.order
@@ -192,8 +193,8 @@ class Workers:
                 failed += bool(sentence.failures)
                 if sentence.attempts > 1:
                     self._metrics.regenerations.labels(_reason(sentence)).inc()
-            self._metrics.audio.labels(part.voice).inc((loudness.samples - before_part) / cast.rate_hz)
-        self._refuse_silence(order.voice, loudness)
+            self._metrics.audio.labels(part.label).inc((loudness.samples - before_part) / cast.rate_hz)
+        self._refuse_silence(order.label, loudness)
         encoder.push(marker.finish())
         data = memoryview(encoder.finish())
         self._begin(delivery, cast, tuple(dict.fromkeys(unspoken)))
@@ -228,9 +229,9 @@ class Workers:
                     delivery.post(Piece(data))
             if order.timed:
                 _post_times(delivery, waves, timed, before_s)
-            self._metrics.audio.labels(part.voice).inc((loudness.samples - before_part) / cast.rate_hz)
+            self._metrics.audio.labels(part.label).inc((loudness.samples - before_part) / cast.rate_hz)
         # Known only now, when the head of the answer has left: the answer breaks off.
-        self._refuse_silence(order.voice, loudness)
+        self._refuse_silence(order.label, loudness)
         rest = encoder.push(marker.finish()) + encoder.finish()
         if rest:
             delivery.post(Piece(rest))
