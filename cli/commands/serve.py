@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--poll", "poll_s", type=float, default=None, help="Polling interval of the registry in seconds; default: 1."
 )
+@click.option("--wyoming", default=None, metavar="HOST:PORT", help="Also speak Wyoming, for Home Assistant.")
 @click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), default=None, help="YAML file with settings."
 )
