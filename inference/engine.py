@@ -33,8 +33,11 @@ from timbre.inference.t2s_slots import T2SSlots
 from timbre.inference.timing import SentenceTime, sentence_time
 from timbre.inference.voice import Voice
 
-FIRST_CHUNK_CODES = 20
-CHUNK_CODES = 50
+FIRST_SENTENCE_CODES = (12, 20, 50)
+"""Codes of the first piece of a stream, of the second, and of those after it: somebody waits for the first, and it
+lasts longer than decoding the second takes."""
+NEXT_SENTENCE_CODES = (20, 50)
+"""Of the sentences after the first, which are decoded while it is heard."""
 # Codes whose frames still move when more text follows them: they are decoded again with the next chunk.
 HELD_BACK_CODES = 5
 # Of a stream: the one that is heard and the next.
@@ -197,7 +200,7 @@ class Engine:
                     yield Waveform(pause, self.base.rate_hz)
                 codes: list[int] = []
                 spoken: list[NDArray[np.float32]] = []
-                for samples in self._stream_sentence(item, job, request, voice, cancel, codes):
+                for samples in self._stream_sentence(item, job, request, voice, cancel, codes, first=index == 0):
                     # The loudest sample of the sentence is not known yet, so what exceeds full scale is cut.
                     spoken.append(np.clip(samples, -_PEAK, _PEAK))
                     yield Waveform(spoken[-1], self.base.rate_hz)
@@ -285,15 +288,19 @@ class Engine:
         voice: Voice,
         cancel: Cancellation | None,
         codes: list[int],
+        *,
+        first: bool,
     ) -> Iterator[NDArray[np.float32]]:
-        """codes: filled while it goes."""
+        """codes: filled while it goes. first: whether nothing was heard before it."""
         utterance = self._utterance(item, request, voice)
-        wanted = FIRST_CHUNK_CODES
+        sizes = FIRST_SENTENCE_CODES if first else NEXT_SENTENCE_CODES
+        wanted, pieces = sizes[0], 1
         for code in _codes(job, cancel):
             codes.append(code)
             if len(codes) < wanted:
                 continue
-            wanted = len(codes) + CHUNK_CODES
+            wanted = len(codes) + sizes[min(pieces, len(sizes) - 1)]
+            pieces += 1
             latent = utterance.latent(np.array(codes, np.int64))
             moving = round(HELD_BACK_CODES * self.base.frames_per_code / request.speed)
             piece = utterance.next_piece(latent, latent.shape[2] - moving)
