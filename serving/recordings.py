@@ -27,8 +27,8 @@ _MEMORY = Path("/dev/shm")
 _SPEECH_S = 2.0
 _WINDOW_S = 2.0
 _GROUP_SIMILARITY = 0.8
-"""Of the two groups of windows of 2 s; below it, two speakers. 100 recordings of 8 and 14 s of 51 readers of LibriSpeech
-had .824 to .957; of two readers one after the other 50 of 51 had .49 to .79."""
+"""Of the two groups of windows of 2 s; below it, two speakers. 100 recordings of 8 and 14 s of 51 readers of
+LibriSpeech had .824 to .957; of two readers one after the other 50 of 51 had .49 to .79."""
 
 
 def decode(data: bytes, field: str, longest_s: float) -> Waveform:

@@ -3,7 +3,8 @@
 JSON line (+ JSON data, + payload) -> event -> order -> audio-start, audio-chunk..., audio-stop
 
 The package `wyoming` knows the events; they are read here, since its own reader waits for as many bytes as a line says.
-The protocol has no keys: whoever can connect may speak, so the address is a loopback one unless the operator says so.
+The protocol has no keys: every program that can connect may speak, so the address is a loopback one unless the operator
+says otherwise.
 """
 
 from __future__ import annotations
