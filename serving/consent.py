@@ -39,12 +39,16 @@ class Ear(Protocol):
 
 @dataclass(frozen=True)
 class Consent:
-    """What was heard. words: score of the wording, 0 is perfect; similarity: of statement and recording, -1 to 1."""
+    """What was heard."""
 
     language: str
+    """In which the statement was understood."""
     seconds: float
+    """Of speech in it."""
     words: float
+    """Score of the wording in nats a phone, 0 is perfect."""
     similarity: float
+    """Of statement and recording, -1 to 1."""
 
 
 def judge_consent(

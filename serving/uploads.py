@@ -21,10 +21,12 @@ _MOST_TEXT_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Form:
-    """texts: name -> value, files: name -> bytes; of a name that comes twice the last one."""
+    """What was sent; of a name that comes twice the last one."""
 
     texts: dict[str, str]
+    """Name -> value."""
     files: dict[str, bytes]
+    """Name -> content."""
 
     def file(self, *names: str) -> bytes:
         """The first of these that was sent. Raises ApiError 400 without any."""

@@ -43,20 +43,30 @@ _MOST_HELD = 64
 
 @dataclass(frozen=True)
 class Record:
-    """One voice. owner: who may use it, "" where no key is asked for, None for everybody (the operator's own files)."""
+    """One voice."""
 
     id: str
+    """Its name in requests."""
     owner: str | None
+    """Who may use it; "" where no key is asked for, None for everybody (the operator's own files)."""
     title: str
+    """For people."""
     language: str
+    """Of texts that name none."""
     base: str
+    """Name of the base that speaks."""
     base_digest: str
+    """Its digest."""
     created_s: float
+    """Since 1970."""
     expires_s: float
+    """Since 1970."""
     seconds: float
     """Of speech in the recording."""
     recording_sha256: str
+    """Digest of the upload."""
     statement_sha256: str
+    """Digest of the statement."""
     consent: dict[str, Any]
     """As consent.Consent."""
 

@@ -29,17 +29,22 @@ _MOST_WAITING = 4
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a voice is to be made of. owner: as Record; base: "" for the one that the first voice speaks with."""
+    """What a voice is to be made of."""
 
     owner: str | None
+    """As Record."""
     recording: bytes
+    """A sound file."""
     statement: bytes
+    """A sound file."""
     language: str = ""
     """"" for that of the statement, as it is heard."""
     text: str = ""
     """What is said in the recording, "" where it is not known."""
     title: str = ""
+    """For people."""
     base: str = ""
+    """"" where voices speak with one base only."""
     statement_language: str = ""
     """"" for that of the recording, or any that is heard."""
     recording_field: str = "audio"
