@@ -14,7 +14,6 @@ import yaml
 
 from tests.pipeline.release.publish_stages import YAML, Repo, make_repo
 from timbre.cli.main import call
-from timbre.core.digests import digest_file
 from timbre.core.errors import CheckFailedError, InfrastructureError
 from timbre.core.progress import SilentProgress
 from timbre.evaluation.measurements import Sample, read_measurements
@@ -116,14 +115,6 @@ def test_the_model_card(repo: Repo) -> None:
     assert "CC0-1.0" in body
     for name in ("samples/tts-one-1.wav", manifest.version, repo.head):
         assert name in body
-
-
-def test_a_manifest_says_by_which_settings_and_limits_it_was_judged(repo: Repo) -> None:
-    repo.record("own settings", YAML + "recipe: {finetune: {rank: 7}}\n")
-    repo.run()
-    manifest = repo.registry.resolve("ada")
-    assert manifest.overrides == {"finetune": {"rank": 7}}
-    assert manifest.gates_digest == digest_file(repo.base.folder / "gates.yaml")
 
 
 def test_the_second_push_moves_on_and_a_revert_comes_back_without_a_stage(repo: Repo) -> None:
