@@ -25,8 +25,10 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "tests" / "containers"
 PROGRAMS = ("buildah", "podman", "runc", "mmdebstrap", "iptables")
 BASE = "docker.io/library/python:3.11-slim"
-IMAGE = "localhost/timbre-test:serve"
-_LIMIT_S = 1500
+# Debian with Python 3.12, where NVIDIA's image has Ubuntu's: no registry of images is asked here.
+CUDA_BASE = "localhost/timbre-test:python3.12"
+EVERY_TARGET = "TIMBRE_IMAGES"
+_LIMIT_S = 5400
 _STORAGE = """[storage]
 driver = "overlay"
 graphroot = "{folder}/storage"
@@ -53,6 +55,15 @@ def missing() -> str:
     return ""
 
 
+def missing_for(target: str) -> str:
+    """Why the targets beside `serve` are not built here, or ""."""
+    if os.environ.get(EVERY_TARGET) != "all":
+        return f"{target} is built where {EVERY_TARGET}=all: gigabytes and many minutes"
+    if target == "serve-gpu" and _python312() is None:
+        return "serve-gpu wants a Python 3.12 as python3.12 or under ~/.pyenv"
+    return missing()
+
+
 def call(*command: str, check: bool = True, limit_s: float = _LIMIT_S) -> subprocess.CompletedProcess[str]:
     """One program with this test's storage; fails with what it said."""
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -70,39 +81,106 @@ def call(*command: str, check: bool = True, limit_s: float = _LIMIT_S) -> subpro
     return done
 
 
-def build_serve() -> str:
-    """The image `serve` from this checkout; layers, base image and wheels are kept between sessions. Returns its id."""
+def build(target: str = "serve") -> str:
+    """A target of the Dockerfile from this checkout; layers, base images and wheels are kept between sessions.
+
+    Returns the id of the image. pip has no network: packages come from a folder of wheels with the hashes of the lock.
+    """
     FOLDER.mkdir(parents=True, exist_ok=True)
+    tag = f"localhost/timbre-test:{target}"
     with FileLock(FOLDER / "build.lock"):
         _base_image()
+        if target == "serve-gpu":
+            _cuda_base_image()
         # Layers of older sources: they would only pile up.
         call("podman", "image", "prune", "--force", "--filter", "until=48h", check=False)
         call(
             "buildah", "build", "--isolation", "chroot", "--pull-never", "--format", "docker", "--layers",
-            "--build-context", f"wheelhouse={_wheelhouse()}", "--build-arg", "REVISION=0123456789ab",
-            "--target", "serve", "--tag", IMAGE, ".",
+            "--build-context", f"wheelhouse={_wheelhouse(target)}", "--build-arg", "REVISION=0123456789ab",
+            "--build-arg", f"CUDA_IMAGE={CUDA_BASE}", "--target", target, "--tag", tag, ".",
         )  # fmt: skip
-        return call("podman", "image", "inspect", "--format", "{{.Id}}", IMAGE).stdout.strip()
+        return call("podman", "image", "inspect", "--format", "{{.Id}}", tag).stdout.strip()
+
+
+def size_mb(image: str) -> float:
+    """Unpacked, with its base image; 1 MB is 1,000,000 bytes."""
+    about = json.loads(call("podman", "image", "inspect", image).stdout)[0]
+    return float(about["Size"]) / 1e6
+
+
+def copied_layers_mb(image: str) -> list[float]:
+    """Sizes of the layers that COPY made, largest first: packages, then bases and code."""
+    history = json.loads(call("podman", "history", "--format", "json", image).stdout)
+    return sorted((int(layer["size"]) / 1e6 for layer in history if "COPY" in layer["CreatedBy"]), reverse=True)
+
+
+def _exists(image: str) -> bool:
+    return call("podman", "image", "exists", image, check=False).returncode == 0
 
 
 def _base_image() -> None:
     """Debian's Python under the official image's name, where that one was not pulled."""
-    if call("podman", "image", "exists", BASE, check=False).returncode == 0:
+    if not _exists(BASE):
+        _import(_root_file_system(), BASE)
+
+
+def _cuda_base_image() -> None:
+    """The same with this machine's Python 3.12 in /usr/local, where the Dockerfile's `python3` finds it first."""
+    if _exists(CUDA_BASE):
         return
+    python = _python312()
+    assert python is not None
+    prefix = subprocess.run(
+        [python, "-c", "import sys; print(sys.base_prefix)"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    archive = _root_file_system()
+    kept = ("bin/python3.12", "bin/python3", "lib/python3.12")
+    command = ["tar", "--append", "--file", str(archive), "--directory", prefix, "--exclude", "test", "--exclude"]
+    command += ["site-packages/*", "--owner", "0", "--group", "0", "--transform", "s,^,./usr/local/,S", *kept]
+    # Where the loader looks without a cache; a Python that is linked statically has none.
+    library = [path.name for path in Path(prefix, "lib").glob("libpython3.12.so.*")]
+    subprocess.run(command, check=True, capture_output=True, timeout=_LIMIT_S)
+    if library:
+        command = ["tar", "--append", "--file", str(archive), "--directory", f"{prefix}/lib"]
+        command += ["--owner", "0", "--group", "0", "--transform", "s,^,./usr/lib/,S", *library]
+        subprocess.run(command, check=True, capture_output=True, timeout=_LIMIT_S)
+    _import(archive, CUDA_BASE)
+
+
+def _root_file_system() -> Path:
     archive = FOLDER / "base.tar"
     packages = "python3,python3-venv,ca-certificates"
     call("mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", "bookworm", str(archive))
-    call("podman", "import", str(archive), BASE)
+    return archive
+
+
+def _import(archive: Path, image: str) -> None:
+    call("podman", "import", str(archive), image)
     archive.unlink()
 
 
-def _wheelhouse() -> Path:
-    """Every wheel of the image, by the hashes of its lock."""
-    locks = [ROOT / "docker" / f"{name}.lock" for name in ("serve", "build")]
+def _python312() -> str | None:
+    """A Python 3.12 that runs: one on the path may be a shim without a version behind it."""
+    found = [shutil.which("python3.12"), *sorted(map(str, Path.home().glob(".pyenv/versions/3.12*/bin/python3.12")))]
+    for candidate in filter(None, found):
+        if subprocess.run([candidate, "-c", "import venv"], capture_output=True, check=False).returncode == 0:
+            return candidate
+    return None
+
+
+def _wheelhouse(target: str) -> Path:
+    """Every wheel of an image, by the hashes of its lock, made by the Python that the image has."""
+    locks = [ROOT / "docker" / f"{name}.lock" for name in (target, "build")]
     folder = FOLDER / "wheels" / digest_value([digest_file(lock) for lock in locks])[:16]
     if not (folder / ".complete").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--require-hashes", "-w", str(folder)]
+        python = sys.executable
+        if target == "serve-gpu":
+            environment, base = FOLDER / "python3.12", _python312()
+            assert base is not None
+            subprocess.run([base, "-m", "venv", str(environment)], check=True, capture_output=True, timeout=_LIMIT_S)
+            python = str(environment / "bin" / "python")
+        command = [python, "-m", "pip", "wheel", "--quiet", "--require-hashes", "-w", str(folder)]
         for lock in locks:
             subprocess.run([*command, "-r", str(lock)], check=True, capture_output=True, timeout=_LIMIT_S)
         (folder / ".complete").touch()

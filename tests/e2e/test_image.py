@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import soundfile
 
 from tests.e2e import containers
 from tests.e2e.containers import Container
+from tests.e2e.image_server import KEY, post, readable_shelf, speaking
 from tests.serving.shelf_of_voices import Shelf
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-KEY = "a-key-that-is-long-enough"
 MAX_IMAGE_MB = 700
 MAX_PACKAGES_MB = 450
 MAX_CODE_MB = 5
@@ -33,38 +30,22 @@ def image() -> str:
     reason = containers.missing()
     if reason:
         pytest.skip(reason)
-    return containers.build_serve()
+    return containers.build()
 
 
 @pytest.fixture(scope="module")
 def shelf(image: str, tmp_path_factory: pytest.TempPathFactory, pico_export: Path) -> Shelf:
-    """A registry with one voice, which others may read, as a mounted bucket or volume would be."""
-    root = tmp_path_factory.mktemp("image")
-    for folder in (root, *root.parents):
-        if folder == Path(folder.anchor) or folder.name == "tmp":
-            break
-        folder.chmod(folder.stat().st_mode | 0o055)
-    made = Shelf(root / "registry", pico_export)
-    made.publish("ada", 0)
-    return made
+    return readable_shelf(tmp_path_factory.mktemp("image"), pico_export)
 
 
 @pytest.fixture(scope="module")
 def server(image: str, shelf: Shelf) -> Iterator[Container]:
-    port = _free_port()
-    started = containers.start(
-        image, "--volume", f"{shelf.folder}:/registry:ro", "--env", f"TIMBRE_SERVE_API_KEYS={KEY}",
-        "--memory", "1g", port=port,
-    )  # fmt: skip
-    try:
-        started.wait_healthy()
+    with speaking(image, shelf) as started:
         yield started
-    finally:
-        started.remove()
 
 
 def test_it_speaks_over_http(server: Container, tmp_path: Path) -> None:
-    status, data = _post(server, "/v1/audio/speech", {"model": "timbre", "voice": "ada", "input": "Good morning."})
+    status, data = post(server, "/v1/audio/speech", {"model": "timbre", "voice": "ada", "input": "Good morning."})
     assert status == 200
     (tmp_path / "said.mp3").write_bytes(data)
     samples, rate_hz = soundfile.read(tmp_path / "said.mp3")
@@ -74,16 +55,16 @@ def test_it_speaks_over_http(server: Container, tmp_path: Path) -> None:
 
 
 def test_it_hears_of_a_new_voice(server: Container, shelf: Shelf) -> None:
-    assert _post(server, "/tts", {"text": "Good morning.", "spk": "bob"})[0] == 404
+    assert post(server, "/tts", {"text": "Good morning.", "spk": "bob"})[0] == 404
     shelf.publish("bob", 1)
     deadline = time.monotonic() + 30
-    while _post(server, "/tts", {"text": "Good morning.", "spk": "bob"})[0] != 200:
+    while post(server, "/tts", {"text": "Good morning.", "spk": "bob"})[0] != 200:
         assert time.monotonic() < deadline, server.log()
         time.sleep(0.2)
 
 
 def test_without_a_key_nothing_is_said(server: Container) -> None:
-    assert _post(server, "/tts", {"text": "Hello.", "spk": "ada"}, key="")[0] == 401
+    assert post(server, "/tts", {"text": "Hello.", "spk": "ada"}, key="")[0] == 401
 
 
 def test_it_runs_as_nobody_and_writes_nowhere_else(server: Container) -> None:
@@ -120,19 +101,17 @@ def test_packages_stay_small(server: Container, image: str) -> None:
         "print(sum(p.stat().st_size for p in pathlib.Path(site.getsitepackages()[0]).rglob('*') if p.is_file()))"
     )
     packages_mb = int(packages) / 1e6
-    about = json.loads(containers.call("podman", "image", "inspect", image).stdout)[0]
-    base = json.loads(containers.call("podman", "image", "inspect", containers.BASE).stdout)[0]
-    print(f"image serve: {about['Size'] / 1e6:.0f} MB (limit {MAX_IMAGE_MB} MB)")
-    print(f"of these {base['Size'] / 1e6:.0f} MB base image")
+    size_mb, base_mb = containers.size_mb(image), containers.size_mb(containers.BASE)
+    print(f"image serve: {size_mb:.0f} MB (limit {MAX_IMAGE_MB} MB)")
+    print(f"of these {base_mb:.0f} MB base image")
     print(f"Python packages: {packages_mb:.0f} MB (limit {MAX_PACKAGES_MB} MB)")
     assert 100 < packages_mb < MAX_PACKAGES_MB
-    assert about["Size"] / 1e6 < MAX_IMAGE_MB
+    assert size_mb < MAX_IMAGE_MB
 
 
 def test_our_code_is_a_small_layer_of_its_own(image: str) -> None:
-    history = json.loads(containers.call("podman", "history", "--format", "json", image).stdout)
-    copied = [int(layer["size"]) for layer in history if "COPY" in layer["CreatedBy"]]
-    packages_mb, code_mb = max(copied) / 1e6, (sum(copied) - max(copied)) / 1e6
+    packages_mb, *ours = containers.copied_layers_mb(image)
+    code_mb = sum(ours)
     print(f"layers that change with our code: {code_mb:.1f} MB (limit {MAX_CODE_MB} MB)")
     assert packages_mb > 100
     assert 0.1 < code_mb < MAX_CODE_MB
@@ -235,23 +214,5 @@ def test_it_ends_when_asked(image: str, shelf: Shelf) -> None:
         started.remove()
 
 
-def _post(server: Container, path: str, body: dict[str, Any], key: str = KEY) -> tuple[int, bytes]:
-    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{server.port}{path}", json.dumps(body).encode(), headers, method="POST"
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-
-
 def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
