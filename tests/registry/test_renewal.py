@@ -214,6 +214,14 @@ def test_a_list_that_was_taken_away_or_signed_by_the_thief_lets_nothing_in(place
     assert place.reader.history("ben")
 
 
+def test_a_listed_event_counts_with_its_own_bytes_only(place: Place) -> None:
+    renew(place.operator, actor=ADA)
+    event = next(key for key in place.reader.store.list("voices/ada/events/") if "rolled-back" in key)
+    edited(place, event, lambda record: record.update(reason="better"))
+    with pytest.raises(CorruptError, match="not signed by a key that is trusted"):
+        place.reader.history("ada")
+
+
 def test_a_mirror_follows_a_renewal(place: Place, tmp_path: Path) -> None:
     source, target = str(tmp_path / "registry"), str(tmp_path / "mirror")
     plain = open_store(RegistryAddress(target, {}))
