@@ -284,7 +284,8 @@ function marked(text, missed) {
 }
 
 function show() {
-  find("home").hidden = Boolean(voice);
+  // Before the state is there, the forms have no base to offer.
+  find("home").hidden = Boolean(voice) || !state;
   find("voice").hidden = !voice;
   find("where").textContent = state ? state.repository : "";
   document.title = voice ? `${voice.name} · ${word("title")}` : word("title");

@@ -191,6 +191,17 @@ def test_a_voice_from_nothing(page: Any, studio: Studio) -> None:
     keep(page, "push")
 
 
+def test_the_form_is_not_shown_before_what_it_offers(page: Any, studio: Studio) -> None:
+    held: list[Any] = []
+    page.route("**/api/state", held.append)
+    page.reload()
+    until(lambda: page.evaluate("document.readyState") == "complete" and bool(held))
+    assert page.is_hidden("#home")
+    held[0].continue_()
+    page.wait_for_selector("#home:not([hidden])")
+    assert page.input_value("#new [name=base]") == "nano"
+
+
 def test_a_telephone_in_chinese(page: Any, studio: Studio) -> None:
     open_ada(page, studio)
     page.set_viewport_size({"width": 390, "height": 844})

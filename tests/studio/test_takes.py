@@ -164,6 +164,31 @@ def test_a_full_disk_loses_nothing(ada: Studio, monkeypatch: pytest.MonkeyPatch)
     assert ada.call("PUT", "/api/voices/ada/takes/0002", tone(440)).status == 200
 
 
+def test_whichever_write_finds_the_disk_full_the_earlier_take_stays(
+    ada: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada.call("PUT", "/api/voices/ada/takes/0001", tone())
+    path = ada.voice / "wavs/0001.flac"
+    before, real = path.read_bytes(), os.fsync
+    for first in range(1, 20):
+        writes: list[int] = []
+
+        def full(handle: int, first: int = first, writes: list[int] = writes) -> None:
+            writes.append(handle)
+            if len(writes) >= first:
+                raise OSError(28, "No space left on device")
+            real(handle)
+
+        monkeypatch.setattr(os, "fsync", full)
+        answer = ada.call("PUT", "/api/voices/ada/takes/0001", tone(440))
+        monkeypatch.undo()
+        if path.read_bytes() != before:
+            break
+        assert (answer.status, answer.code) == (507, "disk-full"), first
+    assert first > 1, "the take was replaced although nothing could be written"
+    assert sf.read(path)[0].shape == (48_000,), "the new take is whole"
+
+
 def test_a_damaged_or_foreign_judgement_is_made_again(ada: Studio) -> None:
     ada.call("PUT", "/api/voices/ada/takes/0001", tone())
     ada.call("PUT", "/api/voices/ada/consent", tone())
