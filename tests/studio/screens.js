@@ -32,7 +32,7 @@
 
   // Names, units and commands stay as they are; what is in another language says so by its lang.
   const ALLOWED = [
-    /timbre|studio|git|main|https?:\S+|\S+@\S+|[\w.-]*\/[\w./-]+|metadata\.csv|GPT-SoVITS|LJSpeech|ZIP|dBFS|dB|LFS|revoke/gi,
+    /timbre|studio|git|main|https?:\S+|\S+@\S+|[\w.-]*\/[\w./-]*|metadata\.csv|GPT-SoVITS|LJSpeech|ZIP|dBFS|dB|LFS|revoke/gi,
     /nano|pico|ada example|ada|announcements of Example School|[0-9a-f]{8,}|voice\.yaml|approved_by/gi,
   ];
 

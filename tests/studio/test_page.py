@@ -193,7 +193,11 @@ def test_a_voice_from_nothing(page: Any, studio: Studio) -> None:
 
 def test_the_form_is_not_shown_before_what_it_offers(page: Any, studio: Studio) -> None:
     held: list[Any] = []
-    page.route("**/api/state", held.append)
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/api/state", hold)
     page.reload()
     until(lambda: page.evaluate("document.readyState") == "complete" and bool(held))
     assert page.is_hidden("#home")
