@@ -21,9 +21,10 @@ from timbre.audio.resample import resample
 from timbre.audio.waveform import Samples
 from timbre.core.base import load_base
 from timbre.core.recipe import ValidateRecipe
+from timbre.inference.speaker_groups import Vectors, least_likeness, likeness
 from timbre.pipeline.bases.recogniser import recognising_base
 from timbre.pipeline.stages.validate.listening import Listener
-from timbre.pipeline.stages.validate.speakers import SpeakerEncoder, Vectors, compare
+from timbre.pipeline.stages.validate.speakers import SpeakerEncoder
 from timbre.text.alignment_score import log_softmax, phrase_score
 from timbre.text.frontend import phonemize
 from timbre.text.recognition import spoken_class_ids
@@ -41,7 +42,7 @@ class Person:
     statement: Vectors
     """Embedding (256,) of the statement."""
     voice: Vectors
-    """Mean embedding (256,) of the clips."""
+    """Embeddings (n, 256) of the clips."""
     right: float
     """Score of a phrase that a clip holds, in nats a phone; 0 is perfect."""
     wrong: tuple[float, ...]
@@ -68,7 +69,7 @@ def listen(rows: Sequence[Row], foreign: Sequence[str], encoder: SpeakerEncoder,
     chances = log_softmax(listener.scores(sounds[0]))
     return Person(
         vectors[0],
-        compare(vectors[1:], -1.0).centre,
+        vectors[1:],
         phrase_score(chances, phrase(rows[0][3])),
         tuple(phrase_score(chances, phrase(text)) for text in foreign),
     )
@@ -92,8 +93,10 @@ def main(base: str, every: int) -> None:
         foreign = [row[3] for row in chance.sample(rows, 20) if row[3] != own[0][3] and len(phrase(row[3])) == _PHRASE]
         people.append(listen(own[: _CLIPS + 6], foreign[:3], encoder, listener))
     limits = ValidateRecipe()
-    likeness = np.stack([one.statement for one in people]) @ np.stack([one.voice for one in people]).T
-    accepted = likeness >= limits.min_consent_similarity
+    statements = np.stack([one.statement for one in people])
+    found = [likeness(one.voice, statements) for one in people]
+    least = [least_likeness(limits.min_consent_similarity, len(one.voice)) for one in people]
+    accepted = (np.stack(found) >= np.asarray(least)[:, None]).T
     pairs = len(people) * (len(people) - 1)
     others, same = int(accepted.sum() - np.trace(accepted)), len(people) - int(np.trace(accepted))
     missed = sum(one.right < limits.min_consent_words for one in people)
