@@ -136,7 +136,7 @@ class _TtsFields(Lenient):
 
 
 class TtsBody(_TtsFields):
-    """POST /tts. Fields of api_v2 that are not here (prompt_text, batch_size, ...) are taken and have no effect."""
+    """POST /tts. Fields of api_v2 that are not here (batch_size, ...) are taken and have no effect."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 

@@ -257,7 +257,7 @@ def test_the_variance_is_measured_and_kept_beside_the_checkpoint(corpus: Corpus,
     assert (found.gain()[:2] == 1.0).all()
     # An untrained prior says nothing of the sound; the posterior does.
     assert found.recorded[2:].mean() > 0.1
-    assert found.gain()[2:].mean() > 2.0
+    assert found.gain()[2:].mean() > 1.5
     save_variance(measured, tmp_path)
     other = Synthesizer(dataclasses.replace(small(), global_variance=True))
     load_variance(other, tmp_path)

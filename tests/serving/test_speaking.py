@@ -121,7 +121,7 @@ def test_speed_and_rate(live: Running) -> None:
 def test_every_field_of_api_v2_is_taken(live: Running) -> None:
     body = {
         "text": "Good morning.", "text_lang": "en", "ref_audio_path": "ada", "aux_ref_audio_paths": [],
-        "prompt_text": "", "prompt_lang": "en", "top_k": 5, "top_p": 1, "temperature": 1.0,
+        "prompt_text": "Good day.", "prompt_lang": "en", "top_k": 5, "top_p": 1, "temperature": 1.0,
         "text_split_method": "cut5", "batch_size": 1, "batch_threshold": 0.75, "split_bucket": True,
         "speed_factor": 1.0, "streaming_mode": False, "seed": 7, "parallel_infer": True, "repetition_penalty": 1.35,
         "fragment_interval": 0.3, "media_type": "wav", "sample_steps": 32, "super_sampling": False,

@@ -40,7 +40,7 @@ def test_both_ways_count_the_characters_they_leave_out(live: Running, stream: bo
 def mute(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine whose decoders give nothing that could be heard."""
 
-    def whisper(*_: object) -> Iterator[NDArray[np.float32]]:
+    def whisper(*_: object, **__: object) -> Iterator[NDArray[np.float32]]:
         yield from [np.full(16_000, 1e-4, np.float32)] * 3
 
     monkeypatch.setattr(Engine, "_stream_sentence", whisper)

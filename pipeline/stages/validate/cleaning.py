@@ -19,6 +19,7 @@ from timbre.audio.mos import Dnsmos, Mos
 from timbre.audio.reader import mono_blocks, probe
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
+from timbre.core.recipe import ValidateRecipe
 from timbre.pipeline.stages.validate.slicing import Cut
 
 ANALYSIS_RATE_HZ = 16_000
@@ -60,6 +61,16 @@ class DenoisePolicy:
     """Least rise of the overall opinion."""
     max_speech_loss: float
     """Most that the opinion of the speech itself may fall (what denoisers do to voices)."""
+
+    @classmethod
+    def of(cls, recipe: ValidateRecipe) -> DenoisePolicy:
+        """As a recipe says."""
+        return cls(
+            recipe.denoise,
+            recipe.denoise_below_snr_db,
+            recipe.denoise_min_gain_mos,
+            recipe.denoise_max_speech_loss_mos,
+        )
 
 
 class Cleaner:

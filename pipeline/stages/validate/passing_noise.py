@@ -58,4 +58,5 @@ class PassingNoise:
             f"noise that comes and goes, voice {float(np.median(self.ratios_db)):.0f} dB above it in the pauses",
             f"at least {MIN_DB:g} dB",
             "stop what ticks, knocks or crackles in the room, or record in another one",
+            "noise",
         )

@@ -142,15 +142,7 @@ class _Run:
         self.found.problems += self.folder.problems
         spoken, base = [clip.language for clip in self.folder.clips], self.context.base
         check_languages(base.name, spoken, self.folder.language, base.languages, self.found)
-        cleaner = Cleaner(
-            DenoisePolicy(
-                self.recipe.denoise,
-                self.recipe.denoise_below_snr_db,
-                self.recipe.denoise_min_gain_mos,
-                self.recipe.denoise_max_speech_loss_mos,
-            ),
-            self._denoiser,
-        )
+        cleaner = Cleaner(DenoisePolicy.of(self.recipe), self._denoiser)
         (self.context.output / SLICES).mkdir()
         if self.context.base.rate_hz != ANALYSIS_RATE_HZ:
             (self.context.output / SLICES_16K).mkdir()
