@@ -14,7 +14,6 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 
 from timbre.core.errors import ConfigurationError
 from timbre.nano.alignment import Alignment
@@ -113,6 +112,8 @@ class Espeak:
         self._library.espeak_Synth(data, len(data) + 1, 0, 0, 0, _UTF8, None, None)
         self._library.espeak_Synchronize()
         audio = np.frombuffer(b"".join(self._audio), dtype="<i2").astype(np.float32) / 32768
+        import soxr
+
         resampled = soxr.resample(audio, self._rate_hz, RATE_HZ, quality="HQ")
         return to_int16(resampled), self._events, audio.size / self._rate_hz
 
