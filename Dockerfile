@@ -33,6 +33,7 @@ LABEL org.opencontainers.image.title="Timbre server" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=serve-packages /opt/timbre /opt/timbre
+COPY --from=serve-code /opt/bases/ /
 COPY --from=serve-code /opt/code/ /
 COPY --from=serve-code --chown=10001:10001 /var/cache/timbre /var/cache/timbre
 # Everything that is written lies in one folder: exported bases, jieba's dictionary, packages while they are read.
@@ -85,6 +86,7 @@ LABEL org.opencontainers.image.title="Timbre server (CUDA)" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=serve-gpu-packages /opt/timbre /opt/timbre
+COPY --from=serve-gpu-code /opt/bases/ /
 COPY --from=serve-gpu-code /opt/code/ /
 COPY --from=serve-gpu-code --chown=10001:10001 /var/cache/timbre /var/cache/timbre
 ENV PATH=/opt/timbre/bin:$PATH \

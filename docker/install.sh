@@ -1,6 +1,6 @@
 #!/bin/sh
 # install.sh packages NAME   what docker/NAME.lock names, into /opt/timbre; seldom changes: a layer of its own
-# install.sh code [bases]    this project's own modules, into trees of their own: a change costs a small layer
+# install.sh code [bases]    this project's own modules and its data, in a tree each: a change costs a small layer
 #
 # The package index may deliver only files with the hashes in the lock (`make locks`). A folder /wheelhouse with wheels
 # takes its place where there is no network (`make wheelhouse`, which checks the same hashes).
@@ -67,19 +67,21 @@ code)
     "$build/bin/pip" wheel --no-cache-dir --quiet --no-deps --no-build-isolation -w "$build/own" .
     install --no-deps --no-index --root "$code" "$build"/own/timbre-*.whl
     own=$(echo "$code$venv"/lib/python3*/site-packages/timbre)
-    mkdir -p "$bases${own#"$code"}"
+    # Weights, n-grams and word lists change seldom: they are a third layer.
+    mkdir -p "$bases${own#"$code"}/text"
+    mv "$own/text/data" "$bases${own#"$code"}/text/data"
     if [ "${2:-}" = bases ]; then
-        # Weights change seldom: they are a third layer.
         cp -r "$own/bases" "$bases${own#"$code"}/bases"
-        compile "$own"
+        # Jobs take minutes: bytecode of what every command loads is enough.
+        compile "$own/core" "$own/cli"
     else
         # A server has no torch, which these rooms need, and no Git, by which the studio publishes recordings.
         rm -rf "$own/gptsovits" "$own/nano" "$own/studio" "$own/training"
-        # Bytecode is there for what it loads at every start, not for upkeep of a registry, downloads of bases and
-        # languages whose packages are not here. Nothing here uninstalls, which RECORD is for.
+        # Bytecode is there for what it loads at every start, not for upkeep of a registry, downloads of bases,
+        # bridges and languages whose packages are not here. Nothing here uninstalls, which RECORD is for.
         seldom='garbage|mirror|prune|revocation|verification|run_records|stage_cache|sealed_page|hub|hub_[a-z]+'
         seldom="$seldom|copy_synthesis|speaker|absent|check|pull|resumable_download|sources|batch[a-z_]*|extras|recipe"
-        seldom="$seldom|scripts|japanese[a-z_]*|korean[a-z_]*|cantonese"
+        seldom="$seldom|scripts|japanese[a-z_]*|korean[a-z_]*|cantonese|renewal|wyoming_bridge"
         compile -x "/($seldom)\.py\$" "$own/core" "$own/inference" "$own/pipeline/bases" "$own/registry" \
             "$own/serving" "$own/text"
         rm -f "$(dirname "$own")"/timbre-*.dist-info/RECORD

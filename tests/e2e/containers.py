@@ -108,10 +108,22 @@ def size_mb(image: str) -> float:
     return float(about["Size"]) / 1e6
 
 
-def copied_layers_mb(image: str) -> list[float]:
-    """Sizes of the layers that COPY made, largest first: packages, then bases and code."""
+@dataclass(frozen=True)
+class Layers:
+    """Sizes in MB of what COPY put into an image, in the order of the Dockerfile."""
+
+    packages: float
+    data: float
+    """Word lists and n-grams, of the image for jobs also the weights of bases."""
+    code: float
+    """This project's modules, and an empty folder for what a server writes."""
+
+
+def copied_layers(image: str) -> Layers:
+    """Read them from the image's history, whose first entry is the newest."""
     history = json.loads(call("podman", "history", "--format", "json", image).stdout)
-    return sorted((int(layer["size"]) / 1e6 for layer in history if "COPY" in layer["CreatedBy"]), reverse=True)
+    packages, data, *code = [int(layer["size"]) / 1e6 for layer in reversed(history) if "COPY" in layer["CreatedBy"]]
+    return Layers(packages, data, sum(code))
 
 
 def _exists(image: str) -> bool:
