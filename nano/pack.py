@@ -26,7 +26,6 @@ from timbre.nano.checkpointing import averaged, restored
 from timbre.nano.content import load_averaged
 from timbre.nano.content_network import TONES, ContentEncoder
 from timbre.nano.label_codes import projection_of
-from timbre.nano.variance import load_variance
 
 RECOGNISER = "recogniser"
 LARGEST_BYTES = 40_000_000
@@ -62,7 +61,6 @@ def load_acoustic(work: Path) -> Synthesizer:
     """The acoustic model of a work folder, averaged weights; codes as the content encoder's heads hear them."""
     model = Synthesizer(SynthesizerConfig.nano())
     trained_or_restored(model, work / "acoustic", "joint.pt")
-    load_variance(model, work / "acoustic")
     encoder = load_averaged(work / "content")
     hears_codes(model, encoder)
     return model

@@ -6,7 +6,6 @@ Codes come from alignments (label_codes.py), so nothing here waits for the conte
     acoustic/autoencoder.pt, .jsonl    generator and the posterior's pitch on copies
     acoustic/prior.pt, .jsonl          prior, flow, style; may run beside the generator
     acoustic/joint.pt, .jsonl          all of them together
-    acoustic/variance.pt               spread of predicted and recorded latents, measured at the end
     semantic/t2s.pt, .jsonl            text to codes
 """
 
@@ -25,7 +24,7 @@ from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.nano.acoustic import AcousticSettings, build, train_autoencoder
 from timbre.nano.checkpointing import averaged, restored
 from timbre.nano.corpus import RATE_HZ, Corpus, unseen_speakers
-from timbre.nano.joint import JointLoss, JointSettings, start_from_autoencoder, train_joint
+from timbre.nano.joint import JointSettings, start_from_autoencoder, train_joint
 from timbre.nano.joint_data import SentenceSampler
 from timbre.nano.label_codes import CODE_S, corpus_labels, quantizer_of
 from timbre.nano.pitch_tracks import PitchTracks
@@ -35,7 +34,6 @@ from timbre.nano.semantic_data import Example, Ids, phone_ids
 from timbre.nano.speaker_vectors import SpeakerVectors
 from timbre.nano.stages import load_alignments
 from timbre.nano.training_loop import Report
-from timbre.nano.variance import measure_variance, save_variance
 from timbre.training.text_codes import CodeLabels
 
 CODE_SAMPLES = round(CODE_S * RATE_HZ)
@@ -117,18 +115,15 @@ def prior(
     labelled = corpus_codes(corpus, phones)
     report(f"{len(labelled)} of {len(corpus.clips)} clips have codes")
     readers = dict.fromkeys(("ljspeech", "vctk", "kathleen"), recipe.readers_weight)
-    weights = {
-        **readers, "speechocean762": recipe.nonnative_weight, "aishell": recipe.aishell_weight,
-        "teacher zh": recipe.mandarin_weight,
-    }  # fmt: skip
-
-    def sampler_of(split: str) -> SentenceSampler:
-        return SentenceSampler(
-            corpus, {name: item.codes for name, item in labelled.items()}, phones, pitch, speakers, recipe.max_frames,
-            recipe.seed, weights=weights, split=split, places={name: item.places for name, item in labelled.items()},
-        )  # fmt: skip
-
-    sampler = sampler_of("train")
+    sampler = SentenceSampler(
+        corpus, {name: item.codes for name, item in labelled.items()}, phones, pitch, speakers, recipe.max_frames,
+        recipe.seed,
+        weights={
+            **readers, "speechocean762": recipe.nonnative_weight, "aishell": recipe.aishell_weight,
+            "teacher zh": recipe.mandarin_weight,
+        },
+        places={name: item.places for name, item in labelled.items()},
+    )  # fmt: skip
     torch.manual_seed(recipe.seed)
     model = Synthesizer(config)
     model.quantizer.load_state_dict(quantizer_of(config.ssl_width).state_dict())
@@ -156,11 +151,7 @@ def prior(
         wrong_codes=recipe.wrong_codes,
         seed=recipe.seed,
     )
-    path = train_joint(model, sampler, folder, settings, device, report, name="joint" if together else "prior")
-    if together:
-        measure_variance(model.cpu(), JointLoss(config, settings, torch.device("cpu")), sampler_of("dev"), sampler)
-        save_variance(model, folder)
-    return path
+    return train_joint(model, sampler, folder, settings, device, report, name="joint" if together else "prior")
 
 
 def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.device, report: Report) -> None:

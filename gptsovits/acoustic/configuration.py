@@ -201,8 +201,6 @@ class SynthesizerConfig:
     """Whether posterior and style encoder read log magnitudes; the posterior then has a direct path."""
     noise_share: float = 1.0
     """Share of the prior's spread that synthesis draws at noise scale 1; upstream: all of it."""
-    global_variance: bool = False
-    """Whether synthesis gives predicted latents the spread of recordings (global_variance.py)."""
 
     def __post_init__(self) -> None:
         if self.generator.hop != self.hop:
@@ -287,7 +285,6 @@ class SynthesizerConfig:
             ),
             compressed_spectrum=True,
             noise_share=0.2,
-            global_variance=True,
         )
 
     @classmethod

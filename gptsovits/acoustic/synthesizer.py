@@ -16,8 +16,7 @@ from timbre.gptsovits.acoustic.configuration import HifiGanConfig, SourceIstftCo
 from timbre.gptsovits.acoustic.flow import ResidualCouplingFlow
 from timbre.gptsovits.acoustic.generator_hifigan import HifiGanGenerator
 from timbre.gptsovits.acoustic.generator_istft import IstftGenerator
-from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS, SourceIstftGenerator
-from timbre.gptsovits.acoustic.global_variance import GlobalVariance
+from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
 from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows
 from timbre.gptsovits.acoustic.posterior_encoder import LOG_FLOOR, Posterior, PosteriorEncoder
 from timbre.gptsovits.acoustic.prior_encoder import Prior, PriorEncoder, change_speed, crossfade_head
@@ -110,8 +109,6 @@ class Synthesizer(nn.Module):
                 config.spectrum_bins, latent, hidden, condition, config.posterior, config.compressed_spectrum
             )
         self.flow = ResidualCouplingFlow(latent, hidden, condition, config.flow)
-        if config.global_variance:
-            self.global_variance = GlobalVariance(latent, condition, PITCH_CHANNELS if config.harmonic_source else 0)
         self.ref_enc = StyleEncoder(condition, config.style)
         self.ssl_proj = nn.Conv1d(config.ssl_width, config.ssl_width, config.code_frames, stride=config.code_frames)
         self.quantizer = ResidualQuantizer(config.ssl_width, config.codebook_size)
@@ -187,14 +184,8 @@ class Synthesizer(nn.Module):
         if noise_scale:
             spread = torch.exp(prior.log_std) * self.config.noise_share
             z_p = z_p + torch.randn_like(z_p) * spread * noise_scale
-        return self.latent(z_p, prior.mask, condition)
-
-    def latent(self, z_p: Tensor, mask: Tensor, condition: Tensor) -> Tensor:
-        """What the generator speaks from: z_p [B,latent,T] through the inverse flow, with the spread of recordings."""
-        z: Tensor = self.flow.inverse(z_p, mask, condition)
-        if self.config.global_variance:
-            z = self.global_variance(z, condition)
-        return z * mask
+        z: Tensor = self.flow.inverse(z_p, prior.mask, condition) * prior.mask
+        return z
 
     # -- inference -------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,6 @@ from timbre.nano.joint_data import SentenceSampler, source_of
 from timbre.nano.pitch_tracks import PitchTracks
 from timbre.nano.semantic_data import phone_ids
 from timbre.nano.speaker_vectors import SpeakerVectors
-from timbre.nano.variance import load_variance, measure_variance, save_variance
 
 pytest.importorskip("parselmouth")
 CPU = torch.device("cpu")
@@ -246,21 +245,3 @@ def test_the_pitch_of_the_spoken_mean_is_trained(corpus: Corpus) -> None:
         asked = JointLoss(model.config, JointSettings(pitch_weight=1.0), CPU)
         pitch[weight] = np.mean([asked(model, sampler.batch(step), False)["pitch"].item() for step in range(4)])
     assert pitch[4.0] < 0.8 * pitch[0.0], pitch
-
-
-def test_the_variance_is_measured_and_kept_beside_the_checkpoint(corpus: Corpus, tmp_path: Path) -> None:
-    model, sampler = started(corpus).eval(), sampler_of(corpus)
-    measured = Synthesizer(dataclasses.replace(small(), global_variance=True)).eval()
-    measured.load_state_dict(model.state_dict(), strict=False)
-    measure_variance(measured, JointLoss(small(), JointSettings(), CPU), sampler, sampler)
-    found = measured.global_variance
-    assert (found.gain()[:2] == 1.0).all()
-    # An untrained prior says nothing of the sound; the posterior does.
-    assert found.recorded[2:].mean() > 0.1
-    assert found.gain()[2:].mean() > 1.5
-    save_variance(measured, tmp_path)
-    other = Synthesizer(dataclasses.replace(small(), global_variance=True))
-    load_variance(other, tmp_path)
-    assert torch.equal(other.global_variance.gain(), found.gain())
-    load_variance(other, tmp_path / "absent")
-    assert torch.equal(other.global_variance.gain(), found.gain())

@@ -45,7 +45,8 @@ class PriorGraph(nn.Module):
         mask = torch.ones_like(hidden[:, :1])
         prior = network.enc_p.project(hidden, mask)
         z_p = prior.mean + noise * torch.exp(prior.log_std) * network.config.noise_share
-        return network.latent(z_p, mask, condition)
+        z: Tensor = network.flow.inverse(z_p, mask, condition)
+        return z
 
 
 class GeneratorGraph(nn.Module):
