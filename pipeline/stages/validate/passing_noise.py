@@ -51,11 +51,14 @@ class PassingNoise:
 
     def check(self, found: Findings) -> None:
         """Refuse the folder if the median piece has such noise; one noisy piece is no noisy room."""
-        if len(self.ratios_db) < _FEWEST or float(np.median(self.ratios_db)) >= MIN_DB:
+        if len(self.ratios_db) < _FEWEST:
+            return
+        ratio_db = float(np.median(self.ratios_db))
+        if ratio_db >= MIN_DB:
             return
         found.refuse(
             "all clips",
-            f"noise that comes and goes, voice {float(np.median(self.ratios_db)):.0f} dB above it in the pauses",
+            f"noise that comes and goes, voice {ratio_db:.0f} dB above it in the pauses",
             f"at least {MIN_DB:g} dB",
             "stop what ticks, knocks or crackles in the room, or record in another one",
             "noise",
