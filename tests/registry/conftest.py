@@ -14,6 +14,7 @@ from timbre.core.digests import digest_bytes
 from timbre.registry.local_store import LocalStore
 from timbre.registry.manifest import Manifest, Provenance
 from timbre.registry.registry import Registry
+from timbre.registry.signing_keys import FileSigner, new_key, read_signer
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,15 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     monkeypatch.setenv("HF_TOKEN", "hf_right")
     with hub_server() as server:
         yield server
+
+
+@pytest.fixture
+def signer(tmp_path: Path) -> FileSigner:
+    """Signs with a key of its own."""
+    new_key(tmp_path / "key")
+    found = read_signer(tmp_path / "key")
+    assert isinstance(found, FileSigner)
+    return found
 
 
 @pytest.fixture

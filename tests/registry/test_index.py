@@ -83,14 +83,6 @@ class Place:
 
 
 @pytest.fixture
-def signer(tmp_path: Path) -> FileSigner:
-    new_key(tmp_path / "key")
-    found = read_signer(tmp_path / "key")
-    assert isinstance(found, FileSigner)
-    return found
-
-
-@pytest.fixture
 def place(tmp_path: Path, signer: FileSigner) -> Place:
     trusted = {signer.public.id: signer.public}
     bucket = Bucket(tmp_path / "registry")

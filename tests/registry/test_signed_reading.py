@@ -13,7 +13,7 @@ from timbre.registry.errors import CorruptError
 from timbre.registry.local_store import LocalStore
 from timbre.registry.registry import Registry
 from timbre.registry.signing import SignedStore
-from timbre.registry.signing_keys import FileSigner, new_key, read_signer
+from timbre.registry.signing_keys import FileSigner
 from timbre.registry.store import Stored
 from timbre.serving.catalogue import read_catalogue
 
@@ -39,14 +39,6 @@ class Watched(LocalStore):
         self.asked.append(f"list {prefix}")
         self.then()
         yield from found
-
-
-@pytest.fixture
-def signer(tmp_path: Path) -> FileSigner:
-    new_key(tmp_path / "key")
-    found = read_signer(tmp_path / "key")
-    assert isinstance(found, FileSigner)
-    return found
 
 
 def signed(store: LocalStore, witness: LocalStore, signer: FileSigner) -> Registry:

@@ -26,6 +26,7 @@ from timbre.registry.actor import Actor
 from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 from timbre.registry.policy import Policy, parse_policy
+from timbre.registry.registry import Registry
 
 GITLAB, GITHUB = "https://gitlab.example.org", "https://token.actions.githubusercontent.com"
 CLAIMS = {
@@ -187,6 +188,17 @@ def test_jenkins_says_who_started_the_build(server: dict[str, Any]) -> None:
         signed_actor({"BUILD_URL": "https://evil.example.org/job/1/"}, [jenkins])
 
 
+def published_within(folder: Path, build: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Registry, str]:
+    """A registry with a version that waits, in the environment of a Jenkins build; policy.yaml is there already."""
+    registry = open_registry(RegistryAddress(str(folder / "registry"), {}))
+    version = registry.publish(make_manifest(), make_files(), actor=Actor("ada")).version
+    given = {"BUILD_URL": build, "BRANCH_NAME": "main", "TIMBRE_POLICY": str(folder / "policy.yaml")}
+    for name, value in {**given, "TIMBRE_REGISTRY": str(folder / "registry")}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
+    return registry, version
+
+
 def test_an_approval_on_jenkins_is_of_who_answered_and_not_of_who_started_the_build(
     tmp_path: Path, server: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,12 +207,7 @@ def test_an_approval_on_jenkins_is_of_who_answered_and_not_of_who_started_the_bu
     (tmp_path / "policy.yaml").write_text(
         yaml.safe_dump({"jenkins": server["address"], "approve": ["claimed:clara"], "review": ["*"]})
     )
-    registry = open_registry(RegistryAddress(str(tmp_path / "registry"), {}))
-    version = registry.publish(make_manifest(), make_files(), actor=Actor("ada")).version
-    given = {"BUILD_URL": build, "BRANCH_NAME": "main", "TIMBRE_POLICY": str(tmp_path / "policy.yaml")}
-    for name, value in {**given, "TIMBRE_REGISTRY": str(tmp_path / "registry")}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
+    registry, version = published_within(tmp_path, build, monkeypatch)
     assert call(["promote", "ada", version, "--approve"]) == 40, "the policy names nobody of the name grace"
     monkeypatch.setenv("TIMBRE_BY", "clara")
     assert call(["promote", "ada", version, "--approve"]) == 0
@@ -221,12 +228,7 @@ def test_jenkins_confirms_who_answered_an_input_step(
     (tmp_path / "policy.yaml").write_text(
         yaml.safe_dump({"jenkins": server["address"], "approve": ["clara", "mallory", "grace"], "review": ["*"]})
     )
-    registry = open_registry(RegistryAddress(str(tmp_path / "registry"), {}))
-    version = registry.publish(make_manifest(), make_files(), actor=Actor("ada")).version
-    given = {"BUILD_URL": build, "BRANCH_NAME": "main", "TIMBRE_POLICY": str(tmp_path / "policy.yaml")}
-    for name, value in {**given, "TIMBRE_REGISTRY": str(tmp_path / "registry")}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
+    registry, version = published_within(tmp_path, build, monkeypatch)
     # Named by the Jenkinsfile alone: nobody, who started the build, and a name in another action of it.
     for name in ("boss", "grace", "mallory", "Clara"):
         monkeypatch.setenv("TIMBRE_BY", name)
