@@ -33,7 +33,7 @@ LABEL org.opencontainers.image.title="Timbre server" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=serve-packages /opt/timbre /opt/timbre
-COPY --from=serve-code /opt/bases/ /
+COPY --from=serve-code /opt/data/ /
 COPY --from=serve-code /opt/code/ /
 COPY --from=serve-code --chown=10001:10001 /var/cache/timbre /var/cache/timbre
 # Everything that is written lies in one folder: exported bases, jieba's dictionary, packages while they are read.
@@ -86,7 +86,7 @@ LABEL org.opencontainers.image.title="Timbre server (CUDA)" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=serve-gpu-packages /opt/timbre /opt/timbre
-COPY --from=serve-gpu-code /opt/bases/ /
+COPY --from=serve-gpu-code /opt/data/ /
 COPY --from=serve-gpu-code /opt/code/ /
 COPY --from=serve-gpu-code --chown=10001:10001 /var/cache/timbre /var/cache/timbre
 ENV PATH=/opt/timbre/bin:$PATH \
@@ -140,7 +140,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends git git-lfs ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=train-packages /opt/timbre /opt/timbre
-COPY --from=train-code /opt/bases/ /
+COPY --from=train-code /opt/data/ /
 COPY --from=train-code /opt/code/ /
 ENV PATH=/opt/timbre/bin:$PATH \
     HOME=/home/timbre \

@@ -6,7 +6,7 @@
 # takes its place where there is no network (`make wheelhouse`, which checks the same hashes).
 set -eu
 
-build=/opt/build venv=/opt/timbre code=/opt/code bases=/opt/bases
+build=/opt/build venv=/opt/timbre code=/opt/code data=/opt/data
 
 install() {
     # The venv that is shipped has no pip in it: nothing installs anything in a running container. Bytecode is
@@ -68,10 +68,10 @@ code)
     install --no-deps --no-index --root "$code" "$build"/own/timbre-*.whl
     own=$(echo "$code$venv"/lib/python3*/site-packages/timbre)
     # Weights, n-grams and word lists change seldom: they are a third layer.
-    mkdir -p "$bases${own#"$code"}/text"
-    mv "$own/text/data" "$bases${own#"$code"}/text/data"
+    mkdir -p "$data${own#"$code"}/text"
+    mv "$own/text/data" "$data${own#"$code"}/text/data"
     if [ "${2:-}" = bases ]; then
-        cp -r "$own/bases" "$bases${own#"$code"}/bases"
+        cp -r "$own/bases" "$data${own#"$code"}/bases"
         # Jobs take minutes: bytecode of what every command loads is enough.
         compile "$own/core" "$own/cli"
     else
@@ -87,7 +87,7 @@ code)
         rm -f "$(dirname "$own")"/timbre-*.dist-info/RECORD
     fi
     rm -rf "$own/bases"
-    settle "$code" "$bases"
+    settle "$code" "$data"
     mkdir -p /var/cache/timbre
     ;;
 *)
