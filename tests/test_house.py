@@ -44,7 +44,7 @@ UNEXPLAINED = {
     "gptsovits": 94,
     "inference": 25,
     "nano": 73,
-    "pipeline": 259,
+    "pipeline": 0,
     "registry": 68,
     "serving": 29,
     "studio": 36,

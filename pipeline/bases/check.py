@@ -30,10 +30,13 @@ class FileCheck:
     """Check of one file of a base."""
 
     role: str
+    """What the base uses it for, as base.yaml names it."""
     path: str
+    """Below the weights folder, as base.yaml writes it."""
     state: str
     """Ok, not locked, missing, differs or refused."""
     size_bytes: int | None
+    """None when the file is missing."""
     detail: str
     """What it is, or what is wrong."""
 
@@ -48,17 +51,27 @@ class CheckpointFacts:
     """What a checkpoint file is."""
 
     path: Path
+    """As the caller gave it."""
     kind: str
+    """One of KINDS of gptsovits/files/checkpoints.py."""
     version: str
+    """v2, v2Pro, v2ProPlus for upstream's, or the architecture of a base of ours."""
     label: str
+    """First two bytes of upstream's files, which mark the version; "safetensors" for ours."""
     info: str
+    """Free text that the trainer stored in the file."""
     tensors: int
+    """How many it holds."""
     parameters: int
+    """Values in all tensors."""
     dtypes: tuple[str, ...]
+    """Types of values, sorted, without "torch."."""
     sha256: str
+    """Of the file, as a lock in base.yaml would state it."""
     complete: bool
     """Whether every tensor of its network is there; `problem` names what is missing."""
     problem: str
+    """Why the weights do not fit their network; empty when they do."""
 
 
 def check_base(tool: Tool, weights_root: Path | None = None) -> tuple[FileCheck, ...]:

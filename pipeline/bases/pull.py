@@ -32,9 +32,13 @@ class PulledFile:
     """One file of a pull."""
 
     role: str
+    """What the base uses it for, as base.yaml names it."""
     path: str
+    """Below the weights folder, as base.yaml writes it."""
     sha256: str
+    """Of the bytes on disk, equal to the lock."""
     size_bytes: int
+    """On disk."""
     how: str
     """One of "present", "linked" and "fetched"."""
 
@@ -44,12 +48,17 @@ class PullReport:
     """What a pull did."""
 
     name: str
+    """Of the base or tool."""
     folder: Path
+    """Where the files are now."""
     source: str
+    """Repository, folder or address, for people; "already there" when nothing was brought."""
     revision: str | None
+    """Commit of the Hub repository that is locked; None for other sources."""
     locked_now: bool
     """This pull wrote digests or the revision into the YAML file."""
     files: tuple[PulledFile, ...]
+    """In the order of base.yaml."""
 
 
 def pull(

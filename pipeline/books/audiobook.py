@@ -43,7 +43,9 @@ class Section:
     """A chapter of the finished file."""
 
     title: str
+    """Name of the chapter mark."""
     clips: tuple[Clip, ...]
+    """In the order of playing; their pauses are part of the chapter."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,11 @@ class Made:
     """The finished audiobook."""
 
     path: Path
+    """The .m4b or .m4a file."""
     seconds: float
+    """Length with all pauses."""
     chapters: int
+    """Number of chapter marks."""
     lufs: float
     """Loudness after gain and limiter."""
 

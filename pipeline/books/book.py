@@ -46,6 +46,7 @@ class Book:
     author: str
     """Empty where the file has none."""
     chapters: tuple[Chapter, ...]
+    """In the order of reading, at least one."""
 
     @property
     def characters(self) -> int:

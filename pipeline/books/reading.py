@@ -53,10 +53,13 @@ class SpokenPassage:
     """Journal entry of a passage."""
 
     file: str
+    """Name in the folder of parts, as `Passage.file`."""
     key: str
     """See journal.sound_key."""
     seconds: float
+    """Length of its sound; 0 when it was left out."""
     sentences: int
+    """How many were spoken, for the summary; 0 when it was left out."""
     below: tuple[str, ...] = ()
     """Sentences that missed the limits, with the reason."""
     left_out: str = ""

@@ -45,7 +45,9 @@ class DegradedAdapter:
     held_out: Sequence[Recording]
     """Its held-out recordings."""
     copies: Sequence[CopiedRecording]
+    """The same recordings, reconstructed from their codes."""
     spoken: Sequence[Spoken]
+    """Held-out and fixed sentences, synthesised from text."""
     outcome: TrainingOutcome
     """What its training reported."""
 
@@ -55,9 +57,11 @@ class Subject:
     """A good voice."""
 
     name: str
+    """Of the voice; prefixes the names of its adapters in the engine."""
     adapter: Path
     """Output of stage 3."""
     held_out: Sequence[Recording]
+    """Its recordings that no training used."""
     other: Sequence[Recording]
     """Recordings of somebody else."""
     over_trained: Callable[[], Path]

@@ -60,19 +60,23 @@ class CalibrationPlan:
     """How much is done."""
 
     steps: int = 60
-    """`steps`, `minutes`: of each training."""
+    """Optimiser steps of each training; three times as many for an over-trained adapter."""
     minutes: float = 3.0
+    """Limit of each training beside `steps`."""
     rate: float = 1e-3
-    """Its learning rate, higher than that of a long one."""
+    """Learning rate of each training, higher than that of a long one."""
     copies: int = 5
-    """`copies`, `fixed`: recordings copied and fixed sentences spoken, beside as many of the voice's own."""
+    """Recordings of a voice that are copied, and held-out sentences that are spoken."""
     fixed: int = 3
+    """Fixed sentences that are spoken beside those."""
     seed: int = 1
+    """Of sampling, and of random damage to weights."""
     kinds_per_voice: int = 0
     """How many ways each voice is degraded, taken in turn; 0 for all."""
     listen: int = 2
     """Sentences that the strengths of each training are chosen by."""
     profile: str = "fp32"
+    """Precision of the exported graphs that speak; limits hold for this one."""
 
     def recipe(self, base: Recipe, *, over_trained: bool = False) -> Recipe:
         """The repository's recipe with a short training; an over-trained one is long, harsh and keeps its last step."""
@@ -113,14 +117,19 @@ class Measuring:
     """One calibration run."""
 
     base: Base
+    """The one whose gates get limits."""
     root: Path
     """Of the repository, below which everything is kept."""
     registry: RegistryAddress
     """Where an exported base may be had."""
     plan: CalibrationPlan = field(default_factory=CalibrationPlan)
+    """Part of the digest under which measurements are kept, but for `kinds_per_voice`."""
     recipe: Recipe = field(default_factory=Recipe)
+    """The repository's; `plan` shortens its training."""
     progress: Progress = field(default_factory=SilentProgress)
+    """Counts voices while they train, then adapters."""
     cancel: Cancellation = field(default_factory=Cancellation)
+    """Checked before each voice and each adapter; what is measured by then is kept."""
     say: Say = lambda line: None
     """Called with a line about every adapter."""
 

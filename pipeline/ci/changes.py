@@ -1,9 +1,8 @@
 """Which voices a push concerns: added, changed, reverted, renamed or deleted folders between two commits.
 
 Only the two trees are compared, so merges, rebased branches and force pushes need no special case. When this clone
-does not
-have the older commit (first push, force push over it, shallow clone), every voice is listed: a voice whose source is
-known to the registry costs nothing, a voice that was overlooked would never be published.
+does not have the older commit (first push, force push over it, shallow clone), every voice is listed: a voice whose
+source is known to the registry costs nothing, a voice that was overlooked would never be published.
 """
 
 from __future__ import annotations
@@ -29,19 +28,24 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One voice and what happened to it; `was` is the old name of a renamed voice."""
+    """One voice that a push concerns."""
 
     voice: str
+    """Name of the folder in the newer commit, or in the older one if it was deleted."""
     kind: Kind
+    """Decides whether the voice is built, promoted or retired."""
     was: str | None = None
+    """Old name of a renamed voice, else None."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """All changes, sorted by voice, and a note when the older commit could not be read."""
+    """What a push changed."""
 
     changes: tuple[Change, ...]
+    """Sorted by voice."""
     note: str = ""
+    """Why the list may be longer than the push, or which folders hold no files; empty when there is nothing to say."""
 
 
 def changed_voices(repository: Repository, older: str, newer: str) -> Changes:

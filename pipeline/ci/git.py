@@ -34,10 +34,12 @@ _SUBMODULE, _FOLDER, _LINK = "160000", "040000", "120000"
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit: full hash and author as "Name <address>"."""
+    """A commit of this clone."""
 
     hash: str
+    """Full."""
     author: str
+    """"Name <address>", control characters as escapes."""
 
 
 class Repository:

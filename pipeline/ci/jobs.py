@@ -28,7 +28,9 @@ class Job:
     """A job of the generated pipeline."""
 
     name: str
+    """Stage and voice, unique in the pipeline; `needs` refers to it."""
     voice: str
+    """Name of its folder, also one that no voice can have."""
     stage: str
     """Column of the pipeline's picture (COLUMNS)."""
     command: str
@@ -36,11 +38,15 @@ class Job:
     needs: tuple[str, ...] = ()
     """Names of jobs that must have ended well."""
     keeps: tuple[str, ...] = ()
-    """Files and folders to keep, also of a failed job; junit, metrics, code_quality and warnings are among them."""
+    """Files and folders to keep, also of a failed job; the four reports below are among them."""
     junit: str = ""
+    """Path of the JUnit report; empty for none."""
     metrics: str = ""
+    """Path of GitLab's metrics report; empty for none."""
     code_quality: str = ""
+    """Path of GitLab's code quality report; empty for none."""
     warnings: str = ""
+    """Path of the report for Jenkins' plugin warnings-ng; empty for none."""
     resumes: str = ""
     """Folder that a second attempt goes on from."""
     gpu: bool = False
@@ -56,8 +62,9 @@ class Job:
     manual: bool = False
     """Waits for a person."""
     retries: int = MAX_RETRIES
-    """`retries`, `retried_exit_codes`: attempts after the first, and after which exit codes."""
+    """Attempts after the first."""
     retried_exit_codes: tuple[int, ...] = RETRIED_EXIT_CODES
+    """Exit codes after which there is another attempt: failures of the machine."""
 
 
 def jobs_of(plan: Plan) -> tuple[Job, ...]:

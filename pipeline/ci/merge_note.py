@@ -43,10 +43,13 @@ class MergeRequestNotes:
     """The notes of one merge request."""
 
     api: str
+    """Address of GitLab's API, without a slash at its end."""
     project: str
     """Number or path of the target project."""
     number: str
+    """Of the merge request within its project (IID)."""
     token: str
+    """Secret with the scope `api`; its user owns the notes."""
     pipeline: int
     """Number of this pipeline; later pipelines have larger ones."""
     job: str

@@ -38,7 +38,9 @@ class PlannedVoice:
     """One voice of a push."""
 
     voice: str
+    """Name of its folder."""
     action: Action
+    """Decides which jobs it gets."""
     why: str
     """In words."""
     review: bool = False
@@ -54,7 +56,9 @@ class Plan:
     """All voices of a push, by name."""
 
     push: Push
+    """The two commits, and whether this push may publish."""
     voices: tuple[PlannedVoice, ...]
+    """Sorted by name."""
     retrain: bool = False
     """Known versions are no reason to do nothing."""
     note: str = ""
@@ -68,8 +72,11 @@ class Planner:
     """Looks at one checkout and one registry."""
 
     root: Path
+    """Of the checkout of the newer commit."""
     recipe: Recipe
+    """The repository's, before a voice's own overrides."""
     registry: Registry
+    """Only read: which sources are known, what is in production."""
 
     def plan(self, push: Push, every: bool = False, retrain: bool = False) -> Plan:
         """every: all voices that are here, not only those that the push changed. Raises InputError for a commit that

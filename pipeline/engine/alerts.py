@@ -39,7 +39,9 @@ class Webhook:
     """An incoming webhook (Slack, Mattermost, Rocket.Chat). The address is a secret. Raises ConfigurationError."""
 
     url: str
+    """http or https; a secret."""
     redactor: Redactor
+    """Takes secrets out of everything that is sent."""
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("https://", "http://")):

@@ -39,12 +39,14 @@ class StageOutcome:
     """Outcome of one stage."""
 
     row: StageRow
+    """Its row of the table."""
     state: str
     """done (ran), skipped (was there), fetched (from the stage cache), failed, waiting (not made yet), red or undecided
     (the output is there, its verdict is not green)."""
     key: str = ""
     """Empty where it cannot be known yet."""
     path: Path | None = None
+    """Output directory; None while there is none."""
     seconds: float = 0.0
     """What this run spent on it."""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -62,16 +64,23 @@ class Engine:
     """Everything that a run of any voice shares."""
 
     workspace: Workspace
+    """Where voices are read and `.timbre/` is written."""
     recipe: Recipe = field(default_factory=Recipe)
     """The repository's recipe, before the settings of a base and a voice's own overrides."""
     registry: RegistryAddress = field(default_factory=lambda: RegistryAddress("", {}))
+    """Handed to stages 4 and 5; empty address in tests of other stages."""
     origin: Origin = field(default_factory=Origin)
+    """Who asked; handed to the stages."""
     progress: Progress = field(default_factory=SilentProgress)
+    """Handed to the stages."""
     log: logging.Logger = field(default_factory=lambda: logging.getLogger(f"{LOGGER}.engine"))
+    """Parent of every stage's logger."""
     cancel: Cancellation = field(default_factory=Cancellation)
+    """Checked between stages, and by the stages."""
     cache: StageCache | None = None
     """Finished outputs kept elsewhere, if any."""
     rows: tuple[StageRow, ...] = STAGES
+    """Stages to run, in order; a test gives its own."""
     retries: int = 0
     """Further tries of a stage after failures of the machine (CI retries by itself, so 0 there)."""
     wait_s: float = 600.0
@@ -81,6 +90,7 @@ class Engine:
     on_stage: Callable[[StageOutcome], None] = _ignore
     """Called with every outcome."""
     sleep: Callable[[float], None] = time.sleep
+    """Waits between retries, in seconds; a test replaces it."""
 
     def run(self, voice: VoiceFolder, base: Base, until: str = "", rebuild: bool = False) -> list[StageOutcome]:
         """Run the stages up to and including `until` (all of them when empty), and return the outcome of each.

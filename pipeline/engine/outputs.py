@@ -36,6 +36,7 @@ class StageOutputs:
     """The outputs of one stage of one voice. Only used under the voice's lock, except `find`."""
 
     folder: Path
+    """`.timbre/work/VOICE/STAGE`; holds one folder a key."""
 
     def path(self, key: str) -> Path:
         return self.folder / key

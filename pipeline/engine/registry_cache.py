@@ -34,6 +34,7 @@ class RegistryStageCache:
     writes: tuple[Store, str]
     """Store and area that outputs are written to."""
     keys: Keyring | None = None
+    """Keys that encrypt what is stored; None for a registry without encryption."""
 
     def fetch(self, key: str, destination: Path) -> bool:
         """Raises InfrastructureError (CorruptError) when the stored copy is damaged."""

@@ -33,9 +33,13 @@ class VoiceRun:
     """One voice of a run: its stages and, when it failed, why."""
 
     voice: str
+    """Name of its folder."""
     base: str
+    """Name of its base; empty when the folder could not be opened."""
     outcomes: Sequence[StageOutcome]
+    """One for each stage that was reached."""
     error: BaseException | None = None
+    """Decides the exit code; None when the run succeeded."""
 
     @property
     def exit_code(self) -> int:

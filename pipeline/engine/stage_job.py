@@ -38,12 +38,17 @@ class StageJob:
     """One stage of a run. Every attempt replaces context.output and context.resume."""
 
     row: StageRow
+    """Its row of the table."""
     stage: Stage
+    """An instance of `row.target`."""
     context: StageContext
+    """`output` and `resume` are set for each attempt."""
     outputs: StageOutputs
+    """Where finished outputs of this stage and voice are."""
     inputs: Mapping[str, str]
     """Input name -> key."""
     log: logging.Logger
+    """Receives retries and failures of the cache."""
 
     def find(self, cache: StageCache | None) -> tuple[Path | None, bool]:
         """The finished output, if any, and whether it came from the cache. Its report is put back into place."""

@@ -18,6 +18,7 @@ class Workspace:
     """A checkout of a voice repository."""
 
     root: Path
+    """Folder that holds `voices/`; absolute when `find` made it."""
     pulled: Path | None = None
     """Folder of pulled weights, None for .timbre/bases."""
 

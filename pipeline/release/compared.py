@@ -42,6 +42,7 @@ class Side:
     recordings: Mapping[str, Any]
     """What it was trained and measured on."""
     gates: Gates
+    """Gate name -> verdict as in gates.json."""
     measured: Measurements | None = None
     """None where only verdicts are known (records of runs)."""
     folder: Path | None = field(default=None, compare=False)

@@ -26,9 +26,13 @@ class GateRow:
     """A gate on both sides."""
 
     name: str
+    """As in gates.yaml."""
     metric: str
+    """Name in the catalogue of metrics; a gate of another version may name one that is not there."""
     title: str
+    """For people, with "(worst)" where the gate looks at the worst sentence."""
     protocol: str
+    """tts (spoken from text) or copy (reconstructed from codes)."""
     a: Mapping[str, Any]
     """As plain data, empty where that side has no such gate."""
     b: Mapping[str, Any]
@@ -56,6 +60,7 @@ class Fact:
     area: str
     """origin, recipe or recordings."""
     name: str
+    """Of the setting or property."""
     a: str
     """As text, "" where unknown."""
     b: str
@@ -71,22 +76,33 @@ class Pair:
     """A sentence that both have spoken, with the same seed where there is one."""
 
     text: str
+    """What is said."""
     a: Sample
+    """Spoken by side a; its file exists."""
     b: Sample
+    """Spoken by side b; its file exists."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """texts: sentences that both have spoken, and those of one side only."""
+    """What differs between two sides."""
 
     a: Side
+    """The side that the other is compared with."""
     b: Side
+    """Changes are b minus a."""
     facts: Sequence[Fact]
+    """Equal ones too."""
     gates: Sequence[GateRow]
+    """Of either side, most important first."""
     shared_texts: int
+    """Number of sentences that both have spoken."""
     only_a: int
+    """Number of sentences that b has not spoken."""
     only_b: int
+    """Number of sentences that a has not spoken."""
     pairs: Sequence[Pair]
+    """At most MAX_SENTENCES; empty without sound on both sides."""
 
     def facts_table(self) -> Table:
         """What differs, and then in one row what is equal."""

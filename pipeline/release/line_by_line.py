@@ -29,6 +29,7 @@ class Line:
     number: int
     """In its file, from 1."""
     text: str
+    """Without white space at its ends, never empty."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,13 @@ class SpokenLine:
     """Journal entry of a line."""
 
     number: int
+    """In the text file, from 1."""
     file: str
     """Name in the folder."""
     text: str
+    """As it was spoken; the journal shows it beside the file."""
     seconds: float
+    """Length of the sound."""
     key: str
     """See journal.sound_key."""
     failures: tuple[str, ...] = ()
@@ -51,6 +55,7 @@ class SpokenLines:
     """What speaking a file of lines gave."""
 
     lines: tuple[SpokenLine, ...]
+    """Those that have a file now, also from an earlier run; in order."""
     failed: tuple[int, ...]
     """Numbers of lines that could not be spoken."""
 

@@ -38,10 +38,12 @@ _NEEDED = ("prompt.safetensors", "prompt.json", "training.json")
 
 @dataclass(frozen=True)
 class Package:
-    """manifest (its files still empty: the registry fills them in) and path -> content of every file."""
+    """A voice as the registry takes it."""
 
     manifest: Manifest
+    """Its `files` are still empty: the registry fills them in."""
     files: Mapping[str, bytes]
+    """Path in the package -> content."""
 
     @property
     def size_bytes(self) -> int:
@@ -54,12 +56,17 @@ class PackageInputs:
     """Where the pipeline made a voice."""
 
     voice: VoiceFolder
+    """The folder that was trained."""
     base: Base
+    """The one that was trained on; its digest must be that of the verdicts."""
     recipe: Recipe
+    """The one of the run, with the voice's overrides; only its digest is published."""
     origin: Origin
+    """Who asked, for the provenance."""
     finetuned: Path
-    """`finetuned`, `measured`: finished outputs of stages 3 and 4."""
+    """Finished output of stage 3."""
     measured: Path
+    """Finished output of stage 4; its key names the version."""
     gates: Path
     """gates.json of stage 4's report, decided in this run."""
     review: bool = False

@@ -23,14 +23,14 @@ UNKNOWN_PERSON = "unknown"
 
 @dataclass(frozen=True)
 class PromotionOutcome:
-    """Outcome of a promotion: whether another version speaks now, the alias's state (None: never set), in words.
-
-    An alias that only learns that it stands for a later commit too has not moved in this sense.
-    """
+    """Outcome of a promotion."""
 
     moved: bool
+    """Whether another version speaks now; False where the alias only takes a later commit for the same version."""
     alias: Alias | None
+    """State after it; None when the alias was never set."""
     words: str
+    """One sentence for people, with the next action where the alias stays."""
 
 
 def promote_for_commit(

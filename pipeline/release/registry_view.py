@@ -25,11 +25,15 @@ class VoiceSummary:
     """A voice of this repository, of the registry, or of both."""
 
     name: str
+    """Of the folder, or of the voice in the registry."""
     folder: bool
     """Whether voices/<name> is here."""
     language: str
+    """As voice.yaml names it; empty without a folder."""
     base: str
+    """As voice.yaml names it; empty without a folder."""
     consent: str
+    """Kind of consent; empty without a folder."""
     problems: int
     """Problems that its files show."""
     version: str
@@ -37,6 +41,7 @@ class VoiceSummary:
     since: str
     """When the alias moved there."""
     versions: int
+    """How many the registry holds."""
     state: str
     """Published, retired, revoked, "not promoted" or "not published"; damaged when its records cannot be read."""
 

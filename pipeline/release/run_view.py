@@ -23,12 +23,16 @@ _MARKS = {**dict.fromkeys(FAILURES, "✘"), RUNNING: "…", "cancelled": "–"}
 
 @dataclass(frozen=True)
 class StageView:
-    """One stage of a run: seconds and peak memory of making its output, wherever that was."""
+    """One stage of a run."""
 
     name: str
+    """At most 20 printable characters: records may come from other programs."""
     state: str
+    """As pipeline/engine/engine.py names it."""
     seconds: float
+    """Spent on making the output, wherever that was."""
     peak_memory_mib: float | None
+    """While the output was made; None where the record does not say."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ class SpokenText:
     """What was spoken, and by which version."""
 
     manifest: Manifest
+    """Of the version that spoke."""
     speech: Speech
+    """With the watermark in its sound."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,11 @@ class Speaking:
     """A published voice in an engine of its own; `with opened(...)` makes one."""
 
     manifest: Manifest
+    """Of the version that was resolved when it was opened."""
     engine: Engine
+    """Of the voice's base; open as long as the `with` block."""
     voice: Voice
+    """Loaded for that engine, an argument of its calls."""
 
     @property
     def name(self) -> str:

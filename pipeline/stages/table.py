@@ -35,18 +35,22 @@ class Origin:
     """Who asked for this run and why; recorded by publish, part of no key. Empty strings where unknown."""
 
     commit: str = ""
+    """Full SHA of the commit that is built; orders versions when the alias moves."""
     author: str = ""
+    """"Name <address>", as Git writes it; shown in the history of the alias."""
     ref: str = ""
+    """Branch or tag."""
     job_url: str = ""
+    """Page of the CI job."""
     merge_request: str = ""
     """Number of the merge request that this run looks at."""
     why_not: str = ""
     """Why this run publishes nothing, in words: a merge request, another branch than the default one, or a branch that
     nobody names. Such a run is not trusted: it may read what trusted runs made, and writes nothing that they read."""
     actor: str = ""
-    """`actor`, `proof`: who the job's signed identity names and what shows it (registry/actor.py); empty without
-    one."""
+    """Person or job that the signed identity of the job names."""
     proof: str = CLAIMED
+    """What shows that `actor` is true, as registry/actor.py words it."""
 
     def __post_init__(self) -> None:
         if self.merge_request and not self.why_not:
@@ -58,11 +62,15 @@ class StageContext:
     """Everything a stage may use. It prints nothing, exits nowhere and reads no environment variables."""
 
     key: str
+    """64 hex digits; equal keys mean equal outputs."""
     voice: VoiceFolder
+    """The folder as the run read it; a stage does not read voice.yaml or metadata.csv a second time."""
     base: Base
+    """The base that voice.yaml names, or the one that the command line put in its place."""
     recipe: Recipe
     """Complete; read it through `section`, so that a stage reads only what its key covers."""
     sections: tuple[str, ...]
+    """Recipe sections in the stage's row of the table."""
     inputs: Mapping[str, Path]
     """Stage name -> finished output directory (read-only) of every stage named in the table's `inputs`."""
     output: Path
@@ -76,11 +84,15 @@ class StageContext:
     root: Path
     """Repository root, for messages with paths that a person recognises."""
     registry: RegistryAddress
+    """Where stage 4 looks for exported graphs and stage 5 publishes."""
     origin: Origin
     """Who asked."""
     progress: Progress
+    """Receives counts and notes; the caller decides whether they are shown."""
     log: logging.Logger
+    """Logger whose records also reach the log file of the run."""
     cancel: Cancellation
+    """Checked between units of work; `check` raises when the user or CI ends the run."""
 
     def section(self, kind: type[Section]) -> Section:
         """The recipe section of this dataclass type, e.g. `context.section(ValidateRecipe)`.
@@ -147,11 +159,15 @@ class StageRow:
     """One row of the table."""
 
     number: int
+    """From 1, in the order of running."""
     name: str
+    """Name of the command, of the CI job and of the folder under `.timbre/work/VOICE/`."""
     job: str
     """What it does, for the documentation."""
     reads: str
+    """For the documentation, in Markdown."""
     writes: str
+    """For the documentation, in Markdown."""
     inputs: tuple[str, ...]
     """What the key depends on: names of earlier stages (their keys; their directories are in `context.inputs`),
     `folder` (content digest of the voice folder), `base` (digest of the base), `base_rate` (only its sample rate and
@@ -167,11 +183,13 @@ class StageRow:
     gpu: bool = False
     """Whether CI sends it to a machine with a GPU."""
     junit: str = ""
-    """Name of the JUnit file in the stage's report directory; so for `metrics`, `code_quality` (GitLab) and `warnings`
-    (Jenkins)."""
+    """JUnit file in the stage's report directory; empty when the stage writes none."""
     metrics: str = ""
+    """File of GitLab metrics in the report directory, or empty."""
     code_quality: str = ""
+    """File of GitLab code quality in the report directory, or empty."""
     warnings: str = ""
+    """File for the Jenkins plugin warnings-ng in the report directory, or empty."""
 
     @property
     def stage_inputs(self) -> tuple[str, ...]:

@@ -22,8 +22,11 @@ class Decision:
     """The verdict on every gate, with what it was decided on."""
 
     measured: Measurements
+    """What stage 4 measured, under the name that the voice has now."""
     verdicts: Verdicts
+    """One a gate of the base."""
     production: Production
+    """What relative gates were compared with."""
 
 
 def decide_gates(context: StageContext, measured: Path) -> Decision:

@@ -39,7 +39,9 @@ class Clip:
     file: str
     """Relative to the folder."""
     path: Path
+    """Where to open it."""
     text: str
+    """What is said, in normalised Unicode."""
     language: str
     """Its own or the voice's ("": unknown)."""
 
@@ -49,9 +51,13 @@ class VoiceFolder:
     """A voice as it lies on disk."""
 
     name: str
+    """Of the folder."""
     path: Path
+    """As the caller gave it."""
     settings: VoiceSettings
+    """voice.yaml; values that could not be read are defaults."""
     clips: tuple[Clip, ...]
+    """Usable rows of metadata.csv, in its order."""
     problems: tuple[Problem, ...]
     """What stage 1 reports besides its own findings; empty for a good folder."""
 

@@ -55,11 +55,14 @@ _MAX_RATIO = 200
 
 @dataclass(frozen=True)
 class ImportedRow:
-    """One recording: where it is now, what it says, its language ("" where the list does not say)."""
+    """One recording of the source."""
 
     source: Path
+    """The recording where it is now."""
     text: str
+    """What it says, in normalised Unicode."""
     language: str
+    """Empty where the list does not say."""
 
 
 @dataclass(frozen=True)

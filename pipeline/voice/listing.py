@@ -15,10 +15,15 @@ class ListedVoice:
     """A voice folder in a listing."""
 
     name: str
+    """Of the folder."""
     language: str
+    """Empty when voice.yaml names none."""
     base: str
+    """Name of the base; empty when the folder cannot be opened."""
     consent: str
+    """Kind, one of CONSENT_KINDS; empty when there is none."""
     clips: int
+    """Usable rows of metadata.csv."""
     problems: int
     """Problems that files and texts show; `timbre validate` also listens."""
 

@@ -24,12 +24,16 @@ _MAX_LISTED = 25
 
 @dataclass(frozen=True)
 class Row:
-    """One recording: path relative to the folder, text as spoken, language, and the line it stands in (from 1)."""
+    """One recording, as its line names it."""
 
     file: str
+    """Relative to the folder, with `/`."""
     text: str
+    """As spoken, in normalised Unicode."""
     language: str
+    """The row's own or the voice's; empty where neither is usable."""
     line: int
+    """Line of metadata.csv, from 1."""
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,13 @@ class VoiceSettings:
     language: str = ""
     """Empty where it could not be read."""
     base: str = DEFAULT_BASE
+    """Name of a folder of bases/; DEFAULT_BASE where it could not be read."""
     consent: Consent = field(default_factory=Consent)
+    """With the kind "" where it could not be read."""
     review: bool = False
+    """Whether a person approves before the alias moves; part of no digest."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    """Overrides of the recipe, checked; empty where any of them is wrong."""
 
     def normalised(self) -> dict[str, Any]:
         """Plain data that is equal for two files that ask for the same voice. `review` decides about the alias only."""

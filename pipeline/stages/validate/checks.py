@@ -44,10 +44,12 @@ _UPSAMPLED_SHARE = 0.6
 
 @dataclass
 class Findings:
-    """What is wrong (problems) and what a person should know (remarks), in the order in which it was found."""
+    """What the checks of one voice found."""
 
     problems: list[Problem] = field(default_factory=list)
+    """Each of them refuses the voice; in the order of finding."""
     remarks: list[Problem] = field(default_factory=list)
+    """The voice passes with them; in the order of finding."""
     rejected: list[tuple[str, Problem]] = field(default_factory=list)
     """File and what is wrong with it, until leaving_out.py decides about it."""
 

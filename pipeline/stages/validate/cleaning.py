@@ -32,9 +32,11 @@ class DenoiseDecision:
     """Whether a clip is denoised, and why."""
 
     applied: bool
+    """False also where the denoiser was tried and its result dropped."""
     denoiser: str
-    """Name of the denoiser."""
+    """Name of the denoiser that was tried; empty when none was."""
     reason: str
+    """For people, with the measurements that decided."""
     before: Mos | None = None
     """Predicted opinion of the recording, None where it was not measured."""
     after: Mos | None = None
@@ -43,11 +45,14 @@ class DenoiseDecision:
 
 @dataclass(frozen=True)
 class Copies:
-    """The two copies of a slice, and the largest gain reduction of the limiter in dB."""
+    """A slice as later stages read it."""
 
     base: Waveform
+    """At the rate of the base."""
     analysis: Waveform
+    """At 16 kHz, for the recogniser and the speaker encoder; the same object as `base` if the base has that rate."""
     reduction_db: float
+    """Largest gain reduction by the limiter in either copy, 0 if it did nothing."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class DenoisePolicy:
     """When to denoise."""
 
     mode: str
+    """`validate.denoise` of the recipe: "off", "auto", or the name of a denoiser that is then always applied."""
     below_snr_db: float
     """Cleaner clips are never touched."""
     min_gain: float

@@ -31,6 +31,7 @@ class Finding:
     line: int
     """Line number, from 1."""
     description: str
+    """One line: place, value, limit and what to do."""
     fingerprint: str
     """Stable while the finding persists."""
     blocks: bool

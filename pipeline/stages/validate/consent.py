@@ -31,9 +31,11 @@ class Statement:
     """What was heard."""
 
     duration_s: float
+    """Of the whole file."""
     speech_s: float
+    """Compared with `validate.min_consent_speech_s`."""
     similarity: float | None
-    """To the voice."""
+    """Mean cosine to the clips of the voice, 1 at most; None without clips, or when too little is said."""
     words: float | None
     """Score of the words of a consent, 0 is perfect; None where not measured."""
     approved_by: str = ""
@@ -47,12 +49,17 @@ class StatementCheck:
     where: str
     """Name of the file in messages."""
     path: Path
+    """Sound file of at most MAX_STATEMENT_S seconds."""
     language: str
+    """Language of the voice, in which the statement is expected."""
     approved_by: str
     """As in voice.yaml."""
     recipe: ValidateRecipe
+    """Holds the limits `min_consent_*`."""
     encoder: SpeakerEncoder
+    """The one that embedded the clips, so that both can be compared."""
     listener: Listener | None
+    """None without a recogniser: then only `approved_by` settles the words."""
     voice: Vectors | None
     """Embeddings (n, d) of the clips; None without clips."""
 

@@ -41,8 +41,11 @@ class Hearing:
     listener: Listener | None
     """None where no recogniser is there; then nothing is kept."""
     lexicon: Lexicon
+    """The voice's own readings, so that its names are expected as they are spoken."""
     spoken: list[Spoken] = field(default_factory=list)
+    """Slices that can be compared, in the order of recordings."""
     unheard: set[str] = field(default_factory=set)
+    """Languages of slices that could not be compared; may hold "" for an unknown one."""
 
     def add(self, clip: str, text: str, language: str, samples: Samples) -> None:
         """One slice at 16 kHz (n,)."""

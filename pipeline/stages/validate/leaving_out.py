@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from timbre.core.problems import Problem
 from timbre.core.recipe import ValidateRecipe
@@ -11,14 +10,6 @@ from timbre.pipeline.stages.validate.checks import Findings
 
 LEFT_OUT = "-left-out"
 """Ends the kind of a problem whose recording is not used."""
-
-
-@dataclass(frozen=True)
-class Remaining:
-    """What would remain: seconds of speech, and slices that could be trained on or held out."""
-
-    effective_s: float
-    slices: int
 
 
 def settle_rejected(
@@ -33,9 +24,9 @@ def settle_rejected(
     found.rejected = []
     bad = {file for file, _ in rejected}
     good = [file for file in files if file not in bad]
-    left = Remaining(sum(speech_s.get(file, 0.0) for file in good), sum(slices.get(file, 0) for file in good))
+    left_s, left_slices = sum(speech_s.get(file, 0.0) for file in good), sum(slices.get(file, 0) for file in good)
     allowed = max(1, int(recipe.max_left_out_share * len(files)))
-    enough = left.effective_s >= recipe.min_effective_s and left.slices > recipe.held_out_min
+    enough = left_s >= recipe.min_effective_s and left_slices > recipe.held_out_min
     if bad and len(bad) <= allowed and enough:
         found.remarks += [
             Problem(

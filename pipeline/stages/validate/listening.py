@@ -25,6 +25,7 @@ class Listener:
     """Loads its networks (and torch) at the first sound."""
 
     base: Base
+    """A base that has a recogniser; `recognising_base` finds it."""
     _networks: tuple[Any, Any] | None = field(default=None, init=False)
 
     @property

@@ -36,6 +36,7 @@ class ClipJudgement:
     """What stage 1 finds in one take."""
 
     survey: ClipSurvey | None
+    """None when the file does not decode."""
     problems: tuple[Problem, ...]
     """Reasons to record the take again."""
     remarks: tuple[Problem, ...]
@@ -58,11 +59,13 @@ class ClipJudge:
     """Loads its networks once."""
 
     recipe: ValidateRecipe
+    """Limits of stage 1, so that a take kept here passes there."""
     base_rate_hz: int
     """Of the base that the voice is for."""
     listener: Listener | None
     """None without a recogniser."""
     encoder: SpeakerEncoder = field(default_factory=SpeakerEncoder)
+    """Embeds the speaker of a take; loads its network at the first one."""
 
     def judge(self, path: Path, text: str, language: str, earlier: Sequence[Vectors] = ()) -> ClipJudgement:
         """path: the take. text: what it should say. earlier: vectors of the takes before, by `ClipJudgement.vector`."""

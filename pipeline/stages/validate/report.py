@@ -27,13 +27,17 @@ class Slice:
     """One slice as the next stages find it."""
 
     id: str
+    """Five digits, from 00001 over the whole voice; names the slice in later stages and reports."""
     file: str
     """Relative to the stage's output, at the rate of the base."""
     file_16k: str
     """Relative to the stage's output, at 16 kHz; the same file if the rates agree."""
     text: str
+    """What is said in it, as metadata.csv writes it."""
     language: str
+    """Of the recording it was cut from."""
     duration_s: float
+    """After long pauses were shortened."""
     speech_s: float
     """Seconds of speech in it."""
     clip: str
@@ -54,16 +58,24 @@ class Slice:
 
 @dataclass(frozen=True, eq=False)
 class ClipReport:
-    """One recording: what it is like (survey None: not decodable), what was done with it, notes about its slices."""
+    """One recording: its measurements and what stage 1 did with it."""
 
     file: str
+    """As in metadata.csv, relative to the voice folder."""
     text: str
+    """As in metadata.csv."""
     sha256: str
+    """Of the file's bytes, 64 hex digits; equal ones are reported as the same file."""
     survey: ClipSurvey | None
+    """None when the file does not decode."""
     denoise: DenoiseDecision | None = None
+    """None when no slice came out of it."""
     slices: int = 0
+    """How many were cut from it; 0 when it was left out."""
     dropped_s: float = 0.0
+    """Speech without a slice, in seconds; not counted as usable."""
     notes: tuple[str, ...] = ()
+    """Why parts were dropped or kept long, for people."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,18 +83,31 @@ class Validation:
     """Everything that stage 1 found out about a voice."""
 
     voice: str
+    """Name of the folder."""
     language: str
+    """As voice.yaml names it; empty when it names none."""
     base: str
+    """Name of the base, as voice.yaml gives it."""
     rate_hz: int
+    """Of that base, and so of the slices."""
     consent_kind: str
+    """`consent.kind` of voice.yaml."""
     denoiser: str
+    """Name; empty when no clip needed one."""
     effective_s: float
+    """Usable speech of all clips, without what was left out."""
     reverberation_s: float | None
+    """Estimate over all clips together; None when they hold too few decays."""
     findings: Findings
+    """What decides: any problem refuses the voice."""
     clips: Sequence[ClipReport]
+    """One a recording, in the order of metadata.csv."""
     slices: Sequence[Slice]
+    """Without those of recordings that were left out."""
     speakers: Speakers | None
+    """None with fewer than two slices long enough to embed."""
     statement: Statement | None
+    """None for consent without a recording, or when the recording cannot be read."""
 
     @property
     def passed(self) -> bool:

@@ -42,6 +42,7 @@ class Cut:
     end_s: float
     """Seconds from the start of the file, padding included."""
     text: str
+    """Whole sentences, joined as running text."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Limits:
-    """Lengths in seconds: of slices, of clips kept whole, of clips worth keeping, of pauses inside a slice."""
+    """Lengths that decide where to cut, from the recipe of stage 1."""
 
     slice_min_s: float
+    """A last piece below this joins the one before."""
     slice_max_s: float
+    """Recordings up to this stay whole; pieces are joined up to it."""
     whole_max_s: float
+    """A piece without a certain cut is kept up to this, else left out."""
     clip_min_s: float
+    """Recordings below this are left out."""
     max_pause_s: float
+    """Longer pauses inside a slice are shortened to this; lengths are compared after that."""
 
 
 def split_sentences(text: str) -> list[str]:

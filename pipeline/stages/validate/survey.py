@@ -36,16 +36,27 @@ class ClipSurvey:
     """What one recording is like."""
 
     format: str
+    """Container, as libsndfile names it: WAV, FLAC, OGG, MP3."""
     rate_hz: int
+    """Of the file."""
     channels: int
+    """Of the file; everything below is measured on their mean."""
     duration_s: float
+    """Counted in decoded samples, whatever the header says."""
     peak: float
+    """Largest magnitude, 1 is full scale; float files may exceed it."""
     dc_offset: float
+    """Mean of the samples, 1 is full scale."""
     clipped_share: float
+    """Share of samples in flat runs at the peaks, 0 to 1."""
     bandwidth_hz: float
+    """Frequency above which nothing is recorded."""
     level_dbfs: float
+    """Of the speech, pauses excluded."""
     snr_db: float
+    """The lower of speech over pauses and speech over clicks."""
     music_share: float
+    """Share of frames with steady tones, 0 to 1."""
     activity: Activity
     """Speech in 30 ms frames."""
     room_levels_db: npt.NDArray[np.float32]

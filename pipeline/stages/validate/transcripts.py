@@ -51,7 +51,9 @@ class Spoken:
     """One slice and its text."""
 
     clip: str
+    """Recording that it was cut from, as metadata.csv names it."""
     text: str
+    """As metadata.csv writes it, for messages."""
     phones: tuple[int, ...]
     """Of the text, as class ids."""
     scores: NDArray[np.float16]
@@ -63,25 +65,29 @@ class Mismatch:
     """A slice whose text is not what is said."""
 
     index: int
+    """Index of the slice among those given."""
     heard: str
     """Its phones."""
     better: int | None
     """Index of the slice whose text fits, None when none does."""
     margin: float
+    """By how much the better text wins, in nats for each phone of the slice's own; 0 without a better one."""
     certain: bool
     """False where it should only be listened to."""
 
 
 @dataclass(frozen=True)
 class ListShift:
-    """What explains many mismatches: by how many rows the texts are shifted (0: not), and pairs of rows that changed
-    places.
-    """
+    """What explains many mismatches at once."""
 
     offset: int
+    """Rows from a recording to the text that it says: 1 if that is one row below, 0 if the list is not shifted."""
     times: int
+    """How many recordings agree with `offset`."""
     first: int
+    """Row where the shift begins, from 0."""
     swaps: tuple[tuple[int, int], ...]
+    """Pairs of rows (lower, higher), from 0, that have each other's text."""
 
 
 def find_mismatches(spoken: Sequence[Spoken], rows: Sequence[str]) -> tuple[list[Mismatch], ListShift]:
