@@ -15,6 +15,7 @@ class Check:
     """Result of one check."""
 
     name: str
+    """First column of the list."""
     state: str
     """ok, note (an optional part is missing), warning (some features do not work) or failure (nothing runs)."""
     value: str

@@ -51,8 +51,11 @@ class Invocation:
     root: Path | None = None
     """From --root or TIMBRE_ROOT; None to search upwards. Only this class reads the environment."""
     log_format: str = "plain"
+    """plain or json, from --log-format."""
     log_level: str = "warning"
+    """Least level that is logged, from --log-level."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    """Variables of the process, copied at the start."""
 
     @property
     def redactor(self) -> Redactor:

@@ -31,8 +31,11 @@ class Line:
     """Something to read."""
 
     id: str
+    """Stem of its recording's name, unique in the voice."""
     text: str
+    """What to read, or what the recording says."""
     language: str
+    """Its own or the voice's."""
     file: str
     """Its recording, relative to the folder; "" where there is none yet."""
     deleted: int

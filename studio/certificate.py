@@ -20,7 +20,9 @@ class Certificate:
     """Files in PEM form."""
 
     certificate: Path
+    """File of the certificate."""
     key: Path
+    """File of the private key, readable by this user only."""
     fingerprint: str
     """SHA-256 as browsers show it, for the person to compare."""
 

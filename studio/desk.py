@@ -38,8 +38,11 @@ class NewVoiceForm:
     """The form for a new voice."""
 
     name: str
+    """Of the folder; checked when the folder is made."""
     language: str
+    """One of LANGUAGES; decides which script is read."""
     base: str
+    """Name of a base that speaks the language."""
     speaker: str
     """For the sentence of consent."""
     purpose: str

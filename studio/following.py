@@ -41,6 +41,7 @@ class Suspect:
     """A take that may be behind a red gate."""
 
     line: str
+    """Id of the line in the book."""
     why: str
     """"heard": the gate judged it worst; "noise", "speaker", "words" or "level": stage 1 found it weakest in that."""
 

@@ -42,6 +42,7 @@ class ForgeJob:
     """The pipeline of a merge request, as the forge shows it."""
 
     name: str
+    """As the forge names it, printable, at most 100 characters."""
     state: str
     """Waiting, running, passed, failed, skipped or manual."""
     url: str

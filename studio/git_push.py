@@ -29,7 +29,9 @@ class Author:
     """The person whose commit it is."""
 
     name: str
+    """Without angle brackets, at most 100 characters."""
     address: str
+    """E-mail address."""
 
     @classmethod
     def read(cls, name: str, address: str) -> Author:
@@ -48,9 +50,11 @@ class Change:
     """A file of the commit."""
 
     path: str
+    """Below the root of the voice repository."""
     kind: str
     """One of "new", "changed" and "deleted"."""
     size_bytes: int
+    """Of the content, also where LFS stores it; 0 for a deleted file."""
     lfs: bool
     """Whether Git LFS stores it."""
 
@@ -60,23 +64,29 @@ class Plan:
     """What a push will do."""
 
     remote: str
-    """Its address without secrets."""
+    """Name of the remote."""
     address: str
+    """Of the remote, without secrets."""
     target: str
     """The branch to merge it into."""
     branch: str
+    """The branch that is pushed, of this voice alone."""
     changes: tuple[Change, ...]
+    """Empty when the remote has everything already."""
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """A push that is done. branch, target and address are those of the Plan."""
+    """A push that is done."""
 
     commit: str
     """Its hash."""
     branch: str
+    """As in the Plan."""
     target: str
+    """As in the Plan."""
     address: str
+    """As in the Plan."""
     moved_on: bool
     """Whether the remote had changed meanwhile."""
 

@@ -40,16 +40,23 @@ class TakeReport:
     text: str
     """The judged text."""
     good: bool
+    """Whether the take counts; a bad one is read again."""
     duration_s: float
+    """0 when the file does not decode."""
     speech_s: float
+    """0 when the file does not decode."""
     level_dbfs: float
+    """Of the speech; 0 when the file does not decode."""
     snr_db: float
+    """Speech over noise; 0 when the file does not decode."""
     problems: tuple[dict[str, str], ...]
     """Problem as plain data."""
     remarks: tuple[dict[str, str], ...]
     """Problem as plain data."""
     missed: tuple[str, ...] | None
+    """Words that were not heard; None where nothing could listen."""
     similarity: float | None
+    """Mean cosine to the good takes before; None without any."""
     vector: tuple[float, ...]
     """Of the speaker; empty for too little speech."""
 
@@ -62,13 +69,16 @@ class TakeReport:
 
 @dataclass(frozen=True)
 class StatementReport:
-    """The verdict on a statement of consent. problems and remarks are those of a TakeReport."""
+    """The verdict on a statement of consent."""
 
     sha256: str
     """Of the statement."""
     takes: int
+    """How many takes it was compared with; with more, up to three, it is judged again."""
     problems: tuple[dict[str, str], ...]
+    """Problem as plain data."""
     remarks: tuple[dict[str, str], ...]
+    """Problem as plain data."""
 
 
 _Report = TypeVar("_Report", TakeReport, StatementReport)

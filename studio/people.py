@@ -43,8 +43,11 @@ class Person:
     """Somebody with a key, as commits and the registry's history name them."""
 
     name: str
+    """As commits show it."""
     address: str
+    """E-mail address, different for each person."""
     roles: frozenset[str]
+    """Of ROLES; empty for somebody who only looks and listens."""
     key: bytes = field(repr=False)
     """SHA-256 of the key; the key itself is not kept."""
 
@@ -70,11 +73,13 @@ class HostedSettings:
     """What the operator's file says."""
 
     people: tuple[Person, ...]
+    """At least one, with different addresses and keys."""
     host: str = ""
     """Name in the address, "" for this machine's address; behind a proxy also with a port, as browsers send it."""
     certificate: Path | None = None
-    """`certificate`, `private_key`: PEM files, None for ones that are made for this run."""
+    """PEM file; None for one that is made for this run."""
     private_key: Path | None = None
+    """PEM file of the certificate's key; None together with it."""
     proxies: tuple[Network, ...] = ()
     """Where the reverse proxy connects from that speaks HTTPS to browsers: the studio speaks plain HTTP to it alone.
     Empty for a studio that speaks HTTPS itself.

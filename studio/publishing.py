@@ -51,6 +51,7 @@ class Publishing:
     make_engine: Callable[[], Engine]
     """For the check, as `timbre validate` has it."""
     registry: RegistryAddress
+    """Read for runs and versions; promotions are written to it."""
     environment: Mapping[str, str]
     """Variables of the process."""
     actor: Callable[[], Actor]

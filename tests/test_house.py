@@ -38,7 +38,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 UNEXPLAINED = {
     "api": 0,
     "audio": 20,
-    "cli": 38,
+    "cli": 0,
     "core": 15,
     "evaluation": 27,
     "gptsovits": 94,
@@ -47,7 +47,7 @@ UNEXPLAINED = {
     "pipeline": 0,
     "registry": 68,
     "serving": 29,
-    "studio": 36,
+    "studio": 0,
     "text": 32,
     "training": 65,
 }

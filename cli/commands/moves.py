@@ -31,16 +31,24 @@ from timbre.registry.revocation import revoke as revoke_stored
 
 @dataclass(frozen=True)
 class Move:
-    """Arguments shared by these commands: voice, alias, reason, actor, registry address and output format."""
+    """Arguments that these commands share."""
 
     invocation: Invocation
+    """Environment and repository of the call."""
     voice: str
+    """Argument VOICE; need not have a folder here."""
     reason: str
+    """--reason, for the event log; empty when none was given."""
     who: str
+    """--by or TIMBRE_BY; empty for the person that CI or Git names."""
     registry: str
+    """--registry; empty for the default of `Invocation.registry`."""
     as_json: bool
+    """--json; wins over --markdown."""
     as_markdown: bool
+    """--markdown."""
     alias: str = "production"
+    """--alias; `revoke` has no such option, it concerns all."""
 
     def open(self) -> Registry:
         """The registry."""

@@ -26,23 +26,31 @@ class StageCall:
     """What such a command was given."""
 
     voices: tuple[str, ...]
+    """Names as given; empty for all voices of the repository."""
     rebuild: bool
     """As in Engine.run."""
     recipe_file: Path | None
+    """--recipe; None for the repository's recipe."""
     registry: str
+    """--registry; empty for the default of `Invocation.registry`."""
     as_json: bool
+    """--json; wins over --markdown."""
     as_markdown: bool
+    """--markdown."""
     retrain: bool = False
     """As in run_voice."""
 
 
 @dataclass(frozen=True)
 class View:
-    """How a command shows its runs: as plain data (one voice), as Markdown, and as text (all of them);"""
+    """How a command shows its runs."""
 
     plain: Callable[[Workspace, VoiceRun], dict[str, Any]]
+    """One voice, for --json."""
     markdown: Callable[[Workspace, Sequence[VoiceRun]], str]
+    """All voices, for --markdown."""
     text: Callable[[Workspace, Sequence[VoiceRun]], str]
+    """All voices, for a terminal; errors follow on standard error."""
     error: Callable[[VoiceRun], str] = lambda run: f"{run.voice}: {run.error}"
     """Text for standard error, after "timbre: "."""
     after: Callable[[Invocation, Workspace, Sequence[VoiceRun]], None] = lambda invocation, workspace, runs: None

@@ -29,6 +29,7 @@ class BlindTest:
     b: str
     """VOICE@VERSION of the candidate."""
     pairs: tuple[Heard, ...]
+    """Sentences that both have spoken, at least one; their sounds lie beside the page."""
     data: str
     """For listening.js."""
 

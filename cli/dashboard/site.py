@@ -61,13 +61,19 @@ class Part:
     """What the files about all voices need of one. Kept between builds."""
 
     name: str
+    """Name of the voice and of its page."""
     fingerprint: str
+    """Digest of what the page was made from; an equal one means that nothing changed."""
     state: str
+    """A key of STATES; sorts and filters the index."""
     card: str
+    """HTML for the index."""
     data: str
     """JSON as it is written: hundreds of voices are not parsed and copied for one that changed."""
     failed: list[dict[str, str]]
+    """Failed runs for the feed, oldest first: voice, id, time, state, link, text."""
     metrics: Families
+    """Lines for voices.prom."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +81,13 @@ class Site:
     """Writes the site of a registry into a folder."""
 
     target: Path
+    """Folder of the site, made where it is missing."""
     registry: Registry
+    """Only read."""
     workspace: Workspace | None = None
+    """Adds voices that have a folder and no version; None for the registry alone."""
     alias: str = PRODUCTION
+    """The alias that counts as production."""
     samples: bool = True
     """Copy sounds beside the pages: of the version in production, and what red runs spoke; recordings of people stay in
     the registry and in the reports."""

@@ -59,12 +59,16 @@ _PROTOCOLS: dict[str, Pair] = {"copy": ("copied recordings", "还原录音"), "t
 
 @dataclass(frozen=True)
 class VoiceView:
-    """One voice: status, versions, events and runs, oldest first."""
+    """One voice with all that the registry knows of it."""
 
     known: VoiceSummary
+    """Its line in the listing of voices."""
     versions: tuple[Manifest, ...] = ()
+    """Oldest first; empty when it was never published or its records cannot be read."""
     events: tuple[Event, ...] = ()
+    """Oldest first; acts of people and of pipelines."""
     runs: tuple[RunView, ...] = ()
+    """Oldest first, those of merge requests too."""
     problem: str = ""
     """Why records could not be read, or ""."""
 

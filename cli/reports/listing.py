@@ -25,12 +25,15 @@ class Report:
     """One page."""
 
     voice: str
+    """Folder above the stage's."""
     stage: str
+    """Folder that holds the page."""
     path: str
     """Relative to the folder of reports, with `/`."""
     written: datetime
     """Time of writing, UTC."""
     size_bytes: int
+    """Of the page with its sounds."""
     passed: bool | None
     """None for a page without verdicts."""
 
