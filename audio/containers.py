@@ -45,9 +45,13 @@ class Container:
     """What FFmpeg says about the first sound of a file."""
 
     format: str
+    """FFmpeg's short name of the container, the first where it has several: "mov", "matroska", "mp3"."""
     codec: str
+    """FFmpeg's name of the decoder: "aac", "opus"."""
     rate_hz: int
+    """Of the decoded samples."""
     channels: int
+    """Of the first sound stream; others are ignored."""
     duration_s: float | None
     """None where the header does not say."""
 

@@ -44,10 +44,12 @@ def active_level_dbfs(levels_dbfs: npt.NDArray[np.float64], active: npt.NDArray[
 
 @dataclass(frozen=True)
 class LimitedSound:
-    """A sound under a ceiling, and the largest gain reduction that this took in dB (0: untouched)."""
+    """A sound under a ceiling."""
 
     wave: Waveform
+    """The same object as the input where nothing exceeded the ceiling."""
     reduction_db: float
+    """Largest gain reduction, 0 or above; 0: untouched."""
 
 
 def limit(wave: Waveform, ceiling_dbfs: float, look_ahead_s: float = LOOK_AHEAD_S) -> LimitedSound:

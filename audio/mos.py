@@ -31,11 +31,14 @@ _OVERALL = (-0.06766283, 1.11546468, 0.04602535)
 
 @dataclass(frozen=True)
 class Mos:
-    """Predicted mean opinion scores, 1 (bad) to 5 (excellent): speech itself, background, overall."""
+    """Predicted mean opinion scores, 1 (bad) to 5 (excellent)."""
 
     speech: float
+    """P.835 SIG: the voice itself, whatever noise lies behind it."""
     background: float
+    """P.835 BAK: how little the noise disturbs."""
     overall: float
+    """P.835 OVRL, the value that Timbre calls DNSMOS."""
 
 
 class Dnsmos:

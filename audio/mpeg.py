@@ -26,15 +26,10 @@ _AHEAD = 3
 class MpegFrames:
     """Frames of an MPEG stream."""
 
-    frames: int
     samples: int
     """Of all whole frames, encoder delay included."""
-    rate_hz: int
-    channels: int
-    promised: int
-    """Frames that a Xing, Info or VBRI header counts, 0 without one."""
     cut: bool
-    """The file ends within a frame, or before the promised ones."""
+    """The file ends within a frame, or before those that a Xing, Info or VBRI header counts."""
 
 
 def count_frames(path: Path) -> MpegFrames | None:
@@ -43,7 +38,7 @@ def count_frames(path: Path) -> MpegFrames | None:
         at = _start(data)
         if at is None:
             return None
-        length, per_frame, rate_hz, channels = _frame(data, at) or (0, 0, 0, 0)
+        length, per_frame = _frame(data, at) or (0, 0)
         promised = _promised(data, at, length)
         frames = -1 if promised else 0
         cut = False
@@ -57,11 +52,11 @@ def count_frames(path: Path) -> MpegFrames | None:
                 at = again
         # The first frame of a header holds no sound of its own. A frame of slack: some count themselves.
         cut = cut or (promised > 0 and frames < promised - 1)
-        return MpegFrames(frames, max(0, frames) * per_frame, rate_hz, channels, promised, cut)
+        return MpegFrames(max(0, frames) * per_frame, cut)
 
 
-def _frame(data: mmap.mmap, at: int) -> tuple[int, int, int, int] | None:
-    """(bytes, samples, rate, channels) of the frame whose header is at that place."""
+def _frame(data: mmap.mmap, at: int) -> tuple[int, int] | None:
+    """(bytes, samples) of the frame whose header is at that place."""
     head = data[at : at + 4]
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
@@ -76,7 +71,7 @@ def _frame(data: mmap.mmap, at: int) -> tuple[int, int, int, int] | None:
     length = (
         (12_000 * kbits // rate_hz + padding) * 4 if layer == 3 else samples // 8 * 1000 * kbits // rate_hz + padding
     )
-    return length, samples, rate_hz, 1 if head[3] >> 6 == 3 else 2
+    return length, samples
 
 
 def _start(data: mmap.mmap) -> int | None:

@@ -52,9 +52,13 @@ class SoundInfo:
     """What the header of a sound file says."""
 
     format: str
+    """libsndfile's name in capitals ("WAV", "FLAC"), or FFmpeg's, in capitals too ("MOV")."""
     subtype: str
+    """Coding of the samples: libsndfile's name ("PCM_16"), or FFmpeg's decoder ("aac")."""
     rate_hz: int
+    """MIN_RATE_HZ to MAX_RATE_HZ; another is refused."""
     channels: int
+    """1 to MAX_CHANNELS."""
     frames: int
     """0 where it does not say; damaged files may hold another number."""
     decoder: str = "sndfile"

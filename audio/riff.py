@@ -40,19 +40,23 @@ class RiffSound:
     """The samples of a WAV file."""
 
     rate_hz: int
+    """As the header states; not checked here."""
     channels: int
+    """At least 1."""
     subtype: str
     """libsndfile's name of their coding, "" for compressed sound."""
     big_endian: bool
     """Of RIFX."""
     offset: int
-    """`offset`, `size_bytes`: where they are in the file."""
+    """Byte of the file at which the samples begin."""
     size_bytes: int
+    """Whole frames that the file holds from `offset`, whatever the header says."""
     missing_bytes: int
     """What the header promises beyond the end of the file."""
     unfinished: bool
     """The header gives no size, so the samples go on to the end."""
     frame_bytes: int
+    """One sample of every channel."""
 
 
 def find_samples(path: Path) -> RiffSound | None:

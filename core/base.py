@@ -62,8 +62,9 @@ class Base(Tool):
     rate_hz: int = 32000
     """Sample rate of the acoustic model."""
     hop: int = 640
-    """`hop`, `fft`: samples a frame and samples a window of its spectrogram."""
+    """Samples a frame, of spectrogram and latent; two frames last one code."""
     fft: int = 2048
+    """Samples in a window of the spectrogram; as many bins as half of them plus one."""
     codes_hz: int = 25
     """Semantic codes a second."""
     languages: tuple[str, ...] = ()

@@ -244,10 +244,15 @@ class Recipe:
     """One section for each stage; section names are stage names."""
 
     validate: ValidateRecipe = dataclasses.field(default_factory=ValidateRecipe)
+    """Stage 1: what is done to the recordings and what is refused."""
     extract: ExtractRecipe = dataclasses.field(default_factory=ExtractRecipe)
+    """Stage 2: features and the choice of the prompt."""
     finetune: FinetuneRecipe = dataclasses.field(default_factory=FinetuneRecipe)
+    """Stage 3: LoRA and when training ends."""
     evaluate: EvaluateRecipe = dataclasses.field(default_factory=EvaluateRecipe)
+    """Stage 4: what is spoken; the limits are the base's (gates.yaml)."""
     publish: PublishRecipe = dataclasses.field(default_factory=PublishRecipe)
+    """Stage 5: which alias moves."""
 
     def section_digest(self, name: str) -> str:
         """SHA-256 of the settings of one section that can change a stage's outputs."""

@@ -42,6 +42,7 @@ class Redactor:
     """Knows the secrets of this process and the shapes of common ones."""
 
     secrets: tuple[str, ...] = ()
+    """Values to hide, longest first, each of at least six characters."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str], extra: Iterable[str] = ()) -> Redactor:

@@ -29,6 +29,7 @@ class Hub:
     """A repository of the Hugging Face Hub."""
 
     repo: str
+    """OWNER/NAME on the Hub."""
     revision: str | None = None
     """A full commit id, None until the first pull locks it."""
 
@@ -61,15 +62,22 @@ class Licence:
 
 @dataclass(frozen=True)
 class Tool:
-    """Weights that are not a base (weights.yaml): a name, files, where they come from, licences."""
+    """Weights that are not a base (weights.yaml)."""
 
     folder: Path
+    """Holds the YAML file, and the weights too where `weights` is "here"."""
     name: str
+    """Name of the folder under bases/ and under the weights root."""
     files: tuple[BaseFile, ...]
+    """At most one for each role and each path."""
     weights: str = "pulled"
+    """"here" (in `folder`, part of the repository) or "pulled" (below the weights root)."""
     hub: Hub | None = None
+    """Source of the files that have no URL of their own; None where each has one, or where they lie in `folder`."""
     licences: tuple[Licence, ...] = ()
+    """Of each part; the model card of a version lists them."""
     description: str = ""
+    """One line for the list of `timbre base`; no part of the digest."""
     weights_root: Path = field(default=DEFAULT_WEIGHTS_ROOT, compare=False, kw_only=True)
     """Folder of pulled weights on this machine; no property of the tool."""
 

@@ -94,11 +94,13 @@ class Specimen:
     """One measured adapter."""
 
     speaker: str
+    """Name of the voice folder; a speaker belongs to one half with everything made from it."""
     kind: str
     """GOOD or how it was degraded."""
     measured: Measurements | None
     """None if it could not be loaded (`refusal`)."""
     refusal: str = ""
+    """The error; an adapter that does not load counts as caught."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,11 @@ class Half:
     """How the gates did on some specimens."""
 
     speakers: tuple[str, ...]
+    """Of this half, sorted."""
     good: tuple[int, int]
-    """`good`, `degraded`: (measured, passed)."""
+    """(measured, passed) of the adapters as they were trained."""
     degraded: tuple[int, int]
+    """(measured, passed) of those that were harmed on purpose."""
     refused: Mapping[str, tuple[str, ...]]
     """Good ones that failed, with their red gates."""
     let_through: tuple[str, ...]

@@ -55,14 +55,17 @@ class Plan:
     """For the adapted voice; the base without adapter speaks once with the first of them. Predicted opinions and
     Whisper are asked about the first seed only: they take longer than everything else together."""
     fixed_sentences: int
+    """How many of the texts of the voice's language, beside the held-out sentences; 0: none."""
 
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What stage 3 says about a training, see training/finetune/memorisation.py; None where it does not."""
+    """What stage 3 says about a training (training/finetune/memorisation.py); None where it says nothing."""
 
     memorisation: float | None = None
+    """Above 1 when slices of the training gained more than held-out ones did."""
     held_out_loss: float | None = None
+    """With the adapter over without it: below 1 when held-out slices gained."""
 
 
 class Judge:

@@ -30,7 +30,9 @@ class Heard:
     """A sentence of a test."""
 
     id: str
+    """Of the sentence, as in measurements.json."""
     text: str
+    """Shown while it plays."""
     a: str
     """Address of A's sound, for a player."""
     b: str
@@ -56,6 +58,7 @@ class Listened:
     undecided: int
     """Undecided trials."""
     listeners: tuple[str, ...]
+    """Name from each result, or that of its file; one name may occur twice."""
     sounds_a: frozenset[str] = frozenset()
     """SHA-256 of the files of a; "" for one that the result does not name."""
     sounds_b: frozenset[str] = frozenset()

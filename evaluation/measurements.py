@@ -23,6 +23,7 @@ class Sample:
     id: str
     """Of the sentence or recording, shared by all its seeds."""
     text: str
+    """That was to be spoken."""
     source: str
     """"held-out" or "fixed"."""
     seed: int | None

@@ -24,6 +24,7 @@ class Difference:
     """B minus A."""
 
     mean: float
+    """Mean of B minus mean of A, in the metric's unit."""
     low: float
     """Lower bound, by a percentile bootstrap over sentences."""
     high: float
@@ -31,6 +32,7 @@ class Difference:
     sentences: int
     """Number of sentences that both have (paired), or of the side that has fewer."""
     paired: bool
+    """False with fewer than FEWEST shared sentences: both sides are then resampled apart."""
 
     @property
     def significant(self) -> bool:

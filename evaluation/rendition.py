@@ -57,6 +57,7 @@ class CopiedRecording:
     """A recording and its copy, in step."""
 
     recording: Recording
+    """What was copied."""
     original: Waveform
     """[L], at the base's rate."""
     copy: Waveform
@@ -68,7 +69,9 @@ class Spoken:
     """A sentence from its text."""
 
     sentence: Sentence
+    """What was to be said."""
     seed: int
+    """Of the sampling."""
     wave: Waveform | None
     """None if it could not be spoken; `refusal` then says why."""
     failures: tuple[str, ...]
@@ -80,6 +83,7 @@ class Spoken:
     phones: tuple[str, ...]
     """Phones to say, with the voice's own readings."""
     refusal: str = ""
+    """The engine's error; "" if it spoke."""
     gain: float = 1.0
     """Factor by which the engine turned it down (1: not at all)."""
     words: tuple[tuple[str, Word], ...] = ()

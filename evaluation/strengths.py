@@ -78,6 +78,7 @@ class TradeOff:
     reason: str
     """Why it was chosen, in words."""
     tried: tuple[StrengthTrial, ...]
+    """In the order of PAIRS, then of EARLY_PAIRS."""
 
     @property
     def best(self) -> StrengthTrial:

@@ -33,7 +33,9 @@ class Decoder:
     """Sessions of one voice: the base's own where the adapter leaves a graph untouched."""
 
     prior: ort.InferenceSession
+    """Codes, phones and condition to latent; knows nothing of streaming."""
     generator: ort.InferenceSession
+    """Latent and condition to samples, a piece at a time."""
 
 
 class DecoderCache:

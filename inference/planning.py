@@ -72,7 +72,9 @@ class Planner:
     """Cuts the text of a request into sentences that the base can speak."""
 
     base: ExportedBase
+    """Gives phone table, languages, rate of codes and limits of the text-to-semantic graph."""
     limits: SentenceLimits
+    """Longest duration and loop that a job may reach before it is stopped."""
     capacity: int
     """Positions of a slot."""
     characters: CharacterVectors | None

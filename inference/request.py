@@ -19,9 +19,11 @@ class SpeechRequest:
     """A text to speak."""
 
     text: str
+    """At most MAX_CHARACTERS; marks stand in it as private characters."""
     language: str = "auto"
     """Code of the text's language, or "auto" for the prompt's language with others detected inside."""
     sampling: Sampling = field(default_factory=Sampling)
+    """How codes are drawn; what it leaves at None is the base's."""
     speed: float = 1.0
     """Speaking rate, 0.25 to 4; above 1 is faster."""
     pause_s: float = 0.3
@@ -58,6 +60,7 @@ class SpokenSentence:
     """Outcome of one sentence."""
 
     text: str
+    """As it was read, cut from the request's text."""
     phones: tuple[int, ...]
     """Ids that were spoken."""
     codes: tuple[int, ...]
@@ -89,7 +92,9 @@ class Speech:
     """Audio of a whole request and the outcome of its sentences."""
 
     wave: Waveform
+    """Mono, at the base's rate, with leading silence and pauses."""
     sentences: tuple[SpokenSentence, ...]
+    """In order of speaking."""
     unknown: tuple[str, ...]
     """Characters that could not be spoken."""
     times: tuple[SentenceTime, ...] = ()
@@ -104,6 +109,7 @@ class SpeechStream(Iterator[Waveform]):
     """
 
     pieces: Generator[Waveform]
+    """Generator behind the stream: mono pieces at the base's rate, of any length."""
     unknown: tuple[str, ...]
     """Characters that cannot be spoken."""
     times: list[SentenceTime] = field(default_factory=list)

@@ -47,19 +47,23 @@ class Job:
     prompt: NDArray[np.int64]
     """[Y], codes of the prompt."""
     sampling: Sampling
+    """How codes are drawn; a seed of None draws one."""
     min_codes: int
     """The sequence does not end before this many."""
     max_codes: int
     """The sequence is cut off here."""
     lora: Lora = NO_LORA
+    """The voice's adapter; the base's own voice without one."""
     features: NDArray[np.float32] | None = None
     """[P, H], projected character vectors, or None."""
     loop_limit: int = 4
+    """How often a group of codes may follow itself before the sequence is stopped (guards.longest_loop)."""
     path: TextPath | None = None
     """Of the text, where codes stand for phones."""
     _events: queue.SimpleQueue[int | Ending | BaseException] = field(default_factory=queue.SimpleQueue, repr=False)
     _cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
     ending: Ending | None = None
+    """None until `codes()` has come to its end, and after a cancel or an error."""
 
     def cancel(self) -> None:
         """Frees the slot at the next step; codes() then raises CancelledError."""

@@ -33,21 +33,29 @@ class T2SShape:
     """Sizes that the cache and the LoRA buffers need."""
 
     layers: int
+    """Transformer blocks; each has a cache of keys and one of values."""
     heads: int
+    """Attention heads of a block."""
     head_width: int
+    """Floats of a head: the cache is [slots, heads, positions, head_width]."""
     vocabulary: int
+    """Logits of a step: codes and the end token."""
     phone_rows: int
+    """Rows of the phone table; tokens from this id on are codes."""
     end_token: int
+    """Code that ends a sequence; smaller ones are the codebook's."""
     max_positions: int
+    """Rows of the table of positions: phones, prompt and codes together."""
     projections: Mapping[str, tuple[int, int]]
     """Name -> (inputs, outputs)."""
 
 
 @dataclass(frozen=True)
 class Lora:
-    """LoRA of one voice for the text-to-semantic graph: projection -> (A [in, r], B [r, out] with the scale in it)."""
+    """LoRA of one voice for the text-to-semantic graph."""
 
     tensors: Mapping[str, tuple[Floats, Floats]]
+    """Projection -> (A [in, r], B [r, out] with the scale in it); empty for the base without adapter."""
 
     @property
     def rank(self) -> int:

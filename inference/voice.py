@@ -64,10 +64,13 @@ class Prompt:
     phones: NDArray[np.int64]
     """[Q], of the prompt slice."""
     language: str
+    """Of the prompt's text; what "auto" of a request falls back on."""
     condition: Floats
     """[1, G, 1], conditions flow and generator."""
     speaker: Floats
+    """[W], GE2E embedding of unit length; conditions nothing."""
     pace: Pace
+    """Of the voice's own recordings; the guards expect each sentence to last as long."""
     bert: Floats | None = None
     """[W, Q], character vectors of the phones, None without."""
 

@@ -23,11 +23,14 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Alignment:
-    """Recogniser classes of one clip and the time at which each ends. The first begins at 0."""
+    """Recogniser classes of one clip, silences included, and when each sounds."""
 
     id: str
+    """Of the clip."""
     phones: tuple[str, ...]
+    """Names, as in CLASSES."""
     ends_s: tuple[float, ...]
+    """One a phone, rising; the first phone begins at 0."""
 
     def frame_labels(self, frames: int, frame_s: float = 0.02, first_centre_s: float = 0.0125) -> npt.NDArray[np.int16]:
         """Class id at the centre of each frame, int16 [frames]; UNKNOWN past the end.

@@ -23,23 +23,35 @@ Audio = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Chances (0..1) and ranges of each change. speed scales pitch, formants and tempo together.
+    """Chances (0..1) and ranges of each change.
 
     A teacher's speech is studio clean; what it teaches must hold for rooms, microphones and codecs.
     """
 
     speed_chance: float = 0.5
+    """Pitch, formants and tempo change together."""
     speed_least: float = 0.84
+    """Lowest factor; below 1 is slower and deeper."""
     speed_most: float = 1.2
+    """Highest factor."""
     tilt_chance: float = 0.4
+    """Of another microphone: a shelf over the whole spectrum."""
     tilt_db: float = 8.0
+    """Largest change of the level at 8 kHz against 0 Hz, up or down."""
     band_chance: float = 0.2
+    """Of losing everything above a frequency, as on the telephone."""
     band_least_hz: float = 3200.0
+    """Lowest of these frequencies; the highest is half the rate."""
     noise_chance: float = 0.3
+    """Of a recorded noise (3 of 5) or one between white and pink."""
     noise_least_db: float = 5.0
+    """Lowest ratio of signal to noise over the clip."""
     noise_most_db: float = 35.0
+    """Highest of them."""
     room_chance: float = 0.15
+    """Of being heard in one of the rooms."""
     gain_db: float = 8.0
+    """Largest change of the level, up or down; every clip gets one."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +59,11 @@ class Augmenter:
     """Noise and rooms held in memory, and the chances to use them."""
 
     config: AugmentationConfig = field(default_factory=AugmentationConfig)
+    """Chances and ranges of what it draws."""
     noises: Sequence[Audio] = ()
+    """float32 [T] each, at RATE_HZ; without any, no noise is added."""
     rooms: Sequence[Audio] = ()
+    """Impulse responses at RATE_HZ, their direct sound first; without any, no room is drawn."""
 
     @classmethod
     def load(cls, speech: Path, config: AugmentationConfig) -> Augmenter:

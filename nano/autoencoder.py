@@ -61,9 +61,13 @@ class LossWeights:
     """Weights of the terms of `autoencoder_loss`."""
 
     magnitude: float = 1.0
+    """Distance of log magnitudes from the recording's, by bin."""
     wave: float = 1.0
+    """Distance of mel spectra of the finished waveform, at several resolutions."""
     pitch: float = 0.5
+    """Voicing and log F0 in the first two channels of the latent."""
     size: float = 0.001
+    """Mean square of the latent, which keeps it from growing."""
 
 
 class AutoencoderLoss:

@@ -31,22 +31,36 @@ PROSODY_OUTPUTS = 2 + TONES + 1
 
 @dataclass(frozen=True)
 class ContentConfig:
-    """Sizes of the content encoder. hidden is ssl_dim of the acoustic model."""
+    """Sizes of the content encoder, and its disturbances in training."""
 
     hidden: int = 256
+    """Width H of the features; `ssl_width` of the acoustic model."""
     layers: int = 6
+    """Transformer blocks."""
     heads: int = 4
+    """Of attention; they share `hidden`."""
     feed_forward: int = 640
+    """Width inside a block."""
     bands: int = 112
+    """Mel bands of the front end's first weights; three convolution channels each."""
     conv_channels: tuple[int, ...] = (336, 128, 384, 256)
+    """Width of each convolution, the first being three times `bands`."""
     conv_kernels: tuple[int, ...] = (240, 2, 1, 1)
+    """Samples, then frames; together they see 400 samples."""
     conv_strides: tuple[int, ...] = (160, 2, 1, 1)
+    """Their product is 320 samples, 20 ms."""
     position_kernel: int = 32
+    """Frames of the convolution that tells positions apart."""
     position_groups: int = 16
+    """Groups of its channels."""
     classes: int = len(CLASSES)
+    """Outputs C of both phone heads."""
     dropout: float = 0.0
+    """Chance that a hidden value is dropped in training."""
     mask_share: float = 0.03
+    """Share of frames that are hidden in training, 0..1; 0: none."""
     mask_frames: int = 8
+    """Frames hidden in a row."""
 
     def hubert(self) -> HubertConfig:
         """The same sizes in the words of transformers."""

@@ -44,29 +44,44 @@ DEV_EVERY = 50
 
 @dataclass(frozen=True)
 class SpeechFile:
-    """One line of a corpus's metadata.csv. path is relative to the speech folder."""
+    """One line of a corpus's metadata.csv."""
 
     path: str
+    """Relative to the speech folder; its first component is the corpus."""
     speaker: str
+    """Unique over all corpora."""
     language: str
+    """"en" or "zh"."""
     text: str
+    """What is said."""
     seconds: float
+    """As metadata.csv states it."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip of the cache. offset and samples count int16 values in the part's ``.i16`` file."""
+    """One clip of the cache."""
 
     id: str
+    """Unique over all parts; names its alignment."""
     path: str
+    """Of the file it was read from, relative to the speech folder; made up where it was synthesised."""
     speaker: str
+    """Unique over all corpora."""
     language: str
+    """"en" or "zh"."""
     text: str
+    """What is said."""
     seconds: float
+    """Of the audio as it is stored."""
     split: str
+    """"train", or "dev" for curves."""
     offset: int
+    """First int16 value in the part's `.i16` file."""
     samples: int
+    """Number of int16 values, at 24 kHz."""
     part: str = ""
+    """Name of the part; not in its manifest, set when it is read."""
 
 
 def read_metadata(speech: Path, corpus: str) -> list[SpeechFile]:

@@ -63,9 +63,11 @@ class Row:
     measure: str
     """What was measured."""
     value: float
+    """In the unit that `measure` ends with, per cent for example."""
     limit: float | None
     """None: report only."""
     higher_is_better: bool
+    """Whether `limit` is the least or the most."""
     count: int
     """Number of clips or sentences."""
 

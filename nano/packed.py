@@ -41,10 +41,12 @@ NOISES = 20
 
 @dataclass(frozen=True)
 class Share:
-    """Hours to take from one corpus (first component of a clip's path)."""
+    """How much is taken from one corpus."""
 
     corpus: str
+    """First component of a clip's path."""
     hours: float
+    """Most that is taken; all of a smaller corpus."""
 
 
 SHARES = (

@@ -33,9 +33,13 @@ class PhoneError:
     """Error counts of the two heads over the clips of one corpus."""
 
     corpus: str
+    """Folder below the speech folder."""
     clips: int
+    """Number of eval clips."""
     ctc: EditCounts
+    """Of the head that is shipped."""
     frame: EditCounts
+    """Of the head that is used in training only."""
 
     def row(self) -> dict[str, str | int | float]:
         """For a table or JSON; rates in per cent."""

@@ -98,9 +98,13 @@ class NanoRecipe:
     """All sections of recipes/nano.yaml."""
 
     corpus: CorpusRecipe = dataclasses.field(default_factory=CorpusRecipe)
+    """Stage corpus."""
     content: ContentRecipe = dataclasses.field(default_factory=ContentRecipe)
+    """Stage content."""
     acoustic: AcousticRecipe = dataclasses.field(default_factory=AcousticRecipe)
+    """Stage acoustic."""
     t2s: SemanticRecipe = dataclasses.field(default_factory=SemanticRecipe)
+    """Stage t2s."""
 
 
 def load_nano_recipe(path: Path) -> NanoRecipe:

@@ -40,8 +40,11 @@ class HeadTraining:
     rounds: int = 8
     """Passes over them; the rate falls by a fifth per round."""
     batch: int = 16
+    """Clips of an update."""
     learning_rate: float = 2e-3
+    """Of Adam in the first round."""
     seed: int = 0
+    """Of the choice of clips and of their order."""
 
 
 Example = tuple[Tensor, Tensor]

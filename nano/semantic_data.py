@@ -22,6 +22,7 @@ class Example:
     """Phones and codes of a clip."""
 
     id: str
+    """Of the clip."""
     speaker: str
     """Only examples of one speaker may be joined."""
     phones: Ids

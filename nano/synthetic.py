@@ -1,6 +1,6 @@
 """Synthetic speech with exact times of every phone: flite for English, espeak-ng for English and Mandarin.
 
-text -> audio at 16 kHz + Alignment. Debian's packages ``flite`` and ``espeak-ng`` must be installed; they are needed
+text -> audio at 24 kHz + Alignment. Debian's packages ``flite`` and ``espeak-ng`` must be installed; they are needed
 for pretraining only.
 """
 
@@ -37,13 +37,18 @@ SILENCE_NAME = CLASSES[SILENCE]
 
 @dataclass(frozen=True)
 class Utterance:
-    """Synthetic speech: int16 [T] at 16 kHz with its alignment."""
+    """Synthetic speech with its alignment."""
 
     speaker: str
+    """Engine and voice: "flite_slt"."""
     language: str
+    """"en" or "zh"."""
     text: str
+    """What was to be said."""
     audio: npt.NDArray[np.int16]
+    """[T] at 24 kHz."""
     alignment: Alignment
+    """Times from the start of `audio`; names the clip."""
 
 
 def speak_flite(id: str, voice: str, text: str, stretch: float = 1.0) -> Utterance:

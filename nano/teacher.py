@@ -78,6 +78,7 @@ class Span:
     name: str
     """Class that sounds."""
     end_s: float
+    """From the start of the clip; it begins where the one before ends."""
 
 
 def substitution(expected: str, token: str) -> float:

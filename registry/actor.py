@@ -10,11 +10,12 @@ CLAIMED = "claimed"
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts and from where: a person or CI job, and the commit it acts for (None outside git)."""
+    """Who acts and from where: a person or a CI job."""
 
     name: str
     """`login <address>`, one of them may be missing."""
     commit: str | None = None
+    """The commit it acts for; None outside git."""
     proof: str = CLAIMED
     """CLAIMED, or `ISSUER PROJECT@REF` of a signed identity that was checked (pipeline/ci/identity.py)."""
 

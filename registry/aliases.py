@@ -24,7 +24,9 @@ class Alias:
     """Where an alias points and how it came there."""
 
     voice: str
+    """Also in the record's key."""
     alias: str
+    """Its name, such as "production"."""
     version: str | None
     """None when the voice is retired."""
     commit: str | None
@@ -34,10 +36,15 @@ class Alias:
     previous: str | None
     """The version before this move."""
     act: Act
+    """The kind of move that led here."""
     time: str
+    """UTC, ISO 8601 with microseconds."""
     actor: str
+    """Actor.name of who moved it."""
     reason: str
+    """In that actor's words; "" where none were given."""
     approved_by: str | None = None
+    """Name of who approved the version; None where no approval was needed."""
     by_hand: bool = False
     """As in Event."""
     proof: str = CLAIMED

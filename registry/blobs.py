@@ -17,11 +17,14 @@ Transform = Callable[[str, bytes], bytes]
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A file of a package, base or stage: its relative path, SHA-256 and size."""
+    """A file of a package, base or stage."""
 
     path: str
+    """Relative to the folder, with forward slashes."""
     sha256: str
+    """64 hex digits, of the bytes as they are stored (encrypted or not)."""
     size_bytes: int
+    """Of the same bytes."""
 
     def to_json(self) -> dict[str, object]:
         """Plain data for a record."""

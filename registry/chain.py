@@ -34,6 +34,7 @@ class Head:
     """The last link of a voice."""
 
     voice: str
+    """The chain's."""
     number: int
     """0 where there is none."""
     digest: str
@@ -48,8 +49,8 @@ class Recorded:
     """Names of the files of its events."""
     links: int
     """How many there are."""
-    told: int
-    """Number of the last link that a witness was told of."""
+    witnessed: int
+    """Number of the last link that the witness knows; 0 without a witness."""
 
 
 def is_chained(store: Store) -> bool:
@@ -127,8 +128,8 @@ def bear_witness(witness: Store, head: Head) -> None:
         witness.put_if_absent(key, seal(key, {"voice": head.voice, "number": head.number, "sha256": head.digest}))
 
 
-def told(witness: Store, voice: str) -> list[Head]:
-    """What the witness was told about a voice, oldest first. Raises CorruptError for a damaged or unsigned head."""
+def witnessed(witness: Store, voice: str) -> list[Head]:
+    """Heads of a voice that the witness knows, oldest first. Raises CorruptError for a damaged or unsigned head."""
     found = []
     for key in witness.list(f"heads/{check_voice(voice)}/"):
         stored = witness.get(key)
@@ -139,7 +140,7 @@ def told(witness: Store, voice: str) -> list[Head]:
 
 
 def contradictions(store: Store, heads: Iterable[Head]) -> list[tuple[str, str]]:
-    """(key, what is wrong) where the chain lacks a link that a witness was told of, or has another in its place."""
+    """(key, what is wrong) where the chain lacks a link that a witness knows, or has another in its place."""
     found = []
     for head in heads:
         key = _key(check_voice(head.voice), head.number)
@@ -151,21 +152,21 @@ def contradictions(store: Store, heads: Iterable[Head]) -> list[tuple[str, str]]
         if there is None:
             found.append((key, "the end of the history was cut off: a witness knows this link"))
         elif digest_bytes(there.data) != head.digest:
-            found.append((key, "a witness was told another link"))
+            found.append((key, "a witness knows another link"))
     return found
 
 
 def recorded(store: Store, voice: str, witness: Store | None = None) -> Recorded:
     """What names of objects say of a voice's history; to be asked before an alias is read."""
-    told = heads_told(witness, voice).get(voice, 0) if witness is not None else 0
+    number = witnessed_numbers(witness, voice).get(voice, 0) if witness is not None else 0
     # A writer adds event, link and head in this order. Read in the other one, a writer at work looks like nothing.
     links = sum(1 for _ in store.list(f"voices/{check_voice(voice)}/chain/"))
     events = (key.rsplit("/", 1)[-1] for key in store.list(f"voices/{voice}/events/"))
-    return Recorded(frozenset(events), links, told)
+    return Recorded(frozenset(events), links, number)
 
 
-def heads_told(witness: Store, voice: str = "") -> dict[str, int]:
-    """Voice -> number of the last link that the witness was told of, by one listing; of one voice or of all."""
+def witnessed_numbers(witness: Store, voice: str = "") -> dict[str, int]:
+    """Voice -> number of the last link that the witness knows, by one listing; of one voice or of all."""
     found: dict[str, int] = {}
     for key in witness.list(f"heads/{check_voice(voice)}/" if voice else "heads/"):
         if match := _HEAD.fullmatch(key):
@@ -183,7 +184,7 @@ def refuse_older_state(url: str, voice: str, alias: str, generation: int, record
     if generation < last:
         message = f"alias {alias!r} of {voice!r} is an older state (generation {generation} of {last})"
         raise CorruptError(f"registry {url}: {message}", remedy=remedy)
-    if len(recorded.events) < recorded.links or recorded.links < recorded.told:
+    if len(recorded.events) < recorded.links or recorded.links < recorded.witnessed:
         raise CorruptError(f"registry {url}: the history of {voice!r} was cut", remedy=remedy)
 
 

@@ -35,19 +35,30 @@ class Act(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """One act. version and previous are None where there is none; alias is None for acts that concern no alias."""
+    """One act."""
 
     voice: str
+    """To which it was done."""
     act: Act
+    """What was done."""
     time: str
+    """UTC, ISO 8601 with microseconds (utc_now)."""
     actor: str
+    """Actor.name."""
     reason: str
+    """In the actor's words; "" where none were given."""
     commit: str | None = None
+    """The commit it was done for; None outside git."""
     alias: str | None = None
+    """None for acts that concern none."""
     version: str | None = None
+    """The version concerned, or pointed at now; None where there is none."""
     previous: str | None = None
+    """The version that the alias pointed at before; None for the first move and other acts."""
     generation: int | None = None
+    """Number of the alias's move; None for acts that concern none."""
     approved_by: str | None = None
+    """Name of who approved the version; None where no approval was needed."""
     by_hand: bool = False
     """Promoted because a person said so, not by a pipeline."""
     proof: str = CLAIMED

@@ -34,7 +34,9 @@ class Copy:
     """A record as it was when the store gave it this tag."""
 
     tag: str
+    """As the store's listing gives it; another one makes the copy void."""
     data: bytes
+    """The sealed record, byte for byte."""
 
 
 @dataclass(frozen=True)

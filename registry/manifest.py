@@ -40,14 +40,19 @@ class Manifest:
     """One version of a voice."""
 
     voice: str
+    """Name of the voice."""
     version: str
+    """Id within the voice."""
     source: str
     """Digest of the voice folder and base id; equal sources are the same voice, so a revert finds its old version."""
     base: str
-    """`base`, `base_digest`: the base it speaks with; a server refuses to load it on another."""
+    """Name of the base that it speaks with."""
     base_digest: str
+    """SHA-256 of that base (Base.digest); a server refuses to load it on another."""
     languages: tuple[str, ...]
+    """Codes of the recordings' languages."""
     rate_hz: int
+    """Of what it speaks."""
     created: str
     """UTC, ISO 8601 with microseconds."""
     passed: bool
@@ -59,6 +64,7 @@ class Manifest:
     review_required: bool
     """A person must approve before the alias moves."""
     provenance: Provenance
+    """Who published it, from which commit and job."""
     files: tuple[FileEntry, ...]
     """Everything in the package but this manifest."""
     recordings: str = ""

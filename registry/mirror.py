@@ -39,6 +39,7 @@ class Copied:
     present: int = 0
     """Objects that were there already."""
     size_bytes: int = 0
+    """Of the objects written."""
     revoked: list[str] = field(default_factory=list)
     """Voices whose revocation was followed."""
     left: dict[str, str] = field(default_factory=dict)

@@ -30,18 +30,22 @@ _CLAIMED = "claimed:"
 
 @dataclass(frozen=True)
 class Bound:
-    """A gate that a version must have passed, and what its value must reach at least or at most (None: any)."""
+    """What the value of a gate must reach, beyond passing the gate itself."""
 
     at_least: float | None = None
+    """None: any."""
     at_most: float | None = None
+    """None: any."""
 
 
 @dataclass(frozen=True)
 class Quota:
-    """Bytes that versions may take (None: any), of one voice and of the whole registry with bases and stages."""
+    """Bytes that may be held, each file counted once."""
 
     voice: int | None = None
+    """By all versions of one voice; None: any."""
     registry: int | None = None
+    """By everything, bases and cached stages included; None: any."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Issuer:
     """A CI server whose signed identities count."""
 
     issuer: str
+    """Address that its tokens name as `iss`."""
     keys: str
     """Its JWKS, as a file (beside the policy) or an https address."""
     audience: str = "timbre"

@@ -47,6 +47,7 @@ class Chosen:
     """A record to prune."""
 
     key: str
+    """Of a manifest, a stage's record or a run's."""
     size_bytes: int
     """Of its files, except those that other records need."""
     why: str
@@ -55,10 +56,12 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Choice:
-    """What may go, and voices that are left alone with why."""
+    """What may go."""
 
     chosen: tuple[Chosen, ...]
+    """Versions first, then stages and runs."""
     left: dict[str, str] = field(default_factory=dict)
+    """Voices that are left alone -> why."""
 
 
 def choose(registry: Registry, keep: Keep, voices: Iterable[str] = ()) -> Choice:

@@ -32,11 +32,14 @@ from timbre.registry.tombstones import refuse_revoked, tombstone
 
 @dataclass(frozen=True)
 class Promotion:
-    """Outcome of a promotion. moved is False when the alias was left alone; reason then says why."""
+    """Outcome of a promotion."""
 
     moved: bool
+    """False when the alias was left alone; `reason` then says why."""
     alias: Alias | None
+    """As it is afterwards; None where it was never set."""
     reason: str
+    """"" when it moved."""
 
 
 class Registry:

@@ -122,7 +122,7 @@ def _planned(registry: Registry, voice: str, done: Renewal) -> _Plan | None:
     assert isinstance(store, SignedStore)
     assert isinstance(witness, SignedStore)
     try:
-        heads = chain.told(witness, voice)
+        heads = chain.witnessed(witness, voice)
         for key, why in chain.contradictions(store, heads):
             raise CorruptError(f"{key}: {why}", "")
         plan, manifests = _Plan(voice), dict[str, str]()

@@ -34,9 +34,13 @@ class Certificate:
     """What a revocation destroyed."""
 
     voice: str
+    """The one that was asked for; `names` has it too."""
     time: str
+    """UTC, ISO 8601 with microseconds, of this attempt."""
     actor: str
+    """Actor.name."""
     reason: str
+    """In the actor's words."""
     names: tuple[str, ...]
     """Revoked voices."""
     spared: tuple[str, ...]

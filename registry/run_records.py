@@ -38,7 +38,9 @@ class Retention:
     """How many records of a voice stay, and for how long."""
 
     most: int = 200
+    """Records of a voice and area."""
     days: int = 400
+    """Age at which a record goes, whatever their number."""
     slack: int = 20
     """Records are removed in batches of this size, because finding unreferenced samples reads the whole registry."""
 
@@ -48,6 +50,7 @@ class RunRecord:
     """One run."""
 
     voice: str
+    """Name of the voice; there need be no version of it."""
     id: str
     """Starts with the UTC time of the run's start."""
     about: Mapping[str, Any]
@@ -57,6 +60,7 @@ class RunRecord:
     trusted: bool = True
     """Whether a run that may publish wrote it. Others may hold invented values: show them, decide nothing by them."""
     key: str = field(default="", compare=False)
+    """Of the record in the store."""
 
     @property
     def running(self) -> bool:
@@ -69,11 +73,13 @@ class RunStore:
     """Where a run leaves its record."""
 
     store: Store
+    """The registry's."""
     area: str = RUNS
     """One of RUN_AREAS."""
     keys: Keyring | None = None
     """Encrypts the samples."""
     retention: Retention = Retention()
+    """Applied whenever a record is written."""
 
     def begin(self, voice: str, time: str, about: Mapping[str, Any]) -> str:
         """Marks a run as begun; its id. time: UTC, ISO 8601 with microseconds."""

@@ -117,6 +117,7 @@ class FileSigner:
     """An Ed25519 key in memory."""
 
     key: Any = field(repr=False)
+    """Ed25519PrivateKey of `cryptography`."""
 
     @property
     def public(self) -> Ed25519Public:

@@ -22,10 +22,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Stored:
-    """An object's bytes and the tag that replace_if compares (opaque; changes whenever the bytes change)."""
+    """An object as the store holds it."""
 
     data: bytes
+    """Whole."""
     tag: str
+    """Opaque; changes whenever the bytes change. replace_if compares it."""
 
 
 class Store(Protocol):

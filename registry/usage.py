@@ -17,7 +17,9 @@ class Use:
     """Storage of one voice, or of bases or cached stages."""
 
     name: str
+    """Of the voice; "(bases)", "(stages)" and the like for the rest."""
     versions: int
+    """Records: versions of the voice, editions of bases, stages, runs."""
     own_bytes: int
     """Of files that nothing else needs, each counted once."""
     shared_bytes: int
@@ -26,10 +28,12 @@ class Use:
 
 @dataclass(frozen=True)
 class Usage:
-    """All lines. total_bytes counts each file once."""
+    """Storage of a whole registry."""
 
     lines: tuple[Use, ...]
+    """Voices first."""
     total_bytes: int
+    """Each file once, if it is stored."""
     unreferenced: int
     """Stored blobs that no record names."""
     digests: frozenset[str]

@@ -108,7 +108,7 @@ def _broken_chain(registry: Registry, voice: str) -> list[Damage]:
         return []
     found = chain.problems(store, voice)
     try:
-        found += chain.contradictions(store, chain.told(registry.witness, voice) if registry.witness else ())
+        found += chain.contradictions(store, chain.witnessed(registry.witness, voice) if registry.witness else ())
         for key in store.list(f"voices/{voice}/aliases/"):
             registry.alias(voice, key.rsplit("/", 1)[-1].removesuffix(".json"))
         acts = events.read(store, voice)

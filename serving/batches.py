@@ -36,6 +36,7 @@ class Outcome:
     file: str = ""
     """Name of its sound, "" when it could not be spoken."""
     seconds: float = 0.0
+    """Length of the sound; 0 without one."""
     voice: str = ""
     """NAME@VERSION that spoke."""
     failed_sentences: int = 0
@@ -49,6 +50,7 @@ class Batch:
     """A job: what to speak, for whom, and what has been spoken."""
 
     id: str
+    """"batch_" and 24 hex digits; also the name of its folder."""
     owner: str
     """Name of the key that may see it."""
     created_s: float
@@ -56,7 +58,9 @@ class Batch:
     items: Sequence[Mapping[str, Any]]
     """Bodies of requests, as they were checked."""
     cancelled: bool = False
+    """No further item is begun."""
     outcomes: Mapping[int, Outcome] = field(default_factory=dict)
+    """Index in `items`, from 0 -> outcome; an item that is missing here waits or is being spoken."""
 
     @property
     def status(self) -> Status:
@@ -76,6 +80,7 @@ class BatchStore:
     """The jobs of one server, in a folder. Raises OSError when the disk is full."""
 
     folder: Path
+    """Holds a folder for each job; the only place of the server that keeps what requests said."""
     most: int
     """Unfinished jobs that one owner may have."""
     most_bytes: int
@@ -83,6 +88,7 @@ class BatchStore:
     kept_s: float
     """How long a job is kept after it was made."""
     clock: Callable[[], float] = time.time
+    """Seconds since 1970; replaced in tests."""
 
     def add(self, owner: str, items: Sequence[Mapping[str, Any]]) -> Batch:
         """A new job. Raises ApiError 429 when the owner has too many that wait, or the folder is full."""

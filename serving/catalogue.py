@@ -28,6 +28,7 @@ class Listing:
     """One voice of the registry."""
 
     name: str
+    """Name of the voice, without version or alias."""
     versions: frozenset[str] = frozenset()
     """Ids, unordered."""
     aliases: Mapping[str, Alias] = field(default_factory=dict)
@@ -106,7 +107,7 @@ class Catalogue:
 
     def _whole(self, before: Mapping[str, Listing]) -> dict[str, Listing]:
         # The witness before the registry, and once for all voices: see chain.recorded.
-        told = self._told()
+        told = self._witnessed()
         found = _sorted_in(self._registry.store, "voices/")
         if before and not found:
             raise InfrastructureError(
@@ -128,15 +129,19 @@ class Catalogue:
                 check_voice(name)
             except InputError:
                 continue
-            told = self._told(name)
+            told = self._witnessed(name)
             keys = _sorted_in(self._registry.store, f"voices/{name}/").get(name)
             if keys is not None:
                 found[name] = self._listing(name, keys, before.get(name), told.get(name, 0))
         return found
 
-    def _told(self, name: str = "") -> dict[str, int]:
+    def _witnessed(self, name: str = "") -> dict[str, int]:
         witness = self._registry.witness
-        return chain.heads_told(witness, name) if witness is not None and chain.is_chained(self._registry.store) else {}
+        return (
+            chain.witnessed_numbers(witness, name)
+            if witness is not None and chain.is_chained(self._registry.store)
+            else {}
+        )
 
     def _listing(self, name: str, keys: _Keys, before: Listing | None, told: int) -> Listing:
         registry = self._registry

@@ -31,14 +31,20 @@ _PART_SAMPLES = 1 << 17
 
 @dataclass(frozen=True)
 class Format:
-    """An encoding that clients may ask for. codec and container are FFmpeg's names; empty for wav and pcm."""
+    """An encoding that clients may ask for."""
 
     name: str
+    """What `response_format` calls it."""
     media_type: str
+    """Content-Type of the answer."""
     container: str = ""
+    """FFmpeg's name of the muxer; "" for wav and pcm, which need none."""
     codec: str = ""
+    """FFmpeg's name of the encoder; "" for wav and pcm."""
     bit_rate: int = 0
+    """Bits a second; 0 where nothing is lost."""
     sample_format: str = "s16"
+    """FFmpeg's name of the samples that the encoder takes."""
 
 
 FORMATS = {

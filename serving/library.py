@@ -35,7 +35,9 @@ class Failure:
     """A version that could not be loaded."""
 
     version: str
+    """Id of the version that the alias points at."""
     reason: str
+    """For the log, `/readyz` and the voice's page: one line without remedy."""
     monotonic_s: float
     """When it was tried."""
 
@@ -45,6 +47,7 @@ class Entry:
     """What the server makes of a listing."""
 
     listing: Listing
+    """As the registry was read last."""
     serving: Mapping[str, str] = field(default_factory=dict)
     """Alias -> version that speaks."""
     failures: Mapping[str, Failure] = field(default_factory=dict)

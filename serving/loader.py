@@ -27,13 +27,14 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Speaker:
-    """A voice ready to speak: what the registry says of it (None of a voice that is not in it), its tensors, the
-    engine of its base.
-    """
+    """A voice ready to speak."""
 
     manifest: Manifest | None
+    """None for a voice that is not in the registry."""
     voice: Voice
+    """Tensors and readings, merged for `engine` alone."""
     engine: Engine
+    """Of the voice's base, shared with all its voices."""
 
     @property
     def name(self) -> str:

@@ -49,6 +49,7 @@ class Order:
     route: str
     """Path of the request, for metrics."""
     timed: bool = False
+    """Post when each sentence and word is heard, for captions and conversations."""
 
     @property
     def voice(self) -> str:
@@ -83,6 +84,7 @@ class Piece:
     """Encoded bytes, never empty."""
 
     data: bytes
+    """In the order's format; all pieces one after the other are the file."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Timed:
     """
 
     sentence: SentenceTime
+    """Its words included."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +118,15 @@ class Delivery:
     """An order under way. The worker posts events, the client's task takes them; either side may cancel."""
 
     order: Order
+    """What is answered."""
     loop: asyncio.AbstractEventLoop
+    """Of the client's task: a worker's thread may post to it alone."""
     most_bytes: int = 4 << 20
     """Encoded sound that may wait here; the worker waits when there is more."""
     stall_s: float = 30.0
     """How long the worker waits."""
     cancel: Cancellation = field(default_factory=Cancellation)
+    """Stops decoding at the next code; either side may set it."""
     arrived_s: float = field(default_factory=time.perf_counter)
     """When the order came, on the clock of `time.perf_counter`."""
     _events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)

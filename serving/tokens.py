@@ -23,6 +23,7 @@ class TokenRules:
     """What a token must fit."""
 
     secret: str
+    """Key of HMAC-SHA256; no token is accepted if empty."""
     audience: str = ""
     """Not checked if empty."""
     issuer: str = ""
@@ -36,7 +37,7 @@ class TokenRules:
         The header may say nothing but HS256: a token that chooses its own algorithm is refused.
         """
         parts = token.split(b".")
-        if len(parts) != 3 or len(token) > _LONGEST:
+        if not self.secret or len(parts) != 3 or len(token) > _LONGEST:
             return False
         signed = parts[0] + b"." + parts[1]
         signature = hmac.new(self.secret.encode(), signed, hashlib.sha256).digest()

@@ -23,14 +23,17 @@ class Sound:
     """Encoded bytes that can be played now."""
 
     data: bytes
+    """Of the clause's own stream: each clause begins a file of the format."""
 
 
 @dataclass
 class Heard:
-    """What a turn has said: its sentences, with times from the start of the turn, and seconds that were sent."""
+    """What a turn has said so far."""
 
     sentences: list[SentenceTime] = field(default_factory=list)
+    """In order, with times from the start of the turn."""
     seconds: float = 0.0
+    """Sound that was sent, whether it has been played or not."""
 
     def until(self, played_s: float | None) -> tuple[str, str]:
         """Text of the sentences that were heard to their end, and the words of one that was broken off.

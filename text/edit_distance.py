@@ -10,12 +10,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class EditCounts:
-    """Counts of a minimum edit path from a reference of `length` items to a hypothesis."""
+    """Counts of a minimum edit path from a reference to a hypothesis."""
 
     substitutions: int
+    """Items of the reference that another one replaces."""
     deletions: int
+    """Items of the reference that are missing."""
     insertions: int
+    """Items of the hypothesis that the reference lacks."""
     length: int
+    """Items of the reference."""
 
     @property
     def errors(self) -> int:

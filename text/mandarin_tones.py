@@ -16,11 +16,14 @@ from timbre.text.cues import cue_words
 
 @dataclass(frozen=True)
 class Syllable:
-    """One character's sound: initial and final as symbols of the v2 table without tone; tone 1 to 5, 5 is neutral."""
+    """The sound of one character."""
 
     initial: str
+    """Symbol of the v2 table."""
     final: str
+    """Symbol of the v2 table without its tone."""
     tone: int
+    """1 to 5; 5 is neutral."""
 
     @property
     def phones(self) -> tuple[str, str]:

@@ -17,18 +17,22 @@ MOST = 4_000
 
 @dataclass(frozen=True)
 class Pause:
-    """Silence, s. It takes the place of the usual one between sentences."""
+    """Silence in the place of the usual one between sentences."""
 
     seconds: float
+    """At most turns.LONGEST_PAUSE_S."""
 
 
 @dataclass(frozen=True)
 class Sounds:
-    """A word and the phones (v2 table) that are spoken for it."""
+    """A word with phones of its own."""
 
     text: str
+    """The word as it was written; shown in captions."""
     phones: tuple[str, ...]
+    """Names of the v2 table."""
     language: str
+    """Whose phones they are: "en", "zh" or "yue"."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,9 @@ class Foreign:
     """A few words of another language."""
 
     text: str
+    """Read by the front end of `language`, whatever surrounds it."""
     language: str
+    """Code of that language."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class Reading:
     """A text that is read in a certain way (text/say_as.py)."""
 
     text: str
+    """As it was written: digits, a date, letters."""
     kind: str
     """One of say_as.KINDS."""
     form: str = ""

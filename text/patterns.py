@@ -23,11 +23,14 @@ def sub(pattern: str, replacement: Replacement, text: str, flags: int = 0) -> st
 
 @dataclass(frozen=True)
 class Rule:
-    """A replacement that is tried only on texts with one of the characters `needs`; on all texts if it is empty."""
+    """A replacement by a regular expression."""
 
     needs: str
+    """It is tried only on texts with one of these characters; on all texts if empty."""
     pattern: str
+    """Regular expression without flags."""
     replacement: Replacement
+    """As re.sub takes it."""
 
 
 def applied(rules: Sequence[Rule], text: str) -> str:

@@ -19,8 +19,9 @@ class Counts:
     sounding: int
     """Speech sounds."""
     weak: int
-    """`weak`, `strong`: pauses between them; several marks in a row are one pause, a strong one if any of them is."""
+    """Pauses between sounds; several marks in a row are one."""
     strong: int
+    """Pauses with at least one strong mark; they are not in `weak`."""
 
 
 def finished(phonemes: Phonemes) -> Phonemes:

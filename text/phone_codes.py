@@ -47,6 +47,7 @@ class Stop:
     """A sound or a pause on the way."""
 
     unit: int
+    """Index in UNITS: code 2 * unit begins it, 2 * unit + 1 goes on with it."""
     optional: bool
     """It may be passed over."""
     longest: int

@@ -12,11 +12,13 @@ class Segment:
     """A run of one language inside a text."""
 
     language: str
+    """Code of the front end that read it."""
     text: str
     """The characters as given."""
     normalized: str
     """The words that are spoken."""
     phones: tuple[str, ...]
+    """Symbols of the v2 table; each mark is one."""
     word2ph: tuple[int, ...] | None = None
     """Phones per character of `normalized` for Mandarin (its sum is len(phones)), None for English, where letters and
     phones do not align."""

@@ -33,14 +33,20 @@ _RANGES = (
 
 @dataclass(frozen=True)
 class Writing:
-    """How many letters of each script a text holds; digits are counted apart, further scripts as `other`."""
+    """How many letters of each script a text holds."""
 
     han: int = 0
+    """Chinese characters, those of Japanese and Korean texts too."""
     kana: int = 0
+    """Hiragana and katakana, also of half width."""
     hangul: int = 0
+    """Syllables and single letters."""
     latin: int = 0
+    """With diacritics and full width."""
     other: int = 0
+    """Letters of further scripts, such as Cyrillic."""
     digits: int = 0
+    """Of any script; no letters."""
 
     @property
     def letters(self) -> int:

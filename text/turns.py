@@ -18,6 +18,7 @@ class Turn:
     """What one voice says."""
 
     text: str
+    """With a private character for each mark."""
     voice: str = ""
     """"" for the request's voice."""
     language: str = ""
@@ -50,9 +51,13 @@ class Builder:
     """Collects a script; a turn ends where voice, language or rate change."""
 
     turns: list[Turn] = field(default_factory=list)
+    """So far, those without a word included."""
     marks: list[Mark] = field(default_factory=list)
+    """At most MOST; the n-th private character stands for the n-th."""
     unheard: list[str] = field(default_factory=list)
+    """Elements without effect, in order, perhaps more than once."""
     pause_s: float = 0.0
+    """All pauses so far, at most MOST_PAUSE_S."""
 
     def say(self, text: str, like: Turn) -> None:
         """Plain text in the manner of a turn."""

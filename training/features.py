@@ -62,17 +62,23 @@ class SliceSource:
     """One slice of stage 1."""
 
     id: str
+    """Unique in the voice; names the slice's tensors."""
     path: Path
     """At the base's rate."""
     path_16k: Path
     """At 16 kHz (may be the same)."""
     text: str
+    """What is said, as in metadata.csv."""
     language: str
+    """Code of the text's language."""
     duration_s: float
+    """Of the whole slice, silence included."""
     speech_s: float
     """Of speech."""
     prompt: bool
+    """Its length allows it as the prompt."""
     held_out: bool
+    """Never trained on; evaluated by stages 3 and 4."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +88,13 @@ class Extraction:
     rows: tuple[Mapping[str, Any], ...]
     """One a slice, as extract.json has them."""
     prompt: PromptChoice
+    """Chosen from the slices that are trained on."""
     pace: Pace
     """Of the voice."""
     shards: int
+    """Files below features/."""
     unknown: tuple[str, ...]
+    """Characters of the texts without a sound, each once."""
 
     def facts(self) -> dict[str, Any]:
         """A few figures for the run's summary."""

@@ -26,11 +26,15 @@ class Candidate:
     """A training slice."""
 
     id: str
+    """Of the slice; decides between equal scores."""
     text: str
+    """One that ends as a sentence does is preferred."""
     duration_s: float
+    """Of the whole slice, silence included."""
     similarity: float
     """Cosine of its GE2E vector with the voice's mean."""
     snr_db: float
+    """As stage 1 measured it."""
     mos: float | None
     """DNSMOS overall, None before it is measured."""
     seconds_per_phone: float
@@ -46,12 +50,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class PromptChoice:
-    """id of the chosen slice, why in words, and the score of every candidate (best first) for the report."""
+    """The slice that conditions synthesis, and why it does."""
 
     id: str
+    """Of the slice."""
     reason: str
+    """In words, with its figures."""
     relaxed: tuple[str, ...]
+    """Wishes that no slice met, in words."""
     scores: tuple[dict[str, Any], ...]
+    """Figures of every slice that was ranked, best first."""
 
 
 def score(candidate: Candidate, pace: float) -> float:

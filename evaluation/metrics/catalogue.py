@@ -43,7 +43,9 @@ class Metric:
     unit: str
     """"MOS-LQO", "ratio", "dB", "1" for a pure number between 0 and 1."""
     direction: Direction
+    """Which way is better; a gate's limit is the least or the most accordingly."""
     protocols: tuple[Protocol, ...]
+    """Sounds that it can be measured on: copies, speech from text."""
     needs_reference: bool
     """Whether an aligned recording of the same words is needed."""
     needs_text: bool

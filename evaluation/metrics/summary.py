@@ -33,6 +33,7 @@ class Interval:
     """How the interval of a mean is found."""
 
     resamples: int = 1000
+    """Bootstrap samples drawn."""
     confidence: float = 0.95
     """Its level, 0 to 1."""
 

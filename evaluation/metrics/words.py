@@ -30,6 +30,7 @@ class HeardWord:
     """A word or syllable of a text and what the recogniser heard in its place."""
 
     text: str
+    """Its spelling, as it is spoken: numbers are words already."""
     expected: str
     """Names of the expected phones, separated by spaces."""
     heard: str

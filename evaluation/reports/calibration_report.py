@@ -25,10 +25,13 @@ class CalibrationContext:
     """What a calibration was done with."""
 
     base: str
+    """Name, as in bases/."""
     base_digest: str
+    """SHA-256 (Base.digest); gates.yaml names it, and other weights need another calibration."""
     date: str
     """ISO 8601."""
     plan: Mapping[str, Any]
+    """CalibrationPlan as plain data: how long each was trained and what was spoken."""
     left_out: Sequence[str] = ()
     """Voices without a result, and why."""
 

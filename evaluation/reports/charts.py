@@ -35,6 +35,7 @@ class Point:
     state: str = "ok"
     """ok, bad or soft: class of the dot."""
     title: str = ""
+    """Tooltip of the dot; "" for none."""
 
 
 def line_chart(

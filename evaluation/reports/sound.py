@@ -31,6 +31,7 @@ class Sound:
     picture: str
     """PNG of the spectrogram, 0 to 8 kHz over `seconds`."""
     seconds: float
+    """Of the picture, at most SHOWN_S; the player holds all."""
     samples: np.ndarray[tuple[int], np.dtype[np.float32]]
     """The part that the picture shows, at RATE_HZ."""
 

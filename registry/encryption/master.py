@@ -64,6 +64,7 @@ class LocalMaster:
     """A master key in this process's memory: AES-256-GCM."""
 
     key: bytes
+    """32 bytes; never shown, `name` has a fingerprint."""
 
     def __repr__(self) -> str:
         return f"LocalMaster({self.name})"

@@ -30,9 +30,11 @@ class Place:
     """What a file is bound to."""
 
     voice: str
+    """The owner, whose data key encrypts it."""
     version: str
     """Of the package, or the key of the stage."""
     path: str
+    """Relative to the package or to the stage's folder."""
 
     @property
     def associated(self) -> bytes:

@@ -29,7 +29,9 @@ class HubPlace:
     """A repository on a Hub."""
 
     repository: str
+    """OWNER/NAME."""
     options: HubOptions
+    """From the query of the address."""
 
     @property
     def url(self) -> str:

@@ -43,11 +43,14 @@ class S3Options:
 
 @dataclass(frozen=True)
 class S3Place:
-    """A bucket and the prefix of its keys ("" or ending in "/")."""
+    """Where in S3 a registry is."""
 
     bucket: str
+    """Without prefix."""
     prefix: str
+    """Before every key: "" or ending in "/"."""
     options: S3Options
+    """From TIMBRE_S3 and, before it, the query of the address."""
 
     @property
     def url(self) -> str:

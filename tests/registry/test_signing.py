@@ -202,7 +202,7 @@ def test_a_link_that_a_killed_writer_left_out_is_written_by_the_next(tmp_path: P
     ]
     registry.settle("ada")
     assert audit(registry, "ada") == []
-    assert chain.told(registry.witness, "ada") != []
+    assert chain.witnessed(registry.witness, "ada") != []
 
 
 def test_a_registry_without_signatures_is_adopted(tmp_path: Path, keys: dict[str, str]) -> None:

@@ -171,6 +171,9 @@ def test_tokens_by_hand_agree_with_the_library() -> None:
         token = jwt.encode(claims, SECRET, algorithm="HS256")
         assert rules.accepts(token.encode()) == fits, claims
         assert not TokenRules("x" * 40, issuer="us", now=lambda: 1000.0).accepts(token.encode())
+    part = base64.urlsafe_b64encode(b'{"alg": "HS256"}').rstrip(b"=") + b"." + token.encode().split(b".")[1]
+    empty = base64.urlsafe_b64encode(hmac.digest(b"", part, "sha256")).rstrip(b"=")
+    assert not TokenRules("", issuer="us", now=lambda: 1000.0).accepts(part + b"." + empty), "no secret fits no token"
     part = base64.urlsafe_b64encode(b'{"alg": "none"}').rstrip(b"=")
     signed = part + b"." + token.encode().split(b".")[1]
     signature = base64.urlsafe_b64encode(hmac.digest(SECRET.encode(), signed, "sha256")).rstrip(b"=")

@@ -57,10 +57,15 @@ class Networks:
     """The parts of a base that are exported."""
 
     t2s: TextToSemantic
+    """Becomes the graph `t2s`."""
     synthesizer: Synthesizer
+    """Weight norm folded; becomes `prior`, `generator`, `posterior` and `style`."""
     content: nn.Module
+    """HuBERT or the base's own encoder; becomes `content`, with `recogniser`."""
     recogniser: nn.Linear | None
+    """Content features -> logits of phones; None on bases without."""
     bert: BertModel | None = None
+    """Mandarin BERT; None on bases that do not read with it."""
 
 
 def load_networks(base: Base, weights_root: Path | None = None) -> Networks:

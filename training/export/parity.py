@@ -34,7 +34,9 @@ class GraphParity:
     """Difference between a graph and its network."""
 
     graph: str
+    """Name of the graph, as in export.json."""
     profile: str
+    """"fp32" or "int8"."""
     error: float
     """Largest absolute difference over the largest absolute value of the reference."""
     limit: float | None
@@ -51,6 +53,7 @@ class ExportParity:
     """All graphs of an export."""
 
     graphs: tuple[GraphParity, ...]
+    """In the order in which they were compared."""
 
     def require(self) -> None:
         """Raises CheckFailedError naming the graphs that miss their limit."""

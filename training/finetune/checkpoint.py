@@ -22,27 +22,33 @@ class State:
     step: int = 0
     """Updates done."""
     adapter: dict[str, Tensor] = field(default_factory=dict)
-    """`adapter`, `best`: values by name."""
+    """Values by name, discriminators included."""
     optimizer: dict[str, Any] = field(default_factory=dict)
-    """`optimizer`, `scaler`: their own state dicts."""
+    """Its state dict."""
     scaler: dict[str, Any] = field(default_factory=dict)
+    """State dict of the gradient scaler; empty unless the precision is fp16."""
     sums: dict[str, float] = field(default_factory=dict)
-    """`sums`, `counted`: training losses since the last evaluation."""
+    """Terms of the training loss, summed over the `counted` steps."""
     counted: int = 0
+    """Steps since the last evaluation."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """One entry an evaluation."""
     best: dict[str, Tensor] = field(default_factory=dict)
+    """Values of the adapter at `best_step`, without discriminators."""
     best_step: int = -1
     """-1 before the first evaluation."""
     best_loss: float = float("inf")
+    """Held-out total at `best_step`; infinity without held-out slices."""
     evaluations_without_improvement: int = 0
     """Since the best one."""
     seconds: float = 0.0
     """Trained so far over all restarts."""
     fallbacks: int = 0
-    """`fallbacks`, `rows`, `checkpointing`: of the memory plan."""
+    """How often memory ran out."""
     rows: int = 0
+    """Slices in memory at once, halved by each fallback."""
     checkpointing: bool = False
+    """Whether activations are recomputed in the backward pass."""
     ended: str = ""
     """Why the run is over, "" while it is not."""
     marks: dict[int, dict[str, Tensor]] = field(default_factory=dict)

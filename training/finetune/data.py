@@ -32,7 +32,9 @@ class Row:
     """One slice."""
 
     id: str
+    """Of the slice."""
     held_out: bool
+    """Never trained on."""
     phones: Tensor
     """[P]."""
     codes: Tensor
@@ -54,8 +56,9 @@ class VoiceData:
     """Slices of a voice by their use."""
 
     training: tuple[Row, ...]
-    """`training`, `held_out`: slices by use."""
+    """At least one."""
     held_out: tuple[Row, ...]
+    """May be empty: there is then no early stopping."""
     prompt: Row
     """The slice that conditions synthesis."""
     rate: float

@@ -79,15 +79,23 @@ class Environment:
     """What a run works with."""
 
     group: Group
+    """The processes that share each step; one of them on a single device."""
     precision: Precision
+    """Of the forward pass."""
     checkpoint: Path
+    """File of the state; written by the first process only."""
     checkpointing: bool
+    """Whether to recompute activations from the start; a fallback switches it on anyway."""
     seconds: float
     """Wall-clock limit of this network, restarts included."""
     progress: ProgressTask
+    """Counts steps."""
     cancel: Cancellation
+    """Obeyed after the step, with a checkpoint."""
     log: logging.Logger
+    """Gets a line an evaluation and a warning a fallback."""
     clock: Callable[[], float] = time.monotonic
+    """Seconds; counted against `seconds`."""
 
 
 def learning_rate_at(recipe: FinetuneRecipe, step: int) -> float:

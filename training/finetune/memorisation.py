@@ -23,12 +23,16 @@ from timbre.training.finetune.precision import Precision
 
 @dataclass(frozen=True)
 class Retention:
-    """Total losses of one network: on held-out slices and on slices trained on, with the adapter and without."""
+    """Mean total losses of one network, each above 0."""
 
     held_out: float
+    """On held-out slices, with the adapter."""
     held_out_before: float
+    """On the same, without it."""
     training: float
+    """On about as many slices that were trained on, with the adapter."""
     training_before: float
+    """On the same, without it."""
 
     @property
     def held_out_loss(self) -> float:

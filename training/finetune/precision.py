@@ -18,6 +18,7 @@ class Precision:
     name: str
     """fp32, bf16 or fp16. Parameters, losses and updates always stay in float32."""
     device: str
+    """torch's type of the device: "cpu" or "cuda"."""
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Around every forward pass."""

@@ -23,20 +23,29 @@ class NetworkReport:
     """One network's run."""
 
     name: str
+    """Key of its part in training.json: "sovits" or "t2s"."""
     steps: int
+    """Updates done."""
     best_step: int
+    """Step of the kept adapter."""
     ended: str
+    """"early stopping", "max_steps" or "max_minutes"."""
     history: Sequence[Mapping[str, Any]]
+    """An entry an evaluation, the first before any step: step, learning rate, mean losses."""
     seconds: float
     """Of training, over all restarts."""
     rows_per_step: int
+    """Slices of an update, over all processes."""
     rows: int
-    """`rows`, `checkpointing`, `fallbacks`: the memory plan at the end."""
+    """Slices in memory at once at the end."""
     checkpointing: bool
+    """Whether activations were recomputed at the end."""
     fallbacks: int
+    """How often memory ran out."""
     parameters: Mapping[str, int]
     """Values of the adapter by group."""
     adapter_bytes: int
+    """Of adapter_model.safetensors."""
     peak_mib: float
     """Of memory (the GPU's where there is one)."""
     retained: Retention | None = None

@@ -36,7 +36,9 @@ class Weights:
     """Weights of the losses, from the recipe."""
 
     kl: float
+    """Of the divergence between prior and posterior."""
     mel: float
+    """Of the distance between spectra of the piece and of the recording."""
     segment_s: float
     """Length of the waveform piece."""
 

@@ -55,6 +55,7 @@ class Finetuning:
     """One job."""
 
     base: Base
+    """Its networks stay frozen."""
     features: Path
     """Output of stage 2."""
     output: Path
@@ -62,11 +63,17 @@ class Finetuning:
     resume: Path
     """A folder that survives interruptions."""
     recipe: FinetuneRecipe
+    """Of both networks; `max_minutes` is shared by them."""
     weights_root: Path | None = None
+    """Folder of pulled weights; None for the base's own."""
     cpu: bool = False
+    """Stay on the processor even where there is a GPU."""
     progress: Progress = field(default_factory=SilentProgress)
+    """Gets a task a network."""
     cancel: Cancellation = field(default_factory=Cancellation)
+    """Ends the run with a checkpoint in `resume`."""
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("timbre.finetune"))
+    """Gets losses and fallbacks."""
 
     def run(self) -> None:
         """Do it, in this process. Started again with the same `resume` after an interruption, it goes on, and ends in
