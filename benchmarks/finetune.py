@@ -39,7 +39,8 @@ def step_of(
 
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, SynthesizerConfig
+    from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+    from timbre.gptsovits.acoustic.discriminator_configuration import DiscriminatorConfig
     from timbre.gptsovits.acoustic.discriminators import Discriminators
     from timbre.gptsovits.acoustic.synthesizer import Synthesizer
     from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO, T2S_V2

@@ -24,7 +24,8 @@ from torch.nn import functional
 
 from timbre.core.memory import peak_mib
 from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
-from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.discriminator_configuration import DiscriminatorConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators
 from timbre.gptsovits.acoustic.generator_hifigan import HifiGanGenerator, ResBlock
 from timbre.gptsovits.acoustic.losses import (

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from timbre.gptsovits.acoustic.configuration import SourceIstftConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.generator_configuration import SourceIstftConfig
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS, SourceIstftGenerator
 from timbre.gptsovits.acoustic.posterior_encoder import Posterior, PosteriorEncoder
 from timbre.gptsovits.acoustic.spectrogram import Spectrogram, SpectrogramConfig

@@ -18,8 +18,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
-from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, SourceIstftConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.discriminator_configuration import DiscriminatorConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators
+from timbre.gptsovits.acoustic.generator_configuration import SourceIstftConfig
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
 from timbre.gptsovits.acoustic.losses import kl_loss
 from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows

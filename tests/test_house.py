@@ -41,7 +41,7 @@ UNEXPLAINED = {
     "cli": 0,
     "core": 0,
     "evaluation": 0,
-    "gptsovits": 94,
+    "gptsovits": 0,
     "inference": 0,
     "nano": 0,
     "pipeline": 0,

@@ -9,62 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 from timbre.core.errors import ConfigurationError
+from timbre.gptsovits.acoustic.generator_configuration import HifiGanConfig, IstftConfig, SourceIstftConfig
 
-PERIODS_V2 = (2, 3, 5, 7, 11)
-PERIODS_V2PRO = (2, 3, 5, 7, 11, 17, 23)
 SYMBOLS_V1 = 322
 SYMBOLS_V2 = 732
 SPEAKER_WIDTH_ERES2NET = 20480
 SPEAKER_WIDTH_GE2E = 256
-
-
-@dataclass(frozen=True)
-class HifiGanConfig:
-    """HiFi-GAN generator (Kong et al. 2020, resblock kind 1). hop of the output = product of ``upsample_rates``."""
-
-    initial_channels: int = 512
-    upsample_rates: tuple[int, ...] = (10, 8, 2, 2, 2)
-    upsample_kernels: tuple[int, ...] = (16, 16, 8, 2, 2)
-    resblock_kernels: tuple[int, ...] = (3, 7, 11)
-    resblock_dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
-
-    @property
-    def hop(self) -> int:
-        """Samples that one latent frame becomes."""
-        return prod(self.upsample_rates)
-
-
-@dataclass(frozen=True)
-class IstftConfig:
-    """ConvNeXt backbone with an inverse-STFT head (Siuzdak 2023, Vocos). ``fft_size`` and ``hop`` are in samples."""
-
-    width: int = 256
-    inner_width: int = 640
-    blocks: int = 8
-    kernel: int = 7
-    fft_size: int = 1280
-    hop: int = 320
-
-
-@dataclass(frozen=True)
-class SourceIstftConfig(IstftConfig):
-    """Inverse-STFT generator with harmonic source and refinement of the phase; latent channels 0 and 1 are the pitch.
-
-    Channel 0: voicing, -1 to 1. Channel 1: natural log of F0 over ``pitch_center_hz``, divided by ``pitch_log_scale``.
-    """
-
-    refinements: int = 32
-    """Fast Griffin-Lim iterations on the network's own magnitude, starting from its own phase."""
-    rate_hz: int = 16000
-    """Sampling rate of the wave."""
-    pitch_center_hz: float = 150.0
-    """F0 for which channel 1 is 0."""
-    pitch_log_scale: float = 0.4
-    """Change of the natural log of F0 that moves channel 1 by 1."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +33,7 @@ class StyleEncoderConfig:
     kernel: int = 5
     """Width of the temporal convolutions, in frames."""
     dropout: float = 0.1
+    """In convolutions and attention."""
     masked_convolutions: bool = False
     """Whether padding frames are zeroed before the temporal convolutions. The official weights were trained without
     (the last frames of a padded row see the bias of padding); new bases are trained with it, so that a row's style does
@@ -89,18 +43,28 @@ class StyleEncoderConfig:
 
 @dataclass(frozen=True)
 class PriorEncoderConfig:
-    """Codes and phones to the prior's mean and log standard deviation. ``mrte_*``: speech attends to text."""
+    """Codes and phones to the prior's mean and log standard deviation."""
 
     filter_channels: int = 768
+    """Inner width of the feed-forward layers."""
     heads: int = 2
+    """Attention heads of all layers but those of MRTE."""
     ssl_layers: int = 3
+    """Over the codes, before they see the text."""
     text_layers: int = 6
+    """Over the phones."""
     joint_layers: int = 3
+    """Over the codes, after they have seen the text."""
     kernel: int = 3
+    """Positions that a feed-forward convolution sees."""
     window: int = 4
+    """Distance up to which relative positions have vectors of their own."""
     dropout: float = 0.1
+    """In attention and feed-forward."""
     mrte_width: int = 512
+    """Channels of MRTE, where codes attend to phones."""
     mrte_heads: int = 4
+    """Attention heads of MRTE."""
 
 
 @dataclass(frozen=True)
@@ -108,66 +72,21 @@ class WaveNetConfig:
     """Gated dilated convolutions of one WaveNet stack."""
 
     layers: int = 16
+    """One after the other, their skip outputs summed."""
     kernel: int = 5
+    """Frames that a layer's convolution sees, at dilation 1."""
     dilation_rate: int = 1
+    """Dilation of layer i is this to the power i; 1: none."""
 
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """Mean-only residual coupling flow: ``couplings`` pairs of coupling layer and channel flip."""
+    """Mean-only residual coupling flow."""
 
     couplings: int = 4
+    """Pairs of a coupling layer and a flip of the channels."""
     wavenet: WaveNetConfig = field(default_factory=lambda: WaveNetConfig(layers=4))
-
-
-@dataclass(frozen=True)
-class DiscriminatorConfig:
-    """Discriminator set: one scale discriminator, one per period, one per STFT resolution (none upstream).
-
-    ``resolutions`` are (FFT size, hop) pairs; ``scale_channels`` empty leaves the scale discriminator out.
-    """
-
-    periods: tuple[int, ...] = PERIODS_V2
-    period_channels: tuple[int, ...] = (32, 128, 512, 1024, 1024)
-    scale_channels: tuple[int, ...] = (16, 64, 256, 1024, 1024, 1024)
-    scale_groups: tuple[int, ...] = (1, 4, 16, 64, 256, 1)
-    resolutions: tuple[tuple[int, int], ...] = ()
-    resolution_channels: int = 16
-
-    @classmethod
-    def v2(cls) -> DiscriminatorConfig:
-        """Upstream's set for v1 and v2."""
-        return cls()
-
-    @classmethod
-    def v2pro(cls) -> DiscriminatorConfig:
-        """Upstream's set for v2Pro and v2ProPlus."""
-        return cls(periods=PERIODS_V2PRO)
-
-    @classmethod
-    def nano(cls) -> DiscriminatorConfig:
-        """About a million parameters: two narrow periods, and resolutions strided in time and frequency, which cost a
-        CPU less than the others and detect more."""
-        return cls(
-            periods=(2, 5),
-            period_channels=(16, 64, 128, 192, 192),
-            scale_channels=(),
-            scale_groups=(),
-            resolutions=((1024, 256), (512, 128), (256, 64)),
-            resolution_channels=16,
-        )
-
-    @classmethod
-    def pico(cls) -> DiscriminatorConfig:
-        """Tiny, every kind once."""
-        return cls(
-            periods=(2, 3),
-            period_channels=(4, 8, 8),
-            scale_channels=(4, 8, 8),
-            scale_groups=(1, 2, 1),
-            resolutions=((128, 32),),
-            resolution_channels=4,
-        )
+    """Of each coupling layer."""
 
 
 @dataclass(frozen=True)
@@ -175,28 +94,41 @@ class SynthesizerConfig:
     """Everything that fixes the shapes of a Synthesizer."""
 
     name: str = "v2"
+    """For messages; the preset's."""
     rate_hz: int = 32000
     """Sampling rate of the wave."""
     fft_size: int = 2048
+    """Samples of a spectrum frame."""
     hop: int = 640
     """Samples between two spectrum frames."""
     segment_frames: int = 32
     """Length of a training slice."""
     symbols: int = SYMBOLS_V2
+    """Rows of the phone table."""
     ssl_width: int = 768
+    """Channels of the content features that the quantiser maps to codes."""
     codebook_size: int = 1024
+    """Number of different codes."""
     code_frames: int = 2
     """Spectrum frames for each code."""
     latent_channels: int = 192
+    """Of posterior, prior and flow; even, since the flow splits them."""
     hidden_channels: int = 192
+    """Inside posterior, prior and flow."""
     condition_channels: int = 512
+    """G, of the vector that conditions flow and generator."""
     speaker_width: int = 0
     """Width of the speaker-verification vector; 0: none, as in v2."""
     prior: PriorEncoderConfig = field(default_factory=PriorEncoderConfig)
+    """Codes and phones to the distribution of the latent."""
     style: StyleEncoderConfig = field(default_factory=StyleEncoderConfig)
+    """Reference spectrum to the condition."""
     posterior: WaveNetConfig = field(default_factory=WaveNetConfig)
+    """Recorded spectrum to the latent; needed for training and copies."""
     flow: FlowConfig = field(default_factory=FlowConfig)
+    """Between prior and latent."""
     generator: HifiGanConfig | IstftConfig = field(default_factory=HifiGanConfig)
+    """Latent to wave; its hop must be `hop`."""
     compressed_spectrum: bool = False
     """Whether posterior and style encoder read log magnitudes; the posterior then has a direct path."""
     noise_share: float = 1.0

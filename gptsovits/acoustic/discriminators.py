@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig
+from timbre.gptsovits.acoustic.discriminator_configuration import DiscriminatorConfig
 from timbre.gptsovits.acoustic.weight_norm import WeightNormConv1d, WeightNormConv2d
 
 _SLOPE = 0.1

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from timbre.gptsovits.acoustic.configuration import HifiGanConfig
+from timbre.gptsovits.acoustic.generator_configuration import HifiGanConfig
 from timbre.gptsovits.acoustic.weight_norm import WeightNormConv1d, WeightNormConvTranspose1d
 
 _SLOPE = 0.1

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from timbre.gptsovits.acoustic.configuration import IstftConfig
+from timbre.gptsovits.acoustic.generator_configuration import IstftConfig
 
 
 class ConvNeXtBlock(nn.Module):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbre.gptsovits.acoustic.configuration import SourceIstftConfig
+from timbre.gptsovits.acoustic.generator_configuration import SourceIstftConfig
 from timbre.gptsovits.acoustic.generator_istft import ConvNeXtBackbone, InverseStft
 
 NOISE_SAMPLES = 16384

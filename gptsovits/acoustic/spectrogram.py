@@ -22,12 +22,16 @@ MEL_FLOOR = 1e-5
 
 @dataclass(frozen=True)
 class SpectrogramConfig:
-    """Framing of a short-time spectrum; all but rate_hz in samples."""
+    """Framing of a short-time spectrum."""
 
     rate_hz: int = 32_000
+    """Of the wave; mel banks place their triangles by it."""
     n_fft: int = 2048
+    """Samples of the transform."""
     hop: int = 640
+    """Samples between frames; n_fft - hop must be even."""
     window: int = 2048
+    """Samples of the Hann window, at most n_fft."""
 
     def __post_init__(self) -> None:
         if not 0 < self.hop <= self.window <= self.n_fft:
@@ -43,12 +47,16 @@ class SpectrogramConfig:
 
 @dataclass(frozen=True)
 class MelConfig:
-    """A mel bank over a spectrum; frequencies in Hz, f_max_hz None = half the rate."""
+    """A mel bank over a spectrum."""
 
     spectrogram: SpectrogramConfig = SpectrogramConfig()
+    """What the bank is laid over."""
     n_mels: int = 128
+    """Number of triangles."""
     f_min_hz: float = 0.0
+    """Lower edge of the first."""
     f_max_hz: float | None = None
+    """Upper edge of the last; None: half the rate."""
 
 
 V2_SPECTROGRAM = SpectrogramConfig()

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbre.gptsovits.acoustic.configuration import HifiGanConfig, SourceIstftConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.flow import ResidualCouplingFlow
+from timbre.gptsovits.acoustic.generator_configuration import HifiGanConfig, SourceIstftConfig
 from timbre.gptsovits.acoustic.generator_hifigan import HifiGanGenerator
 from timbre.gptsovits.acoustic.generator_istft import IstftGenerator
 from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator

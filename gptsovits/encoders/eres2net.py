@@ -25,6 +25,7 @@ class ERes2NetConfig:
     channels: int = 64
     """Of the first stage, doubled at each later one."""
     blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
+    """Per stage."""
     base_width: int = 24
     """Part width per 64 channels."""
     scale: int = 4
@@ -34,6 +35,7 @@ class ERes2NetConfig:
     bins: int = 80
     """Mel bins of the input."""
     embedding: int = 192
+    """Width of the speaker vector; the v2Pro family takes the wider features before it."""
 
     @property
     def pooled(self) -> int:

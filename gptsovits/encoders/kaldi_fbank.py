@@ -17,15 +17,22 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class FbankConfig:
-    """Kaldi's defaults, with 80 bins at 16 kHz. f_max_hz None = half the rate."""
+    """Kaldi's defaults, with 80 bins at 16 kHz."""
 
     rate_hz: int = 16_000
+    """Of the wave."""
     bins: int = 80
+    """Triangles of the mel bank."""
     frame_ms: float = 25.0
+    """Length of a frame."""
     shift_ms: float = 10.0
+    """From frame to frame."""
     preemphasis: float = 0.97
+    """Share of the sample before that is subtracted from each."""
     f_min_hz: float = 20.0
+    """Lower edge of the first triangle."""
     f_max_hz: float | None = None
+    """Upper edge of the last; None: half the rate."""
 
     @property
     def frame(self) -> int:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from timbre.core import base as roles
 from timbre.core.base import Base
 from timbre.core.errors import ConfigurationError, InputError
-from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.discriminator_configuration import DiscriminatorConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.encoders.eres2net import ERes2NetConfig, ERes2NetV2

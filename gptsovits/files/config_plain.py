@@ -11,14 +11,17 @@ from types import MappingProxyType
 from typing import Any
 
 from timbre.core.errors import ConfigurationError
-from timbre.gptsovits.acoustic import configuration
+from timbre.gptsovits.acoustic import configuration, discriminator_configuration, generator_configuration
 from timbre.gptsovits.encoders import eres2net
 from timbre.gptsovits.text_to_semantic import configuration as configuration_t2s
 
 _KINDS: Mapping[str, type[Any]] = MappingProxyType(
     {
         kind.__name__: kind
-        for module in (configuration, configuration_t2s, eres2net)
+        for module in (
+            *(configuration, discriminator_configuration, generator_configuration),
+            *(configuration_t2s, eres2net),
+        )
         for kind in vars(module).values()
         if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == module.__name__
     }

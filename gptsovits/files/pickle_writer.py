@@ -35,6 +35,7 @@ class HParams:
     """A mapping to be written as an instance of upstream's class `utils.HParams`; mappings inside it likewise."""
 
     values: Mapping[str, Any]
+    """Name -> value, in the order of writing; names are strings."""
 
 
 def write_pickle(value: Any) -> tuple[bytes, list[Tensor]]:

@@ -21,8 +21,10 @@ from timbre.core.digests import digest_file
 from timbre.core.errors import ConfigurationError
 from timbre.core.languages import LANGUAGES
 from timbre.core.weights import BaseFile, Licence
-from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, HifiGanConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.discriminator_configuration import DiscriminatorConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators
+from timbre.gptsovits.acoustic.generator_configuration import HifiGanConfig
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.encoders.eres2net import ERes2NetConfig, ERes2NetV2
 from timbre.gptsovits.files.base_networks import checkpoint_of, half_precision

@@ -26,16 +26,21 @@ FINGERPRINT_LIMIT = 1e-6
 
 @dataclass(frozen=True)
 class Check:
-    """One verdict. `kind` names the unit of error and limit; a check that could not be made has an infinite error."""
+    """One verdict."""
 
     set_name: str
+    """Folder name of the vector set."""
     tensor: str
+    """Name in vectors.safetensors, or of an identity between our own results."""
     kind: str
     """Absolute (largest |ours - reference|), relative (the same over the largest |reference|), integer (number of
     entries that differ), weights (deviation from the fingerprint)."""
     error: float
+    """In the unit of `kind`; infinite where no comparison could be made."""
     limit: float
+    """Largest error that passes, in the same unit."""
     note: str = ""
+    """Why it could not be made, or where the worst value lies; "" otherwise."""
 
     @property
     def passed(self) -> bool:
@@ -64,10 +69,15 @@ class VectorSet:
     """A folder of reference vectors. It remembers which outputs were compared, so that none is passed over."""
 
     folder: Path
+    """Where the files are."""
     name: str
+    """The folder's own, for reports."""
     config: Mapping[str, Any]
+    """config.json: sizes of the network, seeds, options."""
     vectors: Mapping[str, Tensor]
+    """Inputs `in.*` and outputs `out.*`."""
     compared: set[str] = field(default_factory=set)
+    """Names that a check was asked about; others are misses (not_compared)."""
 
     @classmethod
     def open(cls, folder: Path) -> VectorSet:

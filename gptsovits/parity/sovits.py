@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from timbre.core.errors import TimbreError
-from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.discriminator_configuration import DiscriminatorConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators
 from timbre.gptsovits.acoustic.losses import (
     discriminator_loss,

@@ -12,9 +12,13 @@ class T2SConfig:
     """Every width of the network. Defaults are the official ones (v2 and later, 77.6 M parameters)."""
 
     hidden: int = 512
+    """Width of every position."""
     heads: int = 16
+    """Attention heads, which share `hidden`."""
     layers: int = 24
+    """Transformer blocks."""
     feed_forward: int = 2048
+    """Inner width of a block."""
     vocabulary: int = 1025
     """Semantic codes and the end token."""
     end_token: int = 1024

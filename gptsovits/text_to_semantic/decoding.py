@@ -38,11 +38,12 @@ class CodePath(Protocol):
 
 @dataclass(frozen=True)
 class T2SRequest:
-    """One text to speak. phones int64 [P]: prompt text and target text; prompt int64 [Y]: the prompt's codes, may be
-    empty."""
+    """One text to speak."""
 
     phones: Tensor
+    """Int64 [P], prompt text and target text; at least one."""
     prompt: Tensor
+    """Int64 [Y], the prompt's codes; may be empty."""
     bert: Tensor | None = None
     """Float [W, P], or None for zeros."""
     seed: int = 0
@@ -53,9 +54,10 @@ class T2SRequest:
 
 @dataclass(frozen=True)
 class T2SResult:
-    """New codes int64 [N], without prompt and end token."""
+    """Outcome of one row."""
 
     codes: Tensor
+    """Int64 [N], new ones alone, without prompt and end token."""
     ended: bool
     """False when the limit cut the row off."""
 
@@ -65,6 +67,7 @@ class DecodingState:
     """What lies between two steps."""
 
     cache: KeyValueCache
+    """Keys and values of every position so far, all blocks."""
     bias: Tensor | None
     """[B, 1, 1, capacity], minus infinity on padding, None without padding."""
     positions: Tensor

@@ -24,17 +24,18 @@ _NO_TARGET = -100
 
 @dataclass(frozen=True)
 class T2SBatch:
-    """Training rows, padded on the right with any valid id.
-
-    phones int64 [B, P], phone_lengths int64 [B], codes int64 [B, T], code_lengths int64 [B], bert float [B, W, P] or
-    None (all zeros, as for every language but Chinese).
-    """
+    """Training rows, padded on the right with any valid id."""
 
     phones: Tensor
+    """Int64 [B, P]."""
     phone_lengths: Tensor
+    """Int64 [B]."""
     codes: Tensor
+    """Int64 [B, T], without end token."""
     code_lengths: Tensor
+    """Int64 [B]."""
     bert: Tensor | None = None
+    """Float [B, W, P]; None for all zeros, as every language but Chinese has them."""
 
 
 @dataclass(frozen=True)

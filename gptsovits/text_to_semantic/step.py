@@ -31,12 +31,19 @@ class BlockStep:
     """One block's one-position pass."""
 
     heads: int
+    """Attention heads."""
     in_proj: Product
+    """[B, H] -> query, key and value in one, [B, 3 H]."""
     out_proj: Product
+    """Heads joined again, [B, H] -> [B, H]."""
     linear1: Product
+    """[B, H] -> [B, feed_forward]."""
     linear2: Product
+    """[B, feed_forward] -> [B, H]."""
     norm1: Product
+    """After attention and residual."""
     norm2: Product
+    """After feed-forward and residual."""
 
     @classmethod
     def of(cls, block: TransformerBlock) -> BlockStep:

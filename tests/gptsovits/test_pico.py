@@ -17,7 +17,8 @@ from timbre.core.base import Base, read_base
 from timbre.core.digests import digest_file
 from timbre.core.errors import ConfigurationError, InputError, TimbreError
 from timbre.core.weights import BaseFile
-from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.discriminator_configuration import DiscriminatorConfig
 from timbre.gptsovits.acoustic.synthesizer import Reference
 from timbre.gptsovits.encoders.eres2net import ERes2NetV2
 from timbre.gptsovits.files.base_networks import (

@@ -10,16 +10,10 @@ import torch
 from torch import nn
 
 from timbre.core.errors import ConfigurationError
-from timbre.gptsovits.acoustic.configuration import (
-    DiscriminatorConfig,
-    FlowConfig,
-    HifiGanConfig,
-    IstftConfig,
-    PriorEncoderConfig,
-    SynthesizerConfig,
-    WaveNetConfig,
-)
+from timbre.gptsovits.acoustic.configuration import FlowConfig, PriorEncoderConfig, SynthesizerConfig, WaveNetConfig
+from timbre.gptsovits.acoustic.discriminator_configuration import DiscriminatorConfig
 from timbre.gptsovits.acoustic.flow import Coupling, ResidualCouplingFlow
+from timbre.gptsovits.acoustic.generator_configuration import HifiGanConfig, IstftConfig
 from timbre.gptsovits.acoustic.generator_hifigan import HifiGanGenerator
 from timbre.gptsovits.acoustic.generator_istft import InverseStft, InverseStftByMatrix, IstftGenerator
 from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows

@@ -13,8 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
-from timbre.gptsovits.acoustic.configuration import DiscriminatorConfig, HifiGanConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.discriminator_configuration import DiscriminatorConfig
 from timbre.gptsovits.acoustic.discriminators import DiscriminatorOutput, Discriminators
+from timbre.gptsovits.acoustic.generator_configuration import HifiGanConfig
 from timbre.gptsovits.acoustic.losses import (
     discriminator_loss,
     feature_matching_loss,

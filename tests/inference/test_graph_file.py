@@ -11,7 +11,8 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from timbre.gptsovits.acoustic.configuration import HifiGanConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.generator_configuration import HifiGanConfig
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.inference.errors import GraphError
 from timbre.inference.graph_file import weight_places, with_weights

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from timbre.gptsovits.acoustic.configuration import SourceIstftConfig, SynthesizerConfig
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
+from timbre.gptsovits.acoustic.generator_configuration import SourceIstftConfig
 from timbre.gptsovits.acoustic.generator_istft import InverseStft
 from timbre.gptsovits.acoustic.generator_source_istft import HarmonicSource as TorchSource
 from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator, Stft, refine_phase

@@ -11,12 +11,8 @@ import torch
 
 from tests.nano.synthetic_corpus import tone, write_corpus
 from timbre.core.errors import ConfigurationError
-from timbre.gptsovits.acoustic.configuration import (
-    SourceIstftConfig,
-    StyleEncoderConfig,
-    SynthesizerConfig,
-    WaveNetConfig,
-)
+from timbre.gptsovits.acoustic.configuration import StyleEncoderConfig, SynthesizerConfig, WaveNetConfig
+from timbre.gptsovits.acoustic.generator_configuration import SourceIstftConfig
 from timbre.nano.acoustic import AcousticSettings, build, train_autoencoder
 from timbre.nano.acoustic_data import SegmentSampler
 from timbre.nano.autoencoder import AutoencoderLoss, LossWeights

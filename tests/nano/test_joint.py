@@ -15,12 +15,8 @@ import torch
 from tests.nano.synthetic_corpus import write_corpus
 from tests.nano.test_acoustic import tiny
 from timbre.core.errors import ConfigurationError
-from timbre.gptsovits.acoustic.configuration import (
-    DiscriminatorConfig,
-    FlowConfig,
-    PriorEncoderConfig,
-    WaveNetConfig,
-)
+from timbre.gptsovits.acoustic.configuration import FlowConfig, PriorEncoderConfig, WaveNetConfig
+from timbre.gptsovits.acoustic.discriminator_configuration import DiscriminatorConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.nano.acoustic import build

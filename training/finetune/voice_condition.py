@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from timbre.gptsovits.acoustic.configuration import SourceIstftConfig
+from timbre.gptsovits.acoustic.generator_configuration import SourceIstftConfig
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
 from timbre.gptsovits.acoustic.spectrogram import Spectrogram, SpectrogramConfig
 from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
