@@ -7,12 +7,12 @@ from pathlib import Path
 
 from timbre.core.progress import Progress, SilentProgress
 from timbre.core.recipe import Recipe, load_recipe
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.private_state import refuse_foreign_state
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.voice_runs import run_voice
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.table import Origin
 from timbre.registry.address import RegistryAddress
 from timbre.registry.encryption.keyring import require_key
 

@@ -18,7 +18,8 @@ from timbre.core.languages import LANGUAGES
 from timbre.core.problems import Problem
 from timbre.core.progress import SilentProgress
 from timbre.core.recipe import Recipe
-from timbre.pipeline.stages.table import Origin, StageContext
+from timbre.pipeline.ci.origin import Origin
+from timbre.pipeline.stages.table import StageContext
 from timbre.pipeline.stages.validate.stage import ValidateStage
 from timbre.pipeline.voice.folder import open_voice
 from timbre.registry.address import RegistryAddress

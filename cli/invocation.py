@@ -37,9 +37,9 @@ from timbre.registry.rules import policies_of
 from timbre.registry.run_records import RunStore
 
 if TYPE_CHECKING:
+    from timbre.pipeline.ci.origin import Origin
     from timbre.pipeline.engine.engine import Engine
     from timbre.pipeline.engine.run_log import RunLog
-    from timbre.pipeline.stages.table import Origin
 
 OWN_CACHE = "TIMBRE_MERGE_REQUEST_CACHE"
 

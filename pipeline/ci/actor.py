@@ -7,7 +7,7 @@ from pathlib import Path
 
 from timbre.core.printable import printable
 from timbre.pipeline.ci.git import Repository
-from timbre.pipeline.release.promotion import UNKNOWN_PERSON
+from timbre.pipeline.ci.origin import UNKNOWN_PERSON
 
 # Name and address by GitLab, name by GitHub and Gitea Actions, name by Jenkins (build user vars).
 _CI = (("GITLAB_USER_NAME", "GITLAB_USER_EMAIL"), ("GITHUB_ACTOR", ""), ("BUILD_USER", "BUILD_USER_EMAIL"))

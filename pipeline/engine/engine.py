@@ -20,12 +20,13 @@ from timbre.core.locks import exclusive
 from timbre.core.logs import LOGGER
 from timbre.core.progress import Progress, SilentProgress
 from timbre.core.recipe import Recipe
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.engine.failures import explain
 from timbre.pipeline.engine.keys import input_keys, machine_keys, stage_key
 from timbre.pipeline.engine.outputs import StageCache, StageOutputs, content_digest, read_record
 from timbre.pipeline.engine.stage_job import StageJob, last_verdict
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.table import STAGES, JudgingStage, Origin, PreparingStage, Stage, StageContext, StageRow
+from timbre.pipeline.stages.table import STAGES, JudgingStage, PreparingStage, Stage, StageContext, StageRow
 from timbre.pipeline.voice.folder import VoiceFolder
 from timbre.registry.address import RegistryAddress
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timbre.core.errors import InfrastructureError
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.engine.outputs import read_record
-from timbre.pipeline.stages.table import Origin
 from timbre.registry.encryption.keyring import Keyring
 from timbre.registry.stage_cache import (
     TRUSTED,

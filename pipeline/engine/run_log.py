@@ -23,12 +23,13 @@ from timbre.core.json_file import read_object
 from timbre.core.memory import peak_mib
 from timbre.core.redaction import Redactor
 from timbre.core.voice_names import is_voice_name
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.engine.engine import FAILED, StageOutcome
 from timbre.pipeline.engine.outputs import read_record
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.run_samples import red_samples, worst_clips
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.table import STAGES, Origin
+from timbre.pipeline.stages.table import STAGES
 from timbre.registry.events import utc_now
 from timbre.registry.names import RUN_AREAS
 from timbre.registry.run_records import RunStore

@@ -20,10 +20,9 @@ from timbre.core.recipe import SECTIONS, Recipe
 from timbre.evaluation.gates_yaml import GATES_FILE
 from timbre.evaluation.measurements import Sample, read_measurements
 from timbre.pipeline.ci.git import Repository
+from timbre.pipeline.ci.origin import Origin, actor_of
 from timbre.pipeline.engine.outputs import read_record
 from timbre.pipeline.release.model_card import CARD, model_card
-from timbre.pipeline.release.promotion import UNKNOWN_PERSON
-from timbre.pipeline.stages.table import Origin
 from timbre.pipeline.voice.folder import LEXICON, VoiceFolder
 from timbre.registry.manifest import Manifest, Provenance
 
@@ -116,7 +115,7 @@ def build_package(made: PackageInputs, created: str, samples: int) -> Package:
         provenance=Provenance(
             origin.commit or None,
             origin.author or None,
-            origin.actor or origin.author or UNKNOWN_PERSON,
+            actor_of(origin).name,
             origin.job_url or None,
             recipe_digest(made.recipe),
             tool_versions(),

@@ -9,16 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from timbre.pipeline.ci.git import Repository
+from timbre.pipeline.ci.origin import Origin, actor_of
 from timbre.pipeline.engine.alerts import Alert
-from timbre.pipeline.stages.table import Origin
 from timbre.registry.aliases import Alias
 from timbre.registry.errors import CorruptError, NotFoundError
 from timbre.registry.events import Act
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION
 from timbre.registry.registry import Actor, Promotion, Registry
-
-UNKNOWN_PERSON = "unknown"
 
 
 @dataclass(frozen=True)
@@ -68,13 +66,6 @@ def promote_for_commit(
         is_ancestor=repository.is_ancestor,
     )
     return _outcome(found, alias, version)
-
-
-def actor_of(origin: Origin) -> Actor:
-    """Who a run acts for: the signed identity of its job, else the commit's author, whom nothing shows."""
-    if origin.actor:
-        return Actor(origin.actor, origin.commit or None, origin.proof)
-    return Actor(origin.author or UNKNOWN_PERSON, origin.commit or None)
 
 
 def review_of_production(registry: Registry, voice: str, alias: str = PRODUCTION) -> bool:

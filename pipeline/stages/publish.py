@@ -12,10 +12,11 @@ from timbre.core.atomic import write_json
 from timbre.core.recipe import PublishRecipe
 from timbre.pipeline.bases.exported import publish_exported
 from timbre.pipeline.ci.git import Repository
+from timbre.pipeline.ci.origin import Origin, actor_of
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.release.package import GATES, MAX_BYTES, PackageInputs, build_package, committed
-from timbre.pipeline.release.promotion import actor_of, promote_for_commit, review_of_production
-from timbre.pipeline.stages.table import Origin, StageContext
+from timbre.pipeline.release.promotion import promote_for_commit, review_of_production
+from timbre.pipeline.stages.table import StageContext
 from timbre.pipeline.voice.folder import VoiceFolder
 from timbre.registry.open import open_registry
 

@@ -17,8 +17,8 @@ from timbre.core.base import Base
 from timbre.core.cancellation import Cancellation
 from timbre.core.progress import Progress
 from timbre.core.recipe import SECTIONS, Recipe
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.voice.folder import VoiceFolder
-from timbre.registry.actor import CLAIMED
 from timbre.registry.address import RegistryAddress
 
 Section = TypeVar("Section")
@@ -28,33 +28,6 @@ FOLDER = "folder"
 BASE = "base"
 BASE_RATE = "base_rate"
 RECOGNISER = "recogniser"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Who asked for this run and why; recorded by publish, part of no key. Empty strings where unknown."""
-
-    commit: str = ""
-    """Full SHA of the commit that is built; orders versions when the alias moves."""
-    author: str = ""
-    """"Name <address>", as Git writes it; shown in the history of the alias."""
-    ref: str = ""
-    """Branch or tag."""
-    job_url: str = ""
-    """Page of the CI job."""
-    merge_request: str = ""
-    """Number of the merge request that this run looks at."""
-    why_not: str = ""
-    """Why this run publishes nothing, in words: a merge request, another branch than the default one, or a branch that
-    nobody names. Such a run is not trusted: it may read what trusted runs made, and writes nothing that they read."""
-    actor: str = ""
-    """Person or job that the signed identity of the job names."""
-    proof: str = CLAIMED
-    """What shows that `actor` is true, as registry/actor.py words it."""
-
-    def __post_init__(self) -> None:
-        if self.merge_request and not self.why_not:
-            object.__setattr__(self, "why_not", f"merge request {self.merge_request}")
 
 
 @dataclass(frozen=True)

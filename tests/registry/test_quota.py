@@ -11,10 +11,10 @@ from tests.pipeline.engine.tiny_stages import ROWS, count, tiny_base, tiny_voice
 from tests.registry.conftest import make_files, make_manifest
 from timbre.cli.main import call
 from timbre.core.errors import ConfigurationError
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.engine import voice_runs
 from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.table import Origin
 from timbre.registry.actor import Actor
 from timbre.registry.address import RegistryAddress
 from timbre.registry.manifest import Manifest

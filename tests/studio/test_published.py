@@ -24,11 +24,11 @@ from tests.git_command import git
 from tests.studio.running import ROOT, VOICE, Studio, recording, start
 from timbre.core.recipe import load_recipe
 from timbre.core.redaction import Redactor
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.run_log import RunLog
 from timbre.pipeline.engine.voice_runs import run_voice
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.table import Origin
 from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 from timbre.registry.run_records import RunStore

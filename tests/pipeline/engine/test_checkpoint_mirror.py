@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from timbre.core.errors import InfrastructureError
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.engine.checkpoint_mirror import StageInProgress, checkpoints_kept
 from timbre.pipeline.engine.registry_cache import RegistryStageCache, stage_cache
-from timbre.pipeline.stages.table import Origin
 from timbre.registry.address import RegistryAddress
 from timbre.registry.errors import RevokedError
 from timbre.registry.open import open_store

@@ -22,10 +22,11 @@ from timbre.core.errors import (
     InputError,
 )
 from timbre.core.recipe import Recipe
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.engine.engine import DONE, FETCHED, SKIPPED, WAITING, Engine, StageOutcome
 from timbre.pipeline.engine.failures import RETRIED_EXIT_CODES, exit_code
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.table import Origin, StageRow
+from timbre.pipeline.stages.table import StageRow
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 

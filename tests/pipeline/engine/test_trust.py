@@ -16,11 +16,10 @@ from timbre.cli.main import call
 from timbre.core.digests import digest_bytes
 from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.core.locks import exclusive
-from timbre.pipeline.ci.origin import origin_of
+from timbre.pipeline.ci.origin import Origin, origin_of
 from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.registry_cache import stage_cache
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.table import Origin
 from timbre.registry.local_store import LocalStore
 
 

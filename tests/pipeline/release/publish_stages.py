@@ -23,11 +23,12 @@ from timbre.core.errors import CheckFailedError
 from timbre.core.recipe import Recipe
 from timbre.evaluation.measurements import Group, Measurements, Sample
 from timbre.pipeline.bases.exported import exports_folder
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.voice_runs import run_voice
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.table import STAGES, Origin, StageContext
+from timbre.pipeline.stages.table import STAGES, StageContext
 from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry
 from timbre.registry.registry import Registry

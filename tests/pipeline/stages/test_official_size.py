@@ -21,10 +21,10 @@ from timbre.evaluation.gates import Statistic
 from timbre.evaluation.gates_yaml import GATES_FILE, read_gates
 from timbre.evaluation.metrics.catalogue import Protocol
 from timbre.gptsovits.files.pico import GATES
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.engine.engine import DONE, SKIPPED, Engine, StageOutcome
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.release.package import MAX_BYTES
-from timbre.pipeline.stages.table import Origin
 from timbre.pipeline.voice.folder import open_voice
 from timbre.registry.address import RegistryAddress
 from timbre.registry.open import open_registry

@@ -18,8 +18,8 @@ from tests.registry.conftest import make_files, make_manifest
 from timbre.core.errors import CheckFailedError, ConfigurationError, InfrastructureError
 from timbre.core.recipe import EvaluateRecipe
 from timbre.evaluation.measurements import FILE, Measurements
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.stages.evaluate import EvaluateStage
-from timbre.pipeline.stages.table import Origin
 from timbre.pipeline.verdict.production import production_measurements
 from timbre.pipeline.verdict.reports import production_sounds
 from timbre.registry import records

@@ -17,7 +17,7 @@ from tests.evaluation.test_gates import measured as measurements
 from timbre.cli.main import call
 from timbre.core.errors import InputError
 from timbre.evaluation.gates import decide
-from timbre.pipeline.stages.table import Origin
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.verdict.decision import Decision
 from timbre.pipeline.verdict.production import Production
 from timbre.pipeline.verdict.reports import write_reports

@@ -11,8 +11,8 @@ import pytest
 
 from tests.evaluation.test_gates import gate_lines, gates_of, measured
 from timbre.evaluation.gates import decide
+from timbre.pipeline.ci.origin import Origin
 from timbre.pipeline.engine.outputs import SCHEMA, STAGE_FILE
-from timbre.pipeline.stages.table import Origin
 from timbre.pipeline.verdict import reports
 from timbre.pipeline.verdict.decision import Decision
 from timbre.pipeline.verdict.production import Production
