@@ -21,13 +21,18 @@ from timbre.core.cancellation import Cancellation
 from timbre.core.errors import ConfigurationError, InfrastructureError, TimbreError
 from timbre.core.logs import LOGGER, set_up
 from timbre.core.packaged import PACKAGED_BASES
+from timbre.core.printable import printable
 from timbre.core.progress import PlainProgress, Progress, SilentProgress, TerminalProgress
 from timbre.core.recipe import Recipe, load_recipe
 from timbre.core.redaction import Redactor
 from timbre.core.weights import DEFAULT_WEIGHTS_ROOT
+from timbre.pipeline.ci.actor import acting_person
 from timbre.pipeline.ci.git_notes import GIT_NOTES
+from timbre.pipeline.ci.identity import answering_actor, signed_actor
+from timbre.pipeline.ci.origin import Origin, origin_of
 from timbre.pipeline.engine.alerts import Webhook
 from timbre.pipeline.engine.private_state import refuse_foreign_state
+from timbre.pipeline.engine.registry_cache import stage_cache
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.registry.actor import Actor
 from timbre.registry.address import RegistryAddress
@@ -37,7 +42,6 @@ from timbre.registry.rules import policies_of
 from timbre.registry.run_records import RunStore
 
 if TYPE_CHECKING:
-    from timbre.pipeline.ci.origin import Origin
     from timbre.pipeline.engine.engine import Engine
     from timbre.pipeline.engine.run_log import RunLog
 
@@ -159,7 +163,6 @@ class Invocation:
 
     def run_log(self, registry: str = "") -> RunLog:
         """Where runs leave their records: in the registry, for runs that do not publish in their own area or store."""
-        from timbre.pipeline.ci.origin import origin_of
         from timbre.pipeline.engine.run_log import RunLog, run_area
 
         origin, own = origin_of(self.environment, self.workspace().root), self.environment.get(OWN_CACHE, "")
@@ -177,23 +180,15 @@ class Invocation:
     def signed_actor(self, registry: str = "") -> Actor | None:
         """Who this job is by a signed identity that the operator's policy counts, or None.
 
-        Raises ConfigurationError for an invalid identity or policy, InfrastructureError when
-        the registry or the CI server does not answer.
+        Raises ConfigurationError for an invalid identity or policy, InfrastructureError when the registry or the CI
+        server does not answer.
         """
-        from timbre.pipeline.ci.identity import signed_actor
-
         return signed_actor(self.environment, policies_of(open_store(self.registry(registry)), self.environment)())
 
     def named_actor(self, registry: str, who: str) -> Actor:
         """A person whom somebody named: by Jenkins where it says that they answered an input step of this build, else
         as claimed. Raises as signed_actor.
         """
-        from timbre.core.printable import printable
-        from timbre.pipeline.ci.identity import answering_actor
-        from timbre.registry.actor import Actor
-        from timbre.registry.open import open_store
-        from timbre.registry.rules import policies_of
-
         policies = policies_of(open_store(self.registry(registry)), self.environment)()
         return answering_actor(self.environment, policies, who) or Actor(printable(who))
 
@@ -201,8 +196,6 @@ class Invocation:
         """Who gives a command: the signed identity of the CI job, else author, or the person named by CI or Git, as
         claimed.
         """
-        from timbre.pipeline.ci.actor import acting_person
-
         return self.signed_actor(registry) or Actor(author or acting_person(self.environment, self.folder()))
 
     def origin(self, registry: str = "") -> Origin:
@@ -210,8 +203,6 @@ class Invocation:
 
         A registry or CI server that does not answer leaves the identity out; publishing asks again.
         """
-        from timbre.pipeline.ci.origin import origin_of
-
         origin = origin_of(self.environment, self.workspace().root)
         try:
             actor = self.signed_actor(registry)
@@ -226,7 +217,6 @@ class Invocation:
         The registry serves as stage cache only when it was named: a copy of .timbre/work inside .timbre is useless.
         """
         from timbre.pipeline.engine.engine import Engine
-        from timbre.pipeline.engine.registry_cache import stage_cache
 
         workspace = self.workspace()
         origin = self.origin(registry)

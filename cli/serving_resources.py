@@ -9,6 +9,7 @@ from timbre.cli.check import NOTE, OK, WARNING, Check, attempt
 from timbre.core.errors import TimbreError
 from timbre.core.host import installed_version
 from timbre.core.telemetry import switch_off_telemetry
+from timbre.inference.device import choose_device
 from timbre.registry.address import RegistryAddress
 from timbre.registry.names import PRODUCTION
 from timbre.registry.open import open_registry
@@ -29,8 +30,6 @@ def serving_findings(registry: RegistryAddress) -> Iterator[Check]:
 def _engine() -> str:
     switch_off_telemetry()
     import onnxruntime
-
-    from timbre.inference.device import choose_device
 
     offered = ", ".join(onnxruntime.get_available_providers())
     device = choose_device("auto").shown

@@ -18,6 +18,9 @@ import click
 
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import InfrastructureError
+from timbre.pipeline.release.promotion import promotion_alert
+from timbre.serving.sockets import claim_address
+from timbre.studio.certificate import make_certificate, network_address
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -41,6 +44,7 @@ def hosted_studio(invocation: Invocation, people: Path, port: int, registry: str
     from timbre.studio.app import create_hosted
     from timbre.studio.door import Door
     from timbre.studio.people import Sessions, read_hosted
+    from timbre.studio.publishing import Publishing
     from timbre.studio.work_trees import WorkTrees
 
     settings = read_hosted(people)
@@ -49,8 +53,6 @@ def hosted_studio(invocation: Invocation, people: Path, port: int, registry: str
     trees = WorkTrees(workspace, invocation.environment)
 
     def make(person: Person, own: Workspace) -> Publishing:
-        from timbre.studio.publishing import Publishing
-
         return Publishing(
             lambda: dataclasses.replace(invocation.engine(recipe, registry), workspace=own),
             invocation.registry(registry), invocation.environment, lambda: person.actor,
@@ -78,8 +80,6 @@ def hosted_studio(invocation: Invocation, people: Path, port: int, registry: str
 
 def _where(settings: HostedSettings) -> tuple[str, str]:
     """The name that browsers use, and the address to listen on: no further than the proxy, where there is one."""
-    from timbre.studio.certificate import network_address
-
     if settings.proxies:
         near = all(network.is_loopback for network in settings.proxies)
         return settings.host, _HERE if near else _EVERYWHERE
@@ -91,8 +91,6 @@ def _where(settings: HostedSettings) -> tuple[str, str]:
 
 def _certificate(settings: HostedSettings, host: str, closing: contextlib.ExitStack) -> dict[str, str]:
     """The files of the operator, or a certificate for this run."""
-    from timbre.studio.certificate import make_certificate
-
     certificate, key = settings.certificate, settings.private_key
     if certificate is None or key is None:
         folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="timbre-tls-"))
@@ -116,8 +114,6 @@ def serve_door(door: ASGIApp, listening: socket.socket, **files: Any) -> None:
 
 def tell_webhook(invocation: Invocation, state: Alias) -> None:
     """Alerts the operator's webhook, if one is set, that production moved."""
-    from timbre.pipeline.release.promotion import promotion_alert
-
     webhook = invocation.webhook()
     if webhook is not None:
         webhook.send(promotion_alert(state), invocation.logger())
@@ -132,8 +128,6 @@ def warm_up(warm: Callable[[], None]) -> None:
 
 def listen_at(host: str, port: int) -> socket.socket:
     """Raises InfrastructureError if the port is in use."""
-    from timbre.serving.sockets import claim_address
-
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     claim_address(listening)
     try:

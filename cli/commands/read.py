@@ -10,9 +10,10 @@ import click
 
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
+from timbre.inference.device import choose_device
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
-from timbre.pipeline.books.book import read_book
+from timbre.pipeline.books.files import read_book
 
 _SHOWN = 10
 
@@ -56,7 +57,6 @@ def read(
 
     An interrupted run resumes.
     """
-    from timbre.inference.device import choose_device
     from timbre.pipeline.books.reading import SUFFIXES, read_aloud
     from timbre.pipeline.release import speaking
 

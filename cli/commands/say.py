@@ -16,6 +16,7 @@ from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.atomic import write_text
 from timbre.core.errors import InputError
+from timbre.inference.device import choose_device
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 
@@ -109,7 +110,6 @@ def say(
 
     Needs no torch if the registry has the exported base.
     """
-    from timbre.inference.device import choose_device
     from timbre.pipeline.release import line_by_line, speaking
 
     if (text is None) == (lines_file is None):

@@ -11,17 +11,16 @@ import signal
 import socket
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from timbre.cli.invocation import Invocation
+from timbre.cli.studio_sites import hosted_studio
 from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.registry.open import COPIES, open_registry, with_cache
+from timbre.serving.settings import ServeSettings, load_settings
 from timbre.serving.sockets import claim_address
-
-if TYPE_CHECKING:
-    from timbre.serving.settings import ServeSettings
 
 
 @click.command()
@@ -74,16 +73,12 @@ def serve(
     Settings can also come from the YAML file or the environment; see docs/server.md. New, changed and revoked voices
     take effect without a restart. Needs no torch, except for --studio.
     """
-    from timbre.serving.settings import load_settings
-
     settings = load_settings(config, invocation.environment, options)
     if show:
         click.echo(json.dumps(_shown(settings), indent=2, ensure_ascii=False))
         return
     with contextlib.ExitStack() as closing:
         if people is not None:
-            from timbre.cli.studio_sites import hosted_studio
-
             serve_studio = closing.enter_context(hosted_studio(invocation, people, studio_port, registry))
             threading.Thread(target=serve_studio, name="studio", daemon=True).start()
         _run(invocation, settings, registry, cache)

@@ -14,6 +14,7 @@ import click
 
 from timbre.cli.invocation import Invocation
 from timbre.cli.studio_sites import hosted_studio, listen_at, serve_door, tell_webhook, warm_up
+from timbre.studio.certificate import make_certificate, network_address
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -81,7 +82,6 @@ def studio(invocation: Invocation, port: int, phone: bool, no_browser: bool, peo
 @contextlib.contextmanager
 def _for_phone(app: ASGIApp, codes: Codes) -> Iterator[Callable[[str], str]]:
     """Listens in the network by HTTPS as long as the context lasts; gives the address for a code."""
-    from timbre.studio.certificate import make_certificate, network_address
     from timbre.studio.door import Door
 
     host = network_address()

@@ -18,7 +18,8 @@ from timbre.core.errors import InputError
 from timbre.core.progress import SilentProgress
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
-from timbre.pipeline.books.book import Book, Chapter, read_book
+from timbre.pipeline.books.book import Book, Chapter
+from timbre.pipeline.books.files import read_book
 from timbre.pipeline.books.reading import passages, read_aloud
 from timbre.pipeline.release.speaking import Speaking, SpokenText, opened
 from timbre.registry.address import RegistryAddress
