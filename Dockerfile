@@ -115,10 +115,6 @@ CMD ["serve"]
 
 FROM ${PYTHON_IMAGE} AS train-packages
 WORKDIR /build
-# Two small libraries have no wheel and are compiled here.
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends gcc g++ python3-dev \
-    && rm -rf /var/lib/apt/lists/*
 COPY docker docker
 RUN --mount=type=bind,from=wheelhouse,target=/wheelhouse --mount=type=secret,id=pip,target=/etc/pip.conf \
     docker/install.sh packages train

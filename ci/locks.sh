@@ -16,6 +16,9 @@ lock() {
     # Ubuntu 24.04, which serve-gpu stands on, has Python 3.12: pins for it instead of those for 3.11.
     [ "$name" != serve-gpu ] ||
         sed -i "/python_version < '3.12'/d; s/; python_version >= '3.12'//" "$work/constraints.txt"
+    # Hashes of versions that stay are taken from the lock that is there: an index without a JSON interface would have
+    # every file of every package downloaded for them.
+    [ ! -e "docker/$name.lock" ] || cp "docker/$name.lock" "$work/$name.lock"
     # Wheels of this machine do not count: the index decides.
     PIP_FIND_LINKS='' "$bin/python" -m piptools compile --quiet --generate-hashes --no-annotate --no-header --allow-unsafe \
         --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --constraint "$work/constraints.txt" \
@@ -24,8 +27,8 @@ lock() {
 }
 
 printf 'setuptools>=68,<81\nwheel\n' >"$work/build.in"
-"$bin/python" docker/requirements.py serve-cpu,s3,keys,stream >"$work/serve.in"
-"$bin/python" docker/requirements.py serve-gpu,s3,keys,stream >"$work/serve-gpu.in"
+"$bin/python" docker/requirements.py serve-cpu,s3,keys,stream,zero-shot,wyoming >"$work/serve.in"
+"$bin/python" docker/requirements.py serve-gpu,s3,keys,stream,zero-shot,wyoming >"$work/serve-gpu.in"
 # torch brings its CUDA libraries: the lock is for the machine that makes it, Linux on amd64 as the runners are. Where
 # the index has no JSON interface, pip-tools downloads every file to hash it, which is gigabytes here.
 "$bin/python" docker/requirements.py train,serve-cpu,asia,deepfilternet >"$work/train.in"

@@ -33,6 +33,10 @@ packages)
         hashes=''
     else
         hashes=--require-hashes
+        # A few small libraries have no wheel: only this stage of the build gets a compiler.
+        command -v g++ >/dev/null || {
+            apt-get update && apt-get install -y --no-install-recommends gcc g++ python3-dev
+        } >/dev/null
     fi
     for lock in build "$2"; do
         cp "docker/$lock.lock" "$build/$lock.txt"

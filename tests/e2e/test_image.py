@@ -6,17 +6,24 @@ import json
 import re
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import soundfile
+from wyoming.audio import AudioStop
+from wyoming.info import Describe, Info
+from wyoming.tts import Synthesize
 
+from tests.deploy.processes import free_port
 from tests.e2e import containers
 from tests.e2e.containers import Container
-from tests.e2e.image_server import KEY, post, readable_shelf, speaking
+from tests.e2e.image_server import KEY, open_to_others, post, readable_shelf, speaking
 from tests.serving.shelf_of_voices import Shelf
+from tests.serving.test_wyoming import sound, talk, types
+from tests.serving.test_zero_shot import RECORDING, form, good, wav
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -138,9 +145,54 @@ print(json.dumps(sorted(missing)))
 
 
 def test_all_that_a_server_imports_is_in_it(server: Container) -> None:
-    """Packages are trimmed: what is missing belongs to extras that the image leaves out (asia, hub, wyoming)."""
+    """Packages are trimmed: what is missing belongs to extras that the image leaves out (asia, hub)."""
     missing = set(json.loads(server.python(_IMPORTS)))
-    assert missing <= {"huggingface_hub", "pyopenjtalk", "g2pk2", "jamo", "mecab_ko", "ToJyutping", "wyoming"}
+    assert missing <= {"huggingface_hub", "pyopenjtalk", "g2pk2", "jamo", "mecab_ko", "ToJyutping"}
+
+
+_PROMPT = """
+import json, sys
+from pathlib import Path
+from timbre.inference.exported_base import read_export
+from timbre.inference.reference import ReferenceEncoder
+from timbre.serving.recordings import reference_of, refuse_two_speakers
+from timbre.text.frontend import phonemize
+(folder,) = {path.parent for path in Path("/var/cache/timbre").rglob("export.json")}
+encoder = ReferenceEncoder(read_export(folder))
+recording = reference_of(Path("/recording/ada.wav").read_bytes(), "audio")
+refuse_two_speakers(recording, encoder, "audio")
+prompt = encoder.prompt(recording, "en", phonemize("Not at this particular case.", "en"))
+print(json.dumps([len(prompt.codes), round(recording.speech_s, 1)]))
+"""
+
+
+def test_voices_of_one_recording_and_the_bridge_to_home_assistant(image: str, shelf: Shelf, tmp_path: Path) -> None:
+    """Both want packages of their own. pico hears no words: its server listens to both sounds, then asks for an ear."""
+    recording, bridge = tmp_path / "recording" / "ada.wav", free_port()
+    recording.parent.mkdir()
+    recording.write_bytes(wav(RECORDING))
+    open_to_others(recording.parent)
+    options = [
+        "--volume", f"{recording.parent}:/recording:ro", "--publish", f"127.0.0.1:{bridge}:10300",
+        "--env", "TIMBRE_SERVE_ZERO_SHOT=/var/cache/timbre/voices", "--env", "TIMBRE_SERVE_WYOMING=0.0.0.0:10300",
+        "--env", "TIMBRE_SERVE_WYOMING_OPEN=true", "--env", "TIMBRE_SERVE_DEFAULT_VOICE=ada",
+    ]  # fmt: skip
+    with speaking(image, shelf, *options) as server:
+        body, headers = form(good())
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{server.port}/v1/audio/voices", body, {**headers, "authorization": f"Bearer {KEY}"}
+        )
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=120)
+        assert (refused.value.code, json.load(refused.value)["error"]["code"]) == (403, "consent_unheard")
+        codes, speech_s = json.loads(server.python(_PROMPT))
+        assert codes > 50
+        assert speech_s > 3
+        sent = [Describe(), Synthesize("Good morning.")]
+        events = talk(bridge, sent, lambda event: AudioStop.is_type(event.type))
+        assert types(events) == ["info", "audio-start", "audio-chunk", "audio-stop"]
+        assert next(voice.name for program in Info.from_event(events[0]).tts for voice in program.voices) == "ada"
+        assert len(sound(events)) > 10_000
 
 
 def test_the_bill_of_materials_names_every_package(server: Container, image: str, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,11 +43,11 @@ def bridged(serve: Callable[..., Running], shelf: Shelf) -> Running:
     return live
 
 
-def talk(live: Running, sent: list[Eventable], until: Callable[[Event], bool]) -> list[Event]:
+def talk(port: int, sent: Sequence[Eventable], until: Callable[[Event], bool]) -> list[Event]:
     """What comes back for events, up to the one that ends it."""
 
     async def run() -> list[Event]:
-        async with AsyncTcpClient("127.0.0.1", live.server.wyoming_port) as client:
+        async with AsyncTcpClient("127.0.0.1", port) as client:
             for item in sent:
                 await client.write_event(item.event())
             return await _answers(client.read_event, until)
@@ -74,18 +74,19 @@ def types(events: list[Event]) -> list[str]:
 
 
 def test_voices_and_speech(bridged: Running) -> None:
-    (info,) = talk(bridged, [Describe()], lambda event: Info.is_type(event.type))
+    (info,) = talk(bridged.server.wyoming_port, [Describe()], lambda event: Info.is_type(event.type))
     (program,) = Info.from_event(info).tts
     assert program.supports_synthesize_streaming
     assert [voice.name for voice in program.voices] == ["ada", "bob"]
     assert all("en" in voice.languages for voice in program.voices)
-    (pong,) = talk(bridged, [Ping("here?")], lambda event: True)
+    (pong,) = talk(bridged.server.wyoming_port, [Ping("here?")], lambda event: True)
     assert Pong.from_event(pong).text == "here?"
 
     said, rate_hz = {}, bridged.server.library.speaker("ada", "production").engine.base.rate_hz
     for name in ("ada", "bob", None):
         voice = SynthesizeVoice(name=name) if name else SynthesizeVoice(language="en-GB")
-        events = talk(bridged, [Synthesize("Good morning.", voice)], lambda event: AudioStop.is_type(event.type))
+        sent = [Synthesize("Good morning.", voice)]
+        events = talk(bridged.server.wyoming_port, sent, lambda event: AudioStop.is_type(event.type))
         assert types(events) == ["audio-start", "audio-chunk", "audio-stop"]
         assert AudioStart.from_event(events[0]).rate == rate_hz
         said[name] = sound(events)
@@ -98,7 +99,7 @@ def test_text_in_pieces(bridged: Running) -> None:
     sent: list[Eventable] = [SynthesizeStart(SynthesizeVoice(name="bob"))]
     sent += [SynthesizeChunk(piece) for piece in ("The harbour was qui", "et. The boats ", "came home")]
     sent += [Synthesize("The harbour was quiet. The boats came home"), SynthesizeStop()]
-    events = talk(bridged, sent, lambda event: SynthesizeStopped.is_type(event.type))
+    events = talk(bridged.server.wyoming_port, sent, lambda event: SynthesizeStopped.is_type(event.type))
     assert types(events) == ["audio-start", "audio-chunk", "audio-stop", "synthesize-stopped"]
     # Both sentences, once each.
     assert bridged.metric('voice_tts_requests_total{route="wyoming",status="200"') == 2
@@ -110,7 +111,7 @@ def test_errors_leave_the_connection_usable(bridged: Running) -> None:
         _Raw(Event("synthesize", {"text": 5})),
         _Raw(Event("synthesize")), _Raw(Event("unknown")), SynthesizeStop(), Synthesize("Good morning."),
     ]  # fmt: skip
-    events = talk(bridged, sent, lambda event: AudioStop.is_type(event.type))
+    events = talk(bridged.server.wyoming_port, sent, lambda event: AudioStop.is_type(event.type))
     errors = [Error.from_event(item) for item in events if Error.is_type(item.type)]
     assert [error.code for error in errors] == [
         "voice_not_found",
@@ -153,7 +154,7 @@ def test_bytes_that_are_no_event_end_the_connection(bridged: Running, raw: bytes
         except ConnectionError:
             pass
     assert received == b"" or json.loads(received.splitlines()[0])["type"] == "error"
-    (info,) = talk(bridged, [Describe()], lambda event: Info.is_type(event.type))
+    (info,) = talk(bridged.server.wyoming_port, [Describe()], lambda event: Info.is_type(event.type))
     assert info.data
     assert not [line for line in bridged.lines if "bug" in line.getMessage()]
 
