@@ -17,7 +17,7 @@ from timbre.core.digests import digest_file, digest_value
 ROOT = Path(__file__).parents[1]
 # What a CI engine says about its own job, and what somebody set for the command: neither is about these tests.
 FOREIGN = re.compile(
-    r"CI$|CI_|GITLAB|GITHUB_|JENKINS|BUILD_|CHANGE_|BRANCH_|GIT_(?!CONFIG|SSL)|TIMBRE_(?!BASES|IMAGES|SHARED|SCREENSHOTS)"
+    r"CI$|CI_|GITLAB|GITHUB_|JENKINS|BUILD_|CHANGE_|BRANCH_|GIT_(?!CONFIG|SSL)|TIMBRE_(?!BASES|GUIDE|IMAGES|SHARED|SCREENSHOTS)"
 )
 
 

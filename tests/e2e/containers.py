@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock
 
@@ -64,16 +64,21 @@ def missing_for(target: str) -> str:
     return missing()
 
 
-def call(*command: str, check: bool = True, limit_s: float = _LIMIT_S) -> subprocess.CompletedProcess[str]:
-    """One program with this test's storage; fails with what it said."""
+def environment() -> dict[str, str]:
+    """This process's, with the storage and settings of these tests, written to files."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "storage.conf").write_text(_STORAGE.format(folder=FOLDER), encoding="utf-8")
     (FOLDER / "containers.conf").write_text(_CONTAINERS, encoding="utf-8")
     settings = {
         "CONTAINERS_STORAGE_CONF": str(FOLDER / "storage.conf"), "CONTAINERS_CONF": str(FOLDER / "containers.conf"),
     }  # fmt: skip
+    return {**os.environ, **settings}
+
+
+def call(*command: str, check: bool = True, limit_s: float = _LIMIT_S) -> subprocess.CompletedProcess[str]:
+    """One program with this test's storage; fails with what it said."""
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **settings}, capture_output=True, text=True, timeout=limit_s, check=False
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=limit_s, check=False
     )
     if check and done.returncode:
         said = (done.stdout + done.stderr)[-4000:]
@@ -96,7 +101,7 @@ def build(target: str = "serve") -> str:
         call("podman", "image", "prune", "--force", "--filter", "until=48h", check=False)
         call(
             "buildah", "build", "--isolation", "chroot", "--pull-never", "--format", "docker", "--layers",
-            "--build-context", f"wheelhouse={_wheelhouse(target)}", "--build-arg", "REVISION=0123456789ab",
+            "--build-context", f"wheelhouse={wheelhouse(target)}", "--build-arg", "REVISION=0123456789ab",
             "--build-arg", f"CUDA_IMAGE={CUDA_BASE}", "--target", target, "--tag", tag, ".",
         )  # fmt: skip
         return call("podman", "image", "inspect", "--format", "{{.Id}}", tag).stdout.strip()
@@ -180,7 +185,7 @@ def _python312() -> str | None:
     return None
 
 
-def _wheelhouse(target: str) -> Path:
+def wheelhouse(target: str) -> Path:
     """Every wheel of an image, by the hashes of its lock, made by the Python that the image has."""
     locks = [ROOT / "docker" / f"{name}.lock" for name in (target, "build")]
     folder = FOLDER / "wheels" / digest_value([digest_file(lock) for lock in locks])[:16]
@@ -209,6 +214,12 @@ class Container:
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command inside it."""
         return call("podman", "exec", self.id, *command, check=check)
+
+    def background(self, *command: str, output: IO[bytes]) -> subprocess.Popen[bytes]:
+        """A command inside it that goes on; what it says goes to a file."""
+        return subprocess.Popen(
+            ["podman", "exec", self.id, *command], cwd=ROOT, env=environment(), stdout=output, stderr=output
+        )
 
     def python(self, program: str) -> str:
         """What a program of the image's Python prints."""
