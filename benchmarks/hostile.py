@@ -33,12 +33,13 @@ from timbre.registry.address import RegistryAddress
 from timbre.registry.aliases import Alias
 from timbre.registry.bases import publish_base
 from timbre.registry.index import is_indexed, shard_key
-from timbre.registry.open import open_registry, open_store
+from timbre.registry.open import open_registry
 from timbre.registry.records import encode
 from timbre.registry.registry import Registry
 from timbre.registry.signing import SignedStore
 from timbre.registry.signing_keys import new_key, read_signer
 from timbre.registry.store import Store
+from timbre.registry.store_at import open_store
 from timbre.registry.verification import verify
 from timbre.serving.catalogue import Catalogue, Listing, read_catalogue
 

@@ -30,11 +30,12 @@ from timbre.core.digests import digest_bytes
 from timbre.registry import index
 from timbre.registry.address import RegistryAddress
 from timbre.registry.local_store import LocalStore
-from timbre.registry.open import open_registry, open_store
+from timbre.registry.open import open_registry
 from timbre.registry.registry import Actor, Registry
 from timbre.registry.signing import guarded
 from timbre.registry.signing_keys import new_key
 from timbre.registry.store import Store, Stored
+from timbre.registry.store_at import open_store
 from timbre.registry.stores.s3 import S3Store
 from timbre.serving.catalogue import Catalogue, read_catalogue
 

@@ -37,9 +37,9 @@ from timbre.pipeline.engine.workspace import Workspace
 from timbre.registry.actor import Actor
 from timbre.registry.address import RegistryAddress
 from timbre.registry.encryption.keyring import open_keyring, require_key
-from timbre.registry.open import open_store
 from timbre.registry.rules import policies_of
 from timbre.registry.run_records import RunStore
+from timbre.registry.store_at import open_store
 
 if TYPE_CHECKING:
     from timbre.pipeline.engine.engine import Engine

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, requires
 
 from timbre.core.errors import ConfigurationError
@@ -21,6 +23,8 @@ _DISTRIBUTIONS = {
 }
 # docker/install.sh leaves them out of the images of servers.
 _NOT_FOR_SERVERS = ("gptsovits", "nano", "studio", "training")
+# An extra of at most so many libraries is there for the sake of one of them.
+_SMALL = 2
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([A-Za-z0-9._-]+)['"]""")
 
@@ -28,7 +32,8 @@ _EXTRA = re.compile(r"""extra\s*==\s*['"]([A-Za-z0-9._-]+)['"]""")
 def missing_library(error: ModuleNotFoundError, requirements: Iterable[str] | None = None) -> ConfigurationError | None:
     """What to say about a library that is not installed; None for a module that no part of this package asks for.
 
-    requirements: of this package, as its metadata has them; None to read them.
+    Of several extras that bring it, a small one is named before a large one. requirements: of this package, as its
+    metadata has them; None to read them.
     """
     room = (error.name or "").split(".")[:2]
     if room[0] == PACKAGE and room[-1] in _NOT_FOR_SERVERS:
@@ -37,13 +42,35 @@ def missing_library(error: ModuleNotFoundError, requirements: Iterable[str] | No
         )
     module = room[0]
     wanted = _plain(_DISTRIBUTIONS.get(module, module))
-    for line in _own_requirements() if requirements is None else requirements:
-        name, extra = _REQUIREMENT.match(line), _EXTRA.search(line)
-        if module and name is not None and _plain(name[1]) == wanted:
-            what = f"{PACKAGE}[{extra[1]}]" if extra else PACKAGE
-            remedy = f"run: pip install '{what}' (in a checkout: pip install '{what.replace(PACKAGE, '.', 1)}')"
-            return ConfigurationError(f"{module}: this library is not installed", remedy)
-    return None
+    listed = [_name_and_extra(line) for line in (_own_requirements() if requirements is None else requirements)]
+    bringing = [extra for name, extra in listed if name == wanted]
+    if not module or not bringing:
+        return None
+    sizes = Counter(extra for _, extra in listed)
+    extra = min(bringing, key=lambda extra: extra != "" and sizes[extra] > _SMALL)
+    what = f"{PACKAGE}[{extra}]" if extra else PACKAGE
+    remedy = f"run: pip install '{what}' (in a checkout: pip install '{what.replace(PACKAGE, '.', 1)}')"
+    return ConfigurationError(f"{module} is not installed", remedy)
+
+
+@contextmanager
+def needed_by(what: str) -> Iterator[None]:
+    """Around imports of optional libraries: one that is missing becomes a ConfigurationError that names what needs it
+    (a variable, an address) and the line that installs it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        found = missing_library(error)
+        if found is None:
+            raise
+        raise ConfigurationError(f"{what}: {found.message}", found.remedy) from error
+
+
+def _name_and_extra(line: str) -> tuple[str, str]:
+    """(name in plain form, extra or "") of a requirement."""
+    name, extra = _REQUIREMENT.match(line), _EXTRA.search(line)
+    return _plain(name[1]) if name else "", extra[1] if extra else ""
 
 
 def _own_requirements() -> list[str]:

@@ -6,6 +6,7 @@ from threading import Lock
 from typing import Any
 
 from timbre.core.errors import ConfigurationError, InfrastructureError
+from timbre.core.extras import needed_by
 
 PREFIX = "kms:"
 """What the value of a variable begins with that names such a key: kms:KEY-ID-OR-ARN."""
@@ -22,7 +23,7 @@ class KmsKey:
     def __init__(self, key_id: str, variable: str) -> None:
         self.key_id, self._variable = key_id, variable
         self._lock = Lock()
-        self._made: Any = None
+        self._made: tuple[Any, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -34,32 +35,27 @@ class KmsKey:
 
         Raises InfrastructureError for what passes by itself, ConfigurationError for every other refusal.
         """
-        client = self._client()
-        from botocore.exceptions import BotoCoreError, ClientError
-
+        client, exceptions = self._client()
         try:
             return dict(getattr(client, verb)(KeyId=self.key_id, **arguments))
-        except ClientError as error:
+        except exceptions.ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             passing = status >= 500 or status == 429 or error.response.get("Error", {}).get("Code") in _PASSING
             kind = InfrastructureError if passing else ConfigurationError
             raise kind(f"{self.name}: {error}", remedy=f"allow this identity {allow}") from error
-        except BotoCoreError as error:
+        except exceptions.BotoCoreError as error:
             raise InfrastructureError(f"{self.name}: {error}", remedy="check credentials and network") from error
 
-    def _client(self) -> Any:
+    def _client(self) -> tuple[Any, Any]:
+        """The client and the module of its exceptions; boto3 is imported when the key is first used."""
         with self._lock:
             if self._made is None:
-                try:
+                with needed_by(self._variable):
                     import boto3
-                    from botocore.exceptions import BotoCoreError
-                except ImportError as error:
-                    raise ConfigurationError(
-                        f"{self._variable}: boto3 is not installed", remedy="in a checkout: pip install '.[s3]'"
-                    ) from error
+                    from botocore import exceptions
                 try:
-                    self._made = boto3.session.Session().client("kms")
-                except (BotoCoreError, ValueError) as error:
+                    self._made = boto3.session.Session().client("kms"), exceptions
+                except (exceptions.BotoCoreError, ValueError) as error:
                     raise ConfigurationError(
                         f"{self._variable}: {self.name}: {error}", remedy="set AWS_REGION, and check AWS_ENDPOINT_URL"
                     ) from error

@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from timbre.core.errors import ConfigurationError
 from timbre.registry.address import RegistryAddress
 from timbre.registry.encryption.keyring import key_store, open_keyring
 from timbre.registry.local_store import LocalStore
 from timbre.registry.registry import Registry
 from timbre.registry.rules import policies_of
 from timbre.registry.served import served_store
-from timbre.registry.signing import guarded
-from timbre.registry.store import Store
-from timbre.registry.stores import hub, hub_options
+from timbre.registry.store_at import open_store
 from timbre.registry.stores.cached import CachedStore
-from timbre.registry.stores.s3 import S3Store
-from timbre.registry.stores.s3_options import VARIABLE, read_place
 
 WITNESS = "TIMBRE_WITNESS"
-
-
-def open_store(address: RegistryAddress) -> Store:
-    """The store at an address, behind signatures where its variables name keys.
-
-    No connection is made here. Raises ConfigurationError on an address of another kind, or one whose options are wrong.
-    """
-    return guarded(_plain_store(address.url, address.environment), address.environment)
-
-
-def store_named(variable: str, environment: Mapping[str, str]) -> Store | None:
-    """The store at the address in a variable, None where it is empty or blank. Raises as `open_store`."""
-    where = environment.get(variable, "").strip()
-    return open_store(RegistryAddress(where, environment)) if where else None
-
-
-def _plain_store(url: str, environment: Mapping[str, str]) -> Store:
-    if not url.strip():
-        raise ConfigurationError("registry: the address is empty", remedy="pass --registry PATH or set TIMBRE_REGISTRY")
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        return LocalStore(Path(unquote(parts.path)))
-    if parts.scheme == "s3":
-        return S3Store(read_place(url, environment.get(VARIABLE, "")))
-    if parts.scheme == "hf":
-        return hub.HubStore(hub_options.read_place(url))
-    if parts.scheme and "://" in url:
-        raise ConfigurationError(
-            f"registry: unsupported address scheme {parts.scheme}://",
-            remedy="use a folder (a path or file:///path), s3://bucket/prefix or hf://owner/name",
-        )
-    return LocalStore(Path(url))
-
-
 COPIES = "registry-copies"
 """Folder of copies of a remote registry, in a machine's cache folder."""
 

@@ -25,8 +25,7 @@ from timbre.registry.events import Act, Event, plain
 from timbre.registry.names import STAGE_AREAS, alias_key, version_key
 from timbre.registry.records import seal, unseal
 from timbre.registry.registry import Registry
-from timbre.registry.signing import COUNTERSIGNED, SignedStore, history_of, is_signed_key
-from timbre.registry.signing_keys import SIGNING_KEY
+from timbre.registry.signing import COUNTERSIGNED, SIGNING_KEY, SignedStore, history_of, is_signed_key
 from timbre.registry.store import Stored
 
 DISTRUSTED = "distrusted/"

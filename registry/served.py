@@ -14,6 +14,7 @@ from timbre.registry.errors import CorruptError
 from timbre.registry.names import check_version, check_voice
 from timbre.registry.records import seal, unseal
 from timbre.registry.store import Store
+from timbre.registry.store_at import store_named
 
 SERVED = "TIMBRE_SERVED"
 EVERY = timedelta(days=1)
@@ -22,8 +23,6 @@ _ATTEMPTS = 4
 
 def served_store(registry: Store, environment: Mapping[str, str]) -> Store:
     """Where marks lie: at TIMBRE_SERVED, else in the registry."""
-    from timbre.registry.open import store_named
-
     return store_named(SERVED, environment) or registry
 
 

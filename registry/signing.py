@@ -15,18 +15,45 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from timbre.core.digests import canonical_json, digest_bytes, digest_value
 from timbre.core.errors import ConfigurationError
+from timbre.core.extras import needed_by
 from timbre.registry.errors import CorruptError
 from timbre.registry.records import encode, unseal
-from timbre.registry.signing_keys import SIGNING_KEY, TRUSTED_KEYS, Signer, TrustedKey, read_signer, read_trusted
 from timbre.registry.store import Store, Stored
 
+SIGNING_KEY, TRUSTED_KEYS = "TIMBRE_SIGNING_KEY", "TIMBRE_TRUSTED_KEYS"
 _SIGNED = ("voices/", "bases/", "stages/", "revoked/", "heads/", "policy", "trash/", "index/", "countersigned/")
 COUNTERSIGNED = "countersigned/"
 _PURPOSE = b"timbre record 1\0"
+
+
+class TrustedKey(Protocol):
+    """A public key."""
+
+    @property
+    def line(self) -> str:
+        """How it stands in a file of trusted keys."""
+
+    @property
+    def id(self) -> str:
+        """Names it in a signature."""
+
+    def accepts(self, signature: bytes, message: bytes) -> bool:
+        """Whether its private half made this signature of this message."""
+
+
+class Signer(Protocol):
+    """A private key."""
+
+    @property
+    def public(self) -> TrustedKey:
+        """Its public half. Raises as sign."""
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes. Raises InfrastructureError and ConfigurationError when a key of KMS cannot be used."""
 
 
 class SignedStore:
@@ -158,6 +185,8 @@ def guarded(store: Store, environment: Mapping[str, str]) -> Store:
     private, public = environment.get(SIGNING_KEY, ""), environment.get(TRUSTED_KEYS, "")
     if not private and not public:
         return store
+    with needed_by(SIGNING_KEY if private else TRUSTED_KEYS):
+        from timbre.registry.signing_keys import read_signer, read_trusted
     signer = read_signer(private) if private else None
     trusted = read_trusted(Path(public)) if public else {}
     if signer is not None and not public:

@@ -14,43 +14,22 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from timbre.core.digests import digest_bytes
 from timbre.core.errors import ConfigurationError
 from timbre.registry.kms import PREFIX, KmsKey
+from timbre.registry.signing import SIGNING_KEY, Signer, TrustedKey
 
-SIGNING_KEY, TRUSTED_KEYS = "TIMBRE_SIGNING_KEY", "TIMBRE_TRUSTED_KEYS"
 _P256 = "p256:"
 # Order of the group of P-256 (FIPS 186-5). (r, s) and (r, order - s) are both valid; only the lower s is accepted.
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _MAKE = "make one with: timbre sign new FILE"
-
-
-class TrustedKey(Protocol):
-    """A public key."""
-
-    @property
-    def line(self) -> str:
-        """How it stands in a file of trusted keys."""
-
-    @property
-    def id(self) -> str:
-        """Names it in a signature."""
-
-    def accepts(self, signature: bytes, message: bytes) -> bool:
-        """Whether its private half made this signature of this message."""
-
-
-class Signer(Protocol):
-    """A private key."""
-
-    @property
-    def public(self) -> TrustedKey:
-        """Its public half. Raises as sign."""
-
-    def sign(self, message: bytes) -> bytes:
-        """64 bytes. Raises InfrastructureError and ConfigurationError when a key of KMS cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +48,6 @@ class Ed25519Public:
         return digest_bytes(self.raw)[:16]
 
     def accepts(self, signature: bytes, message: bytes) -> bool:
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
         try:
             Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
         except InvalidSignature:
@@ -97,10 +73,6 @@ class P256Public:
         return digest_bytes(self.raw)[:16]
 
     def accepts(self, signature: bytes, message: bytes) -> bool:
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric import ec, utils
-        from cryptography.hazmat.primitives.hashes import SHA256
-
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
         if len(signature) != 64 or s > _ORDER // 2:
             return False
@@ -116,18 +88,16 @@ class P256Public:
 class FileSigner:
     """An Ed25519 key in memory."""
 
-    key: Any = field(repr=False)
-    """Ed25519PrivateKey of `cryptography`."""
+    key: Ed25519PrivateKey = field(repr=False)
+    """Never shown."""
 
     @property
     def public(self) -> Ed25519Public:
-        from cryptography.hazmat.primitives import serialization
-
         encoding, form = serialization.Encoding.Raw, serialization.PublicFormat.Raw
         return Ed25519Public(self.key.public_key().public_bytes(encoding, form))
 
     def sign(self, message: bytes) -> bytes:
-        return bytes(self.key.sign(message))
+        return self.key.sign(message)
 
 
 class KmsSigner:
@@ -141,9 +111,6 @@ class KmsSigner:
     def public(self) -> P256Public:
         """Asked of KMS once. Raises ConfigurationError for a key of another kind."""
         if self._public is None:
-            from cryptography.hazmat.primitives import serialization
-            from cryptography.hazmat.primitives.asymmetric import ec
-
             found = self._key.call("get_public_key", "kms:GetPublicKey")
             key = serialization.load_der_public_key(bytes(found["PublicKey"]))
             if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
@@ -156,8 +123,6 @@ class KmsSigner:
         return self._public
 
     def sign(self, message: bytes) -> bytes:
-        from cryptography.hazmat.primitives.asymmetric import utils
-
         more = {"Message": _short(message), "MessageType": "RAW", "SigningAlgorithm": "ECDSA_SHA_256"}
         found = self._key.call("sign", "kms:Sign and kms:GetPublicKey", **more)
         r, s = utils.decode_dss_signature(bytes(found["Signature"]))
@@ -168,8 +133,6 @@ def new_key(path: Path) -> str:
     """Writes a new private key (mode 0600) and returns the line of its public half. Raises ConfigurationError when
     there is a file already.
     """
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -189,8 +152,6 @@ def read_signer(named: str | Path) -> Signer:
     """
     if str(named).startswith(PREFIX):
         return KmsSigner(str(named).removeprefix(PREFIX))
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     path = Path(named)
     try:
@@ -222,8 +183,6 @@ def read_trusted(path: Path) -> dict[str, TrustedKey]:
 
 def _public(line: str) -> TrustedKey:
     """Raises ValueError for a line that is no key."""
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     raw = base64.b64decode(line.removeprefix(_P256), validate=True)
     if line.startswith(_P256):

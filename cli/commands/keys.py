@@ -14,8 +14,9 @@ from timbre.registry.encryption.keyring import Keyring, missing_key, open_keyrin
 from timbre.registry.encryption.master import new_master, read_master
 from timbre.registry.encryption.sealed_page import open_page
 from timbre.registry.events import Act, Event, append
-from timbre.registry.open import open_registry, open_store
+from timbre.registry.open import open_registry
 from timbre.registry.rules import Rules, policies_of
+from timbre.registry.store_at import open_store
 
 
 @click.group()

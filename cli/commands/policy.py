@@ -11,9 +11,9 @@ import click
 from timbre.cli.commands.options import registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.sizes import shown_size
-from timbre.registry.open import open_store
 from timbre.registry.policy import ACTS, read_policy, store_policy
 from timbre.registry.rules import policies_of
+from timbre.registry.store_at import open_store
 
 
 @click.group()

@@ -14,7 +14,7 @@ from timbre.core.errors import CheckFailedError
 from timbre.registry import index, mirror
 from timbre.registry.events import utc_now
 from timbre.registry.garbage import collect
-from timbre.registry.open import open_store
+from timbre.registry.store_at import open_store
 from timbre.registry.usage import usage as measured
 
 

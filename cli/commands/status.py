@@ -15,8 +15,8 @@ from timbre.pipeline.engine import run_report
 from timbre.pipeline.engine.voice_runs import status_of
 from timbre.pipeline.release.run_view import RunView, views
 from timbre.registry.address import RegistryAddress
-from timbre.registry.open import open_store
 from timbre.registry.run_records import runs_of
+from timbre.registry.store_at import open_store
 
 
 @click.command()

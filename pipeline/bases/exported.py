@@ -27,7 +27,7 @@ from timbre.inference.exported_base import EDITION, EXPORT_FILE, ExportedBase, r
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import base_editions, base_file_digest, filling, obtain_base, publish_base
-from timbre.registry.open import open_store
+from timbre.registry.store_at import open_store
 
 _WAIT_S = 1800.0
 EXPORTS = "exports"

@@ -15,8 +15,9 @@ from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.voice.folder import VoiceFolder
 from timbre.registry.address import RegistryAddress
 from timbre.registry.errors import CorruptError
-from timbre.registry.open import open_registry, open_store
+from timbre.registry.open import open_registry
 from timbre.registry.quota import expect_room
+from timbre.registry.store_at import open_store
 from timbre.registry.tombstones import refuse_revoked
 
 _WAIT_S = 600.0

@@ -18,6 +18,7 @@ from timbre.registry.errors import ConflictError, CorruptError
 from timbre.registry.names import check_voice
 from timbre.registry.records import seal, unseal
 from timbre.registry.store import Store, Stored
+from timbre.registry.store_at import store_named
 
 KEYS = "TIMBRE_KEYS"
 DEMAND = "TIMBRE_ENCRYPTION"
@@ -150,8 +151,6 @@ def destroy_keys(store: Store, voice: str) -> bool:
 
 def key_store(registry: Store, environment: Mapping[str, str]) -> Store:
     """Where the data keys of a registry lie: at TIMBRE_KEYS, else in the registry."""
-    from timbre.registry.open import store_named
-
     return store_named(KEYS, environment) or registry
 
 

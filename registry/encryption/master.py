@@ -13,10 +13,14 @@ import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from timbre.core.errors import ConfigurationError
+from timbre.core.extras import needed_by
 from timbre.registry.kms import PREFIX, KmsKey
+
+if TYPE_CHECKING:
+    from timbre.registry.encryption.ciphers import AesGcm
 
 VARIABLE = "TIMBRE_MASTER_KEY"
 _BYTES = 32
@@ -81,11 +85,9 @@ class LocalMaster:
 
     def unwrap(self, wrapped: bytes, context: dict[str, str]) -> bytes:
         """The reverse of wrap."""
-        from cryptography.exceptions import InvalidTag
-
         try:
-            return bytes(aes_gcm(self.key).decrypt(wrapped[:12], wrapped[12:], _flat(context)))
-        except (InvalidTag, ValueError) as error:
+            return aes_gcm(self.key).decrypt(wrapped[:12], wrapped[12:], _flat(context))
+        except ValueError as error:
             raise ConfigurationError(
                 f"the data key of {context.get('voice')!r} does not open with master {self.name}",
                 remedy=f"set {VARIABLE} to the master key that wrapped it",
@@ -112,15 +114,11 @@ class KmsMaster:
         return bytes(self._key.call("decrypt", _ALLOW, CiphertextBlob=wrapped, EncryptionContext=context)["Plaintext"])
 
 
-def aes_gcm(key: bytes) -> Any:
-    """AES-GCM of `cryptography`. Raises ConfigurationError where it is not installed."""
-    try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    except ImportError as error:
-        raise ConfigurationError(
-            "encryption: cryptography is not installed", remedy="in a checkout: pip install '.[keys]'"
-        ) from error
-    return AESGCM(key)
+def aes_gcm(key: bytes) -> AesGcm:
+    """The cipher with this key. Raises ConfigurationError where its library is not installed."""
+    with needed_by("encryption"):
+        from timbre.registry.encryption.ciphers import AesGcm
+    return AesGcm(key)
 
 
 def _decoded(text: str, where: str) -> bytes:

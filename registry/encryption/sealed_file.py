@@ -51,7 +51,7 @@ def seal_file(data: bytes, place: Place, key_id: str, key: bytes) -> bytes:
     """data encrypted for its place. key_id: 16 hexadecimal digits; key: 32 bytes."""
     nonce = hmac.digest(_derived(key, b"nonce"), place.associated + b"\0" + data, "sha256")[:_NONCE_BYTES]
     body = aes_gcm(_derived(key, b"encrypt")).encrypt(nonce, data, place.associated)
-    return MAGIC + _FORMAT + bytes.fromhex(key_id) + nonce + bytes(body)
+    return MAGIC + _FORMAT + bytes.fromhex(key_id) + nonce + body
 
 
 def open_file(data: bytes, place: Place, keys: Mapping[str, bytes]) -> bytes:
@@ -60,8 +60,6 @@ def open_file(data: bytes, place: Place, keys: Mapping[str, bytes]) -> bytes:
     Raises ConfigurationError without its key (destroyed, or of another master), CorruptError when the content or the
     place is another.
     """
-    from cryptography.exceptions import InvalidTag
-
     if len(data) < _HEADER_BYTES or data[len(MAGIC) : len(MAGIC) + 1] != _FORMAT:
         raise CorruptError(f"{_named(place)}: its header is damaged", remedy="publish the voice again")
     start = len(MAGIC) + 1
@@ -74,8 +72,8 @@ def open_file(data: bytes, place: Place, keys: Mapping[str, bytes]) -> bytes:
         )
     nonce = data[start + _ID_BYTES : _HEADER_BYTES]
     try:
-        return bytes(aes_gcm(_derived(key, b"encrypt")).decrypt(nonce, data[_HEADER_BYTES:], place.associated))
-    except InvalidTag as error:
+        return aes_gcm(_derived(key, b"encrypt")).decrypt(nonce, data[_HEADER_BYTES:], place.associated)
+    except ValueError as error:
         raise CorruptError(
             f"{_named(place)}: does not open with its key: changed, or moved from another voice, version or path",
             remedy="publish the voice again",

@@ -16,8 +16,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+)
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
 from timbre.core.errors import ConfigurationError, InfrastructureError
-from timbre.core.telemetry import switch_off_telemetry
 from timbre.registry.errors import ConflictError
 from timbre.registry.store import Stored, check_key
 from timbre.registry.stores.hub_card import CARD, card_of
@@ -133,9 +142,6 @@ class HubStore:
 
         Raises ConflictError when others were first every time.
         """
-        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-        from huggingface_hub.errors import HfHubHTTPError
-
         client, options = self._client(), self._place.options
         self._create()
         doubtful = False
@@ -182,14 +188,6 @@ class HubStore:
 
     def _client(self) -> Any:
         if self._made is None:
-            switch_off_telemetry()
-            try:
-                from huggingface_hub import HfApi
-            except ImportError as error:
-                raise ConfigurationError(
-                    f"registry {self.url}: huggingface_hub is not installed",
-                    remedy="in a checkout: pip install '.[hub]'",
-                ) from error
             self._made = HfApi(endpoint=self._place.options.endpoint or None, library_name="timbre")
         return self._made
 
@@ -215,8 +213,6 @@ class HubStore:
         return self._ask(ask, f"look at {keys[0]}", absent={}) if commit and keys else {}
 
     def _read(self, key: str) -> Stored:
-        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-
         options, client = self._place.options, self._client()
         url = hf_hub_url(self._place.repository, key, revision=options.branch, endpoint=options.endpoint or None)
         about = get_hf_file_metadata(url, token=client.token)
@@ -228,8 +224,6 @@ class HubStore:
 
     def _ask(self, call: Callable[[], T], action: str, **absent: Any) -> T:
         """call() with its failures explained. absent: the answer when the repository, branch or file is not there."""
-        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
-
         options = self._place.options
         what = f"registry {self.url}: cannot {action}"
         try:

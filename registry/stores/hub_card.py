@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from huggingface_hub import EvalResult, ModelCardData
+
 from timbre.core.table import Table
 
 CARD = "README.md"
@@ -21,8 +23,6 @@ def card_of(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def card(manifest: Mapping[str, Any]) -> str:
     """Markdown with the metadata block that the Hub reads. manifest: the sealed record of a version."""
-    from huggingface_hub import EvalResult, ModelCardData
-
     name = f"{manifest['voice']}@{manifest['version']}"
     results = [
         EvalResult(

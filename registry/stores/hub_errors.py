@@ -6,6 +6,9 @@ import random
 from collections.abc import Callable
 from typing import TypeVar
 
+from httpx2 import TransportError
+from huggingface_hub.errors import HfHubHTTPError
+
 from timbre.core.errors import ConfigurationError, InfrastructureError, TimbreError
 
 _AGAIN = {408, 425, 429, 500, 502, 503, 504}
@@ -28,9 +31,6 @@ def attempted(
     what: begins the message ("registry hf://a/b: cannot read x"). Raises ConfigurationError or InfrastructureError; the
     client's own errors for 404, 409 and 412 pass, because their meaning depends on the call.
     """
-    from httpx2 import TransportError
-    from huggingface_hub.errors import HfHubHTTPError
-
     for attempt in range(1, attempts + 1):
         try:
             return call()

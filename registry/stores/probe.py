@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from timbre.core.errors import ConfigurationError
 from timbre.registry.stores.s3_errors import code_of, status_of
 
@@ -110,8 +112,6 @@ class _Objects:
 
     def read_proof(self, endpoint: str) -> Proof | None:
         """What was proved at this endpoint within the last week."""
-        from botocore.exceptions import ClientError
-
         try:
             found = json.loads(self._client.get_object(**self._where(_PROVED))["Body"].read())
             fresh = found["endpoint"] == endpoint and 0 <= time.time() - found["time"] < _LASTS_S
@@ -127,8 +127,6 @@ class _Objects:
         """The entity tag of what was written, or None when the condition failed. A missing If-Match target answers 404
         on some stores and 412 on others; 409 says that another writer is at work.
         """
-        from botocore.exceptions import ClientError
-
         try:
             answer = self._client.put_object(**self._where(name), Body=data, **condition, **self._extra)
         except ClientError as error:
@@ -145,8 +143,6 @@ class _Objects:
         """Whether an upload in parts with If-None-Match: * was completed over the object. A refusal of any kind counts
         as no.
         """
-        from botocore.exceptions import ClientError
-
         where = self._where(name)
         upload = self._client.create_multipart_upload(**where, **self._extra)["UploadId"]
         try:
@@ -160,8 +156,6 @@ class _Objects:
 
     def clear(self) -> None:
         """Removes the probe's objects; what cannot be removed is small and hidden."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         for name in ("alias", "absent", "race"):
             try:
                 self._client.delete_object(**self._where(name))

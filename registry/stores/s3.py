@@ -18,12 +18,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
+from xml.etree import ElementTree
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.registry.store import Stored, check_key
 from timbre.registry.stores.probe import Proof, prove
 from timbre.registry.stores.s3_errors import code_of, status_of, translated
-from timbre.registry.stores.s3_options import S3Place, client_arguments
+from timbre.registry.stores.s3_options import S3Options, S3Place
 
 _WRITER = "timbre-writer"
 _PARTS_AT_ONCE = 4
@@ -155,16 +160,10 @@ class S3Store:
     def _client(self) -> Any:
         with self._lock:
             if self._made is None:
-                try:
-                    import boto3
-                except ImportError as error:
-                    raise ConfigurationError(
-                        f"registry {self.url}: boto3 is not installed", remedy="in a checkout: pip install '.[s3]'"
-                    ) from error
                 options = self._place.options
                 with translated(self.url, "set the client up"):
                     session = boto3.session.Session(profile_name=options.profile or None)
-                    self._made = session.client("s3", **client_arguments(options))
+                    self._made = session.client("s3", **_client_arguments(options))
                     self._made.meta.events.register("before-parse.s3.ListObjectsV2", _read_contents)
             return self._made
 
@@ -177,8 +176,6 @@ class S3Store:
         return extra | ({"SSEKMSKeyId": options.kms_key} if options.kms_key else {})
 
     def _get(self, key: str) -> Stored | None:
-        from botocore.exceptions import ClientError
-
         try:
             answer = self._client().get_object(**self._where(key))
         except ClientError as error:
@@ -188,8 +185,6 @@ class S3Store:
         return Stored(answer["Body"].read(), _plain_tag(answer["ETag"]))
 
     def _head(self, key: str) -> dict[str, Any] | None:
-        from botocore.exceptions import ClientError
-
         try:
             return dict(self._client().head_object(**self._where(key)))
         except ClientError as error:
@@ -242,8 +237,6 @@ class S3Store:
 
     def _conditionally(self, key: str, writer: str, write: Callable[[], Any]) -> str | None:
         """The entity tag of what write() wrote, or None when its condition failed."""
-        from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
-
         attempts, doubtful = self._place.options.attempts, False
         for attempt in range(attempts):
             try:
@@ -283,12 +276,30 @@ class S3Store:
                     client.delete_object(Bucket=self._place.bucket, Key=whole, VersionId=item["VersionId"])
 
 
+def _client_arguments(options: S3Options) -> dict[str, Any]:
+    """Keyword arguments of boto3's client("s3") but for the session's."""
+    config = Config(
+        connect_timeout=options.connect_s,
+        read_timeout=options.read_s,
+        retries={"mode": "standard", "total_max_attempts": options.attempts},
+        max_pool_connections=32,
+        s3={"addressing_style": options.addressing},
+        request_checksum_calculation=options.checksum,
+        response_checksum_validation=options.checksum,
+        proxies={"http": options.proxy, "https": options.proxy} if options.proxy else None,
+    )
+    return {
+        "config": config,
+        "endpoint_url": options.endpoint or None,
+        "region_name": options.region or None,
+        "verify": options.ca or None,
+    }
+
+
 def _read_contents(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **others: object) -> None:
     """Takes keys and tags out of a page of a listing before botocore parses it, which converts every field of a
     thousand objects, dates first, and takes ten times as long. What is no such page is left to it.
     """
-    from xml.etree import ElementTree
-
     if response_dict.get("status_code") != 200:
         return
     try:

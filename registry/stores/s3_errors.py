@@ -5,6 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    ProxyConnectionError,
+    SSLError,
+)
+from urllib3.exceptions import HTTPError
+
 from timbre.core.errors import ConfigurationError, InfrastructureError, TimbreError
 
 _DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "MethodNotAllowed"}
@@ -23,18 +35,6 @@ def translated(where: str, action: str) -> Iterator[None]:
 
     where: the store's address; action: what was tried, with the key.
     """
-    from boto3.exceptions import Boto3Error
-    from botocore.exceptions import (
-        BotoCoreError,
-        ClientError,
-        ConnectionError,
-        HTTPClientError,
-        IncompleteReadError,
-        ProxyConnectionError,
-        SSLError,
-    )
-    from urllib3.exceptions import HTTPError
-
     try:
         yield
     except ClientError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from timbre.core.errors import ConfigurationError
@@ -72,28 +71,6 @@ def read_place(url: str, defaults: str = "") -> S3Place:
     if prefix:
         check_key(prefix)
     return S3Place(parts.netloc, f"{prefix}/" if prefix else "", options)
-
-
-def client_arguments(options: S3Options) -> dict[str, Any]:
-    """Keyword arguments of boto3's client("s3") but for the session's."""
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=options.connect_s,
-        read_timeout=options.read_s,
-        retries={"mode": "standard", "total_max_attempts": options.attempts},
-        max_pool_connections=32,
-        s3={"addressing_style": options.addressing},
-        request_checksum_calculation=options.checksum,
-        response_checksum_validation=options.checksum,
-        proxies={"http": options.proxy, "https": options.proxy} if options.proxy else None,
-    )
-    return {
-        "config": config,
-        "endpoint_url": options.endpoint or None,
-        "region_name": options.region or None,
-        "verify": options.ca or None,
-    }
 
 
 def _check_address(name: str, text: str) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from timbre.core.extras import missing_library
+from timbre.core.errors import ConfigurationError
+from timbre.core.extras import missing_library, needed_by
 
 OWN = ["click>=8.1", "av>=14; extra == 'serve-cpu'", 'praat-parselmouth>=0.4.5; extra == "train"', "PyYAML>=6"]
 
@@ -33,6 +34,20 @@ def test_the_extra_of_a_library(module: str, answer: str | None) -> None:
         assert found.exit_code == 40
         assert answer in found.remedy
         assert module.split(".")[0] in found.message
+
+
+def test_an_extra_for_one_library_is_named_before_a_large_one() -> None:
+    large = [f"{name}>=1; extra == 'train'" for name in ("torch", "boto3", "peft")]
+    boto3 = ModuleNotFoundError(name="boto3.session")
+    assert "'timbre[train]'" in getattr(missing_library(boto3, large), "remedy", "")
+    assert "'timbre[s3]'" in getattr(missing_library(boto3, [*large, "boto3>=1; extra == 's3'"]), "remedy", "")
+
+
+def test_what_needs_a_library_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"^TIMBRE_KEY: boto3 is not installed\n"), needed_by("TIMBRE_KEY"):
+        raise ModuleNotFoundError(name="boto3")
+    with pytest.raises(ModuleNotFoundError), needed_by("TIMBRE_KEY"):
+        raise ModuleNotFoundError(name="left_pad")
 
 
 def test_every_room_that_a_server_image_leaves_out_is_explained() -> None:
@@ -60,21 +75,27 @@ sys.exit(call({command!r}))
 
 
 @pytest.mark.parametrize(
-    ("missing", "command", "extra"),
+    ("missing", "command", "environment", "extra"),
     [
-        ("onnxruntime", ["say", "ada", "Hello.", "-o", "x.wav"], "serve-cpu"),
-        ("uvicorn", ["serve", "--port", "0"], "serve-cpu"),
-        ("torch", ["parity", "nowhere"], "train"),
-        ("torch", ["base", "make-pico", "pico"], "train"),
+        ("onnxruntime", ["say", "ada", "Hello.", "-o", "x.wav"], {}, "serve-cpu"),
+        ("uvicorn", ["serve", "--port", "0"], {}, "serve-cpu"),
+        ("torch", ["parity", "nowhere"], {}, "train"),
+        ("torch", ["base", "make-pico", "pico"], {}, "train"),
+        ("boto3", ["verify", "--registry", "s3://bucket"], {}, "s3"),
+        ("huggingface_hub", ["verify", "--registry", "hf://ada/voices"], {}, "hub"),
+        ("cryptography", ["verify", "--registry", "store"], {"TIMBRE_SIGNING_KEY": "key"}, "keys"),
+        ("boto3", ["sign", "public", "kms:key"], {}, "s3"),
     ],
 )
-def test_a_missing_extra_is_configuration(missing: str, command: list[str], extra: str, tmp_path: Path) -> None:
+def test_a_missing_extra_is_configuration(
+    missing: str, command: list[str], environment: dict[str, str], extra: str, tmp_path: Path
+) -> None:
     (tmp_path / "voices").mkdir()
     program = _WITHOUT.format(missing=missing, command=command)
     path = os.pathsep.join([*os.environ.get("PYTHONPATH", "").split(os.pathsep), *map(str, sys.path)])
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, capture_output=True,
-        text=True, check=False,
+        [sys.executable, "-c", program], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path} | environment,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 40, done.stderr
     assert f"timbre[{extra}]" in done.stderr

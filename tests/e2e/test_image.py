@@ -147,7 +147,7 @@ print(json.dumps(sorted(missing)))
 def test_all_that_a_server_imports_is_in_it(server: Container) -> None:
     """Packages are trimmed: what is missing belongs to extras that the image leaves out (asia, hub)."""
     missing = set(json.loads(server.python(_IMPORTS)))
-    assert missing <= {"huggingface_hub", "pyopenjtalk", "g2pk2", "jamo", "mecab_ko", "ToJyutping"}
+    assert missing <= {"huggingface_hub", "httpx2", "pyopenjtalk", "g2pk2", "jamo", "mecab_ko", "ToJyutping"}
 
 
 _PROMPT = """

@@ -13,8 +13,8 @@ from tests.registry.hub_server import Fault, HubServer
 from tests.registry.store_behaviour import StoreBehaviour
 from timbre.core.errors import ConfigurationError, InfrastructureError, TimbreError
 from timbre.registry.address import RegistryAddress
-from timbre.registry.open import open_store
 from timbre.registry.registry import Actor, Registry
+from timbre.registry.store_at import open_store
 from timbre.registry.stores.hub import HubStore
 
 REPOSITORY = "example-org/voices"

@@ -122,12 +122,11 @@ def test_a_key_that_cannot_sign_names_the_way_out(kms: Any, tmp_path: Path, monk
 
     class Throttled:
         def sign(self, **arguments: object) -> None:
-            from botocore.exceptions import ClientError
-
-            raise ClientError(
+            raise exceptions.ClientError(
                 {"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}, ""
             )  # type: ignore[typeddict-item]
 
-    monkeypatch.setattr(KmsKey, "_client", lambda self: Throttled())
+    exceptions = pytest.importorskip("botocore.exceptions")
+    monkeypatch.setattr(KmsKey, "_client", lambda self: (Throttled(), exceptions))
     with pytest.raises(InfrastructureError):
         read_signer("kms:busy").sign(b"a message")

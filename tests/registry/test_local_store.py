@@ -13,7 +13,7 @@ from tests.registry.store_behaviour import StoreBehaviour
 from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.registry.address import RegistryAddress
 from timbre.registry.local_store import LocalStore
-from timbre.registry.open import open_store
+from timbre.registry.store_at import open_store
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import publish_base
 from timbre.registry.errors import CorruptError
 from timbre.registry.events import Act
-from timbre.registry.open import open_registry, open_store
+from timbre.registry.open import open_registry
 from timbre.registry.policy import KEY as POLICY
 from timbre.registry.policy import store_policy
 from timbre.registry.records import encode
@@ -27,6 +27,7 @@ from timbre.registry.registry import Registry
 from timbre.registry.renewal import renew
 from timbre.registry.signing import SignedStore
 from timbre.registry.signing_keys import new_key
+from timbre.registry.store_at import open_store
 from timbre.registry.verification import audit, verify
 from timbre.serving.catalogue import read_catalogue
 

@@ -18,7 +18,7 @@ import pytest
 from tests.registry.s3_servers import CREDENTIALS, S3Server, moto
 from timbre.core.errors import ConfigurationError, InfrastructureError, TimbreError
 from timbre.registry.address import RegistryAddress
-from timbre.registry.open import open_store
+from timbre.registry.store_at import open_store
 from timbre.registry.stores.s3 import S3Store
 
 _NUMBERS = itertools.count()

@@ -13,7 +13,7 @@ from tests.registry.s3_servers import CREDENTIALS, S3Server, rclone
 from tests.registry.store_behaviour import StoreBehaviour
 from timbre.core.errors import ConfigurationError
 from timbre.registry.address import RegistryAddress
-from timbre.registry.open import open_store
+from timbre.registry.store_at import open_store
 from timbre.registry.stores.s3 import S3Store
 
 _NUMBERS = itertools.count()

@@ -35,7 +35,8 @@ from timbre.pipeline.bases.exported import exported_base, exported_for, exports_
 from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import base_editions, filling, list_bases
 from timbre.registry.blobs import fetch_files
-from timbre.registry.open import open_registry, open_store
+from timbre.registry.open import open_registry
+from timbre.registry.store_at import open_store
 from timbre.registry.verification import verify
 from timbre.serving.engines import Engines
 

@@ -19,9 +19,9 @@ from timbre.pipeline.engine.checkpoint_mirror import StageInProgress, checkpoint
 from timbre.pipeline.engine.registry_cache import RegistryStageCache, stage_cache
 from timbre.registry.address import RegistryAddress
 from timbre.registry.errors import RevokedError
-from timbre.registry.open import open_store
 from timbre.registry.registry import Actor, Registry
 from timbre.registry.stage_cache import TRUSTED
+from timbre.registry.store_at import open_store
 from timbre.registry.tombstones import mark_voice
 
 ROOT = Path(__file__).resolve().parents[3]
