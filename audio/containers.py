@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from timbre.core.errors import ConfigurationError
+from timbre.core.extras import needed_by
 
 # Playlists and devices, which would open other files, are not among them.
 FORMATS = (
@@ -139,11 +139,7 @@ def _about(found: Any) -> Container:
 
 
 def _library() -> Any:
-    try:
+    with needed_by("this kind of recording"):
         import av
         import av.error
-    except ImportError:
-        raise ConfigurationError(
-            "the package av is not installed, and this kind of recording needs it", "install timbre[train]"
-        ) from None
     return av

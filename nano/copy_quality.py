@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from timbre.core.errors import ConfigurationError
+from timbre.core.extras import needed_by
 from timbre.nano.corpus import RATE_HZ, evaluation_files, read_audio, resampled
 
 JUDGE_HZ = 16_000
@@ -31,11 +31,9 @@ def evaluation_waves(
 
 def copy_quality(copy: Callable[[Floats], Floats], waves: Sequence[Floats]) -> dict[str, float]:
     """Mean PESQ narrow and wide band and STOI of ``copy(wave)`` against ``wave``, all [T] at the corpus's rate."""
-    try:
+    with needed_by("quality of copies"):
         from pesq import pesq
         from pystoi import stoi
-    except ImportError as error:  # pragma: no cover - depends on the installation
-        raise ConfigurationError("pesq or pystoi is not installed", remedy="pip install 'timbre[train]'") from error
     rows = []
     for wave in waves:
         real, made = (resampled(sound, RATE_HZ, JUDGE_HZ) for sound in (wave, copy(wave)))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from timbre.core.errors import ConfigurationError
+from timbre.core.extras import needed_by
 
 Floats = npt.NDArray[np.float32]
 
@@ -72,10 +73,8 @@ def plot_spectrograms(clips: Sequence[tuple[str, Floats]], target: Path, rate_hz
 
 
 def _pyplot() -> Any:
-    try:
+    with needed_by("curves"):
         import matplotlib
-    except ImportError as error:  # pragma: no cover - depends on the installation
-        raise ConfigurationError("matplotlib is not installed", remedy="pip install 'timbre[train]'") from error
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

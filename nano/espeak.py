@@ -14,6 +14,8 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+import soxr
+from pypinyin import Style, lazy_pinyin
 
 from timbre.core.errors import ConfigurationError
 from timbre.nano.alignment import Alignment
@@ -112,8 +114,6 @@ class Espeak:
         self._library.espeak_Synth(data, len(data) + 1, 0, 0, 0, _UTF8, None, None)
         self._library.espeak_Synchronize()
         audio = np.frombuffer(b"".join(self._audio), dtype="<i2").astype(np.float32) / 32768
-        import soxr
-
         resampled = soxr.resample(audio, self._rate_hz, RATE_HZ, quality="HQ")
         return to_int16(resampled), self._events, audio.size / self._rate_hz
 
@@ -189,8 +189,6 @@ def _append(phones: list[str], ends: list[float], phone: str, end: float) -> Non
 
 def pinyin_of(text: str) -> tuple[str, list[tuple[str, ...]]] | None:
     """(pinyin with tone numbers for espeak, syllables as classes) of a Mandarin sentence; None with foreign words."""
-    from pypinyin import Style, lazy_pinyin
-
     try:
         groups = syllables(spoken_classes(text))
     except ValueError:

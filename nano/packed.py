@@ -125,6 +125,7 @@ def _pack_part(archive: zipfile.ZipFile, corpus: Corpus, clips: list[Clip], part
 
 def write_phones(corpus: Corpus) -> None:
     """Write ``<part>.phones.npz``: ids of the v2 table by clip id, for machines without the text front end's data."""
+    # It needs torch, which a machine that packs or reads need not have.
     from timbre.nano.speech_stages import corpus_phones
 
     phones = corpus_phones(corpus)

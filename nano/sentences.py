@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import wordsegment
 
 from timbre.nano.corpus import evaluation_files, training_files
 from timbre.text.english_words import listed
+from timbre.text.mandarin_tagging import jieba_package
 
 
 class SentenceSource:
@@ -61,14 +63,12 @@ class MandarinSentences:
     """Draws Mandarin sentences: the training corpus's own, and words of jieba's dictionary in a row."""
 
     def __init__(self, speech: Path, seed: int) -> None:
-        import jieba
-
         self._read = sorted({file.text for file in training_files(speech) if file.language == "zh"})
         self._forbidden = {file.text for file in evaluation_files(speech, ("aishell",))}
         self._random = np.random.default_rng(seed)
         words: list[str] = []
         counts: list[float] = []
-        with jieba.get_dict_file() as table:
+        with jieba_package().get_dict_file() as table:
             for line in table:
                 word, count, *_ = line.decode("utf-8").split()
                 if 1 <= len(word) <= 4 and all("\u4e00" <= sign <= "\u9fff" for sign in word) and int(count) >= 20:
@@ -95,8 +95,6 @@ def _plain(text: str) -> str:
 
 def _successors() -> dict[str, tuple[list[str], npt.NDArray[np.float64]]]:
     """Words -> (words that follow, their chances), flattened (square root of the counts) so that rare words come up."""
-    import wordsegment
-
     counts: dict[str, dict[str, float]] = {}
     table = Path(wordsegment.__file__).parent / "bigrams.txt"
     for line in table.read_text(encoding="utf-8").splitlines():

@@ -212,6 +212,7 @@ class _LibraryEncoder:
     ) -> None:
         import av
 
+        self._frame_of = av.AudioFrame.from_ndarray
         self.rate_hz = resampler.rate_hz
         self._kind = kind
         self._resampler = resampler
@@ -249,11 +250,9 @@ class _LibraryEncoder:
     def _encode(self, samples: Floats) -> None:
         if not len(samples):
             return
-        import av
-
         whole = self._kind.sample_format.startswith("s16")
         data = _int16(samples) if whole else within_full_scale(samples)
-        frame = av.AudioFrame.from_ndarray(data[None], format=self._kind.sample_format, layout="mono")
+        frame = self._frame_of(data[None], format=self._kind.sample_format, layout="mono")
         frame.sample_rate = self.rate_hz
         frame.pts = self._made_frames
         self._made_frames += len(samples)

@@ -11,12 +11,10 @@ import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+
+from wordsegment import Segmenter
 
 from timbre.text.english_network import package_file, predict
-
-if TYPE_CHECKING:
-    from wordsegment import Segmenter
 
 Phones = tuple[str, ...]
 
@@ -63,8 +61,6 @@ def is_modern(word: str) -> bool:
 @cache
 def _segmenter() -> Segmenter:
     """Unigram and bigram counts of the wordsegment package: 10 MB, read when the first unknown word is met."""
-    from wordsegment import Segmenter
-
     segmenter = Segmenter()
     segmenter.load()
     return segmenter

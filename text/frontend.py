@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from timbre.core.errors import InputError
 from timbre.core.languages import LANGUAGES
+from timbre.text import mandarin_signs, mixed, say_as
 from timbre.text.languages import check_language
 from timbre.text.marks import Foreign, Mark, Pause, Sounds, cut, shown
+from timbre.text.markup import plain
 from timbre.text.phonemes import Phonemes, Segment
 from timbre.text.symbols import is_speech
 
@@ -52,9 +54,6 @@ def phonemize(
     is not what it says.
     """
     check_language(language)
-    from timbre.text import mandarin_signs
-    from timbre.text.markup import plain
-
     text = plain(text)
     if mandarin_signs.concerns(text, language):
         text = mandarin_signs.fold_signs(text)
@@ -79,8 +78,6 @@ def phonemize(
 
 
 def _pieces(text: str, language: str, speaks: Collection[str], marks: Sequence[Mark]) -> Iterator[_Piece]:
-    from timbre.text import mixed, say_as
-
     def plain_pieces(run: str, of: str, lexicon: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[_Piece]:
         return (_Piece(found, piece, lexicon=lexicon) for found, piece in mixed.split(run, of, speaks))
 
@@ -137,6 +134,7 @@ def _as_given(piece: _Piece) -> Segment:
 def _convert(
     piece: str, language: str, lexicon: Mapping[str, tuple[str, ...]] | None, before: str, last: bool
 ) -> tuple[Segment, tuple[str, ...]]:
+    # Their dictionaries and networks load with the first text, not with every command that can speak.
     from timbre.text import cantonese, english, japanese, korean, mandarin
 
     if language == "zh":

@@ -7,6 +7,7 @@ rule modules are used here, in its order. A blank between words is the phone 空
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib.machinery import ModuleSpec
@@ -34,8 +35,6 @@ class _Rules:
     def __init__(self) -> None:
         try:
             package = package_file("g2pk2", "")
-            import sys
-
             import jamo
             import mecab
 

@@ -6,15 +6,13 @@ import re
 import unicodedata
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+
+from opencc import OpenCC
 
 from timbre.text.cues import cue_words
 from timbre.text.mandarin_numbers import DIGITS, cardinal, decimal, digits
 from timbre.text.mandarin_spans import expand_services, expand_spans, measure_words
 from timbre.text.patterns import sub
-
-if TYPE_CHECKING:
-    from opencc import OpenCC
 
 HAN = "\u4e00-\u9fff\u3400-\u4dbf\U00020000-\U0003134f\uf900-\ufaff"
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
@@ -61,8 +59,6 @@ _COMPATIBLE = re.compile("[^\x00-\x7f\u3000-\u303f\u3400-\u9fff]")
 
 @cache
 def _converter() -> OpenCC:
-    from opencc import OpenCC
-
     return OpenCC("t2s")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from timbre.core import base as roles
 from timbre.core.base import Base
@@ -26,8 +27,6 @@ class BertFeatures:
     """BERT of a base with its tokenizer. Raises ConfigurationError when its files are not there."""
 
     def __init__(self, base: Base, device: torch.device, weights_root: Path | None = None) -> None:
-        from tokenizers import Tokenizer
-
         self._network = load_bert(base, weights_root).to(device)  # type: ignore[arg-type]
         path = base.file_path(roles.BERT_TOKENIZER, weights_root)
         tokenizer = Tokenizer.from_file(str(path))

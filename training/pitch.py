@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from timbre.core.errors import ConfigurationError
+from timbre.core.extras import needed_by
 
 RATE_HZ = 24_000
 HOP = 480
@@ -22,10 +22,8 @@ Floats = npt.NDArray[np.float32]
 
 def track(wave: Floats) -> Floats:
     """wave [T] at 24 kHz -> F0 [T // hop] in Hz, 0 where unvoiced."""
-    try:
+    with needed_by("pitch"):
         import parselmouth
-    except ImportError as error:  # pragma: no cover - depends on the installation
-        raise ConfigurationError("praat-parselmouth is not installed", remedy="pip install 'timbre[train]'") from error
     frames = len(wave) // HOP
     if len(wave) < MIN_SECONDS * RATE_HZ:
         return np.zeros(frames, np.float32)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from timbre.audio.resample import resample
 from timbre.audio.vad import RATE_HZ, detect
 from timbre.audio.waveform import Waveform
-from timbre.core.errors import ConfigurationError
+from timbre.core.extras import needed_by
 from timbre.evaluation.metrics.errors import UnmeasurableError
 
 Semitones = NDArray[np.float64]
@@ -29,10 +29,8 @@ def pitch_track(samples: NDArray[np.float32], rate_hz: int) -> tuple[NDArray[np.
     Praat's autocorrelation method (Boersma 1993), through parselmouth. Raises ConfigurationError without it. A sound
     shorter than Praat's window is the caller's to leave out.
     """
-    try:
+    with needed_by("pitch"):
         import parselmouth
-    except ImportError as error:  # pragma: no cover - depends on the installation
-        raise ConfigurationError("praat-parselmouth is not installed", "pip install 'timbre[train]'") from error
     pitch = parselmouth.Sound(samples.astype(np.float64), rate_hz).to_pitch_ac(
         time_step=_STEP_S, pitch_floor=_FLOOR_HZ, pitch_ceiling=_CEILING_HZ
     )

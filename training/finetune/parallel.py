@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from accelerate import Accelerator, notebook_launcher
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 
@@ -17,8 +19,6 @@ class Group:
     """The processes of a run. rank: number of this one, 0 writes files and shows progress."""
 
     def __init__(self, cpu: bool = False) -> None:
-        from accelerate import Accelerator
-
         self._accelerator = Accelerator(cpu=cpu)
         self.rank: int = self._accelerator.process_index
         self.size: int = self._accelerator.num_processes
@@ -54,8 +54,6 @@ class Group:
         """The first process's value, in all of them."""
         if self.size == 1:
             return value
-        from accelerate.utils import broadcast_object_list
-
         box = [value]
         broadcast_object_list(box, from_process=0)
         return box[0]
@@ -74,6 +72,4 @@ def launch(work: Callable[[], None], gpus: int | None = None) -> None:
     if count < 2:
         work()
         return
-    from accelerate import notebook_launcher
-
     notebook_launcher(work, num_processes=count)

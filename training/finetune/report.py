@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch.utils.tensorboard import SummaryWriter
+
 from timbre.core.atomic import write_json
 from timbre.training.finetune.memorisation import Retention
 
@@ -119,9 +123,6 @@ def outcome_figures(retained: Iterable[Retention | None]) -> dict[str, float | N
 
 def draw_curves(folder: Path, reports: Sequence[NetworkReport]) -> None:
     """Training and held-out loss against steps, the least of these marked; one panel a network, PNG and SVG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(6.0 * len(reports), 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     for place, report in enumerate(reports, 1):
@@ -141,8 +142,6 @@ def draw_curves(folder: Path, reports: Sequence[NetworkReport]) -> None:
 
 def write_events(folder: Path, reports: Sequence[NetworkReport]) -> None:
     """The same figures as TensorBoard reads them: <network>/<training or held_out>/<term>."""
-    from torch.utils.tensorboard import SummaryWriter
-
     writer = SummaryWriter(str(folder))
     try:
         for report in reports:
