@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_house import ROOMS
+
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("cli", "pipeline", "studio")
 LIGHT = {*sys.stdlib_module_names, "click", "filelock", "yaml"}
 """What any module may load when it is imported; everything else is heavy, or comes with an optional extra."""
 START = "cli/main.py"
