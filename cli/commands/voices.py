@@ -17,9 +17,11 @@ from timbre.core.printable import printable
 from timbre.pipeline.release.registry_view import voice_summaries, voices_table
 from timbre.pipeline.voice.importing import import_voice
 from timbre.pipeline.voice.listing import list_voices, voices_markdown
-from timbre.pipeline.voice.new_voice import new_voice
+from timbre.pipeline.voice.new_voice import new_voice, rights_step
 from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
 from timbre.registry.open import open_registry
+
+_BASE = click.option("--base", default=DEFAULT_BASE, show_default=True, help="Base to train on: a folder of bases/.")
 
 
 @click.group(invoke_without_command=True)
@@ -64,7 +66,7 @@ def list_command(invocation: Invocation, alias: str, registry: str, as_json: boo
 @voices.command()
 @click.argument("name")
 @click.option("--language", type=click.Choice(tuple(LANGUAGES)), required=True, help="Language of the recordings.")
-@click.option("--base", default=DEFAULT_BASE, show_default=True, help="Base to train on: a folder of bases/.")
+@_BASE
 @click.option("--lfs", is_flag=True, help="Store recordings in Git LFS (writes .gitattributes).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -84,7 +86,7 @@ def new(invocation: Invocation, name: str, language: str, base: str, lfs: bool, 
 @click.argument("source", type=click.Path(path_type=Path), metavar="DIR|LIST|ZIP")
 @click.argument("name")
 @click.option("--language", type=click.Choice(tuple(LANGUAGES)), default=None, help="Language of rows that name none.")
-@click.option("--base", default=DEFAULT_BASE, show_default=True, help="Base to train on: a folder of bases/.")
+@_BASE
 @click.pass_obj
 def import_command(invocation: Invocation, source: Path, name: str, language: str | None, base: str) -> None:
     """Create the voice folder NAME from recordings and the transcript list of another program.
@@ -98,5 +100,5 @@ def import_command(invocation: Invocation, source: Path, name: str, language: st
         click.echo(f"  {printable(note)}")
     click.echo("next:")
     click.echo(f"  1. record a statement of consent as voices/{name}/consent.wav, or correct `consent` in voice.yaml")
-    click.echo(f"  2. write in voices/{name}/voice.yaml under `rights` what the voice may be used for")
+    click.echo(f"  2. {rights_step(name)}")
     click.echo(f"  3. check it: timbre validate {name}")

@@ -11,9 +11,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from timbre.core.errors import InputError
+from timbre.pipeline.voice.lfs import lfs_rules
 
 FORGES = ("gitlab", "jenkins")
-LFS_RULES = ("*.wav", "*.flac", "*.ogg", "*.mp3", "*.m4a")
 _CODE_STAGE = re.compile(r"\n *// Not by `changeset`.*?\n(?= *stage\('voices'\))", re.S)
 _GITLAB = """\
 # Timbre in GitLab CI. What a job does is in the command `timbre`, never here.
@@ -107,7 +107,7 @@ def _files(forge: str, image: str, lfs: bool) -> Mapping[str, str]:
     # A checkout on Windows must have the bytes that a checkout on Linux has: keys of stages are digests of files.
     rules = ["* text=auto eol=lf"]
     if lfs:
-        rules += (f"voices/**/{rule} filter=lfs diff=lfs merge=lfs -text" for rule in LFS_RULES)
+        rules += lfs_rules("voices")
     files[".gitattributes"] = "\n".join(rules) + "\n"
     if forge == "jenkins":
         return files | {"Jenkinsfile": without_code_stage(_text(package / "Jenkinsfile"))}

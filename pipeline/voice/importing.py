@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 import shutil
 import tempfile
@@ -17,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from timbre.audio.reader import SUFFIXES
-from timbre.core.consent import CONSENT_KINDS
 from timbre.core.errors import InputError
 from timbre.core.languages import LANGUAGES
 from timbre.core.printable import printable
-from timbre.pipeline.voice.folder_paths import name_problem
+from timbre.pipeline.voice.new_voice import free_folder, settings_text
 from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
 from timbre.text.scripts import normalised
 
@@ -83,11 +81,7 @@ def import_voice(root: Path, source: Path, name: str, language: str = "", base: 
     language: of rows that name none. Writes nothing when it raises. Raises InputError for a source that cannot be read,
     a name or language that cannot be, and a folder that exists.
     """
-    if problem := name_problem(name):
-        raise InputError(f"{problem.where}: {problem.value}; expected {problem.limit}", "choose another name")
-    target = root / "voices" / name
-    if os.path.lexists(target):
-        raise InputError(f"voices/{name}: exists already", "choose another name, or work on that folder")
+    target = free_folder(root, name)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".import-") as place:
         if zipfile.is_zipfile(source):
@@ -254,13 +248,7 @@ def _write(folder: Path, rows: Sequence[ImportedRow], language: str, base: str) 
         text = row.text.replace("|", ",")
         lines.append(f"{file}|{text}|{row.language}" if several else f"{file}|{text}")
     (folder / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    settings = (
-        f"language: {language}\nbase: {base}\nconsent:\n"
-        f"  kind: recorded             # {' | '.join(CONSENT_KINDS)}\n"
-        "  statement: consent.wav     # recorded: the speaker says what the voice may be used for\n"
-        '  rights: ""                 # what the voice may be used for, and by whom\n'
-    )
-    (folder / "voice.yaml").write_text(settings, encoding="utf-8")
+    (folder / "voice.yaml").write_text(settings_text(language, base), encoding="utf-8")
 
 
 def _unpack(archive: Path, target: Path) -> None:

@@ -12,11 +12,11 @@ from timbre.core.consent import CONSENT_KINDS
 from timbre.core.errors import InputError
 from timbre.core.languages import LANGUAGES
 from timbre.pipeline.voice.folder_paths import name_problem
+from timbre.pipeline.voice.lfs import lfs_rules
 from timbre.pipeline.voice.reading_script import SENTENCES
 from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
 from timbre.text.consent import CONSENT
 
-LFS_RULES = ("*.wav", "*.flac", "*.ogg", "*.mp3")
 STATEMENT = "consent.wav"
 
 
@@ -30,6 +30,21 @@ class NewVoice:
     """What was written, relative to the repository."""
     steps: tuple[str, ...]
     """What the person does next."""
+
+
+def free_folder(root: Path, name: str) -> Path:
+    """voices/NAME, which is not made. Raises InputError for a name that no voice can have, and one that is taken."""
+    if problem := name_problem(name):
+        raise InputError(f"{problem.where}: {problem.value}; expected {problem.limit}", "choose another name")
+    folder = root / "voices" / name
+    if os.path.lexists(folder):
+        raise InputError(f"voices/{name}: exists already", "choose another name, or work on that folder")
+    return folder
+
+
+def rights_step(name: str) -> str:
+    """The next step that a person takes in any new voice.yaml."""
+    return f"write in voices/{name}/voice.yaml under `rights` what the voice may be used for"
 
 
 def new_voice(
@@ -51,8 +66,7 @@ def new_voice(
     Raises InputError for a name or language that cannot be, for a language that the base cannot speak and for a folder
     that exists.
     """
-    if problem := name_problem(name):
-        raise InputError(f"{problem.where}: {problem.value}; expected {problem.limit}", "choose another name")
+    folder = free_folder(root, name)
     if language not in LANGUAGES:
         raise InputError(f"language {language!r}: expected one of {', '.join(LANGUAGES)}", "use for example: en")
     languages = load_base(base, root / "bases").languages if base in list_bases(root / "bases") else ()
@@ -61,13 +75,10 @@ def new_voice(
             f"language {language!r}: the base {base!r} speaks {', '.join(languages)}",
             "choose a base that speaks it before anything is recorded: timbre base list",
         )
-    folder = root / "voices" / name
-    if os.path.lexists(folder):
-        raise InputError(f"voices/{name}: exists already", "choose another name, or work on that folder")
     sentences = SENTENCES[language]
     rows = [f"{_file(number)}|{text}" for number, text in enumerate(sentences, 1)] if listed else []
     files = {
-        "voice.yaml": _settings(language, base, statement, rights),
+        "voice.yaml": settings_text(language, base, statement, rights),
         "metadata.csv": "\n".join(["file|text", *rows]) + "\n",
         "script.txt": _script(language, sentences, statement),
         "wavs/.gitkeep": "",
@@ -87,7 +98,8 @@ def _file(number: int) -> str:
     return f"wavs/{number:04d}.wav"
 
 
-def _settings(language: str, base: str, statement: str, rights: str) -> str:
+def settings_text(language: str, base: str, statement: str = STATEMENT, rights: str = "") -> str:
+    """voice.yaml of a voice with recorded consent. rights: "" for a line that the person fills in."""
     example = '""                 # for example: "(c) 2026 Example School. Internal announcements only."'
     # JSON strings are YAML strings.
     given = json.dumps(rights, ensure_ascii=False) if rights else example
@@ -125,8 +137,7 @@ def _add_lfs_rule(path: Path, name: str) -> None:
     For this voice only: recordings of other voices may lie in plain Git, and Git would call them all changed.
     """
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    rules = [f"voices/{name}/**/{pattern} filter=lfs diff=lfs merge=lfs -text" for pattern in LFS_RULES]
-    missing = [rule for rule in rules if rule not in text.splitlines()]
+    missing = [rule for rule in lfs_rules(f"voices/{name}") if rule not in text.splitlines()]
     if missing:
         start = text if not text or text.endswith("\n") else text + "\n"
         path.write_text(start + "\n".join(missing) + "\n", encoding="utf-8")
@@ -138,7 +149,7 @@ def _steps(name: str, count: int, lfs: bool) -> tuple[str, ...]:
         f"record the statement of consent as voices/{name}/{STATEMENT}, in your own voice",
         f"delete rows of voices/{name}/metadata.csv that you did not record, and correct those that you read otherwise "
         "or stored under another name (.flac, .mp3, .ogg)",
-        f"write in voices/{name}/voice.yaml under `rights` what the voice may be used for",
+        rights_step(name),
         f"check it: timbre validate {name} (lists every problem and its remedy)",
         f"git add {'.gitattributes ' if lfs else ''}voices/{name} && git commit -m 'Voice {name}' && git push",
     ]

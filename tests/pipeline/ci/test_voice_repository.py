@@ -28,10 +28,10 @@ def test_gitlab_files_are_those_of_this_project(tmp_path: Path) -> None:
     load_recipe(tmp_path / "recipes" / "default.yaml")
     rules = (tmp_path / ".gitattributes").read_text("utf-8")
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    files = ["voices/ada/wavs/0001.flac", "voices/ada/voice.yaml"]
+    files = ["voices/ada/wavs/0001.flac", "voices/ada/wavs/0001.opus", "voices/ada/voice.yaml"]
     asked = ["git", "-C", str(tmp_path), "check-attr", "filter", "eol", "--", *files]
     said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [line.rsplit(" ", 1)[1] for line in said] == ["lfs", "lf", "unspecified", "lf"], rules
+    assert [line.rsplit(" ", 1)[1] for line in said] == ["lfs", "lf", "lfs", "lf", "unspecified", "lf"], rules
 
 
 def test_a_checkout_on_windows_has_the_same_bytes(tmp_path: Path) -> None:

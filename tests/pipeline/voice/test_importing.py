@@ -13,6 +13,7 @@ from timbre.cli.main import call
 from timbre.core.errors import InputError
 from timbre.pipeline.voice.folder import open_voice
 from timbre.pipeline.voice.importing import import_voice, read_list
+from timbre.pipeline.voice.voice_yaml import read_voice_yaml
 
 TEXTS = ("It's a quiet day, isn't it?", 'Nobody said "no"; not once.')
 
@@ -73,7 +74,9 @@ def test_an_archive_is_imported_and_rows_without_recording_are_named(tmp_path: P
         for path in source.iterdir():
             archive.write(path, f"voice/{path.name}")
     made = import_voice(tmp_path, tmp_path / "t.zip", "小明")
-    assert "language: zh" in (made.folder / "voice.yaml").read_text(encoding="utf-8")
+    settings, problems = read_voice_yaml((made.folder / "voice.yaml").read_bytes())
+    assert (settings.language, settings.consent.kind, settings.consent.statement) == ("zh", "recorded", "consent.wav")
+    assert [problem.where for problem in problems] == ["voice.yaml: consent.rights"]
     assert made.rows == 1
     assert "gone.wav" in made.notes[0]
 

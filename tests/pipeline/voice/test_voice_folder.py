@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.pipeline.voice.bad_inputs import CASES, ROOT, Case, answers, good_folder
+from timbre.audio.reader import SUFFIXES
 from timbre.core.errors import InputError
 from timbre.core.languages import LANGUAGES
 from timbre.pipeline.voice.folder import open_voice
@@ -144,7 +145,8 @@ def test_the_lfs_rule_is_added_once_and_keeps_what_is_there(tmp_path: Path) -> N
     new_voice(tmp_path, "ada", "en", lfs=True)
     lines = (tmp_path / ".gitattributes").read_text().splitlines()
     assert lines[0] == "*.txt text"
-    assert len(lines) == len(set(lines)) == 5
+    assert len(lines) == len(set(lines)) == 1 + len(SUFFIXES)
+    assert {line.split()[0] for line in lines[1:]} == {f"voices/ada/**/*{suffix}" for suffix in SUFFIXES}
     new_voice(tmp_path, "bob", "en", lfs=True)
     assert "voices/bob/**/*.flac filter=lfs diff=lfs merge=lfs -text" in (tmp_path / ".gitattributes").read_text()
 
