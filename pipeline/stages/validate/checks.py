@@ -15,6 +15,8 @@ from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S
 from timbre.pipeline.stages.validate.survey import ClipSurvey
 from timbre.text.scripts import spoken_weight, survey
 
+_ORIGINAL = "use the original recording, at 24 kHz or more"
+_QUIET_ROOM = "record in a quiet room, close to the microphone"
 _LOUD_RATIO = 1.5
 # Loudness-normalised speech has as much, and nobody hears it.
 _CLIPPED_REMARK_SHARE = 0.001
@@ -88,7 +90,7 @@ def check_sound(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_rate_h
     """Rate, level, clipping, offset, bandwidth and music of one clip."""
     if clip.rate_hz < recipe.min_rate_hz:
         limit = f"at least {recipe.min_rate_hz} Hz"
-        found.refuse(file, f"rate {clip.rate_hz} Hz", limit, "use the original recording, at 24 kHz or more", "rate")
+        found.refuse(file, f"rate {clip.rate_hz} Hz", limit, _ORIGINAL, "rate")
     if clip.clipped_share > recipe.max_clipped_share:
         limit = f"at most {recipe.max_clipped_share:.2%}"
         found.reject(
@@ -147,7 +149,7 @@ def _check_bandwidth(file: str, clip: ClipSurvey, recipe: ValidateRecipe, base_r
             file,
             f"{shown}: upsampled, or recorded by telephone",
             f"at least {recipe.min_bandwidth_hz / 1000:g} kHz",
-            "use the original recording, at 24 kHz or more",
+            _ORIGINAL,
             "telephone",
         )
     elif edge < recipe.min_bandwidth_hz:
@@ -175,10 +177,10 @@ def check_noise(
     least = recipe.min_snr_before_denoise_db if decision.applied else recipe.min_snr_db
     what = f"SNR {clip.snr_db:.0f} dB" + (f" before {decision.denoiser}" if decision.applied else "")
     if clip.snr_db < least:
-        found.reject(file, what, f"at least {least:g} dB", "record in a quiet room, close to the microphone", "noise")
+        found.reject(file, what, f"at least {least:g} dB", _QUIET_ROOM, "noise")
     elif decision.before is not None and decision.before.overall < _DROWNED_OPINION:
         value, limit = f"DNSMOS {decision.before.overall:.2f} as recorded", f"at least {_DROWNED_OPINION:g}"
-        found.reject(file, value, limit, "record in a quiet room, close to the microphone", "noise")
+        found.reject(file, value, limit, _QUIET_ROOM, "noise")
     last = decision.after if decision.applied else decision.before
     if last is not None and last.overall < recipe.dnsmos_warn_below:
         found.remark(

@@ -23,7 +23,7 @@ from timbre.pipeline.stages.validate.checks import Findings, check_noise, check_
 from timbre.pipeline.stages.validate.cleaning import ANALYSIS_RATE_HZ, DenoiseDecision
 from timbre.pipeline.stages.validate.listening import Listener
 from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder
-from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip
+from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip, undecodable
 from timbre.pipeline.stages.validate.words_heard import WordsHeard, words_heard
 from timbre.text.alignment_score import log_softmax
 
@@ -73,7 +73,7 @@ class ClipJudge:
         try:
             samples = resample(read(path, MAX_TAKE_S), ANALYSIS_RATE_HZ).samples
         except InputError as error:
-            return _undecodable(path, error, found)
+            return _refused(path, error)
         # The recogniser listens on one core while the other looks at the sound and at the speaker.
         with ThreadPoolExecutor(1) as beside:
             listening = beside.submit(self._heard, samples, text, language)
@@ -91,7 +91,7 @@ class ClipJudge:
         try:
             survey = survey_clip(path, MAX_TAKE_S, self.recipe.vad_aggressiveness)
         except InputError as error:
-            return _undecodable(path, error, found)
+            return _refused(path, error)
         if not survey.speech_s:
             found.refuse(path.name, "no speech found", "speech", "record it again, closer to the microphone", "silent")
             return ClipJudgement(survey, tuple(found.problems), (), None, None, None)
@@ -121,6 +121,5 @@ class ClipJudge:
         return words_heard(log_softmax(self.listener.scores(samples)), text, language)
 
 
-def _undecodable(path: Path, error: InputError, found: Findings) -> ClipJudgement:
-    found.refuse(path.name, error.message, "a recording that decodes to its end", error.remedy, "undecodable")
-    return ClipJudgement(None, tuple(found.problems), (), None, None, None)
+def _refused(path: Path, error: InputError) -> ClipJudgement:
+    return ClipJudgement(None, (undecodable(path.name, path.name, error),), (), None, None, None)

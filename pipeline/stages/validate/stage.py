@@ -58,7 +58,7 @@ from timbre.pipeline.stages.validate.pieces import inside, speech_in, speech_lev
 from timbre.pipeline.stages.validate.report import ClipReport, Slice, Validation
 from timbre.pipeline.stages.validate.slicing import Limits, Plan, plan_slices, shorten_pauses
 from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder
-from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip
+from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip, undecodable
 from timbre.pipeline.voice.folder import Clip, VoiceFolder
 from timbre.pipeline.voice.metadata import FILE as METADATA
 from timbre.text.lexicon import load as load_lexicon
@@ -192,9 +192,7 @@ class _Run:
             most_s = min(self.recipe.max_clip_s, max(1.0, self.recipe.max_total_s - self.decoded_s))
             heard = survey_clip(clip.path, most_s, self.recipe.vad_aggressiveness, self.context.cancel)
         except UndecodableError as error:
-            # The message begins with the bare file name, which `where` says better.
-            value = error.message.removeprefix(f"{clip.path.name}: ")
-            self.found.reject(clip.file, value, "a recording that decodes to its end", error.remedy, "undecodable")
+            self.found.rejected.append((clip.file, undecodable(clip.file, clip.path.name, error)))
             return ClipReport(clip.file, clip.text, sha256, None)
         self.decoded_s += heard.duration_s
         check_sound(clip.file, heard, self.recipe, self.context.base.rate_hz, self.found)

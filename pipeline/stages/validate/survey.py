@@ -23,12 +23,15 @@ from timbre.audio.spectrum import BandwidthStream
 from timbre.audio.vad import RATE_HZ, Activity, ActivityStream
 from timbre.audio.waveform import Samples
 from timbre.core.cancellation import Cancellation
+from timbre.core.errors import InputError
+from timbre.core.problems import Problem
 
 # A run of equal samples at the extreme of the recording is a clipped peak; loud but whole peaks have no flat top.
 _FLAT_RUN = 3
 _FLAT_FLOOR = 0.1
 # Float files may pass full scale, but 80 dB beyond it is no level that anybody set; powers would overflow.
 _MOST_PEAK = 1e4
+_EXPORT = "export it again, as 16 or 24 bit"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +103,12 @@ class _Clipping:
         return sum(count for height, count in self._by_height.items() if height >= 0.98 * self.peak)
 
 
+def undecodable(where: str, name: str, error: InputError) -> Problem:
+    """The problem of a recording that cannot be read. name: of its file, with which the error's message begins."""
+    value = error.message.removeprefix(f"{name}: ")
+    return Problem(where, value, "a recording that decodes to its end", error.remedy, "undecodable")
+
+
 def survey_clip(path: Path, max_s: float, aggressiveness: int, cancel: Cancellation | None = None) -> ClipSurvey:
     """Measures a recording in one pass.
 
@@ -117,11 +126,9 @@ def survey_clip(path: Path, max_s: float, aggressiveness: int, cancel: Cancellat
             cancel.check()
         if not np.isfinite(mono).all():
             place = (count + int(np.flatnonzero(~np.isfinite(mono))[0])) / info.rate_hz
-            remedy = "export it again, as 16 or 24 bit"
-            raise UndecodableError(f"{path.name}: NaN or infinite sample at {place:.2f} s", remedy)
+            raise UndecodableError(f"{path.name}: NaN or infinite sample at {place:.2f} s", _EXPORT)
         if len(mono) and (top := float(np.abs(mono).max())) > _MOST_PEAK:
-            remedy = "export it again, as 16 or 24 bit"
-            raise UndecodableError(f"{path.name}: samples up to {top:.0e} times full scale", remedy)
+            raise UndecodableError(f"{path.name}: samples up to {top:.0e} times full scale", _EXPORT)
         count += len(mono)
         total += float(mono.sum(dtype=np.float64))
         if count > max_s * info.rate_hz:

@@ -46,7 +46,7 @@ def test_words_that_were_not_said_are_named(judge: ClipJudge, tmp_path: Path) ->
     assert {"Kangaroo", "zoology"} & set(said.missed)
 
 
-def test_noise_clipping_and_silence_are_told_at_once(judge: ClipJudge, tmp_path: Path) -> None:
+def test_noise_clipping_and_silence_are_named_at_once(judge: ClipJudge, tmp_path: Path) -> None:
     for samples, words in (
         (noisy(clip("awb", 1).samples, 0.08), "SNR"),
         (np.clip(8 * clip("awb", 1).samples, -0.9, 0.9), "clipped"),
@@ -54,6 +54,7 @@ def test_noise_clipping_and_silence_are_told_at_once(judge: ClipJudge, tmp_path:
     ):
         found = judge.judge(take(tmp_path, samples), texts("awb")[0], "ko")
         assert any(words in problem.value for problem in found.problems)
+        assert all(problem.where == "take.wav" and "take.wav" not in problem.value for problem in found.problems)
         assert found.missed is None
 
 
