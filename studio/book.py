@@ -57,7 +57,7 @@ class Book:
         self._mend()
 
     def settings(self) -> VoiceSettings:
-        """What voice.yaml says; its problems are told by the whole check before a push."""
+        """What voice.yaml says; the whole check before a push reports its problems."""
         data = self.files.read(VOICE_YAML)
         known = self._settings
         if known is None or known[0] != data:

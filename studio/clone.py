@@ -14,6 +14,7 @@ from timbre.studio.errors import StudioError
 
 _TIMEOUT_S = 600
 _ATTEMPTS = 4
+_CHECK = "check network and credentials"
 _BUSY = ("cannot lock ref", "Unable to create", "another git process")
 
 
@@ -54,7 +55,7 @@ class Clone:
         """The remote's default branch."""
         asked = self.run("ls-remote", "--symref", remote, "HEAD")
         if asked.returncode:
-            raise InfrastructureError(f"git ls-remote {remote}: {git_words(asked)}", "check network and credentials")
+            raise InfrastructureError(f"git ls-remote {remote}: {git_words(asked)}", _CHECK)
         found = re.search(r"^ref: refs/heads/(\S+)\tHEAD$", asked.stdout, re.M)
         return found[1] if found else "main"
 
@@ -66,7 +67,7 @@ class Clone:
             if done.returncode == 0:
                 return
             if attempt == _ATTEMPTS - 1 or not any(words in done.stderr for words in _BUSY):
-                raise InfrastructureError(f"git fetch {remote}: {git_words(done)}", "check network and credentials")
+                raise InfrastructureError(f"git fetch {remote}: {git_words(done)}", _CHECK)
 
 
 def git_words(done: subprocess.CompletedProcess[str]) -> str:

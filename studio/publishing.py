@@ -35,7 +35,6 @@ from timbre.studio.people import APPROVE, OPERATE, ROLES, Person
 _PUSHED = f"{OWN}/pushed.json"
 _STAGE = "validate"
 _MESSAGE = "Voice {voice}: recordings from the studio"
-
 _REASON = "in Timbre Studio"
 _Found = TypeVar("_Found")
 
@@ -130,14 +129,14 @@ class Publishing:
         """
         self._require(APPROVE if approve else OPERATE)
         repository = Repository(book.files.folder.parent.parent)
-        told = promote_by_hand(
+        outcome = promote_by_hand(
             open_registry(self.registry), book.name, check_version(version), self.actor(), approve=approve,
             reason=_REASON, repository=repository if repository.head() is not None else None,
         )  # fmt: skip
-        if not told.moved:
-            raise StudioError(409, "not-moved", f"{book.name}@{version}: {self._clean(told.words)}")
-        if told.alias is not None:
-            self.moved(told.alias)
+        if not outcome.moved:
+            raise StudioError(409, "not-moved", f"{book.name}@{version}: {self._clean(outcome.words)}")
+        if outcome.alias is not None:
+            self.moved(outcome.alias)
 
     def roll_back(self, book: Book, version: str) -> None:
         """Puts the version before back into production, as `timbre rollback --to` does."""

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from timbre.cli.commands.base_pin import pin
-from timbre.cli.commands.options import registry_option
+from timbre.cli.commands.options import bases_dir_option, registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.base import Base, list_bases, load_weights
 from timbre.core.errors import CheckFailedError, ConfigurationError, TimbreError
@@ -20,12 +20,6 @@ from timbre.core.weights import list_tools
 from timbre.pipeline.bases.check import MISSING, check_base, check_file
 from timbre.pipeline.bases.pull import pull as pull_files
 
-_BASES_DIR = click.option(
-    "--bases-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=None,
-    help="Folder that contains the bases. [default: bases/ of the repository, else those of the package]",
-)
 _WEIGHTS = click.option(
     "--weights",
     type=click.Path(path_type=Path, file_okay=False),
@@ -45,7 +39,7 @@ base.add_command(pin)
 
 
 @base.command("list")
-@_BASES_DIR
+@bases_dir_option
 @_WEIGHTS
 @_JSON
 @_MARKDOWN
@@ -103,7 +97,7 @@ def list_command(
     default=None,
     help="Copy the files from this folder instead of downloading them.",
 )
-@_BASES_DIR
+@bases_dir_option
 @_WEIGHTS
 @_JSON
 @click.pass_obj
@@ -132,7 +126,7 @@ def pull(
 
 @base.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME|FILE...")
-@_BASES_DIR
+@bases_dir_option
 @_WEIGHTS
 @_JSON
 @_MARKDOWN

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from timbre.cli.commands.options import bases_dir_option
 from timbre.cli.invocation import Invocation
 from timbre.core.base import load_base
 
@@ -17,12 +18,7 @@ from timbre.core.base import load_base
 @click.option("--name", required=True, help="Voice name: the first part of the file names.")
 @click.option("--epoch", type=click.IntRange(1), default=1, show_default=True, help="Epoch in the file names.")
 @click.option("--step", type=click.IntRange(0), default=0, show_default=True, help="Step in the file names.")
-@click.option(
-    "--bases-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=None,
-    help="Folder that contains the bases. [default: bases/ of the repository, else those of the package]",
-)
+@bases_dir_option
 @click.pass_obj
 def export_upstream(
     invocation: Invocation,

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from timbre.cli.commands.options import output_options, registry_option
+from timbre.cli.commands.options import REASON, output_options, registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import CheckFailedError, InputError, TimbreError
 from timbre.pipeline.ci.git import Repository
@@ -94,7 +94,7 @@ def _moving(*, alias: bool, reason: str | None = "") -> Callable[[Callable[..., 
         )
         wrapped = click.option("--by", "who", envvar="TIMBRE_BY", default="", metavar="NAME", help=by)(wrapped)
         why = {"required": True} if reason is None else {"default": reason}
-        wrapped = click.option("--reason", metavar="TEXT", help="Reason; recorded in the event log.", **why)(wrapped)
+        wrapped = click.option("--reason", metavar="TEXT", help=REASON, **why)(wrapped)
         if alias:
             text = "Alias to move."
             wrapped = click.option("--alias", default="production", show_default=True, help=text)(wrapped)

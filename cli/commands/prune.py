@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from timbre.cli.commands.options import registry_option
+from timbre.cli.commands.options import reason_option, registry_option
 from timbre.cli.commands.sizes import read_size
 from timbre.cli.invocation import Invocation
 from timbre.registry import prune as pruning
@@ -34,7 +34,7 @@ _days = click.FloatRange(min=0)
 @click.option("--without-marks", is_flag=True, help="Prune versions even if no server has reported which it uses.")
 @click.option("--yes", is_flag=True, help="Apply; without this only list what would go to the trash.")
 @click.option("--undo", is_flag=True, help="Restore the trash, of VOICE or of all voices.")
-@click.option("--reason", metavar="TEXT", default="", help="Reason; recorded in the event log.")
+@reason_option
 @registry_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj

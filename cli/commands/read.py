@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from timbre.cli.commands.options import registry_option
+from timbre.cli.commands.options import chosen_device, engine_options, registry_option, speed_option
 from timbre.cli.invocation import Invocation
-from timbre.inference.device import choose_device
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.pipeline.books.files import read_book
@@ -25,16 +24,9 @@ _SHOWN = 10
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Output file, .m4b or .m4a."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same audio.")
-@click.option(
-    "--speed", type=float, default=1.0, show_default=True, help="Speaking rate, 0.25 to 4; above 1 is faster."
-)
+@speed_option
 @click.option("--language", default="auto", show_default=True, help="Language of the book: auto, zh, en, ...")
-@click.option(
-    "--profile", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="ONNX graph profile."
-)
-@click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N; uses the CPU where CUDA is missing."
-)
+@engine_options
 @click.option("--keep-parts", is_flag=True, help="Keep the folder of audio files, one per paragraph.")
 @registry_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -63,9 +55,7 @@ def read(
     speaking.check_target(output, SUFFIXES)
     text = read_book(book)
     request = SpeechRequest("", language=language, sampling=Sampling(seed=seed), speed=speed)
-    chosen = choose_device(device)
-    if chosen.fallback:
-        click.echo(f"timbre: using the CPU: {chosen.fallback}", err=True)
+    chosen = chosen_device(device)
     progress = invocation.progress()
     with speaking.opened(
         voice, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile, device=chosen,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from timbre.cli.commands.options import output_options, recipe_option, registry_option
+from timbre.cli.commands.options import output_options, recipe_option, registry_option, voice_names
 from timbre.cli.invocation import Invocation, cancel_on_signals
 from timbre.cli.run_gates import after_run
 from timbre.core.cancellation import Cancellation
@@ -70,9 +70,7 @@ def run(
     options = {"retries": retries, "wait_s": wait_s, "cancel": cancel, "on_stage": show}
     engine = invocation.engine(invocation.recipe(recipe_file), registry, not no_cache, **options)
     webhook = invocation.webhook()
-    names = list(voices) if voices and not every else engine.workspace.voice_names()
-    if not names:
-        raise click.UsageError("voices/ contains no voice folder; create one: timbre voices new NAME --language en")
+    names = voice_names(() if every else voices, engine.workspace)
     with cancel_on_signals(cancel):
         log = invocation.run_log(registry)
         runs = [_run_one(invocation, engine, name, until or "", rebuild, webhook, quiet, log) for name in names]

@@ -12,11 +12,10 @@ from typing import Any
 
 import click
 
-from timbre.cli.commands.options import registry_option
+from timbre.cli.commands.options import chosen_device, engine_options, registry_option, speed_option
 from timbre.cli.invocation import Invocation
 from timbre.core.atomic import write_text
 from timbre.core.errors import InputError
-from timbre.inference.device import choose_device
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 
@@ -50,13 +49,7 @@ _MOST_BYTES = 1 << 20
 @click.option(
     "--seed", type=int, default=None, help="Random seed; the same seed gives the same audio. Default: random."
 )
-@click.option(
-    "--speed",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="Speaking rate, 0.25 to 4; above 1 is faster.",
-)
+@speed_option
 @click.option("--language", default="auto", show_default=True, help="Language of the text: auto, zh, en, ...")
 @click.option("--temperature", type=float, default=None, help="Sampling temperature; 0 is greedy. Default: the base's.")
 @click.option(
@@ -74,12 +67,7 @@ _MOST_BYTES = 1 << 20
     default=None,
     help="Penalty for repeated codes; 1 for none. Default: the base's.",
 )
-@click.option(
-    "--profile", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True, help="ONNX graph profile."
-)
-@click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N; uses the CPU where CUDA is missing."
-)
+@engine_options
 @registry_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")
@@ -121,9 +109,7 @@ def say(
         speaking.check_target(output)
     else:
         line_by_line.check_folder(output)
-    chosen = choose_device(device)
-    if chosen.fallback:
-        click.echo(f"timbre: using the CPU: {chosen.fallback}", err=True)
+    chosen = chosen_device(device)
     open_voice = partial(
         speaking.opened, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile,
         device=chosen, progress=invocation.progress(), find_base=invocation.load_base,

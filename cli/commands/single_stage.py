@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from timbre.cli.commands.options import output_options, recipe_option, registry_option
+from timbre.cli.commands.options import output_options, recipe_option, registry_option, voice_names
 from timbre.cli.invocation import Invocation, cancel_on_signals
 from timbre.core.cancellation import Cancellation
 from timbre.pipeline.engine import run_report
@@ -117,9 +117,7 @@ def _run(invocation: Invocation, until: str, call: StageCall) -> tuple[Workspace
     """Runs the named voices, or all. Raises UsageError when there are none."""
     cancel = Cancellation()
     engine = invocation.engine(invocation.recipe(call.recipe_file), call.registry, cancel=cancel)
-    names = list(call.voices) or engine.workspace.voice_names()
-    if not names:
-        raise click.UsageError("voices/ contains no voice folder; create one: timbre voices new NAME --language en")
+    names = voice_names(call.voices, engine.workspace)
     webhook = invocation.webhook()
     with cancel_on_signals(cancel):
         log = invocation.run_log(call.registry)

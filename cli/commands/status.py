@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from timbre.cli.commands.options import output_options, recipe_option, registry_option
+from timbre.cli.commands.options import NO_VOICES, output_options, recipe_option, registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import InfrastructureError
 from timbre.core.voice_names import is_voice_name
@@ -57,7 +57,7 @@ def status(
             if view:
                 click.echo(invocation.redactor.clean(view.line()))
     else:
-        click.echo("voices/ contains no voice folder; create one: timbre voices new NAME --language en")
+        click.echo(NO_VOICES)
     for run in runs:
         if run.error is not None:
             click.echo(f"timbre: {run.voice}: {invocation.redactor.clean(str(run.error))}", err=True)

@@ -12,6 +12,7 @@ from timbre.evaluation.metrics.catalogue import METRICS
 from timbre.evaluation.metrics.display import importance, quantity
 from timbre.evaluation.reports.charts import Point, spark
 from timbre.evaluation.reports.chinese import TITLES
+from timbre.pipeline.release.promotion import KNOWN_SOURCE, PASSED
 from timbre.pipeline.release.registry_view import VoiceSummary, short
 from timbre.pipeline.release.run_view import RunView
 from timbre.registry.events import Event
@@ -49,8 +50,8 @@ ACTS: dict[str, Pair] = {
     "restored": ("restored", "恢复"), "rotated": ("keys rotated", "更换密钥"),
 }  # fmt: skip
 REASONS = {
-    "passed every gate": "通过所有质量门",
-    "its recordings match a version that passed": "录音与已通过的版本相同",
+    PASSED: "通过所有质量门",
+    KNOWN_SOURCE: "录音与已通过的版本相同",
 }
 """What the pipeline itself writes as the reason of an event; people's words stay as they are."""
 _MOST_POINTS = 40

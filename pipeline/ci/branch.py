@@ -2,8 +2,8 @@
 
 environment of a CI job -> why it may not, or nothing
 
-Unknown counts as "no": a job without a known branch or default branch publishes nothing and says
-which variable to set. On a person's machine, where no CI server speaks, the operator's policy decides alone.
+Unknown counts as "no": a job without a known branch or default branch publishes nothing and says which variable to set.
+On a person's machine, where no CI server speaks, the operator's policy decides alone.
 """
 
 from __future__ import annotations

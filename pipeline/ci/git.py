@@ -16,6 +16,8 @@ from timbre.core.printable import printable
 
 ZERO = "0" * 40
 TIMEOUT_S = 60.0
+DEEPEN = "fetch the whole history (GitLab: GIT_DEPTH: 0; Jenkins: no shallow clone; git fetch --unshallow)"
+"""The remedy for a shallow clone."""
 # What a hook of Git, or a program that runs within one, leaves in the environment: it would show another repository.
 _OF_HOOKS = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR",
@@ -100,7 +102,7 @@ class Repository:
         if self.shallow:
             raise ConfigurationError(
                 f"{self.path}: this is a shallow clone; it cannot tell whether {newer[:12]} descends from {older[:12]}",
-                "fetch the whole history (GitLab: GIT_DEPTH: 0; Jenkins: no shallow clone; git fetch --unshallow)",
+                DEEPEN,
             )
         return False
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from timbre.core.errors import ConfigurationError
 from timbre.pipeline.ci.branch import DEFAULT_BRANCH, event_of, on_actions, on_jenkins, why_not_publish
-from timbre.pipeline.ci.git import ZERO, Repository
+from timbre.pipeline.ci.git import DEEPEN, ZERO, Repository
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def push_of(environment: Mapping[str, str], repository: Repository) -> Push:
     if repository.shallow:
         raise ConfigurationError(
             f"{repository.path}: this is a shallow clone; it does not hold the commit before the push",
-            "fetch the whole history (GitLab: GIT_DEPTH: 0; Jenkins: no shallow clone; git fetch --unshallow)",
+            DEEPEN,
         )
     why_not = why_not_publish(environment)
     if environment.get("GITLAB_CI"):

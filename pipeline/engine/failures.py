@@ -26,6 +26,7 @@ FIRST_PAUSE_S = 5.0
 
 Result = TypeVar("Result")
 
+_FREE = "free disk space or raise the quota, then run again"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _MACHINE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.EBUSY, errno.EAGAIN)
@@ -45,9 +46,7 @@ def explain(error: BaseException) -> BaseException:
     if isinstance(error, OSError) and error.errno is not None:
         return _explain_os(error)
     if _tells_of_a_full_disk(error):
-        return InfrastructureError(
-            f"disk full: {str(error)[:200]}", "free disk space or raise the quota, then run again"
-        )
+        return InfrastructureError(f"disk full: {str(error)[:200]}", _FREE)
     if isinstance(error, KeyboardInterrupt):
         return Interrupted("interrupted", "run the same command again; finished work is kept")
     return error
@@ -62,7 +61,7 @@ def _tells_of_a_full_disk(error: BaseException) -> bool:
 def _explain_os(error: OSError) -> BaseException:
     where = f"{error.filename}: " if error.filename else ""
     if error.errno in _FULL:
-        return InfrastructureError(f"{where}disk full", "free disk space or raise the quota, then run again")
+        return InfrastructureError(f"{where}disk full", _FREE)
     if error.errno in _FORBIDDEN:
         return ConfigurationError(f"{where}{error.strerror}", "give this user write permission there")
     if error.errno in _MACHINE:

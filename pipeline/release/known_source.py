@@ -11,7 +11,7 @@ from typing import Any
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.engine.engine import Engine, StageOutcome
 from timbre.pipeline.release.package import committed, source_digest
-from timbre.pipeline.release.promotion import promote_for_commit
+from timbre.pipeline.release.promotion import KNOWN_SOURCE, promote_for_commit
 from timbre.pipeline.stages.table import stage_row
 from timbre.pipeline.voice.folder import VoiceFolder
 from timbre.registry.errors import CorruptError, NotFoundError
@@ -55,7 +55,7 @@ def publish_known(engine: Engine, voice: VoiceFolder) -> StageOutcome | None:
             repository,
             alias=recipe.alias,
             review=voice.review,
-            reason="its recordings match a version that passed",
+            reason=KNOWN_SOURCE,
         )
     except CorruptError as error:
         engine.log.warning("published version not used", extra={"voice": voice.name, "reason": str(error)})

@@ -18,6 +18,9 @@ from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION
 from timbre.registry.registry import Actor, Promotion, Registry
 
+PASSED, KNOWN_SOURCE = "passed every gate", "its recordings match a version that passed"
+"""Reasons of events that pipelines write; the dashboard translates them."""
+
 
 @dataclass(frozen=True)
 class PromotionOutcome:

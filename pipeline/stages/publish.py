@@ -15,7 +15,7 @@ from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.ci.origin import Origin, actor_of
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.release.package import GATES, MAX_BYTES, PackageInputs, build_package, committed
-from timbre.pipeline.release.promotion import promote_for_commit, review_of_production
+from timbre.pipeline.release.promotion import PASSED, promote_for_commit, review_of_production
 from timbre.pipeline.stages.table import StageContext
 from timbre.pipeline.voice.folder import VoiceFolder
 from timbre.registry.open import open_registry
@@ -53,7 +53,7 @@ class PublishStage:
             write_json(context.output / RECORD, facts)
             return facts
         publish_exported(context.base, context.root, context.registry, progress=context.progress)
-        manifest = registry.publish(package.manifest, package.files, actor=actor_of(origin), reason="passed every gate")
+        manifest = registry.publish(package.manifest, package.files, actor=actor_of(origin), reason=PASSED)
         outcome = promote_for_commit(
             registry,
             manifest,
@@ -61,7 +61,7 @@ class PublishStage:
             repository,
             alias=recipe.alias,
             review=manifest.review_required,
-            reason="passed every gate",
+            reason=PASSED,
         )
         facts |= {"published": True, "promoted": outcome.moved, "alias": recipe.alias}
         facts["said"] = f"published {version}; {outcome.words}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from timbre.core.errors import InputError
 from timbre.core.printable import printable
 from timbre.core.problems import Problem
 from timbre.core.recipe import Recipe
-from timbre.pipeline.voice.folder_paths import file_problem, name_problem, path_problem
+from timbre.pipeline.voice.folder_paths import file_problem, name_problem, path_problem, spelling
 from timbre.pipeline.voice.metadata import FILE as METADATA
 from timbre.pipeline.voice.metadata import read_metadata, shortened
 from timbre.pipeline.voice.voice_yaml import FILE as VOICE_YAML
@@ -249,7 +248,7 @@ def _stray_files(folder: Path, listed: frozenset[str] | None, statement: str | N
     """Links anywhere in the folder, and recordings that no row names (listed None: metadata.csv could not tell)."""
     count = 0
     # A row that means such a file by another spelling is reported already, with what to do.
-    meant = {_spelling(name) for name in listed or () if not os.path.lexists(folder / name)}
+    meant = {spelling(name) for name in listed or () if not os.path.lexists(folder / name)}
     for place, folders, files in os.walk(folder, followlinks=False):
         # Version control and tools keep hidden folders; no recording may be in one.
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -271,15 +270,10 @@ def _stray_files(folder: Path, listed: frozenset[str] | None, statement: str | N
             is_sound = suffix in SUFFIXES
             if listed is None or not is_sound or relative in listed or relative == statement:
                 continue
-            if name.startswith(".") or _spelling(relative) in meant:
+            if name.startswith(".") or spelling(relative) in meant:
                 continue
             kind = "a directory" if stat.S_ISDIR(mode) else "in no row of metadata.csv"
             yield Problem(printable(relative), kind, "one row for each recording", "add a row, or delete the file")
-
-
-def _spelling(name: str) -> str:
-    """The same for names that differ in case or in how accents are stored."""
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _digest_or_none(path: Path) -> str | None:

@@ -88,12 +88,13 @@ def near_file(folder: Path, text: str) -> str | None:
     place = folder / Path(text).parent
     if not place.is_dir():
         return None
-    wanted = _plain(Path(text).name)
+    wanted = spelling(Path(text).name)
     names = sorted(path.name for path in place.iterdir() if path.is_file())
-    found = next((name for name in names if _plain(name) == wanted), None)
-    found = found or next((name for name in names if _plain(Path(name).stem) == _plain(Path(text).stem)), None)
+    found = next((name for name in names if spelling(name) == wanted), None)
+    found = found or next((name for name in names if spelling(Path(name).stem) == spelling(Path(text).stem)), None)
     return (Path(text).parent / found).as_posix() if found is not None else None
 
 
-def _plain(name: str) -> str:
+def spelling(name: str) -> str:
+    """The same for names that differ in case or in how accents are stored."""
     return unicodedata.normalize("NFC", name).casefold()
