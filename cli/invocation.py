@@ -57,7 +57,7 @@ class Invocation:
     log_format: str = "plain"
     """plain or json, from --log-format."""
     log_level: str = "warning"
-    """Least level that is logged, from --log-level."""
+    """Minimum level that is logged, from --log-level."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     """Variables of the process, copied at the start."""
 

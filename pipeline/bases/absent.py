@@ -21,7 +21,7 @@ def refuse_without_base(engine: Engine, voice: VoiceFolder, error: Configuration
     """Runs stage 1 and raises what is wrong: InputError with every problem of the folder, the base's among them.
 
     Raises `error` itself, what load_base said, when the base is the only problem: the folder may be right and the base
-    forgotten, which is the operator's to mend. Other failures of stage 1 pass through.
+    forgotten, which the operator corrects. Other failures of stage 1 pass through.
     """
     problem = Problem(f"{VOICE_YAML}: base", repr(voice.base), "the name of a folder of bases/", error.remedy)
     marked = dataclasses.replace(voice, problems=(*voice.problems, problem))

@@ -18,12 +18,14 @@ from timbre.pipeline.bases.resumable_download import TIMEOUT_S, download, unreac
 
 
 class Source(Protocol):
-    """label: for messages. revision: the full commit id of a repository, where there is one."""
+    """A place that has the files of a base or tool."""
 
     label: str
+    """Repository, folder or addresses, for messages."""
 
     @property
-    def revision(self) -> str | None: ...
+    def revision(self) -> str | None:
+        """Full commit id of a repository; None for a source without commits."""
 
     def sha256(self, item: BaseFile) -> str | None:
         """What the source says the digest is; None when it does not say."""
@@ -36,7 +38,7 @@ class Source(Protocol):
 
 
 class FolderSource:
-    """Files that somebody carried here."""
+    """A folder of files that the operator copied here."""
 
     revision = None
 

@@ -1,4 +1,4 @@
-"""A book -> one sound file a paragraph, then the audiobook. A run that was stopped goes on where it was.
+"""A book -> one sound file a paragraph, then the audiobook. An interrupted run resumes.
 
 book -> passages -> <book>.m4b.parts/0001-00001.flac ... with parts.jsonl -> assembled (audiobook.py) -> folder removed
 """
@@ -101,7 +101,7 @@ def read_aloud(
     *,
     keep_parts: bool = False,
 ) -> Reading:
-    """request: all but the text. A passage that cannot be spoken is left out and reported.
+    """Speaks a book into one file. request: all but the text. A passage that cannot be spoken is left out and reported.
 
     Raises OSError when a file cannot be written, InputError when nothing at all could be spoken.
     """

@@ -31,10 +31,11 @@ _OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 def forge_call(method: str, url: str, secret: Mapping[str, str], variables: tuple[str, str], body: Any = None) -> Any:
-    """secret: header that holds the token; variables: names of those that hold the token and the address.
+    """Calls a forge and returns its JSON answer as plain data.
 
-    Raises ConfigurationError for a plain http address that is not this machine and for a refusal,
-    InfrastructureError for a forge that does not answer or not as JSON.
+    secret: header that holds the token; variables: names of those that hold the token and the address. Raises
+    ConfigurationError for a plain http address that is not this machine and for a refusal, InfrastructureError for a
+    forge that does not answer or not as JSON.
     """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]

@@ -1,8 +1,8 @@
 """Who a CI job is, by what its server signed or says about it; the operator's policy names whose word counts.
 
 environment, policies -> token (GitLab, GitHub, Jenkins' OpenID Connect) -> signature, audience, time, claims -> Actor
-                      -> or the build cause that Jenkins itself tells (no token)
-a name, policies -> the users who answered input steps of this build, as Jenkins tells -> Actor
+                      -> or the build cause that Jenkins itself states (no token)
+a name, policies -> the users who answered input steps of this build, as Jenkins states -> Actor
 
 A token that the policy's servers did not sign is an error: a job that presents one means to be believed.
 """

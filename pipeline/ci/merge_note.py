@@ -110,7 +110,9 @@ def notes_of(environment: Mapping[str, str]) -> MergeRequestNotes | None:
 
 
 def note_text(report: str, sentence: str, players: tuple[Player, ...], page: str, job: str, redactor: Redactor) -> str:
-    """report: Markdown of the verdict; sentence: what the players speak; page: path of report.html below the artefacts
+    """Writes the text of a note.
+
+    report: Markdown of the verdict; sentence: what the players speak; page: path of report.html below the artefacts
     of the job, "" for none; job: page of this job, "" where nothing can be linked.
     """
     parts = [redactor.clean(report).strip()]

@@ -79,7 +79,9 @@ class Planner:
     """Only read: which sources are known, what is in production."""
 
     def plan(self, push: Push, every: bool = False, retrain: bool = False) -> Plan:
-        """every: all voices that are here, not only those that the push changed. Raises InputError for a commit that
+        """Decides what a push needs.
+
+        every: all voices that are here, not only those that the push changed. Raises InputError for a commit that
         this clone does not have, and what the registry raises when it cannot be read.
         """
         repository = Repository(self.root)

@@ -46,12 +46,13 @@ def run_voice(
     retrain: bool = False,
     runs: RunLog | None = None,
 ) -> VoiceRun:
-    """retrain: run the stages even for a source that was published before; what they made already is kept.
+    """Runs a voice up to a stage.
 
-    Never raises but for an interruption by hand: the failure is in the result, so that other voices still run. runs:
-    where the run leaves its record."""
+    retrain: run the stages even for a source that was published before; what they made already is kept. runs: where the
+    run leaves its record. Never raises but for an interruption by hand: the failure is in the result, so that other
+    voices still run.
+    """
     outcomes: list[StageOutcome] = []
-
     recordings = ""
     number = runs.begin(engine.workspace, engine.origin, name, until, engine.log) if runs is not None else ""
 

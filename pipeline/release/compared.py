@@ -52,7 +52,9 @@ class Side:
 
 
 def find_side(reference: str, registry: Registry, workspace: Workspace | None, kept: Path) -> Side:
-    """reference: VOICE (production), VOICE@VERSION, VOICE@ALIAS, VOICE@run (its last run), VOICE@RUN-ID, or VOICE@here
+    """Finds a side by its name.
+
+    reference: VOICE (production), VOICE@VERSION, VOICE@ALIAS, VOICE@run (its last run), VOICE@RUN-ID, or VOICE@here
     (what stage 4 measured last in this repository). kept: empty folder for files of the package.
 
     Raises InputError for an invalid reference or one with nothing to compare, and what Registry.resolve raises.

@@ -38,7 +38,7 @@ class GateRow:
     b: Mapping[str, Any]
     """As plain data, empty where that side has no such gate."""
     change: Difference | None
-    """Of the mean, None where it cannot be told."""
+    """Of the mean; None where single sentences are unknown or the gate is of another statistic."""
     better: str
     """"a" or "b" where the difference is certain, else ""."""
 
@@ -151,7 +151,7 @@ class Comparison:
 
 
 def compare(a: Side, b: Side, interval: Interval | None = None) -> Comparison:
-    """b is compared with a: changes are b minus a."""
+    """Compares b with a: changes are b minus a."""
     facts = [
         Fact(area, name, _text(one.get(name)), _text(other.get(name)))
         for area, one, other in (

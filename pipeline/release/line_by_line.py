@@ -1,4 +1,4 @@
-"""Every line of a text file spoken into a file of its own, with a journal from which a stopped run goes on.
+"""Every line of a text file spoken into a file of its own, with a journal from which a stopped run resumes.
 
 lines -> <folder>/0001.wav ... -> <folder>/lines.jsonl, one object a file, appended when the file is complete
 
@@ -102,7 +102,9 @@ def speak_lines(
     timestamps: str,
     say: Callable[[str], None],
 ) -> SpokenLines:
-    """request: all but the text. timestamps: a key of captions.FORMATS, or "". say: takes one line of progress.
+    """Speaks lines into files of a folder.
+
+    request: all but the text. timestamps: a key of captions.FORMATS, or "". say: takes one line of progress.
 
     A line that cannot be spoken is reported and passed over. Raises OSError when a file cannot be written.
     """

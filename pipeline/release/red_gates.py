@@ -21,7 +21,7 @@ def explained(metric: str, title: str) -> dict[str, dict[str, str]]:
 
 
 def sample_texts(registry: Registry, manifest: Manifest) -> dict[str, str]:
-    """Path of a sample -> what it says; empty where the package does not tell."""
+    """Path of a sample -> what it says; empty where the package does not say."""
     try:
         spoken = parse_measurements(registry.read_file(manifest, FILE), FILE).adapted.tts
     except TimbreError:

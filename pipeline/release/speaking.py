@@ -96,7 +96,9 @@ def opened(
     progress: Progress,
     find_base: Callable[[str], Base] = load_base,
 ) -> Iterator[Speaking]:
-    """reference: VOICE or VOICE@ALIAS or VOICE@VERSION; cache, find_base: as exported_for has them.
+    """Opens a published voice in an engine of its own.
+
+    reference: VOICE or VOICE@ALIAS or VOICE@VERSION; cache, find_base: as exported_for has them.
 
     Raises what Registry.resolve and fetch, exported_for and load_voice raise.
     """

@@ -30,7 +30,7 @@ class Decision:
 
 
 def decide_gates(context: StageContext, measured: Path) -> Decision:
-    """measured: output directory of stage 4. Raises what production_measurements raises."""
+    """Decides every gate. measured: output directory of stage 4. Raises what production_measurements raises."""
     # Equal recordings have one key, so these may have been measured under another name.
     values = dataclasses.replace(read_measurements(measured), voice=context.voice.name)
     limits = context.base.folder / GATES_FILE

@@ -48,7 +48,7 @@ class Hearing:
     """Languages of slices that could not be compared; may hold "" for an unknown one."""
 
     def add(self, clip: str, text: str, language: str, samples: Samples) -> None:
-        """One slice at 16 kHz (n,)."""
+        """Keep what is heard in one slice. samples: (n,) at 16 kHz."""
         phones = self._phones(text, language)
         if phones is None or self.listener is None:
             self.unheard.add(language)
@@ -57,7 +57,7 @@ class Hearing:
         self.spoken.append(Spoken(clip, text, phones, scores.astype(np.float16)))
 
     def verdict(self, rows: Sequence[str]) -> Verdict:
-        """rows: files in the order of the list."""
+        """Compares all slices with all texts. rows: files in the order of the list."""
         found, moved = find_mismatches(self.spoken, rows)
         problems, remarks = transcript_problems(self.spoken, rows, found, moved)
         unheard = tuple(sorted(self.unheard - {""}))

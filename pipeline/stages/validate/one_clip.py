@@ -68,7 +68,10 @@ class ClipJudge:
     """Embeds the speaker of a take; loads its network at the first one."""
 
     def judge(self, path: Path, text: str, language: str, earlier: Sequence[Vectors] = ()) -> ClipJudgement:
-        """path: the take. text: what it should say. earlier: vectors of the takes before, by `ClipJudgement.vector`."""
+        """Judges one take.
+
+        path: its file. text: what it should say. earlier: vectors of the takes before, by `ClipJudgement.vector`.
+        """
         found = Findings()
         try:
             samples = resample(read(path, MAX_TAKE_S), ANALYSIS_RATE_HZ).samples

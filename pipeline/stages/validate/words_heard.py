@@ -19,7 +19,7 @@ from timbre.text.phonemes import Segment
 from timbre.text.recognition import spoken_class_ids
 from timbre.text.symbols import MARKS
 
-# A piece of so few phones is too short to be told from what stands beside it.
+# A piece of fewer phones cannot be distinguished from its neighbours.
 _MIN_PHONES = 4
 # Of learners of English, 75 of 77 words that were said score above this, and 17 of 80 that were not.
 _SCORE = -2.5
@@ -44,7 +44,9 @@ class WordsHeard:
 
 
 def words_heard(log_chances: NDArray[np.float32], text: str, language: str) -> WordsHeard:
-    """log_chances: log probabilities [T, K] of a take's frames. Words of other languages are not looked for."""
+    """Looks for the words of a text. log_chances: log probabilities [T, K] of a take's frames. Words of other languages
+    are not looked for.
+    """
     asked, missed = 0, []
     for shown, classes in _pieces(text, language):
         if len(classes) < _MIN_PHONES:
