@@ -109,7 +109,7 @@ def _word(word: str, lower: str, shouted: bool, lexicon: Mapping[str, tuple[str,
     if shouted or is_modern(lower) or word in (lower, lower.capitalize()):
         return pronounce(lower, lexicon)
     if _PLURAL_CAPITALS.fullmatch(word):
-        return with_s(spell(lower[:-1]))
+        return with_s(pronounce(lower[:-1], lexicon) if is_modern(lower[:-1]) else spell(lower[:-1]))
     if "-" in word or "'" in word:
         return tuple(_joined(word, shouted, lexicon))
     if _CAPITALS.fullmatch(word):

@@ -8,7 +8,7 @@ from timbre.text import english_numbers as numbers
 from timbre.text.english_amounts import NUMBER, SCALE_WORDS, is_attribute, plain
 from timbre.text.patterns import sub
 
-_SCALE = r"hundred|thousand|million|billion|trillion|[kKmMbBtT]|[mb]n|[MB]N"
+_SCALE = r"hundred|thousand|lakhs?|crores?|million|billion|trillion|[kKmMbBtT]|[mb]n|[MB]N"
 
 CURRENCIES: dict[str, tuple[str, str, str, str]] = {
     "US$": ("U S dollar", "U S dollars", "cent", "cents"),
@@ -60,6 +60,22 @@ CURRENCIES: dict[str, tuple[str, str, str, str]] = {
     "ZAR": ("rand", "rand", "cent", "cents"),
     "THB": ("baht", "baht", "satang", "satang"),
     "RUB": ("ruble", "rubles", "kopeck", "kopecks"),
+    "SAR": ("Saudi riyal", "Saudi riyals", "", ""),
+    "AED": ("dirham", "dirhams", "", ""),
+    "ILS": ("shekel", "shekels", "", ""),
+    "IDR": ("rupiah", "rupiah", "", ""),
+    "MYR": ("ringgit", "ringgit", "", ""),
+    "VND": ("dong", "dong", "", ""),
+    "NGN": ("naira", "naira", "", ""),
+    "UAH": ("hryvnia", "hryvnias", "", ""),
+    "EGP": ("Egyptian pound", "Egyptian pounds", "", ""),
+    "PKR": ("Pakistani rupee", "Pakistani rupees", "", ""),
+    "KES": ("Kenyan shilling", "Kenyan shillings", "", ""),
+    "₦": ("naira", "naira", "kobo", "kobo"),
+    "₴": ("hryvnia", "hryvnias", "kopiyka", "kopiykas"),
+    "₡": ("colon", "colones", "", ""),
+    "₵": ("cedi", "cedis", "", ""),
+    "kr": ("krone", "kroner", "", ""),
     "CHF": ("Swiss franc", "Swiss francs", "centime", "centimes"),
 }
 _SIGN = "|".join(re.escape(sign) for sign in sorted(CURRENCIES, key=len, reverse=True))

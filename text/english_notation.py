@@ -11,6 +11,7 @@ import re
 from timbre.text import english_numbers as numbers
 from timbre.text.english_calendar import MONTHS
 from timbre.text.english_codes import fold_codes
+from timbre.text.english_contexts import fold_contexts
 from timbre.text.english_science import fold_science
 from timbre.text.patterns import Rule, applied, sub
 
@@ -54,6 +55,7 @@ _MONTHS = "|".join([*MONTHS, *(f"{name[:3]}\\.?" for name in MONTHS), "Sept\\.?"
 
 def fold_notation(text: str) -> str:
     """The text in the notation of the later steps."""
+    text = fold_contexts(text)
     text = fold_science(text.translate(_WHOLE_SIGNS) if not text.isascii() else text)
     if _RARE.search(text):
         text = _raised(text)

@@ -170,6 +170,10 @@ _SCREENS = r"(?:TVs?|UHD|HDR|video|footage|screen|monitor|display|resolution|cam
 _PLACE_BEFORE = re.compile(
     r"(?:\b(?:[Aa]partment|[Aa]pt|[Uu]nit|[Ss]uite|[Rr]oom|[Gg]ate|[Ss]eat|[Rr]ow|[Ff]lat|[Ss]ection|[Bb]lock|[Bb]uilding"
     r"|[Pp]latform|[Tt]rack|[Ee]xhibit|[Tt]erminal|[Bb]ooth|[Ll]ot|[Bb]us|[Ll]ine|[Ff]orm|[Cc]lass|[Gg]rade|[Pp]art|[Ss]tep"
+    r"|[Ee]xit|[Dd]oor|[Pp]ier|[Dd]ock|[Cc]hapter|[Ss]chedule|[Aa]rticle|[Pp]aragraph|[Pp]ara|[Ll]evel"
+    r"|[Ff]loor|[Ll]ane|[Ll]ocker|[Rr]ule|[Rr]egulation|[Aa]nnex|[Aa]ppendix|[Bb]ox|[Bb]ay|[Ss]tall|[Cc]abin|[Bb]erth"
+    r"|[Cc]oach|[Cc]arriage|[Hh]angar|[Ss]lide|[Pp]roblem|[Ii]tem|[Ww]ard|[Ss]tudio|[Tt]ype|[Pp]anel|[Ss]tand|[Zz]one"
+    r"|[Pp]lot|[Aa]isle"
     r"|[Hh]ighway|[Rr]oute|[Mm]odel|[Tt]able|[Ff]igure|[Qq]uestion|[Ee]xercise|[Pp]age|[Nn]umber)s?\.?|#)\s?$"
 )
 

@@ -10,6 +10,7 @@ import re
 from timbre.text import english_numbers
 from timbre.text.english_signs import join_groups
 from timbre.text.languages import HAN
+from timbre.text.mandarin_contexts import fold_contexts, without_units
 from timbre.text.mandarin_notation import fold_notation
 from timbre.text.mandarin_shorthand import fold_shorthand
 from timbre.text.patterns import sub
@@ -28,12 +29,13 @@ def concerns(text: str, language: str) -> bool:
     """True if the text is Chinese enough for these rules: Chinese characters in it, or no English word at all."""
     if re.search(f"[{HAN}]", text):
         return True
-    return language in ("zh", "yue") and not re.search("[a-z][A-Za-z]{2}|[A-Za-z][a-z][A-Za-z]|[A-Za-z]{2}[a-z]", text)
+    words = "[a-z][A-Za-z]{2}|[A-Za-z][a-z][A-Za-z]|[A-Za-z]{2}[a-z]"
+    return language in ("zh", "yue") and not re.search(words, without_units(text))
 
 
 def fold_signs(text: str) -> str:
     """The text with these signs as words or digits that the later steps know."""
-    text = sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", text)
+    text = sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", fold_contexts(text))
 
     def stamp(match: re.Match[str]) -> str:
         seconds = f":{match[5]}" if match[5] and int(match[5]) else ""

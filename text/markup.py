@@ -45,6 +45,11 @@ _SPANS = (
     re.compile(r"(?<=[\u3400-\u9fff])(\*)(?=[^\s*])([^*\n]*?[^\s*])\*(?=[\u3400-\u9fff])()"),
     re.compile(r"(?<![\w_])(_)(?=[^\s_])([^_\n]*?[^\s_])_(?![\w_])()"),
 )
+_NOTE = re.compile(
+    r"(?<=[a-z.,!?\"')\u4e00-\u9fff，。！？”’）》])"
+    r"\[(?:\d{1,3}(?:[-–,，]\s?\d{1,3})*|\^\w+|citation needed|来源请求)\](?!\()"
+)
+"""The mark of a note after a word: [12], [3-5], [^a]."""
 _ESCAPED = re.compile(r"\\([*_`~#|\[\]])")
 _OFFSET = 0xE100
 _PROTECTED = re.compile("[\ue100-\ue17f]")
@@ -75,7 +80,7 @@ def _markdown(text: str) -> str:
     text = _ROW.sub(lambda m: ", ".join(cell.strip() for cell in m[1].split("|")), text)
     text = _ITEM.sub(_START, _QUOTED.sub("", text))
     text = _LINK.sub(r"\1", text)
-    text = re.sub(r"(?<=[a-z.,!?\"')])\[(?:\d{1,3}|\^\w+)\](?!\()", "", text)
+    text = _NOTE.sub("", text)
     for span in _SPANS:
         text = span.sub(r"\2", text)
     return _PROTECTED.sub(lambda m: chr(ord(m[0]) - _OFFSET), text) if _PROTECTED.search(text) else text
