@@ -36,6 +36,7 @@ _BOOKS: Final = {
 }  # fmt: skip
 _PARTED_BOOKS: Final = "Samuel|Kings|Chronicles|Corinthians|Thessalonians|Timothy|Peter|John|Maccabees"
 _COURSES: Final = (
+    "PSYC|BIOL|ENGR|COMP|ACCT|MGMT|MKTG|NURS|POLS|ANTH|GEOG|GEOL|MUSC|KINE|EDUC|COMM|CSCI|EECS|ASTR|LING|"
     "CS|EE|ME|CE|MATH|Math|Maths|BIO|Bio|Biology|CHEM|Chem|Chemistry|PHYS|Phys|Physics|ECON|Econ|Economics|PSYCH|Psych|"
     "PSY|Psychology|ENG|ENGL|English|HIST|History|STAT|STATS|Stats|Statistics|SOC|Sociology|PHIL|Philosophy|Spanish|"
     "French|German|Calculus|Accounting|Marketing|Finance|Nursing|Politics"
@@ -81,6 +82,16 @@ _ATTRIBUTES: Final = (
     r"pizzas?|screens?|monitors?|TVs?|displays?|pipes?|rulers?|skillets?|pans?|laptops?|records?|subs?|blades?|cakes?|"
     r"tablets?|wheels?|nails?|boards?|vinyl|tiles?|plates?|barrels?|bolts?|sandwich(?:es)?|tortillas?|speakers?"
 )
+_COUNTED: Final = (
+    "people|users|customers|followers|viewers|jobs|homes|households|voters|tonnes|tons|barrels|subscribers|visitors|"
+    "passengers|workers|children|cases|copies|votes|residents|refugees|sales|units|views|men|women|families|downloads|"
+    "members|patients|students|pounds|dollars|euros|acres|hectares|cars|streams|hits|fans|species|vehicles"
+)
+_CHAT: Final = {
+    "gr8": "great", "l8r": "later", "h8": "hate", "m8": "mate", "w8": "wait", "2nite": "tonight", "2night": "tonight",
+    "2day": "today", "2moro": "tomorrow", "2morrow": "tomorrow", "4ever": "forever", "4u": "for you",
+    "some1": "someone", "any1": "anyone", "every1": "everyone",
+}  # fmt: skip
 _TICKER: Final = r"(?<![\w$])\$(?!(?:HOME|PATH|USER|PWD|SHELL|ENV|TERM|HOST|LANG)\b)([A-Z]{1,5})\b(?![\d{(=])"
 
 
@@ -188,6 +199,7 @@ _WORD_RULES: Final = (
         lambda m: _FORENAMES[m[1]],
     ),
     Rule(".", r"\bSr\.(?=\s(?:VP|SVP|EVP|[A-Z][a-z]+ (?:Manager|Director|Engineer|Editor|Analyst)\b))", "Senior"),
+    Rule("<", r"\s<3+(?=\s*(?:$|[!.,?]))", " heart"),
     Rule("!", r"(?<![\w'])([nkmr])!(?=\s*[=+/*×÷)-]|\s(?:is|grows|equals|ways|counts|means|denotes))", r"\1 factorial"),
     Rule("b", rf"(?<![\w.])([ABDEG])b(?=[ -](?:{_INSTRUMENTS})\b)", r"\1 flat"),
     Rule("b", r"(?<=\b[Ii]n )([ABDEG])b\b(?![.\w])", r"\1 flat"),
@@ -291,6 +303,20 @@ _NUMBER_RULES: Final = (
     ),
     Rule(":", r"(?<![\d:.-])(1[0-2]|[1-9])\s?[-–]\s?(?=(?:1[0-2]|[1-9]):[0-5]\d\s?[AaPp]\.?[Mm]\b)", r"\1 to "),
     Rule(":", r"(?<![\d:.-])(1[0-2]|[1-9]):00\s?[-–]\s?(?=(?:1[0-2]|[1-9])(?::[0-5]\d)?\s?[AaPp]\.?[Mm]\b)", r"\1 to "),
+    Rule("-–", rf"(?<=[{_FRACTIONS}])\s?[-–—]\s?(?=\d|[{_FRACTIONS}])", " to "),
+    Rule("-–", r"(?<=\d/\d)\s?[-–]\s?(?=(?:1[0-2]|[1-9])(?![\d/-]))", " to "),
+    Rule("e", r"(?<=\d) ea\b\.?", " each"),
+    Rule("p", r"([$£€]\d[\d,.]*) ?(?:pp|p\.p|p/p)\b\.?", r"\1 per person"),
+    Rule("ap", r"(?<=\b(?:at|by) )(1[0-2]|[1-9])([ap])\.(?=\s|$)", r"\1\2m."),
+    Rule("p", r"\b([Pp])lat\.(?=\s\d)", r"\1latform"),
+    Rule("l", r"\blong\.(?=:?\s[-−]?\d)", "longitude"),
+    Rule("q", r"\bq\.?\s?(?=\d+(?:\s?[-–]\s?\d+)?\s?(?:h|hrs?|hours?|d|days?|min|wks?)\b)", "every "),
+    Rule("s", r"(?<=[a-z]-)(\d)s\b", lambda m: numbers.plural(int(m[1]))),
+    Rule("/", r"(?<![\d/.,$])20/(15|25|30|40|50|60|70|80|100|200|400)(?![\d/]|\.\d)", r"twenty \1"),
+    Rule("m", rf"(?<=\d)m(?= (?:{_COUNTED})\b)", " million"),
+    Rule("'’", r"['’](\d\d)\s?[-–]\s?['’]?(\d\d)(?!\d|s)", r"'\1 to '\2"),
+    Rule(".", r"(?<=\d )(sq|cu)\.? (ft|in|yd|mi|m)\.?/", r"\1 \2/"),
+    Rule("123456789", rf"\b({'|'.join(_CHAT)})\b", lambda m: _CHAT[m[1]]),
     Rule("c", r"\bc\. ?(?=1\d\d0s|20\d0s)", "circa "),
     Rule(
         "8",

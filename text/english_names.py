@@ -46,6 +46,10 @@ _ANYWHERE = {
     "twp": "township", "viz": "namely", "hdqrs": "headquarters", "lvl": "level", "grp": "group", "ctrl": "control",
     "nbr": "number", "assoc": "associate", "admins": "admins", "acad": "academy", "inst": "institute",
     "pres": "president", "wkly": "weekly", "qtrly": "quarterly", "tix": "tickets", "vols": "volumes",
+    "hosp": "hospital", "eqpt": "equipment", "mfr": "manufacturer", "maint": "maintenance", "resv": "reservation",
+    "rcvd": "received", "bdrm": "bedroom", "bdrms": "bedrooms", "apts": "apartments", "svc": "service",
+    "svcs": "services", "mgrs": "managers", "accts": "accounts", "freq": "frequency", "tmrw": "tomorrow",
+    "wkday": "weekday", "wkdays": "weekdays", "shpg": "shipping", "hdwe": "hardware", "bkfst": "breakfast",
 }  # fmt: skip
 """No words by themselves: with or without a dot, at any place."""
 _UNMARKED_NAMES = sorted((*_ANYWHERE, *(name.capitalize() for name in _ANYWHERE)), key=len, reverse=True)
@@ -106,7 +110,7 @@ def _dotted(text: str) -> str:
     text = sub(r"(?<=[a-zA-Z0-9] )St\.", lambda m: "Street" + _kept_stop(m), text)
     text = sub(r"\bSt\.(?=\s)", "Saint", text)
     for short, words in _MIDDLE.items():
-        text = sub(rf"\b{short}\.(?=\s*[\w(,])", words, text)
+        text = sub(rf"\b{short}\.(?=\s*[\w(,$£€¥#+~-])", words, text)
         if short.islower():
             text = sub(rf"\b{short.capitalize()}\.(?=\s*[\w(,])", words.capitalize(), text)
     text = _UNMARKED.sub(_anywhere, text)

@@ -27,9 +27,10 @@ _EVENTS: Final = "地震|事件|惨案|事变|空难|特大|恐怖"
 _DAYS: Final = "愚人节|情人节|圣诞|元旦|植树节|清明|当天|当晚|上线|开售|发布|截止|生效"
 _FIGURES: Final = "图|表|式|附表|附图|续表|例"
 _SURELY_WORDS: Final = re.compile(
-    r"(?<=\d)\s?(?:min|km|kg|cm|mm|mol|MPa|kPa|kcal|mAh|kWh|rpm|bpm|fps|GHz|MHz|kHz|Hz)\b"
+    r"(?<![A-Za-z])(?:sin|cos|tan|cot|log|lim)(?=[\d(（ ])"
+    r"|(?<=\d)\s?(?:min|km|kg|cm|mm|mol|MPa|kPa|kcal|mAh|kWh|rpm|bpm|fps|ppm|GHz|MHz|kHz|Hz)\b"
 )
-"""Units of three letters after a number, which are no English words."""
+"""Functions, and units after a number: no English words."""
 
 
 def without_units(text: str) -> str:
@@ -85,6 +86,7 @@ def _decimal_thousands(match: re.Match[str]) -> str:
 
 _SQUARED: Final = r"(?<![A-Za-z/每])[a-ln-zA-Zπ]|(?<![A-Za-z/每\d\s])m|[)）]"
 """What is squared or cubed; the m of a measure is not: 90元/m², 3 m³."""
+_PARTS: Final = {"½": "二分之一", "⅓": "三分之一", "⅔": "三分之二", "¼": "四分之一", "¾": "四分之三"}
 _KANA: Final = re.compile("[\u3040-\u30ff]")
 """Japanese, whose signs have readings of their own."""
 _CODE_BEFORE: Final = re.compile(r"[码号][是为:：]?\s?$")
@@ -109,6 +111,26 @@ _RULES: Final = (
         rf"(?<![试意地企蓝])({_FIGURES})\s?(\d{{1,2}})[-–](\d{{1,2}})(?![\d.%-]|[页题个章节])",
         lambda m: f"{m[1]}{cardinal(int(m[2]))}杠{cardinal(int(m[3]))}",
     ),
+    Rule("/", r"(?<![\d/.])(\d{3})/(\d{2,3})(?=[ABCY](?![A-Za-z]))", lambda m: f"{digits(m[1])}，{digits(m[2])}"),
+    Rule(
+        "-",
+        r"((?:编号|单号|号码|文号|批号|证号|订单|合同|卡号|工号|学号|货号|序列号|案号|票号|编码)[是为:：]?\s?[A-Z]{1,6})"
+        r"-?(\d+(?:-\d+)+)(?![\d.A-Za-z-])",
+        lambda m: f"{m[1]}，{'，'.join(digits(group, one='幺') for group in m[2].split('-'))}",
+    ),
+    Rule("½⅓⅔¼¾", r"(?<!\d)[½⅓⅔¼¾](?=[A-Za-z(（])", lambda m: _PARTS[m[0]]),
+    Rule(
+        "·•",
+        rf"(?<![\d.·•])(\d{{1,2}})[·•](\d{{1,2}})(?=[”\"]?[{HAN}])",
+        lambda m: f"{digits(m[1])}{digits(m[2])}",
+    ),
+    Rule(
+        ".",
+        rf"(?<![\d.])(\d{{1,2}})\.(\d{{1,2}})(?=[{HAN}]{{2,4}}(?:大?地震|特大|事件|惨案|空难|事故|火灾))",
+        lambda m: f"{digits(m[1])}{digits(m[2])}",
+    ),
+    Rule("2", r"(?:(?<=真是)|(?<=笑死)|(?<=哈))\s?23{2,}(?!\d)", _listed),
+    Rule("+", r"(?:(?<=^)|(?<=[，。！、,\s]))\+\s?(?=[vVqQ](?:[xX信群我]|(?![A-Za-z]))|微信|我|好友|群)", "加"),
     Rule("+", r"(?<=[是为至到])\+(?=\d+(?:\.\d+)?(?![\d.]|[-+]))", "正"),
     Rule(
         "kK",
@@ -140,7 +162,7 @@ _RULES: Final = (
     ),
     Rule(
         "235689",
-        r"(?:(?<=^)|(?<=[，。！？\s]))(?:23{2,}|6{4,}|5{3,6}|8{3,6}|9{3,6})(?=[，。！!~～？哈啊…]|$)",
+        r"(?:(?<=^)|(?<=[，。！？,\s]))(?:23{2,}|6{4,}|5{3,6}|8{3,6}|9{3,6}|886)(?=[，。！,!~～？哈啊…啦]|$)",
         _listed,
     ),
     Rule("!！", r"(?<![A-Za-z\d])(?:(\d{1,2})[!！](?=\s?[=＝÷×/])|([a-z])[!！](?=\s?[÷×/]|\s=))", r"\1\2的阶乘"),
@@ -156,6 +178,8 @@ _RULES: Final = (
     Rule("-", r"(?<![A-Za-z-])([ABC])-(?=[，。、的和]|$)", r"\1减"),
     Rule("Ll", r"(?<![A-Za-z])[Ll][Vv]\.?\s?(\d{1,3})(?![\d.])", lambda m: f"LV{cardinal(int(m[1]))}"),
     Rule("Tt", r"(?<![A-Za-z])([Tt][Oo][Pp])\s?(\d{1,4})(?![\d.])", lambda m: f"{m[1]}{cardinal(int(m[2]))}"),
+    Rule("sct", r"(?<![A-Za-z])(sin|cos|tan|cot)\s?(\d+)°(?!\s?[CF])", r"\1\2度"),
+    Rule("½⅓⅔¼¾", r"(?<=[A-Za-z])\s?=\s?(?=[二三四]分之)", "等于"),
     Rule("π", r"(?<=[A-Za-z\d])\s?=\s?(?=\d*π)", "等于"),
     Rule("+-", r"(?<=[(（])([a-z])\s?\+\s?(?=[a-z\d]{1,2}[)）])", r"\1加"),
     Rule("+-", r"(?<=[(（])([a-z])\s?[-−]\s?(?=[a-z\d]{1,2}[)）])", r"\1减"),
