@@ -52,9 +52,9 @@ class RnNoise:
         finally:
             self._lib.rnnoise_destroy(state)
         clean = Waveform(padded[_DELAY : _DELAY + len(source)] / np.float32(_FULL_SCALE), _RATE_HZ)
-        return Waveform(_to_length(resample(clean, wave.rate_hz).samples, len(wave.samples)), wave.rate_hz)
+        return Waveform(to_length(resample(clean, wave.rate_hz).samples, len(wave.samples)), wave.rate_hz)
 
 
-def _to_length(samples: Samples, count: int) -> Samples:
-    """Rounding of two changes of rate may leave a sample too many or too few."""
+def to_length(samples: Samples, count: int) -> Samples:
+    """Samples (n,) cut or padded to `count`: rounding of two changes of rate may leave one too many or too few."""
     return samples[:count] if len(samples) >= count else np.pad(samples, (0, count - len(samples)))

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from timbre.core.atomic import write_text
+from timbre.core.extras import normalised
 from timbre.core.host import installed_version
 
 HEAD = """\
@@ -26,11 +27,6 @@ _NEWER_PYTHON = {"numpy": "2.4.6"}
 """Versions from Python 3.12 on. deepfilternet, which ends with 3.11, keeps numpy below 2; numpy 1 ends with 3.12."""
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _EXTRA_ONLY = re.compile(r"extra\s*==")
-
-
-def normalised(name: str) -> str:
-    """The form of a distribution's name that all spellings share."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def installed_closure(requirements: Iterable[str]) -> dict[str, str]:

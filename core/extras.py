@@ -41,7 +41,7 @@ def missing_library(error: ModuleNotFoundError, requirements: Iterable[str] | No
             f"{'.'.join(room)}: this image only speaks, and leaves out what makes voices", "use the image `train`"
         )
     module = room[0]
-    wanted = _plain(_DISTRIBUTIONS.get(module, module))
+    wanted = normalised(_DISTRIBUTIONS.get(module, module))
     listed = [_name_and_extra(line) for line in (_own_requirements() if requirements is None else requirements)]
     bringing = [extra for name, extra in listed if name == wanted]
     if not module or not bringing:
@@ -70,7 +70,7 @@ def needed_by(what: str) -> Iterator[None]:
 def _name_and_extra(line: str) -> tuple[str, str]:
     """(name in plain form, extra or "") of a requirement."""
     name, extra = _REQUIREMENT.match(line), _EXTRA.search(line)
-    return _plain(name[1]) if name else "", extra[1] if extra else ""
+    return normalised(name[1]) if name else "", extra[1] if extra else ""
 
 
 def _own_requirements() -> list[str]:
@@ -80,5 +80,6 @@ def _own_requirements() -> list[str]:
         return []
 
 
-def _plain(name: str) -> str:
+def normalised(name: str) -> str:
+    """The form of a distribution's name that all spellings share."""
     return re.sub(r"[-_.]+", "-", name).lower()

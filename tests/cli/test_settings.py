@@ -13,10 +13,11 @@ import pytest
 import soundfile as sf
 import yaml
 
-from timbre.cli.pins import constraints, normalised, requirements
+from timbre.cli.pins import constraints, requirements
 from timbre.cli.settings_table import settings_markdown
 from timbre.core.base import read_base, write_base
 from timbre.core.errors import ConfigurationError, InputError
+from timbre.core.extras import normalised
 from timbre.core.recipe import SECTIONS, FinetuneRecipe, Recipe, ValidateRecipe, load_recipe
 from timbre.core.settings import describe_type, keyed_values, read_section, setting
 from timbre.nano.pack import NANO_RECIPE

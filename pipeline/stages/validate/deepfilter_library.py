@@ -13,8 +13,9 @@ from types import ModuleType
 
 import numpy as np
 
+from timbre.audio.denoise import to_length
 from timbre.audio.resample import resample
-from timbre.audio.waveform import Samples, Waveform
+from timbre.audio.waveform import Waveform
 from timbre.core.digests import digest_file
 from timbre.core.errors import ConfigurationError
 from timbre.core.host import installed_version
@@ -85,7 +86,7 @@ class DeepFilterLibrary:
         finally:
             self._library.df_free(state)
         cleaned = Waveform(clean[_DELAY : _DELAY + len(source)] * scale, _RATE_HZ)
-        return Waveform(_fitted(resample(cleaned, wave.rate_hz).samples, len(wave.samples)), wave.rate_hz)
+        return Waveform(to_length(resample(cleaned, wave.rate_hz).samples, len(wave.samples)), wave.rate_hz)
 
 
 def _package() -> ModuleType:
@@ -105,8 +106,3 @@ def _declare(library: ctypes.CDLL) -> None:
     library.df_process_frame.restype = ctypes.c_float
     library.df_free.argtypes = [ctypes.c_void_p]
     library.df_free.restype = None
-
-
-def _fitted(samples: Samples, count: int) -> Samples:
-    """Rounding of two changes of rate may leave a sample too many or too few."""
-    return samples[:count] if len(samples) >= count else np.pad(samples, (0, count - len(samples)))
