@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from timbre.serving.settings import PREFIX, ServeSettings
 
@@ -44,6 +45,35 @@ def canonical(requirement: str) -> str:
     name = re.match(r"[A-Za-z0-9._-]+", requirement)
     assert name is not None, requirement
     return re.sub(r"[-_.]+", "-", name[0]).lower()
+
+
+DEBIAN_12 = "3.11.2"
+
+
+def _asked_on_debian_12(requirements: Sequence[str]) -> set[str]:
+    """Names of what a list of requirements brings to its Python, through others too, as far as it is installed here."""
+    environment = {"python_full_version": DEBIAN_12, "python_version": "3.11", "extra": ""}
+    waiting, found = [Requirement(line) for line in requirements], set()
+    while waiting:
+        asked = waiting.pop()
+        if asked.name in found or (asked.marker is not None and not asked.marker.evaluate(environment)):
+            continue
+        try:
+            more = metadata.requires(asked.name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        found.add(asked.name)
+        waiting += map(Requirement, more)
+    return found
+
+
+def test_every_pinned_package_runs_on_the_python_of_debian_12() -> None:
+    """The guide begins there; one package that wants a newer patch release makes the whole installation fail."""
+    extras = PROJECT["optional-dependencies"].values()
+    asked = _asked_on_debian_12([*PROJECT["dependencies"], *(line for lines in extras for line in lines)])
+    wanted = {name: metadata.metadata(name)["Requires-Python"] or "" for name in asked}
+    assert len(wanted) > 150
+    assert {name: wants for name, wants in wanted.items() if DEBIAN_12 not in SpecifierSet(wants)} == {}
 
 
 @pytest.mark.parametrize("extra", ["serve-cpu", "serve-gpu"])
