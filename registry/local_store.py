@@ -15,7 +15,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -27,6 +27,10 @@ from timbre.registry.store import Stored, check_key
 _TEMPORARY = ".tmp-"
 _LOCKS = ".locks"
 _LOCK_SECONDS = 30.0
+
+
+Mark = tuple[tuple[str | int, ...], ...]
+"""Opaque: two of them are equal or not."""
 
 
 class LocalStore:
@@ -117,10 +121,27 @@ class LocalStore:
         """Sorted names of the folders right below a folder prefix that hold an object."""
         base = self._root / check_key(prefix.rstrip("/"))
         try:
-            names = [entry.name for entry in os.scandir(base) if entry.is_dir() and not entry.name.startswith(".")]
+            names = [entry.name for entry in _folders_in(base)]
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(name for name in names if _holds_objects(base / name))
+
+    def marks(self, prefix: str, replaced: str) -> dict[str, Mark]:
+        """Name of each folder right below a folder prefix -> what differs after files below it were added, replaced or
+        removed: times of its directories, and of the files in the one called `replaced`, which others than this class
+        may write in place. Two changes within one tick of the file system's clock may leave the same mark.
+        """
+        base, found = self._root / check_key(prefix.rstrip("/")), {}
+        with self._guard("look at", base), suppress(FileNotFoundError, NotADirectoryError):
+            for folder in _folders_in(base):
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    mark: builtins.list[tuple[str | int, ...]] = [("", folder.stat().st_mtime_ns)]
+                    for below in _folders_in(folder):
+                        mark.append((below.name, below.stat().st_mtime_ns))
+                        if below.name == replaced:
+                            mark += [_about(entry) for entry in os.scandir(below)]
+                    found[folder.name] = tuple(sorted(mark))
+        return found
 
     def delete(self, key: str) -> bool:
         """Removes the file; empty folders stay."""
@@ -179,6 +200,15 @@ class LocalStore:
         return InfrastructureError(
             f"registry {self.url}: cannot {action} {path.name}: {error.strerror or error}", remedy=remedy
         )
+
+
+def _folders_in(folder: Path | os.DirEntry[str]) -> builtins.list[os.DirEntry[str]]:
+    return [entry for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
+
+
+def _about(entry: os.DirEntry[str]) -> tuple[str, int, int, int]:
+    about = entry.stat()
+    return entry.name, about.st_mtime_ns, about.st_size, about.st_ino
 
 
 def _holds_objects(folder: Path) -> bool:

@@ -15,12 +15,16 @@ from timbre.registry import chain
 from timbre.registry.aliases import Alias, parse_alias, read_tagged
 from timbre.registry.errors import CorruptError, NewerSchemaError
 from timbre.registry.index import AREA, Entry, read_shards, shard_key
+from timbre.registry.local_store import Mark
 from timbre.registry.names import PRODUCTION, alias_key, check_alias, check_version, check_voice
 from timbre.registry.registry import Registry
 from timbre.registry.store import Store, side_by_side, tags_below
 
 WHOLE_S = 30.0
-"""Seconds between two whole readings of a store whose index is followed in between."""
+"""Seconds between two whole readings of a store that is followed in between, by its index or its marks."""
+_FEW = 64
+TICK_S = 3.0
+"""Coarsest clock of a file system, with something added: until then a folder's mark may stand for two changes."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,9 @@ class _Keys:
 class Catalogue:
     """Reads the voices of a registry again and again; not thread-safe.
 
-    A store whose listings have tags is read whole at first and every whole_s seconds, and in between only as far as
-    the index (registry/index.py) says that something changed; records whose tag did not change are not read again.
+    A store whose listings have tags, and a folder, are read whole at first and every whole_s seconds. In between they
+    are read only as far as the index (registry/index.py) or the folder's marks (LocalStore.marks) say that something
+    changed; records whose tag did not change are not read again.
     """
 
     def __init__(
@@ -70,6 +75,9 @@ class Catalogue:
         self._index: dict[str, str] = {}
         self._unread = set[str]()
         self._entries: dict[str, Entry] = {}
+        self._marks: dict[str, Mark] = {}
+        self._unsettled: dict[str, float] = {}
+        self._due = set[str]()
         self._whole_at: float | None = None
 
     def read(self, before: Mapping[str, Listing]) -> dict[str, Listing]:
@@ -78,21 +86,44 @@ class Catalogue:
         Raises InfrastructureError when the store cannot be read, and when it suddenly holds no voice at all: an empty
         mount looks like that, and must not silence every voice.
         """
-        registry = self._registry
-        # The index before what it speaks of, so that what changes in between is seen as a change the next time.
-        shards = tags_below(registry.store, AREA) or {}
-        changed = self._follow_index(shards)
-        fresh = self._whole_at is not None and self._clock() - self._whole_at < self._whole_s
-        if before and changed is not None and fresh:
-            again = changed | {name for name, listing in before.items() if listing.problem}
-            return self._partly(before, again) if again else dict(before)
+        # Index or marks before what they speak of, so that what changes in between is seen as a change the next time.
+        marked = hasattr(self._registry.store, "marks")
+        changed = self._follow_marks() if marked else self._follow_index()
+        first = self._whole_at is None
+        if changed is None:
+            self._whole_at = None
+        # Kept until it was read: the store may fail now.
+        self._due |= changed or set()
+        if before and self._whole_at is not None and self._clock() - self._whole_at < self._whole_s:
+            again = self._due | {name for name, listing in before.items() if listing.problem}
+            if len(again) <= max(_FEW, len(before) // 2):
+                found = self._partly(before, again) if again else dict(before)
+                self._due = set()
+                return found
         found = self._whole(before)
-        # Counted from its end: where reading everything takes long, it must not be all that is done.
-        self._whole_at = self._clock()
+        # Counted from its end: where reading everything takes long, it must not be all that is done. A first reading of
+        # a folder is repeated soon, since its marks may stand for changes within the same tick.
+        self._whole_at = self._clock() - (self._whole_s - TICK_S if marked and first else 0.0)
+        self._due = set()
         return found
 
-    def _follow_index(self, shards: dict[str, str]) -> set[str] | None:
+    def _follow_marks(self) -> set[str] | None:
+        """Voices that changed since the last call, in a folder; None when voices are gone, and at first.
+
+        What changed stays in doubt for TICK_S: a second change within one tick of the clock leaves the same mark.
+        """
+        now, before = self._clock(), self._marks
+        self._marks = self._registry.store.marks("voices/", "aliases")  # type: ignore[attr-defined]
+        if not before or before.keys() - self._marks.keys():
+            return None
+        self._unsettled |= {name: now for name, mark in self._marks.items() if mark != before.get(name)}
+        changed = set(self._unsettled)
+        self._unsettled = {name: since for name, since in self._unsettled.items() if now - since < TICK_S}
+        return changed
+
+    def _follow_index(self) -> set[str] | None:
         """Voices of which the index says that they changed since the last call; None when it does not tell."""
+        shards = tags_below(self._registry.store, AREA) or {}
         stale = [key for key, tag in shards.items() if self._index.get(key) != tag]
         readable = read_shards(self._registry.store, stale)
         entries = {name: entry for name, entry in self._entries.items() if shard_key(name) in shards.keys() - stale}
