@@ -32,8 +32,9 @@ from timbre.registry.actor import Actor
 from timbre.registry.address import RegistryAddress
 from timbre.registry.aliases import Alias
 from timbre.registry.bases import publish_base
-from timbre.registry.index import is_indexed, shard_key
+from timbre.registry.index import shard_key
 from timbre.registry.open import open_registry
+from timbre.registry.packs import has_tags
 from timbre.registry.records import encode
 from timbre.registry.registry import Registry
 from timbre.registry.signing import SignedStore
@@ -209,7 +210,7 @@ def prepare(address: str, folder: Path, seed: int) -> tuple[Attack, Registry]:
             made = registry.publish(make_manifest(voice, content), make_files(content + voice), actor=ACTOR)
             registry.promote(voice, made.version, actor=ACTOR)
         registry.rollback(voice, actor=ACTOR, reason="worse")
-        changing = [f"voices/{voice}/aliases/production.json", *([shard_key(voice)] if is_indexed(plain) else [])]
+        changing = [f"voices/{voice}/aliases/production.json", *([shard_key(voice)] if has_tags(plain) else [])]
         older.update({key: _bytes(plain, key) for key in changing})
         registry.promote(voice, make_manifest(voice, "two").version, actor=ACTOR, by_hand=True)
     new_key(folder / "attacker")
@@ -222,7 +223,7 @@ def prepare(address: str, folder: Path, seed: int) -> tuple[Attack, Registry]:
 def accepted(attack: Attack, reader: Registry, edits: int, say: Callable[[str], None] | None = None) -> list[str]:
     """Edits after which nothing was refused or found. Raises AssertionError when the registry is not sound before."""
     assert verify(reader) == []
-    found, indexed = [], is_indexed(attack.plain)
+    found, indexed = [], has_tags(attack.plain)
     truth = plain(read_catalogue(reader, {}))
     running = Catalogue(reader, whole_s=0)
     before = running.read({})

@@ -1,33 +1,37 @@
 """Publishing, reverting and listing on a folder and on S3 (SeaweedFS started here), against the limits of the registry.
 
-python -m benchmarks.registry [--voices 500] [--versions 20] [--only folder|s3] [--signed] [--data FOLDER]
+python -m benchmarks.registry [--voices 500] [--versions 20] [--only folder|s3] [--signed] [--latency 0] [--data FOLDER]
 
 --signed: records are signed and linked, and a witness in a folder is told; readers check all of it.
 
-Each line has the time by the clock, which other programs on the machine lengthen, and the processor time of this
-process and of the S3 server, which they do not. The clock decides. --data keeps keys and registries in a folder, where
+Each line has the time by the clock, which other programs on the machine lengthen, the processor time of this process
+and of the S3 server, which they do not, and the number of requests with how many of them follow one another: what a
+bucket far away takes is these times its latency. --latency: milliseconds that each request to S3 waits before it is
+sent. The clock decides. --data keeps keys and registries in a folder, where
 the next run finds them filled.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import secrets
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.registry.conftest import make_manifest
 from tests.registry.s3_servers import CREDENTIALS, seaweedfs
-from timbre.core.digests import digest_bytes
-from timbre.registry import index
+from timbre.registry import index, packs
 from timbre.registry.address import RegistryAddress
 from timbre.registry.local_store import LocalStore
 from timbre.registry.open import open_registry
@@ -56,9 +60,11 @@ def main() -> None:
     parser.add_argument("--versions", type=int, default=20)
     parser.add_argument("--only", choices=("folder", "s3"), default=None)
     parser.add_argument("--signed", action="store_true")
+    parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--data", type=Path, default=None)
     given = parser.parse_args()
     os.environ.update(CREDENTIALS)
+    REQUESTS.watch(given.latency / 1e3)
     missed = []
     with ExitStack() as stack:
         folder = given.data or stack.enter_context(tempfile.TemporaryDirectory())
@@ -86,17 +92,20 @@ def measure(
     missed: list[str] = []
 
     def show(name: str, call: Callable[[], object], times: int = 5) -> None:
-        took, own, server = [], [], []
+        took, own, server, asked = [], [], [], []
         for _ in range(times):
+            REQUESTS.seen.clear()
             began, own_began, server_began = time.perf_counter(), time.process_time(), server_cpu_s()
             call()
             took.append(time.perf_counter() - began)
             own.append(time.process_time() - own_began)
             server.append(server_cpu_s() - server_began)
+            asked.append((len(REQUESTS.seen), in_a_row(REQUESTS.seen)))
         median, limit = statistics.median(took), LIMITS.get(name, LIMITS.get(f"{name} {kind}", 0.0))
         print(
             f"{kind}: {name}: {median * 1e3:.0f} ms (worst {max(took) * 1e3:.0f}, limit {limit * 1e3:.0f}; processor "
-            f"{statistics.median(own) * 1e3:.0f} here, {statistics.median(server) * 1e3:.0f} at the store)",
+            f"{statistics.median(own) * 1e3:.0f} here, {statistics.median(server) * 1e3:.0f} at the store; requests "
+            f"{sorted(asked)[len(asked) // 2][0]}, {sorted(row for _, row in asked)[len(asked) // 2]} in a row)",
             flush=True,
         )
         if limit and median > limit:
@@ -125,14 +134,11 @@ def measure(
         listings = read_catalogue(open_registry(RegistryAddress(address, os.environ)), {})
         assert not any(listing.problem for listing in listings.values())
 
+    if packs.has_tags(registry.store):
+        index.rebuild(registry.store)
     show("list", registry.voices)
     show("resolve", lambda: registry.resolve(name))
     show("history", lambda: registry.history(name))
-    if index.is_indexed(registry.store):
-        for key in list(registry.store.list(index.AREA)):
-            registry.store.delete(key)
-        show("server start without an index", start, 1)
-        index.rebuild(registry.store)
     show("server start", start, 3)
     catalogue = Catalogue(open_registry(RegistryAddress(address, os.environ)))
     listings = catalogue.read({})
@@ -151,6 +157,48 @@ def measure(
     show("promote and look", move)
     print(f"{kind}: of which the look: {statistics.median(looked) * 1e3:.0f} ms")
     return missed
+
+
+@dataclass
+class Requests:
+    """Requests to S3 of this process, as they are sent and answered."""
+
+    seen: list[tuple[float, float]] = field(default_factory=list)
+    """Seconds at which each began and ended."""
+
+    def watch(self, latency_s: float) -> None:
+        """Notes the requests of every S3Store from here on, and lets each wait before it is sent."""
+        made = S3Store._client
+        local = threading.local()
+
+        def began(**others: object) -> None:
+            local.began = time.perf_counter()
+            time.sleep(latency_s)
+
+        def ended(**others: object) -> None:
+            self.seen.append((local.began, time.perf_counter()))
+
+        def client(store: S3Store) -> Any:
+            found = made(store)
+            if not getattr(found, "watched", False):
+                found.watched = True
+                found.meta.events.register("before-send.s3", began)
+                found.meta.events.register("needs-retry.s3", ended)
+            return found
+
+        S3Store._client = client  # type: ignore[method-assign, assignment]
+
+
+REQUESTS = Requests()
+
+
+def in_a_row(seen: list[tuple[float, float]]) -> int:
+    """The most requests of which each began after the one before had ended."""
+    count, last = 0, 0.0
+    for began, ended in sorted(seen, key=lambda item: item[1]):
+        if began >= last:
+            count, last = count + 1, ended
+    return count
 
 
 def processor_s(process: int) -> float:
@@ -176,7 +224,9 @@ def publish(registry: Registry, voice: str, content: str) -> None:
 
 
 class Memory:
-    """A store in a dictionary: a history is made there, signed as everywhere, and its objects are then copied."""
+    """A store in a dictionary, with the tags of S3: a history is made there, signed as everywhere, and its objects are
+    then copied.
+    """
 
     url, can_compare_and_swap, nearby = "memory", True, True
 
@@ -185,7 +235,10 @@ class Memory:
 
     def get(self, key: str) -> Stored | None:
         data = self.objects.get(key)
-        return Stored(data, digest_bytes(data)) if data is not None else None
+        return Stored(data, _md5(data)) if data is not None else None
+
+    def tagged(self, prefix: str) -> Iterator[tuple[str, str]]:
+        return ((key, _md5(self.objects[key])) for key in self.list(prefix))
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         return self.objects.setdefault(key, data) is data
@@ -195,7 +248,7 @@ class Memory:
         if there is None or there.tag != tag:
             return None
         self.objects[key] = data
-        return digest_bytes(data)
+        return _md5(data)
 
     def list(self, prefix: str) -> Iterator[str]:
         return iter(sorted(key for key in self.objects if key.startswith(prefix)))
@@ -216,9 +269,16 @@ def fill(address: str, voices: int, versions: int) -> None:
             own, told = Memory(), Memory()
             registry = Registry(guarded(own, environment), witness=guarded(told, environment) if witness else None)
             history(registry, f"voice-{number:03}", versions)
-            list(pool.map(partial(_put, store), own.objects.items()))
+            # Shards of the index hold many voices: rebuilt at the end.
+            objects = [item for item in own.objects.items() if not item[0].startswith(index.AREA)]
+            list(pool.map(partial(_put, store), objects if packs.has_tags(store) else without_copies(objects)))
             for item in told.objects.items():
                 _put(LocalStore(Path(witness)), item)
+
+
+def without_copies(objects: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """What a store holds whose listings have no tags."""
+    return [item for item in objects if not item[0].startswith(packs.AREA)]
 
 
 def history(registry: Registry, voice: str, versions: int) -> None:
@@ -227,6 +287,10 @@ def history(registry: Registry, voice: str, versions: int) -> None:
         manifest = replace(make_manifest(voice, str(number)), created=f"2026-11-21T09:{number:02}:00.000000+00:00")
         manifest = registry.publish(manifest, {"prompt.bin": b"prompt of all", "a": voice.encode()}, actor=ADA)
     registry.promote(voice, manifest.version, actor=ADA)
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _put(store: Store, item: tuple[str, bytes]) -> None:

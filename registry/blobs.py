@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from timbre.core.digests import digest_bytes
 from timbre.registry.errors import CorruptError
 from timbre.registry.names import blob_key
-from timbre.registry.store import Store
+from timbre.registry.store import Store, side_by_side
 
 Transform = Callable[[str, bytes], bytes]
 """A file's path and content -> its content as it is kept, or the other way round."""
@@ -64,6 +64,16 @@ def put_bytes(store: Store, path: str, data: bytes) -> FileEntry:
             remedy="check the store's disk or bucket, then publish again",
         )
     return entry
+
+
+def put_all(store: Store, files: Mapping[str, bytes]) -> tuple[FileEntry, ...]:
+    """Stores files as blobs, in the order of their paths; some at a time, unless the store takes them as one batch.
+    Raises what put_bytes raises.
+    """
+    paths = sorted(files)
+    if hasattr(store, "batch"):
+        return tuple(put_bytes(store, path, files[path]) for path in paths)
+    return tuple(side_by_side(store, lambda path: put_bytes(store, path, files[path]), paths))
 
 
 def mend(store: Store, entry: FileEntry, read: Callable[[], bytes]) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from timbre.core.digests import digest_bytes, digest_value
 from timbre.core.errors import TimbreError
+from timbre.registry import packs
 from timbre.registry.errors import CorruptError
 from timbre.registry.events import Act
 from timbre.registry.names import check_voice, version_key
@@ -61,8 +62,10 @@ def is_chained(store: Store) -> bool:
 def link(store: Store, voice: str) -> Head:
     """Links every event of a voice that no link names yet, in the order of their keys; the head afterwards."""
     for _ in range(_ATTEMPTS):
-        linked, head = _read(store, voice)
-        waiting = [key for key in store.list(f"voices/{check_voice(voice)}/events/") if key not in linked]
+        # One listing: links before the events that they name, as its keys are sorted.
+        seen = packs.view(store, check_voice(voice))
+        linked, head = _read(seen, voice)
+        waiting = [key for key in seen.list(f"voices/{voice}/events/") if key not in linked]
         if not waiting:
             return head
         for key in waiting:
@@ -159,10 +162,16 @@ def contradictions(store: Store, heads: Iterable[Head]) -> list[tuple[str, str]]
 def recorded(store: Store, voice: str, witness: Store | None = None) -> Recorded:
     """What names of objects say of a voice's history; to be asked before an alias is read."""
     number = witnessed_numbers(witness, voice).get(voice, 0) if witness is not None else 0
-    # A writer adds event, link and head in this order. Read in the other one, a writer at work looks like nothing.
-    links = sum(1 for _ in store.list(f"voices/{check_voice(voice)}/chain/"))
-    events = (key.rsplit("/", 1)[-1] for key in store.list(f"voices/{voice}/events/"))
-    return Recorded(frozenset(events), links, number)
+    return recorded_in(store.list(f"voices/{check_voice(voice)}/"), number)
+
+
+def recorded_in(keys: Iterable[str], witnessed: int) -> Recorded:
+    """The same of one listing of the voice that came after the witness's. A writer adds event, link and head in this
+    order. Read in the other one, as sorted keys are, a writer at work looks like nothing.
+    """
+    parts = [key.split("/") for key in keys]
+    events = frozenset(part[3] for part in parts if len(part) == 4 and part[2] == "events")
+    return Recorded(events, sum(len(part) == 4 and part[2] == "chain" for part in parts), witnessed)
 
 
 def witnessed_numbers(witness: Store, voice: str = "") -> dict[str, int]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from timbre.core.errors import CheckFailedError
+from timbre.core.near_names import nearest_few
 from timbre.registry.blobs import get_file
+from timbre.registry.errors import NotFoundError
 from timbre.registry.manifest import Manifest
 from timbre.registry.rules import Rules
-from timbre.registry.store import Store
+from timbre.registry.store import Store, side_by_side
 
 
 def require_passed(manifest: Manifest) -> None:
@@ -37,5 +41,18 @@ def require_releasable(store: Store, manifest: Manifest, rules: Rules) -> None:
 
 def require_whole(store: Store, manifest: Manifest) -> None:
     """Raises CorruptError when a file of a version is missing or damaged."""
-    for entry in manifest.files:
-        get_file(store, entry, f"{manifest.voice}@{manifest.version}")
+    entries = {entry.path: entry for entry in manifest.files}
+
+    def check(path: str) -> None:
+        get_file(store, entries[path], f"{manifest.voice}@{manifest.version}")
+
+    side_by_side(store, check, entries)
+
+
+def unknown_voice(voice: str, known: Iterable[str], url: str) -> NotFoundError:
+    """The error for a voice that a registry does not hold. known: the voices that it holds."""
+    near = nearest_few(voice, known)
+    return NotFoundError(
+        f"there is no voice {voice!r} in the registry {url}",
+        remedy=f"did you mean {', '.join(near)}?" if near else "list them with: timbre voices list",
+    )

@@ -13,30 +13,23 @@ Stores whose listings have no tags (a folder, the Hub) have no index.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from timbre.core.digests import digest_bytes, digest_value
 from timbre.core.errors import TimbreError
 from timbre.core.voice_names import is_voice_name
+from timbre.registry import packs
 from timbre.registry.errors import CorruptError
+from timbre.registry.packs import Copy, has_tags, may_write, there
 from timbre.registry.records import seal, unseal
 from timbre.registry.store import Store, Stored, side_by_side, tags_below
 
 AREA = "index/"
 _ATTEMPTS = 5
 _LOG = logging.getLogger("timbre.registry")
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A record as it was when the store gave it this tag."""
-
-    tag: str
-    """As the store's listing gives it; another one makes the copy void."""
-    data: bytes
-    """The sealed record, byte for byte."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +45,6 @@ class Entry:
 def shard_key(voice: str) -> str:
     """Where a voice stands: sixteen objects, so that writers of different voices seldom wait for each other."""
     return f"{AREA}{digest_bytes(voice.encode())[0]}.json"
-
-
-def is_indexed(store: Store) -> bool:
-    """Whether a store can have an index."""
-    return hasattr(store, "tagged")
 
 
 def read_shards(store: Store, keys: Iterable[str]) -> dict[str, dict[str, Entry]]:
@@ -76,20 +64,26 @@ def read_shards(store: Store, keys: Iterable[str]) -> dict[str, dict[str, Entry]
 
 
 def note(store: Store, voice: str) -> bool:
-    """Brings the index up to date with a voice; False when it was left as it is. Raises nothing: what was written
-    counts without it.
+    """Brings the index, and the pack of the voice (packs.py), up to date with a voice; False when the index was left as
+    it is. Raises nothing: what was written counts without it.
     """
-    if not is_indexed(store):
+    if not has_tags(store):
         return False
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(packs.note, store, voice)
+        return _note(store, voice)
+
+
+def _note(store: Store, voice: str) -> bool:
     key = shard_key(voice)
     try:
         for _ in range(_ATTEMPTS):
-            stored = _there(store, key)
+            stored = there(store, key)
             before = _entries(key, stored)
             entry = _made(store, tags_below(store, f"voices/{voice}/") or {}, before.get(voice))
             if entry == before.get(voice):
                 return False
-            if not _may_write(store, [entry]):
+            if not may_write(store, _copies([entry])):
                 store.delete(key)
                 return False
             if _write(store, key, stored, {**before, voice: entry}):
@@ -100,22 +94,22 @@ def note(store: Store, voice: str) -> bool:
 
 
 def rebuild(store: Store) -> int:
-    """Brings the whole index up to date; the number of objects that were written: 0 also for a store that has none,
-    and for who cannot sign it. Raises what the store raises.
+    """Brings the whole index up to date, and makes packs that are missing; the number of objects of the index that were
+    written: 0 also for a store that has none, and for who cannot sign it. Raises what the store raises.
     """
-    if not is_indexed(store):
+    if not has_tags(store):
         return 0
     waiting, written = {f"{AREA}{digit:x}.json" for digit in range(16)}, 0
     for _ in range(_ATTEMPTS):
         # Read before the listing: a voice that is written meanwhile changes its shard, and this one loses.
-        shards = {key: _there(store, key) for key in sorted(waiting)}
+        shards = {key: there(store, key) for key in sorted(waiting)}
         voices = _by_voice(store)
         for key, stored in shards.items():
             before = _entries(key, stored)
             new = {
                 name: _made(store, tags, before.get(name)) for name, tags in voices.items() if shard_key(name) == key
             }
-            if not _may_write(store, new.values()):
+            if not may_write(store, _copies(new.values())):
                 return written
             if new != before:
                 if not _write(store, key, stored, new):
@@ -124,6 +118,7 @@ def rebuild(store: Store) -> int:
             waiting.discard(key)
         if not waiting:
             break
+    packs.complete(store, _by_voice(store))
     return written
 
 
@@ -138,19 +133,12 @@ def problems(store: Store) -> list[tuple[str, str]]:
             stored = store.get(key)
             entries = _parse(key, stored.data) if stored is not None else {}
             for where, copy in (item for entry in entries.values() for item in entry.aliases.items()):
-                there = store.get(where)
-                if there is not None and there.tag == copy.tag and there.data != copy.data:
+                record = store.get(where)
+                if record is not None and record.tag == copy.tag and record.data != copy.data:
                     found.append((key, f"its copy of {where} is not that record"))
         except TimbreError as error:
             found.append((key, error.message))
     return found
-
-
-def _may_write(store: Store, entries: Iterable[Entry]) -> bool:
-    """Whether readers would believe what is written here: not without a key where records are signed (a mirror)."""
-    if getattr(store, "signs", False):
-        return bool(getattr(store, "can_sign", False))
-    return not any(b'"signature"' in copy.data for entry in entries for copy in entry.aliases.values())
 
 
 def _write(store: Store, key: str, stored: Stored | None, entries: Mapping[str, Entry]) -> bool:
@@ -168,13 +156,8 @@ def _entries(key: str, stored: Stored | None) -> dict[str, Entry]:
         return {}
 
 
-def _there(store: Store, key: str) -> Stored | None:
-    """A shard; one that cannot be believed is removed, and None."""
-    try:
-        return store.get(key)
-    except CorruptError:
-        store.delete(key)
-        return None
+def _copies(entries: Iterable[Entry]) -> Iterator[bytes]:
+    return (copy.data for entry in entries for copy in entry.aliases.values())
 
 
 def _made(store: Store, tags: Mapping[str, str], before: Entry | None) -> Entry:

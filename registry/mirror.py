@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from timbre.core.digests import digest_bytes
 from timbre.core.errors import CheckFailedError, InputError
-from timbre.registry import index
+from timbre.registry import index, packs
 from timbre.registry.aliases import read_alias
 from timbre.registry.errors import CorruptError
 from timbre.registry.file_set import read_folder
@@ -104,7 +104,8 @@ def back_up(source: Store, target: Store, time: str, progress: Progress | None =
         key, why = next(iter(done.left.items()))
         text = f"backup of {source.url}: {len(done.left)} objects left out: {key}: {why}"
         raise CheckFailedError(text, "run: timbre verify")
-    listed = {key: digest_bytes(_bytes(target, key)) for key in target.list("") if not key.startswith(index.AREA)}
+    copies = (index.AREA, packs.AREA)
+    listed = {key: digest_bytes(_bytes(target, key)) for key in target.list("") if not key.startswith(copies)}
     target.put_if_absent(BACKUP, seal(BACKUP, {"time": time, "source": source.url, "objects": listed}))
     return done
 

@@ -9,25 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from timbre.core.errors import InputError
-from timbre.core.near_names import nearest_few
-from timbre.registry import chain, events, index, trash
+from timbre.registry import chain, events, index, packs, trash
 from timbre.registry.actor import Actor
 from timbre.registry.aliases import Alias, Decide, move_alias, read_alias
-from timbre.registry.blobs import FileEntry, fetch_files, get_file, mend, put_bytes
+from timbre.registry.blobs import FileEntry, fetch_files, get_file, mend, put_all
 from timbre.registry.by_hand import IsAncestor, hold_words, holding_move, is_by_hand, objection
-from timbre.registry.conditions import require_passed, require_releasable, require_whole
+from timbre.registry.conditions import require_passed, require_releasable, require_whole, unknown_voice
 from timbre.registry.encryption.keyring import Keyring, missing_key
 from timbre.registry.encryption.sealed_file import Place, is_sealed
-from timbre.registry.errors import CorruptError, NotFoundError, RetiredError, RevokedError
+from timbre.registry.errors import NotFoundError, RetiredError, RevokedError
 from timbre.registry.events import Act, Event
 from timbre.registry.manifest import Manifest
-from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice, version_key
+from timbre.registry.names import PRODUCTION, check_alias, check_version, check_voice, tombstone_key
 from timbre.registry.quota import require_room
-from timbre.registry.records import seal, unseal
+from timbre.registry.records import seal
 from timbre.registry.references import delete_unneeded
 from timbre.registry.rules import ReadPolicies, Rules
 from timbre.registry.store import Store, batched, folders_below, side_by_side
 from timbre.registry.tombstones import refuse_revoked, tombstone
+from timbre.registry.versions import next_sequence, read_manifest, read_versions
 
 
 @dataclass(frozen=True)
@@ -75,25 +75,17 @@ class Registry:
 
     def versions(self, voice: str) -> list[Manifest]:
         """All versions of a voice, oldest first. Raises CorruptError on a damaged manifest."""
-        keys = self.store.list(f"voices/{check_voice(voice)}/versions/")
-        found = side_by_side(self.store, lambda key: self.manifest(voice, Path(key).stem), keys)
-        return sorted(found, key=lambda manifest: (manifest.sequence, manifest.created, manifest.version))
+        return read_versions(self.store, voice)
 
     def manifest(self, voice: str, version: str) -> Manifest:
         """One version's manifest. Raises NotFoundError with what there is, CorruptError when it is damaged."""
-        key = version_key(voice, version)
-        stored = self.store.get(key)
-        if stored is None:
+        found = read_manifest(self.store, voice, version)
+        if found is None:
             self._require_voice(voice)
             raise NotFoundError(
                 f"voice {voice!r} has no version {version}", remedy=f"list them with: timbre history {voice}"
             )
-        manifest = Manifest.from_body(unseal(key, stored.data))
-        if (manifest.voice, manifest.version) != (voice, version):
-            raise CorruptError(
-                f"registry: {key} describes {manifest.voice}@{manifest.version}", remedy="publish it again"
-            )
-        return manifest
+        return found
 
     def alias(self, voice: str, alias: str = PRODUCTION, recorded: chain.Recorded | None = None) -> Alias | None:
         """An alias's state, or None when it was never set. recorded: what was listed of the history before, for those
@@ -123,11 +115,20 @@ class Registry:
 
         Raises RevokedError, RetiredError, NotFoundError (near names are given) or CorruptError.
         """
-        self._require_voice(voice)
-        self._refuse_revoked(voice)
-        if len(reference) == 12 and all(character in "0123456789abcdef" for character in reference):
+        by_version = len(reference) == 12 and all(character in "0123456789abcdef" for character in reference)
+        chained = chain.is_chained(self.store) and not by_version
+        # The witness before the listing, and the listing before the alias: see chain.recorded_in.
+        witnessed = (
+            chain.witnessed_numbers(self.witness, check_voice(voice)) if chained and self.witness is not None else {}
+        )
+        keys = list(self.store.list(f"voices/{check_voice(voice)}/"))
+        if not keys:
+            raise self._unknown(voice)
+        if tombstone_key(voice) in keys:
+            self._refuse_revoked(voice)
+        if by_version:
             return self.manifest(voice, check_version(reference))
-        state = self.alias(voice, reference)
+        state = self.alias(voice, reference, chain.recorded_in(keys, witnessed.get(voice, 0)) if chained else None)
         if state is None:
             raise NotFoundError(
                 f"voice {voice!r} has no alias {reference!r}",
@@ -146,8 +147,10 @@ class Registry:
 
     def history(self, voice: str) -> list[Event]:
         """All events of a voice, oldest first. Raises NotFoundError when there is no such voice."""
-        self._require_voice(voice)
-        return events.read(self.store, voice)
+        seen = packs.view(self.store, check_voice(voice))
+        if next(iter(seen.list(f"voices/{voice}/")), None) is None:
+            raise self._unknown(voice)
+        return events.read(seen, voice)
 
     def read_file(self, manifest: Manifest, path: str) -> bytes:
         """One file of a package, digest checked. Raises NotFoundError or CorruptError."""
@@ -168,18 +171,6 @@ class Registry:
         opened = partial(self._open_file, manifest)
         fetch_files(self.store, wanted, target, f"{manifest.voice}@{manifest.version}", opened)
         (target / "package.json").write_bytes(seal(manifest.key, manifest.to_body()))
-
-    def _next_sequence(self, voice: str) -> int:
-        """One more than any version of the voice has; damaged ones do not count."""
-
-        def sequence(key: str) -> int:
-            try:
-                return self.manifest(voice, Path(key).stem).sequence
-            except CorruptError:
-                return 0
-
-        keys = self.store.list(f"voices/{check_voice(voice)}/versions/")
-        return max(side_by_side(self.store, sequence, keys), default=0) + 1
 
     def _open_file(self, manifest: Manifest, path: str, data: bytes) -> bytes:
         if not is_sealed(data):
@@ -210,8 +201,8 @@ class Registry:
         require_room(self.store, rules.policies, manifest, files)
         name, tag = f"{manifest.voice}@{manifest.version}", f"{manifest.voice}-{manifest.version}"
         with batched(self.store, f"Publish {name}", tag) as overtaken:
-            entries = tuple(put_bytes(self.store, path, data) for path, data in sorted(files.items()))
-            proof, sequence = actor.proof if actor.verified else "", self._next_sequence(manifest.voice)
+            entries = put_all(self.store, files)
+            proof, sequence = actor.proof if actor.verified else "", next_sequence(self.store, manifest.voice)
             full = replace(manifest, files=entries, sequence=sequence, proof=proof)
             if not self.store.put_if_absent(full.key, seal(full.key, full.to_body())):
                 full = self.manifest(manifest.voice, manifest.version)
@@ -220,8 +211,8 @@ class Registry:
             full = self.manifest(manifest.voice, manifest.version)
             events.append(self.store, full.event(reason))
         self.settle(manifest.voice)
-        for entry in entries:
-            mend(self.store, entry, lambda path=entry.path: files[path])  # type: ignore[misc]
+        stored = {entry.path: entry for entry in entries}
+        side_by_side(self.store, lambda path: mend(self.store, stored[path], lambda: files[path]), stored)
         try:
             refuse_revoked(self.store, manifest.voice, manifest.recordings)
         except RevokedError:
@@ -359,7 +350,7 @@ class Registry:
         if current is None or current.version == version or not is_by_hand(current):
             return ""
         found = holding_move(
-            events.read(self.store, current.voice),
+            events.read(packs.view(self.store, current.voice), current.voice),
             current,
             version,
             lambda other: self.manifest(current.voice, other).provenance.commit,
@@ -381,13 +372,11 @@ class Registry:
         return state
 
     def _require_voice(self, voice: str) -> None:
-        check_voice(voice)
-        if next(self.store.list(f"voices/{voice}/"), None) is None:
-            near = nearest_few(voice, self.voices())
-            raise NotFoundError(
-                f"there is no voice {voice!r} in the registry {self.store.url}",
-                remedy=f"did you mean {', '.join(near)}?" if near else "list them with: timbre voices list",
-            )
+        if next(self.store.list(f"voices/{check_voice(voice)}/"), None) is None:
+            raise self._unknown(voice)
+
+    def _unknown(self, voice: str) -> NotFoundError:
+        return unknown_voice(voice, self.voices(), self.store.url)
 
     def _refuse_revoked(self, voice: str) -> None:
         refuse_revoked(self.store, voice)

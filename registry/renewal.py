@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from timbre.core.digests import digest_bytes
 from timbre.core.errors import CheckFailedError, ConfigurationError, TimbreError
-from timbre.registry import chain, events, index
+from timbre.registry import chain, events, index, packs
 from timbre.registry.actor import Actor
 from timbre.registry.aliases import Alias
 from timbre.registry.errors import CorruptError
@@ -110,6 +110,9 @@ class _Plan:
     events: list[Event] = field(default_factory=list)
     aliases: dict[str, Alias] = field(default_factory=dict)
     manifests: list[str] = field(default_factory=list)
+    """Keys of those that are signed again."""
+    said: dict[str, str] = field(default_factory=dict)
+    """Key -> SHA-256 of what a manifest says that a link names, pruned ones too."""
     unproven: list[str] = field(default_factory=list)
 
 
@@ -124,11 +127,11 @@ def _planned(registry: Registry, voice: str, done: Renewal) -> _Plan | None:
         heads = chain.witnessed(witness, voice)
         for key, why in chain.contradictions(store, heads):
             raise CorruptError(f"{key}: {why}", "")
-        plan, manifests = _Plan(voice), dict[str, str]()
+        plan = _Plan(voice)
         last = max((head.number for head in heads), default=0)
         before = ""
         for number in range(1, last + 1):
-            before = _follow(store, voice, number, before, plan, manifests)
+            before = _follow(store, voice, number, before, plan)
         plan.heads = {key: digest_bytes(_raw(witness, key).data) for key in witness.list(f"heads/{voice}/")}
     except TimbreError as error:
         done.failed[voice] = error.message
@@ -146,18 +149,18 @@ def _planned(registry: Registry, voice: str, done: Renewal) -> _Plan | None:
             if key not in plan.records and not ours:
                 done.distrusted[key] = "later than what the witness knows"
         elif kind == "versions":
-            why = _wrong(registry, voice, key, published.get(key), manifests.get(key))
+            why = _wrong(registry, voice, key, published.get(key), plan.said.get(key))
             if why and not ours:
                 done.distrusted[key] = why
             else:
                 plan.manifests.append(key)
-                plan.unproven += [key] if key not in manifests and not ours else []
+                plan.unproven += [key] if key not in plan.said and not ours else []
         elif kind == "aliases" and key not in plan.aliases and not ours:
             done.distrusted[key] = "no event that the witness knows moved it"
     return plan if plan.events else None
 
 
-def _follow(store: SignedStore, voice: str, number: int, before: str, plan: _Plan, manifests: dict[str, str]) -> str:
+def _follow(store: SignedStore, voice: str, number: int, before: str, plan: _Plan) -> str:
     """One link and its event, which count; the link's digest. Raises CorruptError where they do not fit the others."""
     key = f"voices/{voice}/chain/{number:08d}.json"
     link = _raw(store, key)
@@ -172,7 +175,7 @@ def _follow(store: SignedStore, voice: str, number: int, before: str, plan: _Pla
     plan.events.append(Event(**{**found, "act": Act(found["act"])}))
     plan.records |= {key: digest_bytes(link.data), where: str(body["sha256"])}
     if "manifest" in body:
-        manifests[str(body["manifest"])] = str(body["manifest_sha256"])
+        plan.said[str(body["manifest"])] = str(body["manifest_sha256"])
     return digest_bytes(link.data)
 
 
@@ -208,7 +211,7 @@ def _countersign(store: SignedStore, witness: SignedStore, plan: _Plan, done: Re
         if not old:
             continue
         there = where.inner.get(key)
-        data = seal(key, {"voice": plan.voice, "records": old})
+        data = seal(key, {"voice": plan.voice, "records": old, "manifests": plan.said if where is store else {}})
         if there is None:
             where.put_if_absent(key, data)
         else:
@@ -255,7 +258,7 @@ def _move_away(store: SignedStore, key: str) -> None:
 
 def _is_other(store: SignedStore, key: str) -> bool:
     """Records that stand in no voice's history and are not written again by each renewal."""
-    if not is_signed_key(key) or history_of(key) or key.startswith((COUNTERSIGNED, index.AREA)):
+    if not is_signed_key(key) or history_of(key) or key.startswith((COUNTERSIGNED, index.AREA, packs.AREA)):
         return False
     parts = key.split("/")
     return parts[0] != "voices" or len(parts) < 4 or parts[2] not in ("versions", "aliases")

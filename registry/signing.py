@@ -6,7 +6,8 @@ records and tombstones are covered alike; blobs are named by their digest, which
 
 Events and links are named by digest in the links after them and cannot be signed again. When a key is given up
 (renewal.py), those that were true until then are listed in countersigned/VOICE.json, by digest and signed by the key
-that follows; they count by that list.
+that follows; they count by that list. So do manifests that the links name, by what they say: a mirror may hold versions
+that the registry pruned before its renewal.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +27,9 @@ from timbre.registry.records import encode, unseal
 from timbre.registry.store import Store, Stored
 
 SIGNING_KEY, TRUSTED_KEYS = "TIMBRE_SIGNING_KEY", "TIMBRE_TRUSTED_KEYS"
-_SIGNED = ("voices/", "bases/", "stages/", "revoked/", "heads/", "policy", "trash/", "index/", "countersigned/")
+_SIGNED = (
+    "voices/", "bases/", "stages/", "revoked/", "heads/", "policy", "trash/", "index/", "packs/", "countersigned/",
+)  # fmt: skip
 COUNTERSIGNED = "countersigned/"
 _PURPOSE = b"timbre record 1\0"
 
@@ -56,6 +60,31 @@ class Signer(Protocol):
         """64 bytes. Raises InfrastructureError and ConfigurationError when a key of KMS cannot be used."""
 
 
+@dataclass(frozen=True)
+class _List:
+    """A list of what counts without a signature."""
+
+    tag: str
+    """Of the object that held it."""
+    records: Mapping[str, str]
+    """Key -> SHA-256 of the bytes of an event, link or head."""
+    manifests: Mapping[str, str]
+    """Key -> SHA-256 of what a manifest says, under any signature."""
+
+    @classmethod
+    def read(cls, tag: str, body: Mapping[str, Any]) -> _List:
+        records, manifests = body["records"], body.get("manifests", {})
+        return cls(tag, {str(key): str(item) for key, item in records.items()}, dict(manifests))
+
+    def holds(self, key: str, data: bytes) -> bool:
+        if key not in self.manifests:
+            return self.records.get(key) == digest_bytes(data)
+        try:
+            return self.manifests[key] == digest_value(unseal(key, data))
+        except CorruptError:
+            return False
+
+
 class SignedStore:
     """A store whose records are signed on the way in and checked on the way out; everything else passes through.
 
@@ -69,7 +98,7 @@ class SignedStore:
         self.inner = store
         self._trusted = dict(trusted)
         self._signer = signer
-        self._countersigned: dict[str, tuple[str, dict[str, str]]] = {}
+        self._countersigned: dict[str, _List] = {}
 
     def __getattr__(self, name: str) -> Any:
         # What only some stores can do (sweep, several writes as one) is the inner store's.
@@ -142,15 +171,17 @@ class SignedStore:
         if not voice:
             return False
         where = f"{COUNTERSIGNED}{voice}.json"
+        # What a trusted key said of these bytes once, it said for good: not asked for again at each record.
+        if where in self._countersigned and self._countersigned[where].holds(key, data):
+            return True
         stored = self.inner.get(where)
         if stored is None:
             return False
         known = self._countersigned.get(where)
-        if known is None or known[0] != stored.tag:
+        if known is None or known.tag != stored.tag:
             self.check(where, stored.data)
-            records = unseal(where, stored.data)["records"]
-            known = self._countersigned[where] = stored.tag, {str(name): str(item) for name, item in records.items()}
-        return known[1].get(key) == digest_bytes(data)
+            known = self._countersigned[where] = _List.read(stored.tag, unseal(where, stored.data))
+        return known.holds(key, data)
 
     def _signed(self, key: str, data: bytes) -> bytes:
         if not is_signed_key(key):
@@ -168,9 +199,9 @@ class SignedStore:
 
 
 def history_of(key: str) -> str:
-    """The voice whose event, link or head (of a witness) this key names; "" for every other record."""
+    """The voice whose event, link, manifest or head (of a witness) this key names; "" for every other record."""
     parts = key.split("/")
-    if len(parts) == 4 and parts[0] == "voices" and parts[2] in ("events", "chain"):
+    if len(parts) == 4 and parts[0] == "voices" and parts[2] in ("events", "chain", "versions"):
         return parts[1]
     return parts[1] if len(parts) == 3 and parts[0] == "heads" else ""
 

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from timbre.core.digests import digest_bytes
 from timbre.core.errors import TimbreError
-from timbre.registry import chain, events, index
+from timbre.registry import chain, events, index, packs
 from timbre.registry.file_set import read_folder
 from timbre.registry.names import FOLDER_AREAS, blob_key
 from timbre.registry.records import unseal
@@ -60,6 +60,7 @@ def verify(registry: Registry, voice: str | None = None, progress: Progress | No
             for key in registry.store.list(prefix):
                 findings += _verify_folder(registry, key, users, sizes)
         findings += [Damage(key, problem, ("index",)) for key, problem in index.problems(registry.store)]
+        findings += [Damage(key, problem, ("pack",)) for key, problem in packs.problems(registry.store)]
     stored = {key.rsplit("/", 1)[-1] for key in registry.store.list("blobs/")} if voice is None else set()
     wanted = sorted(stored | users.keys())
     for count, digest in enumerate(wanted, 1):

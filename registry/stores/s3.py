@@ -9,16 +9,17 @@ conditions (probe.py). Objects above part_mib are sent in parts, visible only wh
 from __future__ import annotations
 
 import builtins
+import html
 import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
-from xml.etree import ElementTree
 
 import boto3
 from botocore.config import Config
@@ -32,7 +33,20 @@ from timbre.registry.stores.s3_options import S3Options, S3Place
 
 _WRITER = "timbre-writer"
 _PARTS_AT_ONCE = 4
+_PAGE = 1000
+_LISTINGS_AT_ONCE = 16
+_FOLDERS_AT_ONCE = 20
 _LOG = logging.getLogger("timbre.registry")
+
+
+@dataclass(frozen=True)
+class _Page:
+    items: list[tuple[str, str]]
+    """Keys with their tags."""
+    folders: list[str]
+    """Names of the folders below the beginning, where they were asked for."""
+    more: bool
+    """Whether another page follows."""
 
 
 class S3Store:
@@ -105,29 +119,52 @@ class S3Store:
             yield key
 
     def tagged(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """As list, each key with the tag that `get` would give: a listing tells what changed without reading it."""
+        """As list, each key with the tag that `get` would give: a listing tells what changed without reading it.
+
+        An area of the registry ("voices/") that does not fit into one page is listed side by side, by the beginnings of
+        its folders' names: page after page, a listing takes its latency for every thousand keys. What lies below one
+        folder is listed in one go, so that what was written first is listed first.
+        """
         folder = prefix.rstrip("/")
         if folder:
             check_key(folder)
+        whole = f"{folder}/" if folder else ""
+        pages = self._pages(whole)
+        found = next(pages)
+        if found.more and folder and "/" not in folder:
+            names, items = self._right_below(whole)
+            parts = [f"{whole}{part}" for part in beginnings(names, _FOLDERS_AT_ONCE)]
+            with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as pool:
+                listed = pool.map(lambda part: [item for page in self._pages(part) for item in page.items], parts)
+                yield from sorted({**dict(items), **{key: tag for part in listed for key, tag in part}}.items())
+            return
+        # Not every store lists in the order of keys: SeaweedFS has ada/ before ada-b/.
+        yield from sorted([*found.items, *(item for page in pages for item in page.items)])
+
+    def _pages(self, beginning: str, **more: str) -> Iterator[_Page]:
+        """Keys that begin so, with their tags, page by page; at least one page."""
         start = self._place.prefix
-        whole = f"{start}{folder}/" if folder else start
-        with translated(self.url, f"list {folder or 'it'}"):
-            pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=self._place.bucket, Prefix=whole)
-            for page in pages:
-                for item in page.get("Contents", ()):
-                    key = item["Key"][len(start) :]
-                    if key and not key.endswith("/") and "/." not in f"/{key}":
-                        yield key, _plain_tag(item.get("ETag", ""))
+        pages = self._client().get_paginator("list_objects_v2")
+        with translated(self.url, f"list {beginning or 'it'}"):
+            where, size = {"Bucket": self._place.bucket, "Prefix": start + beginning}, {"PageSize": _PAGE}
+            for page in pages.paginate(**where, PaginationConfig=size, **more):
+                keys = (
+                    (item["Key"][len(start) :], _plain_tag(item.get("ETag", ""))) for item in page.get("Contents", ())
+                )
+                items = [item for item in keys if item[0] and not item[0].endswith("/") and "/." not in f"/{item[0]}"]
+                folders = [item["Prefix"][len(start + beginning) : -1] for item in page.get("CommonPrefixes", ())]
+                yield _Page(
+                    items, [name for name in folders if not name.startswith(".")], bool(page.get("IsTruncated"))
+                )
 
     def folders(self, prefix: str) -> builtins.list[str]:
         """Sorted names of the folders right below a folder prefix: one request for a thousand of them."""
-        folder = prefix.rstrip("/")
-        whole = f"{self._place.prefix}{check_key(folder)}/"
-        with translated(self.url, f"list {folder}"):
-            pages = self._client().get_paginator("list_objects_v2")
-            found = pages.paginate(Bucket=self._place.bucket, Prefix=whole, Delimiter="/")
-            names = [item["Prefix"][len(whole) : -1] for page in found for item in page.get("CommonPrefixes", ())]
-        return sorted(name for name in names if not name.startswith("."))
+        return sorted(self._right_below(f"{check_key(prefix.rstrip('/'))}/")[0])
+
+    def _right_below(self, whole: str) -> tuple[builtins.list[str], builtins.list[tuple[str, str]]]:
+        """Names of folders, and keys of objects with their tags."""
+        pages = builtins.list(self._pages(whole, Delimiter="/"))
+        return [name for page in pages for name in page.folders], [item for page in pages for item in page.items]
 
     def delete(self, key: str) -> bool:
         """Removes the object, in a versioned bucket also its old versions unless versions=keep."""
@@ -302,18 +339,36 @@ def _read_contents(response_dict: dict[str, Any], customized_response_dict: dict
     """
     if response_dict.get("status_code") != 200:
         return
-    try:
-        page = ElementTree.fromstring(response_dict["body"])
-    except ElementTree.ParseError:
-        return
-    space = page.tag.partition("}")[0] + "}" if page.tag.startswith("{") else ""
-    items = page.findall(f"{space}Contents")
+    # Text in XML never holds "<", so that elements without attributes can be cut out without a parser.
+    before, *items = response_dict["body"].split(b"<Contents>")
+    rest, found = [before], []
     for item in items:
-        page.remove(item)
-    customized_response_dict["Contents"] = [
-        {"Key": item.findtext(f"{space}Key", ""), "ETag": item.findtext(f"{space}ETag", "")} for item in items
+        inside, _, after = item.partition(b"</Contents>")
+        found.append({"Key": _text(inside, b"Key"), "ETag": _text(inside, b"ETag")})
+        rest.append(after)
+    if found:
+        customized_response_dict["Contents"] = found
+        response_dict["body"] = b"".join(rest)
+
+
+def _text(element: bytes, name: bytes) -> str:
+    """The text of the first element of this name inside another, "" without one."""
+    text = element.partition(b"<" + name + b">")[2].partition(b"</" + name + b">")[0].decode()
+    return html.unescape(text) if "&" in text else text
+
+
+def beginnings(names: Iterable[str], most: int, length: int = 0) -> list[str]:
+    """Beginnings of folders that cover all these names and no key twice, each at most `most` of the names. A name that
+    another one begins with stands with its slash.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name[: length + 1] if len(name) > length else f"{name}/", []).append(name)
+    return [
+        part
+        for beginning, group in groups.items()
+        for part in ([beginning] if len(group) <= most else beginnings(group, most, length + 1))
     ]
-    response_dict["body"] = ElementTree.tostring(page)
 
 
 def _plain_tag(tag: str) -> str:

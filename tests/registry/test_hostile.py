@@ -9,7 +9,7 @@ import pytest
 from benchmarks import hostile
 from tests.registry.hub_server import HubServer
 from tests.registry.s3_servers import CREDENTIALS, S3Server
-from timbre.registry.index import is_indexed
+from timbre.registry.packs import has_tags
 from timbre.registry.signing import SignedStore
 from timbre.serving import catalogue
 
@@ -21,7 +21,7 @@ def check(address: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     attack, reader = hostile.prepare(address, folder, 5)
     assert hostile.accepted(attack, reader, 4) == []
-    indexed = is_indexed(attack.plain)
+    indexed = has_tags(attack.plain)
     with monkeypatch.context() as blind:
         blind.setattr(hostile, "noticed", lambda reader: False)
         blind.setattr(hostile, "KINDS", ("file",))

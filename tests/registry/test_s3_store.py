@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.registry.store_behaviour import StoreBehaviour
 from timbre.core.errors import ConfigurationError
 from timbre.registry.address import RegistryAddress
 from timbre.registry.store_at import open_store
+from timbre.registry.stores import s3
 from timbre.registry.stores.s3 import S3Store
 
 _NUMBERS = itertools.count()
@@ -63,6 +65,34 @@ def test_a_listing_has_the_tags_of_its_objects(store: S3Store) -> None:
         assert found.tag == tag != ""
     assert len(tags) == 3
     assert list(dict(store.tagged("voices/ada/events/"))) == ["voices/ada/events/2026-11-21T09+00.json"]
+
+
+def test_a_listing_of_many_pages_is_whole_and_sorted(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Side by side below an area, page after page below a folder; with what lies right below the area."""
+    names = ("ada", "ada-b", "ada2", "ben", "eve+co", "z")
+    keys = [
+        f"voices/{name}/{kind}/{number}.json" for name in names for kind in ("chain", "events") for number in range(2)
+    ]
+    keys += ["voices/loose.json", "voicesbeside/one.json"]
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda key: store.put_if_absent(key, key.encode()), keys))
+    whole = {prefix: list(store.tagged(prefix)) for prefix in ("voices/", "voices/ada/", "")}
+    assert [key for key, _ in whole["voices/"]] == sorted(key for key in keys if key.startswith("voices/"))
+    for page in (1, 3):
+        monkeypatch.setattr(s3, "_PAGE", page)
+        monkeypatch.setattr(s3, "_FOLDERS_AT_ONCE", 2)
+        assert {prefix: list(store.tagged(prefix)) for prefix in whole} == whole
+        assert store.folders("voices/") == sorted(names)
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 100])
+def test_beginnings_cover_each_name_once(most: int) -> None:
+    names = ["a", "aa", "aab", "ab", "b", "ba1", "ba2", "ba3", *(f"voice-{number:03}" for number in range(120))]
+    found = s3.beginnings(names, most)
+    for name in names:
+        assert sum(f"{name}/".startswith(part) for part in found) == 1
+    assert all(sum(f"{name}/".startswith(part) for name in names) <= most for part in found)
+    assert len(s3.beginnings([], most)) == 0
 
 
 def test_reading_writes_nothing(s3_server: S3Server, store: S3Store) -> None:
