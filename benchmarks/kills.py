@@ -1,10 +1,12 @@
-"""`kill -9` at random points of publish, promote, prune, sync and rotate, on a folder and on S3 (SeaweedFS).
+"""`kill -9` at random points of publish, promote, prune, sync, rotate and renew, on a folder and on S3 (SeaweedFS).
 
 python -m benchmarks.kills [--points 200] [--seed 13] [--only folder|s3]
 
-Each point: a process begins one of the five, is killed at a random moment of it, and then every alias must lead to a
+Each point: a process begins one of the six, is killed at a random moment of it, and then every alias must lead to a
 whole version, every version that can be seen must have all its files, in the registry and in its mirror, and the same
-command must finish what was begun. Records are signed, files encrypted, a witness told. Exit code 1 otherwise.
+command must finish what was begun. Records are signed, files encrypted, a witness told; renew gives the signing key up
+for a new one, and after it the old one is trusted no more. On S3 every reader and writer uses the index and the packs.
+Exit code 1 otherwise.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from timbre.registry.names import PRODUCTION
 from timbre.registry.open import open_registry
 from timbre.registry.prune import Keep, choose, prune
 from timbre.registry.registry import Registry
+from timbre.registry.renewal import renew
 from timbre.registry.signing_keys import new_key
 from timbre.registry.verification import audit, verify
 from timbre.serving.catalogue import read_catalogue
@@ -103,7 +106,29 @@ def rotate(registry: Registry, copy: Registry, number: int) -> None:
     publish(registry, copy, number)
 
 
-WORK: Mapping[str, Work] = {"publish": publish, "promote": promote, "prune": pruned, "sync": sync, "rotate": rotate}
+def renewed(registry: Registry, copy: Registry, number: int) -> None:
+    """What the key before signed is signed with the new one."""
+    renew(registry, actor=ADA, discard=True)
+
+
+WORK: Mapping[str, Work] = {
+    "publish": publish, "promote": promote, "prune": pruned, "sync": sync, "rotate": rotate, "renew": renewed,
+}  # fmt: skip
+
+
+def new_signing_key(place: Place) -> None:
+    """A new key signs, and the one before is still trusted: step 2 of the runbook in docs/security.md."""
+    key, trusted = (Path(place.environment[name]) for name in ("TIMBRE_SIGNING_KEY", "TIMBRE_TRUSTED_KEYS"))
+    made = key.with_name("next")
+    trusted.write_text(new_key(made) + "\n" + trusted.read_text())
+    made.replace(key)
+
+
+def old_key_gone(place: Place) -> None:
+    """The mirror follows, then only the new key is trusted: step 6."""
+    sync(*place.open(), 0)
+    trusted = Path(place.environment["TIMBRE_TRUSTED_KEYS"])
+    trusted.write_text(trusted.read_text().splitlines()[0] + "\n")
 
 
 def measure(place: Place, points: int, seed: int, say: Callable[[str], None] = print) -> Result:
@@ -116,19 +141,31 @@ def measure(place: Place, points: int, seed: int, say: Callable[[str], None] = p
     took_s: dict[str, float] = {}
     for number in range(-2, 0):
         for name, work in WORK.items():
+            if name == "renew":
+                new_signing_key(place)
+                registry, copy = place.open()
             began = time.perf_counter()
             work(registry, copy, number)
             took_s[name] = time.perf_counter() - began
+            if name == "renew":
+                old_key_gone(place)
+                registry, copy = place.open()
     say("lasts " + ", ".join(f"{name} {seconds * 1e3:.0f} ms" for name, seconds in took_s.items()))
     for number in range(points):
         name = list(WORK)[number % len(WORK)]
+        if name == "renew":
+            new_signing_key(place)
         running = _killed(place, WORK[name], number, choose_at.uniform(0, took_s[name]))
         before = result.kills.get(name, (0, 0))
         result.kills[name] = (before[0] + 1, before[1] + running)
+        registry, copy = place.open()
         for which, opened in (("registry", registry), ("mirror", copy)):
             result.broken += [f"{number} {name}: {which}: {what}" for what in broken(opened)]
         try:
             WORK[name](registry, copy, number)
+            if name == "renew":
+                old_key_gone(place)
+                registry, copy = place.open()
             if left := _left(registry, copy, number % _VERIFY_EVERY == _VERIFY_EVERY - 1 or number == points - 1):
                 result.not_repaired.append(f"{number} {name}: {left}")
         except TimbreError as error:

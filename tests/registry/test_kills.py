@@ -23,7 +23,7 @@ def test_kills_on_s3_break_nothing(tmp_path: Path, s3_server: S3Server, monkeypa
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     addresses = s3_server.address(f"kills-{tmp_path.name}"), s3_server.address(f"kills-mirror-{tmp_path.name}")
-    found = kills.measure(kills.Place(*addresses, kills.environment_in(tmp_path)), 5, 7, lambda line: None)
+    found = kills.measure(kills.Place(*addresses, kills.environment_in(tmp_path)), 6, 7, lambda line: None)
     assert found.broken == []
     assert found.not_repaired == []
     assert set(found.kills) == set(kills.WORK)

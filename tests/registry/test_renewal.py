@@ -22,6 +22,7 @@ from timbre.registry.events import Act
 from timbre.registry.open import open_registry
 from timbre.registry.policy import KEY as POLICY
 from timbre.registry.policy import store_policy
+from timbre.registry.prune import Keep, choose, prune
 from timbre.registry.records import encode
 from timbre.registry.registry import Registry
 from timbre.registry.renewal import renew
@@ -246,3 +247,24 @@ def test_without_a_key_or_a_witness_nothing_is_renewed(place: Place) -> None:
         renew(place.open("new", "old", "new", witness=False), actor=ADA)
     with pytest.raises(ConfigurationError, match="no signing key"):
         renew(place.open("", "old", "new"), actor=ADA)
+
+
+def test_a_mirror_that_kept_a_pruned_version_reads_it_after_the_renewal(place: Place, tmp_path: Path) -> None:
+    """The registry has it no more, so that nobody signs it again; the history still says what it says."""
+    target = Place(tmp_path, str(tmp_path / "mirror"))
+    mirror.sync(open_store(RegistryAddress(place.address, {})), open_store(RegistryAddress(target.address, {})))
+    registry, keep = place.open("old", "old"), Keep(days=0, predecessors=0, without_marks=True)
+    prune(registry, choose(registry, keep), keep, actor=ADA)
+    pruned = make_manifest("ada", "two").version
+    assert pruned not in [manifest.version for manifest in registry.versions("ada")]
+    renew(place.operator, actor=ADA, discard=True)
+    mirror.sync(place.operator.store, target.open("", "old", "new", witness=False).store)
+    reader = target.open("", "new", witness=False)
+    assert pruned in [manifest.version for manifest in reader.versions("ada")]
+    assert verify(reader) == []
+    path = tmp_path / "mirror" / "voices" / "ada" / "versions" / f"{pruned}.json"
+    record = json.loads(path.read_bytes()) | {"languages": ["xx"]}
+    record.pop("digest")
+    path.write_bytes(encode({**record, "digest": digest_value(record)}))
+    with pytest.raises(CorruptError, match="not signed by a key that is trusted"):
+        target.open("", "new", witness=False).versions("ada")
