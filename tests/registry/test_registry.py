@@ -9,14 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from benchmarks import writers
 from tests.registry.conftest import make_files, make_manifest
 from timbre.core.errors import CheckFailedError, ConfigurationError, InputError
-from timbre.registry.aliases import move_alias
 from timbre.registry.bases import fetch_base, list_bases, publish_base
 from timbre.registry.errors import CorruptError, NewerSchemaError, NotFoundError, RetiredError, RevokedError
 from timbre.registry.events import Act
@@ -290,40 +289,10 @@ def test_stages_and_bases_come_back_whole_or_not_at_all(registry: Registry, tmp_
     assert not list(tmp_path.glob(".tmp-*"))
 
 
-def test_sixteen_writers_on_one_alias_fifty_rounds(registry: Registry) -> None:
+def test_sixteen_writers_on_one_alias_fifty_rounds(tmp_path: Path) -> None:
     """Each round 16 threads try to move the alias from the generation they all saw: exactly one succeeds."""
-    manifest = published(registry)
-    registry.promote("ada", manifest.version, actor=ADA)
-    for round_ in range(50):
-        seen = registry.alias("ada")
-        assert seen is not None
-        barrier, winners = threading.Barrier(16), []
-
-        def write(writer: int, seen=seen, barrier=barrier, winners=winners, round_=round_) -> None:  # type: ignore[no-untyped-def]
-            barrier.wait()
-            state = replace(seen, actor=f"writer {writer}", time=f"2026-11-21T11:{round_:02d}:00.000000+00:00")
-            moved = move_alias(
-                registry.store,
-                "ada",
-                "production",
-                lambda now, state=state, seen=seen: state if now == seen else None,  # noqa: B023
-                attempts=1_000,
-            )
-            if moved is not None:
-                winners.append(writer)
-
-        threads = [threading.Thread(target=write, args=(writer,)) for writer in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        now = registry.alias("ada")
-        assert len(winners) == 1
-        assert now is not None
-        assert now.actor == f"writer {winners[0]}"
-        assert now.generation == seen.generation + 1
-    assert audit(registry, "ada") == []
-    assert verify(registry) == []
+    assert writers.rounds(lambda: Registry(LocalStore(tmp_path / "registry")), 16, 50) == []
+    assert verify(Registry(LocalStore(tmp_path / "registry"))) == []
 
 
 _VICTIM = """
@@ -331,6 +300,7 @@ import sys
 from pathlib import Path
 from timbre.registry.local_store import LocalStore
 from timbre.registry.registry import Actor, Registry
+from benchmarks import writers
 from tests.registry.conftest import make_files, make_manifest
 registry = Registry(LocalStore(Path(sys.argv[1])))
 print("ready", flush=True)
