@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,9 +163,22 @@ class Repository:
             raise self._failed("ls-files", found.stderr)
         return [path for path in found.stdout.split("\0") if path]
 
-    def differs(self, folder: str) -> bool:
-        """Whether files below a folder differ from the commit that is checked out, or are not in it."""
-        return bool(self._run("status", "--porcelain", "-z", "--untracked-files=all", "--", folder).stdout)
+    def differs(self, folder: Path, files: Iterable[str]) -> bool:
+        """Whether files below a folder differ from the commit that is checked out, or are not in it. files: those of
+        them that count even where .gitignore names them.
+
+        True when Git refuses to answer: what cannot be known must not pass for "as committed". False outside Git.
+        """
+        found = self._run("status", "--porcelain", "-z", "--untracked-files=all", "--", str(folder))
+        # Ignored files are in no commit either, and `status` is silent about them.
+        ignored = self._run("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", str(folder))
+        for answer in (found, ignored):
+            if answer.returncode:
+                return _NO_REPOSITORY not in answer.stderr
+        counted = {(folder / name).resolve() for name in files}
+        return bool(found.stdout) or any(
+            (self.path / path).resolve() in counted for path in ignored.stdout.split("\0") if path
+        )
 
     def had_tree(self, name: str, tree: str, before: str) -> bool:
         """Whether voices/<name> had this tree in `before` or one of its ancestors (in this clone)."""

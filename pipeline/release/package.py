@@ -139,7 +139,7 @@ def _digest_of_gates(base: Base) -> str:
 
 def committed(origin: Origin, voice: VoiceFolder, repository: Repository) -> Origin:
     """The origin without its commit when the recordings here are not those of that commit."""
-    if origin.commit and repository.differs(str(voice.path)):
+    if origin.commit and repository.differs(voice.path, voice.files()):
         return dataclasses.replace(origin, commit="")
     return origin
 

@@ -95,14 +95,18 @@ class VoiceFolder:
 
         Files that cannot be read count as absent, so that a folder with problems has a digest too.
         """
-        files = {METADATA, *(clip.file for clip in self.clips)}
+        content = {file: _digest_or_none(self.path / file) for file in sorted(self.files() - {VOICE_YAML})}
+        problems = [str(problem) for problem in self.problems]
+        return digest_value({"voice": self.settings.normalised(), "files": content, "problems": problems})
+
+    def files(self) -> set[str]:
+        """Names of all files that the voice is made of, relative to its folder."""
+        files = {VOICE_YAML, METADATA, *(clip.file for clip in self.clips)}
         if self.consent.statement:
             files.add(self.consent.statement)
         if os.path.lexists(self.path / LEXICON):
             files.add(LEXICON)
-        content = {file: _digest_or_none(self.path / file) for file in sorted(files)}
-        problems = [str(problem) for problem in self.problems]
-        return digest_value({"voice": self.settings.normalised(), "files": content, "problems": problems})
+        return files
 
     def recordings(self) -> str:
         """SHA-256 of the recordings alone: equal under another name of the voice, other settings and other texts."""
