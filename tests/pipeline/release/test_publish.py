@@ -14,6 +14,7 @@ import yaml
 
 from tests.pipeline.release.publish_stages import YAML, Repo, make_repo
 from timbre.cli.main import call
+from timbre.core.digests import digest_file
 from timbre.core.errors import CheckFailedError, InfrastructureError
 from timbre.core.progress import SilentProgress
 from timbre.evaluation.measurements import Sample, read_measurements
@@ -82,6 +83,20 @@ def test_a_version_is_whole_and_says_where_it_comes_from(repo: Repo) -> None:
     assert audit(repo.registry, "ada") == []
     small = sum(entry.size_bytes for entry in manifest.files if not entry.path.startswith(SAMPLES))
     assert small == outcomes["publish"].facts["size_bytes"] < MAX_BYTES
+
+
+def test_a_manifest_holds_the_settings_of_the_voice_and_the_digest_of_the_limits(repo: Repo) -> None:
+    limits = repo.root / "bases" / "pico" / "gates.yaml"
+    limits.write_text("# limits of this repository\n", encoding="utf-8")
+    repo.record("own settings", YAML + "recipe: {finetune: {rank: 4}, extract: {}}\n")
+    repo.run()
+    manifest = repo.registry.resolve("ada")
+    assert manifest.overrides == {"finetune": {"rank": 4}}
+    assert manifest.gates_digest == digest_file(limits)
+    version = repo.registry.store.get(manifest.key)
+    assert version is not None
+    assert b'"rank": 4' in version.data
+    assert digest_file(limits).encode() in version.data
 
 
 def test_the_package_loads_and_not_on_another_base(repo: Repo, tmp_path: Path) -> None:
