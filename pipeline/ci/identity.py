@@ -112,7 +112,7 @@ def _checked(token: str, issuers: list[tuple[Issuer, Policy]]) -> Actor:
         )
     except jwt.PyJWTError as error:
         message = f"identity token of {issuer.issuer}: {error}"
-        raise ConfigurationError(message, "look at the job's id_tokens and the policy's audience and keys") from error
+        raise ConfigurationError(message, "check the job's id_tokens and the policy's audience and keys") from error
     for name, pattern in issuer.claims.items():
         if not fnmatchcase(str(claims.get(name, "")), pattern):
             message = f"identity token of {issuer.issuer}: {name} is {printable(str(claims.get(name)))}"
@@ -189,7 +189,7 @@ def _fetched(address: str, headers: Mapping[str, str], secure: bool = False) -> 
     except urllib.error.HTTPError as error:
         if error.code in (401, 403, 404):
             raise ConfigurationError(
-                f"{host.hostname}: answers {error.code}", "look at its address and credentials"
+                f"{host.hostname}: answers {error.code}", "check its address and credentials"
             ) from (error)
         raise InfrastructureError(f"{host.hostname}: answers {error.code}", "run the job again") from error
     except (OSError, ValueError) as error:

@@ -80,7 +80,9 @@ def _absent(where: str, folder: Path, text: str) -> Problem:
     if unicodedata.normalize("NFC", near) == unicodedata.normalize("NFC", text):
         value = f"{text!r} does not exist; the file is stored with decomposed letters, as macOS does"
         return Problem(where, value, "the same characters in both", f"rename the file to {text!r} (git mv)")
-    return Problem(where, f"{text!r} does not exist", "an existing file", f"did you mean {near!r}? write it here so")
+    return Problem(
+        where, f"{text!r} does not exist", "an existing file", f"did you mean {near!r}? correct the path here"
+    )
 
 
 def near_file(folder: Path, text: str) -> str | None:

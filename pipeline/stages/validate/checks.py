@@ -297,7 +297,11 @@ def check_take_speaker(file: str, similarity: float, takes: int, recipe: Validat
     if similarity < least:
         value = f"another speaker? similarity {similarity:.2f} to the takes before"
         found.refuse(
-            file, value, f"at least {least:.2g}", "one voice is one person, with the same microphone", "speaker"
+            file,
+            value,
+            f"at least {least:.2g}",
+            "let the same person record it again, with the same microphone",
+            "speaker",
         )
     elif similarity < least + _ODD_MARGIN:
         value, limit = (
