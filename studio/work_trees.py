@@ -64,7 +64,7 @@ class WorkTrees:
         tree = Clone(place, self._environment)
         for voice in sorted(path.name for path in (place / "voices").iterdir() if path.is_dir()):
             folder = f"voices/{voice}"
-            if tree.repository.differs(folder) and self._merged(tree, folder, newest):
+            if tree.repository.differs(place / folder, ()) and self._merged(tree, folder, newest):
                 tree.run("clean", "-fdq", "--", folder)
                 tree.run("checkout", "--quiet", "HEAD", "--", folder)
         # Git refuses this where it would lose a change; then the tree stays where it is.
