@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -143,11 +144,17 @@ def _bounded(path: Path, frames: int, most_s: float | None) -> Iterator[npt.NDAr
 
 
 def write(path: Path, wave: Waveform, subtype: str = "PCM_16") -> None:
-    """Writes WAV or FLAC by suffix; values beyond full scale are an error, never clipped (ValueError)."""
+    """Writes WAV or FLAC by suffix; values beyond full scale are an error, never clipped (ValueError).
+
+    Raises OSError where the file cannot be written.
+    """
     peak = float(np.max(np.abs(wave.samples), initial=0.0))
     if not peak <= 1.0:
         raise ValueError(f"{path.name}: peak {peak:.3f}, expected at most 1")
-    sf.write(str(path), wave.samples, wave.rate_hz, subtype=subtype)
+    # Encoded in memory: of a full disk libsndfile says only "System error.", which nothing tells from a bug.
+    encoded = BytesIO()
+    sf.write(encoded, wave.samples, wave.rate_hz, subtype=subtype, format=path.suffix.removeprefix(".").upper())
+    path.write_bytes(encoded.getbuffer())
 
 
 def _identify(path: Path) -> SoundInfo:

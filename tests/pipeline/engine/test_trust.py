@@ -9,9 +9,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.pipeline.engine.tiny_stages import ROWS, count, tiny_base, tiny_voice
+from timbre.audio.reader import write
+from timbre.audio.waveform import Waveform
 from timbre.cli.main import call
 from timbre.core.digests import digest_bytes
 from timbre.core.errors import ConfigurationError, InfrastructureError
@@ -181,6 +184,16 @@ def test_only_a_known_default_branch_publishes(
         environment["GITHUB_EVENT_PATH"] = str(event)
     origin = origin_of(environment, checkout)
     assert (origin.why_not == "") is publishes, origin.why_not
+
+
+@pytest.mark.parametrize("name", ["slice.wav", "slice.flac"])
+def test_a_full_disk_under_a_sound_is_worth_a_retry(tmp_path: Path, name: str) -> None:
+    from timbre.pipeline.engine.failures import explain
+
+    (tmp_path / name).symlink_to("/dev/full")
+    with pytest.raises(OSError) as raised:
+        write(tmp_path / name, Waveform(np.zeros(16_000, dtype=np.float32), 16_000))
+    assert isinstance(explain(raised.value), InfrastructureError)
 
 
 def test_a_full_disk_in_a_stage_or_in_the_copy_of_its_report_is_worth_a_retry(tmp_path: Path) -> None:
