@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, requires
@@ -11,20 +10,31 @@ from importlib.metadata import PackageNotFoundError, requires
 from timbre.core.errors import ConfigurationError
 
 PACKAGE = "timbre"
-# Import names that differ from the name of the package in more than case and dashes.
+# Import names that differ from the name of the package in more than case and dashes, and libraries that another brings.
 _DISTRIBUTIONS = {
+    "_webrtcvad": "webrtcvad",
+    "botocore": "boto3",
     "df": "deepfilternet",
     "google": "tensorboard",
+    "h11": "uvicorn",
+    "httpx2": "huggingface_hub",
     "jwt": "pyjwt",
-    "parselmouth": "praat-parselmouth",
-    "starlette": "fastapi",
+    "markupsafe": "jinja2",
+    "mecab": "python-mecab-ko",
     "opencc": "opencc-python-reimplemented",
+    "parselmouth": "praat-parselmouth",
+    "pydantic": "fastapi",
+    "pydantic_core": "fastapi",
+    "pyopenjtalk": "pyopenjtalk-plus",
+    "starlette": "fastapi",
+    "tokenizers": "transformers",
+    "urllib3": "boto3",
     "yaml": "pyyaml",
 }
 # docker/install.sh leaves them out of the images of servers.
 _NOT_FOR_SERVERS = ("gptsovits", "nano", "studio", "training")
-# An extra of at most so many libraries is there for the sake of one of them.
-_SMALL = 2
+# What machines need that neither train nor speak: named before the large extras that bring the same library.
+_SMALL = ("s3", "hub", "keys")
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([A-Za-z0-9._-]+)['"]""")
 
@@ -32,8 +42,8 @@ _EXTRA = re.compile(r"""extra\s*==\s*['"]([A-Za-z0-9._-]+)['"]""")
 def missing_library(error: ModuleNotFoundError, requirements: Iterable[str] | None = None) -> ConfigurationError | None:
     """What to say about a library that is not installed; None for a module that no part of this package asks for.
 
-    Of several extras that bring it, a small one is named before a large one. requirements: of this package, as its
-    metadata has them; None to read them.
+    Of several extras that bring it, one for the registry alone is named before a large one. requirements: of this
+    package, as its metadata has them; None to read them.
     """
     room = (error.name or "").split(".")[:2]
     if room[0] == PACKAGE and room[-1] in _NOT_FOR_SERVERS:
@@ -46,11 +56,10 @@ def missing_library(error: ModuleNotFoundError, requirements: Iterable[str] | No
     bringing = [extra for name, extra in listed if name == wanted]
     if not module or not bringing:
         return None
-    sizes = Counter(extra for _, extra in listed)
-    extra = min(bringing, key=lambda extra: extra != "" and sizes[extra] > _SMALL)
+    extra = min(bringing, key=lambda extra: extra not in _SMALL)
     what = f"{PACKAGE}[{extra}]" if extra else PACKAGE
     remedy = f"run: pip install '{what}' (in a checkout: pip install '{what.replace(PACKAGE, '.', 1)}')"
-    return ConfigurationError(f"{module} is not installed", remedy)
+    return ConfigurationError(f"{module.lstrip('_')} is not installed", remedy)
 
 
 @contextmanager

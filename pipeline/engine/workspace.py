@@ -29,7 +29,8 @@ class Workspace:
             if (folder / "voices").is_dir():
                 return cls(folder, pulled)
         raise ConfigurationError(
-            f"{start}: no `voices/` folder here or above", "change into a voice repository, or give --root DIR"
+            f"{start}: no `voices/` folder here or above",
+            "name a voice repository (--root DIR on the command line), or make one with: timbre init DIR",
         )
 
     @property

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.test_house import ROOT, modules
 from timbre.core.errors import ConfigurationError
 from timbre.core.extras import missing_library, needed_by
 
@@ -36,7 +39,36 @@ def test_the_extra_of_a_library(module: str, answer: str | None) -> None:
         assert module.split(".")[0] in found.message
 
 
-def test_an_extra_for_one_library_is_named_before_a_large_one() -> None:
+def _requirements() -> list[str]:
+    """Of pyproject.toml, as the package's metadata has them; without those of developers."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name != "dev"}
+    marked = [f'{line.partition(";")[0]}; extra == "{name}"' for name, lines in extras.items() for line in lines]
+    return [*project["dependencies"], *marked]
+
+
+def test_every_library_that_a_module_imports_has_an_extra() -> None:
+    names = {
+        (module or "").split(".")[0]
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for module in (
+            [alias.name for alias in node.names] if isinstance(node, ast.Import)
+            else [node.module] if isinstance(node, ast.ImportFrom) else []
+        )
+    } - {*sys.stdlib_module_names, "timbre"}  # fmt: skip
+    assert {"boto3", "_webrtcvad", "torch"} <= names
+    own = _requirements()
+    assert [name for name in sorted(names) if missing_library(ModuleNotFoundError(name=name), own) is None] == []
+
+
+def test_who_records_is_sent_to_the_extra_that_trains() -> None:
+    for name in ("_webrtcvad", "av", "pyrnnoise", "torch"):
+        found = missing_library(ModuleNotFoundError(name=name), _requirements())
+        assert "timbre[train]" in getattr(found, "remedy", ""), name
+
+
+def test_an_extra_of_the_registry_is_named_before_a_large_one() -> None:
     large = [f"{name}>=1; extra == 'train'" for name in ("torch", "boto3", "peft")]
     boto3 = ModuleNotFoundError(name="boto3.session")
     assert "'timbre[train]'" in getattr(missing_library(boto3, large), "remedy", "")
