@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 
 import numpy as np
 import scipy.fft
+import soxr
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -19,16 +20,13 @@ Phasors = NDArray[np.complex64]
 EPSILON = np.float32(1e-8)
 _MOMENTUM = 0.99
 _SHARE = np.float32(_MOMENTUM / (1 + _MOMENTUM))
+_FEWEST = 8
+"""Iterations from which the lower half of the band is refined by itself first."""
 
 
 def unit(values: Phasors) -> Phasors:
     """Complex numbers divided by their magnitude; 0 stays 0."""
-    scale = np.square(values.real)
-    scale += np.square(values.imag)
-    scale += EPSILON
-    np.sqrt(scale, out=scale)
-    np.reciprocal(scale, out=scale)
-    return np.asarray(values * scale, np.complex64)
+    return np.asarray(values * np.reciprocal(_length(values)), np.complex64)
 
 
 class FrameTransform:
@@ -60,24 +58,60 @@ class FrameTransform:
         return np.pad(wave, self.edge, mode="reflect")
 
     def refine(self, magnitude: Floats, phasors: Phasors, iterations: int, known: Floats | None = None) -> Phasors:
-        """Unit phasors [T, F] -> ones more consistent with the magnitude [T, F].
+        """Unit phasors [T, F] -> spectra [T, F] of the magnitude [T, F], with phases more consistent with it.
 
         known [edge + K]: samples that stay as they are, beginning `edge` samples before the first frame's hop; without
         them the first frame begins the utterance.
         """
-        last = np.zeros_like(phasors)
+        spectra = magnitude * phasors
+        last: Floats | None = None
         for _ in range(iterations):
-            wave = self.samples(magnitude * phasors)
+            wave = self.samples(spectra)
             if known is None:
                 padded = self.padded(wave)
             else:
                 padded = np.concatenate([known, wave[len(known) - self.edge :]])
                 padded = np.pad(padded, (0, self.edge), mode="reflect")
-            new = self.spectra(padded)
-            last *= -_SHARE
-            last += new
-            phasors, last = unit(last), new
-        return phasors
+            # The transform is linear, so the momentum of the spectra may be that of the samples, which are fewer.
+            spectra = self.spectra(padded if last is None else padded - _SHARE * last)
+            last = padded
+            spectra *= magnitude / _length(spectra)
+        return spectra
+
+    def settle(self, magnitude: Floats, phasors: Phasors, iterations: int, known: Floats | None = None) -> Phasors:
+        """As refine, in half the time: most iterations see the lower half of the band alone, at half the rate.
+
+        Seven of eight do, and three of sixteen the whole band afterwards: 28 and 6 in place of 32. Frames, windows and
+        bins below the middle are the same at both rates. The upper half, where speech is noise, settles in the few
+        that are left as well as PESQ and STOI can tell (docs/serving-engine.md).
+        """
+        lower, whole = 0, iterations
+        if iterations >= _FEWEST and not (self.hop % 2 or self.fft_size % 4):
+            lower, whole = iterations * 7 // 8, -(-iterations * 3 // 16)
+        if lower:
+            half = FrameTransform(self.fft_size // 2, self.hop // 2)
+            bins = half.fft_size // 2 + 1
+            # A transform of half as many samples gives half the magnitude.
+            below = magnitude[:, :bins] * np.float32(0.5)
+            fixed = None if known is None else _halved(known)
+            found = half.refine(below, phasors[:, :bins], lower, fixed)
+            phasors = phasors.copy()
+            # Without the bin in the middle: at half the rate it is real.
+            phasors[:, : bins - 1] = unit(found[:, :-1])
+        return self.refine(magnitude, phasors, whole, known)
+
+
+def _length(values: Phasors) -> Floats:
+    """Magnitude of complex numbers, never 0."""
+    length = np.square(values.real)
+    length += np.square(values.imag)
+    length += EPSILON
+    return np.asarray(np.sqrt(length, out=length), np.float32)
+
+
+def _halved(samples: Floats) -> Floats:
+    """[S] -> [S / 2]: the lower half of the band, at half the rate."""
+    return np.asarray(soxr.resample(samples, 2, 1), np.float32)[: len(samples) // 2]
 
 
 def _overlap_added(frames: Floats, hop: int) -> Floats:

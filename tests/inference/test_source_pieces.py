@@ -123,7 +123,7 @@ def test_source_and_refinement_equal_torch() -> None:
     phasors = np.exp(2j * np.pi * rng.random((40, 641))).astype(np.complex64)
     parts = [torch.from_numpy(np.ascontiguousarray(item.T))[None] for item in (magnitude, phasors.real, phasors.imag)]
     real, imaginary = refine_phase(*parts, Stft(1280, 320), InverseStft(1280, 320), 3)
-    got = FrameTransform(1280, 320).refine(magnitude, phasors, 3)
+    got = FrameTransform(1280, 320).refine(magnitude, phasors, 3) / magnitude
     weight = magnitude / magnitude.sum()
     assert float(np.sum(weight * np.abs(got - (real + 1j * imaginary)[0].T.numpy()))) < 1e-4
 
