@@ -4,6 +4,8 @@ order.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,27 +76,43 @@ class Sampler:
         It ends when the end token is drawn or is the likeliest id after the penalty; never while may_end is False.
         With a path through the text, only what keeps to it is drawn, and the path alone says when it may end.
         """
-        config = self._config
-        scores = np.where(
-            self._seen,
-            np.where(logits < 0, logits * config.repetition_penalty, logits / config.repetition_penalty),
-            logits,
-        ).astype(np.float64)
-        if self._path is not None:
-            scores = self._path.weighed(scores, self._end)
-            may_end = True
-        if not may_end:
-            scores[self._end] = -np.inf
-        likeliest = int(np.argmax(scores))
-        if likeliest == self._end:
-            return None
-        code = likeliest if config.temperature == 0 else self._race(scores)
+        code = self._drawn(self._penalised(logits), may_end)
         if code == self._end:
             return None
         self._seen[code] = True
         if self._path is not None:
             self._path.take(code)
         return code
+
+    def _penalised(self, logits: Floats) -> NDArray[np.float64]:
+        penalty = self._config.repetition_penalty
+        if penalty == 1:
+            return logits.astype(np.float64)
+        repeated = np.where(logits < 0, logits * penalty, logits / penalty)
+        return np.where(self._seen, repeated, logits).astype(np.float64)
+
+    def _drawn(self, scores: NDArray[np.float64], may_end: bool) -> int:
+        config = self._config
+        if self._path is not None:
+            odds = self._path.odds(scores, self._end)
+            if config.top_p == 1 and (config.top_k == 0 or config.top_k >= len(odds)):
+                return self._race_of_few(odds, len(scores))
+            scores = self._path.weighed(scores, self._end)
+        elif not may_end:
+            scores[self._end] = -np.inf
+        likeliest = int(np.argmax(scores))
+        return likeliest if likeliest == self._end or config.temperature == 0 else self._race(scores)
+
+    def _race_of_few(self, odds: Mapping[int, float], vocabulary: int) -> int:
+        """As _race over scores of which all but a few are minus infinity, with the same random numbers."""
+        ids = sorted(odds)
+        best = max(odds.values())
+        likeliest = next(code for code in ids if odds[code] == best)
+        if likeliest == self._end or self._config.temperature == 0:
+            return likeliest
+        heat = max(self._config.temperature, _COLDEST)
+        hurdles = self._random.standard_exponential(vocabulary)
+        return max(ids, key=lambda code: math.exp((odds[code] - best) / heat) / float(hurdles[code]))
 
     def _race(self, scores: NDArray[np.float64]) -> int:
         config = self._config

@@ -7,6 +7,7 @@ codes answer it. Whatever a network would rather say, no sound of the text is lo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ LONGEST_SOUND, LONGEST_PAUSE, LONGEST_EDGE = 14, 20, 6
 
 SHORTEST_END = 2
 """Codes of silence before the end, so that the last sound is not cut off."""
+_LEAST = 1e-9
 
 
 def tone_of(symbol: str) -> int:
@@ -125,6 +127,16 @@ class TextPath:
     def weighed(self, scores: NDArray[np.float64], end: int) -> NDArray[np.float64]:
         """Scores [V] of a network (log odds) -> those of the choices, minus infinity for everything else.
 
+        As odds() has them. end: id of the end token.
+        """
+        found = np.full(len(scores), -np.inf)
+        for code, value in self.odds(scores, end).items():
+            found[code] = value
+        return found
+
+    def odds(self, scores: NDArray[np.float64], end: int) -> dict[int, float]:
+        """Scores [V] of a network (log odds) -> those of the choices, the end among them where it may come.
+
         Whether the sound goes on is asked of all codes together: what begins against what goes on, whichever sound the
         network thinks of. So a network that is unsure of the sound still keeps its time. end: id of the end token.
         """
@@ -132,12 +144,8 @@ class TextPath:
         chances = np.exp(scores - scores.max())
         stays = float(chances[1 : len(UNITS) * 2 : 2].sum())
         moves = float(chances[: len(UNITS) * 2 : 2].sum() + chances[end])
-        found = np.full(len(scores), -np.inf)
         onward = [code for code in codes if code % 2 == 0] + ([end] if may_end else [])
-        if onward:
-            own = np.maximum(chances[onward], 1e-9)
-            found[onward] = np.log(max(moves, 1e-9)) + np.log(own / own.sum())
-        for code in codes:
-            if code % 2:
-                found[code] = np.log(max(stays, 1e-9))
-        return found
+        own = [max(float(chances[code]), _LEAST) for code in onward]
+        whole = math.log(max(moves, _LEAST)) - math.log(sum(own)) if own else 0.0
+        found = {code: whole + math.log(chance) for code, chance in zip(onward, own, strict=True)}
+        return found | {code: math.log(max(stays, _LEAST)) for code in codes if code % 2}
