@@ -40,7 +40,7 @@ def sounds(folders: tuple[Path, ...], seconds: float, most: int) -> list[Samples
     for folder in folders:
         waiting: list[Samples] = []
         own = 0
-        for path in sorted([*folder.rglob("*.flac"), *folder.rglob("*.wav")]):
+        for path in sorted(path for kind in ("flac", "ogg", "wav") for path in folder.rglob(f"*.{kind}")):
             samples, rate = sf.read(str(path), dtype="float32")
             waiting.append(np.asarray(soxr.resample(samples, rate, RATE_HZ), np.float32))
             if sum(map(len, waiting)) >= seconds * RATE_HZ:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soxr
 
 from benchmarks.watermark import alarms, noisy, resampled, through_mp3
+from timbre.audio.reader import read
 from timbre.audio.watermark import SCORE, Marker, find_mark, find_mark_anywhere, mark
 from timbre.audio.waveform import Samples, Waveform
 
+ROOT = Path(__file__).resolve().parents[2]
 RATE_HZ = 24_000
 NAME = "ada@0123456789ab"
 OTHERS = [f"v{index}@0123456789ab" for index in range(200)]
@@ -55,6 +58,23 @@ def test_what_it_survives(marked: Samples, change: Callable[[Samples], Waveform]
     assert found.found
     assert found.score > SCORE + 0.5
     assert found.voice == NAME
+
+
+@pytest.mark.parametrize("start_s", [0, 6, 12])
+def test_six_seconds_of_a_voice_are_enough(start_s: int) -> None:
+    """Levels of recorded speech jump; where they are steady the mark is plain."""
+    clips = [read(path) for path in sorted((ROOT / "voices" / "awb" / "wavs").glob("*.flac"))[:6]]
+    joined = np.concatenate([clip.samples for clip in clips])
+    rate = clips[0].rate_hz
+    spoken = Waveform(joined[start_s * rate : (start_s + 6) * rate], rate)
+    assert find_mark(mark(spoken, NAME), [*OTHERS, NAME]).voice == NAME
+    assert find_mark(through_mp3(resampled_to(mark(spoken, NAME)))).score > SCORE + 2
+    assert not find_mark(spoken).found
+
+
+def resampled_to(wave: Waveform) -> Samples:
+    """At the rate of the tests."""
+    return np.asarray(soxr.resample(wave.samples, wave.rate_hz, RATE_HZ), np.float32)
 
 
 def test_who_did_not_speak_is_not_named(marked: Samples) -> None:
