@@ -44,8 +44,8 @@ _LEAST_POWER = 1.0
 """Added to the mean square of the differences around a cell, dB squared, by which its own is divided: where levels
 are steady the mark is seen more clearly than where they jump. Raises scores by a quarter."""
 SCORE = 5.1
-"""Standard deviations that a mark must stand out by: with 384 alignments tried, one sound in 20,000 reaches it by
-chance."""
+"""Standard deviations that a mark must stand out by: with 384 alignments tried, less than one sound in 10,000 reaches
+it by chance."""
 
 ALIGNMENTS = _PERIOD * 2 * _STEPS
 """Places, 10 ms apart, at which a period may begin."""

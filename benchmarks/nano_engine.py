@@ -14,12 +14,14 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from benchmarks.interleaved import take_turns
 from timbre.audio.reader import read
 from timbre.audio.resample import resample
 from timbre.core.base import load_base
@@ -27,6 +29,7 @@ from timbre.inference.copy_synthesis import magnitude_spectrum
 from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.exported_base import EDITION, EXPORT_FILE, ExportedBase, read_export
 from timbre.inference.pace import Pace
+from timbre.inference.phase_refinement import FrameTransform
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.inference.session import open_session
@@ -206,15 +209,51 @@ def pieces_against_whole(base: ExportedBase, voices: list[Voice]) -> None:
                f"lengths {'equal' if all(lengths) else 'DIFFER'}")  # fmt: skip
 
 
+def savings(base: ExportedBase, voice: Voice, rounds: int) -> None:
+    """What reading ahead and refining by halves save: CPU seconds for a second of speech, variants taking turns."""
+    requests = [SpeechRequest(SENTENCE, sampling=Sampling(seed=number), check=False) for number in range(2)]
+    settle = FrameTransform.settle
+    click.echo(f"{'profile':<9}{'variant':<43}{'CPU s/s':>9}{'share':>8}{'runs a code':>13}")
+    for profile in ("fp32", "int8"):
+        with Engine(base, EngineSettings(profile=profile)) as engine:
+            found: dict[str, tuple[float, float]] = {}
+
+            def speak(name: str, ahead: bool, halves: bool, engine: Engine = engine, found: Any = found) -> None:
+                engine.scheduler.reads_ahead = ahead
+                FrameTransform.settle = settle if halves else FrameTransform.refine  # type: ignore[method-assign]
+                before = engine.scheduler.steps
+                spoken = [engine.speak(request, voice) for request in requests]
+                codes = sum(len(item.codes) for speech in spoken for item in speech.sentences)
+                seconds = sum(speech.wave.duration_s for speech in spoken)
+                found[name] = seconds, (engine.scheduler.steps - before) / codes
+
+            variants = {
+                "code by code, all rounds in the whole band": (False, False),
+                "several codes at once": (True, False),
+                "and most rounds in the lower half": (True, True),
+            }
+            runs = {name: (lambda name=name, sides=sides: speak(name, *sides)) for name, sides in variants.items()}
+            timings = take_turns(runs, rounds)
+            first = next(iter(timings.values())).median_s
+            for name, timing in timings.items():
+                click.echo(
+                    f"{profile:<9}{name:<43}{timing.median_s / found[name][0]:>9.4f}{timing.median_s / first:>8.2f}"
+                    f"{found[name][1]:>13.2f}"
+                )
+    FrameTransform.settle = settle  # type: ignore[method-assign]
+
+
 def run(parts: tuple[str, ...], rounds: int, keep: Path | None, recording: Path) -> None:
-    """Prints the chosen parts: "nano", "together", "pieces"."""
-    if not set(parts) & {"nano", "together", "pieces"}:
+    """Prints the chosen parts: "nano", "savings", "together", "pieces"."""
+    if not set(parts) & {"nano", "savings", "together", "pieces"}:
         return
     with tempfile.TemporaryDirectory() as temporary:
         base = exported_nano(keep or Path(temporary))
         voices = benchmark_voices(base, VOICES, recording)
         if "nano" in parts:
             speaking(base, voices[0], rounds)
+        if "savings" in parts:
+            savings(base, voices[0], rounds)
         if "together" in parts:
             together(base, voices, rounds)
         if "pieces" in parts:

@@ -45,7 +45,7 @@ from timbre.inference.t2s_slots import T2SShape
 
 EXPORT_FILE = "export.json"
 SCHEMA_VERSION = 2
-EXPORT_VERSION = "3"
+EXPORT_VERSION = "4"
 """Of the exporter: raised when the same weights give other graphs than before (training/export)."""
 EDITION = f"{SCHEMA_VERSION}.{EXPORT_VERSION}"
 """Which exports of one base this program makes; several editions of a base may lie side by side in a registry."""

@@ -130,9 +130,7 @@ class SourcePieces(Pieces):
         known = self._wave if joins else None
         self._excitation = np.concatenate([excitation, fresh])[-self._memory :]
         magnitude, phasors = _polar(heads, self._transform.spectra(padded))
-        wave = self._transform.samples(
-            self._transform.settle(magnitude, phasors, self._acoustic.refinements, known)
-        )
+        wave = self._transform.samples(self._transform.settle(magnitude, phasors, self._acoustic.refinements, known))
         return wave[(start - first) * hop : (after - first) * hop]
 
     def _given(self, piece: Floats) -> None:

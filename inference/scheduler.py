@@ -22,7 +22,7 @@ from timbre.core.errors import InfrastructureError
 from timbre.inference.errors import CancelledError
 from timbre.inference.guards import longest_loop
 from timbre.inference.sampling import Sampler, Sampling
-from timbre.inference.t2s_slots import NO_LORA, Lora, T2SSlots
+from timbre.inference.t2s_slots import AHEAD, NO_LORA, Lora, T2SSlots
 from timbre.text.phone_codes import TextPath
 
 _LOOK_EVERY = 25
@@ -107,6 +107,8 @@ class Scheduler:
         self._wake = threading.Condition()
         self._closing = False
         self.steps = 0
+        self.reads_ahead = slots.reads_ahead
+        """Whether several codes are read at once where one row speaks."""
         self._thread = threading.Thread(target=self._loop, name="t2s-decoder", daemon=True)
         self._thread.start()
 
@@ -156,12 +158,12 @@ class Scheduler:
             job = self._waiting.popleft()
             if self._drop_cancelled(job):
                 continue
-            sampler = Sampler(
-                job.sampling, self._slots.shape.vocabulary, self._slots.shape.end_token, job.prompt, job.path
-            )
             try:
+                sampler = Sampler(
+                    job.sampling, self._slots.shape.vocabulary, self._slots.shape.end_token, job.prompt, job.path
+                )
                 _, logits = self._slots.admit(job.phones, job.prompt, job.lora, job.features)
-            except ValueError as error:
+            except Exception as error:  # it is in no row yet: it would wait for its codes
                 job._events.put(error)
                 continue
             self._rows.append(_Row(job, sampler))
@@ -175,13 +177,33 @@ class Scheduler:
                 self._remove(index)
         if not self._rows:
             return
+        if len(self._rows) == 1 and self.reads_ahead and self._step_ahead(self._rows[0]):
+            return
         logits = self._slots.step(np.array([row.codes[-1] for row in self._rows], np.int64))
         self.steps += 1
         # From the back: a removed row is replaced by the last one, whose logits were taken already.
         for index in reversed(range(len(self._rows))):
             self._take(index, logits[index])
 
-    def _take(self, index: int, logits: NDArray[np.float32]) -> None:
+    def _step_ahead(self, row: _Row) -> bool:
+        """Reads guesses of the row's next codes together with its last one. A code is drawn as ever; where it is what
+        was guessed, the logits for the code after it are there already. False where there is nothing to guess.
+        """
+        guesses = [] if row.job.path is None else row.job.path.likely(AHEAD - 1)
+        if not guesses or not self._slots.has_room_ahead(1 + len(guesses)):
+            return False
+        logits = self._slots.step_ahead(np.array([row.codes[-1], *guesses], np.int64))
+        self.steps += 1
+        for index, odds in enumerate(logits):
+            if not self._take(0, odds):
+                break
+            if index == len(guesses) or row.codes[-1] != guesses[index]:
+                self._slots.keep(index + 1)
+                break
+        return True
+
+    def _take(self, index: int, logits: NDArray[np.float32]) -> bool:
+        """Draws a row's next code; False when the row has ended and is gone."""
         row = self._rows[index]
         code = row.sampler.draw(logits, may_end=len(row.codes) >= row.job.min_codes)
         if code is not None:
@@ -193,6 +215,8 @@ class Scheduler:
         if code is None or full or looped:
             row.job._events.put(Ending(by_token=code is None, looped=looped))
             self._remove(index)
+            return False
+        return True
 
     def _remove(self, index: int) -> None:
         self._slots.release(index)

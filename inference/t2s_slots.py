@@ -64,6 +64,8 @@ class Lora:
 
 
 NO_LORA = Lora({})
+AHEAD = 5
+"""Codes that are read at once where one row speaks: reading five costs half as much again as reading one."""
 
 
 class T2SSlots:
@@ -77,6 +79,9 @@ class T2SSlots:
         self.capacity = min(capacity, shape.max_positions)
         self.active = 0
         self._session = open_session(graph, threads=threads)
+        optional = {item.name for item in self._session.get_overridable_initializers()}
+        self.reads_ahead = "read" in optional
+        """Whether the graph gives the logits of several positions at once (exports before version 4 do not)."""
         size = (slots, shape.heads, self.capacity, shape.head_width)
         self._cache = {
             f"{kind}_{layer}": np.zeros(size, np.float32) for layer in range(shape.layers) for kind in ("key", "value")
@@ -85,12 +90,13 @@ class T2SSlots:
         self._lora: dict[str, tuple[Floats, Floats]] = {}
         self._lengths = np.zeros(slots, np.int32)
         self._codes = np.zeros(slots, np.int64)
-        self._tokens = np.zeros((slots, 1), np.int64)
-        self._positions = np.zeros((slots, 1), np.int64)
+        self._tokens = np.zeros((max(slots, AHEAD), 1), np.int64)
+        self._positions = np.zeros((max(slots, AHEAD), 1), np.int64)
         self._last = np.zeros(slots, np.int32)
         self._total = np.zeros((), np.int32)
         self._no_bias = np.zeros(self.capacity, np.float32)
-        self._logits = np.zeros((slots, shape.vocabulary), np.float32)
+        self._logits = np.zeros((max(slots, AHEAD), shape.vocabulary), np.float32)
+        self._read = np.arange(AHEAD)
         self._bindings: dict[int, tuple[Any, list[Any]]] = {}
         self._resize_lora(1)
 
@@ -153,6 +159,36 @@ class T2SSlots:
         self._codes[:rows] += 1
         return self._logits[:rows]
 
+    def step_ahead(self, codes: Codes) -> Floats:
+        """Appends codes [N], 2 <= N <= AHEAD, to the one active row: logits [N, V] after each of them (a view).
+
+        The first code was drawn, the others are guesses; keep() says how many of them were right. Raises ValueError
+        when more than one row is active, or its slot has no room for them.
+        """
+        count, length = len(codes), int(self._lengths[0])
+        if self.active != 1 or not self.has_room_ahead(count):
+            raise ValueError(f"{count} codes at once: {self.active} rows are active, {length} positions filled")
+        self._tokens[:count, 0] = codes + self.shape.phone_rows
+        self._positions[:count, 0] = np.arange(count) + self._codes[0]
+        total = length + count
+        self._last[0] = total - 1
+        self._total[...] = total
+        bias = np.zeros((1, 1, count, total), np.float32)
+        bias[0, 0, :, length:] = np.triu(np.full((count, count), -np.inf, np.float32), 1)
+        binding, _ = self._ahead_binding(count)
+        binding.bind_ortvalue_input("bias", ort.OrtValue.ortvalue_from_numpy(bias))
+        self._session.run_with_iobinding(binding)
+        return self._logits[:count]
+
+    def keep(self, count: int) -> None:
+        """Keeps the first `count` codes of the last step_ahead; the next step writes over the others."""
+        self._lengths[0] += count
+        self._codes[0] += count
+
+    def has_room_ahead(self, count: int) -> bool:
+        """Whether the first row has room for `count` more codes."""
+        return int(self._lengths[0]) + count <= self.capacity
+
     def release(self, slot: int) -> int:
         """Frees a slot; the last active row moves into it. Returns the slot that row had before (slot itself if it
         was last).
@@ -202,6 +238,17 @@ class T2SSlots:
             }  # fmt: skip
             self._bindings[rows] = (binding, self._bind(binding, slice(0, rows), steady, self._logits[:rows]))
         return self._bindings[rows]
+
+    def _ahead_binding(self, count: int) -> tuple[Any, list[Any]]:
+        """Of one row and `count` new positions, kept below zero beside those of many rows and one position."""
+        if -count not in self._bindings:
+            binding = self._session.io_binding()
+            steady: dict[str, NDArray[Any]] = {
+                "tokens": self._tokens[:count].reshape(1, count), "seqlens": self._last[:1], "total": self._total,
+                "read": self._read[:count], "positions": self._positions[:count].reshape(1, count),
+            }  # fmt: skip
+            self._bindings[-count] = (binding, self._bind(binding, slice(0, 1), steady, self._logits[:count]))
+        return self._bindings[-count]
 
     def _run(self, binding: Any, rows: slice, feeds: Mapping[str, NDArray[Any]], logits: Floats) -> None:
         kept = self._bind(binding, rows, feeds, logits)

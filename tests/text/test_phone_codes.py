@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
@@ -105,3 +107,60 @@ def test_who_drags_hurries_at_the_end_and_is_never_cut_off(most: int) -> None:
     begun = [CLASSES[UNITS[item // 2][0]] for item in codes if item % 2 == 0]
     assert [name for name in begun if name != "<silence>"] == ["T", "UW", "B", "ER", "D", "Z"]
     assert codes[-1] == PAUSE + 1
+
+
+def test_a_guess_keeps_to_the_text_and_changes_nothing() -> None:
+    """Whatever is guessed may come; at the end there is nothing left to guess."""
+    path = path_of("No, I said so.")
+    path.take(PAUSE)
+    while guesses := path.likely(4):
+        before = path.choices()
+        ahead = path.likely(4)
+        assert ahead == guesses
+        assert path.choices() == before
+        for taken in guesses:
+            assert taken in path.choices()[0]
+            path.take(taken)
+        if path.choices()[1]:
+            break
+    assert path.choices()[1], "the guesses lead to the end of the text"
+    for taken in (PAUSE + 1,) * (LONGEST_EDGE - path._stayed):
+        path.take(taken)
+    assert path.likely(4) == []
+
+
+def test_a_short_sound_is_guessed_shorter_than_a_long_one() -> None:
+    path = path_of("I did.")
+    path.take(PAUSE)
+    path.take(code("AY"))
+    assert path.likely(4) == [code("AY") + 1] * 3 + [code("D")]
+    path.take(code("D"))
+    assert path.likely(1) == [code("IH")]
+
+
+class OverAll(Sampler):
+    """Races over the whole vocabulary, as bases without a path do."""
+
+    def _race_of_few(self, odds: Mapping[int, float], vocabulary: int) -> int:
+        scores = np.full(vocabulary, -np.inf)
+        scores[list(odds)] = list(odds.values())
+        likeliest = int(np.argmax(scores))
+        return likeliest if likeliest == END else self._race(scores)
+
+
+def test_a_race_of_few_ends_as_one_over_the_whole_vocabulary() -> None:
+    drawn = np.random.default_rng(3)
+    sampling = Sampling(seed=5, top_k=5, top_p=1.0, temperature=0.6, repetition_penalty=1.0)
+    ended = 0
+    for _ in range(20):
+        few, overall = (
+            kind(sampling, CODES + 1, END, np.zeros(0, np.int64), path_of("Why not?")) for kind in (Sampler, OverAll)
+        )
+        for _ in range(80):
+            logits = drawn.standard_normal(CODES + 1).astype(np.float32)
+            one, two = few.draw(logits, may_end=True), overall.draw(logits, may_end=True)
+            assert one == two
+            if one is None:
+                ended += 1
+                break
+    assert ended == 20

@@ -15,9 +15,10 @@ Inputs (B rows, S new positions, T positions after this call, C cache capacity, 
     seqlens int32 [B]          last filled position of each row after this call (its length - 1)
     total int32 []             T
     past_key_N, past_value_N f32 [B, heads, C, D]
+    read int64 [K]             optional, new positions whose next code is asked for; the last one by default
     <projection>.lora_A [BL, in, r], <projection>.lora_B [BL, r, out]   optional, BL = 1 or B, scale folded into B
 Outputs:
-    logits f32 [B, V] of the code after the last position; present_key_N, present_value_N [B, heads, C, D]
+    logits f32 [B * K, V] of the code after each position that is read; present_key_N, present_value_N [B, heads, C, D]
 """
 
 from __future__ import annotations
@@ -167,11 +168,15 @@ class _Writer:
         return self.norm(self.node("Add", [x, outer], f"{name}.after_feed_forward"), f"{name}.norm2")
 
     def predict(self, x: str) -> None:
-        last = self.node("Gather", [x, self.constant("last", np.array(-1, np.int64))], "last_hidden", axis=1)
+        read = self.input("read", TensorProto.INT64, ["K"])
+        self.constant(read, np.array([-1], np.int64))
+        hidden = self.node("Gather", [x, read], "read_hidden", axis=1)
         table = self.constant("ar_predict_layer.weight", self.weight("ar_predict_layer.weight").T)
-        self.node("MatMul", [last, table], "logits")
+        odds = self.node("MatMul", [hidden, table], "read_logits")
+        rows = self.constant("rows_of_logits", np.array([-1, self.config.vocabulary], np.int64))
+        self.node("Reshape", [odds, rows], "logits")
         self.outputs.insert(
-            0, helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", self.config.vocabulary])
+            0, helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["BK", self.config.vocabulary])
         )
 
     def model(self) -> onnx.ModelProto:
