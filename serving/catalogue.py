@@ -17,6 +17,7 @@ from timbre.registry.errors import CorruptError, NewerSchemaError
 from timbre.registry.index import AREA, Entry, read_shards, shard_key
 from timbre.registry.local_store import Mark
 from timbre.registry.names import PRODUCTION, alias_key, check_alias, check_version, check_voice
+from timbre.registry.packs import has_tags
 from timbre.registry.registry import Registry
 from timbre.registry.store import Store, side_by_side, tags_below
 
@@ -87,7 +88,7 @@ class Catalogue:
         mount looks like that, and must not silence every voice.
         """
         # Index or marks before what they speak of, so that what changes in between is seen as a change the next time.
-        marked = hasattr(self._registry.store, "marks")
+        marked = hasattr(self._registry.store, "marks") and not has_tags(self._registry.store)
         changed = self._follow_marks() if marked else self._follow_index()
         first = self._whole_at is None
         if changed is None:
