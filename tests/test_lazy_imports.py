@@ -1,10 +1,13 @@
-"""An import inside a function loads something heavy or optional, or it stands at the top of the module."""
+"""An import inside a function loads something heavy, optional or absent from a server, or it stands at the top of the
+module.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +18,10 @@ from tests.test_house import ROOMS
 ROOT = Path(__file__).resolve().parents[1]
 LIGHT = {*sys.stdlib_module_names, "click", "filelock", "yaml"}
 """What any module may load when it is imported; everything else is heavy, or comes with an optional extra."""
+ABSENT = {"gptsovits", "nano", "studio", "training"}
+"""Rooms that the images of servers leave out (docker/install.sh)."""
+ON_SERVERS = ("serve", "say", "registry", "status", "audit", "history", "keys", "policy", "sign", "prune")
+"""Commands that those images run."""
 START = "cli/main.py"
 """`timbre --help` loads this module and as little else as possible."""
 
@@ -73,8 +80,15 @@ def inside_functions(source: str) -> Iterator[tuple[int, list[str]]]:
                     yield node.lineno, list(named(node))
 
 
+def absent(modules: Iterable[Path]) -> list[str]:
+    """Those of the modules that a server lacks."""
+    names = (path.relative_to(ROOT) for path in modules)
+    return sorted(str(name) for name in names if name.parts[0] in ABSENT)
+
+
 def light(modules: list[str]) -> bool:
-    return all(reached(module)[0] <= LIGHT for module in modules)
+    found = [reached(module) for module in modules]
+    return all(packages <= LIGHT and not absent(seen) for packages, seen in found)
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -93,6 +107,7 @@ def test_the_check_can_fail() -> None:
     assert light(["json"])
     assert light(["timbre.core.errors", "timbre.core.errors.TimbreError"])
     assert not light(["timbre.gptsovits.files.checkpoints"])
+    assert not light(["timbre.studio.errors"]), "it loads nothing heavy, but a server lacks it"
     assert set(
         at_top(ast.parse("if TYPE_CHECKING:\n    import torch\ntry:\n    import av\nexcept E:\n    x\n").body)
     ) == {"av"}
@@ -100,3 +115,13 @@ def test_the_check_can_fail() -> None:
 
 def test_who_gives_a_command_is_known_without_audio() -> None:
     assert reached("timbre.pipeline.ci.actor")[0] <= LIGHT
+
+
+@pytest.mark.parametrize("command", ON_SERVERS)
+def test_commands_of_a_server_load_what_its_image_has(command: str) -> None:
+    assert absent(reached(f"timbre.cli.commands.{command}")[1]) == []
+
+
+def test_the_rooms_that_a_server_lacks_are_those_that_its_image_leaves_out() -> None:
+    script = (ROOT / "docker" / "install.sh").read_text("utf-8")
+    assert set(re.findall(r'"\$own/(\w+)"', re.search(r"rm -rf (\"\$own/gptsovits.*)", script)[1])) == ABSENT  # type: ignore[index]

@@ -16,7 +16,6 @@ from typing import Any
 import click
 
 from timbre.cli.invocation import Invocation
-from timbre.cli.studio_sites import hosted_studio
 from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.registry.open import COPIES, open_registry, with_cache
 from timbre.serving.settings import ServeSettings, load_settings
@@ -79,6 +78,8 @@ def serve(
         return
     with contextlib.ExitStack() as closing:
         if people is not None:
+            from timbre.cli.studio_sites import hosted_studio
+
             serve_studio = closing.enter_context(hosted_studio(invocation, people, studio_port, registry))
             threading.Thread(target=serve_studio, name="studio", daemon=True).start()
         _run(invocation, settings, registry, cache)
