@@ -24,6 +24,11 @@ def is_attribute(text: str, start: int, end: int) -> bool:
     determiner = r"\b(?:an?|the|this|that|my|his|her|our|their|your|one|every|each)\s$"
     if not re.search(determiner, text[max(0, start - 8) : start], re.IGNORECASE):
         return False
+    return stands_before_noun(text, end)
+
+
+def stands_before_noun(text: str, end: int) -> bool:
+    """True if the word after `end` can be the noun of a quantity: none of those that follow a quantity alone."""
     after = re.match(r"(?:,?\s\d[\d.,]*(?:\s[AVWΩ]\b)?)?\s?([A-Za-z]+)", text[end:])
     return after is not None and after[1] not in _AFTER_AMOUNT
 

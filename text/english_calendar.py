@@ -40,6 +40,13 @@ _TIME_RANGE = re.compile(
     rf"(?<![\d:.])(\d{{1,2}}:[0-5]\d{_HALF}?|\d{{1,2}}{_HALF}){_DASH}(?=\d{{1,2}}(?::[0-5]\d|{_HALF}))"
     rf"|(?<![\d:.])(\d{{1,2}}){_DASH}(?=\d{{1,2}}{_HALF})"
 )
+_CAPITAL = re.compile(rf"[\"')\]]*\s[\"'(]*(?!(?:AD|BC|{_DAY}|{_FULL_DAY}|{_MONTH}|{_FULL_MONTH})\b)[A-Z]")
+_AFTER_PREPOSITION = re.compile(r"\b(?:on|by|until|till|since|in|every|next|last|this|and|or) $")
+_LEADING_DATE = re.compile(
+    r"(?:^|[.!?\n][\"')\]]*\s)[\"'(]*(?:On|By|Since|From|Until|Till|Before|After|Around|At|As of|Between|Every)\b"
+    r"(?: [\w']+){0,4} $"
+)
+"""A date that leads a sentence has its subject after it: On 2 Aug. Smith won."""
 _STAMP = re.compile(
     r"(?<!\d)(\d{4}-\d\d-\d\d)[T_ ](\d\d:\d\d)(?::(\d\d)(?:[.,]\d+)?)?\s?(?:Z|UTC|[+-]\d\d:?\d\d)?(?![\w:])"
 )
@@ -75,19 +82,33 @@ def _day(match: re.Match[str]) -> str:
     sure = match[1] in _NEVER_WORDS or (match[2] and not begins(rest))
     if not (sure or _BEFORE.search(before) or _AFTER_DAY.match(match[2] + rest)):
         return match[0]
-    return _DAYS[match[1]] + ("." if match[2] and begins(rest) else "")
+    return _DAYS[match[1]] + ("." if match[2] and _ends(before, rest) else "")
 
 
 def _month(match: re.Match[str]) -> str:
     before, rest = match.string[: match.start()], match.string[match.end() :]
     if re.search(r"\d(?:st|nd|rd|th)?(?: of)? $", before) or re.match(r",? \d", rest):
         # A date: english_dates reads it, and needs to see a stop that ends a sentence.
-        return _MONTHS_IN_FULL[match[1]] + ("." if match[2] and begins(rest) and not re.match(r",? \d", rest) else "")
+        ends = match[2] and ends_date(before, rest) and not re.match(r",? \d", rest)
+        return _MONTHS_IN_FULL[match[1]] + ("." if ends else "")
     if (match[2] and re.match(r" [a-z]", rest)) or match[1] in _NEVER_MONTHS:
-        return _MONTHS_IN_FULL[match[1]] + ("." if match[2] and begins(rest) else "")
+        return _MONTHS_IN_FULL[match[1]] + ("." if match[2] and _ends(before, rest) else "")
     if not (_AFTER_MONTH.match(match[2] + rest) or (_BEFORE.search(before) and not re.match(r" [A-Z]", rest))):
         return match[0]
-    return _MONTHS_IN_FULL[match[1]] + ("." if match[2] and begins(rest) else "")
+    return _MONTHS_IN_FULL[match[1]] + ("." if match[2] and _ends(before, rest) else "")
+
+
+def _ends(before: str, rest: str) -> bool:
+    """True if a sentence ends after the dot of a weekday or a month: closed on Fri. Nobody came."""
+    return begins(rest) or (_AFTER_PREPOSITION.search(before) is not None and ends_date(before, rest))
+
+
+def ends_date(before: str, rest: str) -> bool:
+    """True if a sentence ends after a day and its month with a dot: at its end, and before a capital elsewhere.
+
+    Not where the date leads its sentence: On 2 Aug. Smith won.
+    """
+    return begins(rest) or (_CAPITAL.match(rest) is not None and _LEADING_DATE.search(before) is None)
 
 
 def begins(rest: str) -> bool:

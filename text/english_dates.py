@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
-from timbre.text.english_calendar import MONTHS, begins
+from timbre.text.english_calendar import MONTHS, ends_date
 from timbre.text.patterns import sub
 
 _SHORT = {month[:3]: month for month in MONTHS} | {"Sept": "September"}
@@ -49,7 +49,8 @@ def expand_dates(text: str) -> str:
 
     def day_first(match: re.Match[str]) -> str:
         words = f"{match[1] or 'the '}{numbers.ordinal(int(match[2]))} of {_month(match[3])}"
-        if match[3].endswith(".") and not match[5] and begins(match.string[match.end() :]):
+        rest = match.string[match.end() :]
+        if match[3].endswith(".") and not match[5] and ends_date(match.string[: match.start()], rest):
             words += "."
         return f"{words}, {numbers.year(int(match[5]))}" if match[5] else words
 

@@ -168,6 +168,7 @@ def _undotted(text: str) -> str:
         text,
     )
     text = sub(rf"(?<![A-Za-z] )\bSt\s+{_NAME}|(?<=[a-z] )(?<![A-Z][a-z] )\bSt\s+{_NAME}", "Saint ", text)
+    text = sub(rf"(?<=\b(?:Is|At|In|On|To|Of|By|We|He|As|If|Or|So|Do|My|No) )St\s+{_NAME}", "Saint ", text)
     text = sub(r"(?<=[a-z] )\b([JS])r\b(?!\.)", lambda m: "Junior" if m[1] == "J" else "Senior", text)
     return sub(r"\bFt\s+(?=[A-Z][a-z])", "Fort ", text)
 

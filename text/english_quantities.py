@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
-from timbre.text.english_amounts import NUMBER, SCALE_WORDS, is_attribute, plain
+from timbre.text.english_amounts import NUMBER, SCALE_WORDS, is_attribute, plain, stands_before_noun
 from timbre.text.english_money import CURRENCIES
 from timbre.text.patterns import sub
 
@@ -151,11 +151,32 @@ def _is_decade(number: str) -> bool:
     return len(number) == 4 and number.endswith("0") and number[:2] in {"17", "18", "19", "20"}
 
 
+_AFTER_LENGTH = re.compile(
+    r"\s*(?:$|[.,;:!?)])|\s(?:off|of|from|to|on|at|in|by|and|or|per|than|with|for|too|apart|below|above|wide|thick|deep|"
+    r"long|tall|high|short|is|was)\b"
+)
+"""What follows a length that stands for itself; before a noun 3/4" is an attribute."""
+
+
+_SIZED = re.compile(r"\s(?:[a-z]{3,}s|TVs?|screen|display|monitor|tablet|pipe|board|plywood|steel|nails?)\b")
+
+
+def _heads_noun(match: re.Match[str]) -> bool:
+    """True without a determiner too, where a sentence or an item of a list begins: 14" laptops and 17" screens."""
+    before, rest = match.string[: match.start()], match.string[match.end() :]
+    starts = re.search(r'(?:^|[.!?,;:("]\s?|\b(?:and|or|with)\s)$', before)
+    return starts is not None and _SIZED.match(rest) is not None and stands_before_noun(rest, 0)
+
+
 def _inches(match: re.Match[str]) -> str:
     """27" is inches, unless the mark closes a quotation."""
     if match[2] == '"' and len(re.findall(r'(?<!\d)"', match.string[: match.start()])) % 2:
         return match[0]
-    singular = match[1] == "1" or "/" in match[1] or is_attribute(match.string, match.start(), match.end())
+    attribute = is_attribute(match.string, match.start(), match.end()) or _heads_noun(match)
+    whole = re.search(r"\d $", match.string[: match.start()])
+    if "/" in match[1] and not attribute and not whole and _AFTER_LENGTH.match(match.string, match.end()):
+        return f"{match[1]}{'' if match[1][:2] == '1/' else ' of an'} inch"
+    singular = match[1] == "1" or attribute or ("/" in match[1] and not whole)
     return f"{match[1]} {'inch' if singular else 'inches'}"
 
 
@@ -268,6 +289,7 @@ def expand_arithmetic(text: str) -> str:
     text = sub(r"(?<=\d)-(?=\d[\d,.]*\s*=)", " minus ", text)
     text = sub(r"(?<![\w~])[~≈]\s?(?=[\d$£€])", "about ", text)
     text = sub(r"(?<![\w)])(\s?)<\s?(?=\d)", r"\1less than ", text)
+    text = sub(r"(?<=[A-Za-z\d)]) < (?=[A-Za-z]{2})", " less than ", text)
     text = sub(r"(?<![\w)])>\s?(?=\d)", "more than " if re.match(r"\s*>", text) else "greater than ", text)
     text = sub(r"(?<=[\w)])\s*[²]|(?<=[\w)])\^2\b", " squared ", text)
     text = sub(r"(?<=[\w)])\s*[³]|(?<=[\w)])\^3\b", " cubed ", text)

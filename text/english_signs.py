@@ -27,8 +27,9 @@ _GROUPED = re.compile(
     rf"(?<![\d.,+-])(?<!\d[{_GROUP_BLANKS}])([1-9]\d{{0,2}})((?:[{_GROUP_BLANKS}]\d{{3}})+)(?![\d]|[{_GROUP_BLANKS}-]\d)"
 )
 _COUNTED_AFTER = re.compile(
-    r"(?:[.,]\d+)?\s?(?:[\u3400-\u9fff]|(?:km|m|kg|g|t|people|miles|euros?|dollars?|"
-    r"yen|pounds?|€|£|\$|¥|%|tons?|tonnes?|users|copies|years|(?!is\b|was\b|has\b|as\b|this\b)[a-z]{3,}s)\b)"
+    r"(?:[.,]\d+)?\s?(?:[\u3400-\u9fff]|[€£$¥₹%]|(?:[kcmn]?m|nmi|mi|ft|[km]?g|lbs?|oz|t|m?[lL]|ha|rpm|hp|[kMG]?Wh?|"
+    r"[kMG]?Hz|k?cal|people|men|women|children|feet|yen|yuan|won|rand|baht|kron[eo]r|USD|EUR|GBP|CHF|SEK|NOK|DKK|PLN|"
+    r"(?:nautical |square |cubic |metric |light )?(?!is\b|was\b|has\b|as\b|this\b)[a-z]{3,}s)\b)"
 )
 
 
@@ -54,7 +55,8 @@ def join_groups(text: str) -> str:
         groups = re.findall(r"\d{3}", match[2])
         alone = len(groups) == 1 and match[2][0] == " "
         after = match.string[match.end() :]
-        if alone and groups[0] != "000" and not _COUNTED_AFTER.match(after):
+        priced = match.string[: match.start()].rstrip().endswith(("$", "€", "£", "¥", "₹"))
+        if alone and groups[0] != "000" and not priced and not _COUNTED_AFTER.match(after):
             return match[0]
         return match[1] + "".join(groups)
 
@@ -72,6 +74,12 @@ _CODE_CUE = (
 _CODE = re.compile(
     rf"\b({_CODE_CUE}(?: is| was|:|,| of| #)?(?: now)?\s)(\d{{3,}})\b(?![.,:/]\d|-\d|\s?%)", re.IGNORECASE
 )
+_CODE_LIST = re.compile(
+    r"\b((?:zip|postal|post|area|access|door|security|verification|promo|booking)? ?codes|(?:account|serial|tracking|"
+    r"confirmation|reference|phone|badge) numbers|passcodes|pins|zips)((?: are| were|:| of|,)?(?: now)? )"
+    r"(\d{3,}(?:(?:, | and | or |, and |, or )\d{3,})+)\b(?![,:/-]?\d|\.\d|\s?%)",
+    re.IGNORECASE,
+)
 _PAIRED = re.compile(
     r"\b((?:[Rr]oom|[Ff]light|[Ss]uite|[Aa]partment|Apt\.?|Boeing|Airbus|"
     r"A(?= 3[1-8]0\b(?! ?[a-z]))|[Hh]ighway|[Rr]oute|[Ii]nterstate|[Bb]us|"
@@ -82,8 +90,9 @@ _PAIRED = re.compile(
 
 def expand_codes(text: str) -> str:
     """zip code 90210 -> nine zero two one zero; Room 305 -> three oh five; Boeing 747 -> seven forty-seven."""
+    text = _CODE_LIST.sub(_listed, text)
     text = _CODE.sub(lambda m: m[1] + numbers.digits(m[2]), text)
-    text = sub(r"\b([A-Z])\.(\d{3})\b(?![\d.])", lambda m: f"{m[1]} {numbers.digits(m[2])}", text)
+    text = sub(r"\b([A-Z])\.(\d{3})\b(?!\.?\d)", lambda m: f"{m[1]} {numbers.digits(m[2])}", text)
     text = sub(
         r"\b(SSN|[Ss]ocial [Ss]ecurity(?: [Nn]umber| no\.)?)((?: is|:)? )(\d{3})-(\d\d)-(\d{4})\b",
         lambda m: f"{m[1]}{m[2]}{', '.join(numbers.digits(m[i]) for i in (3, 4, 5))}",
@@ -113,6 +122,13 @@ def expand_codes(text: str) -> str:
     text = sub(r"(?<![\w.,])([45]0\d)(?= (?:error|page|response|not found))", lambda m: paired(m[1]), text)
     text = sub(r"\b((?:[Aa]n?|[Gg]rades?|got|and|or|of) )([A-F])-(?=[\s.,;!?)]|$)", r"\1\2 minus", text)
     return _PAIRED.sub(lambda m: f"{m[1].rstrip()} {paired(m[2])}", text)
+
+
+def _listed(match: re.Match[str]) -> str:
+    """zip codes 02139 and 33101 are digits; numbers of several lengths are codes no more."""
+    if len({len(number) for number in re.findall(r"\d+", match[3])}) > 1:
+        return match[0]
+    return match[1] + match[2] + sub(r"\d+", lambda m: numbers.digits(m[0]), match[3])
 
 
 def _jet(name: str) -> str:

@@ -80,6 +80,13 @@ def fold_shorthand(text: str) -> str:
         text = _signs(text)
     if "/" in text:
         text = _slashed(text)
+    if "-" in text:
+        text = sub(
+            r"((?:[今明昨后前]天|日期|截止|生日|定于|定在)[是为在到:：]?\s?)"
+            r"(1[0-2]|0[1-9])-(3[01]|[12]\d|0[1-9])(?=[，。！？、；,!?;）)]|$)",
+            lambda m: f"{m[1]}{int(m[2])}月{int(m[3])}日",
+            text,
+        )
     return _latin(text) if _LATIN.search(text) else text
 
 

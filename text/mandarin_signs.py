@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from timbre.text import english_numbers
 from timbre.text.english_signs import join_groups
@@ -20,6 +21,17 @@ _COMPARED = {
     ">": "大于", "≈": "约等于", "==": "等于", "=": "等于", "+/-": "正负", "±": "正负", "->": "到", "→": "到",
 }  # fmt: skip
 _SIGN = "|".join(sorted(map(re.escape, _COMPARED), key=len, reverse=True))
+_WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ％＋－／＝＃＄＆＠＊]")
+_WIDE_NUMBER = re.compile(
+    "(?<=[0-9０-９])[．：](?=[0-9０-９])|(?<=[Ａ-Ｚａ-ｚ])．(?=[０-９Ａ-Ｚａ-ｚ])|(?<=[０-９])，(?=[０-９]{3}(?![０-９]))"
+)
+_NARROW = str.maketrans(
+    {
+        chr(wide): chr(wide - 0xFEE0)
+        for wide in range(0xFF01, 0xFF5F)
+        if chr(wide).isalnum() or chr(wide) in "％＋－／＝＃＄＆＠＊"
+    }
+)
 _STAMP = re.compile(
     r"(?<![\d-])(\d{4})-(\d\d)-(\d\d)[T_ ](\d\d:\d\d)(?::(\d\d)(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?(?![\w:])"
 )
@@ -35,12 +47,13 @@ def concerns(text: str, language: str) -> bool:
 
 def fold_signs(text: str) -> str:
     """The text with these signs as words or digits that the later steps know."""
-    text = sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", fold_contexts(text))
+    text = sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", fold_contexts(_narrow(text)))
 
     def stamp(match: re.Match[str]) -> str:
         seconds = f":{match[5]}" if match[5] and int(match[5]) else ""
         return f"{match[1]}年{int(match[2])}月{int(match[3])}日{match[4]}{seconds}"
 
+    text = sub(rf"({_CROWD}[^，。！？]{{0,6}}?\d)\s?[kK][wW](?![A-Za-z0-9])", r"\1千万", text)
     text = fold_shorthand(fold_notation(_STAMP.sub(stamp, text)))
     text = sub(r"(?<=\d)\s?[wW](?=\+)", "万", text)
     text = sub(r"(?<=\d)w(?![A-Za-z0-9])", "万", text)
@@ -54,6 +67,11 @@ def fold_signs(text: str) -> str:
     text = sub(
         r"\b(?:N[Oo]|no)\.?\s?(\d{1,4})\b(?![.\d])", lambda m: f"number {english_numbers.cardinal(int(m[1]))}", text
     )
+    text = sub(
+        r"(?<![A-Za-z\d])(?:N[Oo]|no)\.\s?(\d{1,4})(?![A-Za-z\d]|\.\d)",
+        lambda m: f"number {english_numbers.cardinal(int(m[1]))}",
+        text,
+    )
     text = sub(rf"(?<![A-Za-z])([A-Z])\s?[-–—~～]\s?([A-Z])(?=[{HAN}])(?![A-Za-z])", r"\1到\2", text)
     text = sub(r"(\d+(?:\.\d+)?)\s?(?:L|l|升)/(?:100|百)\s?(?:km|公里|千米)", r"每百公里\1升", text)
     text = join_groups(text)
@@ -63,6 +81,15 @@ def fold_signs(text: str) -> str:
     return sub(rf"(?<=[{HAN}])\s?(<=|>=|!=|[<>≤≥≠]|\+/-)\s?(?=\d)", _compared, text)
 
 
+def _narrow(text: str) -> str:
+    """８０％－９０％ -> 80%-90%; １２：３０ -> 12:30. A mark between words, and the comma of a list, stays wide."""
+    if not _WIDE.search(text):
+        return text
+    text = _WIDE_NUMBER.sub(lambda m: unicodedata.normalize("NFKC", m[0]), text)
+    return text.translate(_NARROW)
+
+
+_CROWD = "(?:粉丝|关注|播放|阅读|点赞|浏览|观看|用户|销量|销售额|热度|票房|下载|曝光|转发|评论|收藏)"
 _WATTS_BEFORE = re.compile("(?:功率|瓦|灯|充|耗电|输出|快充|电源|适配器|支持|电器|发电)[^，。！？]{0,6}$")
 _WATTS_AFTER = re.compile("的?(?:灯|快充|充电|功率|电|适配|闪充|输出|白炽|节能|LED|太阳能|电源|音箱|空调|微波)")
 

@@ -108,9 +108,19 @@ _SERVICE = re.compile(
     r"(?<![\d.,-])(?:11[0-9]|12[0-3]|100\d\d|9[56]\d{3}|12[13]\d\d|1[26]\d{3})(?![\d%]|[.,:-]\d|[万亿千百])"
 )
 _KNOWN_SERVICES = frozenset({"10000", "10010", "10086", "12306", "12315", "12345", "12123", "12348"})
+_SERVICE_LIST = re.compile(
+    r"(?<![\d.,、-])(?<!\d[和或及])(?:11[09]|12[02])(?:[、，,和或及](?:11[09]|12[02]))+(?![\d%元块米个人分度]|[、，,.和或及]\d)"
+)
+"""Of the numbers that everybody knows."""
 _SERVICE_CUES = re.compile(
     "急救|报警|火警|匪警|求救|救护|消防|客服|热线|电话|拨|打|专线|致电|呼叫|投诉|订票|查号|短信|交通事故|求助|咨询|举报"
 )
+
+
+def _listed(match: re.Match[str]) -> str:
+    """110、119、120 without a word about calls; two round numbers alone may be any others."""
+    known = re.findall(r"\d+", match[0])
+    return sub(r"\d+", lambda m: digits(m[0], one="幺"), match[0]) if len(known) > 2 or "119" in known else match[0]
 
 
 def expand_services(text: str) -> str:
@@ -123,6 +133,7 @@ def expand_services(text: str) -> str:
         counted = rf"(?!\s?(?:{measures}|[元块米年月日号度分角折路平]))"
         return sub(rf"({_SERVICE.pattern}){counted}", lambda m: digits(m[1], one="幺"), match[0])
 
+    text = _SERVICE_LIST.sub(_listed, text)
     if text.strip(" 。，!！") in _KNOWN_SERVICES:
         return sub(r"\d+", lambda m: digits(m[0], one="幺"), text)
     return sub(r"[^。！？!?]+", clause, text)
