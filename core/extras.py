@@ -32,7 +32,11 @@ _DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 # docker/install.sh leaves them out of the images of servers.
-_NOT_FOR_SERVERS = ("gptsovits", "nano", "studio", "training")
+NOT_FOR_SERVERS = (
+    "cli.commands.export_upstream", "cli.commands.parity", "cli.commands.pretrain", "cli.commands.studio",
+    "cli.sample_run", "cli.studio_sites", "gptsovits", "nano", "pipeline.calibration", "studio", "training",
+)  # fmt: skip
+"""Modules, and packages with all of theirs, that docker/install.sh leaves out of the images of servers."""
 # What machines need that neither train nor speak: named before the large extras that bring the same library.
 _SMALL = ("s3", "hub", "keys")
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)")
@@ -45,12 +49,13 @@ def missing_library(error: ModuleNotFoundError, requirements: Iterable[str] | No
     Of several extras that bring it, one for the registry alone is named before a large one. requirements: of this
     package, as its metadata has them; None to read them.
     """
-    room = (error.name or "").split(".")[:2]
-    if room[0] == PACKAGE and room[-1] in _NOT_FOR_SERVERS:
-        return ConfigurationError(
-            f"{'.'.join(room)}: this image only speaks, and leaves out what makes voices", "use the image `train`"
-        )
-    module = room[0]
+    missing = error.name or ""
+    for left_out in (f"{PACKAGE}.{name}" for name in NOT_FOR_SERVERS):
+        if f"{missing}.".startswith(f"{left_out}."):
+            return ConfigurationError(
+                f"{left_out}: this image only speaks, and leaves out what makes voices", "use the image `train`"
+            )
+    module = missing.split(".")[0]
     wanted = normalised(_DISTRIBUTIONS.get(module, module))
     listed = [_name_and_extra(line) for line in (_own_requirements() if requirements is None else requirements)]
     bringing = [extra for name, extra in listed if name == wanted]

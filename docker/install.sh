@@ -80,12 +80,16 @@ code)
         compile "$own/core" "$own/cli"
     else
         # A server has no torch, which these rooms need, and no Git, by which the studio publishes recordings.
-        rm -rf "$own/gptsovits" "$own/nano" "$own/studio" "$own/training"
+        rm -rf "$own/gptsovits" "$own/nano" "$own/pipeline/calibration" "$own/studio" "$own/training"
+        rm "$own/cli/sample_run.py" "$own/cli/studio_sites.py"
+        for command in export_upstream parity pretrain studio; do
+            rm "$own/cli/commands/$command.py"
+        done
         # Bytecode is there for what it loads at every start, not for upkeep of a registry, downloads of bases,
         # bridges and languages whose packages are not here. Nothing here uninstalls, which RECORD is for.
         seldom='garbage|mirror|prune|revocation|verification|run_records|stage_cache|sealed_page|hub|hub_[a-z]+'
         seldom="$seldom|copy_synthesis|speaker|absent|check|pull|resumable_download|sources|batch[a-z_]*|extras|recipe"
-        seldom="$seldom|scripts|japanese[a-z_]*|korean[a-z_]*|cantonese|renewal|wyoming_bridge"
+        seldom="$seldom|s3|s3_errors|signing_keys|scripts|japanese[a-z_]*|korean[a-z_]*|cantonese|renewal|wyoming_bridge"
         compile -x "/($seldom)\.py\$" "$own/core" "$own/inference" "$own/pipeline/bases" "$own/registry" \
             "$own/serving" "$own/text"
         rm -f "$(dirname "$own")"/timbre-*.dist-info/RECORD

@@ -132,3 +132,17 @@ def test_a_missing_extra_is_configuration(
     assert done.returncode == 40, done.stderr
     assert f"timbre[{extra}]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out"),
+    [
+        ("timbre.pipeline.calibration.measure", "timbre.pipeline.calibration"),
+        ("timbre.cli.commands.pretrain", "timbre.cli.commands.pretrain"),
+        ("timbre.studio", "timbre.studio"),
+    ],
+)
+def test_what_a_server_lacks_is_found_in_another_image(name: str, left_out: str) -> None:
+    found = missing_library(ModuleNotFoundError(name=name), OWN)
+    assert str(found).startswith(f"{left_out}: this image only speaks")
+    assert missing_library(ModuleNotFoundError(name="timbre.studios"), OWN) is None
