@@ -282,6 +282,8 @@ _NUMBER_RULES: Final = (
     Rule("×", r"(÷\s?\d[\d.]*)\s?×\s?(?=\d)", r"\1 times "),
     Rule("x×", rf"(?<=[{_FRACTIONS}])\s?[x×]\s?(?=\d)", " by "),
     Rule(".", r"(?<![\d.,-])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)", _address),
+    Rule(",", r"(?<![\d.,$£¥€])(\d{1,3}),(\d\d)\s?(?:EUR|[Ee]uros?)\b", r"€\1.\2"),
+    Rule(",", r"(?<![\d.,$£¥])(\d{1,3}),(\d\d)(?=\s?(?:PLN|SEK|NOK|DKK|CHF|kron[eo]r|zł)\b)", r"\1.\2"),
     Rule(".,", r"(?<![\d.,])(\d{1,3}(?:\.\d{3})+),(\d\d)(?![\d,])", lambda m: f"{m[1].replace('.', '')}.{m[2]}"),
     Rule("E", r"(?<=EUR )(\d+),(\d\d)(?![\d,])", r"\1.\2"),
     Rule(".", r"(?<![\d.])([0-3]?\d)\.([0-3]?\d)\.((?:19|20)\d\d)(?![\d.]*\d)", _dotted_date),

@@ -115,6 +115,21 @@ _SCALED_UNIT = re.compile(
 _RATE_ALONE = re.compile(r"\b(km|m|mi|kg|mg|g|l|ml)/(h|s|min|hr|l|L|kg|ml|m[23²³]|day)\b")
 
 
+_LETTER_UNITS = {
+    "N": "newton", "A": "amp", "F": "farad", "J": "joule", "C": "coulomb", "H": "henry", "S": "siemens", "K": "kelvin",
+}  # fmt: skip
+"""Letters that are units where a second unit divides them."""
+_LETTER_RATE = re.compile(rf"(?<![\w./])({NUMBER})\s?([NAFJCHSK])/(km|m|cm|mm|kg|g|s|mol|K)([²³]|\^[23])?(?![\w²³/])")
+
+
+def _letter_rate(match: re.Match[str]) -> str:
+    """5 N/m -> 5 newtons per meter; 4.2 J/K -> 4.2 joules per kelvin."""
+    number, unit, per, power = match.groups()
+    name = _LETTER_UNITS[unit]
+    many = name if number == "1" or name == "siemens" else "henries" if name == "henry" else f"{name}s"
+    return f"{number} {many} per {_POWERS[power] + ' ' if power else ''}{'kelvin' if per == 'K' else _UNITS[per][0]}"
+
+
 def _measure(match: re.Match[str]) -> str:
     number, blank, unit, power, per, per_power = match.groups()
     one, many = _UNITS[unit]
@@ -244,6 +259,7 @@ def expand_units(text: str) -> str:
         lambda m: f"{m[1] or ''}{m[2]} {_UNITS[m[3]][bool(m[1])]}",
         text,
     )
+    text = _LETTER_RATE.sub(_letter_rate, text)
     text = _MEASURE.sub(_measure, text.replace("µ", "μ"))
     text = _SCALED_UNIT.sub(lambda m: m[1] + _UNITS[m[2]][1], text)
 

@@ -74,6 +74,15 @@ _CODE_CUE = (
 _CODE = re.compile(
     rf"\b({_CODE_CUE}(?: is| was|:|,| of| #)?(?: now)?\s)(\d{{3,}})\b(?![.,:/]\d|-\d|\s?%)", re.IGNORECASE
 )
+_CODE_OTHER = re.compile(
+    rf"\b({_CODE_CUE})((?: is| was|:|,| of| #)?(?: now)?\s)(\d{{3,}}(?:,? (?:but )?not |,? or | instead of )\d{{3,}})\b"
+    r"(?![,:/-]?\d|\.\d|\s?%| [a-z]+s\b)",
+    re.IGNORECASE,
+)
+_ZIP_LATER = re.compile(
+    r"\b((?:zip|ZIP|Zip|postal)(?: [Cc]ode)?s?\b[^.!?\d]{1,30}?)(\d{5})\b(?=[,;:!?)\"]|\.(?!\d)|$| (?:and|or|is|in)\b)"
+    r"(?!,\d{3}\b)"
+)
 _CODE_LIST = re.compile(
     r"\b((?:zip|postal|post|area|access|door|security|verification|promo|booking)? ?codes|(?:account|serial|tracking|"
     r"confirmation|reference|phone|badge) numbers|passcodes|pins|zips)((?: are| were|:| of|,)?(?: now)? )"
@@ -91,7 +100,9 @@ _PAIRED = re.compile(
 def expand_codes(text: str) -> str:
     """zip code 90210 -> nine zero two one zero; Room 305 -> three oh five; Boeing 747 -> seven forty-seven."""
     text = _CODE_LIST.sub(_listed, text)
+    text = _CODE_OTHER.sub(_listed, text)
     text = _CODE.sub(lambda m: m[1] + numbers.digits(m[2]), text)
+    text = _ZIP_LATER.sub(lambda m: m[1] + numbers.digits(m[2]), text)
     text = sub(r"\b([A-Z])\.(\d{3})\b(?!\.?\d)", lambda m: f"{m[1]} {numbers.digits(m[2])}", text)
     text = sub(
         r"\b(SSN|[Ss]ocial [Ss]ecurity(?: [Nn]umber| no\.)?)((?: is|:)? )(\d{3})-(\d\d)-(\d{4})\b",

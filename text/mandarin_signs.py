@@ -68,8 +68,8 @@ def fold_signs(text: str) -> str:
         r"\b(?:N[Oo]|no)\.?\s?(\d{1,4})\b(?![.\d])", lambda m: f"number {english_numbers.cardinal(int(m[1]))}", text
     )
     text = sub(
-        r"(?<![A-Za-z\d])(?:N[Oo]|no)\.\s?(\d{1,4})(?![A-Za-z\d]|\.\d)",
-        lambda m: f"number {english_numbers.cardinal(int(m[1]))}",
+        r"(?<![A-Za-z\d])(?:(?:N[Oo]|no)\.\s?(\d{1,4})|N[Oo]1)(?![A-Za-z\d]|\.\d)",
+        lambda m: f"number {english_numbers.cardinal(int(m[1] or 1))}",
         text,
     )
     text = sub(rf"(?<![A-Za-z])([A-Z])\s?[-–—~～]\s?([A-Z])(?=[{HAN}])(?![A-Za-z])", r"\1到\2", text)
