@@ -11,7 +11,6 @@ from timbre.core.recipe import Recipe
 from timbre.pipeline.engine.accelerator import Accelerator
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.stages.table import STAGES, StageRow
-from timbre.pipeline.stages.validate.denoisers import choose_denoiser
 from timbre.registry.address import RegistryAddress
 
 # Packages of the two stages that compute with torch, and the models of stages 1 and 4.
@@ -44,6 +43,8 @@ def _validate(workspace: Workspace, recipe: Recipe) -> str:
     wanted = recipe.validate.denoise
     if wanted == "off":
         return "speech found by WebRTC VAD, nothing is denoised"
+    from timbre.pipeline.stages.validate.denoisers import choose_denoiser
+
     chosen = choose_denoiser(wanted, workspace.bases, workspace.weights_root)
     if chosen.identity.startswith("rnnoise"):
         _need("pyrnnoise")

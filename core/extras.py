@@ -34,7 +34,8 @@ _DISTRIBUTIONS = {
 # docker/install.sh leaves them out of the images of servers.
 NOT_FOR_SERVERS = (
     "cli.commands.export_upstream", "cli.commands.parity", "cli.commands.pretrain", "cli.commands.studio",
-    "cli.sample_run", "cli.studio_sites", "gptsovits", "nano", "pipeline.calibration", "studio", "training",
+    "cli.sample_run", "cli.studio_sites", "gptsovits", "nano", "pipeline.calibration",
+    "pipeline.stages.validate", "studio", "training",
 )  # fmt: skip
 """Modules, and packages with all of theirs, that docker/install.sh leaves out of the images of servers."""
 # What machines need that neither train nor speak: named before the large extras that bring the same library.

@@ -80,7 +80,8 @@ code)
         compile "$own/core" "$own/cli"
     else
         # A server has no torch, which these rooms need, and no Git, by which the studio publishes recordings.
-        rm -rf "$own/gptsovits" "$own/nano" "$own/pipeline/calibration" "$own/studio" "$own/training"
+        rm -rf "$own/gptsovits" "$own/nano" "$own/pipeline/calibration" \
+            "$own/pipeline/stages/validate" "$own/studio" "$own/training"
         rm "$own/cli/sample_run.py" "$own/cli/studio_sites.py"
         for command in export_upstream parity pretrain studio; do
             rm "$own/cli/commands/$command.py"

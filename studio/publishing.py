@@ -17,7 +17,7 @@ from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.voice_runs import run_voice
 from timbre.pipeline.release.permitted import NOT_ALLOWED
 from timbre.pipeline.release.promotion import promote_by_hand
-from timbre.pipeline.stages.validate.report import JSON_FILE
+from timbre.pipeline.stages.table import VALIDATION_FILE
 from timbre.registry.actor import Actor
 from timbre.registry.address import RegistryAddress
 from timbre.registry.aliases import Alias
@@ -66,7 +66,7 @@ class Publishing:
         """Stage 1 over the whole voice: what a runner will say. Problems by file, those of the folder first."""
         engine = self.make_engine()
         run = run_voice(engine, book.name, _STAGE, False, None)
-        path = engine.workspace.report(book.name, _STAGE) / JSON_FILE
+        path = engine.workspace.report(book.name, _STAGE) / VALIDATION_FILE
         if run.error is not None and not isinstance(run.error, InputError):
             raise run.error
         if run.error is not None and not run.outcomes:

@@ -11,7 +11,8 @@ from timbre.core.printable import printable
 from timbre.core.problems import Problem, grouped
 from timbre.pipeline.engine.run_report import VoiceRun
 from timbre.pipeline.engine.workspace import Workspace
-from timbre.pipeline.stages.validate.report import JSON_FILE, MARKDOWN_FILE
+from timbre.pipeline.stages.table import VALIDATION_FILE
+from timbre.pipeline.stages.validate.report import MARKDOWN_FILE
 
 _STAGE = "validate"
 _MOST_REMARKS = 8
@@ -22,7 +23,7 @@ def _report(run: VoiceRun, workspace: Workspace) -> dict[str, Any] | None:
     # A failure before the stage leaves the report of an earlier run in place.
     if run.error is not None and not run.outcomes:
         return None
-    path = workspace.report(run.voice, _STAGE) / JSON_FILE
+    path = workspace.report(run.voice, _STAGE) / VALIDATION_FILE
     if not path.is_file():
         return None
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ from timbre.audio.resample import resample
 from timbre.core.errors import TimbreError
 from timbre.evaluation.measurements import read_measurements
 from timbre.evaluation.metrics.catalogue import Direction
-from timbre.pipeline.stages.validate.report import JSON_FILE
+from timbre.pipeline.stages.table import VALIDATION_FILE
 
 LIST = "samples.json"
 MAX_SENTENCES = 3
@@ -58,7 +58,7 @@ def worst_clips(measured: Path, validated: Path, gates: Mapping[str, Mapping[str
     measured: output of stage 4; validated: output of stage 1, as far as they are there.
     """
     try:
-        slices = json.loads((validated / JSON_FILE).read_text(encoding="utf-8"))["slices"]
+        slices = json.loads((validated / VALIDATION_FILE).read_text(encoding="utf-8"))["slices"]
         clips = {str(item["id"]): str(item["clip"]) for item in slices}
         found = read_measurements(measured).adapted
     except (OSError, ValueError, KeyError, TypeError, TimbreError):

@@ -25,8 +25,7 @@ from timbre.inference.recogniser import Recogniser
 from timbre.inference.voice import load_voice
 from timbre.pipeline.bases.exported import exported_base
 from timbre.pipeline.bases.recogniser import recognising_base
-from timbre.pipeline.stages.table import StageContext
-from timbre.pipeline.stages.validate.report import JSON_FILE
+from timbre.pipeline.stages.table import VALIDATION_FILE, StageContext
 from timbre.pipeline.verdict.decision import decide_gates, require_passed
 from timbre.pipeline.verdict.reports import write_reports
 
@@ -92,7 +91,7 @@ def recogniser_beside(context: StageContext) -> Recogniser | None:
 
 def held_out_recordings(validated: Path) -> list[Recording]:
     """The held-out slices of stage 1's output, at the base's rate."""
-    slices = json.loads((validated / JSON_FILE).read_text(encoding="utf-8"))["slices"]
+    slices = json.loads((validated / VALIDATION_FILE).read_text(encoding="utf-8"))["slices"]
     return [
         Recording(item["id"], item["text"], item["language"], read(validated / item["file"]))
         for item in slices

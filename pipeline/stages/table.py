@@ -29,6 +29,9 @@ BASE = "base"
 BASE_RATE = "base_rate"
 RECOGNISER = "recogniser"
 
+VALIDATION_FILE = "validation.json"
+"""Of stage 1, in its output and its report: slices, measured values, problems."""
+
 
 @dataclass(frozen=True)
 class StageContext:

@@ -12,13 +12,13 @@ from typing import Any
 from timbre.core.problems import Problem
 from timbre.core.table import Table
 from timbre.inference.speaker_groups import Speakers
+from timbre.pipeline.stages.table import VALIDATION_FILE
 from timbre.pipeline.stages.validate.checks import Findings
 from timbre.pipeline.stages.validate.cleaning import DenoiseDecision
 from timbre.pipeline.stages.validate.consent import Statement
 from timbre.pipeline.stages.validate.survey import ClipSurvey
 
 SCHEMA = 1
-JSON_FILE = "validation.json"
 MARKDOWN_FILE = "validation.md"
 
 
@@ -184,7 +184,7 @@ class Validation:
     def write(self, folder: Path) -> None:
         """Writes both files into an existing folder."""
         text = json.dumps(self.plain(), ensure_ascii=False, indent=1, allow_nan=False)
-        (folder / JSON_FILE).write_text(text + "\n", encoding="utf-8")
+        (folder / VALIDATION_FILE).write_text(text + "\n", encoding="utf-8")
         (folder / MARKDOWN_FILE).write_text(self.markdown(), encoding="utf-8")
 
 
