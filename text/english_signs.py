@@ -57,9 +57,11 @@ def join_groups(text: str) -> str:
         after = match.string[match.end() :]
         priced = match.string[: match.start()].rstrip().endswith(("$", "€", "£", "¥", "₹"))
         if alone and groups[0] != "000" and not priced and not _COUNTED_AFTER.match(after):
-            return match[0]
+            return match[1] + groups[0] if beside and groups[0][2] == "0" else match[0]
         return match[1] + "".join(groups)
 
+    # Who writes 9 000 km writes 2 500 so too.
+    beside = re.search(r"(?<![\d.,])[1-9]\d{0,2}(?: \d{3})* 000(?! ?\d)", text) is not None
     text = _GROUPED.sub(joined, text)
     return sub(r"(?<![\d.,'])(\d{1,3})((?:['’]\d{3})+)(?!\d)", lambda m: sub(r"\D", "", m[0]), text)
 
@@ -103,6 +105,11 @@ def expand_codes(text: str) -> str:
     text = _CODE_OTHER.sub(_listed, text)
     text = _CODE.sub(lambda m: m[1] + numbers.digits(m[2]), text)
     text = _ZIP_LATER.sub(lambda m: m[1] + numbers.digits(m[2]), text)
+    text = sub(
+        r"(?<![\d.,$£€-])(\d{5})(?=(?: is| was)? (?:an?|the|my|your|our|his|her|their) (?:\w+ )?(?:zip|ZIP|postal)\b)",
+        lambda m: numbers.digits(m[1]),
+        text,
+    )
     text = sub(r"\b([A-Z])\.(\d{3})\b(?!\.?\d)", lambda m: f"{m[1]} {numbers.digits(m[2])}", text)
     text = sub(
         r"\b(SSN|[Ss]ocial [Ss]ecurity(?: [Nn]umber| no\.)?)((?: is|:)? )(\d{3})-(\d\d)-(\d{4})\b",

@@ -25,6 +25,10 @@ _SURE_TITLES = (
 )
 
 
+_FOREIGN = ("查理", "查尔", "查克", "查德", "查普", "查士", "查韦")
+"""Heads of names from other languages: no family name in them."""
+
+
 @dataclass(frozen=True)
 class _Rule:
     """A rule for a polyphone."""
@@ -82,7 +86,7 @@ def readings(clause: str, words: Sequence[tuple[str, str]]) -> dict[int, str]:
     for word, tag in words:
         if len(word) == 1 or not _is_phrase(word):
             open_at.update(range(position, position + len(word)))
-        if tag == "nr" and 2 <= len(word) <= 4:
+        if tag == "nr" and 2 <= len(word) <= 4 and not word.startswith(_FOREIGN):
             for name in (word[:2], word[:1]):
                 if name in _surnames() and len(name) < len(word):
                     found.update({position + i: reading for i, reading in enumerate(_surnames()[name])})
