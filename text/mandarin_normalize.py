@@ -131,7 +131,7 @@ def _dates(text: str) -> str:
         lambda m: f"{'两' if m[1] == '2' else cardinal(int(m[1]))}千年",
         text,
     )
-    text = sub(r"(?<=是)([5-9]\d|0\d)(?=年的(?:[，。！？、；,.!?;]|$))", lambda m: digits(m[1]), text)
+    text = sub(r"(?<=是)([6-9]\d|0\d)(?=年的(?:[，。！？、；,.!?;]|$))", lambda m: digits(m[1]), text)
     text = sub(r"(?<![\d.,])([13-9]000)(?=年)", lambda m: cardinal(int(m[1])), text)
     text = sub(r"(?<![\d.,])(\d{4})(?=年)", lambda m: digits(m[1]), text)
     return sub(
