@@ -27,8 +27,6 @@ from timbre.nano.pitch_tracks import PitchTracks
 from timbre.nano.recipe import ContentRecipe, CorpusRecipe
 from timbre.nano.recogniser_head import HeadTraining, refit_head
 from timbre.nano.semantic_data import phone_ids
-from timbre.nano.sentences import MandarinSentences, SentenceSource
-from timbre.nano.synthetic import build_espeak, build_flite
 from timbre.nano.teacher import build_teacher
 from timbre.nano.training_loop import Report, silent
 
@@ -37,6 +35,10 @@ WEIGHTED = ("ljspeech", "vctk", "kathleen", "speechocean762", "aishell", "teache
 
 def make_corpus(recipe: CorpusRecipe, speech: Path, work: Path, report: Report) -> None:
     """Stage corpus; keeps existing parts."""
+    # A machine that trains on a packed corpus has neither word lists nor a resampler.
+    from timbre.nano.sentences import MandarinSentences, SentenceSource
+    from timbre.nano.synthetic import build_espeak, build_flite
+
     folder = work / "corpus"
     if not (folder / "real.jsonl").is_file():
         report(f"real: {build_real(speech, folder)} clips")

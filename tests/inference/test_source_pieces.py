@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from timbre.audio.reader import read
 from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.generator_configuration import SourceIstftConfig
 from timbre.gptsovits.acoustic.generator_istft import InverseStft
@@ -126,6 +128,28 @@ def test_source_and_refinement_equal_torch() -> None:
     got = FrameTransform(1280, 320).refine(magnitude, phasors, 3) / magnitude
     weight = magnitude / magnitude.sum()
     assert float(np.sum(weight * np.abs(got - (real + 1j * imaginary)[0].T.numpy()))) < 1e-4
+
+
+def test_both_halves_of_the_band_settle() -> None:
+    """The lower one as well as in as many iterations of the whole band, the upper one as in a few."""
+    transform = FrameTransform(1280, 320)
+    wave = read(Path(__file__).parents[2] / "voices/awb/wavs/0001.flac").samples[: 120 * 320]
+    magnitude = np.abs(transform.spectra(transform.padded(wave)))
+    phasors = np.exp(2j * np.pi * np.random.default_rng(0).random(magnitude.shape)).astype(np.complex64)
+
+    def inconsistency_db(spectra: NDArray[np.complex64], bins: slice) -> float:
+        heard = np.abs(transform.spectra(transform.padded(transform.samples(spectra))))
+        error = np.linalg.norm((heard - magnitude)[:, bins]) / np.linalg.norm(magnitude[:, bins])
+        return float(20 * np.log10(error))
+
+    lower, upper = slice(0, 320), slice(320, None)
+    settled, few, many = (
+        transform.settle(magnitude, phasors, 32), transform.refine(magnitude, phasors, 6),
+        transform.refine(magnitude, phasors, 32),
+    )  # fmt: skip
+    assert inconsistency_db(settled, lower) < inconsistency_db(many, lower) + 1 < inconsistency_db(few, lower) - 5
+    assert inconsistency_db(settled, upper) < inconsistency_db(few, upper) + 1
+    np.testing.assert_array_equal(transform.settle(magnitude, phasors, 6), few)
 
 
 @pytest.mark.parametrize("steps", [(30, 60, 90), (3, 40), (6, 7, 8, 90), (17,)])
