@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -145,14 +146,14 @@ class _Raw:
 )  # fmt: skip
 def test_bytes_that_are_no_event_end_the_connection(bridged: Running, raw: bytes) -> None:
     with socket.create_connection(("127.0.0.1", bridged.server.wyoming_port), timeout=60) as client:
-        client.sendall(raw)
-        client.shutdown(socket.SHUT_WR)
         received = b""
-        try:
+        # The server may have hung up before everything is sent: ENOTCONN is no ConnectionError.
+        with contextlib.suppress(OSError):
+            client.sendall(raw)
+            client.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):
             while data := client.recv(65536):
                 received += data
-        except ConnectionError:
-            pass
     assert received == b"" or json.loads(received.splitlines()[0])["type"] == "error"
     (info,) = talk(bridged.server.wyoming_port, [Describe()], lambda event: Info.is_type(event.type))
     assert info.data
