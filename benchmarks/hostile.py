@@ -13,19 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks.three_stores import STORES, addresses
 from tests.registry.conftest import make_files, make_manifest
-from tests.registry.hub_server import hub_server
-from tests.registry.s3_servers import CREDENTIALS, seaweedfs
 from timbre.core.digests import digest_value
 from timbre.core.errors import TimbreError
 from timbre.registry.actor import Actor
@@ -272,29 +268,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--edits", type=int, default=300)
     parser.add_argument("--seed", type=int, default=13)
-    parser.add_argument("--only", choices=("folder", "s3", "hub"), default=None)
+    parser.add_argument("--only", choices=STORES, default=None)
     given = parser.parse_args()
-    os.environ.update(CREDENTIALS)
-    os.environ.update({"HF_TOKEN": "hf_right", "HF_HUB_DISABLE_XET": "1"})
     failed = False
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        for kind in [given.only] if given.only else ["folder", "s3", "hub"]:
-            address = str(folder / "registry")
-            if kind == "s3":
-                address = stack.enter_context(seaweedfs(folder / "weed")).address("hostile")
-            elif kind == "hub":
-                os.environ["HF_HUB_CACHE"] = str(folder / "cache")
-                address = f"hf://example-org/voices?endpoint={stack.enter_context(hub_server()).url}"
-            (folder / kind).mkdir()
-            began = time.perf_counter()
-            attack, reader = prepare(address, folder / kind, given.seed)
-            found = accepted(attack, reader, given.edits, partial(print, f"{kind}:", flush=True))
-            took = time.perf_counter() - began
-            print(f"{kind}: {given.edits} hostile edits: {len(found)} accepted (limit 0), {took:.0f} s", flush=True)
-            for line in found:
-                print(f"  {line}")
-            failed |= bool(found)
+    for kind, address, folder in addresses(given.only, "hostile"):
+        began = time.perf_counter()
+        attack, reader = prepare(address, folder, given.seed)
+        found = accepted(attack, reader, given.edits, partial(print, f"{kind}:", flush=True))
+        took = time.perf_counter() - began
+        print(f"{kind}: {given.edits} hostile edits: {len(found)} accepted (limit 0), {took:.0f} s", flush=True)
+        for line in found:
+            print(f"  {line}")
+        failed |= bool(found)
     if failed:
         raise SystemExit("missed")
     print("passed")

@@ -11,18 +11,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
+from benchmarks.three_stores import STORES, addresses
 from tests.registry.conftest import make_files, make_manifest
-from tests.registry.hub_server import hub_server
-from tests.registry.s3_servers import CREDENTIALS, seaweedfs
 from timbre.registry.actor import Actor
 from timbre.registry.address import RegistryAddress
 from timbre.registry.aliases import move_alias
@@ -68,34 +64,24 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--writers", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--only", choices=("folder", "s3", "hub"), default=None)
+    parser.add_argument("--only", choices=STORES, default=None)
     given = parser.parse_args()
-    os.environ.update(CREDENTIALS)
-    os.environ.update({"HF_TOKEN": "hf_right", "HF_HUB_DISABLE_XET": "1"})
     failed = False
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        for kind in [given.only] if given.only else ["folder", "s3", "hub"]:
-            address = str(folder / "registry")
-            if kind == "s3":
-                address = stack.enter_context(seaweedfs(folder / "weed")).address("writers")
-            elif kind == "hub":
-                os.environ["HF_HUB_CACHE"] = str(folder / "cache")
-                address = f"hf://example-org/voices?endpoint={stack.enter_context(hub_server()).url}"
-            began = time.perf_counter()
-            found = rounds(
-                lambda address=address: open_registry(RegistryAddress(address, os.environ)),  # type: ignore[misc]
-                given.writers,
-                given.rounds,
-            )
-            print(
-                f"{kind}: {given.writers} writers, {given.rounds} rounds: {len(found)} without exactly one winner "
-                f"(limit 0), {time.perf_counter() - began:.0f} s",
-                flush=True,
-            )
-            for line in found:
-                print(f"  {line}")
-            failed |= bool(found)
+    for kind, address, _ in addresses(given.only, "writers"):
+        began = time.perf_counter()
+        found = rounds(
+            lambda address=address: open_registry(RegistryAddress(address, os.environ)),  # type: ignore[misc]
+            given.writers,
+            given.rounds,
+        )
+        print(
+            f"{kind}: {given.writers} writers, {given.rounds} rounds: {len(found)} without exactly one winner "
+            f"(limit 0), {time.perf_counter() - began:.0f} s",
+            flush=True,
+        )
+        for line in found:
+            print(f"  {line}")
+        failed |= bool(found)
     if failed:
         raise SystemExit("missed")
     print("passed")
