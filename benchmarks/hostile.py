@@ -37,6 +37,7 @@ from timbre.registry.signing import SignedStore
 from timbre.registry.signing_keys import new_key, read_signer
 from timbre.registry.store import Store
 from timbre.registry.store_at import open_store
+from timbre.registry.stores.hub_options import HubPlace, read_place
 from timbre.registry.verification import verify
 from timbre.serving.catalogue import Catalogue, Listing, read_catalogue
 
@@ -61,13 +62,15 @@ Served = Mapping[str, tuple[Mapping[str, Alias], frozenset[str], bool]]
 
 @dataclass
 class Attack:
-    """plain: the store without signatures, as an attacker writes it; own: signs with a key of the attacker's.
+    """plain: the store without signatures; own: signs with a key of the attacker's.
 
+    overwrite: puts bytes under a key, whatever is there and whatever they are.
     objects: what the registry holds, by key; older: states of before the last move; choose: which edit comes next.
     """
 
     plain: Store
     own: SignedStore
+    overwrite: Callable[[str, bytes], None]
     objects: Mapping[str, bytes]
     older: Mapping[str, bytes]
     choose: random.Random
@@ -185,11 +188,32 @@ class Attack:
         return encode({**record, "digest": digest_value(record)})
 
     def _write(self, key: str, data: bytes) -> None:
-        there = self.plain.get(key)
-        if there is None:
-            self.plain.put_if_absent(key, data)
-        elif there.data != data:
-            self.plain.replace_if(key, data, there.tag)
+        if (there := self.plain.get(key)) is None or there.data != data:
+            self.overwrite(key, data)
+
+
+def overwriting(address: str, store: Store) -> Callable[[str, bytes], None]:
+    """How an attacker overwrites a key of the store at that address."""
+    if not address.startswith("hf://"):
+        return partial(_replace, store)
+    # The store's own writer makes a model card of every manifest, and an attacker's need not be one.
+    return partial(_upload, read_place(address))
+
+
+def _replace(store: Store, key: str, data: bytes) -> None:
+    there = store.get(key)
+    if there is None:
+        store.put_if_absent(key, data)
+    else:
+        store.replace_if(key, data, there.tag)
+
+
+def _upload(place: HubPlace, key: str, data: bytes) -> None:
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    HfApi(endpoint=place.options.endpoint or None).create_commit(
+        place.repository, [CommitOperationAdd(key, data)], commit_message="Edit", revision=place.options.branch
+    )
 
 
 def prepare(address: str, folder: Path, seed: int) -> tuple[Attack, Registry]:
@@ -213,7 +237,8 @@ def prepare(address: str, folder: Path, seed: int) -> tuple[Attack, Registry]:
     signer = read_signer(folder / "attacker")
     own = SignedStore(plain, {signer.public.id: signer.public}, signer)
     objects = {key: _bytes(plain, key) for key in plain.list("") if key.startswith(_AREAS)}
-    return Attack(plain, own, objects, older, random.Random(seed)), open_registry(RegistryAddress(address, reading))
+    attack = Attack(plain, own, overwriting(address, plain), objects, older, random.Random(seed))
+    return attack, open_registry(RegistryAddress(address, reading))
 
 
 def accepted(attack: Attack, reader: Registry, edits: int, say: Callable[[str], None] | None = None) -> list[str]:
