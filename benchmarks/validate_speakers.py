@@ -19,6 +19,7 @@ from benchmarks.stage_one import run_stage_one, write_voice
 from timbre.audio.reader import read
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Samples, Waveform
+from timbre.core.atomic import write_json
 
 _CLIPS = 20
 _SNRS_DB = (20, 10, 5, 0)
@@ -103,8 +104,16 @@ def conditions(
         yield response.stem, in_room(clips, read(response))
 
 
-def table_row(speaker: str, condition: str, language: str, clips: Spoken, work: Path) -> tuple[str, bool]:
-    """One line of the table, and whether it passes. Amounts are not looked at, so the limits on them are lowered."""
+def table_row(
+    speaker: str, condition: str, language: str, clips: Spoken, work: Path, kept: Path | None = None
+) -> tuple[str, bool]:
+    """One line of the table, and whether it passes. Amounts are not looked at, so the limits on them are lowered.
+
+    kept: where the row and the report are written, and read from if they are there.
+    """
+    if kept is not None and kept.is_file():
+        known = json.loads(kept.read_text(encoding="utf-8"))
+        return known["row"], known["passed"]
     with tempfile.TemporaryDirectory(dir=work) as place:
         folder = write_voice(Path(place) / "voice", language, clips)
         outcome = run_stage_one(folder, Path(place), recipe={"min_effective_s": 5.0, "held_out_min": 1})
@@ -126,7 +135,10 @@ def table_row(speaker: str, condition: str, language: str, clips: Spoken, work: 
         mos,
         shown,
     )
-    return "| " + " | ".join(cells) + " |", not reasons
+    row = "| " + " | ".join(cells) + " |"
+    if kept is not None:
+        write_json(kept, {"row": row, "passed": not reasons, "report": report})
+    return row, not reasons
 
 
 @click.command()
@@ -136,9 +148,20 @@ def table_row(speaker: str, condition: str, language: str, clips: Spoken, work: 
 @click.option("--rooms", default=0, help="With --spoil: only so many rooms; 0 for all, -1 for none.")
 @click.option("--snr", "snrs_db", multiple=True, type=int, default=_SNRS_DB, help="With --spoil: only these, in dB.")
 @click.option("--seconds", default=110.0, show_default=True, help="Recordings of each, in seconds.")
-def main(most: int, spoil: bool, kinds: tuple[str, ...], rooms: int, snrs_db: tuple[int, ...], seconds: float) -> None:
+@click.option("--keep", type=click.Path(path_type=Path), help="Folder of results, to go on from.")
+def main(
+    most: int,
+    spoil: bool,
+    kinds: tuple[str, ...],
+    rooms: int,
+    snrs_db: tuple[int, ...],
+    seconds: float,
+    keep: Path | None,
+) -> None:
     """Validate speakers and print what was said to each."""
     speech = shared_speech()
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
     sums: dict[str, list[bool]] = {}
     click.echo("| speaker | condition | speech s | SNR dB | room s | denoised | DNSMOS tried | verdict |")
     click.echo("|---|---|---|---|---|---|---|---|")
@@ -146,7 +169,8 @@ def main(most: int, spoil: bool, kinds: tuple[str, ...], rooms: int, snrs_db: tu
         for name, language, clips in speakers(speech, most, seconds):
             variants: Sequence[tuple[str, Spoken]] = [("clean", clips)]
             for condition, spoken in conditions(speech, clips, kinds, rooms, snrs_db) if spoil else variants:
-                line, passed = table_row(name, condition, language, spoken, Path(work))
+                kept = keep / f"{name} {condition}.json" if keep is not None else None
+                line, passed = table_row(name, condition, language, spoken, Path(work), kept)
                 click.echo(line)
                 sums.setdefault(condition.split()[-2] + " dB" if condition.endswith("dB") else "no noise", []).append(
                     passed

@@ -49,12 +49,15 @@ class PassingNoise:
         """Measure pieces of speech as they were recorded."""
         self.ratios_db += [voice_over_loss_db(piece, denoiser.denoise(piece)) for piece in pieces]
 
+    @property
+    def ratio_db(self) -> float | None:
+        """Of the median piece, in dB; one noisy piece is no noisy room. None with fewer than three pieces."""
+        return float(np.median(self.ratios_db)) if len(self.ratios_db) >= _FEWEST else None
+
     def check(self, found: Findings) -> None:
-        """Refuse the folder if the median piece has such noise; one noisy piece is no noisy room."""
-        if len(self.ratios_db) < _FEWEST:
-            return
-        ratio_db = float(np.median(self.ratios_db))
-        if ratio_db >= MIN_DB:
+        """Refuse the folder if the median piece has such noise."""
+        ratio_db = self.ratio_db
+        if ratio_db is None or ratio_db >= MIN_DB:
             return
         found.refuse(
             "all clips",

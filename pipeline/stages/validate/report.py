@@ -98,6 +98,8 @@ class Validation:
     """Usable speech of all clips, without what was left out."""
     reverberation_s: float | None
     """Estimate over all clips together; None when they hold too few decays."""
+    passing_noise_db: float | None
+    """Voice over what a denoiser took out of the pauses, of the median piece; None when too few were listened to."""
     findings: Findings
     """What decides: any problem refuses the voice."""
     clips: Sequence[ClipReport]
@@ -143,6 +145,7 @@ class Validation:
             "rate_hz": self.rate_hz,
             **self.facts(),
             "reverberation_s": _rounded(self.reverberation_s),
+            "passing_noise_db": _rounded(self.passing_noise_db),
             "problems": [asdict(problem) for problem in self.findings.problems],
             "remarks": [asdict(remark) for remark in self.findings.remarks],
             "consent": {"kind": self.consent_kind, "statement": asdict(self.statement) if self.statement else None},

@@ -178,6 +178,7 @@ class _Run:
             denoiser,
             effective,
             rings,
+            self.passing.ratio_db,
             self.found,
             self.reports,
             self.slices,
