@@ -82,20 +82,25 @@ def inspect(path: Path) -> Container:
         return _about(found)
 
 
-def frames(path: Path) -> Iterator[npt.NDArray[np.float32]]:
-    """Yields float32 blocks (n, c) at the rate of the first frame, however the sound is coded.
+def frames(path: Path, joined: bool = False) -> Iterator[npt.NDArray[np.float32]]:
+    """Yields float32 blocks (n, c) at the rate and with the channels of the first frame, however the sound is coded.
 
+    joined: what cannot be decoded is known to be a tag, such as those between two files that were put together.
     Raises ContainerError where decoding fails, after what could be decoded.
     """
     av = _library()
     with open_container(path) as found:
         stream = found.streams.audio[0]
         resampler: Any = None
-        broken: Exception | None = None
+        form: tuple[str, str, int] | None = None
+        first: tuple[str, str, int] | None = None
+        broken: Any = None
         packets = found.demux(stream)
         while True:
             try:
                 packet = next(packets, None)
+            except av.error.PatchWelcomeError as error:
+                raise ContainerError("what follows has another rate or other channels") from error
             except av.error.FFmpegError as error:
                 raise ContainerError(error.strerror or str(error)) from error
             if packet is None:
@@ -106,13 +111,16 @@ def frames(path: Path) -> Iterator[npt.NDArray[np.float32]]:
                 continue
             except av.error.FFmpegError as error:
                 # One bad packet at the end is common after a tag; sound after it would be a hole.
-                broken = error
+                broken = None if joined else error
                 continue
             for frame in decoded:
                 if broken is not None:
-                    raise ContainerError(f"a hole in the sound: {broken}")
-                if resampler is None:
-                    resampler = av.AudioResampler(format="flt", layout=frame.layout.name, rate=frame.sample_rate)
+                    raise ContainerError(f"a hole in the sound, {broken.strerror or broken}")
+                if form != (form := (frame.format.name, frame.layout.name, frame.sample_rate)):
+                    if resampler is not None:
+                        yield from _arrays(resampler, None)
+                    first = first or form
+                    resampler = av.AudioResampler(format="flt", layout=first[1], rate=first[2])
                 yield from _arrays(resampler, frame)
         if resampler is not None:
             yield from _arrays(resampler, None)

@@ -1,21 +1,53 @@
-"""Whether a FLAC file that does not state its length ends with a whole frame.
+"""How a FLAC file ends, whatever its header says: with a whole frame or not, at which sample, with another file behind.
 
-file -> last frame -> its two check sums (RFC 9639, 9.1.8 and 9.3)
+file -> last frame -> its number and its two check sums (RFC 9639, 9.1.5, 9.1.8 and 9.3)
 """
 
 from __future__ import annotations
 
+import mmap
+import re
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 # Frames of 4096 samples take a few kB; this also holds the longest ones of 24 bits and two channels.
 _TAIL_BYTES = 1 << 19
 _LONGEST_HEADER = 16
 _ID3_BYTES = 128
+_HEAD_BYTES = 1 << 16
+# The mark, and STREAMINFO as the first block, of 34 bytes.
+_STREAM = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 
 
 def ends_whole(path: Path) -> bool:
-    """Looks for a frame header near the end from which the check sum of the frame comes out right."""
+    """Whether the check sum of the last frame comes out right."""
+    frame = _last_frame(path)
+    return bool(frame) and _crc(frame, 0x8005, 16) == 0
+
+
+def holds_more(path: Path, stated: int) -> bool:
+    """Whether the last frame ends behind the number of samples that the header states, at which decoders stop."""
+    frame = _last_frame(path)
+    if not frame or _crc(frame, 0x8005, 16):
+        return False
+    with path.open("rb") as stream:
+        data = stream.read(_HEAD_BYTES)
+    block = _block_size(frame)
+    # The header's block size is that of all frames but the last, where frames and not samples are numbered.
+    start = data.find(b"fLaC")
+    step = 1 if frame[1] & 1 else int.from_bytes(data[start + 8 : start + 10], "big") if start >= 0 else 0
+    return _number(frame) * step + block > stated
+
+
+def is_joined(path: Path) -> bool:
+    """Whether another FLAC file follows the first in the same file."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return sum(1 for _ in islice(_STREAM.finditer(data), 2)) > 1
+
+
+def _last_frame(path: Path) -> bytes:
+    """The frame whose header is nearest to the end, up to the end; empty where there is none."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         stream.seek(max(0, size - _TAIL_BYTES))
@@ -25,9 +57,26 @@ def ends_whole(path: Path) -> bool:
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
         if tail[at + 1 : at + 2] in (b"\xf8", b"\xf9") and _is_header(tail, at):
-            # The nearest header is that of the last frame.
-            return _crc(tail[at:], 0x8005, 16) == 0
-    return False
+            return tail[at:]
+    return b""
+
+
+def _number(frame: bytes) -> int:
+    """Of the frame, or of its first sample, coded as in UTF-8."""
+    count = 8 - (frame[4] ^ 0xFF).bit_length()
+    number = frame[4] & (0x7F >> count)
+    for byte in frame[5 : 4 + count]:
+        number = number << 6 | byte & 0x3F
+    return number
+
+
+def _block_size(frame: bytes) -> int:
+    """Samples of a channel in it."""
+    code = frame[2] >> 4
+    at = 4 + max(1, 8 - (frame[4] ^ 0xFF).bit_length())
+    if code in (6, 7):
+        return int.from_bytes(frame[at : at + code - 5], "big") + 1
+    return 192 if code == 1 else 576 << code - 2 if code < 6 else 256 << code - 8
 
 
 def _is_header(data: bytes, at: int) -> bool:

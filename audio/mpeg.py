@@ -1,6 +1,6 @@
 """How long an MP3 file is: its frames are counted, since most headers only estimate, and many have none.
 
-file -> frames from header to header -> samples, and whether the last frame is whole
+file -> frames from header to header -> seconds, and whether all of them are whole
 """
 
 from __future__ import annotations
@@ -26,37 +26,53 @@ _AHEAD = 3
 class MpegFrames:
     """Frames of an MPEG stream."""
 
-    samples: int
+    duration_s: float
     """Of all whole frames, encoder delay included."""
     cut: bool
     """The file ends within a frame, or before those that a Xing, Info or VBRI header counts."""
+    holed: bool
+    """Between two frames lies something that is neither a frame nor a tag: sound that was damaged."""
+    joined: bool
+    """Tags in the middle: files that were put together."""
+
+
+@dataclass(frozen=True)
+class _Frame:
+    size_bytes: int
+    duration_s: float
 
 
 def count_frames(path: Path) -> MpegFrames | None:
     """Counts the frames of an MP3 file; None when there are not three of them one after the other."""
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        at = _start(data)
+        at = _resume(data, after_tags(data, 0))
         if at is None:
             return None
-        length, per_frame = _frame(data, at) or (0, 0)
-        promised = _promised(data, at, length)
-        frames = -1 if promised else 0
-        cut = False
+        promised, frames = _promised(data, at), 0
+        seconds, cut, holed, joined = 0.0, False, False, False
         while (found := _frame(data, at)) is not None:
-            if at + found[0] > len(data):
+            if at + found.size_bytes > len(data):
                 cut = True
                 break
+            # The frame that holds the header has no sound of its own.
+            seconds += found.duration_s if frames or not promised else 0.0
             frames += 1
-            at += found[0]
-            if _frame(data, at) is None and (again := _resume(data, at)) is not None:
+            at += found.size_bytes
+            if _frame(data, at) is None:
+                behind = after_tags(data, at)
+                if (again := _resume(data, behind)) is None:
+                    break
+                holed |= again != behind
+                joined |= again == behind
+                if again == behind and _promised(data, again):
+                    cut |= frames < promised
+                    promised, frames = _promised(data, again), 0
                 at = again
-        # The first frame of a header holds no sound of its own. A frame of slack: some count themselves.
-        cut = cut or (promised > 0 and frames < promised - 1)
-        return MpegFrames(max(0, frames) * per_frame, cut)
+        return MpegFrames(max(0.0, seconds), cut or frames < promised, holed, joined)
 
 
-def _frame(data: mmap.mmap, at: int) -> tuple[int, int] | None:
-    """(bytes, samples) of the frame whose header is at that place."""
+def _frame(data: mmap.mmap, at: int) -> _Frame | None:
+    """The frame whose header is at that place."""
     head = data[at : at + 4]
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
@@ -71,17 +87,25 @@ def _frame(data: mmap.mmap, at: int) -> tuple[int, int] | None:
     length = (
         (12_000 * kbits // rate_hz + padding) * 4 if layer == 3 else samples // 8 * 1000 * kbits // rate_hz + padding
     )
-    return length, samples
+    return _Frame(length, samples / rate_hz)
 
 
-def _start(data: mmap.mmap) -> int | None:
-    at = 0
-    while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
-        size = 0
-        for byte in data[at + 6 : at + 10]:
-            size = size << 7 | byte & 0x7F
-        at += 10 + size
-    return _resume(data, at)
+def after_tags(data: mmap.mmap, at: int) -> int:
+    """The byte behind the tags (ID3, APE) that begin at that place."""
+    while True:
+        head = data[at : at + 32]
+        if head[:3] == b"ID3" and len(head) >= 10:
+            size = 0
+            for byte in head[6:10]:
+                size = size << 7 | byte & 0x7F
+            at += 10 + size
+        elif head[:3] == b"TAG":
+            at += 128
+        elif head[:8] == b"APETAGEX" and len(head) == 32:
+            # The size counts the footer; of a tag with a header, the one that is met first.
+            at += 32 + int.from_bytes(head[12:16], "little")
+        else:
+            return at
 
 
 def _resume(data: mmap.mmap, at: int) -> int | None:
@@ -94,14 +118,16 @@ def _resume(data: mmap.mmap, at: int) -> int | None:
             found = _frame(data, next_at)
             if found is None:
                 break
-            next_at += found[0]
+            next_at += found.size_bytes
         else:
             return place
     return None
 
 
-def _promised(data: mmap.mmap, at: int, length: int) -> int:
-    first = data[at : at + length]
+def _promised(data: mmap.mmap, at: int) -> int:
+    """How many frames the header in the frame at that place counts; 0 where there is none."""
+    frame = _frame(data, at)
+    first = data[at : at + frame.size_bytes] if frame is not None else b""
     for mark in (b"Xing", b"Info"):
         place = first.find(mark)
         if 0 < place < 64 and len(first) >= place + 12 and first[place + 7] & 1:

@@ -20,9 +20,10 @@ import soundfile as sf
 
 from timbre.audio import containers
 from timbre.audio.containers import ContainerError
-from timbre.audio.flac import ends_whole
+from timbre.audio.cut_end import find_cut
+from timbre.audio.flac import ends_whole, holds_more, is_joined
 from timbre.audio.mpeg import count_frames
-from timbre.audio.ogg import OggPages, read_pages
+from timbre.audio.ogg import read_pages
 from timbre.audio.riff import RiffSound, Window, find_samples
 from timbre.audio.waveform import Waveform
 from timbre.core.errors import InputError
@@ -37,6 +38,8 @@ MAX_RATE_HZ = 384_000
 MAX_CHANNELS = 32
 BLOCK_FRAMES = 1 << 16
 _RE_RECORD = "open the file in an audio editor, export it again as WAV or FLAC, and replace it"
+_MORE = "more sound behind the first, as of two files put together"
+_JOINED = "open the parts one by one in an audio editor, put them together there, and export them as WAV or FLAC"
 # The last bytes of a recording that was copied while it was written: nobody hears the difference.
 _UNHEARD_S = 0.02
 # Containers round their length to packets.
@@ -159,6 +162,10 @@ def write(path: Path, wave: Waveform, subtype: str = "PCM_16") -> None:
 
 def _identify(path: Path) -> SoundInfo:
     riff = find_samples(path)
+    if riff is not None and riff.more:
+        raise UndecodableError(f"{path.name}: {_MORE}", _JOINED)
+    if riff is not None and riff.unfinished and not riff.subtype:
+        return _inspected(path, "compressed WAV without a size")
     if riff is not None and riff.subtype and (riff.unfinished or not _sndfile_agrees(path, riff)):
         frames = riff.size_bytes // riff.frame_bytes
         return SoundInfo("WAV", riff.subtype, riff.rate_hz, riff.channels, frames, "samples")
@@ -168,8 +175,11 @@ def _identify(path: Path) -> SoundInfo:
         return _inspected(path, _reason(error))
     found = SoundInfo(info.format, info.subtype, int(info.samplerate), int(info.channels), int(info.frames))
     unknown_length = not 0 < found.frames < 1 << 62
+    if found.format == "FLAC" and is_joined(path):
+        raise UndecodableError(f"{path.name}: {_MORE}", _JOINED)
+    goes_on = found.format == "FLAC" and (unknown_length or holds_more(path, found.frames))
     chained = found.format == "OGG" and read_pages(path).chains > 1
-    if found.format not in FORMATS or found.format == "MP3" or chained or (found.format == "FLAC" and unknown_length):
+    if found.format not in FORMATS or found.format == "MP3" or chained or goes_on:
         return _inspected(path, f"format {found.format}")
     return found
 
@@ -190,13 +200,14 @@ def _inspected(path: Path, otherwise: str) -> SoundInfo:
         raise UndecodableError(message, _RE_RECORD) from error
     frames = round((found.duration_s or 0.0) * found.rate_hz) if found.states_length else 0
     if found.format == "mp3" and (counted := count_frames(path)) is not None:
-        frames = counted.samples
+        frames = round(counted.duration_s * found.rate_hz)
     return SoundInfo(found.format.upper(), found.codec, found.rate_hz, found.channels, frames, "ffmpeg")
 
 
 def _decoded(path: Path, found: SoundInfo, frames: int) -> Iterator[npt.NDArray[np.float32]]:
     if found.decoder == "ffmpeg":
-        for piece in containers.frames(path):
+        counted = count_frames(path) if found.format == "MP3" else None
+        for piece in containers.frames(path, joined=counted is not None and counted.joined):
             yield from (piece[at : at + frames] for at in range(0, len(piece), frames))
         return
     with _opened(path, found) as stream:
@@ -258,34 +269,47 @@ def _refuse_non_sound(path: Path) -> None:
 
 def _refuse_shortened(path: Path, found: SoundInfo, read: int) -> None:
     """What the header promises, or the form of the file shows, and decoding did not give."""
-    missing = _missing_s(path, found, read)
+    heard_s = read / found.rate_hz
+    missing = _missing_s(path, found, heard_s)
     if missing > 0:
         raise UndecodableError(
-            f"{path.name}: truncated, {missing:.2f} s of {read / found.rate_hz + missing:.2f} s are missing", _RE_RECORD
+            f"{path.name}: truncated, {missing:.2f} s of {heard_s + missing:.2f} s are missing", _RE_RECORD
         )
-    if _ends_early(path, found):
+    ends, holed = _ends_early(path, found)
+    if holed:
+        raise UndecodableError(f"{path.name}: damaged, sound is missing in the middle", _RE_RECORD)
+    if ends:
         raise UndecodableError(f"{path.name}: truncated, the end of the file is missing", _RE_RECORD)
 
 
-def _missing_s(path: Path, found: SoundInfo, read: int) -> float:
-    if found.format in ("WAV", "WAVEX", "RF64") and (riff := find_samples(path)) is not None:
-        # libsndfile quietly shortens a file whose samples go on beyond its end.
-        missing = riff.missing_bytes / (riff.frame_bytes * riff.rate_hz)
-        return missing if riff.subtype and missing > _UNHEARD_S else 0.0
+def _missing_s(path: Path, found: SoundInfo, heard_s: float) -> float:
+    # libsndfile quietly shortens a file whose samples go on beyond its end.
+    there, missing = 0, 0
+    if (riff := find_samples(path)) is not None:
+        there, missing = riff.size_bytes, riff.missing_bytes
+    elif (cut := find_cut(path)) is not None and not cut.framed:
+        there, missing = cut.there_bytes, cut.missing_bytes
+    if riff is not None or missing > 0:
+        missing_s = heard_s * missing / max(1, there)
+        return missing_s if missing_s > _UNHEARD_S else 0.0
     if not 0 < found.frames < 1 << 62:
         return 0.0
-    missing = (found.frames - read) / found.rate_hz
-    return missing if missing > (_PACKET_S if found.decoder == "ffmpeg" else 0.0) else 0.0
+    missing_s = found.frames / found.rate_hz - heard_s
+    return missing_s if missing_s > (_PACKET_S if found.decoder == "ffmpeg" else 0.0) else 0.0
 
 
-def _ends_early(path: Path, found: SoundInfo) -> bool:
+def _ends_early(path: Path, found: SoundInfo) -> tuple[bool, bool]:
+    """Whether the file ends within its sound, and whether sound is missing before."""
     if found.format == "MP3":
         counted = count_frames(path)
-        return counted is not None and counted.cut
+        return (counted.cut, counted.holed) if counted is not None else (False, False)
     if found.format == "FLAC" and found.decoder == "ffmpeg":
-        return not ends_whole(path)
-    pages = read_pages(path) if found.format == "OGG" else OggPages(0, True)
-    return not pages.ended
+        return not ends_whole(path), False
+    if found.format == "OGG":
+        pages = read_pages(path)
+        return not pages.ended, pages.holed
+    cut = find_cut(path)
+    return cut is not None and cut.framed, False
 
 
 def _reason(error: BaseException) -> str:

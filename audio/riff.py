@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,7 +56,9 @@ class RiffSound:
     unfinished: bool
     """The header gives no size, so the samples go on to the end."""
     frame_bytes: int
-    """One sample of every channel."""
+    """One sample of every channel; of compressed sound one block."""
+    more: bool = False
+    """More sound lies behind it: a second piece, or another file."""
 
 
 def find_samples(path: Path) -> RiffSound | None:
@@ -83,7 +85,10 @@ def find_samples(path: Path) -> RiffSound | None:
                 promised = long_size if kind in (b"RF64", b"BW64") and length == 0xFFFFFFFF else length
                 if promised == 0 and _chunks_to_end(stream, at, size, big):
                     continue
-                return _sound(form, big, at, promised, size)
+                sound = _sound(form, big, at, promised, size)
+                if sound is None or sound.unfinished or sound.missing_bytes:
+                    return sound
+                return replace(sound, more=_has_more(stream, at + promised + promised % 2, size, big))
             stream.seek(_next_chunk(stream, at, length, size, big))
     return None
 
@@ -94,7 +99,9 @@ def _sound(form: bytes, big: bool, at: int, promised: int, size: int) -> RiffSou
         tag = struct.unpack("<H", form[24:26])[0]
     if not channels or not rate_hz or not frame_bytes:
         return None
-    subtype = _SUBTYPES.get((tag, bits), "") if frame_bytes == channels * bits // 8 else ""
+    # 20 bits lie in 24, and 24 may lie in 32, as the highest ones.
+    held = frame_bytes // channels * 8 if tag == _PCM and bits <= frame_bytes // channels * 8 else bits
+    subtype = _SUBTYPES.get((tag, held), "") if frame_bytes * 8 == channels * held else ""
     there = size - at
     unfinished = promised in _NEVER_WRITTEN or (promised >= _ENDLESS and promised > there)
     missing = 0 if unfinished else max(0, promised - there)
@@ -133,6 +140,22 @@ def _chunks_to_end(stream: BinaryIO, at: int, size: int, big: bool) -> bool:
         place += 8 + length + length % 2
     stream.seek(at)
     return place > at and place >= size - 1
+
+
+def _has_more(stream: BinaryIO, at: int, size: int, big: bool) -> bool:
+    """Whether a row of chunks begins there that holds another sound or another file."""
+    for _ in range(_MAX_CHUNKS):
+        stream.seek(at)
+        head = stream.read(8)
+        if len(head) < 8:
+            return False
+        name, length = struct.unpack(">4sI" if big else "<4sI", head)
+        if name in _KINDS or (name == b"data" and length):
+            return True
+        if not _is_name(name) or at + 8 + length > size:
+            return False
+        at += 8 + length + length % 2
+    return False
 
 
 class Window(io.RawIOBase):

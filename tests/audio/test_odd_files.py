@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 import soundfile as sf
 
 from tests.pipeline.voice.bad_inputs import clip
+from timbre.audio.cut_end import Cut, find_cut
 from timbre.audio.reader import UndecodableError, mono_blocks, probe, read
-from timbre.audio.waveform import Samples
+from timbre.audio.resample import resample
+from timbre.audio.waveform import Samples, Waveform
 
 RATE_HZ = 16_000
 
@@ -194,3 +197,152 @@ def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         with pytest.raises(UndecodableError):
             read(tmp_path / name)
+
+
+def written(path: Path, kind: str, subtype: str | None = None) -> bytes:
+    """The clip through libsndfile, in one of its containers."""
+    sf.write(str(path), speech(), RATE_HZ, format=kind, subtype=subtype)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype"),
+    [
+        ("AIFF", None), ("W64", None), ("CAF", None), ("WAV", "MS_ADPCM"), ("WAV", "IMA_ADPCM"), ("WAV", "GSM610"),
+        ("RF64", None), ("FLAC", None),
+    ],
+)  # fmt: skip
+def test_a_cut_file_of_libsndfile_is_found(tmp_path: Path, kind: str, subtype: str | None) -> None:
+    path = tmp_path / "a.wav"
+    whole = written(path, kind, subtype)
+    assert read(path).duration_s == pytest.approx(len(speech()) / RATE_HZ, abs=0.1)
+    for share in (1 / 3, 2 / 3, 0.9):
+        path.write_bytes(whole[: round(len(whole) * share)])
+        with pytest.raises(UndecodableError):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "container", "options"),
+    [
+        ("a.aac", "aac", "adts", {}), ("a.avi", "pcm_s16le", "avi", {}), ("a.avi", "libmp3lame", "avi", {}),
+        ("a.mkv", "libopus", "matroska", {}), ("a.webm", "libopus", "webm", {"live": "1"}),
+        ("a.mp4", "aac", "mp4", {"movflags": "frag_keyframe+empty_moov", "frag_duration": "500000"}),
+        ("a.m4a", "aac", "ipod", {"movflags": "faststart"}), ("a.wma", "wmav2", "asf", {}),
+        ("a.oga", "flac", "ogg", {}), ("a.caf", "alac", "caf", {}), ("a.wav", "libmp3lame", "wav", {}),
+    ],
+)  # fmt: skip
+def test_a_cut_file_of_ffmpeg_is_found(
+    tmp_path: Path, name: str, codec: str, container: str, options: dict[str, str]
+) -> None:
+    path = encoded(tmp_path / name, codec, container, **options)
+    whole = path.read_bytes()
+    assert read(path).duration_s == pytest.approx(len(speech()) / RATE_HZ, abs=0.12)
+    for share in (1 / 3, 2 / 3, 0.9):
+        path.write_bytes(whole[: round(len(whole) * share)])
+        with pytest.raises(UndecodableError):
+            read(path)
+
+
+def test_a_cut_amr_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.amr"
+    # Frames of 20 ms at 12.2 kbit/s.
+    path.write_bytes(b"#!AMR\n" + (b"\x3c" + bytes(31)) * 50)
+    assert find_cut(path) is None
+    path.write_bytes(path.read_bytes()[:-7])
+    assert find_cut(path) == Cut(25, 7, framed=True)
+
+
+@pytest.mark.parametrize(("kind", "note"), [("AIFF", b"ANNO\0\0\x10\0"), ("CAF", b"info\0\0\0\0\0\0\x10\0")])
+def test_a_cut_behind_the_sound_does_no_harm(tmp_path: Path, kind: str, note: bytes) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(written(path, kind) + note + b"abcd")
+    assert len(read(path).samples) == len(speech())
+
+
+@pytest.mark.parametrize(("bits", "held"), [(20, 24), (24, 32), (12, 16)])
+def test_a_wav_whose_bits_lie_in_wider_samples_is_read_without_its_size(tmp_path: Path, bits: int, held: int) -> None:
+    wide = (np.clip(speech(), -1, 1).astype(np.float64) * (2**31 - 1)).astype("<i4")
+    samples = wide.view("u1").reshape(-1, 4)[:, 4 - held // 8 :].tobytes()
+    content = struct.pack("<HHIIHH", 1, 1, RATE_HZ, RATE_HZ * held // 8, held // 8, bits)
+    path = tmp_path / "a.wav"
+    path.write_bytes(wave_file(chunk(b"fmt ", content), chunk(b"data", samples, 0), size=0))
+    assert np.abs(read(path).samples - speech()).max() < 1e-4
+
+
+@pytest.mark.parametrize("subtype", ["IMA_ADPCM", "MS_ADPCM", "GSM610"])
+def test_a_compressed_wav_is_read_without_its_size(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.wav"
+    data = bytearray(written(path, "WAV", subtype))
+    at = data.find(b"data")
+    data[4:8] = data[at + 4 : at + 8] = bytes(4)
+    path.write_bytes(bytes(data))
+    assert read(path).duration_s == pytest.approx(len(speech()) / RATE_HZ, abs=0.1)
+
+
+def test_two_lossless_files_put_together_are_refused(tmp_path: Path) -> None:
+    path, half = tmp_path / "a.wav", len(pcm()) // 4 * 2
+    once = wave_file(form(), chunk(b"data", pcm()), size=36 + len(pcm()))
+    two = wave_file(form(), chunk(b"data", pcm()[:half]), chunk(b"LIST", b"INFO"), chunk(b"data", pcm()[half:]))
+    flac = written(tmp_path / "a.flac", "FLAC")
+    for joined in (once + once, two, flac + flac):
+        path.write_bytes(joined)
+        with pytest.raises(UndecodableError, match="more sound behind the first"):
+            read(path)
+
+
+@pytest.mark.parametrize("other_hz", [16_000, 24_000])
+@pytest.mark.parametrize("tag", ["3", "0"])
+def test_mp3_files_put_together_are_read_whole(tmp_path: Path, other_hz: int, tag: str) -> None:
+    path, first = tmp_path / "a.mp3", encoded(tmp_path / "b.mp3", "libmp3lame", id3v2_version=tag).read_bytes()
+    sf.write(str(path), resample(Waveform(speech(), RATE_HZ), other_hz).samples, other_hz, format="MP3")
+    second = path.read_bytes()
+    path.write_bytes(second + first)
+    assert read(path).duration_s == pytest.approx(2 * len(speech()) / RATE_HZ, abs=0.25)
+    path.write_bytes(second + first[: len(first) * 2 // 3])
+    with pytest.raises(UndecodableError):
+        read(path)
+
+
+@pytest.mark.parametrize("xing", ["0", "1"])
+def test_an_mp3_with_a_hole_is_found(tmp_path: Path, xing: str) -> None:
+    path = encoded(tmp_path / "a.mp3", "libmp3lame", samples=np.tile(speech(), 2), write_xing=xing)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2000] = bytes(2000)
+    path.write_bytes(bytes(data))
+    with pytest.raises(UndecodableError):
+        read(path)
+
+
+@pytest.mark.parametrize("stated", [0.5, 0.99])
+def test_a_flac_that_goes_on_beyond_its_stated_length_is_read_whole(tmp_path: Path, stated: float) -> None:
+    path = tmp_path / "a.flac"
+    data = bytearray(written(path, "FLAC"))
+    data[22:26] = round(len(speech()) * stated).to_bytes(4, "big")
+    path.write_bytes(bytes(data))
+    assert len(read(path).samples) == len(speech())
+
+
+@pytest.mark.parametrize("damage", ["gone", "zeros"])
+@pytest.mark.parametrize("codec", ["OPUS", "VORBIS"])
+def test_an_ogg_with_a_page_lost_is_found(tmp_path: Path, codec: str, damage: str) -> None:
+    path = tmp_path / "a.ogg"
+    sf.write(str(path), np.tile(speech(), 4), RATE_HZ, format="OGG", subtype=codec)
+    data = path.read_bytes()
+    assert read(path).duration_s == pytest.approx(4 * len(speech()) / RATE_HZ, abs=0.05)
+    starts = [found.start() for found in re.finditer(b"OggS", data)]
+    start, end = starts[len(starts) // 2], starts[len(starts) // 2 + 1]
+    path.write_bytes(data[:start] + data[end:] if damage == "gone" else data[: end - 20] + bytes(20) + data[end:])
+    with pytest.raises(UndecodableError, match="damaged, sound is missing"):
+        read(path)
+
+
+def test_an_ogg_cut_out_of_a_longer_one_is_read(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "a.ogg", "libopus", samples=np.tile(speech(), 2), page_duration="200000")
+    data = path.read_bytes()
+    starts = [found.start() for found in re.finditer(b"OggS", data)]
+    audio = next(at for at in starts if int.from_bytes(data[at + 6 : at + 14], "little"))
+    later = starts[starts.index(audio) + 4]
+    path.write_bytes(data[:audio] + data[later:])
+    assert read(path).duration_s > len(speech()) / RATE_HZ
