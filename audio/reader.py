@@ -45,6 +45,8 @@ _UNHEARD_S = 0.02
 # Containers round their length to packets.
 _PACKET_S = 0.25
 _INVERTED = -0.5
+# Lossy coding leaves a hiss in channels without sound: 50 dB below the voice and more.
+_EMPTY = 1e-4
 
 
 class UndecodableError(InputError):
@@ -109,14 +111,15 @@ def mono_blocks(
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Yields float32 blocks (n,): the mean of the channels that hold sound, inverted ones turned back.
 
-    A recorder or cable that inverts one channel of two would else leave silence. Raises what `blocks` raises, and
-    InputError as soon as more than most_s seconds were decoded, before any block where there are several channels.
+    A recorder or cable that inverts one channel of two would else leave silence, and the empty channels of surround
+    sound a faint voice. Raises what `blocks` raises, and InputError as soon as more than most_s seconds were decoded,
+    before any block where there are several channels.
     """
-    signs: npt.NDArray[np.float32] | None = None
+    weights: npt.NDArray[np.float32] | None = None
     if probe(path).channels > 1:
-        signs = _signs(_bounded(path, frames, most_s))
+        weights = _weights(_bounded(path, frames, most_s))
     for block in _bounded(path, frames, most_s):
-        yield to_mono(block if signs is None else block * signs)
+        yield to_mono(block) if weights is None else block @ weights
 
 
 def to_mono(block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -232,22 +235,25 @@ def _opened(path: Path, found: SoundInfo) -> Iterator[sf.SoundFile]:
         yield stream
 
 
-def _signs(stream: Iterator[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32] | None:
-    """+1 or -1 for every channel (c,): -1 where it holds the loudest one upside down; None when there is none."""
+def _weights(stream: Iterator[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32] | None:
+    """What every channel counts in the mean (c,): nothing where it is empty, and less than nothing where it holds the
+    loudest one upside down. None where no mean can be told, of silence and of samples that are not finite.
+    """
     products: npt.NDArray[np.float64] | None = None
     for block in stream:
         with np.errstate(invalid="ignore", over="ignore"):
             wide = block.astype(np.float64)
             own = wide.T @ wide
         products = own if products is None else products + own
-    if products is None or not np.isfinite(products).all():
+    if products is None or not np.isfinite(products).all() or not products.any():
         return None
     powers = np.diag(products)
     loudest = int(np.argmax(powers))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        likeness = products[loudest] / np.sqrt(powers[loudest] * powers)
-    inverted = np.nan_to_num(likeness) < _INVERTED
-    return np.where(inverted, -1.0, 1.0).astype(np.float32) if inverted.any() else None
+    live = powers > _EMPTY * powers[loudest]
+    likeness = products[loudest, live] / np.sqrt(powers[loudest] * powers[live])
+    weights = np.zeros(len(powers), dtype=np.float32)
+    weights[live] = np.where(likeness < _INVERTED, -1.0, 1.0) / np.count_nonzero(live)
+    return weights
 
 
 def _refuse_non_sound(path: Path) -> None:

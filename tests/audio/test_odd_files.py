@@ -346,3 +346,13 @@ def test_an_ogg_cut_out_of_a_longer_one_is_read(tmp_path: Path) -> None:
     later = starts[starts.index(audio) + 4]
     path.write_bytes(data[:audio] + data[later:])
     assert read(path).duration_s > len(speech()) / RATE_HZ
+
+
+def test_empty_channels_of_surround_sound_do_not_weaken_the_voice(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    # What lossy coding leaves of silence.
+    hiss = np.random.default_rng(0).standard_normal((len(speech()), 6)).astype(np.float32) * 1e-5
+    hiss[:, 2] += speech()
+    sf.write(str(path), hiss, RATE_HZ, subtype="FLOAT")
+    assert np.abs(read(path).samples - speech()).max() < 1e-3
+    assert np.abs(np.concatenate(list(mono_blocks(path, 999))) - speech()).max() < 1e-3
