@@ -29,6 +29,15 @@ _FOREIGN = ("查理", "查尔", "查克", "查德", "查普", "查士", "查韦"
 """Heads of names from other languages: no family name in them."""
 
 
+_NOMINAL = ("n", "r", "t", "f", "s")
+"""First letters of the tags of nouns, pronouns, times and places: 得 after one of these is no complement of a verb."""
+_DUTY = re.compile(
+    "(?!了|过|到|出|不|而|意|知|罪|失|以|主|益|力|体|天|道|手|势|胜|奖|分|第|很|太|真|像|好[看听吃]|冠|金|病|癌|民心|人心"
+    "|比|名|来全|宠|救|票|多了|要[死命]|厉害|一塌|这么|那么|更|最)."
+)
+"""What follows 得 must, and not 得 obtain or the 得 before a complement."""
+
+
 @dataclass(frozen=True)
 class _Rule:
     """A rule for a polyphone."""
@@ -83,6 +92,7 @@ def readings(clause: str, words: Sequence[tuple[str, str]]) -> dict[int, str]:
     found: dict[int, str] = {}
     open_at: set[int] = set()
     position = 0
+    before = ""
     for word, tag in words:
         if len(word) == 1 or not _is_phrase(word):
             open_at.update(range(position, position + len(word)))
@@ -93,6 +103,10 @@ def readings(clause: str, words: Sequence[tuple[str, str]]) -> dict[int, str]:
                     break
         if word == "地" and tag == "uv":
             found[position] = "de5"
+        if word[0] == "得" and before[:1] in _NOMINAL and _DUTY.match(clause, position + 1):
+            if len(word) == 1 or not _is_phrase(word):
+                found[position] = "dei3"
+        before = tag
         position += len(word)
     rules = _rules()
     for character in set(clause) & rules.keys():

@@ -54,6 +54,7 @@ def fold_signs(text: str) -> str:
         return f"{match[1]}年{int(match[2])}月{int(match[3])}日{match[4]}{seconds}"
 
     text = sub(rf"({_CROWD}[^，。！？]{{0,6}}?\d)\s?[kK][wW](?![A-Za-z0-9])", r"\1千万", text)
+    text = sub(r"№\s?(?=\d)", "No.", text)
     text = fold_shorthand(fold_notation(_STAMP.sub(stamp, text)))
     text = sub(r"(?<=\d)\s?[wW](?=\+)", "万", text)
     text = sub(r"(?<=\d)w(?![A-Za-z0-9])", "万", text)
@@ -73,7 +74,11 @@ def fold_signs(text: str) -> str:
         text,
     )
     text = sub(rf"(?<![A-Za-z])([A-Z])\s?[-–—~～]\s?([A-Z])(?=[{HAN}])(?![A-Za-z])", r"\1到\2", text)
-    text = sub(r"(\d+(?:\.\d+)?)\s?(?:L|l|升)/(?:100|百)\s?(?:km|公里|千米)", r"每百公里\1升", text)
+    text = sub(
+        r"(\d+(?:\.\d+)?)\s?(L|l|升|kWh|kwh|KWH|度|元|kg|千克|公斤)\s?/\s?(?:100|百)\s?(?:km|KM|公里|千米)",
+        lambda m: f"每百公里{m[1]}{_HUNDRED_KM.get(m[2].lower(), m[2])}",
+        text,
+    )
     text = join_groups(text)
     for before, after in (("[A-Za-z]", "[-+]?[A-Za-z0-9(（]"), ("[0-9)）]", "[A-Za-z]")):
         text = sub(rf"(?<={before})\s?({_SIGN})\s?(?={after})(?!\s?[A-Za-z]{{3}})", _compared, text)
@@ -89,6 +94,7 @@ def _narrow(text: str) -> str:
     return text.translate(_NARROW)
 
 
+_HUNDRED_KM = {"l": "升", "kwh": "千瓦时", "kg": "千克"}
 _CROWD = "(?:粉丝|关注|播放|阅读|点赞|浏览|观看|用户|销量|销售额|热度|票房|下载|曝光|转发|评论|收藏)"
 _WATTS_BEFORE = re.compile("(?:功率|瓦|灯|充|耗电|输出|快充|电源|适配器|支持|电器|发电)[^，。！？]{0,6}$")
 _WATTS_AFTER = re.compile("的?(?:灯|快充|充电|功率|电|适配|闪充|输出|白炽|节能|LED|太阳能|电源|音箱|空调|微波)")

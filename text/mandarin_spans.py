@@ -111,10 +111,16 @@ def _years(text: str) -> str:
     return sub(rf"(?<=[{DIGITS}])[-–—~～至到]({_YEAR})(?=[，。！？、；,!?;）)]|$)", lambda m: f"到{digits(m[1])}", text)
 
 
+_COUNTED = "个人名位只条张米公次件本台辆户家斤吨克升平页字步分秒年月天"
 _SERVICE = re.compile(
     r"(?<![\d.,-])(?:11[0-9]|12[0-3]|100\d\d|9[56]\d{3}|12[13]\d\d|1[26]\d{3})(?![\d%]|[.,:-]\d|[万亿千百])"
 )
 _KNOWN_SERVICES = frozenset({"10000", "10010", "10086", "12306", "12315", "12345", "12123", "12348"})
+_FAMOUS = re.compile(
+    r"(?<![\d.,:+×*/=<>~～¥￥$-])(?:10086|10010|12306|12315|12123|12348|12333|12366|12320|12328|12329|12369|95588|95533|95599|95566|95555|95306)"
+    rf"(?![\d%℃°]|[.,:-]\d|[万亿千百元块]|\s?[-+×÷*/=<>~～A-Za-z]|[{_COUNTED}])"
+)
+"""Numbers of services that are read digit by digit in every sentence, unless they count."""
 _SERVICE_LIST = re.compile(
     r"(?<![\d.,、-])(?<!\d[和或及])(?:11[09]|12[02])(?:[、，,和或及](?:11[09]|12[02]))+(?![\d%元块米个人分度]|[、，,.和或及]\d)"
 )
@@ -140,7 +146,7 @@ def expand_services(text: str) -> str:
         counted = rf"(?!\s?(?:{measures}|[元块米年月日号度分角折路平]))"
         return sub(rf"({_SERVICE.pattern}){counted}", lambda m: digits(m[1], one="幺"), match[0])
 
-    text = _SERVICE_LIST.sub(_listed, text)
+    text = _SERVICE_LIST.sub(_listed, _FAMOUS.sub(lambda m: digits(m[0], one="幺"), text))
     if text.strip(" 。，!！") in _KNOWN_SERVICES:
         return sub(r"\d+", lambda m: digits(m[0], one="幺"), text)
     return sub(r"[^。！？!?]+", clause, text)
