@@ -16,7 +16,7 @@ _MARKS = ",.?!…"
 _CAPITALS = re.compile(r"[A-Z]{2,}")
 _PLURAL_CAPITALS = re.compile(r"([A-Z]{2,})s")
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_LONGEST_ACRONYM = 5
+_SHORTEST_LISTED = 4
 
 
 def convert(text: str, lexicon: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Segment, tuple[str, ...]]:
@@ -77,7 +77,7 @@ def _clause(words: list[str], shouted: bool, lexicon: Mapping[str, tuple[str, ..
     for position, (word, lower) in enumerate(zip(words, lowered, strict=True)):
         if lower in lexicon:
             sounds = lexicon[lower]
-        elif word == "WHO" and position and lowered[position - 1] in ("the", "by"):
+        elif word == "WHO" and not shouted and _is_organisation(lowered, position):
             sounds = spell(lower)
         elif word == "A" and _is_letter(words, position):
             sounds = ("EY1",)
@@ -87,6 +87,13 @@ def _clause(words: list[str], shouted: bool, lexicon: Mapping[str, tuple[str, ..
             sounds = _word(word, lower, shouted, lexicon)
         found.append((word, tuple(sounds)))
     return found
+
+
+def _is_organisation(lowered: list[str], position: int) -> bool:
+    """True if WHO at `position` is the health organisation: the WHO, WHO and EU, WHO officials."""
+    before = lowered[position - 1] if position else ""
+    following = lowered[position + 1] if position + 1 < len(lowered) else ""
+    return before in ("the", "by", "a", "an") or following in cue_words("organised")
 
 
 def _is_letter(words: list[str], position: int) -> bool:
@@ -109,14 +116,27 @@ def _word(word: str, lower: str, shouted: bool, lexicon: Mapping[str, tuple[str,
     if shouted or is_modern(lower) or word in (lower, lower.capitalize()):
         return pronounce(lower, lexicon)
     if _PLURAL_CAPITALS.fullmatch(word):
-        return with_s(pronounce(lower[:-1], lexicon) if is_modern(lower[:-1]) else spell(lower[:-1]))
+        return with_s(pronounce(lower[:-1], lexicon) if _is_acronym(lower[:-1]) else spell(lower[:-1]))
     if "-" in word or "'" in word:
         return tuple(_joined(word, shouted, lexicon))
     if _CAPITALS.fullmatch(word):
-        if lower in cue_words("emphasis") or (len(word) > _LONGEST_ACRONYM and listed(lower)):
-            return pronounce(lower, lexicon)
-        return spell(lower)
+        return pronounce(lower, lexicon) if lower in cue_words("emphasis") or _is_acronym(lower) else spell(lower)
     return tuple(phone for part in _CAMEL.findall(word) for phone in _word(part, part.lower(), shouted, lexicon))
+
+
+def _is_acronym(word: str) -> bool:
+    """True if a lower-case word that was written in capitals is read as one: NASA, PIN, FIFA, SALE.
+
+    A dictionary has the reading of longer ones; those that it spells (ADHD) have the stresses of spelled letters here.
+    """
+    if is_modern(word) or word in cue_words("acronyms"):
+        return True
+    known = listed(word) if len(word) >= _SHORTEST_LISTED else None
+    return known is not None and _unstressed(known) != _unstressed(spell(word))
+
+
+def _unstressed(phones: tuple[str, ...]) -> list[str]:
+    return [phone.rstrip("012") for phone in phones]
 
 
 def _joined(word: str, shouted: bool, lexicon: Mapping[str, tuple[str, ...]]) -> list[str]:

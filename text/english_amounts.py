@@ -19,6 +19,14 @@ _AFTER_AMOUNT = frozenset({
 })  # fmt: skip
 
 
+_NO_PLURAL = frozenset({
+    "is", "was", "has", "as", "plus", "minus", "times", "less", "yes", "its", "his", "hers", "ours", "yours", "theirs",
+    "dollars", "cents", "pounds", "pence", "euros", "perhaps", "sometimes", "afterwards", "upwards", "towards", "besides",
+    "does", "goes", "says", "buys", "gets", "covers", "includes", "makes", "comes", "seems", "sounds", "means", "saves",
+    "pays", "costs", "across", "versus", "millions", "billions", "thousands", "months", "years", "weeks", "hours",
+})  # fmt: skip
+
+
 def is_attribute(text: str, start: int, end: int) -> bool:
     """True if the quantity text[start:end] stands before its noun: a $20 bill, the 27" screen."""
     determiner = r"\b(?:an?|the|this|that|my|his|her|our|their|your|one|every|each)\s$"
@@ -31,6 +39,12 @@ def stands_before_noun(text: str, end: int) -> bool:
     """True if the word after `end` can be the noun of a quantity: none of those that follow a quantity alone."""
     after = re.match(r"(?:,?\s\d[\d.,]*(?:\s[AVWΩ]\b)?)?\s?([A-Za-z]+)", text[end:])
     return after is not None and after[1] not in _AFTER_AMOUNT
+
+
+def counts_plural(text: str, end: int) -> bool:
+    """True if a plural noun stands right after the amount that ends at `end`: $5 tickets, $2m homes."""
+    after = re.match(r"\s([a-z]{2,}s)\b", text[end:])
+    return after is not None and not after[1].endswith(("ss", "us", "is", "ays")) and after[1] not in _NO_PLURAL
 
 
 def plain(number: str) -> str:

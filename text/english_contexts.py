@@ -92,6 +92,11 @@ _CHAT: Final = {
     "2day": "today", "2moro": "tomorrow", "2morrow": "tomorrow", "4ever": "forever", "4u": "for you",
     "some1": "someone", "any1": "anyone", "every1": "everyone",
 }  # fmt: skip
+_NO_NOUN: Final = r"(?:of|at|from|for|in|on|and|or|to|when|while|with|per|is|was|through|max|flows?|current)\b"
+_CURRENT_CUE: Final = (
+    r"\b(?:draws?|drew|drawing|carry|carries|currents? of|rated (?:at|for)|supplies|delivers?|pulls?|maximum of|max of|"
+    r"limited to|limit of|passes|output of|amperage of|current is|current was)"
+)
 _TICKER: Final = r"(?<![\w$])\$(?!(?:HOME|PATH|USER|PWD|SHELL|ENV|TERM|HOST|LANG)\b)([A-Z]{1,5})\b(?![\d{(=])"
 
 
@@ -190,7 +195,27 @@ def _calibre(match: re.Match[str]) -> str:
     return paired(match[1]) if len(match[1]) == 3 else numbers.cardinal(int(match[1]))
 
 
+def _proportion(match: re.Match[str]) -> str:
+    """1:2:3 -> 1 to 2 to 3; two digits in every later part are a time."""
+    parts = match[0].split(":")
+    return match[0] if len(parts) == 3 and all(len(part) == 2 for part in parts[1:]) else " to ".join(parts)
+
+
+_SEVERAL: Final = "two|three|four|five|six|seven|eight|nine|ten|several|all|straight|these|those|double|triple|pair of|rolled"
+_IONS: Final = "Na|Ca|Mg|Fe|Cu|Zn|Al|Li|Ag|Pb|Ba|Mn|Ni|Hg|Sn|Cr"
 _WORD_RULES: Final = (
+    Rule(
+        "+",
+        rf"(?<![\w-])({_IONS})(\d?)\+(?=[\s,.;)]|$)",
+        lambda m: f"{_spelled([m[1]])} {m[2]} plus",
+    ),
+    Rule("-−", r"(?<![\w-])(Cl|Br)[-−](?=[\s,.;)]|$)", lambda m: f"{_spelled([m[1]])} minus"),
+    Rule("/", r"(?<![\w/.])([ru])/(?=[A-Za-z]\w{2,})", r"\1 slash "),
+    Rule(
+        "(",
+        r"(?<![\w'’])([fghuFGHP])\(([a-zA-Z]|\d{1,3}|[a-z]\s?[-+]\s?[a-z\d])\)(?=\s?[=<>+*/²³^≥≤≈-]|\s[a-z]|[.,;?!]|$)",
+        r"\1 of \2",
+    ),
     Rule("$", _TICKER, lambda m: " ".join(m[1])),
     Rule("", _SALT, _salt),
     Rule(
@@ -251,6 +276,18 @@ _NUMBER_RULES: Final = (
         r"|Quran|Surah|[Vv]erses?) (\d{1,3}):(\d{1,3})[-–—](\d{1,3})(?![\d:])",
         _verses,
     ),
+    Rule(
+        "/",
+        r"(?<![\d/.,$])(\d{2,3})/(\d{2,3})(?=\s?(?:Hz|V|W|GB|TB|MHz|GHz|kg|lb|ml|rpm|Mbps)\b)",
+        lambda m: f"{m[1]} slash {m[2]}" if int(m[1]) < int(m[2]) else m[0],
+    ),
+    Rule(":", r"(?<![\d:.])\d{1,3}(?::\d{1,3}){2,}(?![\d:.])", _proportion),
+    Rule("3", r"\b(Office|Microsoft|Dynamics|Outlook|Canvas) 365\b", r"\1 three sixty-five"),
+    Rule(
+        "s",
+        rf"(\b(?i:{_SEVERAL}) )(\d{{1,2}})s\b(?!\s?(?:\d|timer|later|delay|long))",
+        lambda m: m[1] + numbers.plural(int(m[2])),
+    ),
     Rule("/", r"\b([Oo]dds\b[^.?!/,]{0,24}?)(\d{1,3})/(\d{1,2})(?![\d/])", r"\1\2 to \3"),
     Rule("/", r"(?<![\d/.])(\d{1,3})/(\d{1,2})(?= (?:odds|favou?rites?|outsiders?|shot)\b)", r"\1 to \2"),
     Rule(
@@ -263,6 +300,9 @@ _NUMBER_RULES: Final = (
         r"(\bsignatures? (?:of|is|was) )(\d{1,2})/(2|4|8|16)(?![\d/])",
         lambda m: f"{m[1]}{numbers.cardinal(int(m[2]))} {numbers.cardinal(int(m[3]))}",
     ),
+    Rule("A", rf"(?<![\w.])(\d+\.\d+)\s?A\b(?![\w-])(?= (?!{_NO_NOUN})[a-z])", r"\1 amp"),
+    Rule("A", r"(?<![\w.])(\d*\.\d+)\s?A\b(?![\w-])", r"\1 amps"),
+    Rule("A", rf"({_CURRENT_CUE} )(\d+)\s?A\b(?![\w-])", r"\1\2 amps"),
     Rule("A", r"(\d\s?V,? ?[/-]? ?)(\d+(?:\.\d+)?)\s?A\b(?!\w)(?= [a-z])", r"\1\2 amp"),
     Rule("A", r"(\d\s?V,? ?[/-]? ?)(\d+(?:\.\d+)?)\s?A\b(?!\w)", r"\1\2 amps"),
     Rule(
@@ -280,6 +320,7 @@ _NUMBER_RULES: Final = (
     Rule(".", r"(?<=\d )(lg|med|sm)\.(?=\s[a-z])", lambda m: {"lg": "large", "med": "medium", "sm": "small"}[m[1]]),
     Rule("×x", r"(?<=[\d)])\s?[×x]\s?(?=\d[\d.,]*\s*÷)", " times "),
     Rule("×", r"(÷\s?\d[\d.]*)\s?×\s?(?=\d)", r"\1 times "),
+    Rule("×", r"(?<=[\d)])\s?×\s?(?=\d[\d.,]*\s?(?:[<>≤≥≈≠+÷]|[-−]\s))", " times "),
     Rule("x×", rf"(?<=[{_FRACTIONS}])\s?[x×]\s?(?=\d)", " by "),
     Rule(".", r"(?<![\d.,-])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)", _address),
     Rule(",", r"(?<![\d.,$£¥€])(\d{1,3}),(\d\d)\s?(?:EUR|[Ee]uros?)\b", r"€\1.\2"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
-from timbre.text.english_amounts import NUMBER, SCALE_WORDS, is_attribute, plain
+from timbre.text.english_amounts import NUMBER, SCALE_WORDS, counts_plural, is_attribute, plain
 from timbre.text.patterns import sub
 
 _SCALE = r"hundred|thousand|lakhs?|crores?|million|billion|trillion|[kKmMbBtT]|[mb]n|[MB]N"
@@ -106,7 +106,9 @@ def _before_noun(words: str, sign: str, match: re.Match[str]) -> str:
     """The amount in the singular where it stands before its noun: a five dollar bill, two dollar-a-day."""
     one, many = CURRENCIES[sign][:2]
     daily = re.match(r"-an?-[a-z]", match.string[match.end() :])
-    if words.endswith(many) and (daily or is_attribute(match.string, match.start(), match.end())):
+    end = match.end()
+    attribute = daily or is_attribute(match.string, match.start(), end) or counts_plural(match.string, end)
+    if words.endswith(many) and attribute:
         return words[: -len(many)] + one
     return words
 

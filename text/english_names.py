@@ -88,7 +88,7 @@ _NUMBERED = {
     r"¶¶\s?": "paragraphs ", r"\bN\.B\.(?=\s|:)": "N B", r"\bq\.\s?v\.": "Q V",
 }  # fmt: skip
 _NUMBERED_HINT = re.compile(r"\b(?:[Rr]m|Rte|[Pp]gs?|Ch|[Vv]ol|[Ff]ig|[Pp]t|Sec|Eq|Ex|No|[Ee]xp|N\.B|q\.\s?v)\b|§§|¶¶")
-_SENTENCE_END = r"(?!\s*(?:Ltd|Inc|Corp|Co)\b)(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
+_SENTENCE_END = r"(?!\s*(?:Ltd|Inc|Corp|Co|Limited|Incorporated|Corporation|Company|LLC|LLP|PLC|KG|AG|SA|NV)\b)(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
 
 
 def expand_abbreviations(text: str) -> str:
@@ -157,7 +157,7 @@ def _undotted(text: str) -> str:
     text = applied(_SHORT_RULES, text)
     text = sub(
         rf"\b(?!(?:{_NO_STREETS}) )((?:\d+(?:st|nd|rd|th)?|[A-Z][a-z]+(?:['’]s)?) )({streets})\b"
-        r"(?=$|[,;:!?)]|\.(?:\s|$)|\s+(?:[a-z]|[A-Z]{2}\b))(\.?)",
+        r"(?=$|[,;:!?)]|\.(?:\s|$)|\s+(?:[a-z&]|[A-Z]{2}\b))(\.?)",
         lambda m: f"{m[1]}{STREETS[m[2]]}" + (_kept_stop(m) if m[3] else ""),
         text,
     )

@@ -148,7 +148,8 @@ _SHORT_SCALES = {"bn": "billion", "mn": "million", "tn": "trillion"}
 
 
 def _times(match: re.Match[str]) -> str:
-    return f"{match[1]} {'time' if match[1] == '1' else 'times'} per {_PERIODS.get(match[2], match[2])}"
+    joint = "a" if match[2] == " a " else "per"
+    return f"{match[1]} {'time' if match[1] == '1' else 'times'} {joint} {_PERIODS.get(match[3], match[3])}"
 
 
 def _season(match: re.Match[str]) -> str:
@@ -231,6 +232,7 @@ _DAY_RULES = (
     Rule("12", r"(?<![\w.,/#:-])((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?![\w-]|[.,]\d)", r"\1-\2-\3"),
     Rule("-–—", r"(?<=\d)(st|nd|rd|th)\s?[-–—]\s?(?=\d+(?:st|nd|rd|th)\b)", r"\1 to "),
     Rule("-–—", rf"\b({_MONTHS}) (\d{{1,2}})\s?[-–—]\s?(?=(?:{_MONTHS}) \d)", r"\1 \2 to "),
+    Rule("-–—", rf"(?<![\w/.-])(\d{{1,2}}(?:st|nd|rd|th)? (?:{_MONTHS}))\s?[-–—]\s?(?=\d{{1,2}}(?:st|nd|rd|th)? (?:{_MONTHS}))", r"\1 to "),
 )
 
 _CLOCK_RULES = (
@@ -254,13 +256,13 @@ _CLOCK_RULES = (
     Rule("0", rf"(?<![\w.,:-])(0\d)([0-5]\d)(?= {_TIMETABLE}\b)", lambda m: military(m[1], m[2])),
     Rule("0", rf"({_TIME_CUE} )(0\d)([0-5]\d)(?![\w,:/-]|\.\d)", lambda m: m[1] + military(m[2], m[3])),
     Rule("h", r"(?<![\w.,:-])([01]\d|2[0-3])([0-5]\d)(?=\s?(?:h|hrs|hours)\b)(?:\s?h\b)?", _stamped),
-    Rule("UG", r"\b(UTC|GMT)\s?([+-−])\s?(?=\d)", lambda m: f"{m[1]} {'plus' if m[2] == '+' else 'minus'} "),
+    Rule("UG", r"\b(UTC|GMT)\s?([-+−])\s?(?=\d)", lambda m: f"{m[1]} {'plus' if m[2] == '+' else 'minus'} "),
 )
 
 _LENGTH_RULES = (
     Rule('"”″', r"(\d)\s?[\"”″]\s?[-–]\s?(?=\d{1,3}\s?[\"”″])", r"\1 to "),
     Rule("-", r"(?<![\w.])(\d{1,3})-(yr|mo|wk)s?\.?-old", lambda m: f"{m[1]}-{_PERIODS[m[2]]}-old"),
-    Rule("x", r"(?<![\w.])(\d{1,2})x(?:/| per | a )(day|week|month|year|hour|night|wk|mo|yr)\b", _times),
+    Rule("x", r"(?<![\w.])(\d{1,2})x(/| per | a )(day|week|month|year|hour|night|wk|mo|yr)\b", _times),
     Rule("/", r"([a-z]{3,}s)/(day|week|month|year|hour|minute|second|night|person|game|player|capita)\b", r"\1 per \2"),
     Rule("bmt", r"(?<![\w.,$£€¥])(\d[\d,.]*)\s?(bn|mn|tn)\b", lambda m: f"{m[1]} {_SHORT_SCALES[m[2]]}"),
     Rule("M", r"(?<![\w.,$£€¥])(\d[\d,.]*)M (?=(?:km|mi|kg|miles|tons?|tonnes|barrels)\b)", r"\1 million "),

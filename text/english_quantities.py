@@ -139,7 +139,7 @@ def _measure(match: re.Match[str]) -> str:
     if (
         blank
         and unit == "L"
-        and re.match(r"[,;)]|\.?$", match.string[match.end() :])
+        and _LITERS_AFTER.match(match.string, match.end())
         and not _PLACE_BEFORE.search(match.string[: match.start()])
     ):
         blank = ""
@@ -166,6 +166,12 @@ def _is_decade(number: str) -> bool:
     return len(number) == 4 and number.endswith("0") and number[:2] in {"17", "18", "19", "20"}
 
 
+_LITERS_AFTER = re.compile(
+    r"[,;)]|\.?$|\.\s|\s(?:of|per|and|or|to|at|in|each|every|daily|more|less|left|a|is|was|water|milk|oil|juice|fuel|"
+    r"bottles?|tanks?|jugs?|kettles?|engines?|containers?|bags?|pots?|pans?|jars?|buckets?|capacity|backpacks?|boxes|"
+    r"box|V\d|turbo|diesel|petrol|boot|fridge|cooker|aquarium)\b"
+)
+"""What follows an L that is liters."""
 _AFTER_LENGTH = re.compile(
     r"\s*(?:$|[.,;:!?)])|\s(?:off|of|from|to|on|at|in|by|and|or|per|than|with|for|too|apart|below|above|wide|thick|deep|"
     r"long|tall|high|short|is|was)\b"
@@ -200,7 +206,7 @@ def _feet(match: re.Match[str]) -> str:
     return f"{match[1]} {'foot' if singular else 'feet'}"
 
 
-_LETTER_SCALES = re.compile(rf"(?<![\w.$£€])({NUMBER})([kKMB])\b(?!-)(?=(\+?)(?:[,.;:!?)]|$|\s([A-Za-z]+)))(?!\.\d)")
+_LETTER_SCALES = re.compile(rf"(?<![\w.$£€])({NUMBER})([kKMBT])\b(?!-)(?=(\+?)(?:[,.;:!?)]|$|\s([A-Za-z]+)))(?!\.\d)")
 _RESOLUTIONS = ("2", "4", "5", "8")
 _SCREENS = r"(?:TVs?|UHD|HDR|video|footage|screen|monitor|display|resolution|camera|movie|stream|content|projector)"
 _PLACE_BEFORE = re.compile(
@@ -228,6 +234,8 @@ def expand_scales(text: str) -> str:
             return f"{number} M"
         if letter in "MB" and _PLACE_BEFORE.search(match.string[: match.start()]):
             return f"{number} {letter}"
+        if letter == "T" and not many:
+            return match[0]
         if letter in "kK" and not many and race:
             return f"{number} K"
         if letter in "MB" and following and following[0].isupper():

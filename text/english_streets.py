@@ -11,15 +11,13 @@ STREETS = {
 }  # fmt: skip
 _TURNS = {"L": "left", "R": "right"}
 _COMPASS = {"N": "North", "S": "South", "E": "East", "W": "West"}
-_TURNS = {"L": "left", "R": "right"}
 _NAMES = "|".join(STREETS)
 _WITHIN = r"(?:Apt|Apartment|Ste|Suite|Unit|Fl|Floor|Room|Rm|Bldg|#|[NSEW]{1,2}\b)"
 _GOES = r"(?:[Gg]o|[Hh]ead|[Tt]urn|[Dd]rive|[Ww]alk|[Hh]eading|[Dd]riving|bound)"
-_TURNS = {"L": "left", "R": "right"}
 _RULES = (
     Rule(
         "NSEW",
-        r"(?:(?<=\d )|(?<=on )|(?<=at )|(?<=of )|(?<=to )|^)([NSEW])\.?(?= (?:\d+(?:st|nd|rd|th)\b|[A-Z][a-z]+ "
+        r"(?:(?<=\d )|(?<=on )|(?<=at )|(?<=of )|(?<=to )|(?<=& )|(?<=and )|(?<=from )|(?<=along )|^)([NSEW])\.?(?= (?:\d+(?:st|nd|rd|th)\b|[A-Z][a-z]+ "
         rf"(?:{_NAMES}|Street|Avenue|Road|Drive|Lane|Boulevard)\b))",
         lambda m: _COMPASS[m[1]],
     ),
