@@ -21,7 +21,8 @@ _AFTER_AMOUNT = frozenset({
 
 _NO_PLURAL = frozenset({
     "is", "was", "has", "as", "plus", "minus", "times", "less", "yes", "its", "his", "hers", "ours", "yours", "theirs",
-    "dollars", "cents", "pounds", "pence", "euros", "perhaps", "sometimes", "afterwards", "upwards", "towards", "besides",
+    "dollars", "cents", "pounds", "pence", "euros", "perhaps", "sometimes", "afterwards", "upwards", "towards",
+    "besides",
     "does", "goes", "says", "buys", "gets", "covers", "includes", "makes", "comes", "seems", "sounds", "means", "saves",
     "pays", "costs", "across", "versus", "millions", "billions", "thousands", "months", "years", "weeks", "hours",
 })  # fmt: skip

@@ -201,7 +201,9 @@ def _proportion(match: re.Match[str]) -> str:
     return match[0] if len(parts) == 3 and all(len(part) == 2 for part in parts[1:]) else " to ".join(parts)
 
 
-_SEVERAL: Final = "two|three|four|five|six|seven|eight|nine|ten|several|all|straight|these|those|double|triple|pair of|rolled"
+_SEVERAL: Final = (
+    "two|three|four|five|six|seven|eight|nine|ten|several|all|straight|these|those|double|triple|pair of|rolled"
+)
 _IONS: Final = "Na|Ca|Mg|Fe|Cu|Zn|Al|Li|Ag|Pb|Ba|Mn|Ni|Hg|Sn|Cr"
 _WORD_RULES: Final = (
     Rule(

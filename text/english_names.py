@@ -88,7 +88,8 @@ _NUMBERED = {
     r"¶¶\s?": "paragraphs ", r"\bN\.B\.(?=\s|:)": "N B", r"\bq\.\s?v\.": "Q V",
 }  # fmt: skip
 _NUMBERED_HINT = re.compile(r"\b(?:[Rr]m|Rte|[Pp]gs?|Ch|[Vv]ol|[Ff]ig|[Pp]t|Sec|Eq|Ex|No|[Ee]xp|N\.B|q\.\s?v)\b|§§|¶¶")
-_SENTENCE_END = r"(?!\s*(?:Ltd|Inc|Corp|Co|Limited|Incorporated|Corporation|Company|LLC|LLP|PLC|KG|AG|SA|NV)\b)(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
+_FORMS = "Ltd|Inc|Corp|Co|Limited|Incorporated|Corporation|Company|LLC|LLP|PLC|KG|AG|SA|NV"
+_SENTENCE_END = rf"(?!\s*(?:{_FORMS})\b)(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
 
 
 def expand_abbreviations(text: str) -> str:

@@ -17,7 +17,8 @@ _GOES = r"(?:[Gg]o|[Hh]ead|[Tt]urn|[Dd]rive|[Ww]alk|[Hh]eading|[Dd]riving|bound)
 _RULES = (
     Rule(
         "NSEW",
-        r"(?:(?<=\d )|(?<=on )|(?<=at )|(?<=of )|(?<=to )|(?<=& )|(?<=and )|(?<=from )|(?<=along )|^)([NSEW])\.?(?= (?:\d+(?:st|nd|rd|th)\b|[A-Z][a-z]+ "
+        r"(?:(?<=\d )|(?<=on )|(?<=at )|(?<=of )|(?<=to )|(?<=& )|(?<=and )|(?<=from )|(?<=along )|^)"
+        r"([NSEW])\.?(?= (?:\d+(?:st|nd|rd|th)\b|[A-Z][a-z]+ "
         rf"(?:{_NAMES}|Street|Avenue|Road|Drive|Lane|Boulevard)\b))",
         lambda m: _COMPASS[m[1]],
     ),

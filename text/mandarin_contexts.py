@@ -91,6 +91,16 @@ _KANA: Final = re.compile("[\u3040-\u30ff]")
 """Japanese, whose signs have readings of their own."""
 _CODE_BEFORE: Final = re.compile(r"[码号][是为:：]?\s?$")
 _RULES: Final = (
+    Rule(
+        "位",
+        r"((?:前|后|末|尾|最后|头)[一二两三四五六七八\d]位(?:数字?)?[是为:：]?\s?)(\d{3,8})(?![\d.,]|[元块万亿个人名位])",
+        lambda m: m[1] + digits(m[2], one="幺"),
+    ),
+    Rule(
+        "vV",
+        rf"(?<![A-Za-z\d])[vV](\d+(?:\.\d+)+)(?=[{HAN}])",
+        lambda m: f"V{'点'.join(cardinal(int(part)) for part in m[1].split('.'))}",
+    ),
     Rule(":：", rf"({_LASTS})(?:(\d{{1,2}})[:：])?([0-5]?\d)[:：]([0-5]\d)(?![\d:：.])", _lasting),
     Rule("'’‘", rf"['’‘](\d\d)年(?=[{HAN}]|$|[，。])", lambda m: f"{digits(m[1])}年"),
     Rule("年", rf"(?<![\d.,])([0-4]\d)年(?=(?:{_YEAR_NOUNS}))", lambda m: f"{digits(m[1])}年"),

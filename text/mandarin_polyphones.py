@@ -103,9 +103,9 @@ def readings(clause: str, words: Sequence[tuple[str, str]]) -> dict[int, str]:
                     break
         if word == "地" and tag == "uv":
             found[position] = "de5"
-        if word[0] == "得" and before[:1] in _NOMINAL and _DUTY.match(clause, position + 1):
-            if len(word) == 1 or not _is_phrase(word):
-                found[position] = "dei3"
+        after_noun = word[0] == "得" and before[:1] in _NOMINAL and (len(word) == 1 or not _is_phrase(word))
+        if after_noun and _DUTY.match(clause, position + 1):
+            found[position] = "dei3"
         before = tag
         position += len(word)
     rules = _rules()
