@@ -29,10 +29,6 @@ from timbre.audio.waveform import Waveform
 from timbre.core.errors import InputError
 
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "W64", "CAF")
-SUFFIXES = (
-    ".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a", ".aac", ".wma", ".aiff", ".aif", ".w64", ".caf", ".amr",
-    ".mp4", ".mov", ".m4v", ".webm", ".mkv", ".mka", ".avi", ".3gp", ".oga",
-)  # fmt: skip
 MIN_RATE_HZ = 8_000
 MAX_RATE_HZ = 384_000
 MAX_CHANNELS = 32

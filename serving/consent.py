@@ -19,7 +19,14 @@ from timbre.inference.recogniser import errors_of
 from timbre.inference.reference import HEARING_HZ, Reference, ReferenceEncoder
 from timbre.serving.errors import ApiError
 from timbre.text.alignment_score import log_softmax
-from timbre.text.consent import CONSENT, CONSENT_PHRASES, consent_score
+from timbre.text.consent import (
+    CONSENT,
+    CONSENT_PHRASES,
+    SAME_SPEAKER,
+    consent_score,
+    other_speaker,
+    other_words,
+)
 from timbre.text.phonemes import Phonemes
 
 _LEAST_SIMILARITY = 0.84
@@ -75,16 +82,15 @@ def judge_consent(
     words = scores[language]
     if words < recipe.min_consent_words:
         raise _refused(
-            f"the words of a consent were not heard in it (score {words:.1f}, at least {recipe.min_consent_words:g})",
+            other_words(words, recipe.min_consent_words),
             f"let the person read: {' | '.join(CONSENT[item] for item in heard)}", "consent_words",
         )  # fmt: skip
     one, two = (encoder.speaker(Waveform(item.heard, HEARING_HZ)) for item in (statement, recording))
     similarity = float(one @ two)
     if similarity < _LEAST_SIMILARITY:
         raise _refused(
-            f"spoken by somebody else: similarity {similarity:.2f} to the recording, at least "
-            f"{_LEAST_SIMILARITY:g}",
-            "the person whose voice it is must read the statement, with the same microphone", "consent_speaker",
+            f"{other_speaker(similarity, 'recording')}, at least {_LEAST_SIMILARITY:g}", SAME_SPEAKER,
+            "consent_speaker",
         )  # fmt: skip
     return Consent(language, round(statement.speech_s, 2), round(words, 3), round(similarity, 4))
 

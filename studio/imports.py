@@ -11,7 +11,7 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 
-from timbre.audio.reader import SUFFIXES
+from timbre.audio.suffixes import SUFFIXES
 from timbre.core.atomic import remove_tree
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.pipeline.voice.importing import MAX_FILES, ImportedVoice, import_voice

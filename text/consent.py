@@ -37,6 +37,20 @@ CONSENT_PHRASES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+SAME_SPEAKER = "the person whose voice it is must read the statement, with the same microphone"
+"""What to do about `other_speaker`."""
+
+
+def other_words(score: float, least: float) -> str:
+    """What is wrong with a statement whose `consent_score` is below a limit."""
+    return f"the words of a consent were not heard (score {score:.1f}, at least {least:g})"
+
+
+def other_speaker(similarity: float, voice: str) -> str:
+    """What is wrong with a statement that is so little like the voice; voice: what it was compared with."""
+    return f"spoken by somebody else: similarity {similarity:.2f} to the {voice}"
+
+
 def consent_score(log_chances: NDArray[np.float32], language: str) -> float:
     """Best score of the phrases that make a consent in that language (text/alignment_score.py: phrase_score)."""
     phrases = CONSENT_PHRASES.get(language, ())

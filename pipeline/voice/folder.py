@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from timbre.audio.reader import SUFFIXES
+from timbre.audio.suffixes import SUFFIXES
 from timbre.core.digests import digest_file, digest_value
 from timbre.core.errors import InputError
 from timbre.core.printable import printable

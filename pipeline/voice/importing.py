@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from timbre.audio.reader import SUFFIXES
+from timbre.audio.suffixes import SUFFIXES
 from timbre.core.errors import InputError
 from timbre.core.languages import LANGUAGES
 from timbre.core.printable import printable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from timbre.audio.reader import SUFFIXES
+from timbre.audio.suffixes import SUFFIXES
 
 
 def lfs_rules(folder: str) -> list[str]:

@@ -20,7 +20,7 @@ from timbre.pipeline.stages.validate.listening import Listener
 from timbre.pipeline.stages.validate.speakers import SpeakerEncoder
 from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip
 from timbre.text.alignment_score import log_softmax
-from timbre.text.consent import CONSENT, consent_score
+from timbre.text.consent import CONSENT, SAME_SPEAKER, consent_score, other_speaker, other_words
 
 MAX_STATEMENT_S = 300.0
 _APPROVE = 'or somebody who listened to it writes their name in voice.yaml: `approved_by: "Name, date"` under consent'
@@ -88,9 +88,7 @@ class StatementCheck:
         least = least_likeness(self.recipe.min_consent_similarity, len(self.voice))
         if similarity < least:
             limit = f"at least {least:.2g}"
-            value = f"spoken by somebody else: similarity {similarity:.2f} to the clips"
-            remedy = "the person whose voice it is must read the statement, with the same microphone"
-            self._doubt(value, limit, remedy, "speaker", found)
+            self._doubt(other_speaker(similarity, "clips"), limit, SAME_SPEAKER, "speaker", found)
         return similarity
 
     def _words(self, samples: Samples, found: Findings) -> float | None:
@@ -103,9 +101,7 @@ class StatementCheck:
             return None
         best = consent_score(log_softmax(self.listener.scores(samples)), self.language)
         if best < self.recipe.min_consent_words:
-            value = (
-                f"the words of a consent were not heard (score {best:.1f}, at least {self.recipe.min_consent_words:g})"
-            )
+            value = other_words(best, self.recipe.min_consent_words)
             self._doubt(value, limit, "read the sentence of script.txt, in a quiet room", "words", found)
         return best
 

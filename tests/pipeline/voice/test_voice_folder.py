@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.pipeline.voice.bad_inputs import CASES, ROOT, Case, answers, good_folder
-from timbre.audio.reader import SUFFIXES
+from timbre.audio.suffixes import SUFFIXES
 from timbre.core.errors import InputError
 from timbre.core.languages import LANGUAGES
 from timbre.pipeline.voice.folder import open_voice
