@@ -5,7 +5,6 @@ folder | list | archive -> rows (file, text, language) -> voices/NAME with copie
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import shutil
@@ -19,36 +18,18 @@ from timbre.audio.suffixes import SUFFIXES
 from timbre.core.errors import InputError
 from timbre.core.languages import LANGUAGES
 from timbre.core.printable import printable
+from timbre.pipeline.voice.folder_paths import spelling
+from timbre.pipeline.voice.foreign_list import UPSTREAM_LANGUAGES, decoded, read_list
 from timbre.pipeline.voice.new_voice import free_folder, settings_text
 from timbre.pipeline.voice.voice_yaml import DEFAULT_BASE
 from timbre.text.scripts import normalised
 
 _LISTS = (".list", ".csv", ".tsv", ".txt")
 _PREFERRED = ("metadata.csv", "transcript.txt", "transcripts.csv")
-_HEADINGS = {
-    "file": (
-        "file",
-        "filename",
-        "file name",
-        "path",
-        "audio",
-        "audio_file",
-        "wav",
-        "clip",
-        "id",
-        "文件",
-        "文件名",
-        "音频",
-    ),
-    "text": ("text", "transcript", "transcription", "sentence", "normalized", "normalised", "文本", "内容"),
-    "language": ("language", "lang", "语言"),
-    "speaker": ("speaker", "spk", "speaker_id", "说话人"),
-}
-_UPSTREAM_LANGUAGES = {"ZH": "zh", "EN": "en", "JA": "ja", "JP": "ja", "KO": "ko", "YUE": "yue"}
-MAX_LIST_BYTES = 64 << 20
 MAX_FILES = 5_000
 MAX_UNPACKED_BYTES = 2 << 30
 _MAX_RATIO = 200
+_UTF8_NAME = 0x800
 
 
 @dataclass(frozen=True)
@@ -87,9 +68,9 @@ def import_voice(root: Path, source: Path, name: str, language: str = "", base: 
         if zipfile.is_zipfile(source):
             unpacked = Path(place) / "unpacked"
             _unpack(source, unpacked)
-            found, notes = _rows(unpacked)
+            found, notes = _rows(unpacked, language)
         else:
-            found, notes = _rows(source)
+            found, notes = _rows(source, language)
         rows, spoken = _with_language(found, language)
         made = Path(place) / "voice"
         _write(made, rows, spoken, base)
@@ -97,66 +78,7 @@ def import_voice(root: Path, source: Path, name: str, language: str = "", base: 
     return ImportedVoice(target, len(rows), tuple(notes))
 
 
-def read_list(data: bytes) -> list[dict[str, str]]:
-    """Rows of a list as columns `file`, `text` and perhaps `language`, whatever program wrote it.
-
-    Knows UTF-8, UTF-16 and GB18030; `|`, tab, semicolon and comma; headings in any case, or none. Raises InputError.
-    """
-    text = _decoded(data)
-    lines = [line for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if line.strip()]
-    if not lines:
-        raise InputError("the list is empty", "name a list with one row for each recording")
-    mark = max(
-        "|\t;,", key=lambda item: (_fields(lines[0], item) > 1, "|\t;,".index(item) == 0, _fields(lines[0], item))
-    )
-    if _fields(lines[0], mark) < 2:
-        message = f"{lines[0][:60]!r}: no `|`, tab, semicolon or comma between file and text"
-        raise InputError(message, "export it as CSV, with the columns file and text")
-    if mark == "|":
-        table = [line.split("|") for line in lines]
-    else:
-        table = [row for row in csv.reader(io.StringIO("\n".join(lines)), delimiter=mark) if any(row)]
-    head = [cell.strip().casefold() for cell in table[0]]
-    columns = {key: next((head.index(word) for word in words if word in head), -1) for key, words in _HEADINGS.items()}
-    if columns["file"] >= 0 and columns["text"] >= 0:
-        return [_cells(row, columns) for row in table[1:]]
-    return [_cells(row, _usual(row)) for row in table]
-
-
-def _usual(row: Sequence[str]) -> dict[str, int]:
-    """Columns without headings: `path|speaker|language|text` (GPT-SoVITS), `id|text|normalised text` (LJSpeech)."""
-    if len(row) >= 4 and row[2].strip().upper() in _UPSTREAM_LANGUAGES:
-        return {"file": 0, "speaker": 1, "language": 2, "text": 3}
-    if len(row) == 3 and row[2].strip().lower() in LANGUAGES:
-        return {"file": 0, "text": 1, "language": 2}
-    # LJSpeech's last column has numbers and abbreviations written out, as they are spoken.
-    return {"file": 0, "text": 2 if len(row) == 3 and row[2].strip() else 1}
-
-
-def _cells(row: Sequence[str], columns: dict[str, int]) -> dict[str, str]:
-    return {key: row[at].strip() if 0 <= at < len(row) else "" for key, at in columns.items()}
-
-
-def _fields(line: str, mark: str) -> int:
-    return len(next(csv.reader([line], delimiter=mark), [])) if mark != "|" else line.count("|") + 1
-
-
-def _decoded(data: bytes) -> str:
-    if len(data) > MAX_LIST_BYTES:
-        raise InputError(f"a list of {len(data)} bytes, expected at most {MAX_LIST_BYTES}", "name the list itself")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", errors="replace")
-    if data[1:2] == b"\0" or data[:1] == b"\0":
-        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be", errors="replace")
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise InputError("the list is neither UTF-8, UTF-16 nor GB18030", "save it as UTF-8")
-
-
-def _rows(source: Path) -> tuple[list[ImportedRow], list[str]]:
+def _rows(source: Path, language: str) -> tuple[list[ImportedRow], list[str]]:
     if source.is_dir():
         path = _list_in(source)
         if path is None:
@@ -171,16 +93,16 @@ def _rows(source: Path) -> tuple[list[ImportedRow], list[str]]:
     found: list[ImportedRow] = []
     notes: list[str] = []
     speakers = set()
-    for number, cells in enumerate(read_list(path.read_bytes()), 1):
+    for number, cells in enumerate(read_list(path.read_bytes(), language), 1):
         file, text = cells["file"], normalised(cells["text"])
-        recording = _find(folder, sounds, file)
-        if recording is None or not text:
-            why = "no such recording" if recording is None else "no text"
-            notes.append(f"row {number} left out, {why}: {printable(file)[:80]}")
+        recordings = _find(sounds, file)
+        if len(recordings) != 1 or not text:
+            why = f"{len(recordings)} recordings of that name" if recordings else "no such recording"
+            notes.append(f"row {number} left out, {'no text' if not text else why}: {printable(file)[:80]}")
             continue
         speakers.add(cells.get("speaker", ""))
         own = cells.get("language", "")
-        found.append(ImportedRow(recording, text, _UPSTREAM_LANGUAGES.get(own.upper(), own.lower())))
+        found.append(ImportedRow(recordings[0], text, UPSTREAM_LANGUAGES.get(own.upper(), own.lower())))
     if not found:
         detail = f" ({notes[0]})" if notes else ""
         raise InputError(
@@ -208,9 +130,9 @@ def _list_in(folder: Path) -> Path | None:
     return order[0] if order else None
 
 
-def _sounds(folder: Path) -> dict[str, Path]:
+def _sounds(folder: Path) -> dict[str, list[Path]]:
     """Recordings below a folder by bare name and by bare name without suffix; links are none."""
-    found: dict[str, Path] = {}
+    found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         if (
             path.suffix.lower() in SUFFIXES
@@ -218,15 +140,26 @@ def _sounds(folder: Path) -> dict[str, Path]:
             and not path.is_symlink()
             and not path.name.startswith(".")
         ):
-            found.setdefault(path.name.casefold(), path)
-            found.setdefault(path.stem.casefold(), path)
+            for key in (path.name, path.stem):
+                found.setdefault(spelling(key), []).append(path)
     return found
 
 
-def _find(folder: Path, sounds: dict[str, Path], name: str) -> Path | None:
-    """By its bare name below the folder: lists hold paths of other machines, and must not reach outside."""
-    bare = PurePosixPath(name.replace("\\", "/").strip().strip('"')).name.casefold()
-    return sounds.get(bare) if bare else None
+def _find(sounds: dict[str, list[Path]], name: str) -> list[Path]:
+    """By its bare name below the folder: lists hold paths of other machines, and must not reach outside. Of several
+    recordings of that name those in the folders that the list names.
+    """
+    parts = [spelling(part) for part in PurePosixPath(name.replace("\\", "/").strip().strip('"')).parts]
+    found = sounds.get(parts[-1], []) if parts else []
+    if len(found) < 2:
+        return found
+    common = [_common_end(parts[:-1], [spelling(part) for part in path.parent.parts]) for path in found]
+    return [path for path, count in zip(found, common, strict=True) if count == max(common)]
+
+
+def _common_end(one: Sequence[str], two: Sequence[str]) -> int:
+    pairs = zip(reversed(one), reversed(two), strict=False)
+    return next((count for count, (a, b) in enumerate(pairs) if a != b), min(len(one), len(two)))
 
 
 def _with_language(rows: Sequence[ImportedRow], language: str) -> tuple[list[ImportedRow], str]:
@@ -265,7 +198,7 @@ def _unpack(archive: Path, target: Path) -> None:
                 )
                 raise InputError(f"{message}; {limit}", "unpack it yourself and import the folder")
             for number, item in enumerate(wanted):
-                path = _inside(target, item.filename, number, archive.name)
+                path = _inside(target, _named(item), number, archive.name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with opened.open(item) as packed_file, path.open("wb") as out:
                     # A header may lie about the size; what it said is all that is read.
@@ -274,6 +207,16 @@ def _unpack(archive: Path, target: Path) -> None:
         raise InputError(
             f"{archive.name}: not readable as a ZIP archive ({error})", "pack it again, without a password"
         ) from error
+
+
+def _named(item: zipfile.ZipInfo) -> str:
+    """Its name; one that is not marked as UTF-8 is in the code page of who packed it."""
+    if item.flag_bits & _UTF8_NAME or item.filename.isascii():
+        return item.filename
+    try:
+        return decoded(item.filename.encode("cp437"))
+    except (InputError, UnicodeEncodeError):
+        return item.filename
 
 
 def _is_wanted(item: zipfile.ZipInfo) -> bool:
