@@ -14,7 +14,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
@@ -22,38 +21,55 @@ from timbre.inference.device import CPU, Device
 from timbre.inference.errors import VoiceError
 from timbre.inference.exported_base import ExportedBase
 from timbre.inference.pieces import pieces_of
-from timbre.inference.session import open_session
 from timbre.inference.voice import Delta, Voice
+from timbre.inference.voice_graph import BaseGraph, VoiceGraph
 
 Floats = NDArray[np.float32]
+DECODER_BYTES = 512 << 20
+"""Of the merged decoders of a base that stay in memory."""
 
 
 @dataclass(frozen=True)
 class Decoder:
     """Sessions of one voice: the base's own where the adapter leaves a graph untouched."""
 
-    prior: ort.InferenceSession
+    prior: VoiceGraph
     """Codes, phones and condition to latent; knows nothing of streaming."""
-    generator: ort.InferenceSession
+    generator: VoiceGraph
     """Latent and condition to samples, a piece at a time."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the voice takes beside the base."""
+        return self.prior.size_bytes + self.generator.size_bytes
 
 
 class DecoderCache:
-    """Merged decoders of the voices used last, at most `size` of them besides the base's own. Thread-safe."""
+    """Merged decoders of the voices used last besides the base's own: at most `size` of them and, from two on, at most
+    `size_bytes` together. Thread-safe.
+    """
 
     def __init__(
-        self, base: ExportedBase, *, profile: str = "fp32", threads: int = 1, size: int = 8, device: Device = CPU
+        self,
+        base: ExportedBase,
+        *,
+        profile: str = "fp32",
+        threads: int = 1,
+        size: int = 8,
+        size_bytes: int = DECODER_BYTES,
+        device: Device = CPU,
     ) -> None:
         self._base = base
-        self._device = device
-        self._profile = profile
-        self._threads = threads
-        self._size = size
+        self._size, self._size_bytes = size, size_bytes
         self._lock = threading.Lock()
         self._voices: OrderedDict[str, Decoder] = OrderedDict()
         self._merging: dict[str, Future[Decoder]] = {}
-        self._plain = Decoder(self._open("prior", {}), self._open("generator", {}))
         self._weights: Mapping[str, Floats] = load_file(base.graph("weights")) if base.has("weights") else {}
+        self._prior, self._generator = (
+            BaseGraph(base.graph(name, profile), list(self._weights), threads=threads, device=device)
+            for name in ("prior", "generator")
+        )
+        self._plain = Decoder(self._prior.plain, self._generator.plain)
         self.loads = 0
 
     def get(self, voice: Voice) -> Decoder:
@@ -82,7 +98,7 @@ class DecoderCache:
             del self._merging[voice.key]
             self._voices[voice.key] = found
             self.loads += 1
-            while len(self._voices) > self._size:
+            while len(self._voices) > self._size or (len(self._voices) > 1 and self._held_bytes() > self._size_bytes):
                 self._voices.popitem(last=False)
         promised.set_result(found)
         return found
@@ -98,16 +114,16 @@ class DecoderCache:
         with self._lock:
             return list(self._voices)
 
+    def _held_bytes(self) -> int:
+        return sum(decoder.size_bytes for decoder in self._voices.values())
+
     def _merge(self, voice: Voice) -> Decoder:
         merged: dict[str, dict[str, Floats]] = {"prior": {}, "generator": {}}
         for name, delta in voice.acoustic.items():
             initializer, weight = self._find(name, voice)
             graph = "generator" if name.startswith("dec.") else "prior"
             merged[graph][initializer] = _merged(weight, delta, initializer.endswith(".T"), f"{voice.key}: {name}")
-        return Decoder(
-            self._open("prior", merged["prior"]) if merged["prior"] else self._plain.prior,
-            self._open("generator", merged["generator"]) if merged["generator"] else self._plain.generator,
-        )
+        return Decoder(self._prior.with_weights(merged["prior"]), self._generator.with_weights(merged["generator"]))
 
     def _find(self, name: str, voice: Voice) -> tuple[str, Floats]:
         for initializer in (name, f"{name}.T"):
@@ -117,10 +133,6 @@ class DecoderCache:
             f"{voice.key}: its adapter changes {name!r}, which the exported base {self._base.name!r} cannot take",
             "load it with the base it was made for, or export the base again",
         )
-
-    def _open(self, graph: str, replaced: Mapping[str, Floats]) -> ort.InferenceSession:
-        path = self._base.graph(graph, self._profile)
-        return open_session(path, threads=self._threads, replaced=replaced, device=self._device)
 
 
 class Utterance:
@@ -196,7 +208,7 @@ def resampling(frames: int, speed: float) -> tuple[NDArray[np.int64], Floats]:
 
 def _merged(weight: Floats, delta: Delta, transposed: bool, where: str) -> Floats:
     try:
-        return np.ascontiguousarray(delta.added_to(weight.T).T if transposed else delta.added_to(weight))
+        return delta.added_to(weight, transposed=transposed)
     except ValueError:
         raise VoiceError(
             f"{where}: adapter of shape {delta.down.shape} and {delta.up.shape} does not fit weight {weight.shape}",

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from timbre.audio.waveform import Waveform
 from timbre.core.cancellation import Cancellation
-from timbre.inference.acoustic import DecoderCache, Utterance
+from timbre.inference.acoustic import DECODER_BYTES, DecoderCache, Utterance
 from timbre.inference.characters import CharacterVectors
 from timbre.inference.device import CPU, Device
 from timbre.inference.errors import CancelledError
@@ -62,6 +62,8 @@ class EngineSettings:
     """Positions of a slot."""
     voices: int = 8
     """Merged decoders kept."""
+    voice_bytes: int = DECODER_BYTES
+    """Most memory of the merged decoders kept, from two on."""
     limits: SentenceLimits = field(default_factory=SentenceLimits)
     """When a spoken sentence counts as failed."""
     device: Device = CPU
@@ -97,8 +99,9 @@ class Engine:
         self.scheduler = Scheduler(slots)
         device = options.device
         self.decoders = DecoderCache(
-            self.base, profile=options.profile, threads=options.threads, size=options.voices, device=device
-        )
+            self.base, profile=options.profile, threads=options.threads, size=options.voices,
+            size_bytes=options.voice_bytes, device=device,
+        )  # fmt: skip
         characters = None
         if self.base.has("bert"):
             characters = CharacterVectors(self.base, profile=options.profile, threads=options.threads, device=device)

@@ -7,9 +7,10 @@ change them a little), the two decodes are cross-faded over one frame.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from timbre.inference.exported_base import AcousticShape, ExportedBase
@@ -20,6 +21,13 @@ Floats = NDArray[np.float32]
 CHUNK_S = 2.0
 # Frames after a piece that are refined with it, if they are there already.
 _AHEAD = 8
+
+
+class GeneratorGraph(Protocol):
+    """A session, or a voice's graph."""
+
+    def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, Any], /) -> Sequence[Any]:
+        """As ort.InferenceSession.run."""
 
 
 class Pieces(ABC):
@@ -58,7 +66,7 @@ class Pieces(ABC):
         """Called with each piece as it was given."""
 
 
-def pieces_of(base: ExportedBase, generator: ort.InferenceSession, condition: Floats) -> Pieces:
+def pieces_of(base: ExportedBase, generator: GeneratorGraph, condition: Floats) -> Pieces:
     """What fits the base's generator. condition [1, G, 1]."""
     kind = SourcePieces if base.acoustic.source_fft_size else WavePieces
     return kind(base, generator, condition)
@@ -69,7 +77,7 @@ class WavePieces(Pieces):
     at once; parts of two seconds also keep the generator inside the processor's cache.
     """
 
-    def __init__(self, base: ExportedBase, generator: ort.InferenceSession, condition: Floats) -> None:
+    def __init__(self, base: ExportedBase, generator: GeneratorGraph, condition: Floats) -> None:
         super().__init__(base.hop)
         self._acoustic: AcousticShape = base.acoustic
         self._size = max(1, round(CHUNK_S * base.rate_hz / base.hop))
@@ -99,7 +107,7 @@ class SourcePieces(Pieces):
     piece costs what its own frames cost. Spectra are those of a decode at once; phases settle a little differently.
     """
 
-    def __init__(self, base: ExportedBase, generator: ort.InferenceSession, condition: Floats) -> None:
+    def __init__(self, base: ExportedBase, generator: GeneratorGraph, condition: Floats) -> None:
         super().__init__(base.hop)
         self._acoustic = base.acoustic
         self._generator, self._condition = generator, condition

@@ -25,14 +25,15 @@ def open_session(
     *,
     threads: int = 1,
     replaced: Mapping[str, NDArray[np.float32]] | None = None,
+    content: bytes | None = None,
     device: Device = CPU,
 ) -> ort.InferenceSession:
     """A session over a graph file.
 
     threads: intra-op threads. replaced: float32 initializers to use instead of those in the file, by name (merged
-    adapters), of the same sizes. device: where it runs; a provider that is missing, or that cannot take
-    the graph (memory of the device is full), is left out with a warning. Raises GraphError when the file is missing or
-    ONNX Runtime refuses it.
+    adapters), of the same sizes. content: bytes to open instead of the file's, None for those. device: where it runs;
+    a provider that is missing, or that cannot take the graph (memory of the device is full), is left out with a
+    warning. Raises GraphError when the file is missing or ONNX Runtime refuses it.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -41,7 +42,7 @@ def open_session(
     if not path.is_file():
         raise GraphError(f"{path}: there is no such graph", "export the base again: timbre base export NAME")
     try:
-        source = with_weights(path, replaced) if replaced else str(path)
+        source = with_weights(path, replaced) if replaced else content or str(path)
         return _opened(source, options, device, path)
     except GraphError:
         raise

@@ -48,11 +48,20 @@ class Delta:
     scale: float
     """alpha / rank, with rsLoRA over the root of the rank."""
 
-    def added_to(self, weight: Floats) -> Floats:
-        """weight [out, in(, k)] plus the update, in float32."""
+    def added_to(self, weight: Floats, *, transposed: bool = False) -> Floats:
+        """weight [out, in(, k)] plus the update, in float32; [in, out] where transposed.
+
+        Raises ValueError when they do not fit.
+        """
         rank = self.down.shape[0]
-        update = self.up.reshape(-1, rank) @ self.down.reshape(rank, -1)
-        return np.asarray(weight + self.scale * update.reshape(weight.shape), np.float32)
+        up, down = np.float32(self.scale) * self.up.reshape(-1, rank), self.down.reshape(rank, -1)
+        update = down.T @ up.T if transposed else up @ down
+        outputs = weight.shape[1 if transposed else 0]
+        if len(up) != outputs:
+            raise ValueError(f"{len(up)} outputs, expected {outputs}")
+        update = update.reshape(weight.shape)
+        update += weight
+        return np.asarray(update, np.float32)
 
 
 @dataclass(frozen=True)

@@ -406,6 +406,22 @@ def test_a_voice_is_merged_once_and_holds_nobody_else_up(
             decoders.get(broken)
 
 
+def test_merged_voices_are_bounded_by_bytes(pico_export: Path, make_voice: Callable[..., Path]) -> None:
+    base = read_export(pico_export)
+    voices = [load_voice(make_voice(f"v{seed}", seed), base, name=f"v{seed}") for seed in range(3)]
+    each = DecoderCache(base).get(voices[0]).size_bytes
+    assert 0 < each < sum(item.stat().st_size for item in map(base.graph, ("prior", "generator")))
+    two = DecoderCache(base, size_bytes=2 * each)
+    for voice in voices:
+        two.get(voice)
+    assert two.held == [voice.key for voice in voices[1:]]
+    # One larger than the limit stays as long as it is the last that spoke.
+    none = DecoderCache(base, size_bytes=1)
+    assert none.get(voices[0]) is none.get(voices[0])
+    none.get(voices[1])
+    assert none.held == [voices[1].key]
+
+
 def test_merged_weights_outlive_their_arrays(engine: Engine) -> None:
     """Where ONNX Runtime reads replaced initializers in place, freed arrays would be spoken with, without an error."""
     rng = np.random.default_rng(4)

@@ -10,13 +10,17 @@ import onnx
 import pytest
 import torch
 from onnx import numpy_helper
+from safetensors.numpy import load_file
 
 from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.generator_configuration import HifiGanConfig
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.inference.device import CPU
 from timbre.inference.errors import GraphError
-from timbre.inference.graph_file import weight_places, with_weights
+from timbre.inference.exported_base import read_export
+from timbre.inference.graph_file import weight_places, with_inputs, with_weights
 from timbre.inference.session import open_session
+from timbre.inference.voice_graph import BaseGraph
 from timbre.training.export.acoustic_graphs import GeneratorGraph, name_weights, save_graph, trace
 from timbre.training.export.two_dimensional import to_two_dimensional
 
@@ -75,6 +79,63 @@ def test_every_replaced_weight_is_used(network: Synthesizer, graph: Path) -> Non
     assert np.abs(base - wanted).max() > 1e-2 * scale
     ignored = [name for name, array in changed.items() if np.array_equal(spoken({name: array}), base)]
     assert ignored == []
+
+
+def test_weights_that_a_run_brings_are_used(pico_export: Path) -> None:
+    """One session for all voices speaks as a session of each voice's own, and as the base where a voice has nothing."""
+    base = read_export(pico_export)
+    weights = load_file(base.graph("weights"))
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((1, base.acoustic.latent, 20)).astype(np.float32)
+    condition = rng.standard_normal((1, base.acoustic.condition, 1)).astype(np.float32)
+    feeds = {"z": z, "condition": condition}
+    path = base.graph("generator")
+    shared = BaseGraph(path, list(weights), threads=1, device=CPU)
+    assert shared.shared
+    names = [name for name in weights if name in weight_places(path.read_bytes())]
+    assert len(names) > 3
+    plain = open_session(path).run(None, feeds)[0]
+    scale = float(np.abs(plain).max())
+    np.testing.assert_allclose(shared.plain.run(None, feeds)[0], plain, atol=1e-5 * scale)
+    for name in names:
+        changed = {name: weights[name] + rng.standard_normal(weights[name].shape).astype(np.float32)}
+        voice = shared.with_weights(changed)
+        assert voice.session is shared.plain.session
+        assert voice.size_bytes == weights[name].nbytes
+        wanted = open_session(path, replaced=changed).run(None, feeds)[0]
+        np.testing.assert_allclose(voice.run(None, feeds)[0], wanted, atol=1e-4 * float(np.abs(wanted).max()))
+        assert np.abs(wanted - plain).max() > 1e-4 * scale, name
+    np.testing.assert_allclose(shared.plain.run(None, feeds)[0], plain, atol=1e-5 * scale)
+    with pytest.raises(GraphError, match="'nothing'"):
+        shared.with_weights({"nothing": np.zeros(2, np.float32)})
+
+
+def test_blocked_convolutions_keep_a_session_for_each_voice(graph: Path) -> None:
+    """They run on weights that are packed when the session is made."""
+    data = graph.read_bytes()
+    names = [name for name in weight_places(data) if name.endswith("weight")]
+    assert with_inputs(graph, frozenset(names)) is None
+    own = BaseGraph(graph, names, threads=1, device=CPU)
+    assert not own.shared
+    name = "dec.conv_pre.weight"
+    start, end = weight_places(data)[name]
+    voice = own.with_weights({name: np.frombuffer(data[start:end], np.float32) * 2})
+    assert voice.session is not own.plain.session
+    assert voice.size_bytes > len(data)
+    assert own.with_weights({}) is own.plain
+    # A device has memory of its own, to which weights would be copied at every run.
+    assert with_inputs(graph, frozenset()) == data + b"\x3a\x00"
+
+
+def test_offered_weights_are_inputs_of_the_model(pico_export: Path) -> None:
+    path = read_export(pico_export).graph("prior")
+    model = onnx.load_from_string(with_inputs(path, frozenset(weight_places(path.read_bytes()))) or b"")
+    onnx.checker.check_model(model)
+    offered = {item.name: [size.dim_value for size in item.type.tensor_type.shape.dim] for item in model.graph.input}
+    for item in model.graph.initializer:
+        if item.HasField("raw_data") and item.data_type == onnx.TensorProto.FLOAT:
+            assert offered[item.name] == list(item.dims)
+    assert model.graph.node == onnx.load(str(path)).graph.node
 
 
 def test_places_are_those_of_the_tensors(graph: Path) -> None:
