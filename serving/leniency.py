@@ -31,6 +31,31 @@ def as_meant(given: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]
     return found
 
 
+def encodable(text: str) -> str:
+    """A text without lone surrogates, which JSON can name and no encoding can write: U+FFFD stands for each."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def make_encodable(given: dict[Any, Any] | list[Any]) -> None:
+    """Does so in place with all texts of a JSON value, however deep."""
+    open_values: list[Any] = [given]
+    while open_values:
+        value = open_values.pop()
+        if isinstance(value, dict):
+            for name, inside in list(value.items()):
+                if not name.isascii():
+                    del value[name]
+                value[encodable(name)] = _encodable(inside, open_values)
+        else:
+            value[:] = [_encodable(inside, open_values) for inside in value]
+
+
+def _encodable(value: Any, open_values: list[Any]) -> Any:
+    if isinstance(value, dict | list):
+        open_values.append(value)
+    return encodable(value) if isinstance(value, str) else value
+
+
 def utf8_query(query: bytes) -> bytes:
     """A query whose percent-encoded bytes are GBK (Chinese Windows) in UTF-8; any other comes back as it is."""
     parts = re.split(rb"([&=])", query)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from timbre.serving.encoding import RATES
-from timbre.serving.leniency import as_meant
+from timbre.serving.leniency import as_meant, make_encodable
 
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 MediaType = Literal["wav", "raw", "ogg", "aac", "pcm", "mp3", "opus", "flac"]
@@ -55,7 +55,10 @@ class Lenient(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _as_meant(cls, given: Any) -> Any:
-        return as_meant(given, cls) if isinstance(given, dict) else given
+        if not isinstance(given, dict):
+            return given
+        make_encodable(given)
+        return as_meant(given, cls)
 
 
 class SpeechBody(Lenient):

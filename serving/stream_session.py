@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from timbre.inference.captions import plain
 from timbre.serving.clauses import Clauses
 from timbre.serving.errors import ApiError, error_body
+from timbre.serving.leniency import make_encodable
 from timbre.serving.metrics import UNKNOWN
 from timbre.serving.order import Delivery, Order
 from timbre.serving.ordering import asked
@@ -285,4 +286,5 @@ def _parsed(text: str) -> dict[str, Any]:
         ) from None
     if not isinstance(event, dict):
         raise ApiError(400, "the frame is no JSON object", _FOR_EXAMPLE)
+    make_encodable(event)
     return event

@@ -10,6 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from timbre.serving.errors import ApiError
+from timbre.serving.leniency import encodable
 
 MULTIPART = "multipart/form-data"
 VOICES, TTS_FORM = "/v1/audio/voices", "/tts/form"
@@ -63,7 +64,8 @@ async def read_form(request: Request) -> Form:
         if isinstance(value, UploadFile):
             files[name] = await value.read()
         else:
-            texts[name] = value
+            # A charset of the client's choice may decode to lone surrogates.
+            texts[encodable(name)] = encodable(value)
     await form.close()
     return Form(texts, files)
 
