@@ -1,10 +1,14 @@
-"""Requests made from the OpenAPI document, sound and unsound ones: never a 500, always a documented answer."""
+"""Requests made from the OpenAPI document, and many that no document allows: never a 500, a hang or a traceback."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.serving.fuzzed import KINDS, attack
+from tests.serving.fuzzing import bugs, fuzz, target
 from tests.serving.running import Running
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
@@ -45,3 +49,34 @@ def test_nothing_that_was_asked_was_a_bug(live: Running) -> None:
     """After all of the above: no traceback in the log, and the server speaks on."""
     assert not [record.getMessage() for record in live.lines if record.exc_info]
     assert live.say("ada", "hi").status == 200
+
+
+def test_requests_that_nobody_should_send(tmp_path: Path, pico_export: Path) -> None:
+    """A few of what `python -m benchmarks.fuzz` sends a hundred thousand of."""
+    with target(tmp_path, pico_export) as live:
+        found = fuzz(live, 7, range(1200))
+        assert not found.faults
+        assert not bugs(live)
+        assert live.say("ada").status == 200
+    assert set(found.kinds) == set(KINDS)
+    # It reached what speaks, not only what refuses.
+    assert found.statuses["200"] > 40
+    assert found.statuses["101"] > 40
+    assert found.statuses["400"] > 400
+
+
+def test_a_request_comes_back_by_its_number() -> None:
+    assert [attack(3, number) for number in range(60)] == [attack(3, number) for number in range(60)]
+    assert attack(3, 1) != attack(4, 1)
+
+
+def test_what_a_server_says_wrongly_is_seen(live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("timbre.serving.speaking_routes.asked_for", fails)
+    monkeypatch.setattr("timbre.serving.stream_session.asked", fails)
+    before = len(live.lines)
+    found = fuzz(live, 1, range(40))
+    del live.lines[before:]
+    assert [fault for fault in found.faults if "500" in fault]
