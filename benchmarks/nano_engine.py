@@ -56,13 +56,19 @@ def exported_nano(keep: Path) -> ExportedBase:
     return read_export(folder)
 
 
-def benchmark_voices(base: ExportedBase, count: int, recording: Path) -> list[Voice]:
-    """Voices with rank 8 adapters everywhere, too small to change the speech, conditioned on a real recording."""
+def spoken_condition(base: ExportedBase, recording: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Condition [1, G, 1] and GE2E vector [W] of a recording."""
     wave = read(recording)
     samples = resample(wave, base.rate_hz).samples
     spectrum = magnitude_spectrum(samples, base.fft_size, base.hop)[None]
     speaker = SpeakerEncoder(base).embed(wave)
     condition = open_session(base.graph("style")).run(None, {"spectrum": spectrum, "speaker": speaker[None]})[0]
+    return np.asarray(condition, _FLOATS), speaker
+
+
+def benchmark_voices(base: ExportedBase, count: int, recording: Path) -> list[Voice]:
+    """Voices with rank 8 adapters everywhere, too small to change the speech, conditioned on a real recording."""
+    condition, speaker = spoken_condition(base, recording)
     weights = load_file(base.graph("weights"))
     voices = []
     for number in range(count):

@@ -75,10 +75,24 @@ class Running:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
+    def cpu_ns(self) -> int:
+        """The same in nanoseconds, of the threads that live now."""
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in tasks)
+
+    @property
     def memory_mib(self) -> float:
         """Resident memory of the process."""
+        return self._status_kib("VmRSS") / 1024
+
+    @property
+    def peak_mib(self) -> float:
+        """The most that was ever resident."""
+        return self._status_kib("VmHWM") / 1024
+
+    def _status_kib(self, field: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+        return int(status.split(f"{field}:")[1].split()[0])
 
 
 @contextmanager
