@@ -23,6 +23,8 @@ _DAY = "|".join(_DAYS)
 _FULL_DAY = "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
 _MONTH = "|".join(_MONTHS_IN_FULL)
 _FULL_MONTH = "|".join(MONTHS)
+_SURE_DAYS = "|".join(day for day in _DAYS if day not in ("Sat", "Sun", "Wed"))
+_ANY_DAY = re.compile(rf"\b(?:{_SURE_DAYS}|{_FULL_DAY})\b|\b(?:Sat|Sun|Wed)\b(?=\.?,? ?\d)")
 _DASH = r"\s?[-–—]\s?"
 _NEVER_WORDS = frozenset({"Mon", "Tue", "Tues", "Weds", "Thu", "Thur", "Thurs", "Fri"})
 _NEVER_MONTHS = frozenset({"Feb", "Apr", "Aug", "Sept", "Oct", "Nov"})
@@ -79,10 +81,17 @@ def expand_calendar(text: str) -> str:
 
 def _day(match: re.Match[str]) -> str:
     before, rest = match.string[: match.start()], match.string[match.end() :]
-    sure = match[1] in _NEVER_WORDS or (match[2] and not begins(rest))
+    sure = match[1] in _NEVER_WORDS or (match[2] and not begins(rest)) or _beside_a_day(before, rest)
     if not (sure or _BEFORE.search(before) or _AFTER_DAY.match(match[2] + rest)):
         return match[0]
     return _DAYS[match[1]] + ("." if match[2] and _ends(before, rest) else "")
+
+
+def _beside_a_day(before: str, rest: str) -> bool:
+    """True if another weekday stands near: Sat 11am to 3pm, Sun closed. Not the Sun, which is a name."""
+    if re.search(r"\b(?:[Tt]he|[Aa]|[Oo]ur|of) $", before):
+        return False
+    return _ANY_DAY.search(before[-40:]) is not None or _ANY_DAY.search(rest[:25]) is not None
 
 
 def _month(match: re.Match[str]) -> str:

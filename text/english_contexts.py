@@ -195,17 +195,32 @@ def _calibre(match: re.Match[str]) -> str:
     return paired(match[1]) if len(match[1]) == 3 else numbers.cardinal(int(match[1]))
 
 
+_ASSIGNED: Final = {"-": "minus", "−": "minus", "+": "plus", "*": "times", "/": "divide"}
+
+
+def _factorial(match: re.Match[str]) -> str:
+    return f"{match[1]} {'plus' if match[2] == '+' else 'minus'} {match[3]} factorial"
+
+
 def _proportion(match: re.Match[str]) -> str:
     """1:2:3 -> 1 to 2 to 3; two digits in every later part are a time."""
     parts = match[0].split(":")
     return match[0] if len(parts) == 3 and all(len(part) == 2 for part in parts[1:]) else " to ".join(parts)
 
 
+_THOUSANDS: Final = {"k": "thousand", "K": "thousand", "M": "million", "B": "billion"}
 _SEVERAL: Final = (
     "two|three|four|five|six|seven|eight|nine|ten|several|all|straight|these|those|double|triple|pair of|rolled"
 )
 _IONS: Final = "Na|Ca|Mg|Fe|Cu|Zn|Al|Li|Ag|Pb|Ba|Mn|Ni|Hg|Sn|Cr"
 _WORD_RULES: Final = (
+    Rule(
+        "'’′",
+        r"(?<![\w'’])([fgh])['’′](?:(['’′])|)\((?=[a-z]\)\s?=)",
+        lambda m: f"{m[1]} {'double ' * bool(m[2])}prime of (",
+    ),
+    Rule("!", r"\(([a-z\d])\s?([-+−])\s?([a-z\d])\)!", _factorial),
+    Rule("+-*/−", r"(?<![\w.])([a-z]\w*) ([-+*/−])= (?=[\w(])", lambda m: f"{m[1]} {_ASSIGNED[m[2]]} equals "),
     Rule(
         "+",
         rf"(?<![\w-])({_IONS})(\d?)\+(?=[\s,.;)]|$)",
@@ -227,7 +242,12 @@ _WORD_RULES: Final = (
     ),
     Rule(".", r"\bSr\.(?=\s(?:VP|SVP|EVP|[A-Z][a-z]+ (?:Manager|Director|Engineer|Editor|Analyst)\b))", "Senior"),
     Rule("<", r"\s<3+(?=\s*(?:$|[!.,?]))", " heart"),
-    Rule("!", r"(?<![\w'])([nkmr])!(?=\s*[=+/*×÷)-]|\s(?:is|grows|equals|ways|counts|means|denotes))", r"\1 factorial"),
+    Rule("/", r"(?<=!)\s?/\s?(?=[\w(])", " divided by "),
+    Rule(
+        "!",
+        r"(?<![\w'])([nkmr])!(?=\sdivided|\s*[=+/*×÷)-]|\s(?:is|grows|equals|ways|counts|means|denotes))",
+        r"\1 factorial",
+    ),
     Rule("b", rf"(?<![\w.])([ABDEG])b(?=[ -](?:{_INSTRUMENTS})\b)", r"\1 flat"),
     Rule("b", r"(?<=\b[Ii]n )([ABDEG])b\b(?![.\w])", r"\1 flat"),
     Rule("m", r"\b([A-G](?:#|♯|♭| flat| sharp)?) (maj|min)\b\.?", lambda m: f"{m[1]} {m[2]}or"),
@@ -290,6 +310,16 @@ _NUMBER_RULES: Final = (
         rf"(\b(?i:{_SEVERAL}) )(\d{{1,2}})s\b(?!\s?(?:\d|timer|later|delay|long))",
         lambda m: m[1] + numbers.plural(int(m[2])),
     ),
+    Rule(
+        ":", r"(?<![\d:.-])(\d{1,2}:[0-5]\d)\s?[-–—]\s?(?=(?:1[0-2]|[1-9])(?:[,.;)]+(?:\s|$)|$|\s[a-zA-Z]))", r"\1 to "
+    ),
+    Rule(",", r"(?<=[€£$])(\d{1,3}),(\d)(?=\s?(?:million|billion|trillion|[mM]io|[mb]n|[kKmMbB])\b)", r"\1.\2"),
+    Rule(
+        "kKMB",
+        r"(?<![\w.$£€])(\d+(?:\.\d+)?)([kKMB])-(?=(?!run|race|walk)[a-z]{3,})",
+        lambda m: f"{m[1]} {_THOUSANDS[m[2]]} ",
+    ),
+    Rule("s", r"(?<![\d/.])(\d{1,2}/\d{1,2})['’]?s\b", r"\1"),
     Rule("/", r"\b([Oo]dds\b[^.?!/,]{0,24}?)(\d{1,3})/(\d{1,2})(?![\d/])", r"\1\2 to \3"),
     Rule("/", r"(?<![\d/.])(\d{1,3})/(\d{1,2})(?= (?:odds|favou?rites?|outsiders?|shot)\b)", r"\1 to \2"),
     Rule(
@@ -305,6 +335,11 @@ _NUMBER_RULES: Final = (
     Rule("A", rf"(?<![\w.])(\d+\.\d+)\s?A\b(?![\w-])(?= (?!{_NO_NOUN})[a-z])", r"\1 amp"),
     Rule("A", r"(?<![\w.])(\d*\.\d+)\s?A\b(?![\w-])", r"\1 amps"),
     Rule("A", rf"({_CURRENT_CUE} )(\d+)\s?A\b(?![\w-])", r"\1\2 amps"),
+    Rule(
+        "A",
+        rf"(?<![\w.])(\d+)\s?V,? ?[/-]? ?(\d+(?:\.\d+)?)\s?A\b(?![\w-])(?= (?!{_NO_NOUN})[a-z])",
+        r"\1 volt \2 amp",
+    ),
     Rule("A", r"(\d\s?V,? ?[/-]? ?)(\d+(?:\.\d+)?)\s?A\b(?!\w)(?= [a-z])", r"\1\2 amp"),
     Rule("A", r"(\d\s?V,? ?[/-]? ?)(\d+(?:\.\d+)?)\s?A\b(?!\w)", r"\1\2 amps"),
     Rule(
@@ -324,7 +359,7 @@ _NUMBER_RULES: Final = (
     Rule("×", r"(÷\s?\d[\d.]*)\s?×\s?(?=\d)", r"\1 times "),
     Rule("×", r"(?<=[\d)])\s?×\s?(?=\d[\d.,]*\s?(?:[<>≤≥≈≠+÷]|[-−]\s))", " times "),
     Rule("x×", rf"(?<=[{_FRACTIONS}])\s?[x×]\s?(?=\d)", " by "),
-    Rule(".", r"(?<![\d.,-])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)", _address),
+    Rule(".", r"(?<![\d.,/-])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)", _address),
     Rule(",", r"(?<![\d.,$£¥€])(\d{1,3}),(\d\d)\s?(?:EUR|[Ee]uros?)\b", r"€\1.\2"),
     Rule(",", r"(?<![\d.,$£¥])(\d{1,3}),(\d\d)(?=\s?(?:PLN|SEK|NOK|DKK|CHF|kron[eo]r|zł)\b)", r"\1.\2"),
     Rule(".,", r"(?<![\d.,])(\d{1,3}(?:\.\d{3})+),(\d\d)(?![\d,])", lambda m: f"{m[1].replace('.', '')}.{m[2]}"),

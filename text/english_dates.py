@@ -48,7 +48,8 @@ def expand_dates(text: str) -> str:
         return _date(int(match[4]) if match[4] else None, _month(match[1]), int(match[2]))
 
     def day_first(match: re.Match[str]) -> str:
-        words = f"{match[1] or 'the '}{numbers.ordinal(int(match[2]))} of {_month(match[3])}"
+        listed = re.search(r"\d(?:st|nd|rd|th)?,? (?:and|or|&) $", match.string[: match.start()])
+        words = f"{match[1] or ('' if listed else 'the ')}{numbers.ordinal(int(match[2]))} of {_month(match[3])}"
         rest = match.string[match.end() :]
         if match[3].endswith(".") and not match[5] and ends_date(match.string[: match.start()], rest):
             words += "."

@@ -171,6 +171,7 @@ def _undotted(text: str) -> str:
     text = sub(rf"(?<![A-Za-z] )\bSt\s+{_NAME}|(?<=[a-z] )(?<![A-Z][a-z] )\bSt\s+{_NAME}", "Saint ", text)
     text = sub(rf"(?<=\b(?:Is|At|In|On|To|Of|By|We|He|As|If|Or|So|Do|My|No) )St\s+{_NAME}", "Saint ", text)
     text = sub(r"(?<=[a-z] )\b([JS])r\b(?!\.)", lambda m: "Junior" if m[1] == "J" else "Senior", text)
+    text = sub(r"\bPt\.?\s+(?=[A-Z][a-z]{2,})", "Point ", text)
     return sub(r"\bFt\s+(?=[A-Z][a-z])", "Fort ", text)
 
 
@@ -228,10 +229,27 @@ def expand_dots(text: str) -> str:
 
 _PHONE = re.compile(
     r"(?<![\w.-])(?:\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){1,4}\d{2,4}"
-    r"|(?:1[ .-])?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}|0\d(?: \d\d){4}|0\d{2,4} \d{3,4} \d{3,4}"
+    r"|(?:1[ .-])?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}|0\d(?: \d\d){4}|\(?0\d\)?(?: \d{4}){2}|0\d{2,4} \d{3,4} \d{3,4}"
     r"|\d{3}-\d{4}|\d{2,4}-\d{3,4}-\d{3,4}|0\d{2,4}[ -]\d{5,8}"
     r"|\d{4} \d{4} \d{4} \d{4})(?![\w-]|[.,:]\d)"
 )
+
+
+_DIALLED = (
+    r"\b(?:[Cc]all(?:ed|ing)?|[Dd]ial(?:l?ed|l?ing)?|[Rr]ing|[Rr]ang|[Pp]hone[ds]?|[Tt]ext(?:ed)?|[Ff]ax|[Tt]el(?:ephone)?|"
+    r"[Mm]obile|[Cc]ell|[Hh]otline|[Ww]hats[Aa]pp|[Ll]andline)(?: (?:number|no|line))?"
+    r"(?: (?:is|was|us|me|him|her|them|at|on|to|the|my|our|now))*[.:]? "
+)
+
+
+def _grouped(number: str) -> str:
+    """5550199 -> 555, 0199; ten digits as three, three and four; others in threes and a rest of four at most."""
+    groups = {7: (3, 4), 8: (4, 4), 10: (3, 3, 4), 11: (1, 3, 3, 4) if number[0] == "1" else (5, 3, 3)}
+    parts, start = [], 0
+    for size in groups.get(len(number), (3, 3, 3)):
+        parts.append(numbers.digits(number[start : start + size]))
+        start += size
+    return ", ".join(parts)
 
 
 def expand_telephones(text: str) -> str:
@@ -246,6 +264,7 @@ def expand_telephones(text: str) -> str:
         lambda m: m[1] + sub(r"\d{3}", lambda n: numbers.digits(n[0]), m[2]) + f" {numbers.digits(m[3])}",
         text,
     )
+    text = sub(rf"({_DIALLED})(\d{{7,11}})(?![\d-]|[.,:]\d|\s?%)", lambda m: m[1] + _grouped(m[2]), text)
     text = sub(r"(?<=\d) x(\d{3,5})\b(?! ?[=x×])", lambda m: f" extension {numbers.digits(m[1])}", text)
     text = sub(
         r"\b([Ee]xt(?:ension|\.)?(?: number| no\.)?(?: is|:)? )x?(\d{2,5})\b",

@@ -46,6 +46,12 @@ _SECONDS_BEFORE = (
     r"and|or|plus|minus|through|past|until|between|from)\s$"
 )
 _LASTING = r"\b(?:[Tt]ook|[Tt]akes?|[Ll]asts?|[Ll]asted|[Rr]an|[Rr]untime|[Dd]uration|[Pp]ace|[Ii]n|[Oo]f|[Aa]fter)"
+_APPOINTMENT = (
+    "there|here|home|back|meet|meets|meeting|begins?|starts?|ends?|opens?|closes?|leaves?|left|arrives?|arrived|"
+    "departs?|departed|train|bus|flight|ferry|class|lesson|lunch|dinner|breakfast|supper|tea|up|bed|alarm|show|film|"
+    "movie|match|work|school|called|rang|woke|due|tonight|tomorrow|today|morning|evening|afternoon|"
+    "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
+)
 _TIMETABLE = "(?:train|flight|bus|ferry|service|departure|arrival|meeting|briefing|shift|sailing|coach|tram|boat|roll)"
 _SECONDS_AFTER = "later|left|timer|countdown|remaining|rest|break|delay|clip|video|ad|each|of|to"
 _SIDES = {"W": "wide", "D": "deep", "H": "high", "L": "long"}
@@ -202,6 +208,7 @@ _WORD_RULES = (
 )
 
 _SIGN_RULES = (
+    Rule("^", r"(?<![\d.])(?<![x×*·] )(?<![x×*·])(10|[A-Za-z)])\^[-−](\d+)\b", r"\1 to the power of negative \2"),
     Rule("$£€¥", r"([$£€¥])\s?[-−](?=\d)", r"-\1"),
     Rule("-−", r"(?<![^\s(=:,/])(?<!\d )(?<!\+/)[-−](?=\.?\d[\d,.]*\s?[A-Za-zμµΩ])", "negative "),
     Rule("<", r"(?<![\w)=<%])<\s?(?=[$£€]?\d)", "less than "),
@@ -242,6 +249,13 @@ _DAY_RULES = (
 _CLOCK_RULES = (
     Rule(":", r"(?<=\d:[0-5]\d)\.(\d{1,3})\b(?!:)", lambda m: f" point {numbers.digits(m[1])}"),
     Rule("h", r"(?<![\w.:,])([01]?\d|2[0-3])h([0-5]\d)(?![\w:])", _french),
+    Rule(
+        ".",
+        rf"(\b(?:{_APPOINTMENT})(?: (?:at|by|until|till|before|after|from|around|about))+ )(2[0-3]|1?\d)\.([0-5]\d)"
+        r"(?=[.,;!?)]*$|[.,;!?)]+\s|\s(?:and|or|to|in the|on|tonight|tomorrow|today|for|sharp|with|every|if|when|but|"
+        r"am|pm)\b)",
+        r"\1\2:\3",
+    ),
     Rule(".", rf"(?<![\d.:,$£€])({_HOUR})\.([0-5]\d)(?=\s?[AaPp](?:\.\s?[Mm]\b|[Mm]\b))", r"\1:\2"),
     Rule(":", rf"(?<![\d.:,$£€])({_HOUR}:[0-5]\d)([ap])\b(?!\.[Mm])", r"\1\2m"),
     Rule("ap", rf"(?<![\w.:,$£€-])({_HOUR})([ap])\s?[-–]\s?({_HOUR})([ap])\b", r"\1\2m-\3\4m"),

@@ -14,10 +14,11 @@ _UNIX = re.compile(r"(?<![\w/.:<)%'’-])(?:(?:~|\.{1,2})?/(?:[\w.-]+/)+[\w.-]*\
 _ROOT = re.compile(r"(?<![^\s(\"'])/(?=[a-z]{2,}\b(?!/))")
 _RELATIVE = re.compile(r"(?<![\w/.:@-])[A-Za-z][\w-]*(?:/[\w.-]+)*/[\w-]+\.[a-z]{1,5}\d?(?![\w/])")
 _WINDOWS = re.compile(r"(?<!\w)(?:([A-Za-z]):)?(\\{1,2}[^\s\\\"'<>|,;]+)+\\?")
-_PORT = re.compile(r"\b(localhost|(?:\d{1,3}\.){3}\d{1,3}|[a-z][\w-]*(?:\.[\w-]+)*\.[a-z]{2,}):(\d{2,5})\b(?!:)")
+_PORT = re.compile(r"(?<!//)\b(localhost|(?:\d{1,3}\.){3}\d{1,3}|[a-z][\w-]*(?:\.[\w-]+)*\.[a-z]{2,}):(\d{2,5})\b(?!:)")
 _BOOK = re.compile(r"\b(IS[BS]N(?:-1[03])?)(:| is| number|)\s?([\d][\d -]{6,16}[\dX])\b")
 _COLOUR = re.compile(r"(?<![\w&])#(?=[0-9A-Fa-f]*\d)(?=\d*[A-Fa-f]|\d{6}\b)([0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})\b")
 _UNDERSCORED = re.compile(r"(?<![\w@.])(?=\w*[A-Za-z])[A-Za-z0-9]+(?:_+[A-Za-z0-9]+)+(?![\w@])")
+_HANDLE = re.compile(r"(?<![\w.@])@([A-Za-z0-9]+(?:_+[A-Za-z0-9]+)+)(?![\w@]|\.\w)")
 _SIGNS = {"/": "slash", ".": "dot", "-": "dash", "_": "underscore", "~": "tilde", "\\": "backslash", ":": "colon"}
 
 
@@ -54,7 +55,10 @@ def expand_paths(text: str) -> str:
     if "#" in text:
         text = sub(r"\b([Hh]ashtags?:?) #(?=[A-Za-z])", r"\1 ", text)
         text = _COLOUR.sub(lambda m: f"hash {_symbols(m[1])}", text)
-    return _UNDERSCORED.sub(_underscored, text) if "_" in text else text
+    if "_" not in text:
+        return text
+    text = _HANDLE.sub(lambda m: f"at {spelt(m[1])}", text)
+    return _UNDERSCORED.sub(_underscored, text)
 
 
 def _underscored(match: re.Match[str]) -> str:

@@ -179,7 +179,11 @@ _AFTER_LENGTH = re.compile(
 """What follows a length that stands for itself; before a noun 3/4" is an attribute."""
 
 
-_SIZED = re.compile(r"\s(?:[a-z]{3,}s|TVs?|screen|display|monitor|tablet|pipe|board|plywood|steel|nails?)\b")
+_SIZED = re.compile(
+    r"\s(?:[a-z]{3,}s|TVs?|screen|display|monitor|tablet|pipe|board|plywood|steel|nails?|waist|chest|inseam|hip|bust|"
+    r"sleeve|barrel|pizza|sub|vinyl|record|bike|wheel|rim|laptop|skillet|pan|ruler|knife|blade|mattress|fan|lens|heel|"
+    r"margin|gap|bolt|drill|hose|cake|plate|pot|saw|telescope|subwoofer|speaker)\b"
+)
 
 
 def _heads_noun(match: re.Match[str]) -> bool:
@@ -320,7 +324,7 @@ def expand_arithmetic(text: str) -> str:
     text = sub(r"(?<=[\w)])\^(-?\w+)", r" to the power of \1 ", text)
     if "=" in text:
         text = sub(r"(?<![\w-])([a-z]|\d+)-([a-z]|\d+)(?![\w-])", r"\1 minus \2", text)
-    text = sub(r"(?<= squared) -\s?(?=[a-z\d(]+\b)|(?<= cubed) -\s?(?=[a-z\d(]+\b)", " minus ", text)
+    text = sub(r"(?<= squared) +-\s?(?=[a-z\d(])|(?<= cubed) +-\s?(?=[a-z\d(])", " minus ", text)
     signs = "".join(re.escape(sign) for sign in _BINARY)
     for _ in range(2):  # neighbours share an operand: 1 + 2 + 3
         text = sub(
