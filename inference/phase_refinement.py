@@ -21,7 +21,11 @@ EPSILON = np.float32(1e-8)
 _MOMENTUM = 0.99
 _SHARE = np.float32(_MOMENTUM / (1 + _MOMENTUM))
 _FEWEST = 8
-"""Iterations from which the lower half of the band is refined by itself first."""
+"""Iterations from which lower parts of the band are refined by themselves first."""
+_BLOCK = 1 << 17
+"""Samples of all the frames that are transformed at a time: half a megabyte of them."""
+_BANDS = ((8, 32), (4, 8), (1, 6))
+"""Parts that the band is cut into, of which the lowest is refined; iterations there for each 32."""
 
 
 def unit(values: Phasors) -> Phasors:
@@ -47,10 +51,19 @@ class FrameTransform:
 
     def samples(self, spectra: Phasors) -> Floats:
         """[T, F] -> [T * hop]: overlap-add divided by the window's energy."""
+        total = np.zeros((len(spectra) - 1) * self.hop + self.fft_size, np.float32)
+        self._add(spectra, total)
+        return self._evened(total, len(spectra))
+
+    def _add(self, spectra: Phasors, total: Floats) -> None:
+        """Overlap-add from the beginning of `total` on."""
         frames = np.asarray(scipy.fft.irfft(spectra, self.fft_size, axis=1), np.float32)
         frames *= self._window
-        total = _overlap_added(frames, self.hop)
-        total /= _energy(self.fft_size, self.hop, len(spectra))
+        _overlap_add(frames, self.hop, total)
+
+    def _evened(self, total: Floats, count: int) -> Floats:
+        """Overlap-added frames, so many, divided by the window's energy -> their hops alone."""
+        total /= _energy(self.fft_size, self.hop, count)
         return total[self.edge : len(total) - self.edge]
 
     def padded(self, wave: Floats) -> Floats:
@@ -64,41 +77,62 @@ class FrameTransform:
         them the first frame begins the utterance.
         """
         spectra = magnitude * phasors
-        last: Floats | None = None
-        for _ in range(iterations):
-            wave = self.samples(spectra)
-            if known is None:
-                padded = self.padded(wave)
-            else:
-                padded = np.concatenate([known, wave[len(known) - self.edge :]])
-                padded = np.pad(padded, (0, self.edge), mode="reflect")
+        if not iterations:
+            return spectra
+        moved = last = self._extended(self.samples(spectra), known)
+        for _ in range(iterations - 1):
+            padded = self._extended(self._heard(moved, magnitude), known)
             # The transform is linear, so the momentum of the spectra may be that of the samples, which are fewer.
-            spectra = self.spectra(padded if last is None else padded - _SHARE * last)
-            last = padded
-            spectra *= magnitude / _length(spectra)
+            moved, last = padded - _SHARE * last, padded
+        return self._given(moved, magnitude)
+
+    def _extended(self, wave: Floats, known: Floats | None) -> Floats:
+        """Samples [S] as spectra() takes them, with what is known in its place."""
+        if known is None:
+            return self.padded(wave)
+        joined = np.concatenate([known, wave[len(known) - self.edge :]])
+        return np.pad(joined, (0, self.edge), mode="reflect")
+
+    def _given(self, padded: Floats, magnitude: Floats) -> Phasors:
+        """Samples -> spectra of the magnitude, with the phases of the samples."""
+        spectra = self.spectra(padded)
+        spectra *= magnitude / _length(spectra)
         return spectra
 
-    def settle(self, magnitude: Floats, phasors: Phasors, iterations: int, known: Floats | None = None) -> Phasors:
-        """As refine, in half the time: most iterations see the lower half of the band alone, at half the rate.
+    def _heard(self, padded: Floats, magnitude: Floats) -> Floats:
+        """samples() of _given(), some frames at a time, which stay inside the processor's cache."""
+        count, step = len(magnitude), max(1, _BLOCK // self.fft_size)
+        total = np.zeros((count - 1) * self.hop + self.fft_size, np.float32)
+        for first in range(0, count, step):
+            last = min(first + step, count)
+            part = padded[first * self.hop : (last - 1) * self.hop + self.fft_size]
+            self._add(self._given(part, magnitude[first:last]), total[first * self.hop :])
+        return self._evened(total, count)
 
-        Seven of eight do, and three of sixteen the whole band afterwards: 28 and 6 in place of 32. Frames, windows and
-        bins below the middle are the same at both rates. The upper half, where speech is noise, settles in the few
-        that are left as well as PESQ and STOI can tell (docs/serving-engine.md).
+    def settle(self, magnitude: Floats, phasors: Phasors, iterations: int, known: Floats | None = None) -> Phasors:
+        """As refine, in a quarter of the time: most iterations see the lower part of the band alone, at a lower rate.
+
+        _BANDS says how many: in place of 32, 32 see an eighth of the band, then 8 a fourth and 6 all of it. Frames,
+        windows and bins are the same at every rate. The upper half, where speech is noise, settles in the few that are
+        left as well as PESQ and STOI can tell (docs/serving-engine.md).
         """
-        lower, whole = 0, iterations
-        if iterations >= _FEWEST and not (self.hop % 2 or self.fft_size % 4):
-            lower, whole = iterations * 7 // 8, -(-iterations * 3 // 16)
-        if lower:
-            half = FrameTransform(self.fft_size // 2, self.hop // 2)
-            bins = half.fft_size // 2 + 1
-            # A transform of half as many samples gives half the magnitude.
-            below = magnitude[:, :bins] * np.float32(0.5)
-            fixed = None if known is None else _halved(known)
-            found = half.refine(below, phasors[:, :bins], lower, fixed)
+        if iterations < _FEWEST or self.hop % _BANDS[0][0] or self.fft_size % (2 * _BANDS[0][0]):
+            return self.refine(magnitude, phasors, iterations, known)
+        for parts, share in _BANDS[:-1]:
+            lower = FrameTransform(self.fft_size // parts, self.hop // parts)
+            bins = lower.fft_size // 2 + 1
+            # A transform of so many times fewer samples gives a magnitude as many times smaller.
+            below = magnitude[:, :bins] * np.float32(1 / parts)
+            fixed = None if known is None else _slowed(known, parts)
+            found = lower.refine(below, phasors[:, :bins], _rounds(iterations, share), fixed)
             phasors = phasors.copy()
-            # Without the bin in the middle: at half the rate it is real.
+            # Without the last bin: at that rate it is real.
             phasors[:, : bins - 1] = unit(found[:, :-1])
-        return self.refine(magnitude, phasors, whole, known)
+        return self.refine(magnitude, phasors, _rounds(iterations, _BANDS[-1][1]), known)
+
+
+def _rounds(iterations: int, share: int) -> int:
+    return -(-iterations * share // 32)
 
 
 def _length(values: Phasors) -> Floats:
@@ -109,20 +143,18 @@ def _length(values: Phasors) -> Floats:
     return np.asarray(np.sqrt(length, out=length), np.float32)
 
 
-def _halved(samples: Floats) -> Floats:
-    """[S] -> [S / 2]: the lower half of the band, at half the rate."""
-    return np.asarray(soxr.resample(samples, 2, 1), np.float32)[: len(samples) // 2]
+def _slowed(samples: Floats, parts: int) -> Floats:
+    """[S] -> [S / parts]: the lowest of so many parts of the band, at a rate as many times lower."""
+    return np.asarray(soxr.resample(samples, parts, 1), np.float32)[: len(samples) // parts]
 
 
-def _overlap_added(frames: Floats, hop: int) -> Floats:
+def _overlap_add(frames: Floats, hop: int, total: Floats) -> None:
     # fft_size = k * hop: overlap-add is k shifted sums of whole hops.
     count, size = frames.shape
     pieces = size // hop
-    parts = frames.reshape(count, pieces, hop)
-    total = np.zeros((count + pieces - 1, hop), np.float32)
+    parts, hops = frames.reshape(count, pieces, hop), total[: (count + pieces - 1) * hop].reshape(-1, hop)
     for shift in range(pieces):
-        total[shift : shift + count] += parts[:, shift]
-    return total.reshape(-1)
+        hops[shift : shift + count] += parts[:, shift]
 
 
 @cache
@@ -134,4 +166,6 @@ def _window_energy(fft_size: int) -> Floats:
 def _energy(fft_size: int, hop: int, count: int) -> Floats:
     """What the squared windows of `count` frames sum to at each sample [(count - 1) * hop + fft_size]."""
     frames = np.broadcast_to(_window_energy(fft_size), (count, fft_size))
-    return np.maximum(_overlap_added(np.ascontiguousarray(frames), hop), EPSILON)
+    total = np.zeros((count - 1) * hop + fft_size, np.float32)
+    _overlap_add(np.ascontiguousarray(frames), hop, total)
+    return np.maximum(total, EPSILON)

@@ -131,7 +131,7 @@ def test_source_and_refinement_equal_torch() -> None:
 
 
 def test_both_halves_of_the_band_settle() -> None:
-    """The lower one as well as in as many iterations of the whole band, the upper one as in a few."""
+    """The lower one as well as in as many iterations of the whole band, the upper one as in the few that see it."""
     transform = FrameTransform(1280, 320)
     wave = read(Path(__file__).parents[2] / "voices/awb/wavs/0001.flac").samples[: 120 * 320]
     magnitude = np.abs(transform.spectra(transform.padded(wave)))
