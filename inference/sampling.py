@@ -5,7 +5,8 @@ order.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,6 +70,9 @@ class Sampler:
         self._seen = np.zeros(vocabulary, bool)
         self._seen[prompt] = True
         self._random = np.random.default_rng(sampling.seed)
+        self._vocabulary = vocabulary
+        self._hurdles: deque[NDArray[np.float64]] = deque()
+        self._foreseen: dict[tuple[int, int], Floats] = {}
 
     def draw(self, logits: Floats, *, may_end: bool) -> int | None:
         """The next code from logits [V], or None when the sequence ends here.
@@ -84,6 +88,30 @@ class Sampler:
             self._path.take(code)
         return code
 
+    def guesses(self, count: int) -> list[int]:
+        """What the next `count` draws may give, fewer before the end; none without a path through the text.
+
+        Drawn with the random numbers of these draws from logits that were remembered for the same place of the text.
+        """
+        return [] if self._path is None else self._path.likely(count, self._foresee)
+
+    def remember(self, start: TextPath, guesses: Sequence[int], logits: Floats) -> None:
+        """Logits [N + 1, V] that a network gave at `start` and after each of N guesses which were wrong somewhere: what
+        comes after another code is mostly much the same, if it is at the same place of the text.
+        """
+        place = start.copied()
+        for index, row in enumerate(logits):
+            self._foreseen[place.place] = row
+            if index < len(guesses):
+                place.take(guesses[index])
+
+    def _foresee(self, path: TextPath, codes_ahead: int) -> int | None:
+        logits = self._foreseen.get(path.place)
+        if logits is None:
+            return None
+        odds = path.odds(logits.astype(np.float64), self._end)
+        return self._race_of_few(odds, codes_ahead)
+
     def _penalised(self, logits: Floats) -> NDArray[np.float64]:
         penalty = self._config.repetition_penalty
         if penalty == 1:
@@ -96,22 +124,36 @@ class Sampler:
         if self._path is not None:
             odds = self._path.odds(scores, self._end)
             if config.top_p == 1 and (config.top_k == 0 or config.top_k >= len(odds)):
-                return self._race_of_few(odds, len(scores))
+                return self._taken(self._race_of_few(odds, 0))
             scores = self._path.weighed(scores, self._end)
         elif not may_end:
             scores[self._end] = -np.inf
         likeliest = int(np.argmax(scores))
-        return likeliest if likeliest == self._end or config.temperature == 0 else self._race(scores)
+        return likeliest if likeliest == self._end or config.temperature == 0 else self._taken(self._race(scores))
 
-    def _race_of_few(self, odds: Mapping[int, float], vocabulary: int) -> int:
-        """As _race over scores of which all but a few are minus infinity, with the same random numbers."""
+    def _taken(self, code: int) -> int:
+        """The code; its random numbers are used up."""
+        if self._hurdles:
+            self._hurdles.popleft()
+        return code
+
+    def _hurdle(self, codes_ahead: int) -> NDArray[np.float64]:
+        """Random numbers [V] of the draw so many codes from here."""
+        while len(self._hurdles) <= codes_ahead:
+            self._hurdles.append(self._random.standard_exponential(self._vocabulary))
+        return self._hurdles[codes_ahead]
+
+    def _race_of_few(self, odds: Mapping[int, float], codes_ahead: int) -> int:
+        """As _race over scores of which all but a few are minus infinity, with the random numbers of the draw so many
+        codes from here.
+        """
         ids = sorted(odds)
         best = max(odds.values())
         likeliest = next(code for code in ids if odds[code] == best)
         if likeliest == self._end or self._config.temperature == 0:
             return likeliest
         heat = max(self._config.temperature, _COLDEST)
-        hurdles = self._random.standard_exponential(vocabulary)
+        hurdles = self._hurdle(codes_ahead)
         return max(ids, key=lambda code: math.exp((odds[code] - best) / heat) / float(hurdles[code]))
 
     def _race(self, scores: NDArray[np.float64]) -> int:
@@ -128,7 +170,7 @@ class Sampler:
             weakest = np.partition(scores, -config.top_k)[-config.top_k]
             scores = np.where(scores < weakest, -np.inf, scores)
         chances = _softmax(scores)
-        return int(np.argmax(chances / self._random.standard_exponential(len(chances))))
+        return int(np.argmax(chances / self._hurdle(0)))
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -189,9 +189,12 @@ class Scheduler:
         """Reads guesses of the row's next codes together with its last one. A code is drawn as ever; where it is what
         was guessed, the logits for the code after it are there already. False where there is nothing to guess.
         """
-        guesses = [] if row.job.path is None else row.job.path.likely(AHEAD - 1)
+        guesses = row.sampler.guesses(AHEAD - 1)
         if not guesses or not self._slots.has_room_ahead(1 + len(guesses)):
             return False
+        path = row.job.path
+        assert path is not None
+        start = path.copied()
         logits = self._slots.step_ahead(np.array([row.codes[-1], *guesses], np.int64))
         self.steps += 1
         for index, odds in enumerate(logits):
@@ -199,6 +202,7 @@ class Scheduler:
                 break
             if index == len(guesses) or row.codes[-1] != guesses[index]:
                 self._slots.keep(index + 1)
+                row.sampler.remember(start, guesses, logits.copy())
                 break
         return True
 

@@ -64,8 +64,8 @@ class Lora:
 
 
 NO_LORA = Lora({})
-AHEAD = 5
-"""Codes that are read at once where one row speaks: reading five costs half as much again as reading one."""
+AHEAD = 12
+"""Codes that are read at once where a text says which may come: reading twelve costs twice as much as reading one."""
 
 
 class T2SSlots:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -137,18 +137,36 @@ class TextPath:
             self._at += 1
         self._stayed = 1
 
-    def likely(self, count: int) -> list[int]:
-        """A guess of the next `count` codes, fewer before the end: each sound lasts as long as it mostly does."""
-        ahead = copy.copy(self)
+    @property
+    def place(self) -> tuple[int, int]:
+        """Number of the sound that is spoken (-1 before the first), and codes it has had."""
+        return self._at, self._stayed
+
+    def copied(self) -> TextPath:
+        """Another one at the same place, which moves by itself."""
+        return copy.copy(self)
+
+    def likely(self, count: int, foresee: Foresee | None = None) -> list[int]:
+        """A guess of the next `count` codes, fewer before the end.
+
+        foresee: asked first, for the code at the place of a path so many codes from here: one of its choices, None for
+        no idea, or any other code for the end. Without an idea each sound lasts as long as it mostly does.
+        """
+        ahead = self.copied()
         found: list[int] = []
         while len(found) < count:
             codes, _ = ahead.choices()
             if not codes:
                 break
-            stays = ahead._at >= 0 and ahead._stayed < _lasts()[ahead._stops[ahead._at].unit]
-            # The first choice goes on with the sound where that is possible, the second begins the next one.
-            found.append(codes[0] if stays or len(codes) == 1 else codes[1])
-            ahead.take(found[-1])
+            code = None if foresee is None else foresee(ahead, len(found))
+            if code is None:
+                stays = ahead._at >= 0 and ahead._stayed < _lasts()[ahead._stops[ahead._at].unit]
+                # The first choice goes on with the sound where that is possible, the second begins the next one.
+                code = codes[0] if stays or len(codes) == 1 else codes[1]
+            if code not in codes:
+                break
+            found.append(code)
+            ahead.take(code)
         return found
 
     def weighed(self, scores: NDArray[np.float64], end: int) -> NDArray[np.float64]:
@@ -182,3 +200,7 @@ class TextPath:
 def _lasts() -> tuple[int, ...]:
     """Of each unit."""
     return tuple(_LASTS.get(CLASSES[kind], 2) for kind, _ in UNITS)
+
+
+Foresee = Callable[[TextPath, int], int | None]
+"""Path that stands somewhere ahead, codes from here to there -> the code that comes there."""

@@ -138,11 +138,34 @@ def test_a_short_sound_is_guessed_shorter_than_a_long_one() -> None:
     assert path.likely(1) == [code("IH")]
 
 
+def test_a_guess_is_drawn_from_what_was_remembered_with_the_random_numbers_of_its_draw() -> None:
+    """Where logits stay what they were, every guess is right, and guessing changes no draw."""
+    sampling = Sampling(seed=5, top_k=5, top_p=1.0, temperature=1.0, repetition_penalty=1.0)
+    logits = np.random.default_rng(3).normal(0, 3, CODES + 1).astype(np.float32)
+
+    def sampler() -> tuple[Sampler, TextPath]:
+        path = path_of("Why not go?")
+        return Sampler(sampling, CODES + 1, END, np.zeros(0, np.int64), path), path
+
+    (one, _), (two, path) = sampler(), sampler()
+    wanted = []
+    while (drawn := one.draw(logits, may_end=True)) is not None:
+        wanted.append(drawn)
+    start = path.copied()
+    two.remember(start, wanted, np.tile(logits, (len(wanted) + 1, 1)))
+    assert two.guesses(len(wanted)) == wanted
+    for place, code in enumerate(wanted):
+        assert two.guesses(3) == wanted[place : place + 3]
+        assert two.draw(logits, may_end=True) == code
+    assert two.guesses(3) == []
+    assert two.draw(logits, may_end=True) is None
+
+
 class OverAll(Sampler):
     """Races over the whole vocabulary, as bases without a path do."""
 
-    def _race_of_few(self, odds: Mapping[int, float], vocabulary: int) -> int:
-        scores = np.full(vocabulary, -np.inf)
+    def _race_of_few(self, odds: Mapping[int, float], codes_ahead: int) -> int:
+        scores = np.full(CODES + 1, -np.inf)
         scores[list(odds)] = list(odds.values())
         likeliest = int(np.argmax(scores))
         return likeliest if likeliest == END else self._race(scores)
