@@ -6,7 +6,7 @@ variants taking turns. The other parts: benchmarks/nano_engine.py.
 
     python -m benchmarks.engine --only workload   text to audio, fp32 and int8, at least 1.35 and 2.2 times as fast
     python -m benchmarks.engine --only nano       20 words: real-time factor <= 0.2, first sound <= 300 ms
-    python -m benchmarks.engine --only savings    what several codes at once and refining by halves save
+    python -m benchmarks.engine --only savings    what several codes at once and refining low bands first save
     python -m benchmarks.engine --only together   8 requests, 8 voices: equal audio, >= 1.5 times the throughput
     python -m benchmarks.engine --only pieces     streamed beside whole audio, by PESQ
 """

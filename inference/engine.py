@@ -40,8 +40,6 @@ NEXT_SENTENCE_CODES = (20, 50)
 """Of the sentences after the first, which are decoded while it is heard."""
 # Codes whose frames still move when more text follows them: they are decoded again with the next chunk.
 HELD_BACK_CODES = 5
-# Of a stream: the one that is heard and the next.
-_SENTENCES_AHEAD = 2
 _PEAK = 0.99
 ATTEMPTS = 3
 """Of a sentence, the first one included."""
@@ -179,6 +177,8 @@ class Engine:
         """
         planned, unknown = self._planner.plan(request, voice)
         jobs = [self._planner.job(item, request, voice) for item in planned]
+        for job in jobs:
+            job.streamed = True
         times: list[SentenceTime] = []
         return SpeechStream(self._pieces(planned, jobs, request, voice, cancel, times), unknown, times)
 
@@ -194,9 +194,8 @@ class Engine:
         sent, samples_before = 0, 0
         try:
             for index, (item, job) in enumerate(zip(planned, jobs, strict=True)):
-                # Not all at once: rows beside the first sentence would only delay its first sound.
-                while sent < min(index + _SENTENCES_AHEAD, len(jobs)):
-                    self._send(jobs[sent], planned[sent], request, voice)
+                if index == sent:
+                    self._send(job, item, request, voice)
                     sent += 1
                 if len(pause := self.silence(item.before_s)):
                     samples_before += len(pause)
@@ -204,6 +203,10 @@ class Engine:
                 codes: list[int] = []
                 spoken: list[NDArray[np.float32]] = []
                 for samples in self._stream_sentence(item, job, request, voice, cancel, codes, first=index == 0):
+                    # Not before: a row beside the first sentence would only delay its first sound.
+                    if sent == index + 1 < len(jobs):
+                        self._send(jobs[sent], planned[sent], request, voice)
+                        sent += 1
                     # The loudest sample of the sentence is not known yet, so what exceeds full scale is cut.
                     spoken.append(np.clip(samples, -_PEAK, _PEAK))
                     yield Waveform(spoken[-1], self.base.rate_hz)

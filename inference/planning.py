@@ -26,7 +26,6 @@ from timbre.text.phonemes import Phonemes
 from timbre.text.sentences import split
 
 _SHORTEST_SHARE = 0.5
-_NEVER = 1_000_000
 _SEEDS_APART = 1_000_003
 _RUN = re.compile(r"[A-Za-z0-9]+")
 _LONGEST_RUN = 180
@@ -148,8 +147,7 @@ class Planner:
             min_codes=max(1, int(_SHORTEST_SHARE * item.sounding_s * rate)),
             max_codes=most,
             lora=voice.t2s,
-            # What follows its text repeats what the text repeats, "no, no, no, no, no" too.
-            loop_limit=self.limits.loop_run if path is None else _NEVER,
+            loop_limit=self.limits.loop_run,
             path=path,
         )
 

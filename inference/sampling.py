@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from timbre.core.errors import InputError
 from timbre.core.speaking_defaults import LIMITS, SpeakingDefaults
-from timbre.text.phone_codes import TextPath
+from timbre.text.phone_codes import Tally, TextPath, tallies
 
 Floats = NDArray[np.float32]
 _COLDEST = 1e-5
+_MOST_CHOICES = 3
+"""That a path through a text leaves at any place."""
 _DRAWN = ("top_k", "top_p", "temperature", "repetition_penalty")
 
 
@@ -72,7 +74,7 @@ class Sampler:
         self._random = np.random.default_rng(sampling.seed)
         self._vocabulary = vocabulary
         self._hurdles: deque[NDArray[np.float64]] = deque()
-        self._foreseen: dict[tuple[int, int], Floats] = {}
+        self._foreseen: dict[tuple[int, int], Tally] = {}
 
     def draw(self, logits: Floats, *, may_end: bool) -> int | None:
         """The next code from logits [V], or None when the sequence ends here.
@@ -80,7 +82,50 @@ class Sampler:
         It ends when the end token is drawn or is the likeliest id after the penalty; never while may_end is False.
         With a path through the text, only what keeps to it is drawn, and the path alone says when it may end.
         """
-        code = self._drawn(self._penalised(logits), may_end)
+        return self._kept(self._drawn(self._penalised(logits), may_end))
+
+    def draw_ahead(self, guesses: Sequence[int], logits: Floats, most: int) -> tuple[list[int], bool]:
+        """Draws from logits [N + 1, V] after the last code and after each of N guesses of the next ones, for as long as
+        these were right: at most `most` codes, and whether the sequence ends behind them. Needs a path.
+
+        What logits after wrong guesses say is kept for guesses(): it is mostly the same for the same place of the text.
+        """
+        assert self._path is not None
+        start = self._path.copied()
+        codes: list[int] = []
+        summed = tallies(logits.astype(np.float64), self._end)
+        few = self._config.repetition_penalty == 1 and self._takes_all_of(_MOST_CHOICES)
+        for place, row in enumerate(logits):
+            if few:
+                odds = self._path.odds_of(summed[place], self._end)
+                code = self._kept(self._taken(self._race_of_few(odds, 0)))
+            else:
+                code = self.draw(row, may_end=True)
+            if code is None:
+                return codes, True
+            codes.append(code)
+            if len(codes) == most:
+                break
+            if place < len(guesses) and code != guesses[place]:
+                self._remember(start, guesses, summed)
+                break
+        return codes, False
+
+    def _remember(self, path: TextPath, guesses: Sequence[int], summed: Sequence[Tally]) -> None:
+        """What was said at the place of the path, and after each guess."""
+        self._foreseen[path.place] = summed[0]
+        for guess, tally in zip(guesses, summed[1:], strict=True):
+            path.take(guess)
+            self._foreseen[path.place] = tally
+
+    def guesses(self, count: int) -> list[int]:
+        """What the next `count` draws may give, fewer before the end; none without a path through the text.
+
+        Drawn with the random numbers of these draws from what is known of the same places of the text.
+        """
+        return [] if self._path is None else self._path.likely(count, self._foresee)
+
+    def _kept(self, code: int) -> int | None:
         if code == self._end:
             return None
         self._seen[code] = True
@@ -88,29 +133,13 @@ class Sampler:
             self._path.take(code)
         return code
 
-    def guesses(self, count: int) -> list[int]:
-        """What the next `count` draws may give, fewer before the end; none without a path through the text.
-
-        Drawn with the random numbers of these draws from logits that were remembered for the same place of the text.
-        """
-        return [] if self._path is None else self._path.likely(count, self._foresee)
-
-    def remember(self, start: TextPath, guesses: Sequence[int], logits: Floats) -> None:
-        """Logits [N + 1, V] that a network gave at `start` and after each of N guesses which were wrong somewhere: what
-        comes after another code is mostly much the same, if it is at the same place of the text.
-        """
-        place = start.copied()
-        for index, row in enumerate(logits):
-            self._foreseen[place.place] = row
-            if index < len(guesses):
-                place.take(guesses[index])
+    def _takes_all_of(self, choices: int) -> bool:
+        """Whether top-p and top-k leave so many choices as they are."""
+        return self._config.top_p == 1 and (self._config.top_k == 0 or self._config.top_k >= choices)
 
     def _foresee(self, path: TextPath, codes_ahead: int) -> int | None:
-        logits = self._foreseen.get(path.place)
-        if logits is None:
-            return None
-        odds = path.odds(logits.astype(np.float64), self._end)
-        return self._race_of_few(odds, codes_ahead)
+        tally = self._foreseen.get(path.place)
+        return None if tally is None else self._race_of_few(path.odds_of(tally, self._end), codes_ahead)
 
     def _penalised(self, logits: Floats) -> NDArray[np.float64]:
         penalty = self._config.repetition_penalty
@@ -123,7 +152,7 @@ class Sampler:
         config = self._config
         if self._path is not None:
             odds = self._path.odds(scores, self._end)
-            if config.top_p == 1 and (config.top_k == 0 or config.top_k >= len(odds)):
+            if self._takes_all_of(len(odds)):
                 return self._taken(self._race_of_few(odds, 0))
             scores = self._path.weighed(scores, self._end)
         elif not may_end:

@@ -3,6 +3,8 @@
 submit(job) -> the job waits -> a slot is free: prefill -> it takes part in every step until it ends -> its codes
 arrive one by one
 
+Where a text says which codes may come, each row reads several at once instead, in a run of its own.
+
 A single thread owns the slots. Requests talk to it through their jobs only, so a slow reader or a cancelled request
 never holds up the others.
 """
@@ -38,6 +40,9 @@ class Ending:
     """Stopped because it repeated itself."""
 
 
+_Event = list[int] | Ending | BaseException
+
+
 @dataclass(eq=False)
 class Job:
     """One sequence to decode. Iterate over `codes()` from any thread; call `cancel()` to stop it."""
@@ -57,10 +62,16 @@ class Job:
     features: NDArray[np.float32] | None = None
     """[P, H], projected character vectors, or None."""
     loop_limit: int = 4
-    """How often a group of codes may follow itself before the sequence is stopped (guards.longest_loop)."""
+    """How often a group of codes may follow itself before the sequence is stopped (guards.longest_loop); of a job with
+    a path as often as it likes."""
     path: TextPath | None = None
     """Of the text, where codes stand for phones."""
-    _events: queue.SimpleQueue[int | Ending | BaseException] = field(default_factory=queue.SimpleQueue, repr=False)
+    streamed: bool = False
+    """Somebody hears it while it is spoken. Other jobs with a path are decoded in turn: all together would take as
+    long, and each of them would end last."""
+    _events: queue.SimpleQueue[list[int] | Ending | BaseException] = field(
+        default_factory=queue.SimpleQueue, repr=False
+    )
     _cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
     ending: Ending | None = None
     """None until `codes()` has come to its end, and after a cancel or an error."""
@@ -87,7 +98,7 @@ class Job:
             if isinstance(event, Ending):
                 self.ending = event
                 return
-            yield event
+            yield from event
 
 
 @dataclass(eq=False)
@@ -108,7 +119,7 @@ class Scheduler:
         self._closing = False
         self.steps = 0
         self.reads_ahead = slots.reads_ahead
-        """Whether several codes are read at once where one row speaks."""
+        """Whether several codes of a row are read at once where its text says which may come."""
         self._thread = threading.Thread(target=self._loop, name="t2s-decoder", daemon=True)
         self._thread.start()
 
@@ -154,8 +165,7 @@ class Scheduler:
 
     def _admit_one(self) -> None:
         """One prefill a loop at most, so that rows that speak already never wait for more than one."""
-        while self._waiting and self._slots.active < self._slots.slots:
-            job = self._waiting.popleft()
+        while self._slots.active < self._slots.slots and (job := self._next()) is not None:
             if self._drop_cancelled(job):
                 continue
             try:
@@ -170,6 +180,20 @@ class Scheduler:
             self._take(len(self._rows) - 1, logits)
             return
 
+    def _next(self) -> Job | None:
+        """Takes the first waiting job that may begin beside those that speak."""
+        busy = any(self._takes_turns(row.job) for row in self._rows)
+        with self._wake:
+            for index, job in enumerate(self._waiting):
+                if not (busy and self._takes_turns(job)) or job._cancelled.is_set():
+                    del self._waiting[index]
+                    return job
+        return None
+
+    def _takes_turns(self, job: Job) -> bool:
+        """Whether it waits for others of its kind: reading ahead uses the processor as well as a batch does."""
+        return self.reads_ahead and job.path is not None and not job.streamed
+
     def _step(self) -> None:
         for index in reversed(range(len(self._rows))):
             if self._rows[index].job._cancelled.is_set():
@@ -177,7 +201,10 @@ class Scheduler:
                 self._remove(index)
         if not self._rows:
             return
-        if len(self._rows) == 1 and self.reads_ahead and self._step_ahead(self._rows[0]):
+        if self.reads_ahead and all(row.job.path is not None for row in self._rows):
+            # From the back: a removed row is replaced by the last one, which has had its step.
+            for index in reversed(range(len(self._rows))):
+                self._step_ahead(index)
             return
         logits = self._slots.step(np.array([row.codes[-1] for row in self._rows], np.int64))
         self.steps += 1
@@ -185,42 +212,38 @@ class Scheduler:
         for index in reversed(range(len(self._rows))):
             self._take(index, logits[index])
 
-    def _step_ahead(self, row: _Row) -> bool:
-        """Reads guesses of the row's next codes together with its last one. A code is drawn as ever; where it is what
-        was guessed, the logits for the code after it are there already. False where there is nothing to guess.
+    def _step_ahead(self, index: int) -> None:
+        """Reads guesses of a row's next codes together with its last one. A code is drawn as ever; where it is what
+        was guessed, the logits for the code after it are there already.
         """
-        guesses = row.sampler.guesses(AHEAD - 1)
-        if not guesses or not self._slots.has_room_ahead(1 + len(guesses)):
-            return False
-        path = row.job.path
-        assert path is not None
-        start = path.copied()
-        logits = self._slots.step_ahead(np.array([row.codes[-1], *guesses], np.int64))
+        row = self._rows[index]
+        guesses = row.sampler.guesses(min(AHEAD, self._slots.room(index)) - 1)
+        logits = self._slots.step_ahead(index, np.array([row.codes[-1], *guesses], np.int64))
         self.steps += 1
-        for index, odds in enumerate(logits):
-            if not self._take(0, odds):
-                break
-            if index == len(guesses) or row.codes[-1] != guesses[index]:
-                self._slots.keep(index + 1)
-                row.sampler.remember(start, guesses, logits.copy())
-                break
-        return True
+        codes, ended = row.sampler.draw_ahead(guesses, logits, row.job.max_codes - len(row.codes))
+        self._slots.keep(index, len(codes))
+        self._give(index, codes, ended)
 
-    def _take(self, index: int, logits: NDArray[np.float32]) -> bool:
-        """Draws a row's next code; False when the row has ended and is gone."""
+    def _take(self, index: int, logits: NDArray[np.float32]) -> None:
+        """Draws a row's next code."""
         row = self._rows[index]
         code = row.sampler.draw(logits, may_end=len(row.codes) >= row.job.min_codes)
-        if code is not None:
-            row.codes.append(code)
-            row.job._events.put(code)
+        self._give(index, [] if code is None else [code], code is None)
+
+    def _give(self, index: int, codes: list[int], ended: bool) -> None:
+        """Hands codes on, and takes the row away when it has ended."""
+        row = self._rows[index]
+        before = len(row.codes)
+        row.codes += codes
+        if codes:
+            row.job._events.put(codes)
         full = len(row.codes) >= row.job.max_codes
-        look = len(row.codes) % _LOOK_EVERY == 0
-        looped = code is not None and look and longest_loop(row.codes[-100:]) > row.job.loop_limit
-        if code is None or full or looped:
-            row.job._events.put(Ending(by_token=code is None, looped=looped))
+        # What follows its text repeats what the text repeats, "no, no, no, no, no" too.
+        look = row.job.path is None and len(row.codes) // _LOOK_EVERY > before // _LOOK_EVERY
+        looped = not ended and look and longest_loop(row.codes[-100:]) > row.job.loop_limit
+        if ended or full or looped:
+            row.job._events.put(Ending(by_token=ended, looped=looped))
             self._remove(index)
-            return False
-        return True
 
     def _remove(self, index: int) -> None:
         self._slots.release(index)

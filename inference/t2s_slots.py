@@ -64,8 +64,8 @@ class Lora:
 
 
 NO_LORA = Lora({})
-AHEAD = 12
-"""Codes that are read at once where a text says which may come: reading twelve costs twice as much as reading one."""
+AHEAD = 16
+"""Codes that are read at once where a text says which may come: reading sixteen costs twice as much as reading one."""
 
 
 class T2SSlots:
@@ -98,6 +98,7 @@ class T2SSlots:
         self._logits = np.zeros((max(slots, AHEAD), shape.vocabulary), np.float32)
         self._read = np.arange(AHEAD)
         self._bindings: dict[int, tuple[Any, list[Any]]] = {}
+        self._ahead_bindings: dict[tuple[int, int], tuple[Any, list[Any]]] = {}
         self._resize_lora(1)
 
     def fits(self, phones: int, prompt: int, new: int) -> bool:
@@ -159,35 +160,35 @@ class T2SSlots:
         self._codes[:rows] += 1
         return self._logits[:rows]
 
-    def step_ahead(self, codes: Codes) -> Floats:
-        """Appends codes [N], 2 <= N <= AHEAD, to the one active row: logits [N, V] after each of them (a view).
+    def step_ahead(self, slot: int, codes: Codes) -> Floats:
+        """Appends codes [N], 1 <= N <= AHEAD, to one active row: logits [N, V] after each of them (a view).
 
         The first code was drawn, the others are guesses; keep() says how many of them were right. Raises ValueError
-        when more than one row is active, or its slot has no room for them.
+        when the row is not active, or its slot has no room for them.
         """
-        count, length = len(codes), int(self._lengths[0])
-        if self.active != 1 or not self.has_room_ahead(count):
-            raise ValueError(f"{count} codes at once: {self.active} rows are active, {length} positions filled")
+        count, length = len(codes), int(self._lengths[slot])
+        if not 0 <= slot < self.active or self.room(slot) < count:
+            raise ValueError(f"{count} codes for slot {slot}: {self.active} rows are active, {length} positions filled")
         self._tokens[:count, 0] = codes + self.shape.phone_rows
-        self._positions[:count, 0] = np.arange(count) + self._codes[0]
+        self._positions[:count, 0] = np.arange(count) + self._codes[slot]
         total = length + count
-        self._last[0] = total - 1
+        self._last[slot] = total - 1
         self._total[...] = total
         bias = np.zeros((1, 1, count, total), np.float32)
         bias[0, 0, :, length:] = np.triu(np.full((count, count), -np.inf, np.float32), 1)
-        binding, _ = self._ahead_binding(count)
+        binding, _ = self._ahead_binding(slot, count)
         binding.bind_ortvalue_input("bias", ort.OrtValue.ortvalue_from_numpy(bias))
         self._session.run_with_iobinding(binding)
         return self._logits[:count]
 
-    def keep(self, count: int) -> None:
+    def keep(self, slot: int, count: int) -> None:
         """Keeps the first `count` codes of the last step_ahead; the next step writes over the others."""
-        self._lengths[0] += count
-        self._codes[0] += count
+        self._lengths[slot] += count
+        self._codes[slot] += count
 
-    def has_room_ahead(self, count: int) -> bool:
-        """Whether the first row has room for `count` more codes."""
-        return int(self._lengths[0]) + count <= self.capacity
+    def room(self, slot: int) -> int:
+        """Codes that a row has room for."""
+        return self.capacity - int(self._lengths[slot])
 
     def release(self, slot: int) -> int:
         """Frees a slot; the last active row moves into it. Returns the slot that row had before (slot itself if it
@@ -228,6 +229,7 @@ class T2SSlots:
             self._lora[name][0][:, :, :before], self._lora[name][1][:, :before] = down, up
         self._rank = rank
         self._bindings.clear()
+        self._ahead_bindings.clear()
 
     def _binding(self, rows: int) -> tuple[Any, list[Any]]:
         if rows not in self._bindings:
@@ -239,16 +241,18 @@ class T2SSlots:
             self._bindings[rows] = (binding, self._bind(binding, slice(0, rows), steady, self._logits[:rows]))
         return self._bindings[rows]
 
-    def _ahead_binding(self, count: int) -> tuple[Any, list[Any]]:
-        """Of one row and `count` new positions, kept below zero beside those of many rows and one position."""
-        if -count not in self._bindings:
+    def _ahead_binding(self, slot: int, count: int) -> tuple[Any, list[Any]]:
+        """Of one row and `count` new positions."""
+        if (slot, count) not in self._ahead_bindings:
             binding = self._session.io_binding()
             steady: dict[str, NDArray[Any]] = {
-                "tokens": self._tokens[:count].reshape(1, count), "seqlens": self._last[:1], "total": self._total,
-                "read": self._read[:count], "positions": self._positions[:count].reshape(1, count),
+                "tokens": self._tokens[:count].reshape(1, count), "seqlens": self._last[slot : slot + 1],
+                "total": self._total, "read": self._read[:count],
+                "positions": self._positions[:count].reshape(1, count),
             }  # fmt: skip
-            self._bindings[-count] = (binding, self._bind(binding, slice(0, 1), steady, self._logits[:count]))
-        return self._bindings[-count]
+            bound = self._bind(binding, slice(slot, slot + 1), steady, self._logits[:count])
+            self._ahead_bindings[slot, count] = (binding, bound)
+        return self._ahead_bindings[slot, count]
 
     def _run(self, binding: Any, rows: slice, feeds: Mapping[str, NDArray[Any]], logits: Floats) -> None:
         kept = self._bind(binding, rows, feeds, logits)

@@ -12,6 +12,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +82,10 @@ class TextPath:
         self._at = -1
         self._stayed = 0
         self._left = float("inf") if most_codes is None else most_codes
+        # Of each stop and those after it, without the silence at the end.
+        self._least = [*accumulate((not stop.optional for stop in reversed(self._stops[:-1])), initial=SHORTEST_END)][
+            ::-1
+        ]
 
     @classmethod
     def of(cls, phones: Sequence[int], most_codes: int | None = None) -> TextPath | None:
@@ -105,8 +111,7 @@ class TextPath:
     @property
     def _needed(self) -> int:
         """Codes that are still to come at least."""
-        ahead = self._stops[self._at + 1 : -1]
-        return sum(not stop.optional for stop in ahead) + SHORTEST_END
+        return self._least[min(self._at + 1, len(self._least) - 1)]
 
     def choices(self) -> tuple[tuple[int, ...], bool]:
         """Codes that may come now, and whether the utterance may end."""
@@ -185,15 +190,35 @@ class TextPath:
         Whether the sound goes on is asked of all codes together: what begins against what goes on, whichever sound the
         network thinks of. So a network that is unsure of the sound still keeps its time. end: id of the end token.
         """
+        return self.odds_of(tallies(scores[None], end)[0], end)
+
+    def odds_of(self, tally: Tally, end: int) -> dict[int, float]:
+        """As odds(), of scores that were summed up before."""
         codes, may_end = self.choices()
-        chances = np.exp(scores - scores.max())
-        stays = float(chances[1 : len(UNITS) * 2 : 2].sum())
-        moves = float(chances[: len(UNITS) * 2 : 2].sum() + chances[end])
         onward = [code for code in codes if code % 2 == 0] + ([end] if may_end else [])
-        own = [max(float(chances[code]), _LEAST) for code in onward]
-        whole = math.log(max(moves, _LEAST)) - math.log(sum(own)) if own else 0.0
+        own = [max(float(tally.chances[code]), _LEAST) for code in onward]
+        whole = math.log(max(tally.moves, _LEAST)) - math.log(sum(own)) if own else 0.0
         found = {code: whole + math.log(chance) for code, chance in zip(onward, own, strict=True)}
-        return found | {code: math.log(max(stays, _LEAST)) for code in codes if code % 2}
+        return found | {code: math.log(max(tally.stays, _LEAST)) for code in codes if code % 2}
+
+
+class Tally(NamedTuple):
+    """A network's scores of one code, summed up."""
+
+    chances: NDArray[np.float64]
+    """[V], of which the likeliest is 1."""
+    stays: float
+    """All that go on with a sound, together."""
+    moves: float
+    """All that begin one or end the utterance, together."""
+
+
+def tallies(scores: NDArray[np.float64], end: int) -> list[Tally]:
+    """Scores [N, V] of N codes, each summed up by itself. end: id of the end token."""
+    chances = np.exp(scores - scores.max(axis=1, keepdims=True))
+    stays = chances[:, 1 : len(UNITS) * 2 : 2].sum(axis=1).tolist()
+    moves = (chances[:, : len(UNITS) * 2 : 2].sum(axis=1) + chances[:, end]).tolist()
+    return [Tally(*each) for each in zip(chances, stays, moves, strict=True)]
 
 
 @cache

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from timbre.gptsovits.text_to_semantic.configuration import T2SConfig
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
@@ -60,22 +61,43 @@ def test_logits_ahead_are_those_of_single_steps(slots: T2SSlots) -> None:
     _, again = slots.admit(PHONES, codes[:0], lora)
     np.testing.assert_allclose(again, first, atol=1e-5)
     wrong = np.array([codes[0], codes[1], 11, 12])
-    found = slots.step_ahead(wrong)
+    found = slots.step_ahead(0, wrong)
     np.testing.assert_allclose(found[:2], singles[:2], atol=1e-5)
     assert np.abs(found[2] - singles[2]).max() > 1e-3
-    slots.keep(2)
+    slots.keep(0, 2)
     np.testing.assert_allclose(slots.step(codes[2:3])[0], singles[2], atol=1e-5)
-    np.testing.assert_allclose(slots.step_ahead(codes[3:7]), singles[3:], atol=1e-5)
+    np.testing.assert_allclose(slots.step_ahead(0, codes[3:7]), singles[3:], atol=1e-5)
 
 
-def test_codes_ahead_need_one_row_and_room(slots: T2SSlots) -> None:
+def test_each_row_reads_ahead_with_its_own_voice(slots: T2SSlots) -> None:
+    voices, codes = (voice_of(slots), Lora({})), np.array([3, 7, 1, 9])
+    alone = []
+    for lora in voices:
+        slots.admit(PHONES, codes[:0], lora)
+        alone.append(slots.step_ahead(0, codes).copy())
+        slots.release(0)
+    assert np.abs(alone[0] - alone[1]).max() > 1e-3
+    for lora in voices:
+        slots.admit(PHONES, codes[:0], lora)
+    for slot in (1, 0):
+        np.testing.assert_array_equal(slots.step_ahead(slot, codes), alone[slot])
+        slots.keep(slot, len(codes))
+    slots.release(0)
+    again = slots.step_ahead(0, codes).copy()
+    slots.release(0)
+    slots.admit(PHONES, codes[:0], voices[1])
+    slots.step_ahead(0, codes)
+    slots.keep(0, len(codes))
+    np.testing.assert_array_equal(slots.step_ahead(0, codes), again)
+
+
+def test_codes_ahead_need_an_active_row_and_room(slots: T2SSlots) -> None:
     slots.admit(PHONES, np.zeros(0, np.int64))
-    assert not slots.has_room_ahead(slots.capacity - len(PHONES) + 1)
+    assert slots.room(0) == slots.capacity - len(PHONES)
     with pytest.raises(ValueError, match="rows are active"):
-        slots.step_ahead(np.zeros(slots.capacity, np.int64))
-    slots.admit(PHONES, np.zeros(0, np.int64))
+        slots.step_ahead(0, np.zeros(slots.capacity, np.int64))
     with pytest.raises(ValueError, match="rows are active"):
-        slots.step_ahead(np.array([1, 2]))
+        slots.step_ahead(1, np.array([1, 2]))
 
 
 class Following:
@@ -110,6 +132,43 @@ def test_the_codes_are_the_same_and_the_runs_fewer(following: tuple[Following, F
         total += len(wanted)
     assert one_by_one.scheduler.steps == pytest.approx(total, abs=3)
     assert total / AHEAD <= ahead.scheduler.steps < 0.9 * total
+
+
+class Watched(T2SSlots):
+    """Remembers which slots stepped, and how many were taken."""
+
+    steps: list[tuple[int, int]]
+
+    def step_ahead(self, slot: int, codes: NDArray[np.int64]) -> NDArray[np.float32]:
+        self.steps.append((slot, self.active))
+        return super().step_ahead(slot, codes)
+
+
+def test_whole_answers_are_decoded_in_turn_and_streams_beside_them(network: tuple[Path, T2SShape]) -> None:
+    """Alone, beside others and as streams: the same codes. A stream never waits for whole answers before it."""
+    slots = Watched(*network, slots=4, capacity=200)
+    slots.steps = []
+    scheduler = Scheduler(slots)
+
+    def job(seed: int, *, streamed: bool = False) -> Job:
+        path = TextPath.of(PHONES.tolist(), 100)
+        sampling = Sampling(seed=seed, top_k=5, temperature=1.0, repetition_penalty=1.0, top_p=1.0)
+        empty = np.zeros(0, np.int64)
+        return Job(PHONES, empty, sampling, 1, 100, path=path, loop_limit=1000, streamed=streamed)
+
+    try:
+        alone = [list(scheduler.submit(job(seed)).codes()) for seed in range(5)]
+        slots.steps.clear()
+        with scheduler._wake:  # all of them wait before the first begins
+            jobs = [job(0), job(1), job(2), job(3, streamed=True), job(4, streamed=True)]
+            scheduler._waiting.extend(jobs)
+            scheduler._wake.notify()
+        assert [list(item.codes()) for item in jobs] == alone
+        assert max(active for _, active in slots.steps) == 3
+        last = [active for _, active in slots.steps]
+        assert last[-5:] == [1] * 5, "whole answers that are left take turns"
+    finally:
+        scheduler.close()
 
 
 def test_a_job_that_cannot_begin_fails_at_once(slots: T2SSlots) -> None:

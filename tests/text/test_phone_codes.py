@@ -138,7 +138,7 @@ def test_a_short_sound_is_guessed_shorter_than_a_long_one() -> None:
     assert path.likely(1) == [code("IH")]
 
 
-def test_a_guess_is_drawn_from_what_was_remembered_with_the_random_numbers_of_its_draw() -> None:
+def test_what_wrong_guesses_taught_makes_the_next_ones_right() -> None:
     """Where logits stay what they were, every guess is right, and guessing changes no draw."""
     sampling = Sampling(seed=5, top_k=5, top_p=1.0, temperature=1.0, repetition_penalty=1.0)
     logits = np.random.default_rng(3).normal(0, 3, CODES + 1).astype(np.float32)
@@ -151,14 +151,17 @@ def test_a_guess_is_drawn_from_what_was_remembered_with_the_random_numbers_of_it
     wanted = []
     while (drawn := one.draw(logits, may_end=True)) is not None:
         wanted.append(drawn)
-    start = path.copied()
-    two.remember(start, wanted, np.tile(logits, (len(wanted) + 1, 1)))
-    assert two.guesses(len(wanted)) == wanted
-    for place, code in enumerate(wanted):
-        assert two.guesses(3) == wanted[place : place + 3]
-        assert two.draw(logits, may_end=True) == code
-    assert two.guesses(3) == []
-    assert two.draw(logits, may_end=True) is None
+    found, ended, right = [], False, []
+    while not ended:
+        guesses = two.guesses(20)
+        # Wrong at once the first time: what comes after it is remembered nevertheless.
+        codes, ended = two.draw_ahead(guesses, np.tile(logits, (len(guesses) + 1, 1)), 1000)
+        right.append(len(codes) - (not ended))
+        assert codes[: right[-1]] == guesses[: right[-1]]
+        found += codes
+    assert found == wanted
+    assert path.choices()[1]
+    assert len(right) < len(wanted) / 3
 
 
 class OverAll(Sampler):

@@ -135,8 +135,8 @@ def t2s_error(exported: ExportedBase, network: TextToSemantic, profile: str, rng
     got = [slots.admit(phones, codes[:10], NO_LORA, features)[1].copy()]
     for index in range(10, len(codes), AHEAD):
         read = codes[index : index + AHEAD]
-        got += list(slots.step_ahead(read).copy())
-        slots.keep(len(read))
+        got += list(slots.step_ahead(0, read).copy())
+        slots.keep(0, len(read))
     return max(error, _relative(np.array(got), torch.from_numpy(wanted)))
 
 
