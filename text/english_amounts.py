@@ -31,7 +31,10 @@ _NO_PLURAL = frozenset({
 def is_attribute(text: str, start: int, end: int) -> bool:
     """True if the quantity text[start:end] stands before its noun: a $20 bill, the 27" screen."""
     determiner = r"\b(?:an?|the|this|that|my|his|her|our|their|your|one|every|each)\s$"
-    if not re.search(determiner, text[max(0, start - 8) : start], re.IGNORECASE):
+    found = re.search(determiner, text[max(0, start - 8) : start], re.IGNORECASE)
+    if found is None or (
+        found[0].lower().strip() == "every" and re.match(r"\s?\d+\s?(?:h|hrs?|min|d|s)\b", text[start:])
+    ):
         return False
     return stands_before_noun(text, end)
 

@@ -44,7 +44,7 @@ _COURSES: Final = (
 _CODE_NAMES: Final = (
     r"order|code|serial|part|item|SKU|ref|reference|tracking|confirmation|booking|plate|licen[cs]e(?: plate)?|VIN|case|"
     r"ticket|invoice|policy|locator|coupon|batch|lot|passport|promo(?: code)?|voucher|model|member(?:ship)?|product|"
-    r"key|registration|permit|ID"
+    r"key|registration|permit|ID|part number|serial number|P/N|S/N|p/n|s/n"
 )
 _MIXED_CODE: Final = (
     rf"\b((?i:{_CODE_NAMES})(?: (?:number|no\.|No\.|code|ID|id|key))?(?: is| was| says| reads|:| =)? ?#? ?)"
@@ -141,7 +141,8 @@ def _mixed_code(match: re.Match[str]) -> str:
         )
         for group in match[2].split("-")
     )
-    return f"{match[1].replace('#', 'number ')}{', '.join(groups)}"
+    cue = sub(r"\b([Nn])o\.", r"\1umber", match[1].replace("#", "number "))
+    return f"{cue}{', '.join(groups)}"
 
 
 def _short_numbers(match: re.Match[str]) -> str:
@@ -202,6 +203,17 @@ def _factorial(match: re.Match[str]) -> str:
     return f"{match[1]} {'plus' if match[2] == '+' else 'minus'} {match[3]} factorial"
 
 
+def _doi(match: re.Match[str]) -> str:
+    """doi:10.1000/182 -> D O I, ten dot one zero zero zero slash one eight two."""
+    prefix = numbers.digits(match[1].partition(".")[2])
+    signs = {".": "dot", "/": "slash", "-": "dash"}
+    parts = (
+        numbers.digits(part) if part.isdigit() else signs.get(part, part)
+        for part in re.findall(r"\d+|[A-Za-z]+|[./-]", match[2])
+    )
+    return f"D O I, ten dot {prefix} slash {' '.join(parts)}"
+
+
 def _proportion(match: re.Match[str]) -> str:
     """1:2:3 -> 1 to 2 to 3; two digits in every later part are a time."""
     parts = match[0].split(":")
@@ -209,6 +221,11 @@ def _proportion(match: re.Match[str]) -> str:
 
 
 _THOUSANDS: Final = {"k": "thousand", "K": "thousand", "M": "million", "B": "billion"}
+_CONTAINERS: Final = (
+    "can|jug|bottle|bag|box|jar|steak|glass|cup|mug|pack|tub|package|drink|soda|burger|patty|serving|pour|carton|tin|"
+    "tube|pot|beer|latte|coffee|filet|ribeye|sirloin|bar|block"
+)
+_DISTANCES: Final = {"mi": "mile", "km": "kilometer"}
 _SEVERAL: Final = (
     "two|three|four|five|six|seven|eight|nine|ten|several|all|straight|these|those|double|triple|pair of|rolled"
 )
@@ -320,6 +337,37 @@ _NUMBER_RULES: Final = (
         lambda m: f"{m[1]} {_THOUSANDS[m[2]]} ",
     ),
     Rule("s", r"(?<![\d/.])(\d{1,2}/\d{1,2})['’]?s\b", r"\1"),
+    Rule(
+        "ogqpm",
+        rf"(?<![\w.])(\d+(?:\.\d+)?|\d+/\d+)\s?(oz|gal|lb|qt|pt|ml|fl oz)\.? (?=(?:{_CONTAINERS})\b)",
+        lambda m: f"{m[1]}-{m[2]} ",
+    ),
+    Rule("T", r"(?<=[\d½⅓⅔¼¾⅛⅜⅝⅞])(\s?)(?:Tbsp?|Tbs)\b\.?(?=\s[a-z])", r"\1tbsp"),
+    Rule("t", r"(?<=[\d½⅓⅔¼¾⅛⅜⅝⅞])(\s?)tbs\b\.?(?=\s[a-z])", r"\1tbsp"),
+    Rule("d", r"\b(?:doi|DOI):?\s?(10\.\d{4,9})/([\w.()/-]*\w)", _doi),
+    Rule("/", r"\b([A-Z]{3})/([A-Z]{3})(?= -?\d)", r"\1, \2, "),
+    Rule("$€£", r"(?<![\d/.,$€£])(\d{1,2})/(?=[$€£]\d)", r"\1 for "),
+    Rule(
+        '"”″',
+        r"(?<![\w.])(\d+(?:\.\d+)?)\s?[\"”″]\s?[x×]\s?(\d+(?:\.\d+)?)\s?[\"”″](\s[a-z]{3,})?",
+        lambda m: f"{m[1]} inch{'' if m[3] else 'es'} by {m[2]} inch{'' if m[3] else 'es'}{m[3] or ''}",
+    ),
+    Rule("F", r"(?<=\d(?:st|nd|rd|th) )Fl\b\.?(?=\s[a-z]|,)", "Floor"),
+    Rule("F", r"(?<=\d(?:st|nd|rd|th) )Fl\b(\.?)$", r"Floor\1"),
+    Rule(
+        "NSEW",
+        r"\b((?:Highway|Hwy\.?|Route|Rte\.?|Interstate|I-|US-?|US |SR-?) ?\d{1,3}) ([NSEW])\b"
+        r"(?=[,;)]|\.?$| (?:to|towards?|at|near|exit|and|from|past|until)\b)",
+        lambda m: f"{m[1]} {_COMPASS[m[2]]}",
+    ),
+    Rule("/", r"(?<=\d:[0-5]\d)\s?/\s?(mi|km|mile|kilometer)\b", lambda m: f" per {_DISTANCES.get(m[1], m[1])}"),
+    Rule("s", r"(?<![\w,.])((?:1[5-9]|20)\d0)s\s?[-–—]\s?['’]?([1-9]0)s\b", r"\1s to '\2s"),
+    Rule(
+        "45",
+        r"(?<![\w.,])([45]\d\d)"
+        r"(?= (?:Not Found|Forbidden|Unauthorized|Bad Request|Bad Gateway|Internal|Service|Gone|Gateway)\b)",
+        lambda m: paired(m[1]),
+    ),
     Rule("/", r"\b([Oo]dds\b[^.?!/,]{0,24}?)(\d{1,3})/(\d{1,2})(?![\d/])", r"\1\2 to \3"),
     Rule("/", r"(?<![\d/.])(\d{1,3})/(\d{1,2})(?= (?:odds|favou?rites?|outsiders?|shot)\b)", r"\1 to \2"),
     Rule(

@@ -54,7 +54,7 @@ def reading(words: Sequence[str], position: int, capital: bool = False) -> Phone
         return ("K", "L", "OW1", "Z") if verb else ("K", "L", "OW1", "S")
     if part_of_speech == "V":
         owned = position > 1 and words[position - 2] in cue_words("noun_cues")
-        return named if _is_verb(word, previous, following, owned) else other
+        return named if _is_verb(word, previous, following, owned, position == 1) else other
     if part_of_speech == "N":
         return named if previous in cue_words("noun_cues") and previous not in cue_words("copulas") else other
     if part_of_speech == "ADJ":  # complex: the adjective before its noun or at the end, the noun before a verb
@@ -111,12 +111,17 @@ def _by_sense(words: Sequence[str], position: int, capital: bool) -> Phones | No
     return None
 
 
-def _is_verb(word: str, previous: str, following: str, owned: bool) -> bool:
-    """owned: the word before the previous one is an article or a possessive (our plans conflict)."""
+_OBJECTS = frozenset({"me", "him", "her", "us", "them"})
+
+
+def _is_verb(word: str, previous: str, following: str, owned: bool, second: bool) -> bool:
+    """owned: the word before the previous one is an article or a possessive (our plans conflict). second: the word is
+    the second of its clause (prices increase).
+    """
     third_person = word.endswith("s") and not word.endswith("ss")
     if previous in cue_words("verb_cues"):
         return True
-    if third_person and previous in cue_words("third_person"):
+    if previous in cue_words("third_person") and (third_person or following in _OBJECTS):
         return True
     if previous in cue_words("noun_cues"):
         return False
@@ -126,7 +131,7 @@ def _is_verb(word: str, previous: str, following: str, owned: bool) -> bool:
         return not third_person and following in cue_words("determiners")
     plural_subject = previous.endswith("s") and not previous.endswith(("ss", "'s"))
     if not third_person and plural_subject and previous not in cue_words("plural_attributes"):
-        if following == "" and owned:
+        if following == "" and (owned or second):
             return True
         verbal = following in cue_words("after_verb") | cue_words("noun_cues")
         return verbal or word in {"live", "wind", "tear", "rebel", "object"}

@@ -44,7 +44,7 @@ _DATE = re.compile(r"(?<![\d/.,$])(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?![\d/
 _DATE_CUE = re.compile(
     r"\b(?:on|due|(?:due|pay|paid|reply|rsvp|return|returned|ship|arrives?|done|submit\w*|finish\w*|back|ready) by|"
     r"until|till|since|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,?|"
-    r"dated?|starting|ending|beginning|effective|dob|expires?)[: ]\s?$",
+    r"thru|through|week of|before|after|as of|dated?|starting|ending|beginning|effective|dob|expires?)[: ]\s?$",
     re.I,
 )
 _PARTED = re.compile(
@@ -108,7 +108,8 @@ def expand_marks(text: str) -> str:
 
 
 def _either(match: re.Match[str]) -> str:
-    words = match[0].lower().replace("s/he", "she/he").split("/")
+    whole = match[0].lower()
+    words = ("she/he" if whole == "s/he" else whole).split("/")
     joined = " or ".join(words)
     return joined.capitalize() if match[0][0].isupper() else joined
 

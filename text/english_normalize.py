@@ -164,6 +164,7 @@ def _marks(text: str) -> tuple[str, tuple[str, ...]]:
     text = sub(r"(?<=\w)_(?=\w)", " underscore ", text)
     unknown = tuple(dict.fromkeys(c for c in _NO_WORD.findall(text) if c not in _STRUCTURE))
     text = sub(r"[^A-Za-z,.?!'\- ]", " ", text)
+    text = sub(r"(?<=[A-Za-z])\.(?=,)", "", text)
     text = sub(r"\s+([,.?!])", r"\1", sub(r"\s+", " ", text))
     text = sub(r"(?<=[,.?!])(?:\s*[,.?!])+", "", sub(r"[,\s]+(?=[.?!])", "", text))
     return sub(r"^[,\s]+|\s+$", "", text), unknown

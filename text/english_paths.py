@@ -10,7 +10,9 @@ import re
 from timbre.text import english_numbers as numbers
 from timbre.text.patterns import sub
 
-_UNIX = re.compile(r"(?<![\w/.:<)%'’-])(?:(?:~|\.{1,2})?/(?:[\w.-]+/)+[\w.-]*\w/?|~/[\w.-]*\w|\./[\w.-]*\w)(?![\w/])")
+_UNIX = re.compile(
+    r"(?<![\w/.:<)%'’-])(?:(?:~|\.{1,2})?/(?:[\w.-]+/)+[\w.-]*\w/?|~/[\w.-]*\w|\.{1,2}/[\w.-]*\w)(?![\w/])"
+)
 _ROOT = re.compile(r"(?<![^\s(\"'])/(?=[a-z]{2,}\b(?!/))")
 _RELATIVE = re.compile(r"(?<![\w/.:@-])[A-Za-z][\w-]*(?:/[\w.-]+)*/[\w-]+\.[a-z]{1,5}\d?(?![\w/])")
 _WINDOWS = re.compile(r"(?<!\w)(?:([A-Za-z]):)?(\\{1,2}[^\s\\\"'<>|,;]+)+\\?")

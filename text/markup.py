@@ -46,7 +46,7 @@ _SPANS = (
     re.compile(r"(?<![\w_])(_)(?=[^\s_])([^_\n]*?[^\s_])_(?![\w_])()"),
 )
 _NOTE = re.compile(
-    r"(?<=[a-z.,!?\"')\u4e00-\u9fff，。！？”’）》])"
+    r"(?<=[a-z.,!?\"')\u4e00-\u9fff，。！？”’）》])(?<!\b[a-z])"
     r"\[(?:\d{1,3}(?:[-–,，]\s?\d{1,3})*|\^\w+|citation needed|来源请求)\](?!\()"
 )
 """The mark of a note after a word: [12], [3-5], [^a]."""
