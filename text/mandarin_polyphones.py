@@ -33,7 +33,7 @@ _NOMINAL = ("n", "r", "t", "f", "s")
 """First letters of the tags of nouns, pronouns, times and places: 得 after one of these is no complement of a verb."""
 _DUTY = re.compile(
     "(?!了|过|到|出|不|而|意|知|罪|失|以|主|益|力|体|天|道|手|势|胜|奖|分|第|很|太|真|像|好[看听吃]|冠|金|病|癌|民心|人心"
-    "|比|名|来全|宠|救|票|多了|要[死命]|厉害|一塌|这么|那么|更|最)."
+    "|直|发[抖颤慌]|浑身|满|团团|跳|脸|比|名|来全|宠|救|票|多了|要[死命]|厉害|一塌|这么|那么|更|最)."
 )
 """What follows 得 must, and not 得 obtain or the 得 before a complement."""
 
