@@ -368,6 +368,18 @@ _NUMBER_RULES: Final = (
         r"(?= (?:Not Found|Forbidden|Unauthorized|Bad Request|Bad Gateway|Internal|Service|Gone|Gateway)\b)",
         lambda m: paired(m[1]),
     ),
+    Rule("-–", r"(?<![\w:.,/$£€-])(1[0-2]|[1-9])\s?[-–]\s?(?=(?:1[0-2]|[1-9]):[0-5]\d(?![\d:]))", r"\1 to "),
+    Rule(
+        "x×",
+        r"(?<![\w.])\d[\d.,]*(?:\s?[x×]\s?\d[\d.,]*){2,}(?=\s?=)",
+        lambda m: sub(r"\s?[x×]\s?", " times ", m[0]),
+    ),
+    Rule("26", r"\b([xXhH])(26[1-6])\b", lambda m: f"{m[1]} {numbers.digits(m[2])}"),
+    Rule(
+        "0123456789",
+        r"\b(SMS|[Tt]ext|[Tt]xt|[Ss]hort ?code:?) (\d{5,6})(?= (?:to|for|now|and)\b|[.,;!?]|$)",
+        lambda m: f"{m[1]} {numbers.digits(m[2])}",
+    ),
     Rule("/", r"\b([Oo]dds\b[^.?!/,]{0,24}?)(\d{1,3})/(\d{1,2})(?![\d/])", r"\1\2 to \3"),
     Rule("/", r"(?<![\d/.])(\d{1,3})/(\d{1,2})(?= (?:odds|favou?rites?|outsiders?|shot)\b)", r"\1 to \2"),
     Rule(

@@ -137,7 +137,9 @@ def _rank(match: re.Match[str]) -> str:
     return "Junior" if match[1] == "J" else "Senior"
 
 
-_SHORT_TITLES = "Fr|Pvt|Cpl|Adm|Msgr|Cmdr|Cdr|Supt|Hon|Mr|Mrs|Ms|Mx|Dr|Prof|Capt|Lt|Sgt|Rev|Gov|Sen|Gen|Col|Maj|Mt"
+_SHORT_TITLES = (
+    "Rep|Insp|Det|Amb|Fr|Pvt|Cpl|Adm|Msgr|Cmdr|Cdr|Supt|Hon|Mr|Mrs|Ms|Mx|Dr|Prof|Capt|Lt|Sgt|Rev|Gov|Sen|Gen|Col|Maj|Mt"
+)
 _NO_STREETS = "The|A|My|Our|His|Her|This|Dear|Hello|Hi|Yes|No|And|But|Thanks|Hey|When|If|As|So"
 _NAME = r"(?=[A-Z][a-z'’]+)"
 
