@@ -126,7 +126,7 @@ _SERVICE_LIST = re.compile(
 )
 """Of the numbers that everybody knows."""
 _SERVICE_CUES = re.compile(
-    "喂[，,！!]|紧急|救命|急救|报警|火警|匪警|求救|救护|消防|客服|热线|电话|拨|打|专线|致电|呼叫|投诉|订票|查号|短信|交通事故|求助|咨询|举报"
+    "喂[，,！!]|紧急|救命|急救|报警|火警|匪警|求救|救护|消防|客服|热线|电话|拨|打|专线|致电|呼叫|投诉|订票|查号|短信|交通事故|求助|咨询|举报|有困难|遇险|(?:找|联系|报|叫)(?:11[09]|12[02])"
 )
 
 
@@ -143,7 +143,7 @@ def expand_services(text: str) -> str:
     def clause(match: re.Match[str]) -> str:
         if not _SERVICE_CUES.search(match[0]):
             return match[0]
-        counted = rf"(?!\s?(?:{measures}|[元块米年月日号度分角折路平]))"
+        counted = rf"(?!\s?(?!帮[忙助我你他])(?:{measures}|[元块米年月日号度分角折路平]))"
         return sub(rf"({_SERVICE.pattern}){counted}", lambda m: digits(m[1], one="幺"), match[0])
 
     text = _SERVICE_LIST.sub(_listed, _FAMOUS.sub(lambda m: digits(m[0], one="幺"), text))
