@@ -39,6 +39,7 @@ from timbre.pipeline.stages.validate.checks import (
 from timbre.pipeline.stages.validate.cleaning import (
     ANALYSIS_RATE_HZ,
     Cleaner,
+    Copies,
     DenoisePolicy,
     gain_db,
     make_copies,
@@ -56,7 +57,7 @@ from timbre.pipeline.stages.validate.listening import Listener, listener_for
 from timbre.pipeline.stages.validate.passing_noise import PassingNoise
 from timbre.pipeline.stages.validate.pieces import inside, speech_in, speech_level
 from timbre.pipeline.stages.validate.report import ClipReport, Slice, Validation
-from timbre.pipeline.stages.validate.slicing import Limits, Plan, plan_slices, shorten_pauses
+from timbre.pipeline.stages.validate.slicing import Cut, Limits, Plan, plan_slices, shorten_pauses
 from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder
 from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip, undecodable
 from timbre.pipeline.voice.folder import Clip, VoiceFolder
@@ -74,7 +75,7 @@ _MOST_TABLE_BYTES = 4 << 20
 class ValidateStage:
     """Stage 1 of the table in pipeline/stages/table.py."""
 
-    version = 5
+    version = 6
 
     def machine(self, recipe: Recipe, bases: Path, weights_root: Path) -> Mapping[str, str]:
         """Its denoiser: other packages here make other slices."""
@@ -231,12 +232,10 @@ class _Run:
     ) -> None:
         gain = gain_db(level_dbfs, self.recipe.loudness_target_dbfs)
         rate_hz = self.context.base.rate_hz
-        pauses = heard.activity.runs(False)
         for cut, wave in zip(plan.cuts, read_spans(clip.path, [(c.start_s, c.end_s) for c in plan.cuts]), strict=True):
             self.context.cancel.check()
             clean = denoiser.denoise(wave) if denoiser is not None else wave
-            tight = shorten_pauses(clean.samples, clean.rate_hz, inside(pauses, cut), self.recipe.max_pause_s)
-            copies = make_copies(Waveform(tight, clean.rate_hz), gain, rate_hz, self.recipe.limiter_ceiling_dbfs)
+            copies = self._copies(clean, heard, cut, level_dbfs)
             name = f"{len(self.slices) + 1:05d}.wav"
             file_16k = f"{SLICES_16K}/{name}" if rate_hz != ANALYSIS_RATE_HZ else f"{SLICES}/{name}"
             write(self.context.output / SLICES / name, copies.base)
@@ -260,10 +259,18 @@ class _Run:
             )
             self.slices.append(piece)
             if piece.speech_s >= MIN_SPEECH_S:
-                self.waiting.append((piece, copies.analysis.samples))
+                # To the speaker encoder a denoiser makes another person of the same one.
+                as_recorded = copies if denoiser is None else self._copies(wave, heard, cut, heard.level_dbfs)
+                self.waiting.append((piece, as_recorded.analysis.samples))
             if self.recipe.check_transcripts:
                 self.hearing.add(clip.file, cut.text, clip.language, copies.analysis.samples)
             self._embed()
+
+    def _copies(self, wave: Waveform, heard: ClipSurvey, cut: Cut, level_dbfs: float) -> Copies:
+        pauses = inside(heard.activity.runs(False), cut)
+        tight = Waveform(shorten_pauses(wave.samples, wave.rate_hz, pauses, self.recipe.max_pause_s), wave.rate_hz)
+        gain = gain_db(level_dbfs, self.recipe.loudness_target_dbfs)
+        return make_copies(tight, gain, self.context.base.rate_hz, self.recipe.limiter_ceiling_dbfs)
 
     def _embed(self, rest: bool = False) -> None:
         """Embeds the waiting slices a few at a time, so that they need not all be held."""

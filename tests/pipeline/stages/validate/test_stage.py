@@ -21,6 +21,7 @@ from timbre.audio.waveform import Waveform
 from timbre.core.errors import ConfigurationError
 from timbre.core.recipe import ValidateRecipe
 from timbre.inference.speaker_groups import Speakers, compare
+from timbre.pipeline.stages.validate import stage
 from timbre.pipeline.stages.validate.checks import (
     Findings,
     check_amount,
@@ -28,7 +29,7 @@ from timbre.pipeline.stages.validate.checks import (
     check_pace,
     check_speakers,
 )
-from timbre.pipeline.stages.validate.cleaning import DenoiseDecision
+from timbre.pipeline.stages.validate.cleaning import Cleaner, DenoiseDecision
 
 
 def report(outcome: Outcome) -> dict:
@@ -89,6 +90,30 @@ def test_a_clean_recording_is_not_denoised_and_a_noisy_one_is(tmp_path: Path) ->
     assert "DNSMOS" in decisions[1]["reason"]
     off = report(run_stage_one(folder, tmp_path, recipe=SMALL | {"denoise": "off", "min_snr_db": 5.0}))
     assert not any(entry["denoise"]["applied"] for entry in off["clips"])
+
+
+class Another:
+    """A denoiser of which a voice comes out a third higher, as of somebody else."""
+
+    name = "another"
+
+    def denoise(self, wave: Waveform) -> Waveform:
+        places = np.arange(len(wave.samples)) * 1.33 % (len(wave.samples) - 1)
+        return Waveform(np.interp(places, np.arange(len(wave.samples)), wave.samples).astype(np.float32), wave.rate_hz)
+
+
+def test_a_denoiser_makes_no_second_speaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decide(_: Cleaner, snr_db: float, probes: object) -> DenoiseDecision:
+        turns.append(len(turns) % 2 == 0)
+        return DenoiseDecision(turns[-1], "another", "every second one")
+
+    turns: list[bool] = []
+    monkeypatch.setattr(stage, "choose_denoiser", lambda *_: SimpleNamespace(make=Another))
+    monkeypatch.setattr(Cleaner, "decide", decide)
+    outcome = run_stage_one(good_folder(tmp_path / "ada", 6), tmp_path, recipe=SMALL | {"denoise": "rnnoise"})
+    assert report(outcome)["denoised_clips"] == 3
+    assert outcome.problems == ()
+    assert report(outcome)["speakers"]["group_similarity"] > 0.85
 
 
 def ticking(samples: np.ndarray, rate_hz: int) -> np.ndarray:
