@@ -380,6 +380,7 @@ _NUMBER_RULES: Final = (
         r"\b(SMS|[Tt]ext|[Tt]xt|[Ss]hort ?code:?) (\d{5,6})(?= (?:to|for|now|and)\b|[.,;!?]|$)",
         lambda m: f"{m[1]} {numbers.digits(m[2])}",
     ),
+    Rule("mhs", r"(?<![\w.])(\d[\d.,]*\s?(?:mins?|secs?|hrs?))\.(?=\s+[A-Z\"'])", r"\1 ."),
     Rule("/", r"\b([Oo]dds\b[^.?!/,]{0,24}?)(\d{1,3})/(\d{1,2})(?![\d/])", r"\1\2 to \3"),
     Rule("/", r"(?<![\d/.])(\d{1,3})/(\d{1,2})(?= (?:odds|favou?rites?|outsiders?|shot)\b)", r"\1 to \2"),
     Rule(

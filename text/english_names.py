@@ -239,7 +239,7 @@ _PHONE = re.compile(
 
 _DIALLED = (
     r"\b(?:[Cc]all(?:ed|ing)?|[Dd]ial(?:l?ed|l?ing)?|[Rr]ing|[Rr]ang|[Pp]hone[ds]?|[Tt]ext(?:ed)?|[Ff]ax|[Tt]el(?:ephone)?|"
-    r"[Mm]obile|[Cc]ell|[Hh]otline|[Ww]hats[Aa]pp|[Ll]andline)(?: (?:number|no|line))?"
+    r"[Mm]obile|[Cc]ell|[Hh]otline|[Ww]hats[Aa]pp|[Ll]andline|[Pp]ager|[Bb]eeper)(?: (?:number|no|line))?"
     r"(?: (?:is|was|us|me|him|her|them|at|on|to|the|my|our|now))*[.:]? "
 )
 

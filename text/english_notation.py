@@ -208,6 +208,7 @@ _WORD_RULES = (
 )
 
 _SIGN_RULES = (
+    Rule("x×·*", r"(?<=[\d)])\s?[x×·*]\s?10(?= to the power)", " times 10"),
     Rule("^", r"(?<![\d.])(?<![x×*·] )(?<![x×*·])(10|[A-Za-z)])\^[-−](\d+)\b", r"\1 to the power of negative \2"),
     Rule("$£€¥", r"([$£€¥])\s?[-−](?=\d)", r"-\1"),
     Rule("-−", r"(?<![^\s(=:,/])(?<!\d )(?<!\+/)[-−](?=\.?\d[\d,.]*\s?[A-Za-zμµΩ])", "negative "),
