@@ -177,6 +177,7 @@ _RULES: Final = (
     ),
     Rule("!！", r"(?<![A-Za-z\d])(?:(\d{1,2})[!！](?=\s?[=＝÷×/])|([a-z])[!！](?=\s?[÷×/]|\s=))", r"\1\2的阶乘"),
     Rule("₂₁₀", r"log₂\s?(\d+)", lambda m: f"以二为底{cardinal(int(m[1]))}的对数"),
+    Rule("²", r"(?<![A-Za-z\d/每])(?!km|cm|mm|dm|nm|hm|um)([a-z]{2})²", r"\1的平方"),
     Rule("²", rf"({_SQUARED})²", r"\1的平方"),
     Rule("³", rf"({_SQUARED})³", r"\1的立方"),
     Rule("²³+-", r"(?<=的[平立]方)\s?\+\s?(?=[\dA-Za-z(（])", "加"),

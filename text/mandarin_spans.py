@@ -72,6 +72,10 @@ def expand_spans(text: str) -> str:
     text = sub(r"(?<!\d)(\d{3,4})(?=大促|晚会|购物节|事件|大地震)", lambda m: digits(m[1]), text)
     text = sub(r"(?<![\d.])([1-9])([1-9])(?=折(?![叠断返线中]))", lambda m: digits(m[0]), text)
     text = _digit_names().sub(lambda m: digits(m[1]), text)
+    text = sub(
+        r"(?<![\d.])((?:19|20)\d0)后(?=出生|的孩子|的人|一代|群体|[，。！？、]|$)", lambda m: f"{digits(m[1])}后", text
+    )
+    text = sub(r"^(1[0-2])-(1[3-9]|2\d|3[01])$", lambda m: f"{m[1]}月{m[2]}", text.strip())
     text = _years(text)
     text = sub(r"(?<!\d)(\d\d)/(\d\d)(?=届|级|赛季|财年|学年|年度)", lambda m: digits(m[1]) + digits(m[2]), text)
     text = sub(
@@ -79,7 +83,7 @@ def expand_spans(text: str) -> str:
         lambda m: f"{digits(m[1])}级",
         text,
     )
-    return sub(r"(?<![\d.:])(\d\d)后(?![面天来悔续果方勤排退边者卫背年台])", lambda m: f"{digits(m[1])}后", text)
+    return sub(r"(?<![\d.:])(\d\d)后(?![面天来悔续果方勤排边者卫背年台]|退(?!休))", lambda m: f"{digits(m[1])}后", text)
 
 
 def _months(match: re.Match[str]) -> str:
@@ -126,7 +130,7 @@ _SERVICE_LIST = re.compile(
 )
 """Of the numbers that everybody knows."""
 _SERVICE_CUES = re.compile(
-    "喂[，,！!]|紧急|救命|急救|报警|火警|匪警|求救|救护|消防|客服|热线|电话|拨|打|专线|致电|呼叫|投诉|订票|查号|短信|交通事故|求助|咨询|举报|有困难|遇险|(?:找|联系|报|叫)(?:11[09]|12[02])"
+    "喂[，,！!]|紧急|救命|急救|报警|火警|匪警|求救|救护|消防|客服|热线|电话|拨|打|专线|致电|呼叫|投诉|订票|查号|短信|交通事故|求助|咨询|详询|回复|发送|退订|举报|有困难|遇险|(?:找|联系|报|叫)(?:11[09]|12[02])"
 )
 
 
