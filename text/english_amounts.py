@@ -15,7 +15,9 @@ _AFTER_AMOUNT = frozenset({
     "is", "are", "was", "were", "be", "has", "have", "had", "of", "and", "or", "to", "in", "at", "from", "for",
     "on", "with", "by", "as", "than", "per", "a", "an", "the", "he", "she", "it", "they", "we", "you", "i", "that",
     "which", "who", "long", "wide", "tall", "high", "deep", "away", "later", "ago", "more", "less", "each", "will",
-    "would", "can", "could",
+    "would", "can", "could", "thick", "thin", "short", "apart", "across", "off", "too", "below", "above", "longer",
+    "shorter", "taller", "wider", "bigger", "smaller", "thicker", "higher", "lower", "deeper", "diagonally", "square",
+    "but", "if", "when", "while", "because", "so", "not", "only", "just", "over", "under", "up", "down", "between",
 })  # fmt: skip
 
 

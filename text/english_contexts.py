@@ -381,6 +381,13 @@ _NUMBER_RULES: Final = (
         lambda m: f"{m[1]} {numbers.digits(m[2])}",
     ),
     Rule("mhs", r"(?<![\w.])(\d[\d.,]*\s?(?:mins?|secs?|hrs?))\.(?=\s+[A-Z\"'])", r"\1 ."),
+    Rule(".", r"(?<![\w.])(\d[\d./]*)\s?in\.(?=\s+[A-Z])", r"\1 inches ."),
+    Rule("x×", r"(?<=\d)\s?[x×]\s?(?=[$£€]\d)|(?<=(?:mi|bi)llion) [x×] (?=\d)|(?<=thousand) [x×] (?=\d)", " times "),
+    Rule(
+        "3",
+        r"\b3M(?= (?:sticky|tape|notes?|products?|masks?|respirators?|adhesives?|stock|shares|company|filters?)\b)",
+        "three M",
+    ),
     Rule("/", r"\b([Oo]dds\b[^.?!/,]{0,24}?)(\d{1,3})/(\d{1,2})(?![\d/])", r"\1\2 to \3"),
     Rule("/", r"(?<![\d/.])(\d{1,3})/(\d{1,2})(?= (?:odds|favou?rites?|outsiders?|shot)\b)", r"\1 to \2"),
     Rule(

@@ -131,7 +131,7 @@ def expand_money(text: str) -> str:
     def after(match: re.Match[str]) -> str:
         return f" {_before_noun(_amount(match[3], match[1], match[2]), match[3], match)} "
 
-    text = sub(r"(?<=[€£])(\d{1,3}(?:\.\d{3})+)(?=,\d\d(?!\d)|(?![\d.,]))", lambda m: m[1].replace(".", ""), text)
+    text = sub(r"(?<=[€£])(\d{1,3}(?:\.\d{3})+)(?=,\d\d(?!\d)|(?!\d|[.,]\d))", lambda m: m[1].replace(".", ""), text)
     text = sub(
         rf"(?<![\d.,])\d{{1,3}}(?:\.\d{{3}}){{2}}(?![\d.])|(?<![\d.,])\d{{1,3}}(?:\.\d{{3}})+(?=\s?(?:{_SIGN}))",
         lambda m: m[0].replace(".", ""),

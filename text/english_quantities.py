@@ -179,12 +179,7 @@ _AFTER_LENGTH = re.compile(
 """What follows a length that stands for itself; before a noun 3/4" is an attribute."""
 
 
-_SIZED = re.compile(
-    r"\s(?:[a-z]{3,}s|TVs?|screen|display|monitor|tablet|pipe|board|plywood|steel|nails?|waist|chest|inseam|hip|bust|"
-    r"sleeve|barrel|pizza|sub|vinyl|record|bike|wheel|rim|laptop|skillet|pan|ruler|knife|blade|mattress|fan|lens|heel|"
-    r"margin|gap|bolt|drill|hose|cake|plate|pot|saw|telescope|subwoofer|speaker|drive|bay|floppy|jack|nozzle|exhaust|lift|cube|round|square|box|SSD|HDD|disk|disc|"
-    r"sandwich|burrito|tortilla|cannon|gun|mortar|shell|binder|brush|socket|wrench|chisel|lumber|phone|iPad|MacBook|cable)\b"
-)
+_SIZED = re.compile(r"\s(?:[a-z]{3,}|TVs?|OLED|LCD|SSD|HDD|MacBook|iPad)\b")
 
 
 def _heads_noun(match: re.Match[str]) -> bool:
