@@ -262,7 +262,7 @@ def expand_telephones(text: str) -> str:
         return ("plus " if match[0].startswith("+") else "") + groups
 
     text = sub(
-        r"\b([Cc]all|[Dd]ial|[Pp]hone|[Rr]ing)((?: \d{3},?)*(?: (?:or|and))?) (\d{3})\b(?![-.,]?\d)",
+        r"\b([Cc]all|[Dd]ial|[Pp]hone|[Rr]ing)((?: \d{3},?)*(?: (?:or|and))?) (\d{3})\b(?![-.,]?\d| \d{3})",
         lambda m: m[1] + sub(r"\d{3}", lambda n: numbers.digits(n[0]), m[2]) + f" {numbers.digits(m[3])}",
         text,
     )
