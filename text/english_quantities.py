@@ -179,7 +179,10 @@ _AFTER_LENGTH = re.compile(
 """What follows a length that stands for itself; before a noun 3/4" is an attribute."""
 
 
-_SIZED = re.compile(r"\s(?:[a-z]{3,}|TVs?|OLED|LCD|SSD|HDD|MacBook|iPad)\b")
+_SIZED = re.compile(
+    r"\s(?!fell|came|went|were|was|ran|grew|rose|sank|lay|stood|[a-z]+ed\b|[a-z]+ing\b)"
+    r"(?:[a-z]{3,}|TVs?|OLED|LCD|SSD|HDD|MacBook|iPad)\b"
+)
 
 
 def _heads_noun(match: re.Match[str]) -> bool:
