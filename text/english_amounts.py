@@ -44,7 +44,7 @@ def is_attribute(text: str, start: int, end: int) -> bool:
 def stands_before_noun(text: str, end: int) -> bool:
     """True if the word after `end` can be the noun of a quantity: none of those that follow a quantity alone."""
     after = re.match(r"(?:,?\s\d[\d.,]*(?:\s[AVWΩ]\b)?)?\s?([A-Za-z]+)", text[end:])
-    return after is not None and after[1] not in _AFTER_AMOUNT
+    return after is not None and after[1] not in _AFTER_AMOUNT and after[1] not in _NO_PLURAL
 
 
 def counts_plural(text: str, end: int) -> bool:
