@@ -214,7 +214,7 @@ def main(
             for kind, code, texts in texts_of(base, count):
                 voices: dict[str, list[Voice]] = {}
                 for group, speaker, clip in recordings(speech, code, strangers):
-                    voices.setdefault(group, []).append(zero_shot(base, exported, speaker, clip, code))
+                    voices.setdefault(group, []).append(zero_shot(exported, speaker, clip, code))
                 for group, some in voices.items():
                     add(engine, base, kind, group, some, texts, code)
     click.echo(table(rows))

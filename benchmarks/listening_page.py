@@ -158,7 +158,7 @@ def columns_of(
     """Every base that speaks the voice's language, and the last of them with the adapter."""
     able = [item for item in bases if voice.language in item[0].languages]
     for base, exported, engine in able:
-        speaker = zero_shot(base, exported, voice.name, prompt.path, voice.language)
+        speaker = zero_shot(exported, voice.name, prompt.path, voice.language, prompt.text)
         yield Speaking(str(base.folder.name), engine, speaker)
     if adapter is not None and able:
         base, exported, engine = able[-1]

@@ -24,6 +24,7 @@ Graphs and their tensors (all batches are 1 except t2s and speaker; T frames, N 
     content    wave [1,S] at 16 kHz -> features [1,C,T]; and, with a recogniser, logits [1,T,K] at 50 frames a second
     quantizer  features [1,C,T] -> codes int64 [1,N]
     speaker    mels [B,160,40] -> embedding [B,256] (GE2E partials; see inference/speaker.py)
+    verification  features [1,T,80] (inference/filter_bank.py) -> speaker [1,W]; where speaker_encoder is eres2netv2
     bert       ids int64 [1,L] -> vectors [1,L,W] (see inference/characters.py); beside it bert_tokens (character -> id
                as JSON) and bert_projection (safetensors, bert_proj.weight [H,W])
 Only fp32 must exist; int8 replaces it for the graphs that have it when the profile is int8.

@@ -22,6 +22,7 @@ from timbre.core.recipe import ValidateRecipe
 from timbre.inference.characters import CharacterVectors
 from timbre.inference.copy_synthesis import magnitude_spectrum
 from timbre.inference.exported_base import ExportedBase
+from timbre.inference.filter_bank import filter_bank
 from timbre.inference.pace import Pace
 from timbre.inference.session import open_session
 from timbre.inference.speaker import SpeakerEncoder
@@ -33,7 +34,7 @@ Floats = NDArray[np.float32]
 HEARING_HZ = 16_000
 REFERENCE_S = 3.0
 """Of one spectrum: what stage 3 takes of a slice (training/finetune/voice_condition.py)."""
-_SPEAKER_ENCODERS = ("none", "ge2e")
+_VERIFIER = "verification"
 _RECEPTIVE, _FRAME = 400, 320
 _EDGE_S = 0.1
 # Seconds a sound, of readers at an easy pace, and the range that speech has.
@@ -85,10 +86,10 @@ class ReferenceEncoder:
     """
 
     def __init__(self, base: ExportedBase, *, threads: int = 1) -> None:
-        if base.speaker_encoder not in _SPEAKER_ENCODERS:
+        if base.speaker_encoder not in ("none", "ge2e") and not base.has(_VERIFIER):
             raise ConfigurationError(
                 f"base {base.name}: its speaker encoder {base.speaker_encoder!r} is not among the exported graphs",
-                "use a base with the speaker encoder ge2e or none",
+                f"export the base again with this version: timbre base export {base.name}",
             )
         self._base = base
         self._threads = threads
@@ -98,15 +99,21 @@ class ReferenceEncoder:
         """Unit vector [256] (GE2E). Raises InputError for silence."""
         return self._speaker.embed(wave)
 
-    def condition(self, wave: Waveform, speaker: Floats) -> Floats:
-        """[1, G, 1]: the mean over pieces of 3 s that cover the recording."""
+    def condition(self, found: Reference, speaker: Floats) -> Floats:
+        """[1, G, 1]: the mean over pieces of 3 s that cover the recording. speaker: its GE2E vector [256]."""
         base = self._base
-        samples = resample(wave, base.rate_hz).samples
+        samples = resample(found.wave, base.rate_hz).samples
         style = open_session(base.graph("style"), threads=self._threads)
-        feeds = {"speaker": speaker[None]} if base.acoustic.speaker_width else {}
+        vector = self._verified(found.heard) if base.has(_VERIFIER) else speaker[None]
+        feeds = {"speaker": vector} if base.acoustic.speaker_width else {}
         spectra = [magnitude_spectrum(piece, base.fft_size, base.hop)[None] for piece in pieces(samples, base.rate_hz)]
-        found = [np.asarray(style.run(None, {"spectrum": item, **feeds})[0]) for item in spectra]
-        return np.asarray(np.mean(found, axis=0), np.float32)
+        conditions = [np.asarray(style.run(None, {"spectrum": item, **feeds})[0]) for item in spectra]
+        return np.asarray(np.mean(conditions, axis=0), np.float32)
+
+    def _verified(self, heard: Samples) -> Floats:
+        """[1, W]: pooled features of the base's own speaker network."""
+        session = open_session(self._base.graph(_VERIFIER), threads=self._threads)
+        return np.asarray(session.run(None, {"features": filter_bank(heard)[None]})[0], np.float32)
 
     def codes(self, heard: Samples) -> NDArray[np.int64]:
         """Semantic codes [N] of samples at 16 kHz, as stage 2 hears them."""
@@ -135,7 +142,7 @@ class ReferenceEncoder:
         bert = None
         if continues and phonemes is not None and base.has("bert"):
             bert = CharacterVectors(base, threads=self._threads).raw(phonemes)
-        condition = self.condition(found.wave, speaker)
+        condition = self.condition(found, speaker)
         return Prompt(codes, ids, language, condition, speaker, _pace(found, language, phonemes), bert)
 
 

@@ -44,18 +44,19 @@ class Previews:
             raise StudioError(400, "preview-text", message, "write one sentence", limit=_MOST_CHARACTERS)
         reports = [(line, self._judges.known(book, line)) for line in book.lines()]
         good = [
-            (abs(report.duration_s - _BEST_S), line.file)
+            (abs(report.duration_s - _BEST_S), line.file, line)
             for line, report in reports
             if report and report.good and _LEAST_S <= report.duration_s <= MAX_S
         ]
         if not good:
             raise StudioError(409, "no-good-take", "no good take of 3 to 10 s yet", "record some lines first")
         settings = book.settings()
+        _, file, said = min(good, key=lambda item: item[:2])
         with self._lock:
             base = self._workspace.load_base(settings.base)
             self._exports.make_private()
             exported = exported_base(base, self._exports.root, self._registry, progress=SilentProgress())
-            voice = zero_shot(base, exported, book.name, book.files.path(min(good)[1]), settings.language)
+            voice = zero_shot(exported, book.name, book.files.path(file), said.language, said.text)
             with Engine(exported) as engine:
                 speech = engine.speak(SpeechRequest(text, sampling=Sampling(seed=0)), voice)
         out = io.BytesIO()

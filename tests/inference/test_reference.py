@@ -8,14 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.inference.test_engine import ANYTHING
 from tests.pipeline.voice.bad_inputs import clip, texts
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
 from timbre.core.base import read_base
 from timbre.core.errors import ConfigurationError, InputError
+from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.exported_base import read_export
+from timbre.inference.filter_bank import filter_bank
 from timbre.inference.reference import HEARING_HZ, ReferenceEncoder, pieces, prepare
-from timbre.inference.voice import load_voice, prompt_tensors
+from timbre.inference.request import SpeechRequest
+from timbre.inference.sampling import Sampling
+from timbre.inference.t2s_slots import NO_LORA
+from timbre.inference.voice import Voice, load_voice, prompt_tensors
 from timbre.text.frontend import phonemize
 from timbre.text.pauses import finished
 
@@ -23,14 +29,33 @@ TOLERANCE = 1e-4
 """Of the largest value: what the export itself is held to."""
 
 
-def test_the_prompt_equals_that_of_the_torch_networks(pico_base: Path, pico_export: Path) -> None:
+@pytest.fixture(scope="module")
+def like_official(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A base in the form of v2Pro, with a speaker network of its own, and its export."""
+    pytest.importorskip("torch")
+    from timbre.gptsovits.files.pico import make_pico
+    from timbre.training.export.base_export import export_base
+
+    folder = tmp_path_factory.mktemp("official")
+    export_base(make_pico(folder / "base", like="v2Pro"), folder / "export", int8=False)
+    return folder / "base", folder / "export"
+
+
+@pytest.mark.parametrize("like", ["nano", pytest.param("v2Pro", marks=pytest.mark.slow)])
+def test_the_prompt_equals_that_of_the_torch_networks(request: pytest.FixtureRequest, like: str) -> None:
     torch = pytest.importorskip("torch")
+    from timbre.gptsovits.encoders.eres2net import ERes2NetV2
     from timbre.gptsovits.encoders.ge2e import load_ge2e
-    from timbre.gptsovits.files.base_networks import load_content_encoder, load_synthesizer
+    from timbre.gptsovits.encoders.kaldi_fbank import kaldi_fbank
+    from timbre.gptsovits.files.base_networks import load_content_encoder, load_speaker_encoder, load_synthesizer
     from timbre.training.finetune.data import Row
     from timbre.training.finetune.voice_condition import voice_condition
 
-    base, exported = read_base(pico_base), read_export(pico_export)
+    if like == "nano":
+        places = request.getfixturevalue("pico_base"), request.getfixturevalue("pico_export")
+    else:
+        places = request.getfixturevalue("like_official")
+    base, exported = read_base(places[0]), read_export(places[1])
     found = prepare(Waveform(np.concatenate([clip("awb", 1).samples, clip("awb", 2).samples]), HEARING_HZ))
     phonemes = finished(phonemize(f"{texts('awb')[0]} {texts('awb')[1]}", "en"))
     prompt = ReferenceEncoder(exported).prompt(found, "en", phonemes)
@@ -43,7 +68,12 @@ def test_the_prompt_equals_that_of_the_torch_networks(pico_base: Path, pico_expo
         codes = network.extract_codes(hidden.transpose(1, 2))[0, 0].numpy()
     ge2e = load_ge2e().embed(found.heard)
     own = resample(found.wave, base.rate_hz).samples
-    speaker = torch.from_numpy(ge2e) if base.speaker_encoder == "ge2e" else None
+    own_encoder = load_speaker_encoder(base)
+    if isinstance(own_encoder, ERes2NetV2):
+        with torch.inference_mode():
+            speaker = own_encoder(kaldi_fbank(torch.from_numpy(found.heard)[None]))[0]
+    else:
+        speaker = torch.from_numpy(ge2e)
     nothing = torch.zeros(0)
     rows = [
         Row("1", False, nothing, nothing, torch.from_numpy(piece.copy()), torch.from_numpy(ge2e), speaker, None, None)
@@ -56,9 +86,44 @@ def test_the_prompt_equals_that_of_the_torch_networks(pico_base: Path, pico_expo
     np.testing.assert_allclose(prompt.speaker, ge2e, atol=TOLERANCE)
     np.testing.assert_allclose(prompt.condition, condition, atol=TOLERANCE * np.abs(condition).max())
     assert len(rows) > 1
+    # The vector conditions: without the base's own it would be another voice.
+    assert (exported.speaker_encoder, exported.has("verification")) == (base.speaker_encoder, like == "v2Pro")
     # The pace is that of the recording.
     sounds = sum(phone.isalnum() for phone in phonemes.phones)
     assert prompt.pace.phone_s == pytest.approx(found.speech_s / sounds, rel=0.1)
+
+
+@pytest.mark.slow
+def test_a_base_like_v2pro_speaks_like_a_recording(like_official: tuple[Path, Path]) -> None:
+    """It continues the recording, so the words count, and two speakers condition it differently."""
+    exported = read_export(like_official[1])
+    encoder = ReferenceEncoder(exported)
+    prompts = [
+        encoder.prompt(prepare(clip(name, 1)), "en", finished(phonemize(texts(name)[0], "en")))
+        for name in ("awb", "wren")
+    ]
+    assert all(
+        len(prompt.codes) and prompt.condition.shape == (1, exported.acoustic.condition, 1) for prompt in prompts
+    )
+    with Engine(exported, EngineSettings(limits=ANYTHING)) as engine:
+        asked = SpeechRequest("Good morning.", sampling=Sampling(seed=1))
+        spoken = [
+            engine.speak(asked, Voice("x", f"{number}", exported.digest, prompt, NO_LORA, {})).wave
+            for number, prompt in enumerate(prompts)
+        ]
+    assert all(wave.rate_hz == 32_000 and np.abs(wave.samples).max() > 1e-4 for wave in spoken)
+    assert not np.array_equal(spoken[0].samples[:8_000], spoken[1].samples[:8_000])
+
+
+@pytest.mark.parametrize("seconds", [0.025, 0.5, 3.21])
+def test_the_filter_bank_equals_the_torch_one(seconds: float) -> None:
+    torch = pytest.importorskip("torch")
+    from timbre.gptsovits.encoders.kaldi_fbank import kaldi_fbank
+
+    samples = clip("awb", 1).samples[: round(seconds * HEARING_HZ)]
+    wanted = kaldi_fbank(torch.from_numpy(samples)).numpy()
+    assert wanted.shape == filter_bank(samples).shape
+    np.testing.assert_allclose(filter_bank(samples), wanted, atol=2e-3)
 
 
 def test_a_prompt_survives_its_file(pico_export: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from timbre.gptsovits.acoustic.generator_istft import IstftGenerator
 from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
 from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
+from timbre.gptsovits.encoders.eres2net import ERes2NetV2
 from timbre.gptsovits.encoders.ge2e import Ge2e
 
 OPSET = 20
@@ -151,6 +152,19 @@ class SpeakerGraph(nn.Module):
         """As the class."""
         vectors: Tensor = self.encoder(mels)
         return vectors
+
+
+class VerificationGraph(nn.Module):
+    """features [1,T,80] -> pooled features [1,W] of the v2Pro family's speaker network."""
+
+    def __init__(self, encoder: ERes2NetV2) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, features: Tensor) -> Tensor:
+        """As the class."""
+        pooled: Tensor = self.encoder(features)
+        return pooled
 
 
 def trace(

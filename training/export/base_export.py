@@ -23,11 +23,13 @@ from timbre.core.base import BERT, Base
 from timbre.core.digests import digest_file
 from timbre.core.errors import CheckFailedError
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.gptsovits.encoders.eres2net import ERes2NetV2
 from timbre.gptsovits.encoders.ge2e import load_ge2e
 from timbre.gptsovits.files.base_networks import (
     load_bert,
     load_content_encoder,
     load_recogniser,
+    load_speaker_encoder,
     load_synthesizer,
     load_text_to_semantic,
 )
@@ -66,16 +68,20 @@ class Networks:
     """Content features -> logits of phones; None on bases without."""
     bert: BertModel | None = None
     """Mandarin BERT; None on bases that do not read with it."""
+    verifier: ERes2NetV2 | None = None
+    """Speaker network of the v2Pro family; becomes `verification`."""
 
 
 def load_networks(base: Base, weights_root: Path | None = None) -> Networks:
     """All networks of a base, on the CPU in float32, weight norm folded. Raises what the loaders raise."""
+    speaker = load_speaker_encoder(base, weights_root) if base.speaker_encoder == "eres2netv2" else None
     return Networks(
         load_text_to_semantic(base, weights_root).eval(),
         load_synthesizer(base, weights_root).eval().fold(),
         load_content_encoder(base, weights_root),
         load_recogniser(base, weights_root),
         load_bert(base, weights_root) if base.has(BERT) else None,
+        speaker.float().eval() if isinstance(speaker, ERes2NetV2) else None,
     )
 
 
@@ -93,8 +99,9 @@ def export_base(
         exported = _write(base, networks, folder, int8, report, weights_root)
         report("comparing with the torch networks")
         parity = compare_export(
-            exported, networks.t2s, networks.synthesizer, networks.content, networks.recogniser, networks.bert
-        )
+            exported, networks.t2s, networks.synthesizer, networks.content, networks.recogniser, networks.bert,
+            networks.verifier,
+        )  # fmt: skip
         (folder / "parity.json").write_text(json.dumps(parity.to_json(), indent=2) + "\n", encoding="utf-8")
         parity.require()
         if target.exists():
@@ -141,6 +148,11 @@ def _write(
     keep("speaker", graphs.trace(
         graphs.SpeakerGraph(load_ge2e()), (torch.rand(3, 160, 40),), ("mels",), ("embedding",), {"mels": {0: "B"}}
     ))  # fmt: skip
+    if networks.verifier is not None:
+        keep("verification", graphs.trace(
+            graphs.VerificationGraph(networks.verifier), (torch.randn(1, 301, 80),), ("features",), ("speaker",),
+            {"features": {1: "T"}},
+        ))  # fmt: skip
     weights_file = folder / "weights.safetensors"
     save_file({name: array for name, array in adaptable.items() if _may_adapt(name)}, weights_file)
     files["weights"] = {"fp32": {"file": weights_file.name, "sha256": digest_file(weights_file)}}

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from timbre.core.errors import CheckFailedError
 from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
 from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
+from timbre.gptsovits.encoders.eres2net import ERes2NetV2
 from timbre.gptsovits.encoders.ge2e import load_ge2e
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.inference.acoustic import resampling
@@ -82,6 +83,7 @@ def compare_export(
     content: nn.Module,
     head: nn.Linear | None,
     bert: BertModel | None = None,
+    verifier: ERes2NetV2 | None = None,
 ) -> ExportParity:
     """Runs every graph on random input of sizes that were not traced."""
     rng = np.random.default_rng(7)
@@ -104,6 +106,10 @@ def compare_export(
     mels = rng.random((5, 160, 40), np.float32)
     got = open_session(exported.graph("speaker")).run(None, {"mels": mels})[0]
     found.append(GraphParity("speaker", "fp32", _relative(got, load_ge2e()(torch.from_numpy(mels))), LIMIT))
+    if verifier is not None:
+        heard = rng.standard_normal((1, 233, 80)).astype(np.float32)
+        got = open_session(exported.graph("verification")).run(None, {"features": heard})[0]
+        found.append(GraphParity("verification", "fp32", _relative(got, verifier(torch.from_numpy(heard))), LIMIT))
     if bert is not None and exported.has("bert"):
         ids = rng.integers(0, bert.config.vocab_size, (1, 21))
         states = bert(torch.from_numpy(ids)).hidden_states[LAYER]
