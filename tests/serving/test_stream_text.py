@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import random
 import socket
@@ -228,6 +229,33 @@ def test_broken_frames_harm_nobody_else(live: Running) -> None:
             wire.sendall(frame)
     assert live.say("ada").status == 200
     assert not [line for line in live.lines if "bug" in line.getMessage()]
+
+
+def test_a_message_that_never_ends(serve: Callable[..., Running], shelf: Any) -> None:
+    """In fragments without an end: cut off at the largest message, and when it stops half-way."""
+    shelf.publish("ada", 0)
+    live = serve(replace(FAST, stream_idle_s=0.5))
+    with raw(live) as wire:
+        wire.sendall(b"\x01\x80\0\0\0\0")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(2_000):
+                wire.sendall(b"\x00\xfe\x10\x00\0\0\0\0" + b"a" * 4096)
+        with contextlib.suppress(ConnectionError):
+            assert closed_with(wire) in (1009, None)
+    with raw(live) as wire:
+        wire.sendall(b"\x01\x84\0\0\0\0half")
+        assert closed_with(wire) == 1001
+    assert live.say("ada").status == 200
+    assert not [line for line in live.lines if line.exc_info]
+
+
+def closed_with(wire: socket.socket) -> int | None:
+    """Code of the close frame; None where the connection ended without one."""
+    said = b""
+    while part := wire.recv(4096):
+        said += part
+    assert said[:1] in (b"", b"\x88"), said
+    return struct.unpack("!H", said[2:4])[0] if said else None
 
 
 @pytest.fixture
