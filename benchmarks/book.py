@@ -60,7 +60,8 @@ def sentence(chance: random.Random) -> str:
 
 def write_book(path: Path, words: int, chance: random.Random) -> int:
     """A text of chapters with at least so many words; how many it has."""
-    lines, count = [], 0
+    lines: list[str] = []
+    count = 0
     while count < words:
         if not lines or count // 2500 > (count - len(lines[-1].split())) // 2500:
             lines.append(f"# Chapter {sum(line.startswith('#') for line in lines) + 1}")

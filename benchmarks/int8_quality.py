@@ -97,12 +97,11 @@ def table(found: dict[str, list[Spoken]]) -> tuple[list[str], bool]:
     return lines, kept
 
 
-def voices_of(base_name: str, speech: Path, language: str, keep: Path) -> tuple[Path, list[Voice]]:
+def voices_of(speech: Path, language: str, keep: Path) -> tuple[Path, list[Voice]]:
     """Folder of the base's graphs, and voices of known readers and strangers, each from one clip."""
-    base = load_base(base_name)
     exported = exported_nano(keep)
     voices = [
-        zero_shot(base, exported, speaker, clip, language) for _, speaker, clip in recordings(speech, language, 2)
+        zero_shot(exported, speaker, clip, language) for _, speaker, clip in recordings(speech, language, 2)
     ]
     return exported.folder, voices
 
@@ -120,7 +119,7 @@ def main(count: int, language: str, speech: Path, whisper: Path | None, keep: Pa
     if isinstance(model, str):
         click.echo(f"skipped: {model}")
         return
-    folder, voices = voices_of("nano", speech, language, keep)
+    folder, voices = voices_of(speech, language, keep)
     texts: Sequence[str] = next(texts for _, code, texts in texts_of(load_base("nano"), count) if code == language)
     found: dict[str, list[Spoken]] = {profile: [] for profile in PROFILES}
     engines = {profile: Engine(folder, EngineSettings(profile=profile)) for profile in PROFILES}

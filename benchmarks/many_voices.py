@@ -48,7 +48,7 @@ class Packages:
         adapted = re.compile("|".join(ACOUSTIC_GROUPS.values()))
         self._rank = Recipe().finetune.rank
         shapes = {name.removesuffix(".T").removesuffix(".weight"): _shape(name, item) for name, item in weights.items()}
-        self._parts = {
+        self._parts: dict[str, dict[str, tuple[int, ...]]] = {
             "sovits": {name: shape for name, shape in shapes.items() if adapted.fullmatch(name)},
             "t2s": {name: (high, low) for name, (low, high) in base.t2s.projections.items()},
         }
