@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
@@ -33,9 +33,13 @@ from timbre.nano.checkpointing import WeightAverage
 from timbre.nano.joint_data import SentenceBatch, SentenceSampler
 from timbre.nano.joint_guides import TextGuide
 from timbre.nano.latent_basis import POSTERIOR_LOG_STD
+from timbre.nano.spectrum_critics import Sentences, SpectrumCritics, joined_gradient
 from timbre.nano.training_loop import LoopSettings, Report, StepLosses, TrainingLoop, silent
 from timbre.training.schedule import warm_cosine
 from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, log_magnitude_loss
+
+PITCH_SHARE = 0.25
+"""Share of the pitch's distance beside those of the critics, see spectrum_critics.PushShares."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,14 @@ class JointSettings:
     """Weight of `JointLoss.spoken_term`."""
     pitch_weight: float = 0.0
     """Weight of `JointLoss.pitch_term`; 0: it is not computed."""
+    kl_weight: float = 1.0
+    """Weight of the KL divergence, which pulls all channels of the prior's mean to their average."""
+    critics_weight: float = 0.0
+    """Factor of the shares with which the critics of spectrum_critics.py pull at the prior's mean; 0: no critics."""
+    critics_from_step: int = 200
+    """First step in which they pull; before, they only learn. The factor rises over as many steps."""
+    critics_rate: float = 4e-4
+    """Learning rate of the critics."""
     guide_weight: float = 0.0
     """Weight of the attention guide of joint_guides.py."""
     wrong_codes: float = 0.0
@@ -115,10 +127,11 @@ class JointLoss:
         device: torch.device,
         guide: TextGuide | None = None,
         discriminators: Discriminators | None = None,
+        critics: SpectrumCritics | None = None,
     ) -> None:
         assert isinstance(config.generator, SourceIstftConfig)
         self.settings, self.generator, self.hop = settings, config.generator, config.hop
-        self.guide, self.discriminators = guide, discriminators
+        self.guide, self.discriminators, self.critics = guide, discriminators, critics
         self.spectrogram = Spectrogram(
             SpectrogramConfig(config.rate_hz, config.fft_size, config.hop, config.fft_size)
         ).to(device)
@@ -137,9 +150,17 @@ class JointLoss:
             return torch.cat([pitch, mean[:, PITCH_CHANNELS:]], dim=1) * mask
 
     def __call__(
-        self, model: Synthesizer, batch: SentenceBatch, with_generator: bool, adversarial: bool = False
+        self,
+        model: Synthesizer,
+        batch: SentenceBatch,
+        with_generator: bool,
+        adversarial: bool = False,
+        criticised: float = 0.0,
     ) -> dict[str, Tensor]:
-        """Terms by name. adversarial: the generator also learns from the discriminators, which get their gradients."""
+        """Terms by name. adversarial: the generator also learns from the discriminators, which get their gradients.
+
+        criticised: factor of the critics' shares; the critics, if there are any, get their gradients also at 0.
+        """
         device = batch.wave.device
         spectrum = self.spectrogram(batch.wave)
         frames = spectrum.shape[2]
@@ -163,7 +184,11 @@ class JointLoss:
         with torch.autocast(device.type, torch.bfloat16):
             expected = model.flow.inverse(prior.mean, mask, condition).float()
         terms["spoken"] = self.spoken_term(model, expected, spectrum, mask)
-        terms["total"] = terms["kl"] + self.settings.spoken_weight * terms["spoken"]
+        terms["total"] = self.settings.kl_weight * terms["kl"] + self.settings.spoken_weight * terms["spoken"]
+        if self.critics is not None:
+            found, push = self.criticise(model, expected, mean.float(), batch, spectrum, mask, condition, criticised)
+            terms |= found
+            terms["total"] = join_losses(expected, self.settings.spoken_weight * push, terms["total"])
         if self.settings.pitch_weight > 0:
             terms["pitch"] = self.pitch_term(expected, mean.float(), batch, mask)
             terms["total"] = terms["total"] + self.settings.pitch_weight * terms["pitch"]
@@ -187,6 +212,37 @@ class JointLoss:
                 gradient = self.settings.adversarial_weight * losses.wave_gradient
                 terms["total"] = join_losses(wave, gradient, terms["total"])
         return terms
+
+    def criticise(
+        self,
+        model: Synthesizer,
+        expected: Tensor,
+        recorded: Tensor,
+        batch: SentenceBatch,
+        spectrum: Tensor,
+        mask: Tensor,
+        condition: Tensor,
+        factor: float,
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """What the critics say of the expected latents [B,C,T] beside the recorded ones, and the gradient with which
+        they and the pitch pull at them, in units of that of ``spoken_term``.
+        """
+        assert self.critics is not None
+        direct = model.dec.direct
+        assert isinstance(direct, nn.Conv1d)
+        sentences = Sentences(batch.codes, batch.lengths, mask, batch.pitched, condition.detach().float())
+        latent = expected.detach().requires_grad_(True)
+        real = self.critics.view(recorded, direct, sentences).detach()
+        said = self.critics.view(latent, direct, sentences)
+        found = self.critics.learn(real, said, sentences)
+        if factor <= 0:
+            return found, torch.zeros_like(latent)
+        shares = {
+            name: (loss, share * factor) for name, (loss, share) in self.critics.push(real, said, sentences).items()
+        }
+        shares["pitch"] = (self.pitch_term(latent, recorded, batch, mask), PITCH_SHARE * factor)
+        (reference,) = torch.autograd.grad(self.spoken_term(model, latent, spectrum, mask), latent)
+        return found | {name: loss for name, (loss, _) in shares.items()}, joined_gradient(shares, latent, reference)
 
     def spoken_term(self, model: Synthesizer, latent: Tensor, spectrum: Tensor, mask: Tensor) -> Tensor:
         """L1 distance of the log magnitudes that the prior's mean stands for (the direct path) from the recorded ones.
@@ -288,20 +344,31 @@ def train_joint(
         optimizers["judges"] = torch.optim.AdamW(
             discriminators.parameters(), settings.discriminator_rate, betas=(0.8, 0.99)
         )
+    critics = None
+    if settings.critics_weight > 0:
+        torch.manual_seed(settings.seed)
+        config = model.config
+        critics = SpectrumCritics(
+            config.rate_hz, config.spectrum_bins, config.codebook_size, config.condition_channels
+        ).to(device)
+        optimizers["critics"] = torch.optim.AdamW(critics.parameters(), settings.critics_rate, betas=(0.8, 0.99))
+    heard_by = {"judges": discriminators, "critics": critics}
     loop = TrainingLoop(
         folder / f"{name}.pt", model, optimizers, WeightAverage(model, settings.average_decay),
         LoopSettings(settings.steps, settings.clip_norm, settings.checkpoint_steps, settings.report_steps), report,
         clipped=[parameter for group in optimizer.param_groups for parameter in group["params"]],
-        extra={} if discriminators is None else {"judges": discriminators},
+        extra={name: network for name, network in heard_by.items() if network is not None},
     )  # fmt: skip
     loop.resume()
     guide = TextGuide(model) if settings.guide_weight > 0 else None
-    loss_of = JointLoss(model.config, settings, device, guide, discriminators)
+    loss_of = JointLoss(model.config, settings, device, guide, discriminators, critics)
 
     def losses(step: int) -> StepLosses:
         speaks = step >= settings.generator_from_step and step % settings.generator_every == 0
         adversarial = speaks and discriminators is not None and step >= settings.adversarial_from_step
-        terms = loss_of(model, sampler.batch(step).to(device), speaks, adversarial)
+        since = (step + 1 - settings.critics_from_step) / max(1, settings.critics_from_step)
+        criticised = settings.critics_weight * min(1.0, max(0.0, since))
+        terms = loss_of(model, sampler.batch(step).to(device), speaks, adversarial, criticised)
         return StepLosses(terms["total"], terms)
 
     loop.run(
