@@ -61,7 +61,7 @@ class JointSettings:
     generator_from_step: int = 0
     """First step that trains the generator."""
     generator_every: int = 2
-    """The generator is trained at every so many steps."""
+    """The generator is trained at every so many steps; 0: never."""
     segment_frames: int = 32
     """Length of the slices that the generator decodes."""
     spoken_weight: float = 1.0
@@ -364,7 +364,8 @@ def train_joint(
     loss_of = JointLoss(model.config, settings, device, guide, discriminators, critics)
 
     def losses(step: int) -> StepLosses:
-        speaks = step >= settings.generator_from_step and step % settings.generator_every == 0
+        every = settings.generator_every
+        speaks = every > 0 and step >= settings.generator_from_step and step % every == 0
         adversarial = speaks and discriminators is not None and step >= settings.adversarial_from_step
         since = (step + 1 - settings.critics_from_step) / max(1, settings.critics_from_step)
         criticised = settings.critics_weight * min(1.0, max(0.0, since))

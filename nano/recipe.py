@@ -70,7 +70,7 @@ class AcousticRecipe:
     adversarial_from: int = setting(0, "first joint step of the discriminators", low=0)
     critics: float = setting(0.0, "factor of the pull of critics of the spoken spectrum in the joint steps", low=0)
     kl: float = setting(1.0, "weight of the KL divergence in the joint steps", low=0)
-    generator_every: int = setting(2, "the generator is trained at every so many joint steps", low=1)
+    generator_every: int = setting(2, "the generator is trained at every so many joint steps; 0: never", low=0)
     guide: float = setting(0.3, "weight of the loss that shows frames their phone in the text", low=0)
     spoken: float = setting(3.0, "weight of the distance of the spoken mean's spectrum from the recorded one", low=0)
     pitch: float = setting(0.0, "the same of its voicing and log F0 from the recorded ones", low=0)

@@ -153,3 +153,17 @@ def test_shares_can_be_set() -> None:
     direct = nn.Conv1d(CHANNELS, 961, 1)
     view = judged.view(spoken(batch, False), direct, batch)
     assert judged.push(view.detach(), view, batch)["misheard"][1] == 0.0
+
+
+def test_a_generator_that_is_left_out_stays_as_it_was(corpus: Corpus, tmp_path: Path) -> None:
+    settings = JointSettings(
+        max_frames=200, steps=2, segment_frames=16, generator_every=0, critics_weight=1.0, critics_from_step=1
+    )
+    model = started(corpus)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    train_joint(model, sampler_of(corpus, 200), tmp_path, settings, CPU)
+    stored = torch.load(tmp_path / "joint.pt", weights_only=True)["network"]
+    decoded = [name for name in stored if name.startswith("dec.")]
+    assert decoded
+    assert all(torch.equal(stored[name], before[name]) for name in decoded)
+    assert not torch.equal(stored["enc_p.proj.weight"], before["enc_p.proj.weight"])
