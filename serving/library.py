@@ -64,6 +64,12 @@ class Entry:
             return "ready"
         return "failed" if PRODUCTION in self.failures else "unreleased"
 
+    @property
+    def awaited(self) -> bool:
+        """Whether a version of it is for production that has not been loaded yet, as in a server's first moments."""
+        alias = self.listing.aliases.get(PRODUCTION)
+        return self.state == "unreleased" and alias is not None and alias.version is not None
+
 
 class Library:
     """Thread-safe. poll() is called by one thread; everything else by any."""
@@ -173,7 +179,7 @@ class Library:
     def _default_reference(self) -> str:
         if self._default:
             return self._default
-        usable = [name for name, entry in self._entries.items() if entry.state == "ready"]
+        usable = [name for name, entry in self._entries.items() if entry.state == "ready" or entry.awaited]
         if len(usable) == 1:
             return usable[0]
         raise ApiError(

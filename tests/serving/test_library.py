@@ -333,6 +333,8 @@ def test_moves_are_not_kept_waiting_by_first_loads(
     versions = {name: shelf.publish(name, seed) for seed, name in enumerate(("v0", "v1", "v2"))}
     live = serve()
     assert {key[0] for key in live.server.library.loader.held} == {"v0"}
+    unnamed = live.call("POST", "/v1/audio/speech", {"input": "hi"})
+    assert (unnamed.status, unnamed.json["error"]["code"]) == (400, "voice_missing"), "of three, not the first loaded"
     moved = shelf.publish("v0", 50)
     wait_until(lambda: live.server.library.entries["v0"].serving.get("production") == moved)
     assert live.server.library.pending
