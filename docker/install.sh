@@ -91,6 +91,7 @@ code)
         seldom='garbage|mirror|prune|revocation|verification|run_records|stage_cache|sealed_page|hub|hub_[a-z]+'
         seldom="$seldom|copy_synthesis|speaker|absent|check|pull|resumable_download|sources|batch[a-z_]*|extras|recipe"
         seldom="$seldom|s3|s3_errors|signing_keys|scripts|japanese[a-z_]*|korean[a-z_]*|cantonese|renewal|wyoming_bridge"
+        seldom="$seldom|probe|exported|table"
         compile -x "/($seldom)\.py\$" "$own/core" "$own/inference" "$own/pipeline/bases" "$own/registry" \
             "$own/serving" "$own/text"
         rm -f "$(dirname "$own")"/timbre-*.dist-info/RECORD
