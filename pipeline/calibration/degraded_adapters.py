@@ -172,6 +172,11 @@ def degradations_by_speaker(speakers: Sequence[str], count: int) -> dict[str, tu
     }
 
 
+def _audible(scale: float) -> float:
+    """The scale of an update; 1 where training kept the base (strength 0), which would silence any damage."""
+    return scale or 1.0
+
+
 def random_weights(voice: Voice, seed: int) -> Voice:
     """The same layers with random updates as large as the weights themselves: like uninitialised memory."""
     random = np.random.default_rng(seed)
@@ -186,8 +191,9 @@ def random_weights(voice: Voice, seed: int) -> Voice:
 
     acoustic = {}
     for name, delta in voice.acoustic.items():
-        down, up = pair(delta.down, delta.up, delta.down.shape[0], delta.scale)
-        acoustic[name] = Delta(down, up, delta.scale)
+        scale = _audible(delta.scale)
+        down, up = pair(delta.down, delta.up, delta.down.shape[0], scale)
+        acoustic[name] = Delta(down, up, scale)
     t2s = {name: pair(down, up, down.shape[1], 1.0) for name, (down, up) in voice.t2s.tensors.items()}
     return replace(voice, name=f"{voice.name}-{RANDOM}", t2s=Lora(t2s), acoustic=acoustic)
 
@@ -202,7 +208,8 @@ def bit_flips(voice: Voice, seed: int) -> Voice:
         return np.where(hit, values * np.float32(_FLIP), values).astype(np.float32)
 
     acoustic = {
-        name: Delta(flipped(delta.down), flipped(delta.up), delta.scale) for name, delta in voice.acoustic.items()
+        name: Delta(flipped(delta.down), flipped(delta.up), _audible(delta.scale))
+        for name, delta in voice.acoustic.items()
     }
     t2s = {name: (flipped(down), flipped(up)) for name, (down, up) in voice.t2s.tensors.items()}
     return replace(voice, name=f"{voice.name}-{BIT_FLIPS}", t2s=Lora(t2s), acoustic=acoustic)

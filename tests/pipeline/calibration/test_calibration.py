@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from timbre.evaluation.judge import TrainingOutcome
 from timbre.inference.engine import Engine
 from timbre.inference.errors import VoiceError
 from timbre.inference.exported_base import read_export
+from timbre.inference.t2s_slots import Lora
+from timbre.inference.voice import Delta, Prompt, Voice
 from timbre.pipeline.bases.exported import exports_folder
 from timbre.pipeline.calibration.degraded_adapters import (
     KINDS,
@@ -33,6 +36,8 @@ from timbre.pipeline.calibration.degraded_adapters import (
     WRONG_SPEAKER,
     AdapterDegrader,
     Subject,
+    bit_flips,
+    random_weights,
 )
 from timbre.pipeline.calibration.degraded_adapters import degradations_by_speaker as kinds_for
 from timbre.pipeline.calibration.measure import CalibrationPlan, Measuring
@@ -77,6 +82,17 @@ def test_every_kind_is_another_adapter(degrader: AdapterDegrader) -> None:
         waves = [item.wave.samples for item in case.spoken if item.wave is not None]
         assert waves, kind
         assert all(np.isfinite(wave).all() for wave in waves), kind
+
+
+@pytest.mark.parametrize("damage", [random_weights, bit_flips])
+def test_damage_is_heard_where_training_kept_the_base(damage: Callable[[Voice, int], Voice]) -> None:
+    kept = Delta(np.ones((4, 8), np.float32), np.ones((8, 4), np.float32), 0.0)
+    voice = Voice("ada", "local", "0" * 64, cast(Prompt, None), Lora({}), {"layer": kept})
+    weight = np.zeros((8, 8), np.float32)
+    assert not kept.added_to(weight).any()
+    update = damage(voice, 1).acoustic["layer"].added_to(weight)
+    assert np.isfinite(update).all()
+    assert np.abs(update).mean() > 0.01
 
 
 def test_each_kind_reports_its_training(degrader: AdapterDegrader) -> None:
