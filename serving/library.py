@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -308,12 +309,9 @@ class Library:
             entry = self._entries.get(name)
             if entry is None:
                 return
-            serving, failures = dict(entry.serving), dict(entry.failures)
-            if version is not None:
-                serving[alias] = version
-            failures.pop(alias, None)
-            if failure is not None:
-                failures[alias] = failure
+            serving = {**entry.serving, **({} if version is None else {alias: version})}
+            failures = {other: found for other, found in entry.failures.items() if other != alias}
+            failures |= {} if failure is None else {alias: failure}
             self._entries = {**self._entries, name: Entry(entry.listing, serving, failures)}
 
     # -- keeping in line ---------------------------------------------------------------------------------------------
@@ -364,9 +362,7 @@ class Library:
 
     def _show(self) -> None:
         entries = self._entries
-        states: dict[str, int] = {}
-        for entry in entries.values():
-            states[entry.state] = states.get(entry.state, 0) + 1
+        states = Counter(entry.state for entry in entries.values())
         serving = [(name, entry.serving[PRODUCTION]) for name, entry in entries.items() if PRODUCTION in entry.serving]
         self._metrics.show_models(serving, [name for name, entry in entries.items() if entry.failures], states)
         held = self.loader.held
@@ -383,11 +379,10 @@ def _follow(listing: Listing, before: Entry | None) -> Entry:
         listing,
         {alias: version for alias, version in before.serving.items() if alias in kept},
         {
-            alias: failure
-            for alias, failure in before.failures.items()
+            alias: failure for alias, failure in before.failures.items()
             if alias in kept and failure.version == listing.aliases[alias].version
         },
-    )
+    )  # fmt: skip
 
 
 def _refuse_gone(entry: Entry) -> None:
