@@ -100,9 +100,7 @@ def table(found: dict[str, list[Spoken]]) -> tuple[list[str], bool]:
 def voices_of(speech: Path, language: str, keep: Path) -> tuple[Path, list[Voice]]:
     """Folder of the base's graphs, and voices of known readers and strangers, each from one clip."""
     exported = exported_nano(keep)
-    voices = [
-        zero_shot(exported, speaker, clip, language) for _, speaker, clip in recordings(speech, language, 2)
-    ]
+    voices = [zero_shot(exported, speaker, clip, language) for _, speaker, clip in recordings(speech, language, 2)]
     return exported.folder, voices
 
 
