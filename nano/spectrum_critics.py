@@ -166,16 +166,7 @@ class SpectrumCritics(nn.Module):
         return {"critics": loss.detach() / (2 * len(self.adversaries)), "listener": heard.detach()}
 
     def push(self, recorded: Tensor, expected: Tensor, sentences: Sentences) -> dict[str, tuple[Tensor, float]]:
-        """Views [B,82,T], the expected one with a graph -> (loss, share) by name; the critics get no gradients."""
-        wanted = [(p, p.requires_grad) for p in self.parameters()]
-        self.requires_grad_(False)
-        try:
-            return self._push(recorded, expected, sentences)
-        finally:
-            for parameter, flag in wanted:
-                parameter.requires_grad_(flag)
-
-    def _push(self, recorded: Tensor, expected: Tensor, sentences: Sentences) -> dict[str, tuple[Tensor, float]]:
+        """Views [B,82,T], the expected one with a graph -> (loss, share) by name, for ``joined_gradient``."""
         fooled = features = torch.zeros((), device=expected.device)
         with torch.autocast(expected.device.type, torch.bfloat16):
             for adversary in self.adversaries:
