@@ -211,8 +211,12 @@ class StreamSession:
             if self._turn is turn:
                 self._turn, self._failed = None, True
             await self._tell(error)
-        except (WebSocketDisconnect, OSError, RuntimeError):
+        except (WebSocketDisconnect, OSError):
             status = "cut"
+        except Exception as error:
+            status = "500"
+            self._server.log.error("bug in a stream", exc_info=error)
+            await self._close(_BUG)
         finally:
             turn.stop()
             metrics.in_flight.dec()
@@ -249,20 +253,24 @@ class StreamSession:
         await self._within_limit(self._socket.send_text(json.dumps(body, ensure_ascii=False)))
 
     async def _tell(self, error: ApiError) -> None:
-        with suppress(WebSocketDisconnect, OSError, RuntimeError):
+        with suppress(WebSocketDisconnect, OSError):
             await self._send({"type": "error", **error_body(error, "/v1/", "")})
 
     async def _within_limit(self, sending: Any) -> None:
-        """Raises WebSocketDisconnect when the client takes nothing for stall_timeout_s; it is then cut off."""
+        """Raises WebSocketDisconnect when the client has gone, or takes nothing for stall_timeout_s and is cut off."""
         try:
             await asyncio.wait_for(sending, self._server.settings.stall_timeout_s)
+        except RuntimeError as error:
+            # Starlette and uvicorn say so of a message after the end: one task sends while another, or the protocol
+            # after a broken frame, has closed.
+            raise WebSocketDisconnect(_AWAY) from error
         except TimeoutError:
             self._server.metrics.cancelled.labels("stalled").inc()
             self._abort()
             raise WebSocketDisconnect(_AWAY) from None
 
     async def _close(self, code: int, reason: str = "") -> None:
-        with suppress(WebSocketDisconnect, OSError, RuntimeError):
+        with suppress(WebSocketDisconnect, OSError):
             await self._within_limit(self._socket.close(code, reason))
 
 

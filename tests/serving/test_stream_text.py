@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -9,18 +10,20 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.serving.running import FAST, Running, wait_until
 from timbre.serving.clauses import Clauses
+from timbre.serving.stream_session import StreamSession, read_options
 from timbre.serving.wire import http_config
 
 TEXT = "Good morning, everybody. Dr. Smith paid 3.5 pounds for it, and went home. That was all."
@@ -229,6 +232,47 @@ def test_broken_frames_harm_nobody_else(live: Running) -> None:
             wire.sendall(frame)
     assert live.say("ada").status == 200
     assert not [line for line in live.lines if "bug" in line.getMessage()]
+
+
+@pytest.mark.parametrize("event", ['{"type": "cancel"}', '{"type": "unknown"}', '{"type": "text.done"}'])
+def test_an_answer_to_a_connection_that_has_ended_is_no_bug(live: Running, event: str) -> None:
+    """The protocol closes after a broken frame, while an answer to the frame before it is on its way."""
+    frames = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "text": event}])
+
+    async def receive() -> dict[str, Any]:
+        return next(frames, {"type": "websocket.disconnect", "code": 1002})
+
+    async def send_after_close(message: MutableMapping[str, Any]) -> None:
+        if message["type"] != "websocket.accept":  # as uvicorn says it
+            raise RuntimeError(f"Unexpected ASGI message '{message['type']}', after sending 'websocket.close'.")
+
+    async def session() -> None:
+        socket = WebSocket({"type": "websocket", "state": {}}, receive, send_after_close)
+        await socket.accept()
+        await StreamSession(live.server, socket, read_options({"voice": "ada"}), lambda: None).run()
+
+    before = len(live.lines)
+    asyncio.run(session())
+    assert not [line for line in live.lines[before:] if line.exc_info]
+
+
+def test_a_bug_while_a_text_is_spoken_is_logged_and_ends_the_stream(
+    live: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("of our own")
+
+    monkeypatch.setattr("timbre.serving.stream_session.Sound", fails)  # isinstance() of a function is a TypeError
+    before = len(live.lines)
+    with opened(live) as client:
+        send(client, "text.delta", delta="Good morning. ")
+        send(client, "text.done")
+        with pytest.raises(ConnectionClosed) as caught:
+            until(client, "speech.audio.done")
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 1011
+    assert [line.getMessage() for line in live.lines[before:] if line.exc_info] == ["bug in a stream"]
+    del live.lines[before:]
 
 
 def test_a_message_that_never_ends(serve: Callable[..., Running], shelf: Any) -> None:
