@@ -93,7 +93,7 @@ def expand_times(text: str) -> str:
         hour, minute, second = int(match[1]), int(match[2]), match[3]
         half = _half_day(match, match[4])
         words = numbers.cardinal(hour)
-        if second is not None:
+        if second is not None and (int(second) or not half):
             noun = "second" if int(second) == 1 else "seconds"
             return f"{words} {_minute(minute)} and {numbers.cardinal(int(second))} {noun}{half}"
         if minute:
@@ -168,4 +168,4 @@ def expand_years(text: str) -> str:
         lambda m: f" {numbers.year(int(m[0]))} " if "10" <= m[1] < "30" else f" {numbers.digits(m[0])} ",
         text,
     )
-    return sub(r"(?<![\d.,:/])[12]\d{3}(?![\d:/]|[.,]\d)", one, text)
+    return sub(r"(?<![\d.,:/])[12]\d{3}(?![\d/]|[.,:]\d)", one, text)

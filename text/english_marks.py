@@ -81,8 +81,8 @@ _STATES = {
     "TX": "Texas", "UT": "Utah", "VT": "Vermont", "VA": "Virginia", "WA": "Washington", "WV": "West Virginia",
     "WI": "Wisconsin", "WY": "Wyoming", "DC": "D C",
 }  # fmt: skip
-_NEED_ZIP = frozenset({"OK", "OR", "ME", "HI", "IN", "PA", "MA", "LA", "ID", "MD", "MS", "DE", "AL", "CO", "CA", "DC"})
-_STATE = re.compile(rf"(?<=[a-z])(,?) ({'|'.join(_STATES)})\b(?: (\d{{5}}(?:-\d{{4}})?)\b(?!-\d)|(?=[.,;)]|$| [a-z]))")
+_NEED_ZIP = frozenset({"OK", "HI", "IN", "LA", "ID", "DE", "AL", "DC"})
+_STATE = re.compile(rf"(?<=[a-z])(,?) ({'|'.join(_STATES)})\b(?:,? (\d{{5}}(?:-\d{{4}})?)\b(?!-\d|,\d)|(?=[.,;)]|$| [a-z]))")
 _COMPASS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
 

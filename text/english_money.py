@@ -8,7 +8,7 @@ from timbre.text import english_numbers as numbers
 from timbre.text.english_amounts import NUMBER, SCALE_WORDS, counts_plural, is_attribute, plain
 from timbre.text.patterns import sub
 
-_SCALE = r"hundred|thousand|lakhs?|crores?|million|billion|trillion|[kKmMbBtT]|[mb]n|[MB]N"
+_SCALE = r"(?i:hundred|thousand|lakhs?|crores?|[mbtz]r?illion|quadrillion|gazillion|mill?|bil)|[kKmMbBtT]|[mb]n|[MB]N"
 
 CURRENCIES: dict[str, tuple[str, str, str, str]] = {
     "US$": ("U S dollar", "U S dollars", "cent", "cents"),
@@ -90,8 +90,10 @@ def _amount(sign: str, number: str, scale: str | None) -> str:
     one, many, minor, minors = CURRENCIES[sign]
     number = plain(number)
     if scale:
-        return f"{numbers.decimal(number)} {SCALE_WORDS.get(scale.lower(), scale)} {many}"
+        return f"{numbers.decimal(number)} {SCALE_WORDS.get(scale.lower(), scale.lower())} {many}"
     whole, _, fraction = number.partition(".")
+    if len(fraction) == 3 and fraction[2] == "0":
+        fraction = fraction[:2]
     major = int(whole or "0")
     if not fraction or not int(fraction):
         return f"{numbers.cardinal(major)} {one if major == 1 else many}"

@@ -137,20 +137,26 @@ def _fractions(text: str) -> str:
             return f"{numbers.cardinal(top)} out of {numbers.cardinal(bottom)}"
         return f" {numbers.fraction(top, bottom)} "
 
-    text = sub(r"(?<![\d/.,])(\d{1,4}) {1,2}(\d{1,2})/(\d{1,3})(?![\d/])", mixed, text)
+    text = sub(r"(?<![\d/.,])(\d{1,4}) {1,2}(\d{1,2})/(\d{1,3})(?![\d/])(?:ths?|rds?|nds?)?", mixed, text)
     return sub(r"(?<![\d/.,])(\d{1,4})/(\d{1,4})(?![\d/]|\.\d)(?:st|nd|rd|th)?s?\b", plain, text)
 
 
 def _numbers(text: str) -> str:
     """What is left in digits: decimals, grouped thousands, numbers with a leading zero, negatives, cardinals."""
     text = sub(r"(?<![\w.])-\s?(?=\.?\d)", " negative ", text)
+    text = sub(r"(?<![\d.,])\d{10,}(?![\d.,]*\d)", _long, text)
     text = sub(r"\d{1,3}(?:,\d{3})+(?!\d)", lambda m: m[0].replace(",", ""), text)
     text = sub(r"\d*\.\d+", lambda m: f" {numbers.decimal(m[0])} ", text)
     return sub(r"\d+", lambda m: f" {_whole(m[0])} ", text)
 
 
+def _long(match: re.Match[str]) -> str:
+    """A number of ten digits and more without commas is a number of something, not an amount, unless it is round."""
+    return match[0] if match[0].endswith("000") and len(match[0]) <= _LONGEST_CARDINAL else numbers.digits(match[0])
+
+
 def _whole(number: str) -> str:
-    if len(number) > _LONGEST_CARDINAL or (len(number) > 1 and number[0] == "0"):
+    if len(number) > 1 and number[0] == "0":
         return numbers.digits(number)
     return numbers.cardinal(int(number))
 

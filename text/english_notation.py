@@ -10,6 +10,7 @@ import re
 
 from timbre.text import english_numbers as numbers
 from timbre.text.english_calendar import MONTHS
+from timbre.text.english_case import fold_case
 from timbre.text.english_codes import fold_codes
 from timbre.text.english_contexts import fold_contexts
 from timbre.text.english_science import fold_science
@@ -22,7 +23,10 @@ _WHOLE_SIGNS = str.maketrans({
     "∑": " sum ", "∫": " integral ", "∈": " in ", "∴": " therefore ", "∵": " because ", "∆": " delta ",
     "Δ": " delta ", "⊥": " perpendicular to ", "∥": " parallel to ", "≡": " identical to ", "≅": " congruent to ",
     "∝": " proportional to ", "∛": " cube root of ",
-    "∪": " union ", "∩": " intersection ", "⇔": " if and only if ", "↔": " to and from ", "←": " from ",
+    "∪": " union ", "∗": "*", "≦": "≤", "≧": "≥", "⩽": "≤", "⩾": "≥", "⊂": " subset of ",
+    "⊆": " subset of ", "⊃": " superset of ", "⊇": " superset of ", "∉": " not in ", "∅": " the empty set ",
+    "∀": " for all ", "∃": " there exists ", "∂": " partial ", "∇": " del ", "∏": " product ", "≪": " much less than ",
+    "≫": " much greater than ", "∼": "~", "⟶": " → ", "⇐": " from ", "¬": " not ", "∩": " intersection ", "⇔": " if and only if ", "↔": " to and from ", "←": " from ",
 })  # fmt: skip
 _RARE = re.compile(r"[⁰¹⁴-⁹⁺⁻ⁿ]|[²³][⁰¹²³⁴-⁹⁺⁻]")
 _HOUR = r"(?:1[0-2]|0?[1-9])"
@@ -61,7 +65,7 @@ _MONTHS = "|".join([*MONTHS, *(f"{name[:3]}\\.?" for name in MONTHS), "Sept\\.?"
 
 def fold_notation(text: str) -> str:
     """The text in the notation of the later steps."""
-    text = fold_contexts(text)
+    text = fold_contexts(fold_case(text))
     text = fold_science(text.translate(_WHOLE_SIGNS) if not text.isascii() else text)
     if _RARE.search(text):
         text = _raised(text)

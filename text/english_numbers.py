@@ -9,12 +9,15 @@ _ONES = (
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
 _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_SCALES = ("", "thousand", "million", "billion", "trillion", "quadrillion", "quintillion")
+_SCALES = (
+    "", "thousand", "million", "billion", "trillion", "quadrillion", "quintillion", "sextillion", "septillion",
+    "octillion", "nonillion", "decillion",
+)  # fmt: skip
 _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
     "twelve": "twelfth",
 }  # fmt: skip
-LARGEST = 10**21 - 1
+LARGEST = 10**36 - 1
 
 
 def _below_hundred(value: int) -> str:
@@ -36,7 +39,7 @@ def cardinal(value: int) -> str:
     """Words of an integer: 1250 -> 'one thousand, two hundred fifty'.
 
     Groups of three digits are parted by a comma, which is spoken as a short pause, unless the last group is one word.
-    Numbers above 10^21 - 1 are read digit by digit.
+    Numbers above 10^36 - 1 are read digit by digit.
     """
     if value < 0:
         return "negative " + cardinal(-value)

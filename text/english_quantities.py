@@ -11,128 +11,27 @@ import re
 from timbre.text import english_numbers as numbers
 from timbre.text.english_amounts import NUMBER, SCALE_WORDS, is_attribute, plain, stands_before_noun
 from timbre.text.english_money import CURRENCIES
+from timbre.text.english_units import CHAIN, UNIT_NAMES, UNITS, chain_words, is_plain_letter
 from timbre.text.patterns import sub
 
-_UNITS: dict[str, tuple[str, str]] = {
-    "km": ("kilometer", "kilometers"), "cm": ("centimeter", "centimeters"), "mm": ("millimeter", "millimeters"),
-    "nm": ("nanometer", "nanometers"), "μm": ("micrometer", "micrometers"), "m": ("meter", "meters"),
-    "mi": ("mile", "miles"), "ft": ("foot", "feet"), "yd": ("yard", "yards"), "in": ("inch", "inches"),
-    "kg": ("kilogram", "kilograms"), "mg": ("milligram", "milligrams"), "μg": ("microgram", "micrograms"),
-    "g": ("gram", "grams"), "lb": ("pound", "pounds"), "lbs": ("pound", "pounds"), "oz": ("ounce", "ounces"),
-    "ml": ("milliliter", "milliliters"), "mL": ("milliliter", "milliliters"), "cl": ("centiliter", "centiliters"),
-    "l": ("liter", "liters"), "L": ("liter", "liters"), "gal": ("gallon", "gallons"),
-    "h": ("hour", "hours"), "hr": ("hour", "hours"), "hrs": ("hour", "hours"), "min": ("minute", "minutes"),
-    "mins": ("minute", "minutes"), "s": ("second", "seconds"), "sec": ("second", "seconds"),
-    "secs": ("second", "seconds"), "ms": ("millisecond", "milliseconds"), "ns": ("nanosecond", "nanoseconds"),
-    "μs": ("microsecond", "microseconds"), "yr": ("year", "years"), "yrs": ("year", "years"),
-    "Hz": ("hertz", "hertz"), "kHz": ("kilohertz", "kilohertz"), "MHz": ("megahertz", "megahertz"),
-    "GHz": ("gigahertz", "gigahertz"), "KB": ("kilobyte", "kilobytes"),
-    "kB": ("kilobyte", "kilobytes"), "MB": ("megabyte", "megabytes"), "GB": ("gigabyte", "gigabytes"),
-    "TB": ("terabyte", "terabytes"), "PB": ("petabyte", "petabytes"), "MiB": ("mebibyte", "mebibytes"),
-    "GiB": ("gibibyte", "gibibytes"), "kbps": ("kilobit per second", "kilobits per second"),
-    "Mbps": ("megabit per second", "megabits per second"), "Gbps": ("gigabit per second", "gigabits per second"),
-    "W": ("watt", "watts"), "kW": ("kilowatt", "kilowatts"), "MW": ("megawatt", "megawatts"),
-    "GW": ("gigawatt", "gigawatts"), "kWh": ("kilowatt hour", "kilowatt hours"), "V": ("volt", "volts"),
-    "mV": ("millivolt", "millivolts"), "kV": ("kilovolt", "kilovolts"),
-    "mA": ("milliamp", "milliamps"), "mAh": ("milliamp hour", "milliamp hours"), "Ω": ("ohm", "ohms"),
-    "dB": ("decibel", "decibels"), "Pa": ("pascal", "pascals"), "kPa": ("kilopascal", "kilopascals"),
-    "hPa": ("hectopascal", "hectopascals"), "psi": ("pound per square inch", "pounds per square inch"),
-    "kJ": ("kilojoule", "kilojoules"),
-    "kcal": ("kilocalorie", "kilocalories"), "ha": ("hectare", "hectares"),
-    "mph": ("mile per hour", "miles per hour"), "kph": ("kilometer per hour", "kilometers per hour"),
-    "kmh": ("kilometer per hour", "kilometers per hour"), "rpm": ("revolution per minute", "revolutions per minute"),
-    "fps": ("frame per second", "frames per second"), "px": ("pixel", "pixels"),
-    "dpi": ("dot per inch", "dots per inch"),
-    "sq ft": ("square foot", "square feet"), "sq m": ("square meter", "square meters"),
-    "ppm": ("part per million", "parts per million"), "ppb": ("part per billion", "parts per billion"),
-    "bpm": ("beat per minute", "beats per minute"), "wpm": ("word per minute", "words per minute"),
-    "mcg": ("microgram", "micrograms"), "mmHg": ("millimeter of mercury", "millimeters of mercury"),
-    "dL": ("deciliter", "deciliters"),
-    "dl": ("deciliter", "deciliters"), "Wh": ("watt hour", "watt hours"), "MWh": ("megawatt hour", "megawatt hours"),
-    "GWh": ("gigawatt hour", "gigawatt hours"), "Nm": ("newton meter", "newton meters"),
-    "kN": ("kilonewton", "kilonewtons"), "MPa": ("megapascal", "megapascals"), "GPa": ("gigapascal", "gigapascals"),
-    "MJ": ("megajoule", "megajoules"), "kA": ("kiloamp", "kiloamps"),
-    "mol": ("mole", "moles"), "mmol": ("millimole", "millimoles"), "lm": ("lumen", "lumens"), "cc": ("C C", "C C"),
-    "Kbps": ("kilobit per second", "kilobits per second"), "Tbps": ("terabit per second", "terabits per second"),
-    "wk": ("week", "weeks"), "wks": ("week", "weeks"), "mos": ("month", "months"), "qt": ("quart", "quarts"),
-    "dBA": ("decibel A", "decibels A"), "kn": ("knot", "knots"),
-    "kt": ("knot", "knots"), "kts": ("knot", "knots"), "Ah": ("amp hour", "amp hours"),
-    "μF": ("microfarad", "microfarads"), "nF": ("nanofarad", "nanofarads"), "pF": ("picofarad", "picofarads"),
-    "kΩ": ("kilohm", "kilohms"), "MΩ": ("megohm", "megohms"), "μA": ("microamp", "microamps"),
-    "μV": ("microvolt", "microvolts"), "μL": ("microliter", "microliters"), "μl": ("microliter", "microliters"),
-    "Mbit": ("megabit", "megabits"), "kbit": ("kilobit", "kilobits"), "Gbit": ("gigabit", "gigabits"),
-    "Mb": ("megabit", "megabits"), "Gb": ("gigabit", "gigabits"), "TiB": ("tebibyte", "tebibytes"),
-    "KiB": ("kibibyte", "kibibytes"), "THz": ("terahertz", "terahertz"), "mSv": ("millisievert", "millisieverts"),
-    "μSv": ("microsievert", "microsieverts"), "lx": ("lux", "lux"), "dm": ("decimeter", "decimeters"),
-    "ng": ("nanogram", "nanograms"), "MP": ("megapixel", "megapixels"), "kgf": ("kilogram force", "kilograms force"),
-    "BTU": ("B T U", "B T U"), "pt": ("pint", "pints"), "pcs": ("piece", "pieces"),
-    "pc": ("piece", "pieces"), "qts": ("quart", "quarts"), "gals": ("gallon", "gallons"),
-    "atm": ("atmosphere", "atmospheres"), "pts": ("point", "points"), "yds": ("yard", "yards"),
-    "cu ft": ("cubic foot", "cubic feet"), "cu in": ("cubic inch", "cubic inches"),
-    "cu m": ("cubic meter", "cubic meters"),
-    "cu yd": ("cubic yard", "cubic yards"), "sq mi": ("square mile", "square miles"),
-    "sq km": ("square kilometer", "square kilometers"), "sq in": ("square inch", "square inches"),
-    "sq yd": ("square yard", "square yards"), "sq cm": ("square centimeter", "square centimeters"),
-    "TW": ("terawatt", "terawatts"), "mW": ("milliwatt", "milliwatts"), "μW": ("microwatt", "microwatts"),
-    "lb ft": ("pound foot", "pound feet"), "ft lb": ("foot pound", "foot pounds"),
-    "nmi": ("nautical mile", "nautical miles"),
-    "kNm": ("kilonewton meter", "kilonewton meters"), "Pa s": ("pascal second", "pascal seconds"),
-    "N s": ("newton second", "newton seconds"), "J s": ("joule second", "joule seconds"),
-    "W s": ("watt second", "watt seconds"), "mo": ("month", "months"), "bbl": ("barrel", "barrels"),
-    "tonnes": ("tonne", "tonnes"), "bar": ("bar", "bar"),
-    "mbar": ("millibar", "millibars"), "eV": ("electron volt", "electron volts"),
-    "keV": ("kiloelectron volt", "kiloelectron volts"), "MeV": ("megaelectron volt", "megaelectron volts"),
-    "GeV": ("gigaelectron volt", "gigaelectron volts"), "Bq": ("becquerel", "becquerels"), "Gy": ("gray", "grays"),
-    "Sv": ("sievert", "sieverts"), "mT": ("millitesla", "milliteslas"), "μT": ("microtesla", "microteslas"),
-    "μmol": ("micromole", "micromoles"), "nmol": ("nanomole", "nanomoles"), "pg": ("picogram", "picograms"),
-    "fs": ("femtosecond", "femtoseconds"), "ps": ("picosecond", "picoseconds"), "EB": ("exabyte", "exabytes"),
-    "ZB": ("zettabyte", "zettabytes"), "kcd": ("kilocandela", "kilocandelas"), "ly": ("light year", "light years"),
-    "Mpc": ("megaparsec", "megaparsecs"), "kpc": ("kiloparsec", "kiloparsecs"), "kgs": ("kilogram", "kilograms"),
-    "kms": ("kilometer", "kilometers"), "gm": ("gram", "grams"), "gms": ("gram", "grams"),
-    "mN": ("millinewton", "millinewtons"),
-    "MN": ("meganewton", "meganewtons"), "mH": ("millihenry", "millihenries"), "μH": ("microhenry", "microhenries"),
-    "mF": ("millifarad", "millifarads"), "kVA": ("kilovolt amp", "kilovolt amps"), "dBm": ("D B M", "D B M"),
-    "ppi": ("pixel per inch", "pixels per inch"), "GHZ": ("gigahertz", "gigahertz"), "MHZ": ("megahertz", "megahertz"),
-    "KHz": ("kilohertz", "kilohertz"), "hz": ("hertz", "hertz"), "Kg": ("kilogram", "kilograms"),
-    "KM": ("kilometer", "kilometers"),
-    "Km": ("kilometer", "kilometers"), "hp": ("horsepower", "horsepower"),
-    "mpg": ("mile per gallon", "miles per gallon"),
-    "tbsp": ("tablespoon", "tablespoons"), "tsp": ("teaspoon", "teaspoons"), "fl oz": ("fluid ounce", "fluid ounces"),
-}  # fmt: skip
 _GLUED_ONLY = frozenset({"in", "L", "cl"})
 """Units that are common words or letters: after a blank they are something else ('5 in the box', 'Gate 5 B')."""
-_UNIT_NAMES = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
-_POWERS = {"2": "square", "²": "square", "^2": "square", "3": "cubic", "³": "cubic", "^3": "cubic"}
-_MEASURE = re.compile(
-    rf"(?<![\w./])({NUMBER})(\s?)({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?"
-    rf"(?:/({_UNIT_NAMES})([²³]|\^[23]|(?<=m)[23])?)?(?![\w²³'])(?:\.(?=\s[a-z]))?"
-)
-_HYPHENATED = re.compile(rf"(?<![\w./-])({NUMBER})-({_UNIT_NAMES})\b\.?(?=\)?\s[A-Za-z])")
+_MEASURE = re.compile(rf"(?<![\w./])({NUMBER})(\s?)({CHAIN})(?:\.(?=\s[a-z]))?")
+_HYPHENATED = re.compile(rf"(?<![\w./-])({NUMBER})-({UNIT_NAMES})\b\.?(?=\)?\s[A-Za-z])")
 _SCALED_UNIT = re.compile(
-    r"\b(million |billion |trillion |thousand )"
-    r"(km|mi|kg|lbs?|mph|[kMGT]B|[kMGT]Wh|[kMGT]W|gal|ha|ft|mm|cm|bbl|tonnes|ly|mg|Hz)\b(?!/)"
+    rf"\b((?:m|b|tr)illion |thousand )((?!(?:in|s|h|m|l|L|g|V|W|min|pt)\b(?![/^·]))(?!mo\b)(?:{CHAIN}))"
 )
-_RATE_ALONE = re.compile(r"\b(km|m|mi|kg|mg|g|l|ml)/(h|s|min|hr|l|L|kg|ml|m[23²³]|day)\b")
-
-
-_LETTER_UNITS = {
-    "N": "newton", "A": "amp", "F": "farad", "J": "joule", "C": "coulomb", "H": "henry", "S": "siemens", "K": "kelvin",
-}  # fmt: skip
-"""Letters that are units where a second unit divides them."""
-_LETTER_RATE = re.compile(rf"(?<![\w./])({NUMBER})\s?([NAFJCHSK])/(km|m|cm|mm|kg|g|s|mol|K)([²³]|\^[23])?(?![\w²³/])")
-
-
-def _letter_rate(match: re.Match[str]) -> str:
-    """5 N/m -> 5 newtons per meter; 4.2 J/K -> 4.2 joules per kelvin."""
-    number, unit, per, power = match.groups()
-    name = _LETTER_UNITS[unit]
-    many = name if number == "1" or name == "siemens" else "henries" if name == "henry" else f"{name}s"
-    return f"{number} {many} per {_POWERS[power] + ' ' if power else ''}{'kelvin' if per == 'K' else _UNITS[per][0]}"
+_RATE_ALONE = re.compile(
+    r"(?<![\w/.])(?!W/L|L/m)((?:km|cm|mm|m|mi|ft|[kmnμ]?g|mcg|[mμ]?[lL]|m?mol|kWh|[kM]?W|k?J|k?N|kcal|[MG][Bb])"
+    r"/(?:h|s|min|hr|d?l|m?L|ml|kg|lb|mol|m[23²³]|m\^[23]|s\^2|K)(?:/(?:h|s|min|d))?)(?![\w/^'])"
+)
 
 
 def _measure(match: re.Match[str]) -> str:
-    number, blank, unit, power, per, per_power = match.groups()
-    one, many = _UNITS[unit]
+    number, blank, chain = match.groups()
+    unit = re.split(r"[\^/·⋅²³]|(?<=m)[23]", chain, maxsplit=1)[0]
+    if is_plain_letter(chain):
+        return match[0]
     if blank and unit in "VW" and not re.match(r"[.,;)]|$|\s[a-z]", match.string[match.end() :]):
         return match[0]
     by = re.search(r"\bby\s$", match.string[: match.start()])
@@ -143,23 +42,15 @@ def _measure(match: re.Match[str]) -> str:
         and not _PLACE_BEFORE.search(match.string[: match.start()])
     ):
         blank = ""
-    if (blank and unit in _GLUED_ONLY and not (per or power or by)) or (unit == "s" and _is_decade(number)):
+    if (blank and unit in _GLUED_ONLY and chain == unit and not by) or (unit == "s" and _is_decade(number)):
         return match[0]
     attributive = is_attribute(match.string, match.start(), match.end())
-    words = one if plain(number) == "1" or attributive else many
-    if power:
-        words = f"{_POWERS[power]} {words}"
-    if per:
-        if per == "s" and per_power:
-            words += " per second " + ("squared" if _POWERS[per_power] == "square" else "cubed")
-        else:
-            words += f" per {_POWERS[per_power] + ' ' if per_power else ''}{_UNITS[per][0]}"
-    return f"{numbers.decimal(plain(number))} {words} "
+    return f"{numbers.decimal(plain(number))} {chain_words(chain, plain(number) != '1' and not attributive)} "
 
 
 def expand_hyphenated(text: str) -> str:
     """A 12-oz can is a twelve ounce can, whatever stands before and after."""
-    return _HYPHENATED.sub(lambda m: f"{m[1]} {_UNITS[m[2]][0]} ", text)
+    return _HYPHENATED.sub(lambda m: f"{m[1]} {UNITS[m[2]][0]} ", text)
 
 
 def _is_decade(number: str) -> bool:
@@ -263,23 +154,16 @@ def expand_units(text: str) -> str:
         r"\1 inches",
         text,
     )
-    text = sub(rf"(\d(?:\s?(?:{_UNIT_NAMES}|inch(?:es)?|feet|foot))?)\s?[x×]\s?(?=\d)", r"\1 by ", text)
+    text = sub(rf"(\d(?:\s?(?:{UNIT_NAMES}|inch(?:es)?|feet|foot))?)\s?[x×]\s?(?=\d)", r"\1 by ", text)
     text = sub(r"(?<=\d)(\s?(?:ft|lb|lbs|oz|yd|mi|hr|hrs|min|sec|qt|gal))\.(?=[\"')]*$)", r"\1 .", text)
     text = sub(
-        rf"(\d\s{{1,2}})?(\d/\d+)\s*({_UNIT_NAMES})\b(?!/)(?:\.(?=\s[a-z]))?",
-        lambda m: f"{m[1] or ''}{m[2]} {_UNITS[m[3]][bool(m[1])]}",
+        rf"(\d\s{{1,2}})?(\d/\d+)\s*({UNIT_NAMES})\b(?!/)(?:\.(?=\s[a-z]))?",
+        lambda m: f"{m[1] or ''}{m[2]} {UNITS[m[3]][bool(m[1])]}",
         text,
     )
-    text = _LETTER_RATE.sub(_letter_rate, text)
     text = _MEASURE.sub(_measure, text.replace("µ", "μ"))
-    text = _SCALED_UNIT.sub(lambda m: m[1] + _UNITS[m[2]][1], text)
-
-    def rate(match: re.Match[str]) -> str:
-        per = match[2].rstrip("23²³")
-        below = _UNITS[per][0] if per in _UNITS else per
-        return f"{_UNITS[match[1]][1]} per {'cubic ' if match[2][-1] in '3³' else ''}{below}"
-
-    return _RATE_ALONE.sub(rate, text)
+    text = _SCALED_UNIT.sub(lambda m: m[1] + chain_words(m[2], True), text)
+    return _RATE_ALONE.sub(lambda m: chain_words(m[1], True), text)
 
 
 def expand_degrees(text: str) -> str:

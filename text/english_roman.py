@@ -41,7 +41,7 @@ def expand_roman(text: str) -> str:
     def ruler(match: re.Match[str]) -> str:
         value = numbers.roman(match[2])
         rest = match.string[match.end() :]
-        closes = re.match(r"[,.;:)]|\s*$| (?:of|was|is|and|ruled|reigned|died)\b", rest)
+        closes = re.match(r"\s?[-—–]{2}|\s?[—–]|[,.;:)]|\s*$| (?:of|was|is|and|ruled|reigned|died)\b", rest)
         if value is None or (match[2] == "I" and not closes) or match[0] == "Malcolm X":
             return match[0]
         return f"{match[1]} the {numbers.ordinal(value)}"
