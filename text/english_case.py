@@ -16,7 +16,7 @@ _SMALL = "|".join([*_SURE, *_SHORT])
 _LARGE = "|".join(name.upper() for name in [*_SURE, *_SHORT, "may", "march"])
 _DAY = r"(?:3[01]|[12]\d|0?[1-9])"
 _SUFFIX = r"(?:st|nd|rd|th|ST|ND|RD|TH)"
-_DATE_AFTER = rf"(?=\.?,? ?(?:{_DAY}{_SUFFIX}?\b(?![:.,]?\d|\s?%)|(?:19|20)\d\d\b))"
+_DATE_AFTER = rf"(?=\.?,? ?(?:{_DAY}{_SUFFIX}?\b(?![:.,]?\d|\s?%)|(?:1\d|20)\d\d\b))"
 _DATE_BEFORE = rf"(?<![\w.,$])({_DAY}{_SUFFIX}?(?: of)? )"
 _WEEKDAY = "mon|tues?|weds?|thurs?|thur?|fri|sat|sun"
 _BESIDE = r"(?:\s?[-–&/,]\s?|,? and | to )"
@@ -40,6 +40,7 @@ _RULES = (
     Rule("0123456789", rf"\b(?:may|march)\b(?= {_DAY}(?:{_SUFFIX}\b|,? (?:19|20)\d\d\b))", _capital),
     Rule("0123456789", rf"(?<=\b(?:on|by) )(?:may|march)\b(?= {_DAY}\b(?![:.,]?\d|\s?%))", _capital),
     Rule("0123456789", rf"(?<![\w.,$])({_DAY}{_SUFFIX}(?: of)? )(may|march)\b", _second),
+    Rule("-", rf"\b({'|'.join(name.capitalize() for name in _SHORT)})-(?={_DAY}\b(?![-/\w]))", r"\1 "),
     Rule("", rf"\b(?:{_WEEKDAY})\b(?=\.?{_BESIDE}(?:{_WEEKDAY})\b)", _capital),
     Rule("", rf"\b(?:{_WEEKDAY.upper()})\b(?=\.?{_BESIDE}(?:{_WEEKDAY.upper()})\b)", _capital),
     Rule(

@@ -48,6 +48,28 @@ def _words(letters: str) -> str:
     return " ".join(part.capitalize() for part in letters.split("-"))
 
 
+def _named(match: re.Match[str]) -> str:
+    """1-888-Comcast, 1-800-ski-green, 1-800-4MY-HOME: the digits, then the words; 800-meter is a length."""
+    if not match[1] and (match[3].islower() or re.match(r"[a-z]", match[3])):
+        return match[0]
+    words = " ".join(
+        part if not part.isdigit() else numbers.digits(part) for part in re.findall(r"\d+|[A-Za-z]+", match[3])
+    )
+    return f"{'one, ' if match[1] else ''}{numbers.digits(match[2])}, {_shown(words)}"
+
+
+def _shown(words: str) -> str:
+    return " ".join(part.capitalize() if len(part) > 2 and part.isupper() else part for part in words.split())
+
+
+def _free(match: re.Match[str]) -> str:
+    """18005551234 -> one, eight zero zero, five five five, one two three four."""
+    number = match[0]
+    head = "one, " if len(number) == 11 else ""
+    number = number[-10:]
+    return head + ", ".join(numbers.digits(part) for part in (number[:3], number[3:6], number[6:]))
+
+
 def _key(match: re.Match[str]) -> str:
     return f"star {numbers.digits(match[1])}" + (" pound" if match[2] else "")
 
@@ -73,6 +95,13 @@ _CODE_RULES = (
         r"(?<![\w-])(?:(1)[-. ])?(8\d\d|900)[-. ]([A-Z]{2,}(?:-[A-Z]{2,})*)\b",
         lambda m: f"{numbers.digits(m[1]) + ', ' if m[1] else ''}{numbers.digits(m[2])}, {_words(m[3])}",
     ),
+    Rule(
+        "89",
+        r"(?<![\w-])(?:\+?(1)[-. ]?)?\(?(8(?:00|33|44|55|66|77|88)|900)\)?[-. ](?=[\w-]*[A-Za-z]{2})(\w+(?:-\w+)*)",
+        _named,
+    ),
+    Rule("8", r"(?<![\w.,$£€-])1?8(?:00|33|44|55|66|77|88)\d{7}(?![\w.,-]*\d)", _free),
+    Rule("(", r"\((\d{3})\) ?(\d{3})(\d{4})\b", r"\1-\2-\3"),
     Rule("-", r"(?<![\w-])(\d{3})-([A-Z]{4})\b", lambda m: f"{numbers.digits(m[1])}, {_words(m[2])}"),
     Rule(
         "-",

@@ -11,6 +11,7 @@ from typing import Final
 
 from timbre.text.english_chess import fold_chess
 from timbre.text.english_context_words import COMPASS, COUNTRY_STREETS, spelled
+from timbre.text.english_everyday import EVERYDAY_RULES
 from timbre.text.english_later_contexts import LATER_RULES
 from timbre.text.english_number_contexts import NUMBER_RULES
 from timbre.text.patterns import Rule, applied
@@ -37,7 +38,7 @@ def fold_contexts(text: str) -> str:
     text = applied(_WORD_RULES, text)
     if not re.search(r"[\d₀-₉½⅓⅔¼¾⅛⅜⅝⅞]", text):
         return text
-    return fold_chess(applied(LATER_RULES, applied(NUMBER_RULES, text)))
+    return fold_chess(applied(LATER_RULES, applied(EVERYDAY_RULES, applied(NUMBER_RULES, text))))
 
 
 def _salt(match: re.Match[str]) -> str:

@@ -194,9 +194,10 @@ def _initial(match: re.Match[str]) -> str:
 
 _MAIL = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _DOMAINS = "com|org|net|io|edu|gov|mil|info|dev|app|co|ai|cn|uk|de|fr|jp|kr|ru|eu|us|ca|au|in|tv|me|xyz|tech|cloud"
+_TAIL = r"(?:[/?][\w./?=&%#~+:-]*[\w/=])?"
 _WEB = re.compile(
-    rf"(?:\b(?:https?|ftp)://|\bwww\.)[\w-]+(?:\.[\w-]+)*(?::\d+)?(?:/[\w./?=&%#~+:-]*[\w/=])?"
-    rf"|\b(?:[a-zA-Z0-9-]+\.)+(?:{_DOMAINS})\b(?:/[\w./?=&%#~+:-]*[\w/=])?(?!\.\w)"
+    rf"(?:\b(?:https?|ftp)://|\bwww\.)[\w-]+(?:\.[\w-]+)*(?::\d+)?{_TAIL}"
+    rf"|\b(?:[a-zA-Z0-9-]+\.)+(?:{_DOMAINS})\b{_TAIL}(?!\.\w)|\bfile://[\w./%~+:-]*\w"
 )
 _ADDRESS_SIGNS = {
     ".": "dot", "/": "slash", "@": "at", "-": "dash", "_": "underscore", "?": "question mark", "=": "equals",
@@ -205,7 +206,7 @@ _ADDRESS_SIGNS = {
 
 
 def _address(text: str) -> str:
-    text = sub(r"^(?:https?|ftp)://", "", text).rstrip("/")
+    text = sub(r"^(?:https?|ftp|file)://", "", text).rstrip("/")
     words: list[str] = []
     for part in re.findall(r"[A-Za-z]+|\d+|.", text):
         if part in _ADDRESS_SIGNS:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
+from timbre.text.english_signs import paired
 from timbre.text.patterns import sub
 
 _UNIX = re.compile(
@@ -16,12 +17,15 @@ _UNIX = re.compile(
 _ROOT = re.compile(r"(?<![^\s(\"'])/(?=[a-z]{2,}\b(?!/))")
 _RELATIVE = re.compile(r"(?<![\w/.:@-])[A-Za-z][\w-]*(?:/[\w.-]+)*/[\w-]+\.[a-z]{1,5}\d?(?![\w/])")
 _WINDOWS = re.compile(r"(?<!\w)(?:([A-Za-z]):)?(\\{1,2}[^\s\\\"'<>|,;]+)+\\?")
-_PORT = re.compile(r"(?<!//)\b(localhost|(?:\d{1,3}\.){3}\d{1,3}|[a-z][\w-]*(?:\.[\w-]+)*\.[a-z]{2,}):(\d{2,5})\b(?!:)")
+_PORT = re.compile(
+    r"(?:\b(?:https?|ftp|wss?)://)?\b(localhost|(?:\d{1,3}\.){3}\d{1,3}|[a-z][\w-]*(?:\.[\w-]+)*\.[a-z]{2,}):(\d{2,5})\b(?!:)"
+    r"((?:[/?][\w./?=&%#~+-]*[\w/=])?)"
+)
 _BOOK = re.compile(r"\b(IS[BS]N(?:-1[03])?)(:| is| number|)\s?([\d][\d -]{6,16}[\dX])\b")
 _COLOUR = re.compile(r"(?<![\w&])#(?=[0-9A-Fa-f]*\d)(?=\d*[A-Fa-f]|\d{6}\b)([0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})\b")
 _UNDERSCORED = re.compile(r"(?<![\w@.])(?=\w*[A-Za-z])[A-Za-z0-9]+(?:_+[A-Za-z0-9]+)+(?![\w@])")
 _HANDLE = re.compile(r"(?<![\w.@])@([A-Za-z0-9]+(?:_+[A-Za-z0-9]+)+)(?![\w@]|\.\w)")
-_SIGNS = {"/": "slash", ".": "dot", "-": "dash", "_": "underscore", "~": "tilde", "\\": "backslash", ":": "colon"}
+_SIGNS = {"?": "question mark", "=": "equals", "&": "and", "#": "hash", "%": "percent", "+": "plus", "/": "slash", ".": "dot", "-": "dash", "_": "underscore", "~": "tilde", "\\": "backslash", ":": "colon"}
 
 
 def spelt(text: str) -> str:
@@ -52,7 +56,7 @@ def expand_paths(text: str) -> str:
         text = _WINDOWS.sub(lambda m: f" {spelt(m[0].rstrip('.!?'))} {m[0][len(m[0].rstrip('.!?')) :]}", text).replace(
             "\\", " backslash "
         )
-    text = _PORT.sub(lambda m: f"{m[1]} colon {numbers.digits(m[2])}", text)
+    text = _PORT.sub(_host, text)
     text = _BOOK.sub(_book, text)
     if "#" in text:
         text = sub(r"\b([Hh]ashtags?:?) #(?=[A-Za-z])", r"\1 ", text)
@@ -61,6 +65,16 @@ def expand_paths(text: str) -> str:
         return text
     text = _HANDLE.sub(lambda m: f"at {spelt(m[1])}", text)
     return _UNDERSCORED.sub(_underscored, text)
+
+
+def _host(match: re.Match[str]) -> str:
+    """localhost:8080/api; the host stays for the rule of addresses unless it is a number."""
+    host = " dot ".join(_byte(part) for part in match[1].split(".")) if match[1][0].isdigit() else match[1]
+    return f"{host} colon {numbers.digits(match[2])} {spelt(match[3])}"
+
+
+def _byte(part: str) -> str:
+    return paired(part) if len(part) == 3 else numbers.cardinal(int(part))
 
 
 def _underscored(match: re.Match[str]) -> str:

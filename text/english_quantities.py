@@ -21,6 +21,7 @@ _HYPHENATED = re.compile(rf"(?<![\w./-])({NUMBER})-({UNIT_NAMES})\b\.?(?=\)?\s[A
 _SCALED_UNIT = re.compile(
     rf"\b((?:m|b|tr)illion |thousand )((?!(?:in|s|h|m|l|L|g|V|W|min|pt)\b(?![/^·]))(?!mo\b)(?:{CHAIN}))"
 )
+_UNIT_PER = re.compile(rf"(\bper )((?!in\b)(?:{UNIT_NAMES}))\b(?!['’/])(?!\.\w)")
 _RATE_ALONE = re.compile(
     r"(?<![\w/.])(?!W/L|L/m)((?:km|cm|mm|m|mi|ft|[kmnμ]?g|mcg|[mμ]?[lL]|m?mol|kWh|[kM]?W|k?J|k?N|kcal|[MG][Bb])"
     r"/(?:h|s|min|hr|d?l|m?L|ml|kg|lb|mol|m[23²³]|m\^[23]|s\^2|K)(?:/(?:h|s|min|d))?)(?![\w/^'])"
@@ -163,6 +164,7 @@ def expand_units(text: str) -> str:
     )
     text = _MEASURE.sub(_measure, text.replace("µ", "μ"))
     text = _SCALED_UNIT.sub(lambda m: m[1] + chain_words(m[2], True), text)
+    text = _UNIT_PER.sub(lambda m: m[1] + UNITS[m[2]][0], text)
     return _RATE_ALONE.sub(lambda m: chain_words(m[1], True), text)
 
 

@@ -8,7 +8,7 @@ from timbre.text import english_numbers as numbers
 from timbre.text.cues import cue_words
 from timbre.text.patterns import sub
 
-_RULER = re.compile(rf"\b({'|'.join(sorted(cue_words('rulers')))}) ([IVX]+)\b(?![.]?[A-Za-z-])")
+_RULER = re.compile(rf"\b({'|'.join(sorted(cue_words('rulers')))}) ([IVX]+)\b(?![.]?[A-Za-z]|-(?!-))")
 _COUNT = re.compile(
     rf"\b((?:{'|'.join(sorted(cue_words('numbered')))})s?) ([IVXLC]+)\b(?!-)"
     r"(?:(\s?[-–&]\s?|, | and | or | to )([IVXLC]+)\b(?!['-]))?",
@@ -21,6 +21,13 @@ _SMALL = re.compile(
 _LETTERS = "LCDM"
 """Alone they are letters: Appendix C, Section D, Vitamin C."""
 _AFTER_NAME = re.compile(r"\b([A-Z][a-z]+) ([IVX]{2,})\b(?!['-])")
+
+
+_NAMED = re.compile(
+    rf"\b((?:(?:{'|'.join(sorted(cue_words('rulers') | cue_words('forenames')))}) (?:[A-Z]\.? |[A-Z][a-z]+ )?|[A-Z]\. )"
+    r"[A-Z][A-Za-z'’-]+,?) (II|III|IV|V)\b(?!['-])"
+)
+"""A full name and its numeral: only a forename or an initial before it makes it one."""
 
 
 def expand_roman(text: str) -> str:
@@ -37,6 +44,8 @@ def expand_roman(text: str) -> str:
         r"\b([Tt]he )([IVX]{2,})(?= (?:[A-Z][a-z]|centur|edition|congress|dynast|annual|legion|corps))", _ranked, text
     )
     text = _SMALL.sub(_small, text)
+
+    text = _NAMED.sub(_descendant, text)
 
     def ruler(match: re.Match[str]) -> str:
         value = numbers.roman(match[2])
@@ -58,6 +67,12 @@ def expand_roman(text: str) -> str:
         return f"{words}{joint}{match[4] if other is None else numbers.cardinal(other)}"
 
     return _AFTER_NAME.sub(count, _COUNT.sub(count, _RULER.sub(ruler, text)))
+
+
+def _descendant(match: re.Match[str]) -> str:
+    """Robert Griffin III -> Robert Griffin the third."""
+    value = numbers.roman(match[2])
+    return match[0] if value is None else f"{match[1].rstrip(',')} the {numbers.ordinal(value)}"
 
 
 def _ordered(match: re.Match[str]) -> str:

@@ -1,0 +1,99 @@
+"""English numbers of everyday life that only their neighbours explain: ages, gold, weather, houses, negative powers.
+
+Of english_contexts.py, after its numbers of things.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from timbre.text import english_numbers as numbers
+from timbre.text.english_signs import paired
+from timbre.text.english_units import UNIT_NAMES
+from timbre.text.patterns import Rule
+
+_STREETS: Final = (
+    "Street|St|Avenue|Ave|Road|Rd|Drive|Dr|Lane|Ln|Boulevard|Blvd|Court|Ct|Place|Pl|Way|Parkway|Pkwy|Highway|Hwy|"
+    "Terrace|Circle|Cir|Trail|Square|Expy|Expressway"
+)
+_JEWELS: Final = r"gold|white|yellow|rose|solid|ring|rings|necklace|chain|bracelet|jewelry|jewellery|earrings|hoops|plated"
+_WEATHER: Final = (
+    r"\b(?:oven|bake|baked|preheat\w*|heat|heated|temp|temps|temperatures?|highs?|lows?|hit|reached|weather|outside|"
+    r"sunny|cloudy|rain|snow|clear|forecast|fever|thermostat|freezing|cool|cold|warm|hot|boils?|roast|roasted|grill)\b"
+)
+_WEATHER_AFTER: Final = r"\s(?:outside|today|tonight|oven|water|weather|tomorrow|inside|heat|day|morning|fever|with|and sunny)\b"
+_ODD_PARTS: Final = frozenset({13, 14, 15, 17, 18, 19, 21, 22, 23, 26, 27, 28, 29, 30, 31})
+"""Days that are seldom the lower half of a fraction."""
+_DAY_NEAR: Final = (
+    r"\b(?:Mon|Tue|Tues|Wed|Weds|Thu|Thur|Thurs|Fri|Sat|Sun|Tu|Th|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|"
+    r"from|sale|ends?|starts?|begins?|opens?|closes?|date|class|game|meeting|appointment|deadline|rescheduled to|moved to|"
+    r"postponed to|received|sent|posted|updated|birthday|exam|quiz|test|practice|shipped|delivered|today|tomorrow|between)"
+    r"[,:]? \(?$"
+)
+
+
+def _aged(match: re.Match[str]) -> str:
+    """a 5yo -> a five-year-old; she is 5yo -> she is 5 years old."""
+    before = match.string[: match.start()]
+    noun = re.search(r"\b(?:an?|the|my|our|his|her|their|your|this|that|one|two|three|and|old|with)\s$", before)
+    after = re.match(r"s?\s(?:son|daughter|boy|girl|kid|child|male|female|man|woman|dog|cat|age|nephew|niece|patient)", match.string[match.end() :])
+    if noun or after or match[2]:
+        return f"{match[1]} year-old{match[2]}"
+    return f"{match[1]} {'year' if match[1] == '1' else 'years'} old"
+
+
+def _degrees(match: re.Match[str]) -> str:
+    """High of 72F, preheat to 350 F: degrees; Section 5 C and 4 C's are not."""
+    before = match.string[max(0, match.start() - 40) : match.start()]
+    if not (re.search(_WEATHER, before, re.IGNORECASE) or re.match(_WEATHER_AFTER, match.string[match.end() :])):
+        return match[0]
+    return f"{match[1]}°{match[2]}"
+
+
+def _date(match: re.Match[str]) -> str:
+    """Tu (2/22) is a date; 2/3 of it is a fraction."""
+    month, day = int(match[1]), int(match[2])
+    if not (1 <= month <= 12 and 1 <= day <= 31) or re.match(r"\s?(?:of|inch|mile|cup|full|%)", match.string[match.end() :]):
+        return match[0]
+    cued = re.search(_DAY_NEAR, match.string[: match.start()], re.IGNORECASE) is not None
+    timed = re.match(r"\)?,? (?:at|@) ?\d", match.string[match.end() :]) is not None
+    alone = len(re.findall(r"\d/\d", match.string)) == 1 and not re.search(r"(?:\d|\bis|=|\bby) $", match.string[: match.start()])
+    odd = day in _ODD_PARTS and month > 1 and alone
+    if not (timed or (cued and day > 12) or odd):
+        return match[0]
+    return f"{month:02d}/{day:02d}"
+
+
+def _house(match: re.Match[str]) -> str:
+    return paired(match[1])
+
+
+def _below(match: re.Match[str]) -> str:
+    """5 m s⁻¹ -> 5 m/s; 3 W m⁻² K⁻¹ -> 3 W/m²/K."""
+    return re.sub(r"[ ·⋅]?([A-Za-zμµΩ]+)⁻([¹²³])", lambda m: f"/{m[1]}{'' if m[2] == '¹' else m[2]}", match[0])
+
+
+EVERYDAY_RULES: Final = (
+    Rule("⁻", rf"(?<=\d)\s?(?:{UNIT_NAMES}|[NAJCK])(?:[ ·⋅][A-Za-zμµΩ]+[²³]?)*(?:[ ·⋅]?[A-Za-zμµΩ]+⁻[¹²³])+", _below),
+    Rule("y", r"(?<![\w.-])(\d{1,3})\s?-?(?:yo|y/o|y\.o\.|yr old)(s?)(?![\w/])", _aged),
+    Rule("kKc", rf"(?<![\w.])(\d{{1,2}})[- ]?(?:kt|k|K|ct)(?= (?:{_JEWELS})\b)", r"\1 karat"),
+    Rule("c", r"(?<![\w.])(\d*\.?\d+)[- ]?ct\.?(?= (?:diamonds?|sapphires?|ruby|rubies|emeralds?|stones?|gems?))", r"\1 carat"),
+    Rule("FC", r"(?<![\w.$#])(-?\d{1,3}) ?([FC])\b(?![-'’\w#+])", _degrees),
+    Rule("/", r"(?<![\w/.,$-])(1[0-2]|[1-9])/(3[01]|[12]\d|[1-9])(?![\w/\"”″'-]|[.,]\d)", _date),
+    Rule(
+        "SARDLBCPWHTE",
+        rf"(?<![\w.,$£€#/-])([1-9]\d{{3}})(?= (?:[NSEW]\.? )?(?:[A-Z][a-z]+ ){{1,3}}(?:{_STREETS})\b)",
+        _house,
+    ),
+    Rule("s", r"(?<=\d(?:st|nd|rd|th) )st\b(?!\.?\w)", "street"),
+    Rule("a", r"(?<=\d(?:st|nd|rd|th) )ave\b", "avenue"),
+    Rule("s", r"\b([1-9]0)s (and|or|to) ([1-9]0)s\b(?! (?:timers?|intervals?|rest|clips?|videos?))", lambda m: f"{numbers.decade(int(m[1]))} {m[2]} {numbers.decade(int(m[3]))}"),
+    Rule("-−", r"(?<![\w.])(\d[\d.]*)[-−] (?=\d[\d.]*\s?=)", r"\1 minus "),
+    Rule("/", r"(?<![\w/.,$£€])(\d[\d,.]*)/(?=(?:kg|lb|oz|km|mile|hr|hour|day|week|month|year|min|minute|person|dozen|box|pack)\b)", r"\1 per "),
+    Rule(
+        "0123456789",
+        r"\b((?:OTP|otp|PNR|pnr|code|PIN|pin|password|passcode|ref|ID|id|coupon)(?: (?:is|was|code|number)|:)* )([A-Za-z]{1,6})(\d{3,8})\b",
+        lambda m: f"{m[1]}{m[2] if len(m[2]) > 3 else ' '.join(m[2].upper())} {numbers.digits(m[3])}",
+    ),
+)
