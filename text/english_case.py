@@ -40,7 +40,7 @@ _RULES = (
     Rule("0123456789", rf"\b(?:may|march)\b(?= {_DAY}(?:{_SUFFIX}\b|,? (?:19|20)\d\d\b))", _capital),
     Rule("0123456789", rf"(?<=\b(?:on|by) )(?:may|march)\b(?= {_DAY}\b(?![:.,]?\d|\s?%))", _capital),
     Rule("0123456789", rf"(?<![\w.,$])({_DAY}{_SUFFIX}(?: of)? )(may|march)\b", _second),
-    Rule("-", rf"\b({'|'.join(name.capitalize() for name in _SHORT)})-(?={_DAY}\b(?![-/\w]))", r"\1 "),
+    Rule("-", rf"(?<!\d )\b({'|'.join(name.capitalize() for name in _SHORT)})-(?={_DAY}\b(?![-/\w]))", r"\1 "),
     Rule("", rf"\b(?:{_WEEKDAY})\b(?=\.?{_BESIDE}(?:{_WEEKDAY})\b)", _capital),
     Rule("", rf"\b(?:{_WEEKDAY.upper()})\b(?=\.?{_BESIDE}(?:{_WEEKDAY.upper()})\b)", _capital),
     Rule(

@@ -20,12 +20,14 @@ _CUE: Final = (
 )
 _SURE: Final = r"(?<![\w-])(?:[KQRBN][a-h]?x?[a-h][1-8]|[a-h]x[a-h][1-8]|O-O(?:-O)?)[+#]?(?![\w-])"
 
+_TAKES: Final = r"(?<![\w-])[KQRBN][a-h1-8]?x[a-h][1-8](?![\w-])"
+
 
 def fold_chess(text: str) -> str:
     """The text with its moves as words, where it speaks of chess or has two moves that are nothing else."""
     if not compiled(_MOVE).search(text):
         return text
-    if not re.search(_CUE, text) and len(re.findall(_SURE, text)) < 2:
+    if not re.search(_CUE, text) and len(re.findall(_SURE, text)) < 2 and not re.search(_TAKES, text):
         return text
     return sub(_MOVE, _spoken, text)
 

@@ -80,6 +80,13 @@ _WORD_RULES: Final = (
         r"(?<![\w'’])([fghuFGHP])\(([a-zA-Z]|\d{1,3}|[a-z]\s?[-+]\s?[a-z\d])\)(?=\s?[=<>+*/²³^≥≤≈-]|\s[a-z]|[.,;?!]|$)",
         r"\1 of \2",
     ),
+    Rule("|", r"(?<![\w'’])P\(([A-Z]\w?)\s?\|\s?([A-Z]\w?)\)", r"P of \1 given \2"),
+    Rule("c", r"\bcl\.(?=\s\d)", "clause"),
+    Rule("v", r"(?<=, )v\. ?(?=\d{1,3}\b)", "verse "),
+    Rule("v", r"\bvv\. ?(?=\d)", "verses "),
+    Rule("-", r"\b([Gg]rades?|[Ss]core|[Ss]cored|[Mm]ark|[Gg]ot|[Ee]arned):? ([A-F])-(?=\s?[(,;.]|$)", r"\1 \2 minus"),
+    Rule(".", r"\b((?:[A-Z]\.){2,})s\b", lambda m: " ".join(re.findall("[A-Z]", m[1])) + "s"),
+    Rule("♩♪", r"[♩♪] ?(?==)", lambda m: "quarter note " if m[0][0] == "♩" else "eighth note "),
     Rule("$", _TICKER, lambda m: " ".join(m[1])),
     Rule("", _SALT, _salt),
     Rule(

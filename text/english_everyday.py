@@ -17,6 +17,8 @@ _STREETS: Final = (
     "Street|St|Avenue|Ave|Road|Rd|Drive|Dr|Lane|Ln|Boulevard|Blvd|Court|Ct|Place|Pl|Way|Parkway|Pkwy|Highway|Hwy|"
     "Terrace|Circle|Cir|Trail|Square|Expy|Expressway"
 )
+_LASTING: Final = r"\b(?:[Tt]ime|[Pp]rep|[Cc]ook|[Bb]ake|[Ww]ait|[Dd]elay|[Dd]uration|[Rr]untime|[Tt]imer|[Ee]very|[Tt]ook)"
+_PSALMS: Final = {"Ps": "Psalm", "Pss": "Psalms"}
 _JEWELS: Final = r"gold|white|yellow|rose|solid|ring|rings|necklace|chain|bracelet|jewelry|jewellery|earrings|hoops|plated"
 _WEATHER: Final = (
     r"\b(?:oven|bake|baked|preheat\w*|heat|heated|temp|temps|temperatures?|highs?|lows?|hit|reached|weather|outside|"
@@ -78,6 +80,24 @@ EVERYDAY_RULES: Final = (
     Rule("⁻", rf"(?<=\d)\s?(?:{UNIT_NAMES}|[NAJCK])(?:[ ·⋅][A-Za-zμµΩ]+[²³]?)*(?:[ ·⋅]?[A-Za-zμµΩ]+⁻[¹²³])+", _below),
     Rule("y", r"(?<![\w.-])(\d{1,3})\s?-?(?:yo|y/o|y\.o\.|yr old)(s?)(?![\w/])", _aged),
     Rule("kKc", rf"(?<![\w.])(\d{{1,2}})[- ]?(?:kt|k|K|ct)(?= (?:{_JEWELS})\b)", r"\1 karat"),
+    Rule("/", r"(?<=\d )(\d{1,2}/\d{1,3})(?:th|rd|nd)s?\b", r"\1"),
+    Rule("-−", rf"(?<![\d.)½¼¾] )(?<![\w.)½¼¾])[-−](?=[½⅓⅔¼¾⅛⅜⅝⅞])", "negative "),
+    Rule(":", r"\b((?:[Ll]ines?|[Rr]ow|[Cc]ol(?:umn)?) \d+):(?=\d+\b)", r"\1, "),
+    Rule("m", rf"({_LASTING}:? )(\d{{1,3}})\s?m\b(?![/²³^'’])", r"\1\2 min"),
+    Rule("m", r"(?<![\w.,$£€])(\d{1,3})m(?= (?:read|nap|break|delay|left|timer|ago|late|late[r.]|wait|video|episode|call)\b)", r"\1 min"),
+    Rule("p", r"(?<![\w.])(\d{1,3})[- ]?pt\b\.?(?= (?:font|type|text|size|Times|Arial|Helvetica|Calibri|bold|margin))", r"\1 point"),
+    Rule("p", r"(\b(?:font|dpi|type|typeface|margins?)\b[^.?!\d]{0,20})(\d{1,3}) ?pt\b", r"\1\2 points"),
+    Rule("a", r"\barr\.(?=:? ?\d)", "arrives"),
+    Rule("dD", r"\b([Dd])ep\.(?=:? ?\d{1,2}[:.]\d)", r"\1eparts"),
+    Rule("f", r"(?<=\d(?:st|nd|rd|th) )fl\.(?=\s[A-Z]|$)", "floor."),
+    Rule("f", r"(?<=\d(?:st|nd|rd|th) )fl\b\.?", "floor"),
+    Rule("P", rf"\b({'|'.join(_PSALMS)})\.? (?=\d)", lambda m: f"{_PSALMS[m[1]]} "),
+    Rule(
+        "/",
+        r"(\b(?i:play|played|song|piece|waltz|written|march|jig|tune|music|movement|count|beat)\b[^.?!]{0,20} in )"
+        r"(\d{1,2})/(2|4|8|16)(?![\d/])(?! of)",
+        lambda m: f"{m[1]}{numbers.cardinal(int(m[2]))} {numbers.cardinal(int(m[3]))}",
+    ),
     Rule("c", r"(?<![\w.])(\d*\.?\d+)[- ]?ct\.?(?= (?:diamonds?|sapphires?|ruby|rubies|emeralds?|stones?|gems?))", r"\1 carat"),
     Rule("FC", r"(?<![\w.$#])(-?\d{1,3}) ?([FC])\b(?![-'’\w#+])", _degrees),
     Rule("/", r"(?<![\w/.,$-])(1[0-2]|[1-9])/(3[01]|[12]\d|[1-9])(?![\w/\"”″'-]|[.,]\d)", _date),

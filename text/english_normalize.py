@@ -116,7 +116,7 @@ def _versions(text: str) -> str:
 
 def _ordinals(text: str) -> str:
     return sub(
-        r"(?<![\d./])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b",
+        r"(?<![\d.])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b",
         lambda m: numbers.ordinal(int(m[1].replace(",", ""))),
         text,
         flags=re.IGNORECASE,

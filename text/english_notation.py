@@ -295,7 +295,7 @@ _LENGTH_RULES = (
     Rule(".", rf"(\d[\s-]?)({_DOTTED_UNITS})\.(?=\s[a-z(]|[,;:)/-])", r"\1\2"),
     Rule("/", r"(\d\s?(?:l|L|kWh|gal))/(?=100\s?(?:km|mi)\b)", r"\1 per "),
     Rule("'’′", r"(\d)['’′]\s?[x×]\s?(\d+(?:\.\d+)?)['’′](?!\d)", r"\1 foot by \2 foot"),
-    Rule("N", r"(\d\s?N)[·.]?m\b", r"\1m"),
+    Rule("N", r"(\d\s?N)[·.]?m\b(?![\^/·])", r"\1m"),
     Rule("/", r"/ea\b\.?", " each"),
     Rule("/", r"(/(?:mo|yr|hr|wk|min|sec|gal|mi|qtr))\.(?=\s*[^A-Z\s])", r"\1"),
     Rule("/", rf"([$£€¥]\d[\d,.]*(?:[kKMB]|bn)?)/(?=[a-z]{{3,}}\b)(?!{_PER_UNITS})", r"\1 per "),

@@ -43,6 +43,7 @@ def expand_roman(text: str) -> str:
     text = sub(
         r"\b([Tt]he )([IVX]{2,})(?= (?:[A-Z][a-z]|centur|edition|congress|dynast|annual|legion|corps))", _ranked, text
     )
+    text = sub(r"\b((?:pages|pp\.?|chapters|verses) )([ivxl]+)\s?[-–]\s?([ivxl]+)\b", _span, text)
     text = _SMALL.sub(_small, text)
 
     text = _NAMED.sub(_descendant, text)
@@ -90,6 +91,14 @@ def _roman_year(match: re.Match[str]) -> str:
 def _ranked(match: re.Match[str]) -> str:
     value = numbers.roman(match[2])
     return match[0] if value is None else match[1] + numbers.ordinal(value)
+
+
+def _span(match: re.Match[str]) -> str:
+    """pages xii–xv -> pages twelve to fifteen."""
+    first, last = numbers.roman(match[2].upper()), numbers.roman(match[3].upper())
+    if first is None or last is None:
+        return match[0]
+    return f"{match[1]}{numbers.cardinal(first)} to {numbers.cardinal(last)}"
 
 
 def _small(match: re.Match[str]) -> str:

@@ -73,7 +73,7 @@ _RULES = (
     Rule("♯", "♯", "sharp "),
     Rule("♭", "♭", "flat "),
     Rule("⁰¹²³⁴⁵⁶⁷⁸⁹", r"(?<![\w)\]^])([⁰¹²³⁴-⁹]+)([A-Z][a-z]?)(?![A-Za-z])", _isotope),
-    Rule("·⋅∙-", rf"(\d\s?)({_FACTORS}|lbs)[·⋅∙-](ft|lbf|lb|h|m|s)\b", _product),
+    Rule("·⋅∙-", rf"(\d\s?)({_FACTORS}|lbs)[·⋅∙-](ft|lbf|lb|h|m|s)\b(?![²³^/])", _product),
     Rule(
         "/",
         rf"(\d\s?(?:[a-zA-Zµμ]+)/(?:[a-zA-Z]+(?:\^?[23]|[²³])?))/({'|'.join(sorted(_PER, key=len, reverse=True))})\b",
