@@ -48,6 +48,20 @@ def _words(letters: str) -> str:
     return " ".join(part.capitalize() for part in letters.split("-"))
 
 
+def _spoken(part: str) -> str:
+    return paired(part) if len(part) == 3 else numbers.cardinal(int(part))
+
+
+def _hyphened(match: re.Match[str]) -> str:
+    """112-4455667-8899 -> digits, group by group; dates and telephone numbers have rules of their own."""
+    groups = re.findall(r"\d+", match[0])
+    sizes = [len(group) for group in groups]
+    if sizes in ([4, 2, 2], [2, 2, 4], [2, 2, 2], [3, 3, 4], [3, 2, 4]) or max(sizes) < 3:
+        return match[0]
+    sign = "number " if match[0][0] == "#" else ""
+    return sign + ", ".join(numbers.digits(group) for group in groups)
+
+
 def _named(match: re.Match[str]) -> str:
     """1-888-Comcast, 1-800-ski-green, 1-800-4MY-HOME: the digits, then the words; 800-meter is a length."""
     if not match[1] and (match[3].islower() or re.match(r"[a-z]", match[3])):
@@ -102,6 +116,14 @@ _CODE_RULES = (
     ),
     Rule("8", r"(?<![\w.,$£€-])1?8(?:00|33|44|55|66|77|88)\d{7}(?![\w.,-]*\d)", _free),
     Rule("(", r"\((\d{3})\) ?(\d{3})(\d{4})\b", r"\1-\2-\3"),
+    Rule("-", r"(?<![\w.,$£€/-])#?\d{2,}(?:-\d{2,}){2,}(?![\w-])", _hyphened),
+    Rule("P", r"\b(Public Law (?:No\. |Number )?)(\d{2,3})-(\d{1,3})\b", lambda m: f"{m[1].replace('No.', 'Number')}{_spoken(m[2])}, {_spoken(m[3])}"),
+    Rule(
+        "0123456789",
+        r"\b((?:ID|PIN|[Cc]ode|[Nn]umber|[Aa]ccount|[Cc]ard|[Mm]eeting|[Rr]ef|[Rr]eference|[Pp]asscode)(?: (?:is|no\.|number))?:? #?)"
+        r"(\d{2,5}(?: \d{2,5}){2,})(?![\d-]|[.,]\d)",
+        lambda m: m[1].replace("no.", "number") + ", ".join(numbers.digits(group) for group in m[2].split()),
+    ),
     Rule("-", r"(?<![\w-])(\d{3})-([A-Z]{4})\b", lambda m: f"{numbers.digits(m[1])}, {_words(m[2])}"),
     Rule(
         "-",

@@ -33,6 +33,19 @@ _FORENAMES: Final = {
 _TICKER: Final = r"(?<![\w$])\$(?!(?:HOME|PATH|USER|PWD|SHELL|ENV|TERM|HOST|LANG)\b)([A-Z]{1,5})\b(?![\d{(=])"
 
 
+_CONTRACTED = {
+    "gov't": "government", "govt's": "government's", "int'l": "international", "nat'l": "national", "cont'd": "continued",
+    "dep't": "department", "ass'n": "association", "sec'y": "secretary", "comm'n": "commission", "m'gmt": "management",
+    "b'day": "birthday", "rec'd": "received", "req'd": "required", "gen'l": "general", "ack'd": "acknowledged",
+}  # fmt: skip
+_CONTRACTED |= {name.capitalize(): words.capitalize() for name, words in _CONTRACTED.items()}
+_CONTRACTED |= {name.replace("'", "’"): words for name, words in _CONTRACTED.items()}
+
+
+def _contracted(match: re.Match[str]) -> str:
+    return _CONTRACTED[match[0]]
+
+
 def fold_contexts(text: str) -> str:
     """The text with these notations as words, or in the form of the later steps."""
     text = applied(_WORD_RULES, text)
@@ -82,6 +95,12 @@ _WORD_RULES: Final = (
     ),
     Rule("|", r"(?<![\w'’])P\(([A-Z]\w?)\s?\|\s?([A-Z]\w?)\)", r"P of \1 given \2"),
     Rule("c", r"\bcl\.(?=\s\d)", "clause"),
+    Rule("s", r"\bsc\.(?=\s[ivx\d]+\b)", "scene"),
+    Rule("&", r"\b(Mr|Dr|Prof)\.? & (?=(?:Mrs|Ms|Dr|Mr|Prof)\b)", r"\1. and "),
+    Rule("'’", rf"\b({'|'.join(_CONTRACTED)})\b", _contracted),
+    Rule("/", r"\bb/w (?=\S+ (?:and|&) )", "between "),
+    Rule("-", r"(?<![\w.])([A-F])-(?= (?:grades?|averages?|students?|ratings?)\b)", r"\1 minus"),
+    Rule("N n", r"\b([Nn])o\.\s?(?=[A-Z]{1,4}[- ]?\d)", r"\1umber "),
     Rule("v", r"(?<=, )v\. ?(?=\d{1,3}\b)", "verse "),
     Rule("v", r"\bvv\. ?(?=\d)", "verses "),
     Rule("-", r"\b([Gg]rades?|[Ss]core|[Ss]cored|[Mm]ark|[Gg]ot|[Ee]arned):? ([A-F])-(?=\s?[(,;.]|$)", r"\1 \2 minus"),

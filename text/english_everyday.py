@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from timbre.text import english_numbers as numbers
+from timbre.text.english_calendar import MONTHS
 from timbre.text.english_signs import paired
 from timbre.text.english_units import UNIT_NAMES
 from timbre.text.patterns import Rule
@@ -19,6 +20,7 @@ _STREETS: Final = (
 )
 _LASTING: Final = r"\b(?:[Tt]ime|[Pp]rep|[Cc]ook|[Bb]ake|[Ww]ait|[Dd]elay|[Dd]uration|[Rr]untime|[Tt]imer|[Ee]very|[Tt]ook)"
 _PSALMS: Final = {"Ps": "Psalm", "Pss": "Psalms"}
+_PACKS: Final = r"cans?|pkgs?|packages?|packets?|jars?|bottles?|box|boxes|bags?|cartons?|containers?|tubs?|tins?|steaks?|fillets?|filets?|blocks?|bars?|sticks?|pouch|loaf"
 _JEWELS: Final = r"gold|white|yellow|rose|solid|ring|rings|necklace|chain|bracelet|jewelry|jewellery|earrings|hoops|plated"
 _WEATHER: Final = (
     r"\b(?:oven|bake|baked|preheat\w*|heat|heated|temp|temps|temperatures?|highs?|lows?|hit|reached|weather|outside|"
@@ -33,6 +35,9 @@ _DAY_NEAR: Final = (
     r"postponed to|received|sent|posted|updated|birthday|exam|quiz|test|practice|shipped|delivered|today|tomorrow|between)"
     r"[,:]? \(?$"
 )
+
+
+_DATED_NOUN: Final = r" (?:e-?mail|letter|meeting|memo|call|invoice|deadline|report|update|post|appointment|session|newsletter)\b"
 
 
 def _aged(match: re.Match[str]) -> str:
@@ -62,9 +67,11 @@ def _date(match: re.Match[str]) -> str:
     timed = re.match(r"\)?,? (?:at|@) ?\d", match.string[match.end() :]) is not None
     alone = len(re.findall(r"\d/\d", match.string)) == 1 and not re.search(r"(?:\d|\bis|=|\bby) $", match.string[: match.start()])
     odd = day in _ODD_PARTS and month > 1 and alone
-    if not (timed or (cued and day > 12) or odd):
+    feast = (month, day) in {(12, 24), (12, 25), (10, 31)} and alone
+    named = re.match(_DATED_NOUN, match.string[match.end() :])
+    if not (timed or (cued and day > 12) or odd or feast or named):
         return match[0]
-    return f"{month:02d}/{day:02d}"
+    return f"{MONTHS[month - 1]} {numbers.ordinal(day)}"
 
 
 def _house(match: re.Match[str]) -> str:
@@ -80,6 +87,12 @@ EVERYDAY_RULES: Final = (
     Rule("⁻", rf"(?<=\d)\s?(?:{UNIT_NAMES}|[NAJCK])(?:[ ·⋅][A-Za-zμµΩ]+[²³]?)*(?:[ ·⋅]?[A-Za-zμµΩ]+⁻[¹²³])+", _below),
     Rule("y", r"(?<![\w.-])(\d{1,3})\s?-?(?:yo|y/o|y\.o\.|yr old)(s?)(?![\w/])", _aged),
     Rule("kKc", rf"(?<![\w.])(\d{{1,2}})[- ]?(?:kt|k|K|ct)(?= (?:{_JEWELS})\b)", r"\1 karat"),
+    Rule("(", rf"\((\d[\d.]*|\d+ \d/\d|\d?[½¼¾⅓⅔])[- ]?(oz|ounce|lb|pound|g|kg|ml|mL|l|L|fl oz|qt|gal)\.?\)(?= (?:{_PACKS})\b)", r"(\1-\2)"),
+    Rule("/", r"(?<![\d/.,])(\d{2,3})/(10|\d)(?= (?:\(\d|declared|dec\b|after \d+|in \d+(?:\.\d)? overs|at (?:stumps|lunch|tea)))", r"\1 for \2"),
+    Rule("o", r"(?<=\d )ov\b\.?", "overs"),
+    Rule("d", r"\b(\d{1,2})(?:st|nd|rd|th|d) Cir\.(?= )", lambda m: f"{numbers.ordinal(int(m[1]))} Circuit"),
+    Rule("'’", rf"(['’]\d\d)\s?[-–]\s?(?=(?:{'|'.join(name[:3] for name in MONTHS)})[a-z]*\.? ['’]\d\d)", r"\1 to "),
+    Rule("F", r"\bFY ?['’]?(\d\d)/(\d\d)\b", r"FY \1 \2"),
     Rule("/", r"(?<=\d )(\d{1,2}/\d{1,3})(?:th|rd|nd)s?\b", r"\1"),
     Rule("-−", rf"(?<![\d.)½¼¾] )(?<![\w.)½¼¾])[-−](?=[½⅓⅔¼¾⅛⅜⅝⅞])", "negative "),
     Rule(":", r"\b((?:[Ll]ines?|[Rr]ow|[Cc]ol(?:umn)?) \d+):(?=\d+\b)", r"\1, "),

@@ -12,7 +12,7 @@ from timbre.text.english_signs import paired
 from timbre.text.patterns import sub
 
 _UNIX = re.compile(
-    r"(?<![\w/.:<)%'’-])(?:(?:~|\.{1,2})?/(?:[\w.-]+/)+[\w.-]*\w/?|~/[\w.-]*\w|\.{1,2}/[\w.-]*\w)(?![\w/])"
+    r"(?<![\w/.:<)%'’-])(?:(?:~|\.{1,2})?/(?:[\w.-]+/)+[\w.-]*\w/?(?:\?[\w=&%.+-]*\w)?|~/[\w.-]*\w|\.{1,2}/[\w.-]*\w)(?![\w/])"
 )
 _ROOT = re.compile(r"(?<![^\s(\"'])/(?=[a-z]{2,}\b(?!/))")
 _RELATIVE = re.compile(r"(?<![\w/.:@-])[A-Za-z][\w-]*(?:/[\w.-]+)*/[\w-]+\.[a-z]{1,5}\d?(?![\w/])")

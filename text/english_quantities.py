@@ -197,6 +197,14 @@ _ALONE = {
 } | {sign: names[1] for sign, names in CURRENCIES.items() if len(sign) == 1}  # fmt: skip
 
 
+def _binary(match: re.Match[str]) -> str:
+    """A slash between blanks divides numbers and letters; after a word it parts: 100 down / 20 up."""
+    sign = match[1].strip()
+    if sign == "/" and re.search(r"[A-Za-z]{2,}$", match.string[: match.start()]):
+        return ", "
+    return f" {_BINARY[sign]} "
+
+
 def expand_arithmetic(text: str) -> str:
     """7 + 5 -> 7 plus 5; ~50 -> about 50; 30+ -> 30 plus; x^2 -> x squared; a lone sign is read by its name."""
     text = sub(r"(?<=\d)-(?=\d[\d,.]*\s*=)", " minus ", text)
@@ -204,8 +212,8 @@ def expand_arithmetic(text: str) -> str:
     text = sub(r"(?<![\w)])(\s?)<\s?(?=\d)", r"\1less than ", text)
     text = sub(r"(?<=[A-Za-z\d)]) < (?=[A-Za-z]{2})", " less than ", text)
     text = sub(r"(?<![\w)])>\s?(?=\d)", "more than " if re.match(r"\s*>", text) else "greater than ", text)
-    text = sub(r"(?<=[\w)])\s*[²]|(?<=[\w)])\^2\b", " squared ", text)
-    text = sub(r"(?<=[\w)])\s*[³]|(?<=[\w)])\^3\b", " cubed ", text)
+    text = sub(r"(?<=[\w)])\s*[²]|(?<=[\w)])\^2(?!\d|\.\d)", " squared ", text)
+    text = sub(r"(?<=[\w)])\s*[³]|(?<=[\w)])\^3(?!\d|\.\d)", " cubed ", text)
     text = sub(r"(?<=[\w)])\^(-?\w+)", r" to the power of \1 ", text)
     if "=" in text:
         text = sub(r"(?<![\w-])([a-z]|\d+)-([a-z]|\d+)(?![\w-])", r"\1 minus \2", text)
@@ -214,7 +222,7 @@ def expand_arithmetic(text: str) -> str:
     for _ in range(2):  # neighbours share an operand: 1 + 2 + 3
         text = sub(
             rf"(?<=[\w.)])( [{signs}] |[+×÷=≤≥≠≈±·*<>]|\s[+×÷=≤≥≠≈±]|[+×÷=≤≥≠≈±]\s)(?=[-(√]?[\d.]|[a-zA-Z]\b)",
-            lambda m: f" {_BINARY[m[1].strip()]} ",
+            _binary,
             text,
         )
     text = sub(

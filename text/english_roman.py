@@ -67,13 +67,20 @@ def expand_roman(text: str) -> str:
         joint = " to " if match[3].strip() in ("-", "–") else match[3]
         return f"{words}{joint}{match[4] if other is None else numbers.cardinal(other)}"
 
-    return _AFTER_NAME.sub(count, _COUNT.sub(count, _RULER.sub(ruler, text)))
+    text = sub(r"(\bthe \w+(?:-\w+)?) (?:&|and) ([IVX]+)\b(?=\s?$|[.,;)]| of\b)", _and_rank, _RULER.sub(ruler, text))
+    return _AFTER_NAME.sub(count, _COUNT.sub(count, text))
 
 
 def _descendant(match: re.Match[str]) -> str:
     """Robert Griffin III -> Robert Griffin the third."""
     value = numbers.roman(match[2])
     return match[0] if value is None else f"{match[1].rstrip(',')} the {numbers.ordinal(value)}"
+
+
+def _and_rank(match: re.Match[str]) -> str:
+    """James the sixth & I -> James the sixth and first."""
+    value = numbers.roman(match[2])
+    return match[0] if value is None or not re.search(r"(?:th|st|nd|rd)$", match[1]) else f"{match[1]} and {numbers.ordinal(value)}"
 
 
 def _ordered(match: re.Match[str]) -> str:

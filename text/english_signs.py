@@ -45,7 +45,7 @@ def fold_signs(text: str) -> str:
     text = sub(r"(?<=\d) [x×] (?=\d[\d.,]*\s*=)", " times ", text)
     text = sub(r"(?<=\d)x(?=\d[\d.,]*\s*=)", " times ", text)
     text = sub(r"(?<=[\d)])\s/\s(?=[\d(])", " divided by ", text)
-    return sub(r"(?<=[=+(] )([a-z]{2,3})(?=\^\d)", lambda m: " ".join(m[1]), text)
+    return sub(r"(?<=[=+(] )(?!sin|cos|tan|log|exp|sec|cot|csc|ln)([a-z]{2,3})(?=\^\d)", lambda m: " ".join(m[1]), text)
 
 
 def join_groups(text: str) -> str:

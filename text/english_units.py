@@ -74,7 +74,7 @@ _LETTERS = {
 }  # fmt: skip
 """Letters that are units only where another unit multiplies or divides them."""
 _CAPITALS = (
-    "kg km cm ml lb lbs oz ft yd yds mi mph kph kmh psi rpm kwh mwh hr hrs min mins gal hz khz mhz ghz ha dpi fps mpg kms "
+    "kg km cm ml lb lbs oz ft yd yds mph kph kmh psi rpm kwh mwh hrs min mins gal hz khz mhz ghz dpi fps mpg kms "
     "kgs ppm db kw"
 )
 _SMALL = "GB MB TB KB Mbps Gbps Kbps GHz MHz kHz kW kWh MWh mAh dB MP Wh BTU"
