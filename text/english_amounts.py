@@ -8,7 +8,8 @@ NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 """A number in digits: 1,250 or 1250 or 3.14 or .5."""
 
 SCALE_WORDS = {
-    "k": "thousand", "m": "million", "mm": "million", "mn": "million", "b": "billion", "bn": "billion", "t": "trillion", "mil": "million", "mill": "million", "bil": "billion",
+    "k": "thousand", "m": "million", "mm": "million", "mn": "million", "b": "billion", "bn": "billion",
+    "t": "trillion", "mil": "million", "mill": "million", "bil": "billion",
     "tn": "trillion",
 }  # fmt: skip
 _AFTER_AMOUNT = frozenset({

@@ -24,6 +24,9 @@ _TITLE = "mr|mrs|ms|mx|dr|prof|sgt|capt|rev|sen|gov"
 _ZONE = "est|edt|cst|cdt|mst|mdt|pst|pdt|gmt|utc|bst|cet|cest|ist|jst|aest"
 
 
+_ADDRESSED = {"mr": "mister", "mrs": "missus", "ms": "miz"}
+
+
 def _capital(match: re.Match[str]) -> str:
     return match[0].capitalize()
 
@@ -51,16 +54,24 @@ _RULES = (
     Rule("", r"\b(?:tues|weds|thurs|TUES|WEDS|THURS)\b", _capital),
     Rule(
         "0123456789",
-        r"\b(?:mon|tue|wed|thu|fri|sat|sun|MON|TUE|WED|THU|FRI|SAT|SUN)\b(?=,? (?:at )?\d{1,2}(?::\d\d)? ?(?:[ap]m|[AP]M)\b)",
+        r"\b(?:mon|tue|wed|thu|fri|sat|sun|MON|TUE|WED|THU|FRI|SAT|SUN)\b(?=,? (?:at )?\d{1,2}(?::\d\d)? ?(?:[ap]m|"
+        r"[AP]M)\b)",
         _capital,
     ),
-    Rule(".", rf"\b(?:{_TITLE}|{_TITLE.upper()})\.(?= [A-Z])|\b(?:mr|mrs|ms)\.(?= [a-z])", _capital),
-    Rule("", r"(?<![\w.'])(?:mr|mrs|ms|dr)(?= [A-Z][a-z])|(?<![\w.'])(?:mr|mrs)(?= [a-z])", _capital),
+    Rule(".", rf"\b(?:{_TITLE}|{_TITLE.upper()})\.(?= [A-Z])", _capital),
+    Rule(
+        "", r"\b(mrs|mr|ms)\. ?(?=[a-z]{2})|(?<![\w.'])(mrs|mr) (?=[a-z]{2})", lambda m: f"{_ADDRESSED[m[1] or m[2]]} "
+    ),
+    Rule("", r"(?<![\w.'])(?:mr|mrs|ms|dr)(?= [A-Z][a-z])", _capital),
     Rule(".", r"\b(my|the|her|his|our|a) dr\.(?= [a-z])", r"\1 doctor"),
     Rule(
         "aApP0123456789",
         rf"(\d\s?(?:[ap]\.?m\.?)?\s?)\b({_ZONE})\b(?!\w)",
-        lambda m: m[1] + m[2].upper() if re.search("[mM:]", m[1]) or re.search(r":\d\d?$", m.string[: m.start() + 1]) else m[0],
+        lambda m: (
+            m[1] + m[2].upper()
+            if re.search("[mM:]", m[1]) or re.search(r":\d\d?$", m.string[: m.start() + 1])
+            else m[0]
+        ),
     ),
     Rule(":", r"(?<=:\d\d)(?=(?:[ECMP][SD]?T|GMT|UTC|BST)\b)", " "),
     Rule("S", r"(?<![\w.])((?:1[5-9]|20)\d0)S(?= [A-Z]|[.,;!?)]|$)", r"\1s"),

@@ -63,13 +63,11 @@ def _hyphened(match: re.Match[str]) -> str:
 
 
 def _named(match: re.Match[str]) -> str:
-    """1-888-Comcast, 1-800-ski-green, 1-800-4MY-HOME: the digits, then the words; 800-meter is a length."""
-    if not match[1] and (match[3].islower() or re.match(r"[a-z]", match[3])):
-        return match[0]
+    """1-888-Comcast, 1-800-ski-green, 1-800-4MY-HOME: the digits, then the words."""
     words = " ".join(
         part if not part.isdigit() else numbers.digits(part) for part in re.findall(r"\d+|[A-Za-z]+", match[3])
     )
-    return f"{'one, ' if match[1] else ''}{numbers.digits(match[2])}, {_shown(words)}"
+    return f"one, {numbers.digits(match[2])}, {_shown(words)}"
 
 
 def _shown(words: str) -> str:
@@ -111,16 +109,22 @@ _CODE_RULES = (
     ),
     Rule(
         "89",
-        r"(?<![\w-])(?:\+?(1)[-. ]?)?\(?(8(?:00|33|44|55|66|77|88)|900)\)?[-. ](?=[\w-]*[A-Za-z]{2})(\w+(?:-\w+)*)",
+        r"(?<![\w-])\+?(1)[-. ]?(?:(?<=[-. ])|(?=\())\(?(8(?:00|33|44|55|66|77|88)|"
+        r"900)\)?[-. ](?=[\w-]*[A-Za-z]{2})(\w+(?:-\w+)*)",
         _named,
     ),
     Rule("8", r"(?<![\w.,$£€-])1?8(?:00|33|44|55|66|77|88)\d{7}(?![\w.,-]*\d)", _free),
     Rule("(", r"\((\d{3})\) ?(\d{3})(\d{4})\b", r"\1-\2-\3"),
     Rule("-", r"(?<![\w.,$£€/-])#?\d{2,}(?:-\d{2,}){2,}(?![\w-])", _hyphened),
-    Rule("P", r"\b(Public Law (?:No\. |Number )?)(\d{2,3})-(\d{1,3})\b", lambda m: f"{m[1].replace('No.', 'Number')}{_spoken(m[2])}, {_spoken(m[3])}"),
+    Rule(
+        "P",
+        r"\b(Public Law (?:No\. |Number )?)(\d{2,3})-(\d{1,3})\b",
+        lambda m: f"{m[1].replace('No.', 'Number')}{_spoken(m[2])}, {_spoken(m[3])}",
+    ),
     Rule(
         "0123456789",
-        r"\b((?:ID|PIN|[Cc]ode|[Nn]umber|[Aa]ccount|[Cc]ard|[Mm]eeting|[Rr]ef|[Rr]eference|[Pp]asscode)(?: (?:is|no\.|number))?:? #?)"
+        r"\b((?:ID|PIN|[Cc]ode|[Nn]umber|[Aa]ccount|[Cc]ard|[Mm]eeting|[Rr]ef|[Rr]eference|[Pp]asscode)(?: (?:is|no\.|"
+        r"number))?:? #?)"
         r"(\d{2,5}(?: \d{2,5}){2,})(?![\d-]|[.,]\d)",
         lambda m: m[1].replace("no.", "number") + ", ".join(numbers.digits(group) for group in m[2].split()),
     ),

@@ -34,7 +34,8 @@ _TICKER: Final = r"(?<![\w$])\$(?!(?:HOME|PATH|USER|PWD|SHELL|ENV|TERM|HOST|LANG
 
 
 _CONTRACTED = {
-    "gov't": "government", "govt's": "government's", "int'l": "international", "nat'l": "national", "cont'd": "continued",
+    "gov't": "government", "govt's": "government's", "int'l": "international", "nat'l": "national",
+    "cont'd": "continued",
     "dep't": "department", "ass'n": "association", "sec'y": "secretary", "comm'n": "commission", "m'gmt": "management",
     "b'day": "birthday", "rec'd": "received", "req'd": "required", "gen'l": "general", "ack'd": "acknowledged",
 }  # fmt: skip

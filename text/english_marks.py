@@ -82,7 +82,9 @@ _STATES = {
     "WI": "Wisconsin", "WY": "Wyoming", "DC": "D C",
 }  # fmt: skip
 _NEED_ZIP = frozenset({"OK", "HI", "IN", "LA", "ID", "DE", "AL", "DC"})
-_STATE = re.compile(rf"(?<=[a-z])(,?) ({'|'.join(_STATES)})\b(?:,? (\d{{5}}(?:-\d{{4}})?)\b(?!-\d|,\d)|(?=[.,;)]|$| [a-z]))")
+_STATE = re.compile(
+    rf"(?<=[a-z])(,?) ({'|'.join(_STATES)})\b(?:,? (\d{{5}}(?:-\d{{4}})?)\b(?!-\d|,\d)|(?=[.,;)]|$| [a-z]))"
+)
 _COMPASS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
 

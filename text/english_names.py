@@ -73,7 +73,8 @@ _ALWAYS = {
     r"\bApt\.?(?=\s#?\d)": "Apartment", r"\bSte\.?(?=\s#?\d)": "Suite", r"\bBldg\.?(?=\s)": "Building",
     r"\bFl\.(?=\s?\d)": "Floor", r"\bLat\.?(?=:?\s\d)": "Latitude", r"\blat\.?(?=:?\s\d)": "latitude",
     r"\b[Ll]ong?\.?(?=:?\s\d+(?:\.\d+)?°)": "longitude", r"\b[Ll]on(?:\.|\b)(?=:?\s-?\d)": "longitude",
-    r"\bLong\.(?=\s-?\d)": "longitude", r"\b[Ee]tc\.(?=[,;:)])": "etc", r"\bpp\.\s?(?=[ivxl]+\b)": "pages ", r"\bp\.\s?(?=[ivxl]+\b)": "page ",
+    r"\bLong\.(?=\s-?\d)": "longitude", r"\b[Ee]tc\.(?=[,;:)])": "etc", r"\bpp\.\s?(?=[ivxl]+\b)": "pages ",
+    r"\bp\.\s?(?=[ivxl]+\b)": "page ",
 }  # fmt: skip
 _NUMBERED = {
     r"\bRm\.?(?=\s?#?\d)": "Room", r"\brm\.?(?=\s?#?\d)": "room", r"\bRte\.?(?=\s\d)": "Route",

@@ -25,7 +25,21 @@ _BOOK = re.compile(r"\b(IS[BS]N(?:-1[03])?)(:| is| number|)\s?([\d][\d -]{6,16}[
 _COLOUR = re.compile(r"(?<![\w&])#(?=[0-9A-Fa-f]*\d)(?=\d*[A-Fa-f]|\d{6}\b)([0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})\b")
 _UNDERSCORED = re.compile(r"(?<![\w@.])(?=\w*[A-Za-z])[A-Za-z0-9]+(?:_+[A-Za-z0-9]+)+(?![\w@])")
 _HANDLE = re.compile(r"(?<![\w.@])@([A-Za-z0-9]+(?:_+[A-Za-z0-9]+)+)(?![\w@]|\.\w)")
-_SIGNS = {"?": "question mark", "=": "equals", "&": "and", "#": "hash", "%": "percent", "+": "plus", "/": "slash", ".": "dot", "-": "dash", "_": "underscore", "~": "tilde", "\\": "backslash", ":": "colon"}
+_SIGNS = {
+    "?": "question mark",
+    "=": "equals",
+    "&": "and",
+    "#": "hash",
+    "%": "percent",
+    "+": "plus",
+    "/": "slash",
+    ".": "dot",
+    "-": "dash",
+    "_": "underscore",
+    "~": "tilde",
+    "\\": "backslash",
+    ":": "colon",
+}
 
 
 def spelt(text: str) -> str:

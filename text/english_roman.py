@@ -24,7 +24,8 @@ _AFTER_NAME = re.compile(r"\b([A-Z][a-z]+) ([IVX]{2,})\b(?!['-])")
 
 
 _NAMED = re.compile(
-    rf"\b((?:(?:{'|'.join(sorted(cue_words('rulers') | cue_words('forenames')))}) (?:[A-Z]\.? |[A-Z][a-z]+ )?|[A-Z]\. )"
+    rf"\b((?:(?:{'|'.join(sorted(cue_words('rulers') | cue_words('forenames')))}) (?:[A-Z]\.? |[A-Z][a-z]+ )?|"
+    rf"[A-Z]\.? [A-Z]\.? )"
     r"[A-Z][A-Za-z'’-]+,?) (II|III|IV|V)\b(?!['-])"
 )
 """A full name and its numeral: only a forename or an initial before it makes it one."""
@@ -80,7 +81,11 @@ def _descendant(match: re.Match[str]) -> str:
 def _and_rank(match: re.Match[str]) -> str:
     """James the sixth & I -> James the sixth and first."""
     value = numbers.roman(match[2])
-    return match[0] if value is None or not re.search(r"(?:th|st|nd|rd)$", match[1]) else f"{match[1]} and {numbers.ordinal(value)}"
+    return (
+        match[0]
+        if value is None or not re.search(r"(?:th|st|nd|rd)$", match[1])
+        else f"{match[1]} and {numbers.ordinal(value)}"
+    )
 
 
 def _ordered(match: re.Match[str]) -> str:

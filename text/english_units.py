@@ -16,7 +16,7 @@ _BASES = {
     "m": ("meter", "meters", "nμmcdk"), "g": ("gram", "grams", "pnμmk"), "l": ("liter", "liters", "μmcd"),
     "L": ("liter", "liters", "μmd"), "s": ("second", "seconds", "fpnμm"), "Hz": ("hertz", "hertz", "mkMGT"),
     "W": ("watt", "watts", "nμmkMGT"), "V": ("volt", "volts", "nμmkM"), "A": ("amp", "amps", "npμmk"),
-    "J": ("joule", "joules", "mkMGT"), "N": ("newton", "newtons", "μmkM"), "Pa": ("pascal", "pascals", "mhkMG"),
+    "J": ("joule", "joules", "mkMGT"), "N": ("newton", "newtons", "μmkM"), "Pa": ("pascal", "pascals", "nμmhkMG"),
     "B": ("byte", "bytes", "kKMGTPEZ"), "b": ("bit", "bits", "MG"), "bit": ("bit", "bits", "kKMGT"),
     "bps": ("bit per second", "bits per second", "kKMGT"), "F": ("farad", "farads", "pnμm"),
     "H": ("henry", "henries", "nμm"), "Ω": ("ohm", "ohms", "mkMG"), "S": ("siemens", "siemens", "μm"),
@@ -44,7 +44,8 @@ _WHOLE = {
     "psi": ("pound per square inch", "pounds per square inch"), "ha": ("hectare", "hectares"),
     "mph": ("mile per hour", "miles per hour"), "kph": ("kilometer per hour", "kilometers per hour"),
     "kmh": ("kilometer per hour", "kilometers per hour"), "rpm": ("revolution per minute", "revolutions per minute"),
-    "fps": ("frame per second", "frames per second"), "px": ("pixel", "pixels"), "dpi": ("dot per inch", "dots per inch"),
+    "fps": ("frame per second", "frames per second"), "px": ("pixel", "pixels"),
+    "dpi": ("dot per inch", "dots per inch"),
     "ppi": ("pixel per inch", "pixels per inch"), "ppm": ("part per million", "parts per million"),
     "ppb": ("part per billion", "parts per billion"), "bpm": ("beat per minute", "beats per minute"),
     "wpm": ("word per minute", "words per minute"), "mpg": ("mile per gallon", "miles per gallon"),
@@ -57,15 +58,18 @@ _WHOLE = {
     "pc": ("piece", "pieces"), "atm": ("atmosphere", "atmospheres"), "pts": ("point", "points"),
     "yds": ("yard", "yards"), "cu ft": ("cubic foot", "cubic feet"), "cu in": ("cubic inch", "cubic inches"),
     "cu m": ("cubic meter", "cubic meters"), "cu yd": ("cubic yard", "cubic yards"),
-    "sq ft": ("square foot", "square feet"), "sqft": ("square foot", "square feet"), "sq m": ("square meter", "square meters"),
-    "sqm": ("square meter", "square meters"), "sq mi": ("square mile", "square miles"), "sq in": ("square inch", "square inches"),
+    "sq ft": ("square foot", "square feet"), "sqft": ("square foot", "square feet"),
+    "sq m": ("square meter", "square meters"),
+    "sqm": ("square meter", "square meters"), "sq mi": ("square mile", "square miles"),
+    "sq in": ("square inch", "square inches"),
     "sq km": ("square kilometer", "square kilometers"), "sq yd": ("square yard", "square yards"),
     "sq cm": ("square centimeter", "square centimeters"), "lb ft": ("pound foot", "pound feet"),
     "ft lb": ("foot pound", "foot pounds"), "nmi": ("nautical mile", "nautical miles"),
     "Pa s": ("pascal second", "pascal seconds"), "N s": ("newton second", "newton seconds"),
     "J s": ("joule second", "joule seconds"), "W s": ("watt second", "watt seconds"), "bbl": ("barrel", "barrels"),
     "tonnes": ("tonne", "tonnes"), "ly": ("light year", "light years"), "kgs": ("kilogram", "kilograms"),
-    "kms": ("kilometer", "kilometers"), "gm": ("gram", "grams"), "gms": ("gram", "grams"), "hp": ("horsepower", "horsepower"),
+    "kms": ("kilometer", "kilometers"), "gm": ("gram", "grams"), "gms": ("gram", "grams"),
+    "hp": ("horsepower", "horsepower"),
     "tbsp": ("tablespoon", "tablespoons"), "tsp": ("teaspoon", "teaspoons"), "fl oz": ("fluid ounce", "fluid ounces"),
 }  # fmt: skip
 _LETTERS = {
@@ -103,16 +107,20 @@ UNITS = _composed()
 UNIT_NAMES = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True))
 """Expression of one unit, the longest first."""
 _FACTOR_NAMES = "|".join(re.escape(unit) for unit in sorted({*UNITS, *_LETTERS}, key=len, reverse=True))
+_PERIODS = {
+    name: (name, f"{name}s") for name in ("year", "month", "week", "day", "hour", "minute", "second", "person", "dose")
+}
+_PERIOD_NAMES = "|".join(_PERIODS)
 _POWER = r"(?:[²³⁴]|\^[234]|(?<=m)[23](?!\d))"
 _FACTOR = rf"(?:°[CF]|{_FACTOR_NAMES}){_POWER}?"
 CHAIN = (
     rf"{_FACTOR}(?:[·⋅]{_FACTOR})*"
-    rf"(?:/(?:\({_FACTOR}(?:\s?[·⋅*]\s?{_FACTOR})*\)|{_FACTOR}(?:[·⋅]{_FACTOR})*K?))*(?![\w²³'·])"
+    rf"(?:/(?:\({_FACTOR}(?:\s?[·⋅*]\s?{_FACTOR})*\)|{_FACTOR}(?:[·⋅]{_FACTOR})*K?|(?:{_PERIOD_NAMES})\b))*(?![\w²³'·])"
 )
 """Expression of a chain of units."""
 _POWERS = {"2": "square", "3": "cubic"}
 _TIMES = {"s", "sec", "min", "h", "hr"}
-_ONE_FACTOR = re.compile(rf"(°[CF]|{_FACTOR_NAMES})({_POWER})?")
+_ONE_FACTOR = re.compile(rf"(°[CF]|{_PERIOD_NAMES}|{_FACTOR_NAMES})({_POWER})?")
 
 
 def _power(sign: str | None) -> str:
@@ -122,7 +130,7 @@ def _power(sign: str | None) -> str:
 def _factor(name: str, power: str, many: bool) -> str:
     """square meters; seconds squared; meters to the fourth."""
     scales = {"°C": "degree celsius", "°F": "degree fahrenheit"}
-    words = scales[name] if name in scales else (UNITS.get(name) or _LETTERS[name])[many]
+    words = scales[name] if name in scales else (UNITS.get(name) or _LETTERS.get(name) or _PERIODS[name])[many]
     if not power:
         return words
     if name in _TIMES or (name in _LETTERS and power in _POWERS):
@@ -133,14 +141,18 @@ def _factor(name: str, power: str, many: bool) -> str:
 def is_plain_letter(chain: str) -> bool:
     """True for a chain that begins with a letter that is a unit only within one: 5 N, 5 A/B; not 5 N/m."""
     letter = re.match(r"[NAFJCHSK](?![A-Za-z ])", chain)
-    return letter is not None and not re.match(r".(?:\^?[23²³])?(?:[·⋅]\w|/\(?(?:[kcm]?m|k?g|s|mol|K)(?![A-Za-z]))", chain)
+    return letter is not None and not re.match(
+        r".(?:\^?[23²³])?(?:[·⋅]\w|/\(?(?:[kcm]?m|k?g|s|mol|K)(?![A-Za-z]))", chain
+    )
 
 
 def chain_words(chain: str, many: bool) -> str:
     """kg·m/s² -> kilogram meters per second squared; only the last factor above the slash has its plural."""
     above, *below = re.split(r"/(?![^(]*\))", chain)
     factors = _ONE_FACTOR.findall(above)
-    words = [_factor(name, _power(power), many and index == len(factors) - 1) for index, (name, power) in enumerate(factors)]
+    words = [
+        _factor(name, _power(power), many and index == len(factors) - 1) for index, (name, power) in enumerate(factors)
+    ]
     for part in below:
         words.append("per")
         words.extend(_factor(name, _power(power), False) for name, power in _ONE_FACTOR.findall(part))
