@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +30,15 @@ from timbre.gptsovits.acoustic.spectrogram import Spectrogram, SpectrogramConfig
 from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
 from timbre.nano.autoencoder import PITCH_NOISE, noisy
 from timbre.nano.checkpointing import WeightAverage
+from timbre.nano.joint_critics import Distances, Panel
 from timbre.nano.joint_data import SentenceBatch, SentenceSampler
 from timbre.nano.joint_guides import TextGuide
 from timbre.nano.latent_basis import POSTERIOR_LOG_STD
-from timbre.nano.spectrum_critics import Sentences, SpectrumCritics, joined_gradient
+from timbre.nano.spectrum_critics import PushShares, SpectrumCritics
 from timbre.nano.training_loop import LoopSettings, Report, StepLosses, TrainingLoop, silent
+from timbre.nano.whisper_ear import WhisperEar
 from timbre.training.schedule import warm_cosine
 from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, log_magnitude_loss
-
-PITCH_SHARE = 0.25
-"""Share of the pitch's distance beside those of the critics, see spectrum_critics.PushShares."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,12 @@ class JointSettings:
     """First step in which they pull; before, they only learn. The factor rises over as many steps."""
     critics_rate: float = 4e-4
     """Learning rate of the critics."""
+    critics_shares: PushShares = field(default_factory=PushShares)
+    """How the critics' pull is divided."""
+    ear: Path | None = None
+    """Folder of a Whisper model (CTranslate2) that pulls beside the critics, see whisper_ear.py."""
+    ear_weight: float = 1.0
+    """Factor of its shares."""
     guide_weight: float = 0.0
     """Weight of the attention guide of joint_guides.py."""
     wrong_codes: float = 0.0
@@ -127,11 +132,11 @@ class JointLoss:
         device: torch.device,
         guide: TextGuide | None = None,
         discriminators: Discriminators | None = None,
-        critics: SpectrumCritics | None = None,
+        panel: Panel | None = None,
     ) -> None:
         assert isinstance(config.generator, SourceIstftConfig)
         self.settings, self.generator, self.hop = settings, config.generator, config.hop
-        self.guide, self.discriminators, self.critics = guide, discriminators, critics
+        self.guide, self.discriminators, self.panel = guide, discriminators, panel
         self.spectrogram = Spectrogram(
             SpectrogramConfig(config.rate_hz, config.fft_size, config.hop, config.fft_size)
         ).to(device)
@@ -185,8 +190,16 @@ class JointLoss:
             expected = model.flow.inverse(prior.mean, mask, condition).float()
         terms["spoken"] = self.spoken_term(model, expected, spectrum, mask)
         terms["total"] = self.settings.kl_weight * terms["kl"] + self.settings.spoken_weight * terms["spoken"]
-        if self.critics is not None:
-            found, push = self.criticise(model, expected, mean.float(), batch, spectrum, mask, condition, criticised)
+        if self.panel is not None:
+            direct, recorded = model.dec.direct, mean.float()
+            assert isinstance(direct, nn.Conv1d)
+            distances = Distances(
+                lambda latent: self.spoken_term(model, latent, spectrum, mask),
+                lambda latent: self.pitch_term(latent, recorded, batch, mask),
+            )
+            found, push = self.panel.criticise(
+                direct, expected, recorded, batch, mask, condition, criticised, distances
+            )
             terms |= found
             terms["total"] = join_losses(expected, self.settings.spoken_weight * push, terms["total"])
         if self.settings.pitch_weight > 0:
@@ -212,37 +225,6 @@ class JointLoss:
                 gradient = self.settings.adversarial_weight * losses.wave_gradient
                 terms["total"] = join_losses(wave, gradient, terms["total"])
         return terms
-
-    def criticise(
-        self,
-        model: Synthesizer,
-        expected: Tensor,
-        recorded: Tensor,
-        batch: SentenceBatch,
-        spectrum: Tensor,
-        mask: Tensor,
-        condition: Tensor,
-        factor: float,
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        """What the critics say of the expected latents [B,C,T] beside the recorded ones, and the gradient with which
-        they and the pitch pull at them, in units of that of ``spoken_term``.
-        """
-        assert self.critics is not None
-        direct = model.dec.direct
-        assert isinstance(direct, nn.Conv1d)
-        sentences = Sentences(batch.codes, batch.lengths, mask, batch.pitched, condition.detach().float())
-        latent = expected.detach().requires_grad_(True)
-        real = self.critics.view(recorded, direct, sentences).detach()
-        said = self.critics.view(latent, direct, sentences)
-        found = self.critics.learn(real, said, sentences)
-        if factor <= 0:
-            return found, torch.zeros_like(latent)
-        shares = {
-            name: (loss, share * factor) for name, (loss, share) in self.critics.push(real, said, sentences).items()
-        }
-        shares["pitch"] = (self.pitch_term(latent, recorded, batch, mask), PITCH_SHARE * factor)
-        (reference,) = torch.autograd.grad(self.spoken_term(model, latent, spectrum, mask), latent)
-        return found | {name: loss for name, (loss, _) in shares.items()}, joined_gradient(shares, latent, reference)
 
     def spoken_term(self, model: Synthesizer, latent: Tensor, spectrum: Tensor, mask: Tensor) -> Tensor:
         """L1 distance of the log magnitudes that the prior's mean stands for (the direct path) from the recorded ones.
@@ -344,13 +326,16 @@ def train_joint(
         optimizers["judges"] = torch.optim.AdamW(
             discriminators.parameters(), settings.discriminator_rate, betas=(0.8, 0.99)
         )
-    critics = None
+    critics, panel = None, None
     if settings.critics_weight > 0:
         torch.manual_seed(settings.seed)
         config = model.config
         critics = SpectrumCritics(
-            config.rate_hz, config.spectrum_bins, config.codebook_size, config.condition_channels
-        ).to(device)
+            config.rate_hz, config.spectrum_bins, config.codebook_size, config.condition_channels,
+            settings.critics_shares,
+        ).to(device)  # fmt: skip
+        ear = None if settings.ear is None else WhisperEar(settings.ear, config.rate_hz, config.spectrum_bins, device)
+        panel = Panel(critics, ear, settings.ear_weight)
         optimizers["critics"] = torch.optim.AdamW(critics.parameters(), settings.critics_rate, betas=(0.8, 0.99))
     heard_by = {"judges": discriminators, "critics": critics}
     loop = TrainingLoop(
@@ -361,7 +346,7 @@ def train_joint(
     )  # fmt: skip
     loop.resume()
     guide = TextGuide(model) if settings.guide_weight > 0 else None
-    loss_of = JointLoss(model.config, settings, device, guide, discriminators, critics)
+    loss_of = JointLoss(model.config, settings, device, guide, discriminators, panel)
 
     def losses(step: int) -> StepLosses:
         every = settings.generator_every

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,10 +50,18 @@ class SentenceBatch:
     """[B,256], of the reference."""
     places: Tensor
     """int64 [B,T], index of the phone that sounds, -1 where it is unknown."""
+    texts: tuple[str, ...]
+    """[B], as written."""
+    languages: tuple[str, ...]
+    """[B]."""
 
     def to(self, device: torch.device) -> SentenceBatch:
         """The same batch on another device."""
-        return SentenceBatch(*(getattr(self, field.name).to(device) for field in fields(self)))
+        moved: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            moved[field.name] = value.to(device) if isinstance(value, Tensor) else value
+        return SentenceBatch(**moved)
 
 
 def source_of(clip: Clip) -> str:
@@ -156,6 +165,7 @@ class SentenceSampler:
             torch.tensor([len(self.phones[clip.id]) for clip in clips]), torch.from_numpy(voiced),
             torch.from_numpy(log_f0), torch.tensor(pitched), torch.from_numpy(reference),
             torch.tensor(reference_lengths), torch.from_numpy(np.stack(speaker)), torch.from_numpy(places),
+            tuple(clip.text for clip in clips), tuple(clip.language for clip in clips),
         )  # fmt: skip
 
     def _reference(self, clip: Clip, random: np.random.Generator) -> npt.NDArray[np.float32]:

@@ -69,6 +69,15 @@ class AcousticRecipe:
     adversarial: float = setting(0.0, "weight of discriminators in the joint steps; 0: without", low=0)
     adversarial_from: int = setting(0, "first joint step of the discriminators", low=0)
     critics: float = setting(0.0, "factor of the pull of critics of the spoken spectrum in the joint steps", low=0)
+    critics_rate: float = setting(4e-4, "learning rate of these critics", low=0)
+    adversarial_share: float = setting(0.5, "pull of the adversaries among them, to be taken for a recording", low=0)
+    features_share: float = setting(0.5, "the same, to have a recording's features in the adversaries' layers", low=0)
+    phones_share: float = setting(0.3, "pull of the listener among them, to be heard as the phones of the codes", low=0)
+    heard_share: float = setting(0.5, "the same, to have a recording's features in the listener's layers", low=0)
+    noise: float = setting(0.0, "noise on what the adversaries see, in spreads of the bands", low=0)
+    whisper: float = setting(
+        0.0, "pull of the Whisper model in the folder TIMBRE_WHISPER beside them; 0: without", low=0
+    )
     kl: float = setting(1.0, "weight of the KL divergence in the joint steps", low=0)
     generator_every: int = setting(2, "the generator is trained at every so many joint steps; 0: never", low=0)
     guide: float = setting(0.3, "weight of the loss that shows frames their phone in the text", low=0)

@@ -44,6 +44,13 @@ class PushShares:
     """To be heard as the phones and tones of the codes."""
     heard: float = 0.5
     """To have a recording's features in the listener's layers."""
+    noise: float = 0.0
+    """Noise on what the adversaries see, in spreads of the bands: they then cannot tell by what nobody hears."""
+
+    @property
+    def listens(self) -> bool:
+        """Whether there is anything for the listener to do."""
+        return self.phones > 0 or self.heard > 0
 
 
 def _convolution(channels: int, width: int, stride: int = 1, dilation: int = 1) -> nn.Module:
@@ -157,34 +164,45 @@ class SpectrumCritics(nn.Module):
         loss = torch.zeros((), device=recorded.device)
         with torch.autocast(recorded.device.type, torch.bfloat16):
             for adversary in self.adversaries:
-                real, _ = adversary(recorded.detach(), sentences.codes, sentences.condition)
-                false, _ = adversary(expected.detach(), sentences.codes, sentences.condition)
+                real, _ = adversary(self._blurred(recorded.detach()), sentences.codes, sentences.condition)
+                false, _ = adversary(self._blurred(expected.detach()), sentences.codes, sentences.condition)
                 loss = loss + _masked((real.float() - 1).square() + false.float().square(), sentences.mask)
-            logits, _ = self.listener(recorded.detach())
-        heard = self._misheard(logits, sentences)
-        (loss + heard).backward()
-        return {"critics": loss.detach() / (2 * len(self.adversaries)), "listener": heard.detach()}
+        found = {"critics": loss.detach() / (2 * len(self.adversaries))}
+        if self.shares.listens:
+            with torch.autocast(recorded.device.type, torch.bfloat16):
+                logits, _ = self.listener(recorded.detach())
+            heard = self._misheard(logits, sentences)
+            loss, found["listener"] = loss + heard, heard.detach()
+        loss.backward()
+        return found
 
     def push(self, recorded: Tensor, expected: Tensor, sentences: Sentences) -> dict[str, tuple[Tensor, float]]:
         """Views [B,82,T], the expected one with a graph -> (loss, share) by name, for ``joined_gradient``."""
         fooled = features = torch.zeros((), device=expected.device)
         with torch.autocast(expected.device.type, torch.bfloat16):
             for adversary in self.adversaries:
+                noise = self.shares.noise * torch.randn_like(recorded)
                 with torch.no_grad():
-                    _, real = adversary(recorded, sentences.codes, sentences.condition)
-                scores, false = adversary(expected, sentences.codes, sentences.condition)
+                    _, real = adversary(recorded + noise, sentences.codes, sentences.condition)
+                scores, false = adversary(expected + noise, sentences.codes, sentences.condition)
                 fooled = fooled + _masked((scores.float() - 1).square(), sentences.mask)
                 features = features + _distance(false, real)
-            with torch.no_grad():
-                _, real = self.listener(recorded)
-            logits, false = self.listener(expected)
         shares = self.shares
-        return {
+        terms = {
             "fooled": (fooled / len(self.adversaries), shares.adversarial),
             "features": (features / len(self.adversaries), shares.features),
-            "misheard": (self._misheard(logits, sentences), shares.phones),
-            "heard": (_distance(false, real), shares.heard),
         }
+        if shares.listens:
+            with torch.autocast(expected.device.type, torch.bfloat16):
+                with torch.no_grad():
+                    _, real = self.listener(recorded)
+                logits, false = self.listener(expected)
+            terms["misheard"] = (self._misheard(logits, sentences), shares.phones)
+            terms["heard"] = (_distance(false, real), shares.heard)
+        return terms
+
+    def _blurred(self, view: Tensor) -> Tensor:
+        return view + self.shares.noise * torch.randn_like(view) if self.shares.noise > 0 else view
 
     def _misheard(self, logits: Tensor, sentences: Sentences) -> Tensor:
         units = sentences.codes[:, 0, : logits.shape[1]] // 2

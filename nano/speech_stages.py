@@ -11,12 +11,14 @@ Codes come from alignments (label_codes.py), so nothing here waits for the conte
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from timbre.core.errors import ConfigurationError
 from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
@@ -32,6 +34,7 @@ from timbre.nano.recipe import AcousticRecipe, SemanticRecipe
 from timbre.nano.semantic import SemanticSettings, train
 from timbre.nano.semantic_data import Example, Ids, phone_ids
 from timbre.nano.speaker_vectors import SpeakerVectors
+from timbre.nano.spectrum_critics import PushShares
 from timbre.nano.stages import load_alignments
 from timbre.nano.training_loop import Report
 from timbre.training.text_codes import CodeLabels
@@ -146,6 +149,12 @@ def prior(
         adversarial_weight=recipe.adversarial if together else 0.0,
         adversarial_from_step=recipe.adversarial_from,
         critics_weight=recipe.critics if together else 0.0,
+        critics_rate=recipe.critics_rate,
+        critics_shares=PushShares(
+            recipe.adversarial_share, recipe.features_share, recipe.phones_share, recipe.heard_share, recipe.noise
+        ),
+        ear=whisper_folder() if together and recipe.whisper > 0 else None,
+        ear_weight=recipe.whisper,
         kl_weight=recipe.kl if together else 1.0,
         generator_every=recipe.generator_every,
         guide_weight=recipe.guide,
@@ -155,6 +164,17 @@ def prior(
         seed=recipe.seed,
     )
     return train_joint(model, sampler, folder, settings, device, report, name="joint" if together else "prior")
+
+
+def whisper_folder() -> Path:
+    """What TIMBRE_WHISPER names. Raises ConfigurationError without it."""
+    named = os.environ.get("TIMBRE_WHISPER", "")
+    if not named:
+        raise ConfigurationError(
+            "acoustic: whisper: TIMBRE_WHISPER is not set",
+            remedy="name a folder with a CTranslate2 Whisper (model.bin, tokenizer.json), or set whisper: 0",
+        )
+    return Path(named)
 
 
 def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.device, report: Report) -> None:

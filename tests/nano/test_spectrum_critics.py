@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.nano.synthetic_corpus import write_corpus
 from tests.nano.test_joint import CPU, sampler_of, small, started
 from timbre.nano.corpus import Corpus
 from timbre.nano.joint import JointLoss, JointSettings, train_joint
+from timbre.nano.joint_critics import Distances, Panel
 from timbre.nano.spectrum_critics import PushShares, Sentences, SpectrumCritics, joined_gradient
 
 CODES, CONDITION, CHANNELS, FRAMES = 8, 16, 18, 40
@@ -101,7 +103,7 @@ def test_the_expected_latents_get_the_push_and_none_before_its_time(corpus: Corp
     model, sampler = started(corpus), sampler_of(corpus)
     config = small()
     judged = SpectrumCritics(config.rate_hz, config.spectrum_bins, config.codebook_size, config.condition_channels)
-    loss_of = JointLoss(config, JointSettings(critics_weight=1.0), CPU, critics=judged)
+    loss_of = JointLoss(config, JointSettings(critics_weight=1.0), CPU, panel=Panel(judged))
     found: list[dict[str, Tensor]] = []
     gradients: list[Tensor] = []
     for factor in (0.0, 1.0):
@@ -153,6 +155,36 @@ def test_shares_can_be_set() -> None:
     direct = nn.Conv1d(CHANNELS, 961, 1)
     view = judged.view(spoken(batch, False), direct, batch)
     assert judged.push(view.detach(), view, batch)["misheard"][1] == 0.0
+
+
+def test_adversaries_hear_through_noise_and_a_listener_without_shares_is_left_out() -> None:
+    batch = sentences()
+    found = {}
+    for noise in (0.0, 0.5):
+        torch.manual_seed(1)
+        direct = nn.Conv1d(CHANNELS, 961, 1)
+        judged = SpectrumCritics(24000, 961, CODES, CONDITION, PushShares(phones=0.0, heard=0.0, noise=noise))
+        real, blurred = (judged.view(spoken(batch, one), direct, batch) for one in (False, True))
+        found[noise] = judged.learn(real, blurred, batch)
+        assert set(judged.push(real, blurred, batch)) == {"fooled", "features"}
+        assert all(parameter.grad is None for parameter in judged.listener.parameters())
+    assert set(found[0.0]) == {"critics"}
+    assert not torch.allclose(found[0.0]["critics"], found[0.5]["critics"])
+
+
+@pytest.mark.parametrize(("loss", "share"), [(0.5, 1.0), (0.2, 0.5), (0.04, 0.0)])
+def test_adversaries_that_win_pull_less(monkeypatch: pytest.MonkeyPatch, loss: float, share: float) -> None:
+    judged, direct = critics()
+    batch = sentences()
+    sampled = SimpleNamespace(codes=batch.codes, lengths=batch.lengths, pitched=batch.pitched)
+    monkeypatch.setattr(judged, "learn", lambda *_: {"critics": torch.tensor(loss)})
+    monkeypatch.setattr(judged, "push", lambda real, said, _: {"fooled": ((said - real).abs().sum(), 1.0)})
+    distances = Distances(lambda latent: latent.square().sum(), lambda latent: 0.0 * latent.sum())
+    expected = spoken(batch, True)
+    _, gradient = Panel(judged).criticise(
+        direct, expected, spoken(batch, False), sampled, batch.mask, batch.condition, 1.0, distances  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert float(gradient.norm()) == pytest.approx(share * float((2 * expected).norm()), rel=1e-4)
 
 
 def test_a_generator_that_is_left_out_stays_as_it_was(corpus: Corpus, tmp_path: Path) -> None:

@@ -1,0 +1,249 @@
+"""Whisper as a critic: the same numbers as transformers' Whisper, tokens, what it pulls at, and wrong folders."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from torch import Tensor, nn
+from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+from tests.nano.synthetic_corpus import write_corpus
+from tests.nano.test_joint import CPU, sampler_of, small, started
+from timbre.core.errors import ConfigurationError
+from timbre.nano.joint import JointLoss, JointSettings
+from timbre.nano.joint_critics import Panel
+from timbre.nano.spectrum_critics import SpectrumCritics, joined_gradient
+from timbre.nano.speech_stages import whisper_folder
+from timbre.nano.whisper_ear import AFTER_FRAMES, BANDS, EarShares, WhisperEar, read_ctranslate2, standardised_distance
+
+WORDS = [
+    "<|startoftranscript|>",
+    "<|en|>",
+    "<|zh|>",
+    "<|transcribe|>",
+    "<|notimestamps|>",
+    "<|endoftext|>",
+    "hello",
+    "world",
+]
+FRAMES = 24
+
+
+def tiny() -> WhisperForConditionalGeneration:
+    torch.manual_seed(0)
+    config = WhisperConfig(
+        vocab_size=len(WORDS), num_mel_bins=BANDS, d_model=16, encoder_layers=2, decoder_layers=2,
+        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32,
+        max_source_positions=FRAMES + AFTER_FRAMES, max_target_positions=20, dropout=0.0,
+        pad_token_id=5, bos_token_id=0, eos_token_id=5, decoder_start_token_id=0, suppress_tokens=None,
+        begin_suppress_tokens=None,
+    )  # fmt: skip
+    model = WhisperForConditionalGeneration(config).eval()
+    for name, parameter in model.named_parameters():  # the initial ones are too small to tell paths apart
+        parameter.data.normal_(0, 1.5 if "encoder_attn." in name or "conv" in name else 0.3)
+    return model
+
+
+def variables(model: WhisperForConditionalGeneration) -> dict[str, Tensor]:
+    """The weights under CTranslate2's names, queries, keys and values joined as its converter joins them."""
+    found: dict[str, Tensor] = {"decoder/embeddings/weight": model.model.decoder.embed_tokens.weight}
+    width = model.config.d_model
+    for part, network in (("encoder", model.model.encoder), ("decoder", model.model.decoder)):
+        found[f"{part}/num_heads"] = torch.tensor(2, dtype=torch.int16)
+        found[f"{part}/position_encodings/encodings"] = network.embed_positions.weight
+        found[f"{part}/layer_norm/gamma"], found[f"{part}/layer_norm/beta"] = (
+            network.layer_norm.weight,
+            network.layer_norm.bias,
+        )
+        for number, layer in enumerate(network.layers):
+            name = f"{part}/layer_{number}"
+            norms = {"self_attention": layer.self_attn_layer_norm, "ffn": layer.final_layer_norm}
+            own = layer.self_attn
+            linears = {
+                "self_attention/linear_0": (
+                    torch.cat([own.q_proj.weight, own.k_proj.weight, own.v_proj.weight]),
+                    torch.cat([own.q_proj.bias, torch.zeros(width), own.v_proj.bias]),
+                ),
+                "self_attention/linear_1": (own.out_proj.weight, own.out_proj.bias),
+                "ffn/linear_0": (layer.fc1.weight, layer.fc1.bias),
+                "ffn/linear_1": (layer.fc2.weight, layer.fc2.bias),
+            }
+            if part == "decoder":
+                other, norms["attention"] = layer.encoder_attn, layer.encoder_attn_layer_norm
+                linears |= {
+                    "attention/linear_0": (other.q_proj.weight, other.q_proj.bias),
+                    "attention/linear_1": (
+                        torch.cat([other.k_proj.weight, other.v_proj.weight]),
+                        torch.cat([torch.zeros(width), other.v_proj.bias]),
+                    ),
+                    "attention/linear_2": (other.out_proj.weight, other.out_proj.bias),
+                }
+            for key, norm in norms.items():
+                found[f"{name}/{key}/layer_norm/gamma"], found[f"{name}/{key}/layer_norm/beta"] = norm.weight, norm.bias
+            for key, (weight, bias) in linears.items():
+                found[f"{name}/{key}/weight"], found[f"{name}/{key}/bias"] = weight, bias
+    for key in ("conv1", "conv2"):
+        convolution = getattr(model.model.encoder, key)
+        found[f"encoder/{key}/weight"], found[f"encoder/{key}/bias"] = convolution.weight, convolution.bias
+    return {name: value.detach() for name, value in found.items()}
+
+
+def write_model(path: Path, found: dict[str, Tensor], version: int = 6, kind: str = "WhisperSpec") -> None:
+    def text(value: str) -> bytes:
+        return struct.pack("<H", len(value) + 1) + value.encode() + b"\0"
+
+    parts = [struct.pack("<I", version), text(kind), struct.pack("<II", 3, len(found))]
+    for name, value in found.items():
+        array = value.numpy()
+        number = {"float32": 0, "int16": 2}[str(array.dtype)]
+        parts += [text(name), struct.pack("<B", array.ndim), *(struct.pack("<I", size) for size in array.shape)]
+        parts += [struct.pack("<BI", number, array.nbytes), np.ascontiguousarray(array).tobytes()]
+    path.write_bytes(b"".join(parts))
+
+
+@pytest.fixture(scope="module")
+def model() -> WhisperForConditionalGeneration:
+    return tiny()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, model: WhisperForConditionalGeneration) -> Path:
+    place = tmp_path_factory.mktemp("whisper")
+    write_model(place / "model.bin", variables(model))
+    tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="hello"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.save(str(place / "tokenizer.json"))
+    return place
+
+
+@pytest.fixture(scope="module")
+def ear(folder: Path) -> WhisperEar:
+    return WhisperEar(folder, 24000, 961, CPU)
+
+
+def test_it_hears_and_writes_what_transformers_whisper_does(
+    ear: WhisperEar, model: WhisperForConditionalGeneration
+) -> None:
+    frames = FRAMES + AFTER_FRAMES
+    view = torch.randn(2, BANDS, 2 * frames)
+    tokens = torch.tensor([[0, 1, 3, 4, 6, 7], [0, 2, 3, 4, 7, 5]])
+    with torch.no_grad():
+        expected = model(input_features=view, decoder_input_ids=tokens)
+        encoded = ear.encode(view)
+        logits = ear.decode(tokens, encoded[-1], torch.ones(2, frames, dtype=torch.bool))
+    assert len(encoded) == 1
+    assert torch.allclose(logits, expected.logits, atol=2e-5)
+
+
+def test_frames_beyond_a_sentence_are_not_attended_to_by_the_writer(ear: WhisperEar) -> None:
+    encoded = torch.randn(1, FRAMES, 16)
+    there = torch.arange(FRAMES).view(1, -1) < 15
+    changed = torch.where(there.unsqueeze(2), encoded, torch.randn(1, FRAMES, 16))
+    tokens = torch.tensor([[0, 1, 3, 4, 6]])
+    assert torch.allclose(ear.decode(tokens, encoded, there), ear.decode(tokens, changed, there), atol=1e-6)
+    assert not torch.allclose(ear.decode(tokens, encoded, ~there), ear.decode(tokens, changed, ~there), atol=1e-3)
+
+
+def test_tokens_are_prompt_text_and_end(ear: WhisperEar) -> None:
+    given, wanted, counted = ear.tokens(["hello world", "world"], ["en", "zh"])
+    assert given.tolist() == [[0, 1, 3, 4, 6, 7], [0, 2, 3, 4, 7, 5]]
+    assert [row[mask].tolist() for row, mask in zip(wanted, counted, strict=True)] == [[6, 7, 5], [7, 5]]
+    with pytest.raises(ConfigurationError, match=r"<\|ja\|>"):
+        ear.tokens(["hello"], ["ja"])
+
+
+def test_a_view_is_bounded_and_silent_beyond_the_sentence(ear: WhisperEar) -> None:
+    torch.manual_seed(1)
+    mask = (torch.arange(FRAMES) < 20).float().view(1, 1, -1)
+    view = ear.view(torch.randn(1, 6, FRAMES), nn.Conv1d(6, 961, 1), mask)
+    assert view.shape == (1, BANDS, 2 * (FRAMES + AFTER_FRAMES))
+    assert torch.allclose(view.amax() - view.amin(), torch.tensor(2.0), atol=1e-5)  # 8 decades, in quarters
+    assert (view[..., 40:] == view.amin()).all()
+
+
+def test_a_step_along_the_pull_is_written_down_more_like_the_recording(folder: Path) -> None:
+    ear = WhisperEar(folder, 24000, 961, CPU, EarShares(right=0.0, encoded=0.0))
+    torch.manual_seed(2)
+    direct, mask = nn.Conv1d(6, 961, 1), torch.ones(1, 1, FRAMES)
+    recorded = torch.randn(1, 6, FRAMES)
+    real = ear.view(recorded, direct, mask).detach()
+    latent = torch.randn(1, 6, FRAMES).requires_grad_(True)
+    losses = []
+    for _ in range(8):
+        terms = ear.push(real, ear.view(latent, direct, mask), mask, ["hello world"], ["en"])
+        losses.append(float(terms["written"][0].detach()))
+        gradient = joined_gradient(terms, latent, torch.ones_like(latent))
+        latent = (latent - 0.1 * gradient).detach().requires_grad_(True)
+    assert losses[-1] < 0.9 * losses[0], losses
+    same = ear.push(real, ear.view(recorded, direct, mask), mask, ["hello world"], ["en"])
+    assert abs(float(same["written"][0])) < 1e-3
+    assert float(same["encoded"][0]) < 1e-3
+    assert all(not value.requires_grad for value in ear.weights.values())
+
+
+def test_the_distance_is_in_spreads_of_what_is_there() -> None:
+    torch.manual_seed(3)
+    recorded = 5.0 * torch.randn(1, 4000, 2)
+    there = torch.ones(1, 4000, 1)
+    there[:, 2000:] = 0
+    moved = recorded + 5.0 + 100.0 * (1 - there)
+    assert float(standardised_distance([moved], [recorded], there)) == pytest.approx(1.0, abs=0.05)
+
+
+def test_the_prior_is_pulled_by_it_too(folder: Path, tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path)
+    model, sampler, config = started(corpus), sampler_of(corpus), small()
+    long = WhisperEar(folder, config.rate_hz, config.spectrum_bins, CPU)
+    long.weights = dict(long.weights)
+    for part in ("encoder", "decoder"):  # sentences of the corpus are longer than the tiny model
+        name = f"{part}/position_encodings/encodings"
+        long.weights[name] = torch.randn(3000, 16)
+    gradients, found = [], {}
+    for ear in (None, long):
+        torch.manual_seed(4)
+        critics = SpectrumCritics(config.rate_hz, config.spectrum_bins, config.codebook_size, config.condition_channels)
+        loss_of = JointLoss(config, JointSettings(critics_weight=1.0), CPU, panel=Panel(critics, ear))
+        model.zero_grad()
+        found = loss_of(model, sampler.batch(0), False, criticised=1.0)
+        found["total"].backward()
+        gradients.append(model.enc_p.proj.weight.grad.clone())
+    assert {"written", "encoded", "fooled"} <= set(found)
+    assert not torch.allclose(gradients[0], gradients[1])
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "no CTranslate2 model"),
+        (lambda path: path.write_bytes(b"PK\3\4" + bytes(100)), "format"),
+        (lambda path: write_model(path, {}, kind="TransformerSpec"), "TransformerSpec"),
+        (lambda path: path.unlink(), "has no model.bin"),
+    ],
+)
+def test_wrong_folders_are_named(folder: Path, tmp_path: Path, damage: object, words: str) -> None:
+    for name in ("model.bin", "tokenizer.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    damage(tmp_path / "model.bin")  # type: ignore[operator]
+    with pytest.raises(ConfigurationError, match=words):
+        WhisperEar(tmp_path, 24000, 961, CPU)
+
+
+def test_floats_of_a_file_are_read_as_they_are(folder: Path, model: WhisperForConditionalGeneration) -> None:
+    assert all(
+        torch.equal(value, read_ctranslate2(folder / "model.bin")[name]) for name, value in variables(model).items()
+    )
+
+
+def test_a_recipe_that_asks_for_it_without_a_folder_is_refused(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.delenv("TIMBRE_WHISPER", raising=False)
+    with pytest.raises(ConfigurationError, match="TIMBRE_WHISPER"):
+        whisper_folder()
+    monkeypatch.setenv("TIMBRE_WHISPER", str(folder))
+    assert whisper_folder() == folder
