@@ -10,6 +10,7 @@ from typing import Final
 
 from timbre.text import english_numbers as numbers
 from timbre.text.english_calendar import MONTHS
+from timbre.text.english_context_words import COMPASS
 from timbre.text.english_signs import paired
 from timbre.text.english_units import UNIT_NAMES
 from timbre.text.patterns import Rule
@@ -26,6 +27,14 @@ _PACKS: Final = (
     r"cans?|pkgs?|packages?|packets?|jars?|bottles?|box|boxes|bags?|"
     r"cartons?|containers?|tubs?|tins?|steaks?|fillets?|filets?|blocks?|bars?|sticks?|pouch|loaf"
 )
+_SIZES: Final = {
+    "bdrm": "bedroom", "br": "bedroom", "pc": "piece", "pk": "pack", "ct": "count", "pkg": "package", "rm": "room",
+    "yr": "year", "hr": "hour", "wk": "week", "gal": "gallon", "qt": "quart",
+}  # fmt: skip
+_ISOTOPES: Final = {
+    "Pu": "plutonium", "Cs": "cesium", "Co": "cobalt", "Sr": "strontium", "Am": "americium", "Po": "polonium",
+    "Rn": "radon", "Ra": "radium", "Th": "thorium", "Tc": "technetium", "Kr": "krypton", "Xe": "xenon", "Ir": "iridium",
+}  # fmt: skip
 _JEWELS: Final = (
     r"gold|white|yellow|rose|solid|ring|rings|necklace|chain|bracelet|jewelry|jewellery|earrings|hoops|plated"
 )
@@ -98,12 +107,26 @@ def _house(match: re.Match[str]) -> str:
     return paired(match[1])
 
 
+def _per_one(match: re.Match[str]) -> str:
+    """6 × 10²³ mol⁻¹ -> per mol."""
+    return f" per {'' if match[2] == '¹' else 'square ' if match[2] == '²' else 'cubic '}{match[1]}"
+
+
 def _below(match: re.Match[str]) -> str:
     """5 m s⁻¹ -> 5 m/s; 3 W m⁻² K⁻¹ -> 3 W/m²/K."""
     return re.sub(r"[ ·⋅]?([A-Za-zμµΩ]+)⁻([¹²³])", lambda m: f"/{m[1]}{'' if m[2] == '¹' else m[2]}", match[0])
 
 
 EVERYDAY_RULES: Final = (
+    Rule("⁻", r"(?<=[\d⁰¹²³⁴-⁹])\s?[·⋅]?(?=(?:[A-Za-zμµΩ]+⁻[¹²³]))([A-Za-zμµΩ]+)⁻([¹²³])", _per_one),
+    Rule("'’′", r"(?<![\w.])(\d{2,3}\+\d{1,2})['’′](?!\w)", r"\1 minutes"),
+    Rule("W", r"(?<![\w.])(0|5|10|15|20)W-?(\d\d)\b", r"\1 W \2"),
+    Rule("NSEW", rf"(\d (?:mi|km|miles?|kilometers?|kilometres?)\.?) ([NS][EW]|[NSEW]) of\b", lambda m: f"{m[1].rstrip('.')} {COMPASS[m[2]]} of"),
+    Rule("-", rf"(?<=\d)-({'|'.join(_SIZES)})\b\.?", lambda m: f" {_SIZES[m[1]]}"),
+    Rule("Bb", r"(?<![\w.])(\d)\s?(?:BR|BD|br|bd)(?=\b|/)", r"\1 bedroom"),
+    Rule("Bb", r"(?<= bedroom)([/, ]+)(\d(?:\.\d)?)\s?(?:BA|ba)\b", r"\1\2 bath"),
+    Rule("-", rf"\b({'|'.join(_ISOTOPES)})-(\d{{2,3}})\b", lambda m: f"{_ISOTOPES[m[1]]} {paired(m[2]) if len(m[2]) == 3 else m[2]}"),
+    Rule("/", r"(\d\+?(?:\s?[A-Za-z%]{1,12})?)/(?=(?:day|week|month|year|hour|night|person|capita|serving|dose|student|household)\b)", r"\1 per "),
     Rule("⁻", rf"(?<=\d)\s?(?:{UNIT_NAMES}|[NAJCK])(?:[ ·⋅][A-Za-zμµΩ]+[²³]?)*(?:[ ·⋅]?[A-Za-zμµΩ]+⁻[¹²³])+", _below),
     Rule(
         "s",

@@ -34,12 +34,14 @@ _CHAT: Final = {
 
 def _address(match: re.Match[str]) -> str:
     """192.168.0.1 -> one ninety-two dot one sixty-eight dot zero dot one; a part above 255 makes it no address."""
-    parts = match[0].split(".")
-    if any(int(part) > 255 for part in parts) or all(int(part) < 20 for part in parts):
+    address, _, mask = match[0].partition("/")
+    parts = address.split(".")
+    if any(int(part) > 255 for part in parts) or (not mask and all(int(part) < 20 for part in parts)):
         return match[0]
     if re.search(r"(?:[Vv]ersion|[Rr]elease|[Bb]uild|[Uu]pdate|\bv\.?)\s?$", match.string[: match.start()]):
         return match[0]
-    return " dot ".join(paired(part) if len(part) == 3 else numbers.cardinal(int(part)) for part in parts)
+    words = " dot ".join(paired(part) if len(part) == 3 else numbers.cardinal(int(part)) for part in parts)
+    return f"{words} slash {numbers.cardinal(int(mask))}" if mask else words
 
 
 def _dotted_date(match: re.Match[str]) -> str:
@@ -77,7 +79,7 @@ LATER_RULES: Final = (
     Rule(
         ".",
         rf"((?<![\w.])(?:\d+(?:\s?[{_FRACTIONS}]|(?: \d)?/\d)?|[{_FRACTIONS}])\s?)(c|T|t|pkg|doz|env)\."
-        r"(?=,?\s(?:\(|[a-z]))",
+        r"(?=,?\s(?:\(|[a-z]|=))",
         _spoon,
     ),
     Rule(".", r"(?<=\d )(lg|med|sm)\.(?=\s[a-z])", lambda m: {"lg": "large", "med": "medium", "sm": "small"}[m[1]]),
@@ -85,7 +87,7 @@ LATER_RULES: Final = (
     Rule("×", r"(÷\s?\d[\d.]*)\s?×\s?(?=\d)", r"\1 times "),
     Rule("×", r"(?<=[\d)])\s?×\s?(?=\d[\d.,]*\s?(?:[<>≤≥≈≠+÷]|[-−]\s))", " times "),
     Rule("x×", rf"(?<=[{_FRACTIONS}])\s?[x×]\s?(?=\d)", " by "),
-    Rule(".", r"(?<![\d.,/-])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d|:\d)", _address),
+    Rule(".", r"(?<![\d.,/-])\d{1,3}(?:\.\d{1,3}){3}(?:/\d\d?\b)?(?![\d.]*\d|:\d)", _address),
     Rule(",", r"(?<![\d.,$£¥€])(\d{1,3}),(\d\d)\s?(?:EUR|[Ee]uros?)\b", r"€\1.\2"),
     Rule(",", r"(?<![\d.,$£¥])(\d{1,3}),(\d\d)(?=\s?(?:PLN|SEK|NOK|DKK|CHF|kron[eo]r|zł)\b)", r"\1.\2"),
     Rule(".,", r"(?<![\d.,])(\d{1,3}(?:\.\d{3})+),(\d\d)(?![\d,])", lambda m: f"{m[1].replace('.', '')}.{m[2]}"),

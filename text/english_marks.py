@@ -159,7 +159,7 @@ def _score(match: re.Match[str]) -> str:
     cued = re.search(_SCORE_CUE, before, re.IGNORECASE)
     decimal = "." in match[1] and bottom >= 4
     usual = bottom in (10, 100) and top > 1
-    if top <= bottom and (decimal or usual or (cued and bottom >= 4)):
+    if (top <= bottom or (bottom == 10 and top in (11, 12))) and (decimal or usual or (cued and bottom >= 4)):
         return f"{match[1]} out of {match[2]}"
     return match[0]
 

@@ -293,7 +293,7 @@ _LENGTH_RULES = (
     Rule('"”″', r"(\d)\s?[\"”″]\s?([WDHL])\b(?!['’])", lambda m: f"{m[1]} inches {_SIDES[m[2]]}"),
     Rule("WDHL", r"(?<= inches )(wide|deep|high|long) [x×] (?=\d)", r"\1 by "),
     Rule("qul", r"\b(sq|cu|fl)\.?\s?(ft|in|mi|m|yd|km|cm|oz)\b(?:\.(?=\s[a-z]|,))?", r"\1 \2"),
-    Rule(".", rf"(\d[\s-]?)({_DOTTED_UNITS})\.(?=\s[a-z(=×]|[,;:)/-])", r"\1\2"),
+    Rule(".", rf"(\d[\s-]?)({_DOTTED_UNITS})\.(?=\s[a-z(=×]|\s[NSEW]{{1,2}} of\b|[,;:)/-])", r"\1\2"),
     Rule("/", r"(\d\s?(?:l|L|kWh|gal))/(?=100\s?(?:km|mi)\b)", r"\1 per "),
     Rule("'’′", r"(\d)['’′]\s?[x×]\s?(\d+(?:\.\d+)?)['’′](?!\d)", r"\1 foot by \2 foot"),
     Rule("N", r"(\d\s?N)[·.]?m\b(?![\^/·])", r"\1m"),

@@ -127,7 +127,7 @@ _SEVERAL: Final = (
 )
 
 NUMBER_RULES: Final = (
-    Rule("CHNOSFKALMBPITZUWV", r"(?<![\w-])(?=[A-Za-z]+[\d₀-₉])(?:[A-Z][a-z]?[\d₀-₉]{0,2}){2,}(?![\w-])", _formula),
+    Rule("CHNOSFKALMBPITZUWV", r"(?<![\w-])(?=[A-Za-z]+[\d₀-₉])(?:[A-Z][a-z]?[\d₀-₉]{0,2}){2,}(?![A-Za-z0-9_₀-₉-])", _formula),
     Rule("123456789", _MIXED_CODE, _mixed_code),
     Rule("1289", _CALLS, _short_numbers),
     Rule("x", r"(?<=\b(?:at|on|or) )x(\d{3,5})\b(?! ?[=x×])", lambda m: f"extension {numbers.digits(m[1])}"),

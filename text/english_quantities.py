@@ -163,6 +163,7 @@ def expand_units(text: str) -> str:
         text,
     )
     text = _MEASURE.sub(_measure, text.replace("µ", "μ"))
+    text = sub(rf"(?<=\d)\+ ?((?!in\b)(?:{UNIT_NAMES}))(?![\w/'])", lambda m: f" plus {UNITS[m[1]][1]}", text)
     text = _SCALED_UNIT.sub(lambda m: m[1] + chain_words(m[2], True), text)
     text = _UNIT_PER.sub(lambda m: m[1] + UNITS[m[2]][0], text)
     return _RATE_ALONE.sub(lambda m: chain_words(m[1], True), text)
@@ -207,6 +208,7 @@ def _binary(match: re.Match[str]) -> str:
 
 def expand_arithmetic(text: str) -> str:
     """7 + 5 -> 7 plus 5; ~50 -> about 50; 30+ -> 30 plus; x^2 -> x squared; a lone sign is read by its name."""
+    text = sub(r"(?<=\d)!(?=\s?[=+×*/÷-])", " factorial", text)
     text = sub(r"(?<=\d)-(?=\d[\d,.]*\s*=)", " minus ", text)
     text = sub(r"(?<![\w~])[~≈]\s?(?=[\d$£€])", "about ", text)
     text = sub(r"(?<![\w)])(\s?)<\s?(?=\d)", r"\1less than ", text)
@@ -230,7 +232,6 @@ def expand_arithmetic(text: str) -> str:
         " times ",
         text,
     )
-    text = sub(r"(?<=\d)!(?=\s?[=+×*/-])", " factorial", text)
     text = sub(r"#\s?(?=\d)", "number ", text)
     text = sub(r"#(?=[A-Za-z])", "hashtag ", text)
     alone = "".join(re.escape(sign) for sign in _ALONE)
