@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from timbre.text import english_numbers as numbers
+from timbre.text.english_abbreviations import expand_before_words
 from timbre.text.english_calendar import expand_calendar
 from timbre.text.english_dates import expand_dates, expand_decades, expand_times, expand_years
 from timbre.text.english_marks import expand_marks
@@ -55,7 +56,7 @@ def normalize(text: str) -> tuple[str, tuple[str, ...]]:
     text = _clean(text)
     for expand in (
         expand_paths, expand_addresses, fold_signs, expand_calendar, expand_marks, expand_dates, expand_times,
-        expand_abbreviations, expand_dots,
+        expand_abbreviations, expand_before_words, expand_dots,
         expand_telephones, expand_codes, expand_roman, expand_money, expand_scales,
         expand_hyphenated, _ranges, expand_degrees, _versions,
         expand_decades, expand_units, _ordinals,

@@ -28,6 +28,10 @@ _RATE_ALONE = re.compile(
 )
 
 
+_SIZES = frozenset({"m", "km", "mm", "V", "kV", "W", "kW", "Hz", "MHz", "GHz", "mAh"})
+"""Units that tell what size a noun is where they stand before it: 10 m air rifle; 2 oz cheese is an amount."""
+
+
 def _measure(match: re.Match[str]) -> str:
     number, blank, chain = match.groups()
     unit = re.split(r"[\^/·⋅²³]|(?<=m)[23]", chain, maxsplit=1)[0]
@@ -45,7 +49,7 @@ def _measure(match: re.Match[str]) -> str:
         blank = ""
     if (blank and unit in _GLUED_ONLY and chain == unit and not by) or (unit == "s" and _is_decade(number)):
         return match[0]
-    attributive = is_attribute(match.string, match.start(), match.end())
+    attributive = is_attribute(match.string, match.start(), match.end()) or (chain in _SIZES and _heads_noun(match))
     return f"{numbers.decimal(plain(number))} {chain_words(chain, plain(number) != '1' and not attributive)} "
 
 
