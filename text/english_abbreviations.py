@@ -27,13 +27,19 @@ _BEFORE_WORD = {
     "poss": "possibly", "prelim": "preliminary", "prob": "probably", "prof": "professional", "prop": "property",
     "prov": "province", "publ": "published", "pwr": "power", "rec": "recommended", "reg": "regular", "rel": "relative",
     "req": "required", "resp": "respectively", "ret": "retired", "rev": "revised", "sci": "science", "sep": "separate",
-    "sing": "singular", "sml": "small", "spec": "special", "sta": "station", "subj": "subject", "supp": "supplement",
+    "ver": "version", "exh": "exhibit", "const": "constant", "sing": "singular", "sml": "small", "spec": "special",
+    "sta": "station", "subj": "subject", "supp": "supplement",
     "surg": "surgical", "syn": "synonym", "tech": "technical", "temp": "temporary", "terr": "territory",
     "trans": "translated", "treas": "treasurer", "unfurn": "unfurnished", "util": "utilities", "var": "variety",
     "veg": "vegetable", "wkly": "weekly", "mos": "months",
 }  # fmt: skip
 """Only with their dot, before a small letter or a number; without it most are words or something else."""
-_KNOWN = re.compile(rf"(?<![\w.])({'|'.join(_BEFORE_WORD)})\.(?= [a-z\d(])(?! (?:and|but|or|so|then|he|she|it|we|they|i)\b)")
+_KNOWN = re.compile(
+    rf"(?<![\w.])({'|'.join(_BEFORE_WORD)})\.(?= [a-z\d(])(?! (?:and|but|or|so|then|he|she|it|we|they|i)\b)"
+)
+_CAPITAL = re.compile(
+    rf"(?<![\w.] )(?<![\w.])({'|'.join(name.capitalize() for name in _BEFORE_WORD)})\.(?= (?:[a-z\d(]|[A-Z]-?\d))"
+)
 _UNKNOWN = re.compile(r"(?<![\w.'’])([a-z]{2,7})\.(?= [a-z\d(])")
 
 
@@ -42,6 +48,7 @@ def expand_before_words(text: str) -> str:
     if "." not in text:
         return text
     text = _KNOWN.sub(lambda m: _BEFORE_WORD[m[1]], text)
+    text = _CAPITAL.sub(lambda m: _BEFORE_WORD[m[1].lower()].capitalize(), text)
     return _UNKNOWN.sub(_without_stop, text)
 
 

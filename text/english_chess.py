@@ -20,7 +20,7 @@ _CUE: Final = (
 )
 _SURE: Final = r"(?<![\w-])(?:[KQRBN][a-h]?x?[a-h][1-8]|[a-h]x[a-h][1-8]|O-O(?:-O)?)[+#]?(?![\w-])"
 
-_TAKES: Final = r"(?<![\w-])[KQRBN][a-h1-8]?x[a-h][1-8](?![\w-])"
+_TAKES: Final = r"(?<![\w-])(?:[KQRBN][a-h1-8]?x[a-h][1-8]|[a-h][18]=[QRBN])(?![\w-])"
 
 
 def fold_chess(text: str) -> str:

@@ -14,6 +14,7 @@ from timbre.text.english_context_words import COMPASS, COUNTRY_STREETS, spelled
 from timbre.text.english_everyday import EVERYDAY_RULES
 from timbre.text.english_later_contexts import LATER_RULES
 from timbre.text.english_number_contexts import NUMBER_RULES
+from timbre.text.english_trades import TRADE_RULES
 from timbre.text.patterns import Rule, applied
 
 _SALT: Final = r"\b(?:Na|K|Li|Ca|Mg|Zn|Ag|Cu|Fe|Al|Si|Pb|H|Ba|Ni|Ti)(?:Cl|OH|Br|F|I|O|S|H)\b"
@@ -52,7 +53,7 @@ def fold_contexts(text: str) -> str:
     text = applied(_WORD_RULES, text)
     if not re.search(r"[\d₀-₉½⅓⅔¼¾⅛⅜⅝⅞]", text):
         return text
-    return fold_chess(applied(LATER_RULES, applied(EVERYDAY_RULES, applied(NUMBER_RULES, text))))
+    return fold_chess(applied(LATER_RULES, applied(TRADE_RULES, applied(EVERYDAY_RULES, applied(NUMBER_RULES, text)))))
 
 
 def _salt(match: re.Match[str]) -> str:

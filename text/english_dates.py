@@ -72,6 +72,7 @@ def expand_dates(text: str) -> str:
 
 
 _ZONES = "[ECMP][SD]?T|GMT|UTC|BST|CES?T|JST|IST|AE[SD]T|Eastern|Pacific|Central|Mountain"
+_DAYS = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|" + "|".join(MONTHS)
 _HALF = r"(?:\s?([AaPp])(?:\.\s?[Mm]\.?|[Mm]\b))"
 _CLOCK = re.compile(rf"(?<![\d:.])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:]){_HALF}?")
 _HOUR = re.compile(rf"(?<![\d:.,$£€])(1[0-2]|[1-9]){_HALF}(?![A-Za-z])")
@@ -82,7 +83,7 @@ def _half_day(match: re.Match[str], letter: str | None) -> str:
     if not letter:
         return ""
     rest = match.string[match.end() :]
-    ends = match[0].endswith(".") and re.match(rf'["\')\]]*\s*($|(?!(?:{_ZONES})\b)[A-Z"])', rest)
+    ends = match[0].endswith(".") and re.match(rf'["\')\]]*\s*($|(?!(?:{_ZONES}|{_DAYS})\b)[A-Z"])', rest)
     return f" {letter.upper()} M" + (" ." if ends else "")
 
 
@@ -160,7 +161,7 @@ def expand_years(text: str) -> str:
         before, after = match.string[: match.start()], match.string[match.end() :]
         cued = bool(_YEAR_CUE.search(before))
         counted = bool(_COUNTED.match(after)) and not re.search(r"\b(?:in|since|year)\s$", before)
-        likely = 1100 <= value < 2100
+        likely = 1100 <= value < 2100 or value == 1066
         return f" {numbers.year(value) if not counted and (likely or cued) else numbers.cardinal(value)} "
 
     text = sub(

@@ -57,9 +57,7 @@ _DAY_NEAR: Final = (
 )
 
 
-_DATED_NOUN: Final = (
-    r" (?:e-?mail|letter|meeting|memo|call|invoice|deadline|report|update|post|appointment|session|newsletter)\b"
-)
+_DATED_NOUN: Final = r" (?:e-?mail|letter|meeting|memo|call|invoice|deadline|thread|article|hearing|ruling|episode|release|report|update|post|appointment|session|newsletter)\b"
 
 
 def _aged(match: re.Match[str]) -> str:
@@ -121,12 +119,24 @@ EVERYDAY_RULES: Final = (
     Rule("⁻", r"(?<=[\d⁰¹²³⁴-⁹])\s?[·⋅]?(?=(?:[A-Za-zμµΩ]+⁻[¹²³]))([A-Za-zμµΩ]+)⁻([¹²³])", _per_one),
     Rule("'’′", r"(?<![\w.])(\d{2,3}\+\d{1,2})['’′](?!\w)", r"\1 minutes"),
     Rule("W", r"(?<![\w.])(0|5|10|15|20)W-?(\d\d)\b", r"\1 W \2"),
-    Rule("NSEW", rf"(\d (?:mi|km|miles?|kilometers?|kilometres?)\.?) ([NS][EW]|[NSEW]) of\b", lambda m: f"{m[1].rstrip('.')} {COMPASS[m[2]]} of"),
+    Rule(
+        "NSEW",
+        rf"(\d (?:mi|km|miles?|kilometers?|kilometres?)\.?) ([NS][EW]|[NSEW]) of\b",
+        lambda m: f"{m[1].rstrip('.')} {COMPASS[m[2]]} of",
+    ),
     Rule("-", rf"(?<=\d)-({'|'.join(_SIZES)})\b\.?", lambda m: f" {_SIZES[m[1]]}"),
     Rule("Bb", r"(?<![\w.])(\d)\s?(?:BR|BD|br|bd)(?=\b|/)", r"\1 bedroom"),
     Rule("Bb", r"(?<= bedroom)([/, ]+)(\d(?:\.\d)?)\s?(?:BA|ba)\b", r"\1\2 bath"),
-    Rule("-", rf"\b({'|'.join(_ISOTOPES)})-(\d{{2,3}})\b", lambda m: f"{_ISOTOPES[m[1]]} {paired(m[2]) if len(m[2]) == 3 else m[2]}"),
-    Rule("/", r"(\d\+?(?:\s?[A-Za-z%]{1,12})?)/(?=(?:day|week|month|year|hour|night|person|capita|serving|dose|student|household)\b)", r"\1 per "),
+    Rule(
+        "-",
+        rf"\b({'|'.join(_ISOTOPES)})-(\d{{2,3}})\b",
+        lambda m: f"{_ISOTOPES[m[1]]} {paired(m[2]) if len(m[2]) == 3 else m[2]}",
+    ),
+    Rule(
+        "/",
+        r"(\d\+?(?:\s?[A-Za-z%]{1,12})?)/(?=(?:day|week|month|year|hour|night|person|capita|serving|dose|student|household)\b)",
+        r"\1 per ",
+    ),
     Rule("⁻", rf"(?<=\d)\s?(?:{UNIT_NAMES}|[NAJCK])(?:[ ·⋅][A-Za-zμµΩ]+[²³]?)*(?:[ ·⋅]?[A-Za-zμµΩ]+⁻[¹²³])+", _below),
     Rule(
         "s",

@@ -61,6 +61,10 @@ _ANYWHERE = {
 """No words by themselves: with or without a dot, at any place."""
 _UNMARKED_NAMES = sorted((*_ANYWHERE, *(name.capitalize() for name in _ANYWHERE)), key=len, reverse=True)
 _UNMARKED = re.compile(rf"(?<![\w.@/-])(?<!\d )({'|'.join(_UNMARKED_NAMES)})\b(?![@/'’-])(\.?)(?!\w)")
+_COUNTED = re.compile(
+    r"(?<=\d )(ppl|tix|pkgs|mtgs|appts|accts|apts|bdrms?|depts|mgrs|svcs|pls|plz|thx|mths?|ctrs)\b(?!['’])"
+)
+"""Those that stand after a number too; the others are units there."""
 _FINAL = {
     "Inc": "Incorporated", "Ltd": "Limited", "Corp": "Corporation", "Co": "Company", "Bros": "Brothers", "Jr": "Junior",
     "Sr": "Senior", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane", "Hwy": "Highway",
@@ -109,6 +113,7 @@ def expand_abbreviations(text: str) -> str:
             text = sub(pattern, words, text)
     text = _undotted(text)
     text = _dotted(text) if "." in text else text
+    text = _COUNTED.sub(lambda m: _ANYWHERE[m[1]], text)
     return _UNMARKED.sub(_anywhere, text)
 
 

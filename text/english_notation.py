@@ -26,7 +26,8 @@ _WHOLE_SIGNS = str.maketrans({
     "∪": " union ", "∗": "*", "≦": "≤", "≧": "≥", "⩽": "≤", "⩾": "≥", "⊂": " subset of ",
     "⊆": " subset of ", "⊃": " superset of ", "⊇": " superset of ", "∉": " not in ", "∅": " the empty set ",
     "∀": " for all ", "∃": " there exists ", "∂": " partial ", "∇": " del ", "∏": " product ", "≪": " much less than ",
-    "≫": " much greater than ", "⟶": " → ", "⇐": " from ", "¬": " not ", "∩": " intersection ",
+    "≫": " much greater than ", "⌘": " command ", "⌥": " option ", "⇧": " shift ", "⌃": " control ", "⏎": " enter ",
+    "⟶": " → ", "⇐": " from ", "¬": " not ", "∩": " intersection ",
     "⇔": " if and only if ", "↔": " to and from ", "←": " from ",
 })  # fmt: skip
 _RARE = re.compile(r"[⁰¹⁴-⁹⁺⁻ⁿ]|[²³][⁰¹²³⁴-⁹⁺⁻]")

@@ -127,7 +127,11 @@ _SEVERAL: Final = (
 )
 
 NUMBER_RULES: Final = (
-    Rule("CHNOSFKALMBPITZUWV", r"(?<![\w-])(?=[A-Za-z]+[\d₀-₉])(?:[A-Z][a-z]?[\d₀-₉]{0,2}){2,}(?![A-Za-z0-9_₀-₉-])", _formula),
+    Rule(
+        "CHNOSFKALMBPITZUWV",
+        r"(?<![\w-])(?=[A-Za-z]+[\d₀-₉])(?:[A-Z][a-z]?[\d₀-₉]{0,2}){2,}(?![A-Za-z0-9_₀-₉-])",
+        _formula,
+    ),
     Rule("123456789", _MIXED_CODE, _mixed_code),
     Rule("1289", _CALLS, _short_numbers),
     Rule("x", r"(?<=\b(?:at|on|or) )x(\d{3,5})\b(?! ?[=x×])", lambda m: f"extension {numbers.digits(m[1])}"),
@@ -163,7 +167,7 @@ NUMBER_RULES: Final = (
         r"\b(Genesis|Exodus|Leviticus|Deuteronomy|Joshua|Judges|Ruth|Samuel|Kings|Chronicles|Ezra|Nehemiah|Esther|Job"
         r"|Psalms?|Proverbs|Ecclesiastes|Isaiah|Jeremiah|Ezekiel|Daniel|Matthew|Mark|Luke|John|Acts|Romans|Corinthians"
         r"|Galatians|Ephesians|Philippians|Colossians|Thessalonians|Timothy|Titus|Hebrews|James|Peter|Jude|Revelation"
-        r"|Quran|Surah|[Vv]erses?) (\d{1,3}):(\d{1,3})[-–—](\d{1,3})(?![\d:])",
+        r"|Quran|Qur['’]an|Koran|Surah|[Vv]erses?) (\d{1,3}):(\d{1,3})[-–—](\d{1,3})(?![\d:])",
         _verses,
     ),
     Rule(

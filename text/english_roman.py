@@ -11,7 +11,7 @@ from timbre.text.patterns import sub
 _RULER = re.compile(rf"\b({'|'.join(sorted(cue_words('rulers')))}) ([IVX]+)\b(?![.]?[A-Za-z]|-(?!-))")
 _COUNT = re.compile(
     rf"\b((?:{'|'.join(sorted(cue_words('numbered')))})s?) ([IVXLC]+)\b(?!-)"
-    r"(?:(\s?[-–&]\s?|, | and | or | to )([IVXLC]+)\b(?!['-]))?",
+    r"(?:(\s?[-–&]\s?|, | and | or | to | of )([IVXLC]+)\b(?!['-]))?",
     re.IGNORECASE,
 )
 _SMALL = re.compile(
