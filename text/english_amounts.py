@@ -19,9 +19,11 @@ _AFTER_AMOUNT = frozenset({
     "would", "can", "could", "thick", "thin", "short", "apart", "across", "off", "too", "below", "above", "longer",
     "shorter", "taller", "wider", "bigger", "smaller", "thicker", "higher", "lower", "deeper", "diagonally", "square",
     "around", "north", "south", "east", "west", "further", "farther", "past", "inland", "offshore", "ahead", "behind",
-    "through", "without", "beyond", "via", "along", "into", "onto", "until", "till", "before", "after", "since", "during",
-    "now", "then", "there", "here", "today", "every", "both", "all", "some", "any", "no", "total", "max", "min", "approx",
-    "but", "if", "when", "while", "because", "so", "not", "only", "just", "over", "under", "up", "down", "between",
+    "through", "without", "beyond", "via", "along", "into", "onto", "until", "till", "before", "after", "since",
+    "during", "now", "then", "there",
+    "here", "today", "every", "both", "all", "some", "any", "no", "total", "max", "min",
+    "approx", "but",
+    "if", "when", "while", "because", "so", "not", "only", "just", "over", "under", "up", "down", "between",
 })  # fmt: skip
 
 

@@ -55,9 +55,11 @@ _DAY_NEAR: Final = (
     r"between)"
     r"[,:]? \(?$"
 )
-
-
-_DATED_NOUN: Final = r" (?:e-?mail|letter|meeting|memo|call|invoice|deadline|thread|article|hearing|ruling|episode|release|report|update|post|appointment|session|newsletter)\b"
+_DATED_NOUN: Final = (
+    r" (?:e-?mail|letter|meeting|memo|call|invoice|"
+    r"deadline|thread|article|hearing|ruling|episode|"
+    r"release|report|update|post|appointment|session|newsletter)\b"
+)
 
 
 def _aged(match: re.Match[str]) -> str:
@@ -121,7 +123,7 @@ EVERYDAY_RULES: Final = (
     Rule("W", r"(?<![\w.])(0|5|10|15|20)W-?(\d\d)\b", r"\1 W \2"),
     Rule(
         "NSEW",
-        rf"(\d (?:mi|km|miles?|kilometers?|kilometres?)\.?) ([NS][EW]|[NSEW]) of\b",
+        r"(\d (?:mi|km|miles?|kilometers?|kilometres?)\.?) ([NS][EW]|[NSEW]) of\b",
         lambda m: f"{m[1].rstrip('.')} {COMPASS[m[2]]} of",
     ),
     Rule("-", rf"(?<=\d)-({'|'.join(_SIZES)})\b\.?", lambda m: f" {_SIZES[m[1]]}"),

@@ -143,7 +143,7 @@ def _french(match: re.Match[str]) -> str:
 
 
 def _stamped(match: re.Match[str]) -> str:
-    return military(match[1], match[2]) + (" hours" if match[0].endswith("h") else "")
+    return numbers.military(match[1], match[2]) + (" hours" if match[0].endswith("h") else "")
 
 
 def _lengths(text: str) -> str:
@@ -174,14 +174,6 @@ def _month(match: re.Match[str]) -> str:
     year, number = int(match[1]), int(match[2])
     season = (year + 1) % 100 == number and number >= 10
     return match[0] if season else f"{MONTHS[number - 1]} {year}"
-
-
-def military(hour: str, minute: str) -> str:
-    """08, 00 -> zero eight hundred; 17, 45 -> seventeen forty-five."""
-    words = numbers.digits(hour) if hour[0] == "0" else numbers.cardinal(int(hour))
-    if minute == "00":
-        return f"{words} hundred"
-    return f"{words} {numbers.digits(minute) if minute[0] == '0' else numbers.cardinal(int(minute))}"
 
 
 _ANIONS = "Cl|Br|F|I|OH|HO|NO|CN|HCO|SO|PO|HSO|MnO|ClO|CO|HS|SCN"
@@ -270,7 +262,9 @@ _CLOCK_RULES = (
     Rule(
         "-–",
         r"(?<![\w.,:-])(0\d|1\d|2[0-3])([0-5]\d)\s?[-–]\s?(0\d|1\d|2[0-4])([0-5]\d)(?:\s?h(?:ou)?rs\b)?(?![\w,:-]|\.\d)",
-        lambda m: f"{military(m[1], m[2])} to {military(m[3], m[4])}" if "0" in (m[1][0], m[3][0]) else m[0],
+        lambda m: (
+            f"{numbers.military(m[1], m[2])} to {numbers.military(m[3], m[4])}" if "0" in (m[1][0], m[3][0]) else m[0]
+        ),
     ),
     Rule(
         "'’′",
@@ -278,8 +272,8 @@ _CLOCK_RULES = (
         r"\1\2 minutes \3 seconds",
     ),
     Rule("'’′", r"(?<![\w'])(\d{1,2})['’′]([0-5]\d)[\"”″]\s?(?:/|per )(km|mi|mile)\b", r"\1 minutes \2 seconds per \3"),
-    Rule("0", rf"(?<![\w.,:-])(0\d)([0-5]\d)(?= {_TIMETABLE}\b)", lambda m: military(m[1], m[2])),
-    Rule("0", rf"({_TIME_CUE} )(0\d)([0-5]\d)(?![\w,:/-]|\.\d)", lambda m: m[1] + military(m[2], m[3])),
+    Rule("0", rf"(?<![\w.,:-])(0\d)([0-5]\d)(?= {_TIMETABLE}\b)", lambda m: numbers.military(m[1], m[2])),
+    Rule("0", rf"({_TIME_CUE} )(0\d)([0-5]\d)(?![\w,:/-]|\.\d)", lambda m: m[1] + numbers.military(m[2], m[3])),
     Rule("h", r"(?<![\w.,:-])([01]\d|2[0-3])([0-5]\d)(?=\s?(?:h|hrs|hours)\b)(?:\s?h\b)?", _stamped),
     Rule("UG", r"\b(UTC|GMT)\s?([-+−])\s?(?=\d)", lambda m: f"{m[1]} {'plus' if m[2] == '+' else 'minus'} "),
 )

@@ -103,6 +103,14 @@ def decade(value: int) -> str:
     return words[:-1] + "ies" if words.endswith("y") else words + "s"
 
 
+def military(hour: str, minute: str) -> str:
+    """08, 00 -> zero eight hundred; 17, 45 -> seventeen forty-five."""
+    words = digits(hour) if hour[0] == "0" else cardinal(int(hour))
+    if minute == "00":
+        return f"{words} hundred"
+    return f"{words} {digits(minute) if minute[0] == '0' else cardinal(int(minute))}"
+
+
 def plural(value: int) -> str:
     """Words of several of a number: 4 -> 'fours', 6 -> 'sixes', 20 -> 'twenties'."""
     words = cardinal(value)

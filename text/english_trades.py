@@ -66,9 +66,7 @@ TRADE_RULES: Final = (
     Rule(
         "@",
         r"@ ([01]\d|2[0-3])([0-5]\d)\b(?![,.:]?\d)",
-        lambda m: (
-            f"at {numbers.digits(m[1]) if m[1][0] == '0' else numbers.cardinal(int(m[1]))} {'hundred' if m[2] == '00' else 'oh ' + numbers.cardinal(int(m[2])) if m[2][0] == '0' else numbers.cardinal(int(m[2]))}"
-        ),
+        lambda m: f"at {numbers.military(m[1], m[2])}",
     ),
     Rule(
         "'’′",
@@ -83,7 +81,8 @@ TRADE_RULES: Final = (
     Rule("-", r"\b([A-Z]{1,2})-(\d{5})\b(?![-.,]?\d)", lambda m: f"{m[1]} {numbers.digits(m[2])}"),
     Rule(
         "/",
-        r"(?<![\w/])(?!M/F\b)(?:M|Tu?|W|Th|R|F|Sa|Su)(?:/(?:Tu?|W|Th|R|F|Sa|Su)){1,4}(?![\w/])(?=,? (?:\d|at|from|class|only|and)|[.,;)]|$)",
+        r"(?<![\w/])(?!M/F\b)(?:M|Tu?|W|Th|R|F|Sa|Su)(?:/(?:Tu?|W|Th|R|F|Sa|Su)){1,4}(?![\w/])"
+        r"(?=,? (?:\d|at|from|class|only|and)|[.,;)]|$)",
         _classes,
     ),
     Rule("-–", r"(?<![\w-])M[-–](?:W[-–])?F(?![\w-])", _classes),
