@@ -17,6 +17,15 @@ _WEEKDAYS: Final = {
     "M": "Monday", "T": "Tuesday", "Tu": "Tuesday", "W": "Wednesday", "Th": "Thursday", "R": "Thursday", "F": "Friday",
     "Sa": "Saturday", "Su": "Sunday",
 }  # fmt: skip
+_NUMBERED: Final = {
+    "Prop": "Proposition", "Col": "Column", "col": "column", "cols": "columns", "Bk": "Book", "bk": "book",
+    "Ep": "Episode", "ep": "episode", "Eps": "Episodes", "eps": "episodes", "Sch": "Schedule", "Reg": "Regulation",
+    "Q": "Question", "Dist": "District", "Gr": "Grade", "gr": "grade", "Lvl": "Level", "Mod": "Module",
+    "Wk": "Week", "Yr": "Year", "Div": "Division", "Pl": "Plate", "Tab": "Table", "Ln": "Line", "ln": "line",
+    "Psych": "Psychology", "Hist": "History", "Econ": "Economics", "Amdt": "Amendment", "Stg": "Stage",
+    "Blk": "Block", "Qtr": "Quarter", "Grp": "Group", "Sess": "Session",
+}  # fmt: skip
+"""Before a number only: Prop. 12, col. 2, Bk. 3."""
 _INCH_AFTER: Final = r"\s?(?:inch|in\b|\"|”|″|cups?\b|c\b|tsp|tbsp|miles?\b|lbs?\b|pounds?\b|of\b)"
 _LIGHT: Final = r"(?:LED|LEDs|lights?|bulbs?|lamps?|white|daylight|colou?r|lighting)"
 
@@ -37,12 +46,25 @@ def _days(match: re.Match[str]) -> str:
     return " to ".join(f"{MONTHS[month - 1]} {numbers.ordinal(day)}" for month, day in (first, second))
 
 
+def _multiple(match: re.Match[str]) -> str:
+    return f"{match[1]} {'time' if match[1] == '1' else 'times'}"
+
+
 def _by_inches(match: re.Match[str]) -> str:
     return f"{match[1]} by {match[2]} inch{'' if match[3] else 'es'}{match[3] or ''}"
 
 
 TRADE_RULES: Final = (
     Rule("x×", r"(?<![\w.])(\d[\d.]*)\s?[x×]\s?(\d[\d.]*)\s?[\"”″](?![\w\"”])(\s[a-z]{3,})?", _by_inches),
+    Rule("s", r"(?<=\d)[- ]?sq(?:uare|\.)?-(?:ft|foot)\b\.?(?=\s[a-z])", " square foot"),
+    Rule("c", r"(?<=\d)[- ]?cu(?:bic|\.)?-(?:ft|foot)\b\.?(?=\s[a-z])", " cubic foot"),
+    Rule(".", rf"\b({'|'.join(_NUMBERED)})\. ?(?=\d)", lambda m: f"{_NUMBERED[m[1]]} "),
+    Rule("A", r"\bApp\. (?=[A-Z]\b)", "Appendix "),
+    Rule(
+        "x",
+        r"(?<![\w.])(?<![=+] )(\d{1,2})x(?=[.,;!?)]|$| (?:this|last|in|before|and|today|daily|weekly|now|since)\b)",
+        _multiple,
+    ),
     Rule("c", r"(?<![\d/])(\d{2})/(\d{2}) ?ct\b\.?", r"\1 \2 count"),
     Rule(
         "c",
