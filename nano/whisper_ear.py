@@ -111,7 +111,7 @@ class Attention:
 class EarShares:
     """How strongly Whisper pulls at the expected latents, against the gradient of the spectral distance (1)."""
 
-    written: float = 1.0
+    written: float = 1.5
     """To be written down as the recording would be (and, at ``right``, as the text)."""
     right: float = 0.3
     """Of the loss of ``written``: factor of the cross entropy of the true text."""
