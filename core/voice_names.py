@@ -31,3 +31,15 @@ def near_voice_name(name: str) -> str:
     plain = unicodedata.normalize("NFC", name).lower().strip()
     plain = re.sub(r"[^\w-]+", "-", "".join(c for c in plain if c.isprintable())).strip("-_")[:LONGEST].strip("-_")
     return plain if is_voice_name(plain) else ""
+
+
+def voice_of_path(given: str) -> str:
+    """The name of the voice that `given` writes as a path, as a shell completes it: `ada` of `voices/ada/`,
+    `./voices/ada` and `ada/`, `ada@production` of `voices/ada@production`. Anything else comes back as it is.
+    """
+    parts = [part for part in given.split("/") if part != "."]
+    while parts and not parts[-1]:
+        parts.pop()
+    if not parts or not is_voice_name(parts[-1].partition("@")[0]):
+        return given
+    return parts[-1] if len(parts) == 1 or parts[-2] == "voices" else given

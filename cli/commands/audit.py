@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from timbre.cli.commands.options import output_options, registry_option
+from timbre.cli.commands.options import VOICE, output_options, registry_option
 from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
 from timbre.cli.sound_origin import show_origin
@@ -22,7 +22,7 @@ from timbre.registry.verification import verify as damaged
 
 
 @click.command()
-@click.argument("voices", nargs=-1, metavar="[VOICE]...")
+@click.argument("voices", nargs=-1, type=VOICE, metavar="[VOICE]...")
 @click.option("--notes", "remote", metavar="REMOTE", default="", help="Also compare with the Git notes of this remote.")
 @registry_option
 @output_options
@@ -62,7 +62,7 @@ def audit(
 
 
 @click.command()
-@click.argument("voice", required=False, metavar="[VOICE|FILE]")
+@click.argument("voice", required=False, type=VOICE, metavar="[VOICE|FILE]")
 @registry_option
 @output_options
 @click.pass_obj

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from timbre.cli.commands.options import output_options, registry_option
+from timbre.cli.commands.options import VOICE, output_options, registry_option
 from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
 from timbre.core.atomic import write_text
@@ -18,8 +18,8 @@ from timbre.registry.open import open_registry
 
 
 @click.command()
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", type=VOICE)
+@click.argument("b", type=VOICE)
 @click.option(
     "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Write a page with the audio of both and a blind listening test.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from timbre.cli.commands.options import output_options, registry_option
+from timbre.cli.commands.options import VOICE, output_options, registry_option
 from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
 from timbre.pipeline.release.registry_view import history_plain, history_table
@@ -12,7 +12,7 @@ from timbre.registry.open import open_registry
 
 
 @click.command()
-@click.argument("voice")
+@click.argument("voice", type=VOICE)
 @registry_option
 @output_options
 @click.pass_obj

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from timbre.cli.commands.options import registry_option
+from timbre.cli.commands.options import VOICE, registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.atomic import write_bytes
 from timbre.core.errors import InputError
@@ -34,7 +34,7 @@ def master() -> None:
 
 
 @keys.command()
-@click.argument("voice")
+@click.argument("voice", type=VOICE)
 @registry_option
 @click.pass_obj
 def new(invocation: Invocation, voice: str, registry: str) -> None:
@@ -43,7 +43,7 @@ def new(invocation: Invocation, voice: str, registry: str) -> None:
 
 
 @keys.command()
-@click.argument("voice")
+@click.argument("voice", type=VOICE)
 @click.option("--from-master", metavar="KEY", default="", help="Only rewrap the keys that this master key wrapped.")
 @registry_option
 @click.pass_obj
@@ -67,7 +67,7 @@ def rotate(invocation: Invocation, voice: str, from_master: str, registry: str) 
 
 
 @keys.command()
-@click.argument("voice")
+@click.argument("voice", type=VOICE)
 @click.option("--yes", is_flag=True, help="Confirm: the voice's files become unreadable.")
 @registry_option
 @click.pass_obj

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from timbre.cli.commands.options import REASON, output_options, registry_option
+from timbre.cli.commands.options import REASON, VOICE, output_options, registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import CheckFailedError, InputError, TimbreError
 from timbre.pipeline.ci.git import Repository
@@ -104,7 +104,7 @@ def _moving(*, alias: bool, reason: str | None = "") -> Callable[[Callable[..., 
 
 
 @click.command()
-@click.argument("voice")
+@click.argument("voice", type=VOICE)
 @click.argument("version", required=False, default="")
 @click.option("--approve", is_flag=True, help="Record your approval for `review: required`.")
 @click.option(
@@ -149,7 +149,7 @@ def promote(move: Move, version: str, approve: bool, listening: tuple[Path, ...]
 
 
 @click.command()
-@click.argument("voice")
+@click.argument("voice", type=VOICE)
 @click.option(
     "--to", "version", default=None, metavar="VERSION", help="Target version; default: the one before the current one."
 )
@@ -162,7 +162,7 @@ def rollback(move: Move, version: str | None) -> None:
 
 
 @click.command()
-@click.argument("voice")
+@click.argument("voice", type=VOICE)
 @_moving(alias=True)
 def retire(move: Move) -> None:
     """Take VOICE out of service after its folder was deleted. Reverting that commit restores it."""
@@ -189,7 +189,7 @@ def retire(move: Move) -> None:
 
 
 @click.command()
-@click.argument("voice")
+@click.argument("voice", type=VOICE)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--all-names", is_flag=True, help="Also revoke active voices made from the same recordings.")
 @_moving(alias=False, reason=None)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from timbre.core.voice_names import voice_of_path
 from timbre.inference.device import Device, choose_device
 from timbre.pipeline.engine.workspace import Workspace
 
@@ -16,6 +17,19 @@ Command = Callable[..., Any]
 
 REASON = "Reason; recorded in the event log."
 NO_VOICES = "voices/ contains no voice folder; create one: timbre voices new NAME --language en"
+
+
+class VoiceName(click.ParamType):
+    """A voice by its name, with or without @REF, or by the path of its folder, which a shell completes."""
+
+    name = "voice"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name alone; what is no voice's path stays as it is, and is judged where names are."""
+        return voice_of_path(str(value))
+
+
+VOICE = VoiceName()
 
 
 def voice_names(given: Sequence[str], workspace: Workspace) -> list[str]:

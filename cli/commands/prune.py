@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from timbre.cli.commands.options import reason_option, registry_option
+from timbre.cli.commands.options import VOICE, reason_option, registry_option
 from timbre.cli.commands.sizes import read_size
 from timbre.cli.invocation import Invocation
 from timbre.registry import prune as pruning
@@ -17,7 +17,7 @@ _days = click.FloatRange(min=0)
 
 
 @click.command()
-@click.argument("voices", nargs=-1, metavar="[VOICE]...")
+@click.argument("voices", nargs=-1, type=VOICE, metavar="[VOICE]...")
 @click.option("--days", type=_days, default=90, show_default=True, help="Trash versions unused for this many days.")
 @click.option(
     "--keep", "predecessors", type=click.IntRange(min=0), default=3, show_default=True,

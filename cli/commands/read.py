@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from timbre.cli.commands.options import chosen_device, engine_options, registry_option, speed_option
+from timbre.cli.commands.options import VOICE, chosen_device, engine_options, registry_option, speed_option
 from timbre.cli.invocation import Invocation
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
@@ -19,7 +19,7 @@ _SHOWN = 10
 
 @click.command()
 @click.argument("book", type=click.Path(path_type=Path), metavar="BOOK")
-@click.argument("voice", metavar="VOICE[@REF]")
+@click.argument("voice", type=VOICE, metavar="VOICE[@REF]")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Output file, .m4b or .m4a."
 )

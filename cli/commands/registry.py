@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from timbre.cli.commands.options import registry_option
+from timbre.cli.commands.options import VOICE, registry_option
 from timbre.cli.commands.sizes import read_size
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import CheckFailedError
@@ -26,7 +26,9 @@ def registry() -> None:
 @registry.command()
 @click.argument("source")
 @click.argument("target")
-@click.option("--voice", "voices", multiple=True, metavar="NAME", help="Only this voice and its base; repeatable.")
+@click.option(
+    "--voice", "voices", multiple=True, type=VOICE, metavar="NAME", help="Only this voice and its base; repeatable."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def sync(invocation: Invocation, source: str, target: str, voices: tuple[str, ...], as_json: bool) -> None:

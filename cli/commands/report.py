@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from timbre.cli.commands.options import output_options
+from timbre.cli.commands.options import VOICE, output_options
 from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
 from timbre.core.table import Table
 
 
 @click.command()
-@click.argument("voice", required=False, default="")
+@click.argument("voice", required=False, default="", type=VOICE)
 @click.option("--serve", is_flag=True, help="Serve the reports until interrupted, and print the address.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on with --serve.")
 @click.option("--port", type=int, default=0, metavar="PORT", help="Port with --serve; default: a free one.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from timbre.cli.commands.options import output_options, recipe_option, registry_option, voice_names
+from timbre.cli.commands.options import VOICE, output_options, recipe_option, registry_option, voice_names
 from timbre.cli.invocation import Invocation, cancel_on_signals
 from timbre.cli.run_gates import after_run
 from timbre.core.cancellation import Cancellation
@@ -21,7 +21,7 @@ from timbre.pipeline.stages.table import STAGES
 
 
 @click.command()
-@click.argument("voices", nargs=-1, metavar="[VOICE]...")
+@click.argument("voices", nargs=-1, type=VOICE, metavar="[VOICE]...")
 @click.option("--all", "every", is_flag=True, help="Every voice of the repository (the default).")
 @click.option("--until", type=click.Choice([row.name for row in STAGES]), default=None, help="Last stage to run.")
 @click.option("--rebuild", is_flag=True, help="Rebuild existing outputs.")

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from timbre.cli.commands.options import chosen_device, engine_options, registry_option, speed_option
+from timbre.cli.commands.options import VOICE, chosen_device, engine_options, registry_option, speed_option
 from timbre.cli.invocation import Invocation
 from timbre.core.atomic import write_text
 from timbre.core.errors import InputError
@@ -23,7 +23,7 @@ _MOST_BYTES = 1 << 20
 
 
 @click.command()
-@click.argument("voice", metavar="VOICE[@REF]")
+@click.argument("voice", type=VOICE, metavar="VOICE[@REF]")
 @click.argument("text", required=False)
 @click.option(
     "-o",

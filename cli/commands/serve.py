@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from timbre.cli.commands.options import VOICE
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.registry.open import COPIES, open_registry, with_cache
@@ -25,7 +26,9 @@ from timbre.serving.sockets import claim_address
 @click.command()
 @click.option("--host", default=None, help="Address to listen on; default: 127.0.0.1.")
 @click.option("--port", type=int, default=None, help="Port; default: 9880; 0 takes a free one.")
-@click.option("--voice", "default_voice", default=None, metavar="VOICE", help="Voice for requests that name none.")
+@click.option(
+    "--voice", "default_voice", default=None, type=VOICE, metavar="VOICE", help="Voice for requests that name none."
+)
 @click.option("--profile", type=click.Choice(["fp32", "int8"]), default=None, help="ONNX graph profile; default: fp32.")
 @click.option("--device", default=None, help="auto, cpu, cuda or cuda:N; default: auto.")
 @click.option("--workers", type=int, default=None, help="Concurrent requests; default: 4.")

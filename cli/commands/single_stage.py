@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from timbre.cli.commands.options import output_options, recipe_option, registry_option, voice_names
+from timbre.cli.commands.options import VOICE, output_options, recipe_option, registry_option, voice_names
 from timbre.cli.invocation import Invocation, cancel_on_signals
 from timbre.core.cancellation import Cancellation
 from timbre.pipeline.engine import run_report
@@ -76,7 +76,7 @@ def stage_command(
         for option in (output_options, registry_option, recipe_option, *reversed(more)):
             decorated = option(decorated)
         decorated = click.option("--rebuild", is_flag=True, help=rebuild_help)(decorated)
-        decorated = click.argument("voices", nargs=-1, metavar="[VOICE]...")(decorated)
+        decorated = click.argument("voices", nargs=-1, type=VOICE, metavar="[VOICE]...")(decorated)
         found: click.Command = click.command(about.__name__, help=about.__doc__)(decorated)
         return found
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from timbre.cli.commands.options import NO_VOICES, output_options, recipe_option, registry_option
+from timbre.cli.commands.options import NO_VOICES, VOICE, output_options, recipe_option, registry_option
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import InfrastructureError
 from timbre.core.voice_names import is_voice_name
@@ -20,7 +20,7 @@ from timbre.registry.store_at import open_store
 
 
 @click.command()
-@click.argument("voices", nargs=-1, metavar="[VOICE]...")
+@click.argument("voices", nargs=-1, type=VOICE, metavar="[VOICE]...")
 @recipe_option
 @registry_option
 @output_options

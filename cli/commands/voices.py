@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from timbre.cli.commands.options import output_options, registry_option
+from timbre.cli.commands.options import VOICE, output_options, registry_option
 from timbre.cli.commands.output import show
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import ConfigurationError
@@ -64,7 +64,7 @@ def list_command(invocation: Invocation, alias: str, registry: str, as_json: boo
 
 
 @voices.command()
-@click.argument("name")
+@click.argument("name", type=VOICE)
 @click.option("--language", type=click.Choice(tuple(LANGUAGES)), required=True, help="Language of the recordings.")
 @_BASE
 @click.option("--lfs", is_flag=True, help="Store recordings in Git LFS (writes .gitattributes).")
@@ -84,7 +84,7 @@ def new(invocation: Invocation, name: str, language: str, base: str, lfs: bool, 
 
 @voices.command("import")
 @click.argument("source", type=click.Path(path_type=Path), metavar="DIR|LIST|ZIP")
-@click.argument("name")
+@click.argument("name", type=VOICE)
 @click.option("--language", type=click.Choice(tuple(LANGUAGES)), default=None, help="Language of rows that name none.")
 @_BASE
 @click.pass_obj

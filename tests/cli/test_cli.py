@@ -21,10 +21,12 @@ import pytest
 
 from tests.pipeline.engine.tiny_stages import ROWS, TinyVoice, tiny_base, tiny_voice
 from timbre.cli import main as cli
+from timbre.cli.commands.options import VoiceName
 from timbre.cli.main import COMMANDS, call
 from timbre.core.base import write_base
 from timbre.core.errors import CheckFailedError, ConfigurationError, InfrastructureError, InputError
 from timbre.core.redaction import Redactor
+from timbre.core.voice_names import voice_of_path
 from timbre.pipeline.ci.origin import origin_of
 from timbre.pipeline.engine import engine as engine_module
 from timbre.pipeline.engine import voice_runs
@@ -171,6 +173,50 @@ def test_wrong_recipe_file(repository: Path, capsys: pytest.CaptureFixture[str])
         assert call(["run", "--recipe", str(path)]) == 10
     path.write_bytes(b"\xff\xfe")
     assert call(["run", "--recipe", str(path)]) == 10
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("voices/ada", "ada"), ("voices/ada/", "ada"), ("./voices/ada/", "ada"), ("ada/", "ada"), ("ada", "ada"),
+        ("/srv/repo/voices/ada", "ada"), ("voices/ada@production", "ada@production"), ("ada@3f2a", "ada@3f2a"),
+        ("elsewhere/ada", "elsewhere/ada"), ("voices/ada.wav", "voices/ada.wav"), ("voices/", "voices"),
+        ("../ada", "../ada"), ("voices/../ada", "voices/../ada"), ("", ""), ("/", "/"), ("voices/Ada", "voices/Ada"),
+    ],
+)  # fmt: skip
+def test_the_path_of_a_voice_is_its_name(given: str, name: str) -> None:
+    assert voice_of_path(given) == name
+
+
+def test_run_accepts_the_path_that_a_shell_completes(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["run", "voices/ada/", str(repository / "voices" / "bob"), "--json"]) == 0
+    assert [voice["voice"] for voice in json.loads(capsys.readouterr().out)["voices"]] == ["ada", "bob"]
+    assert call(["status", "./voices/ada"]) == 0
+    assert call(["run", "recordings/ada"]) == 10
+    assert "'recordings/ada'" in capsys.readouterr().err
+
+
+def test_every_command_that_takes_a_voice_takes_its_path() -> None:
+    """By what --help calls its parameters."""
+
+    def walk(name: str, command: click.Command) -> Iterator[tuple[str, click.Parameter]]:
+        with click.Context(command) as context:
+            if isinstance(command, click.Group):
+                for inner in command.list_commands(context):
+                    found = command.get_command(context, inner)
+                    assert found is not None
+                    yield from walk(f"{name} {inner}", found)
+            for parameter in command.params:
+                if parameter.metavar is not None or isinstance(parameter, click.Argument):
+                    shown = parameter.metavar or parameter.make_metavar(context)
+                    if parameter.name in ("voice", "voices", "default_voice") or "VOICE" in shown:
+                        yield name, parameter
+
+    taking = list(walk("timbre", cli.timbre))
+    assert {"timbre run", "timbre say", "timbre promote", "timbre audit", "timbre keys new"} <= {
+        name for name, _ in taking
+    }
+    assert [name for name, parameter in taking if not isinstance(parameter.type, VoiceName)] == []
 
 
 def test_outside_a_repository(
