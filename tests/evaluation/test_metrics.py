@@ -98,6 +98,33 @@ def test_alignment_finds_delay_and_gain_of_a_synthetic_pair() -> None:
     assert align(late, sound, RATE).delay_s == pytest.approx(-0.030)
 
 
+def voiced(phases: int, seconds: float = 4.0, hz: float = 110.0) -> np.ndarray:
+    """Syllables of harmonics whose amplitudes are always the same and whose phases are drawn."""
+    draw, fixed = np.random.default_rng(phases), np.random.default_rng(0)
+    time = np.arange(round(seconds * RATE)) / RATE
+    loudness = np.repeat(fixed.uniform(0.0, 1.0, (round(seconds / 0.16), 30)), round(0.16 * RATE), axis=0)[: len(time)]
+    smooth = np.hanning(800) / np.hanning(800).sum()
+    angle = 2 * np.pi * np.cumsum(hz * (1 + 0.15 * np.sin(2 * np.pi * 0.7 * time))) / RATE
+    sound = np.zeros(len(time))
+    for number in range(1, 31):
+        strength = np.convolve(loudness[:, number - 1], smooth, "same") / number
+        sound += strength * np.cos(number * angle + draw.uniform(0, 2 * np.pi))
+    return np.asarray(0.1 * sound, np.float32)
+
+
+@pytest.mark.parametrize("phases", [1, 2, 3, 4])
+def test_a_copy_with_phases_of_its_own_is_in_step(phases: int) -> None:
+    """What no listener hears moves no copy by a pitch period, at which STOI says that nothing is understood."""
+    reference, copy = voiced(0), voiced(phases)
+    found = align(reference, copy, RATE)
+    assert abs(found.delay_s) <= 0.0015
+    assert found.gain_db == pytest.approx(0.0, abs=1.0)
+    late = align(reference, np.concatenate([np.zeros(400, np.float32), copy]), RATE)
+    assert late.delay_s == pytest.approx(0.025, abs=0.0015)
+    assert stoi(found.reference, found.degraded) == pytest.approx(stoi(late.reference, late.degraded), abs=0.02)
+    assert stoi(found.reference, found.degraded) > 0.95
+
+
 @pytest.mark.parametrize(
     "bad",
     [
