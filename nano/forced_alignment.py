@@ -15,9 +15,10 @@ import torch
 
 from timbre.nano.alignment import LONGEST_PHONE_S, Alignment
 from timbre.nano.content_network import HOP, WINDOW, ContentEncoder
+from timbre.text.forced_path import best_path, states_of
 from timbre.text.recognition import CLASSES, SILENCE, class_of
 from timbre.text.symbols import phones_of
-from timbre.training.text_codes import WORST_SCORE, best_path, states_of
+from timbre.training.text_codes import WORST_SCORE
 
 FRAME_S = 0.02
 Floats = npt.NDArray[np.float32]
