@@ -27,7 +27,7 @@ from timbre.core.table import Table
 from timbre.evaluation.calibration import GOOD, Specimen, red_gates
 from timbre.evaluation.gates import GateSet
 from timbre.evaluation.gates_yaml import GATES_FILE, read_gates
-from timbre.pipeline.calibration.degraded_adapters import KINDS
+from timbre.pipeline.calibration.degraded_adapters import KINDS, TONAL, degradations_in_turn
 from timbre.pipeline.calibration.measure import CalibrationPlan, Measuring
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.registry.address import RegistryAddress
@@ -52,7 +52,7 @@ class KindRow:
 def rows_of(gates: GateSet, specimens: Sequence[Specimen]) -> list[KindRow]:
     """A row a kind that was measured: good ones first, then in the order of KINDS."""
     rows = []
-    for kind in (GOOD, *KINDS):
+    for kind in (GOOD, *KINDS, *TONAL):
         own = [(item.speaker, red_gates(gates, item)) for item in specimens if item.kind == kind]
         counts: dict[str, int] = {}
         for name in (name for _, red in own for name in red):
@@ -112,6 +112,7 @@ def main(
     measuring = Measuring(
         found, workspace.root, RegistryAddress(str(workspace.default_registry), {}), plan,
         load_recipe(recipe_file) if recipe_file else Recipe(), PlainProgress(report, every_s=60.0), say=report,
+        degradations=degradations_in_turn,
     )  # fmt: skip
     specimens, left_out = measuring.specimens([folder.resolve() for folder in folders])
     rows = rows_of(gates, specimens)

@@ -15,8 +15,9 @@ The rule, a gate at a time:
     4. PESQ and STOI of copies have a floor for every base (FLOORS): their limits are raised to it, never lowered, and
        they block.
     5. Words and quality are also compared with the same base without the adapter and with what is in production
-       (MARGINS): a voice that is worse than either by more than the margin is refused. Judges that the calibrating
-       machine lacks get such a gate too: it has a verdict where they are.
+       (MARGINS), tones with the recordings too (RECORDED_MARGINS): a voice that is worse by more than the margin is
+       refused. Judges that the calibrating machine lacks, or that hear another language than its speakers', get such
+       a gate too: it has a verdict where they are.
 The judging half has no say in any of this.
 """
 
@@ -48,7 +49,7 @@ RESOLUTION: Mapping[str, float] = {
     "pesq_nb": 0.1, "pesq_wb": 0.1, "stoi": 0.01, "estoi": 0.02, "dnsmos": 0.1, "level_dbfs": 2.0, "peak_dbfs": 0.05,
     "bandwidth_hz": 150.0, "clipped_share": 5e-4, "phone_error_rate": 0.02, "failed_sentences": 0.1,
     "word_error_rate": 0.03, "pace_deviation": 0.05, "pause_deviation": 0.03, "pitch_distance": 0.5,
-    "listener_error_rate": 0.03, "distilled_mos": 0.1,
+    "listener_error_rate": 0.03, "distilled_mos": 0.1, "tone_error_rate": 0.05,
     "speaker_similarity": 0.02, "memorisation": 0.15, "held_out_loss": 5e-4,
 }  # fmt: skip
 """Differences below these mean nothing: least spread, in the metric's unit. Memorisation: a voice that is trained for
@@ -58,8 +59,11 @@ real knows its recordings better than the short trainings of a calibration do, a
 MARGINS: Mapping[str, tuple[float, float]] = {
     "phone_error_rate": (0.05, 0.05), "word_error_rate": (0.08, 0.08), "failed_sentences": (0.1, 0.1),
     "listener_error_rate": (0.05, 0.05), "dnsmos": (0.3, 0.2), "distilled_mos": (0.3, 0.2),
+    "tone_error_rate": (0.08, 0.08),
 }  # fmt: skip
 """Under `tts`: how much worse than the base without the adapter, and than production, a voice may be."""
+RECORDED_MARGINS: Mapping[str, float] = {"tone_error_rate": 0.2}
+"""Under `tts`: how much worse than its recordings a voice may be."""
 
 _WORST = ("level_dbfs", "clipped_share")
 """Judged by their worst sentence. Not the peak: stage 4 hears several times as many sentences as a calibration does,
@@ -79,6 +83,7 @@ WHY: Mapping[str, str] = {
     "word_error_rate": "its words are heard",
     "listener_error_rate": "a listener hears its words",
     "distilled_mos": "it is predicted to sound good",
+    "tone_error_rate": "its tones are those of the text",
     "pitch_distance": "its melody is that of its recordings",
     "pause_deviation": "it pauses as its recordings do",
     "pace_deviation": "it takes the time that its recordings take",
@@ -190,7 +195,7 @@ def _kept(gate: Gate, specimens: Sequence[Specimen]) -> Gate | None:
     """The gate without a limit that caught nothing, unless that is its floor; None where nothing is left of it."""
     floor = _floor(gate)
     if gate.limit is not None and floor is None:
-        alone = replace(gate, base_margin=None, production_margin=None)
+        alone = replace(gate, base_margin=None, production_margin=None, recorded_margin=None)
         one = GateSet(1, 1, (alone,), {})
         degraded = [item for item in specimens if item.kind != GOOD and item.measured is not None]
         if not any(red_gates(one, item) for item in degraded):
@@ -208,7 +213,8 @@ def _with_margins(gate: Gate) -> Gate:
     if gate.protocol is not Protocol.TTS or gate.statistic is not Statistic.MEAN or gate.metric not in MARGINS:
         return gate
     base, production = MARGINS[gate.metric]
-    return replace(gate, base_margin=base, production_margin=production)
+    recorded = RECORDED_MARGINS.get(gate.metric)
+    return replace(gate, base_margin=base, production_margin=production, recorded_margin=recorded)
 
 
 def judge_half(gates: GateSet, specimens: Sequence[Specimen], speakers: Sequence[str]) -> Half:
@@ -328,8 +334,16 @@ def _limits(specimens: Sequence[Specimen], margin: float) -> tuple[list[Gate], d
         gates.append(replace(gate, limit=limit if floor is None else max(limit, floor)))
     known = {gate.name for gate in gates}
     away = [gate for gate in map(_with_margins, candidates()) if gate.base_margin is not None]
-    gates += [gate for gate in away if metric(gate.metric).extra and gate.name not in known]
+    unasked = [gate for gate in away if metric(gate.metric).extra or not _asked(gate, specimens)]
+    gates += [gate for gate in unasked if gate.name not in known]
     return gates, separated
+
+
+def _asked(gate: Gate, specimens: Sequence[Specimen]) -> bool:
+    """Whether the metric was asked of any sample: one for Mandarin never is where only English was read."""
+    measured = [item.measured for item in specimens if item.measured is not None]
+    groups = [found.adapted.samples(gate.protocol) for found in measured if gate.metric not in found.unasked]
+    return any(gate.metric in {*sample.values, *sample.unmeasurable} for group in groups for sample in group)
 
 
 def _clearest(scales: Sequence[_Scale], kind: str) -> _Scale | None:

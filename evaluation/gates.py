@@ -3,8 +3,9 @@
 gates.yaml, measurements (and those of production) -> one verdict a gate -> passed or not, with the reason in words
 
 Relative limits compare with the same base without the adapter (base_margin) and with what production points to
-(production_margin); a margin is how much worse than the other the voice may be. A loss beyond it is forgiven only where
-chance explains it (chance_allowance): a handful of sentences says little. A sample without a value is a miss.
+(production_margin), and with the voice's recordings (recorded_margin); a margin is how much worse than the other the
+voice may be. A loss against base or production beyond it is forgiven only where chance explains it (chance_allowance):
+a handful of sentences says little. A sample without a value is a miss.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class Gate:
     """How much worse than the base without adapter the voice may be, or None."""
     production_margin: float | None = None
     """How much worse than the version in production the voice may be, or None."""
+    recorded_margin: float | None = None
+    """How much worse than its own held-out recordings the voice may be, or None."""
     blocks: bool = True
     """A miss fails the run."""
     why: str = ""
@@ -181,8 +184,14 @@ def chance_allowance(margin: float, error: float) -> float:
 
 
 def limits_as_set(gates: GateSet) -> dict[str, list[float | bool | None]]:
-    """Gate -> limit, both margins and whether it blocks: what a calibration writes down to be compared with later."""
-    return {gate.name: [gate.limit, gate.base_margin, gate.production_margin, gate.blocks] for gate in gates.gates}
+    """Gate -> limit, margins and whether it blocks: what a calibration writes down to be compared with later. The
+    margin to the recordings stands last, where there is one.
+    """
+    return {
+        gate.name: [gate.limit, gate.base_margin, gate.production_margin, gate.blocks]
+        + ([] if gate.recorded_margin is None else [gate.recorded_margin])
+        for gate in gates.gates
+    }
 
 
 def edited_by_hand(gates: GateSet) -> tuple[str, ...]:
@@ -223,7 +232,7 @@ def _decide(
         _standard_error(gate, measured.adapted, measured.plain),
         _standard_error(gate, measured.adapted, production.adapted) if production else 0.0,
     )
-    reasons = _misses(gate, about, value, base, other, errors)
+    reasons = _misses(gate, about, value, base, other, errors, measured.real.get(gate.metric))
     if missing:
         first = missing[0].unmeasurable.get(gate.metric) or missing[0].unmeasurable.get("speech", "no value")
         reasons.append(f"{len(missing)} of {len(samples)} samples could not be measured ({missing[0].id}: {first})")
@@ -251,14 +260,19 @@ def _misses(
     base: float | None,
     production: float | None,
     errors: tuple[float, float] = (0.0, 0.0),
+    recorded: float | None = None,
 ) -> list[str]:
     word = "below" if about.direction is Direction.HIGHER else "above"
     reasons = []
+    alone = gate.limit is None and gate.base_margin is None and gate.production_margin is None
+    if alone and recorded is None:
+        reasons.append(f"{about.title}: the recordings have no value, and the gate compares with nothing else")
     if gate.limit is not None and not about.better(value, gate.limit):
         reasons.append(f"{about.title} {about.text(value)} is {word} the limit {about.text(gate.limit)}")
     for name, margin, other, error in (
         ("the base without adapter", gate.base_margin, base, errors[0]),
         ("production", gate.production_margin, production, errors[1]),
+        ("the recordings", gate.recorded_margin, recorded, 0.0),
     ):
         if margin is None or other is None:
             continue

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 from timbre.core.problems import Problem, configuration_error, shown, unknown_key
 from timbre.core.yaml_document import read_mapping
 from timbre.evaluation.gates import Gate, GateSet, Statistic
-from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, WORST_POSSIBLE, Direction, Protocol
+from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, ON_RECORDINGS, WORST_POSSIBLE, Direction, Protocol
 
 GATES_FILE = "gates.yaml"
 _Kind = TypeVar("_Kind", Protocol, Statistic)
 _KEYS = ("version", "min_sentences", "gates", "calibration")
-_NUMBERS = ("limit", "base_margin", "production_margin")
+_NUMBERS = ("limit", "base_margin", "production_margin", "recorded_margin")
 
 
 def read_gates(path: Path) -> GateSet:
@@ -104,6 +104,10 @@ def _senseless(where: str, gate: Gate) -> list[Problem]:
     if all(getattr(gate, key) is None for key in _NUMBERS):
         value = f"{about.name} has no limit and no margin, so it can never fail"
         found.append(Problem(where, value, "a limit or a margin", "give one"))
+    if gate.recorded_margin is not None and about.name not in ON_RECORDINGS:
+        value = f"{about.name} is not measured on recordings"
+        remedy = f"leave it out: {', '.join(ON_RECORDINGS)} are measured on them"
+        found.append(Problem(f"{where}.recorded_margin", value, "a metric that is", remedy))
     end = WORST_POSSIBLE.get(about.name)
     if end is not None and limit is not None and about.better(end, limit):
         side = "above" if about.direction is Direction.HIGHER else "below"

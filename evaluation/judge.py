@@ -29,6 +29,8 @@ from timbre.evaluation.metrics.perceptual import RATE_HZ, dnsmos, dnsmos_digest,
 from timbre.evaluation.metrics.prosody import pauses_s, pitch_distance, semitones
 from timbre.evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share
 from timbre.evaluation.metrics.speaker import relative_similarity
+from timbre.evaluation.metrics.tones import LANGUAGE as TONED
+from timbre.evaluation.metrics.tones import tone_digest, tone_errors, tones_to_judge
 from timbre.evaluation.metrics.words import HeardWord, words_heard
 from timbre.evaluation.optional_judges import OptionalJudges
 from timbre.evaluation.recorded import Recorded, Vectors, embed, facts
@@ -81,6 +83,11 @@ class Judge:
         self._others = others or OptionalJudges()
         self._speaker = SpeakerEncoder(engine.base, threads=engine.settings.threads)
         self._renderer = Renderer(engine)
+
+    @property
+    def recogniser(self) -> Recogniser | None:
+        """The one that counts errors, None without."""
+        return self._recogniser
 
     def measure(
         self,
@@ -206,6 +213,9 @@ class Judge:
                 measures["word_error_rate"] = lambda: sum(word.missed for word in words) / len(words)
             detail |= {"phones": counts.length, "phone_errors": counts.errors}
             measures["phone_error_rate"] = lambda: counts.rate
+            if whole and tones_to_judge(sentence.language, spoken.phones):
+                hears = self._recogniser
+                measures["tone_error_rate"] = lambda: tone_errors(wave, hears.logits(wave), spoken.phones).rate
             limit = self._engine.settings.limits.error_rate_of(counts.length)
             doubt_max = self._engine.settings.limits.doubt_max
             if counts.rate > limit and self._recogniser.doubt(wave, spoken.phones) > doubt_max:
@@ -285,13 +295,17 @@ class Judge:
             found |= dict.fromkeys(_HEARD, f"no recogniser hears {', '.join(unheard)}")
         elif self._recogniser is None:
             found |= dict.fromkeys(_HEARD, "neither the base nor nano beside it has a recogniser")
+        if TONED not in languages:
+            found["tone_error_rate"] = "no text is Mandarin"
+        elif self._recogniser is None:
+            found["tone_error_rate"] = "neither the base nor nano beside it has a recogniser"
         return found
 
     def _models(self) -> dict[str, str]:
         base = self._engine.base
         models = {"dnsmos": dnsmos_digest(), "speaker_similarity": digest_file(base.graph("speaker"))}
         if self._recogniser is not None:
-            models |= dict.fromkeys(_HEARD, self._recogniser.digest)
+            models |= dict.fromkeys(_HEARD, self._recogniser.digest) | {"tone_error_rate": tone_digest()}
         models |= self._others.digests()
         return {name: f"sha256:{digest[:12]}" for name, digest in models.items()}
 

@@ -16,6 +16,7 @@ from timbre.evaluation.metrics.perceptual import RATE_HZ, dnsmos
 from timbre.evaluation.metrics.prosody import Semitones, semitones
 from timbre.evaluation.metrics.signal import bandwidth_hz
 from timbre.evaluation.metrics.speaker import real_to_real
+from timbre.evaluation.metrics.tones import tone_errors, tones_to_judge
 from timbre.evaluation.optional_judges import OptionalJudges
 from timbre.evaluation.rendition import Recording
 from timbre.inference.recogniser import Recogniser
@@ -76,7 +77,21 @@ def facts(
     if recogniser is not None and heard:
         counts = [recogniser.errors(item.wave, phonemize(item.text, item.language, lexicon)) for item in heard]
         found["phone_error_rate"] = sum(c.errors for c in counts) / max(1, sum(c.length for c in counts))
-    return found
+    return found | tones_of(held_out, recogniser, lexicon)
+
+
+def tones_of(held_out: Sequence[Recording], recogniser: Recogniser | None, lexicon: Lexicon) -> dict[str, float]:
+    """Their tone error rate, the mean over recordings; {} for other languages than Mandarin, or with no recogniser."""
+    if recogniser is None:
+        return {}
+    read = [(item, phonemize(item.text, item.language, lexicon).phones) for item in held_out if item.language == "zh"]
+    phones = {item.id: spoken for item, spoken in read if tones_to_judge(item.language, spoken)}
+    toned = [item for item, _ in read if item.id in phones]
+
+    def rate(item: Recording) -> float:
+        return tone_errors(item.wave, recogniser.logits(item.wave), phones[item.id]).rate
+
+    return _mean("tone_error_rate", toned, rate)
 
 
 def _mean(name: str, held_out: Sequence[Recording], measure: Callable[[Recording], float]) -> dict[str, float]:

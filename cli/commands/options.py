@@ -19,7 +19,7 @@ REASON = "Reason; recorded in the event log."
 NO_VOICES = "voices/ contains no voice folder; create one: timbre voices new NAME --language en"
 
 
-class VoiceName(click.ParamType):
+class VoiceName(click.ParamType):  # type: ignore[type-arg]
     """A voice by its name, with or without @REF, or by the path of its folder, which a shell completes."""
 
     name = "voice"

@@ -160,6 +160,17 @@ METRICS: dict[str, Metric] = {
             extra="whisper",
         ),
         _metric(
+            "tone_error_rate",
+            "Tone error rate",
+            "1",
+            _DOWN,
+            _TTS,
+            "a small network over F0 (Praat) of each syllable, which the phoneme recogniser places",
+            "Mandarin alone. Counts the network's mistakes too: compare with the rate on real recordings. Neutral "
+            "tones are not judged.",
+            text=True,
+        ),
+        _metric(
             "pitch_distance",
             "Melody",
             "st",
@@ -287,12 +298,16 @@ METRICS: dict[str, Metric] = {
 WORST_POSSIBLE: Mapping[str, float] = {
     "pesq_nb": 1.0, "pesq_wb": 1.0, "stoi": 0.0, "estoi": 0.0, "clipped_share": 1.0, "failed_sentences": 1.0,
     "speaker_similarity": 0.0, "bandwidth_hz": 0.0, "distilled_mos": 1.0, "listener_error_rate": 1.0,
+    "tone_error_rate": 1.0,
 }  # fmt: skip
 """Where a metric's scale ends on its bad side; the others have no end there."""
 
 
 RECORDED_SHARE: Mapping[str, float] = {"bandwidth_hz": 0.9}
 """A limit never asks for more than this share of what the recordings have: what a microphone cut off no voice owes."""
+
+ON_RECORDINGS = ("dnsmos", "distilled_mos", "phone_error_rate", "listener_error_rate", "tone_error_rate")
+"""Metrics that are measured on the recordings too (evaluation/recorded.py): a gate may compare with them."""
 
 FLOORS: Mapping[str, float] = {"pesq_nb": 3.5, "stoi": 0.85}
 """Least limits of a mean under `copy`, for every base: a calibration may ask for more, and nothing may ask for less."""

@@ -9,6 +9,7 @@ IMPORTANCE = (
 """Gates that come first, the most important one at the front; the others follow in the order of gates.yaml."""
 _PERCENT = {
     **dict.fromkeys(("phone_error_rate", "word_error_rate", "listener_error_rate", "failed_sentences"), 1),
+    "tone_error_rate": 1,
     "clipped_share": 2,
 }
 """Metrics shown in per cent, with their decimals."""

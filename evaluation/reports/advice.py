@@ -28,6 +28,11 @@ ADVICE: dict[str, tuple[str, str]] = {
         "more recordings.",
         "听者会听错或漏掉词语。请逐句核对 metadata.csv 与录音是否完全一致，然后再补充一些录音。",
     ),
+    "tone_error_rate": (
+        "Tones are wrong. Check that every line of metadata.csv matches its recording, add readings of unusual words "
+        "to lexicon.txt, then add more recordings.",
+        "声调不对。请逐句核对 metadata.csv 与录音是否一致，把生僻词的读音写进 lexicon.txt，然后再补充一些录音。",
+    ),
     "pitch_distance": (
         "The melody is not that of the recordings: flatter, livelier, higher or lower. Record whole sentences in one "
         "mood, and add more of them.",

@@ -120,7 +120,7 @@ def markdown_report(found: Calibration, about: CalibrationContext) -> str:
         "## Limits",
         "",
         Table(
-            ("gate", "limit", "worse than base, production by at most", "unit", "blocks"),
+            ("gate", "limit", "worse than base, production, recordings by at most", "unit", "blocks"),
             [
                 (gate.name, _limit(gate), _margins(gate), metric(gate.metric).unit, "yes" if gate.blocks else "no")
                 for gate in found.gates.gates
@@ -160,13 +160,16 @@ def _limit(gate: Gate) -> str:
 
 
 def _margins(gate: Gate) -> str:
-    given = (gate.base_margin, gate.production_margin)
-    return "-" if given == (None, None) else ", ".join("-" if item is None else f"{item:g}" for item in given)
+    given = (gate.base_margin, gate.production_margin, gate.recorded_margin)
+    return "-" if given == (None,) * 3 else ", ".join("-" if item is None else f"{item:g}" for item in given)
 
 
 def _flow(gate: Gate) -> str:
     fields: dict[str, Any] = {"metric": gate.metric, "protocol": str(gate.protocol)}
-    named = {"limit": gate.limit, "base_margin": gate.base_margin, "production_margin": gate.production_margin}
+    named = {
+        "limit": gate.limit, "base_margin": gate.base_margin, "production_margin": gate.production_margin,
+        "recorded_margin": gate.recorded_margin,
+    }  # fmt: skip
     fields |= {name: value for name, value in named.items() if value is not None}
     if gate.statistic != "mean":
         fields["statistic"] = str(gate.statistic)

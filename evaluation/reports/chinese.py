@@ -15,6 +15,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "word_error_rate": ("词语错误率", "词语听得出来"),
     "listener_error_rate": ("Whisper 词语错误率", "听者听得懂词语"),
     "distilled_mos": ("DistillMOS 预测分", "预测听感好"),
+    "tone_error_rate": ("声调错误率", "声调与文本相符"),
     "pitch_distance": ("语调", "语调与录音一致"),
     "pause_deviation": ("停顿", "停顿与录音一致"),
     "pace_deviation": ("语速与停顿", "所用的时间与录音一致"),
@@ -45,6 +46,6 @@ def reason(verdict: Verdict) -> str:
     if verdict.value is None:
         return "没有数值"
     if verdict.gate.limit is None:
-        return f"数值 {verdict.metric.text(verdict.value)}，比底模或生产版本差"
+        return f"数值 {verdict.metric.text(verdict.value)}，比底模、生产版本或录音差"
     sign = "不低于" if verdict.metric.direction is Direction.HIGHER else "不高于"
     return f"数值 {verdict.metric.text(verdict.value)}，限值：{sign} {verdict.metric.text(verdict.gate.limit)}"

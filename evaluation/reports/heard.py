@@ -17,6 +17,7 @@ HEARD: dict[str, tuple[str, str]] = {
     "word_error_rate": ("Whole words cannot be made out.", "有整个词语听不出来。"),
     "listener_error_rate": ("A listener mishears or misses words.", "听者会听错或漏掉词语。"),
     "distilled_mos": ("The voice sounds poor or artificial.", "听感差或不自然。"),
+    "tone_error_rate": ("Tones are wrong: a listener hears other words.", "声调不对，听起来像别的字。"),
     "pitch_distance": ("The melody is flat, exaggerated, too high or too low.", "语调太平、太夸张、太高或太低。"),
     "pause_deviation": ("Pauses are missing, or stand where none belong.", "该停的地方不停，或停得太久。"),
     "pace_deviation": ("The voice hurries or drags.", "语速过快或拖沓。"),
@@ -42,6 +43,7 @@ CAUTIONS: dict[str, str] = {
     "word_error_rate": "一个词有一半音素错误才算错；不分声调。",
     "listener_error_rate": "带语言模型：会原谅听者需要猜测的词。",
     "distilled_mos": "录音约为 4.2 分，普通话录音偏低；不懂词语，清晰的胡话也能得高分。",
+    "tone_error_rate": "仅限普通话；包含判断本身的错误，请与真实录音比较；不判断轻声。",
     "pitch_distance": "比较高低和起伏，不看重音在哪个词上。",
     "pause_deviation": "只说明静音有多少，不说明是否在标点处。",
     "pace_deviation": "只说明一句话用了多久，不说明哪里快慢。",
@@ -62,6 +64,7 @@ FACTS: dict[str, tuple[str, str]] = {
     "word_error_rate": ("word error rate", "词语错误率"),
     "distilled_mos": ("DistillMOS (MOS)", "DistillMOS（MOS）"),
     "listener_error_rate": ("word error rate, Whisper", "Whisper 词语错误率"),
+    "tone_error_rate": ("tone error rate", "声调错误率"),
     "speaker_similarity": ("similarity between recordings (cosine)", "录音之间的相似度（余弦）"),
 }
 

@@ -49,7 +49,9 @@ def gate_fields(item: Verdict, measured: Measurements) -> dict[str, Any]:
         "passed": item.passed, "blocks": gate.blocks, "value": item.value, "limit": gate.limit,
         "low": item.low, "high": item.high, "count": item.count, "worst": item.worst, "worst_file": item.worst_file,
         "base": item.base, "base_margin": gate.base_margin, "production": item.production,
-        "production_margin": gate.production_margin, "reason": item.reason, "why": gate.why, "caution": about.caution,
+        "production_margin": gate.production_margin, "recorded": measured.real.get(about.name),
+        "recorded_margin": gate.recorded_margin, "reason": item.reason,
+        "why": gate.why, "caution": about.caution,
     }  # fmt: skip
 
 

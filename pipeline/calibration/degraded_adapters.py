@@ -13,27 +13,39 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from timbre.evaluation.calibration import GOOD, split_speakers
 from timbre.evaluation.degradation import SOUNDS
 from timbre.evaluation.judge import TrainingOutcome, without_adapter
 from timbre.evaluation.rendition import CopiedRecording, Recording, Renderer, Sentence, Spoken, sentences_for
+from timbre.evaluation.texts import fixed_sentences
 from timbre.inference.engine import Engine
 from timbre.inference.t2s_slots import Lora
 from timbre.inference.voice import Delta, Voice, load_voice
 from timbre.pipeline.stages.evaluate import training_outcome
+from timbre.text.phone_codes import tone_of
 
 UNTRAINED, OVER_TRAINED, WRONG_SPEAKER, SHUFFLED = "untrained", "over-trained", "wrong-speaker", "shuffled-texts"
 RANDOM, BIT_FLIPS, TRUNCATED = "random-weights", "bit-flips", "truncated-weights"
+MANY_FLIPS, SCALED, NOT_FINITE, OTHER_LANGUAGE = "many-bit-flips", "scaled-weights", "not-finite", "other-language"
 KINDS = (
     UNTRAINED, "noisy", WRONG_SPEAKER, "clipped", OVER_TRAINED, "silence", SHUFFLED, "loud", RANDOM, "band-limited",
-    TRUNCATED, "quiet", BIT_FLIPS, "reverberant", "cut-off", "wrong-rate",
+    TRUNCATED, "quiet", BIT_FLIPS, "reverberant", "cut-off", "wrong-rate", "humming", SCALED, "dropouts", NOT_FINITE,
+    "stuttering", MANY_FLIPS, "backwards", OTHER_LANGUAGE,
 )  # fmt: skip
+WRONG_TONES = "wrong-tones"
+TONAL = ("monotone", WRONG_TONES)
+"""Kinds of Mandarin voices beside KINDS: in other languages a flat melody is a manner of speaking."""
 
 _RANDOM_STD = 0.05
-_FLIPPED_SHARE = 1 / 500
+_FLIPPED_SHARE, _MANY_SHARE = 1 / 500, 1 / 20
+_SCALED = 30.0
 _FLIP = 1024.0
 """One bit of a half float's exponent: four powers of two of two."""
+
+_FOREIGN = ("en", "zh")
+"""Languages with sentences of their own."""
 
 Floats = NDArray[np.float32]
 
@@ -105,7 +117,12 @@ class AdapterDegrader:
             SHUFFLED: self._shuffled,
             RANDOM: lambda: self._case(random_weights(self._voice, self._seed), self._outcome),
             BIT_FLIPS: lambda: self._case(bit_flips(self._voice, self._seed), self._outcome),
+            MANY_FLIPS: lambda: self._case(bit_flips(self._voice, self._seed, _MANY_SHARE), self._outcome),
+            SCALED: lambda: self._case(scaled_weights(self._voice), self._outcome),
             TRUNCATED: self._truncated,
+            NOT_FINITE: self._not_finite,
+            OTHER_LANGUAGE: self._other_language,
+            WRONG_TONES: self._wrong_tones,
         }
 
     def _load(self, folder: Path, kind: str) -> Voice:
@@ -145,6 +162,24 @@ class AdapterDegrader:
         ]
         return replace(good, spoken=spoken)
 
+    def _wrong_tones(self) -> DegradedAdapter:
+        """Every sentence is held to a text with the same sounds and the tones of its other syllables."""
+        good, draw = self._good, np.random.default_rng(self._seed)
+        return replace(good, spoken=[replace(item, phones=other_tones(item.phones, draw)) for item in good.spoken])
+
+    def _other_language(self) -> DegradedAdapter:
+        """What is spoken are sentences of a language that the text is not in."""
+        good = self._good
+        known = [language for language in self._engine.base.languages if language in _FOREIGN]
+        spoken = []
+        for number, own in enumerate(good.spoken):
+            language = next(language for language in known if language != own.sentence.language)
+            texts = fixed_sentences(language)
+            foreign = Sentence(own.sentence.id, texts[number % len(texts)], own.sentence.source, language)
+            said = self._renderer.speak(foreign, self._seed, self._voice)
+            spoken.append(replace(own, wave=said.wave, failures=(), refusal=said.refusal))
+        return replace(good, spoken=spoken)
+
     def _over_trained(self) -> DegradedAdapter:
         folder = self._subject.over_trained()
         return self._case(self._load(folder, OVER_TRAINED), training_outcome(folder))
@@ -157,6 +192,29 @@ class AdapterDegrader:
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
         return self._case(self._load(folder, TRUNCATED), self._outcome)
 
+    def _not_finite(self) -> DegradedAdapter:
+        """A training that diverged: one value of each tensor of an adapter is no number."""
+        folder = self._subject.scratch / NOT_FINITE
+        shutil.copytree(self._subject.adapter, folder, dirs_exist_ok=True)
+        file = max(folder.glob("*/adapter_model.safetensors"), key=lambda path: path.stat().st_size)
+        tensors = load_file(file)
+        for values in tensors.values():
+            values.flat[0] = np.nan
+        save_file(tensors, file)
+        return self._case(self._load(folder, NOT_FINITE), self._outcome)
+
+
+def degradations_in_turn(speakers: Sequence[str], count: int) -> dict[str, tuple[str, ...]]:
+    """Speaker -> the kinds of degradation applied to it: all for a count of 0, else `count`, going round over all
+    speakers, so that few speakers meet as many kinds as they can.
+    """
+    if count <= 0 or count >= len(KINDS):
+        return dict.fromkeys(speakers, KINDS)
+    return {
+        name: tuple(KINDS[(number * count + place) % len(KINDS)] for place in range(count))
+        for number, name in enumerate(speakers)
+    }
+
 
 def degradations_by_speaker(speakers: Sequence[str], count: int) -> dict[str, tuple[str, ...]]:
     """Speaker -> the kinds of degradation applied to it: all for a count of 0, else `count` in rotation.
@@ -165,11 +223,8 @@ def degradations_by_speaker(speakers: Sequence[str], count: int) -> dict[str, tu
     """
     if count <= 0 or count >= len(KINDS):
         return dict.fromkeys(speakers, KINDS)
-    return {
-        name: tuple(KINDS[(number * count + place) % len(KINDS)] for place in range(count))
-        for half in split_speakers(speakers)
-        for number, name in enumerate(half)
-    }
+    halves = [degradations_in_turn(half, count) for half in split_speakers(speakers)]
+    return {name: kinds for half in halves for name, kinds in half.items()}
 
 
 def _audible(scale: float) -> float:
@@ -198,12 +253,29 @@ def random_weights(voice: Voice, seed: int) -> Voice:
     return replace(voice, name=f"{voice.name}-{RANDOM}", t2s=Lora(t2s), acoustic=acoustic)
 
 
-def bit_flips(voice: Voice, seed: int) -> Voice:
-    """One value in 500 is 1,024 times too large, and no such tensor is without one."""
+def scaled_weights(voice: Voice) -> Voice:
+    """Updates 30 times as strong, as with a wrong alpha in adapter_config.json."""
+    acoustic = {name: replace(delta, scale=_audible(delta.scale) * _SCALED) for name, delta in voice.acoustic.items()}
+    t2s = {name: (down, np.float32(_SCALED) * up) for name, (down, up) in voice.t2s.tensors.items()}
+    return replace(voice, name=f"{voice.name}-{SCALED}", t2s=Lora(t2s), acoustic=acoustic)
+
+
+def other_tones(phones: Sequence[str], draw: np.random.Generator) -> tuple[str, ...]:
+    """The same phones with the tones of the Mandarin syllables at other places."""
+    places = [place for place, phone in enumerate(phones) if tone_of(phone)]
+    tones = draw.permutation([tone_of(phones[place]) for place in places])
+    changed = list(phones)
+    for place, tone in zip(places, tones, strict=True):
+        changed[place] = f"{phones[place][:-1]}{tone}"
+    return tuple(changed)
+
+
+def bit_flips(voice: Voice, seed: int, share: float = _FLIPPED_SHARE) -> Voice:
+    """One value in 500 (or `share`) is 1,024 times too large, and no such tensor is without one."""
     random = np.random.default_rng(seed)
 
     def flipped(values: Floats) -> Floats:
-        hit = random.random(values.shape) < _FLIPPED_SHARE
+        hit = random.random(values.shape) < share
         hit.flat[int(random.integers(hit.size))] = True
         return np.where(hit, values * np.float32(_FLIP), values).astype(np.float32)
 
@@ -212,4 +284,5 @@ def bit_flips(voice: Voice, seed: int) -> Voice:
         for name, delta in voice.acoustic.items()
     }
     t2s = {name: (flipped(down), flipped(up)) for name, (down, up) in voice.t2s.tensors.items()}
-    return replace(voice, name=f"{voice.name}-{BIT_FLIPS}", t2s=Lora(t2s), acoustic=acoustic)
+    kind = BIT_FLIPS if share == _FLIPPED_SHARE else MANY_FLIPS
+    return replace(voice, name=f"{voice.name}-{kind}", t2s=Lora(t2s), acoustic=acoustic)

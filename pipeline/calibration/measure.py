@@ -28,13 +28,14 @@ from timbre.evaluation.judge import Judge
 from timbre.evaluation.measurements import Group, Measurements, read_measurements
 from timbre.evaluation.metrics import distilled
 from timbre.evaluation.optional_judges import OptionalJudges
-from timbre.evaluation.recorded import band_of
+from timbre.evaluation.recorded import band_of, tones_of
 from timbre.evaluation.rendition import Recording
 from timbre.inference.engine import Engine as Speaking
 from timbre.inference.engine import EngineSettings
 from timbre.inference.errors import VoiceError
 from timbre.pipeline.bases.exported import exported_base
 from timbre.pipeline.calibration.degraded_adapters import (
+    TONAL,
     UNTRAINED,
     WRONG_SPEAKER,
     AdapterDegrader,
@@ -132,6 +133,8 @@ class Measuring:
     """Checked before each voice and each adapter; what is measured by then is kept."""
     say: Say = lambda line: None
     """Called with a line about every adapter."""
+    degradations: Callable[[Sequence[str], int], Mapping[str, Sequence[str]]] = degradations_by_speaker
+    """(speakers, kinds of each) -> the kinds of each, beside TONAL of Mandarin voices."""
 
     @property
     def folder(self) -> Path:
@@ -149,10 +152,11 @@ class Measuring:
         found: list[Specimen] = []
         with Speaking(exported, EngineSettings(profile=self.plan.profile)) as engine:
             judge = Judge(engine, others=OptionalJudges(distilled.available()))
-            chosen = degradations_by_speaker([speaker.name for speaker in speakers], self.plan.kinds_per_voice)
+            chosen = self.degradations([speaker.name for speaker in speakers], self.plan.kinds_per_voice)
             for number, speaker in enumerate(speakers):
                 other = speakers[(number + 1) % len(speakers)]
-                kinds = (GOOD, *chosen[speaker.name])
+                tonal = TONAL if speaker.held_out[0].language == "zh" else ()
+                kinds = (GOOD, *chosen[speaker.name], *tonal)
                 with self.progress.task(f"calibrate: {speaker.name}", total=len(kinds), unit="adapters") as task:
                     degrader = AdapterDegrader(engine, self._subject(speaker, other), self.plan.fixed, self.plan.seed)
                     for kind in kinds:
@@ -240,7 +244,7 @@ class Measuring:
         copies = tuple(judge.judge_copy(item) for item in case.copies)
         spoken = tuple(judge.judge_speech(item, real) for item in case.spoken)
         nothing = Group((), ())
-        about = band_of(case.held_out)
+        about = band_of(case.held_out) | tones_of(case.held_out, judge.recogniser, {})
         measured = judge.measurements(name, Group(copies, spoken), nothing, about, case.outcome)
         seconds = time.process_time() - began
         _keep(place, {"cpu_s": round(seconds, 2)}, measured)

@@ -32,6 +32,7 @@ from timbre.evaluation.gates import Gate, GateSet, decide
 from timbre.evaluation.gates_yaml import read_gates
 from timbre.evaluation.measurements import Group, Measurements, Sample
 from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, WORST_POSSIBLE, Protocol
+from timbre.evaluation.metrics.prosody import semitones
 from timbre.evaluation.metrics.signal import active_level_dbfs, bandwidth_hz, clipped_share
 from timbre.evaluation.reports.calibration_report import CalibrationContext, gates_yaml, markdown_report, plain_report
 
@@ -272,7 +273,20 @@ def test_every_metric_can_be_calibrated() -> None:
     assert all(gate.why for gate in candidates())
 
 
-@pytest.mark.parametrize("kind", sorted(SOUNDS))
+def test_one_pitch_throughout_is_flat_and_as_long() -> None:
+    time = np.arange(48_000) / 16_000
+    phase = 2 * np.pi * np.cumsum(140 * 2 ** (0.4 * np.sin(2 * np.pi * 1.5 * time))) / 16_000
+    buzz = sum(np.sin(number * phase) / number for number in range(1, 12))
+    wave = Waveform((0.1 * np.asarray(buzz)).astype(np.float32), 16_000)
+    flat = SOUNDS["monotone"](wave, 1)
+    assert np.std(semitones(flat)) < 0.3 < 2.0 < np.std(semitones(wave))
+    assert np.median(semitones(flat)) == pytest.approx(np.mean(semitones(wave)), abs=1.0)
+    assert flat.duration_s == pytest.approx(wave.duration_s, abs=0.02)
+    silent = Waveform(np.zeros(16_000, np.float32), 16_000)
+    assert not SOUNDS["monotone"](silent, 1).samples.any()
+
+
+@pytest.mark.parametrize("kind", sorted(set(SOUNDS) - {"monotone"}))
 def test_every_spoilt_sound_is_another_one_and_repeatable(kind: str) -> None:
     time = np.arange(32_000) / 16_000
     tone = sum(np.sin(2 * np.pi * f * time) / n for n, f in enumerate((150, 450, 1900, 3800, 6000), 1))
@@ -296,5 +310,9 @@ def test_every_spoilt_sound_is_another_one_and_repeatable(kind: str) -> None:
         "reverberant": lambda s: np.corrcoef(s, samples_)[0, 1] < 0.5,
         "wrong-rate": lambda s: len(s) == pytest.approx(len(samples_) / 1.3, abs=2),
         "cut-off": lambda s: len(s) == pytest.approx(0.45 * len(samples_), abs=2),
+        "humming": lambda s: np.std(s - samples_) > 1.2 * np.std(samples_),
+        "dropouts": lambda s: 0.2 < np.mean((s == 0) & (samples_ != 0)) < 0.6,
+        "stuttering": lambda s: len(s) == 2 * len(samples_) and np.array_equal(s[:4_000], s[4_000:8_000]),
+        "backwards": lambda s: np.array_equal(s, samples_[::-1]),
     }[kind](spoilt.samples)
     assert done

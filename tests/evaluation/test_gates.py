@@ -30,14 +30,14 @@ GOOD = {
     "pesq_nb": 3.6, "pesq_wb": 3.2, "stoi": 0.95, "estoi": 0.9, "dnsmos": 3.2, "level_dbfs": -20.0, "peak_dbfs": -2.0,
     "bandwidth_hz": 7000.0, "clipped_share": 0.0, "phone_error_rate": 0.1, "failed_sentences": 0.0,
     "word_error_rate": 0.1, "pace_deviation": 0.1, "pause_deviation": 0.05, "pitch_distance": 0.8,
-    "listener_error_rate": 0.1, "distilled_mos": 4.1,
+    "listener_error_rate": 0.1, "distilled_mos": 4.1, "tone_error_rate": 0.1,
     "speaker_similarity": 0.95,
 }  # fmt: skip
 LIMITS = {
     "pesq_nb": 3.5, "pesq_wb": 3.0, "stoi": 0.85, "estoi": 0.8, "dnsmos": 2.8, "level_dbfs": -35.0, "peak_dbfs": 0.0,
     "bandwidth_hz": 5000.0, "clipped_share": 0.001, "phone_error_rate": 0.2, "failed_sentences": 0.05,
     "word_error_rate": 0.2, "pace_deviation": 0.3, "pause_deviation": 0.1, "pitch_distance": 2.0,
-    "listener_error_rate": 0.2, "distilled_mos": 3.5,
+    "listener_error_rate": 0.2, "distilled_mos": 3.5, "tone_error_rate": 0.2,
     "speaker_similarity": 0.85,
     "memorisation": 1.5, "held_out_loss": 0.95,
 }  # fmt: skip

@@ -29,15 +29,20 @@ from timbre.inference.voice import Delta, Prompt, Voice
 from timbre.pipeline.bases.exported import exports_folder
 from timbre.pipeline.calibration.degraded_adapters import (
     KINDS,
+    NOT_FINITE,
+    OTHER_LANGUAGE,
     OVER_TRAINED,
     SHUFFLED,
+    TONAL,
     TRUNCATED,
     UNTRAINED,
     WRONG_SPEAKER,
     AdapterDegrader,
     Subject,
     bit_flips,
+    degradations_in_turn,
     random_weights,
+    scaled_weights,
 )
 from timbre.pipeline.calibration.degraded_adapters import degradations_by_speaker as kinds_for
 from timbre.pipeline.calibration.measure import CalibrationPlan, Measuring
@@ -68,8 +73,8 @@ def test_every_kind_is_another_adapter(degrader: AdapterDegrader) -> None:
     assert len(good.copies) == 2
     assert len(good.spoken) == 3
     for kind in KINDS:
-        if kind == TRUNCATED:
-            with pytest.raises(VoiceError, match="safetensors"):
+        if kind in (TRUNCATED, NOT_FINITE):
+            with pytest.raises(VoiceError, match="safetensors" if kind == TRUNCATED else "finite"):
                 degrader.case(kind)
             continue
         case = degrader.case(kind)
@@ -77,14 +82,14 @@ def test_every_kind_is_another_adapter(degrader: AdapterDegrader) -> None:
             left.copy.samples.shape == right.copy.samples.shape and np.allclose(left.copy.samples, right.copy.samples)
             for left, right in zip(case.copies, good.copies, strict=True)
         )
-        assert same_sound == (kind == SHUFFLED), kind
+        assert same_sound == (kind in (SHUFFLED, OTHER_LANGUAGE)), kind
         assert len(case.spoken) == len(good.spoken)
         waves = [item.wave.samples for item in case.spoken if item.wave is not None]
         assert waves, kind
         assert all(np.isfinite(wave).all() for wave in waves), kind
 
 
-@pytest.mark.parametrize("damage", [random_weights, bit_flips])
+@pytest.mark.parametrize("damage", [random_weights, bit_flips, lambda voice, seed: scaled_weights(voice)])
 def test_damage_is_heard_where_training_kept_the_base(damage: Callable[[Voice, int], Voice]) -> None:
     kept = Delta(np.ones((4, 8), np.float32), np.ones((8, 4), np.float32), 0.0)
     voice = Voice("ada", "local", "0" * 64, cast(Prompt, None), Lora({}), {"layer": kept})
@@ -93,6 +98,14 @@ def test_damage_is_heard_where_training_kept_the_base(damage: Callable[[Voice, i
     update = damage(voice, 1).acoustic["layer"].added_to(weight)
     assert np.isfinite(update).all()
     assert np.abs(update).mean() > 0.01
+
+
+def test_tones_are_wrong_and_sounds_right(degrader: AdapterDegrader) -> None:
+    assert not set(TONAL) & set(KINDS)
+    good = degrader.case(GOOD)
+    assert [item.wave for item in degrader.case(TONAL[1]).spoken] == [item.wave for item in good.spoken]
+    flat = degrader.case(TONAL[0])
+    assert [item.phones for item in flat.spoken] == [item.phones for item in good.spoken]
 
 
 def test_each_kind_reports_its_training(degrader: AdapterDegrader) -> None:
@@ -107,6 +120,11 @@ def test_texts_and_recordings_are_exchanged(degrader: AdapterDegrader) -> None:
     assert [item.wave for item in shuffled.spoken] == [good.spoken[-1].wave, *(i.wave for i in good.spoken[:-1])]
     wrong = degrader.case(WRONG_SPEAKER)
     assert [item.id for item in wrong.held_out] == ["00002", "00003"]
+
+
+def test_few_speakers_meet_as_many_kinds_as_they_can() -> None:
+    assert [kinds for _, kinds in sorted(degradations_in_turn(("a", "b"), 12).items())] == [KINDS[:12], KINDS[12:]]
+    assert degradations_in_turn(("a", "b"), 0) == {"a": KINDS, "b": KINDS}
 
 
 def test_kinds_go_round_in_each_half() -> None:
