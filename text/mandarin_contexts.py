@@ -10,6 +10,8 @@ import re
 from typing import Final
 
 from timbre.text.languages import HAN
+from timbre.text.mandarin_dates import DATE_RULES
+from timbre.text.mandarin_lists import LIST_RULES
 from timbre.text.mandarin_numbers import cardinal, digits
 from timbre.text.patterns import Rule, applied
 
@@ -40,7 +42,7 @@ def without_units(text: str) -> str:
 
 def fold_contexts(text: str) -> str:
     """The text with these notations as Chinese words, or in the form of the later steps."""
-    return text if _KANA.search(text) else applied(_RULES, text)
+    return text if _KANA.search(text) else applied(_RULES, applied(LIST_RULES, applied(DATE_RULES, text)))
 
 
 def _lasting(match: re.Match[str]) -> str:
@@ -140,7 +142,7 @@ _RULES: Final = (
         lambda m: f"{digits(m[1])}{digits(m[2])}",
     ),
     Rule("2", r"(?:(?<=真是)|(?<=笑死)|(?<=哈))\s?23{2,}(?!\d)", _listed),
-    Rule("+", r"(?:(?<=^)|(?<=[，。！、,\s]))\+\s?(?=[vVqQ](?:[xX信群我]|(?![A-Za-z]))|微信|我|好友|群)", "加"),
+    Rule("+", r"(?:(?<=^)|(?<=[，。！？、,!?\s]))\+\s?(?=[vVqQ](?:[xX信群我]|(?![A-Za-z]))|微信|我|好友|群)", "加"),
     Rule("+", r"(?<=[是为至到])\+(?=\d+(?:\.\d+)?(?![\d.]|[-+]))", "正"),
     Rule(
         "kK",
@@ -172,7 +174,7 @@ _RULES: Final = (
     ),
     Rule(
         "235689",
-        r"(?:(?<=^)|(?<=[，。！？,\s]))(?:23{2,}|6{4,}|5{3,6}|8{3,6}|9{3,6}|886)(?=[，。！,!~～？哈啊…啦]|$)",
+        r"(?:(?<=^)|(?<=[，。！？,\s])(?<!\d\s))(?:23{2,}|6{3,}|5{3,6}|8{3,6}|9{3,6}|886)(?=[，。！,!~～？哈啊…啦]|$)",
         _listed,
     ),
     Rule("!！", r"(?<![A-Za-z\d])(?:(\d{1,2})[!！](?=\s?[=＝÷×/])|([a-z])[!！](?=\s?[÷×/]|\s=))", r"\1\2的阶乘"),

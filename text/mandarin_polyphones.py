@@ -29,6 +29,12 @@ _FOREIGN = ("查理", "查尔", "查克", "查德", "查普", "查士", "查韦"
 """Heads of names from other languages: no family name in them."""
 
 
+_WORDS = "那都过洗种员应黑"
+"""Family names that are everyday words: 那老师 is that teacher, 都老了 is all old. 先生 and the like make them names."""
+_WORDS_PATTERN = "|".join(_WORDS)
+_FELT = frozenset("气美乐涨急冻热冷疼痛香臭甜苦酸辣红白黑亮静闷烦愁慌吓馋困累渴饿丑帅妙羞惊喜怒恨怕乱脏穷忙")
+"""What may be a noun to the tagger and takes a complement: 气得说不出话 has no must in it."""
+
 _NOMINAL = ("n", "r", "t", "f", "s")
 """First letters of the tags of nouns, pronouns, times and places: 得 after one of these is no complement of a verb."""
 _DUTY = re.compile(
@@ -79,11 +85,12 @@ def _surnames() -> dict[str, tuple[str, ...]]:
 
 @cache
 def _surname_pattern() -> re.Pattern[str]:
-    names = "|".join(sorted(_surnames(), key=len, reverse=True))
+    every = sorted(_surnames(), key=len, reverse=True)
+    names, rare = "|".join(every), "|".join(name for name in every if name not in _WORDS)
     return re.compile(
         rf"(?:(?<=姓)|(?<=免贵姓))({names})(?![氏名])"
-        rf"|(?:(?<=^)|(?<=[老小阿，和与跟给找向对请问见是叫让把被由同及位]))({names})(?=(?:[\u4e00-\u9fff]{{0,2}}?)(?:{_SURE_TITLES}))"
-        rf"|({names})(?=(?:{_TITLES}))"
+        rf"|(?:(?<=^)|(?<=[老小阿，和与跟给找向对请问见是叫让把被由同及位]))({rare})(?=(?:[\u4e00-\u9fff]{{0,2}}?)(?:{_SURE_TITLES}))"
+        rf"|({rare}|(?:{_WORDS_PATTERN})(?=先生|女士|小姐|太太))(?=(?:{_TITLES}))"
     )
 
 
@@ -96,14 +103,19 @@ def readings(clause: str, words: Sequence[tuple[str, str]]) -> dict[int, str]:
     for word, tag in words:
         if len(word) == 1 or not _is_phrase(word):
             open_at.update(range(position, position + len(word)))
-        if tag == "nr" and 2 <= len(word) <= 4 and not word.startswith(_FOREIGN):
+        if tag == "nr" and 2 <= len(word) <= 4 and not word.startswith(_FOREIGN) and not _is_phrase(word):
             for name in (word[:2], word[:1]):
                 if name in _surnames() and len(name) < len(word):
                     found.update({position + i: reading for i, reading in enumerate(_surnames()[name])})
                     break
         if word == "地" and tag == "uv":
             found[position] = "de5"
-        after_noun = word[0] == "得" and before[:1] in _NOMINAL and (len(word) == 1 or not _is_phrase(word))
+        after_noun = (
+            word[0] == "得"
+            and before[:1] in _NOMINAL
+            and clause[position - 1] not in _FELT
+            and (len(word) == 1 or not _is_phrase(word))
+        )
         if after_noun and _DUTY.match(clause, position + 1):
             found[position] = "dei3"
         before = tag

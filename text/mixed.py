@@ -18,6 +18,8 @@ _MEASURED = re.compile(
 )
 _COUNTERS = "|".join(sorted(cue_words("measures", "mandarin"))) + "|[年月日号点时分秒度百千万亿%°℃]"
 _WORD = re.compile("(?=[A-Za-z]{3})(?:[a-z]|[A-Za-z][a-z]|[A-Za-z]{2}[a-z])|[\u00c0-\u024f]")
+_WIDE_MARKS = re.compile("[，。！？；：、]")
+"""Marks that only Chinese and Japanese write."""
 _ENGLISH_RUN = re.compile(
     rf"(?:\.(?=[A-Za-z]))?(?:(?<![\d.:])(?<![\u3400-\u9fff]\d)(?<![\u3400-\u9fff])\d[\d.,]*(?=[a-z]{{2}}|[A-Z][a-z]"
     rf"|(?:st|nd|rd|th)\b)|(?<=[\u3400-\u9fff])\d+(?=(?:st|nd|rd|th)\b))?[{LETTERS}]"
@@ -43,7 +45,9 @@ def _latin_and_other(text: str, language: str) -> list[tuple[str, str]]:
     """Pieces ('en' or 'zh', text): English words, and everything else."""
     if not _LATIN.search(text):
         return [("zh" if _HAN.search(text) or language != "en" else "en", text)]
-    if not _HAN.search(text) and (language == "en" or (_WORD.search(text) and not _only_measures(text))):
+    if not _HAN.search(text) and (
+        language == "en" or (_WORD.search(text) and not _only_measures(text) and not _WIDE_MARKS.search(text))
+    ):
         return [("en", text)]
     pieces: list[tuple[str, str]] = []
     position = 0

@@ -1,0 +1,152 @@
+"""Mandarin scores, spans of money, keys of a telephone, and numbers that go on from the one before them.
+
+中国1-2 is a score, $1-5 is 一到五美元, 按#键 is 井号键, a second telephone number is read as the first one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from timbre.text.languages import HAN
+from timbre.text.mandarin_numbers import cardinal, decimal, digits
+from timbre.text.patterns import Rule, sub
+
+_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_MONEY = {"$": "美元", "¥": "元", "￥": "元", "€": "欧元", "£": "英镑", "₩": "韩元"}
+_SIDES = (
+    "中国|日本|韩国|朝鲜|伊朗|沙特|泰国|越南|澳大利亚|德国|法国|英格兰|巴西|阿根廷|西班牙|意大利|葡萄牙|荷兰|比利时|克罗地亚|美国|墨西哥|"
+    "国足|女足|男足|国奥|国安|申花|泰山|海港|国际|三镇|蓉城|湖人|勇士|火箭|热火|皇马|巴萨|马竞|曼联|曼城|利物浦|切尔西|阿森纳|热刺|拜仁|"
+    "多特|尤文|国米|米兰|拉齐奥|罗马|那不勒斯|巴黎|里昂|[男女]排|[主客]队|[主客]场|[半全]场|爆冷|首回合|次回合|加时|点球|完场|终场|比分|"
+    "联队|[^部军团]队|俱乐部"
+)
+_UNITS = {
+    "kg": "千克", "g": "克", "mg": "毫克", "m": "米", "cm": "厘米", "mm": "毫米", "km": "千米", "L": "升", "l": "升",
+    "mL": "毫升", "ml": "毫升", "h": "小时", "min": "分钟", "lb": "磅", "oz": "盎司",
+}  # fmt: skip
+_KEYS = {"*": "星号", "＊": "星号", "#": "井号", "＃": "井号"}
+_SURNAMES = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖"
+    "贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤"
+)
+_REIGNS = (
+    "康熙|乾隆|雍正|嘉庆|道光|咸丰|同治|光绪|宣统|顺治|崇祯|万历|嘉靖|正德|弘治|成化|洪武|建文|永乐|宣德|贞观|开元|天宝|建安|元丰|熙宁|庆历|"
+    "绍兴|淳熙|至元|至正|民国|昭和|平成|令和|明治|大正|永徽|武德|泰始|太和|景德|崇宁|靖康|隆庆|天启|洪熙|景泰|天顺|泰昌|建炎|"
+    "大中祥符|元和|会昌|大历|太康|元嘉"
+)
+_VOLUMES = {"L": "升", "mL": "毫升", "ml": "毫升", "kg": "千克", "g": "克", "m³": "立方米", "m3": "立方米", "s": "秒"}
+_VIDEO = re.compile(
+    "编码|分辨率|电视|屏|画质|视频|高清|fps|帧|显示器|电影|投影|蓝光|Hz|拍摄|录制|直播|摄像|相机|镜头|HDR|画面|码率"
+)
+_COMPUTED = re.compile("算|等于|得数|口算|差|减|公式|题")
+
+
+def _span_of_money(match: re.Match[str]) -> str:
+    sign, low, high, scale = match.groups()
+    return f"{low}到{high}{scale or ''}{_MONEY[sign]}"
+
+
+def _more_telephones(match: re.Match[str]) -> str:
+    first, rest = match.groups()
+    return first + sub(r"\d+(?:-\d+)?", lambda m: "，".join(digits(g, one="幺") for g in m[0].split("-")), rest)
+
+
+def _masked(match: re.Match[str]) -> str:
+    """189****5678: its stars are spoken one by one."""
+    first, stars, last = match.groups()
+    return f"{digits(first, one='幺')}{'星' * len(stars)}{digits(last, one='幺')}"
+
+
+def _function(match: re.Match[str]) -> str:
+    """f(x) is f x, f(-3) is f 负三."""
+    name, value = match.groups()
+    return f"{name} {value} " if value.isalpha() else f"{name}{cardinal(int(value))}"
+
+
+def _abroad(match: re.Match[str]) -> str:
+    """(+852)2345 6789: the code of the country, then the groups."""
+    return "，".join(digits(group, one="幺") for group in re.findall(r"\d+", match[0]))
+
+
+def _sets(match: re.Match[str]) -> str:
+    """比分18：25、21：25: every pair of the clause is a score."""
+    return sub(r"(?<![\d:：])(\d{1,3})\s?[:：-]\s?(\d{1,3})(?![\d:：])", r"\1比\2", match[0])
+
+
+def _left_open(match: re.Match[str]) -> str:
+    """一般3-5 without a noun behind it: from the lower to the higher number, unless something is computed."""
+    if _COMPUTED.search(match.string[: match.start()]) or not int(match[1]) < int(match[2]):
+        return match[0]
+    return f"{match[1]}到{match[2]}"
+
+
+LIST_RULES = (
+    Rule("-–:：", r"比分[^。！？]*[、，和][^。！？]*", _sets),
+    Rule(
+        "-–", rf"((?:{_SIDES})\s?)(\d{{1,2}})\s?[-–]\s?(\d{{1,2}})(?![\d.%-]|\s?[{HAN}]?[年月日号人个名])", r"\1\2比\3"
+    ),
+    Rule(
+        "$¥￥€£₩",
+        rf"(?<!满)(?<!满\s)([$¥￥€£₩])\s?({_NUMBER})\s?[-–—~～至到]\s?(?:[$¥￥€£₩])?({_NUMBER})(万|亿|千)?(?:美?元)?(?![\d.,]*\s?[=家个人位名])",
+        _span_of_money,
+    ),
+    Rule("减-", r"满([¥￥]?)(\d{2,5})[-－](\d{1,4})(?![\d.%])", r"满\1\2减\3"),
+    Rule(
+        "/",
+        r"(?<![\d/.])([1-9])\s?/\s?([2-9]|10|16)\s?(kg|g|mg|m|cm|mm|km|L|l|mL|ml|h|min|lb|oz)(?![A-Za-z0-9/])",
+        lambda m: f"{cardinal(int(m[2]))}分之{cardinal(int(m[1]))}{_UNITS[m[3]]}",
+    ),
+    Rule("/", r"(?<![\d/.第])(?<!第\s)(\d{1,3})\s/\s(\d{1,3})(?![\d/.]|\s?[页步关集章轮])", r"\1/\2"),
+    Rule(
+        "*＊#＃",
+        r"(?<=按)\s?([*＊#＃])(?:号?键)?|([*＊#＃])(?=号?键)",
+        lambda m: f"{_KEYS[m[1] or m[2]]}{'键' if m[1] else ''}",
+    ),
+    Rule("号", r"(?<![\d.A-Za-z])[“\"]?(\d{5,12})[”\"]?(?=号(?![楼线院段]))", lambda m: digits(m[1], one="幺")),
+    Rule(
+        "×xX", rf"(?:(?<![{HAN}A-Za-z\d])|(?<=[和与及、诉告对给被让人某]))([{_SURNAMES}])[×Xx](?![×\dA-Za-z=])", r"\1某"
+    ),
+    Rule("+＋", r"[（(]\s?[+＋](\d{1,3})\s?[)）]\s?(\d[\d -]{5,12}\d)(?!\d)", _abroad),
+    Rule(
+        "0147",
+        r"((?<!\d)0\d{2,3}[- ]?\d{7,8}|(?<!\d)1[3-9]\d{9})((?:[或、/和,，](?:0\d{2,3}-)?\d{7,8}(?!\d|[元人个万]))+)",
+        _more_telephones,
+    ),
+    Rule("新法惨", r"(?<![\d.])(\d{3})(?=新政|新规|法案|惨案)(?<!\d{4})", lambda m: digits(m[1])),
+    Rule("-–", rf"(?<=[{HAN}])(?<![第章图表式例款条])([1-9]\d?)[-–]([1-9]\d?)(?=$|[，。！？、；,;!?）)])", _left_open),
+    Rule(
+        "/",
+        r"第\s?0*(\d{1,3})\s?/\s?(\d{1,3})\s?([页步关集章轮])",
+        lambda m: f"第{cardinal(int(m[1]))}{m[3]}，共{cardinal(int(m[2]))}{m[3]}",
+    ),
+    Rule(
+        "=",
+        r"(?<==)\s?(\d{1,2})/(\d{1,2})(?=[a-zA-Z]{1,3}(?![A-Za-z]))",
+        lambda m: f"{cardinal(int(m[2]))}分之{cardinal(int(m[1]))}",
+    ),
+    Rule("/", r"(?<=[a-zA-Zμ])\s?/\s?(?=\d{1,2}\s?(?:h|小时|天|min|分钟|次)(?![A-Za-z]))", "每"),
+    Rule("^", rf"(10\^-?\d+)\s?/\s?({'|'.join(_VOLUMES)})(?![A-Za-z0-9])", lambda m: f"{m[1]}每{_VOLUMES[m[2]]}"),
+    Rule(
+        "ABCD",
+        r"(?<![\d.A-Za-z+-])(?!\d+0[A-D])(\d{3,4})(?=[A-D](?![A-Za-z\d])(?!\s?(?:参数|模型|大模型)))",
+        lambda m: digits(m[1], one="幺"),
+    ),
+    Rule("*", r"(?<!\d)(\d{3,6})\s?(\*{3,12})\s?(\d{2,4})(?!\d)", _masked),
+    Rule("/", r"(?<=[A-Za-z]{3})/(?=\d{4,12}(?![\d.]))(\d+)", lambda m: f"，{digits(m[1])}"),
+    Rule("〔[【", r"(?<=[〔\[【])((?:19|20)\d\d)(?=[〕\]】]\s?\d+号)", lambda m: digits(m[1])),
+    Rule("年", rf"({_REIGNS})(\d{{1,2}})(?=年)", lambda m: m[1] + cardinal(int(m[2]))),
+    Rule("s", r"(?<![\d.])(1[5-9]\d0|20[0-2]0)s(?![A-Za-z])年?代?", lambda m: f"{digits(m[1])}年代"),
+    Rule("(", r"(?<![A-Za-z])([fghFGP])\(([a-z]|-?\d+)\)", _function),
+    Rule("hHx", r"(?<![A-Za-z])([hHxX])\.?(26[3-6])(?!\d)", lambda m: m[1].upper() + digits(m[2])),
+    Rule(
+        "Kk",
+        r"(?<![\d.A-Za-z])([24568])[kK](?:(?=\s?[，、。和/]|$)|\s?@?\s?(?=\d{2,3}\s?(?:fps|帧|Hz)))",
+        lambda m: f"{digits(m[1])}K，" if _VIDEO.search(m.string) else m[0],
+    ),
+    Rule(
+        "/",
+        r"((?:GPA|绩点|均分)[是为:：]?\s?)(\d\.\d{1,2})\s?/\s?([45](?:\.0)?)(?![\d.])",
+        lambda m: f"{m[1]}{decimal(m[2])}，{decimal(m[3])}",
+    ),
+    Rule("附", r"(附[录表件图]\s?[A-Z])\s?[-–.]\s?(\d{1,2})(?![\d.])", lambda m: f"{m[1]}杠{cardinal(int(m[2]))}"),
+    Rule("ΓΔΘΛΞΠΣΦΨΩ", "[ΓΔΘΛΞΠΣΦΨ]|(?<!\\d)(?<![kM])Ω", lambda m: m[0].lower()),
+)
