@@ -11,6 +11,7 @@ from typing import Final
 
 from timbre.text.languages import HAN
 from timbre.text.mandarin_dates import DATE_RULES
+from timbre.text.mandarin_formulae import FORMULA_RULES
 from timbre.text.mandarin_lists import LIST_RULES
 from timbre.text.mandarin_numbers import cardinal, digits
 from timbre.text.patterns import Rule, applied
@@ -29,7 +30,7 @@ _EVENTS: Final = "地震|事件|惨案|事变|空难|特大|恐怖"
 _DAYS: Final = "愚人节|情人节|圣诞|元旦|植树节|清明|当天|当晚|上线|开售|发布|截止|生效"
 _FIGURES: Final = "图|表|式|附表|附图|续表|例"
 _SURELY_WORDS: Final = re.compile(
-    r"(?<![A-Za-z])(?:sin|cos|tan|cot|log|lim)(?=[\d(（ ])"
+    r"(?<![A-Za-z])(?:sin|cos|tan|cot|log|lim)(?=[\d(（ ₀-₉])"
     r"|(?<=\d)\s?(?:min|km|kg|cm|mm|mol|MPa|kPa|kcal|mAh|kWh|rpm|bpm|fps|ppm|GHz|MHz|kHz|Hz)\b"
 )
 """Functions, and units after a number: no English words."""
@@ -42,7 +43,11 @@ def without_units(text: str) -> str:
 
 def fold_contexts(text: str) -> str:
     """The text with these notations as Chinese words, or in the form of the later steps."""
-    return text if _KANA.search(text) else applied(_RULES, applied(LIST_RULES, applied(DATE_RULES, text)))
+    if _KANA.search(text):
+        return text
+    for rules in (DATE_RULES, LIST_RULES, FORMULA_RULES, _RULES):
+        text = applied(rules, text)
+    return text
 
 
 def _lasting(match: re.Match[str]) -> str:

@@ -37,6 +37,7 @@ _VOLUMES = {"L": "升", "mL": "毫升", "ml": "毫升", "kg": "千克", "g": "�
 _VIDEO = re.compile(
     "编码|分辨率|电视|屏|画质|视频|高清|fps|帧|显示器|电影|投影|蓝光|Hz|拍摄|录制|直播|摄像|相机|镜头|HDR|画面|码率"
 )
+_MENU = re.compile("设置|打开|点击|文件|菜单|进入|选择|步骤|流程")
 _COMPUTED = re.compile("算|等于|得数|口算|差|减|公式|题")
 
 
@@ -56,15 +57,14 @@ def _masked(match: re.Match[str]) -> str:
     return f"{digits(first, one='幺')}{'星' * len(stars)}{digits(last, one='幺')}"
 
 
-def _function(match: re.Match[str]) -> str:
-    """f(x) is f x, f(-3) is f 负三."""
-    name, value = match.groups()
-    return f"{name} {value} " if value.isalpha() else f"{name}{cardinal(int(value))}"
-
-
 def _abroad(match: re.Match[str]) -> str:
     """(+852)2345 6789: the code of the country, then the groups."""
     return "，".join(digits(group, one="幺") for group in re.findall(r"\d+", match[0]))
+
+
+def _arrow(match: re.Match[str]) -> str:
+    """北京南→上海虹桥 goes to the other; the steps of a menu are listed."""
+    return "，" if _MENU.search(match.string[: match.start()]) else "到"
 
 
 def _sets(match: re.Match[str]) -> str:
@@ -135,7 +135,6 @@ LIST_RULES = (
     Rule("〔[【", r"(?<=[〔\[【])((?:19|20)\d\d)(?=[〕\]】]\s?\d+号)", lambda m: digits(m[1])),
     Rule("年", rf"({_REIGNS})(\d{{1,2}})(?=年)", lambda m: m[1] + cardinal(int(m[2]))),
     Rule("s", r"(?<![\d.])(1[5-9]\d0|20[0-2]0)s(?![A-Za-z])年?代?", lambda m: f"{digits(m[1])}年代"),
-    Rule("(", r"(?<![A-Za-z])([fghFGP])\(([a-z]|-?\d+)\)", _function),
     Rule("hHx", r"(?<![A-Za-z])([hHxX])\.?(26[3-6])(?!\d)", lambda m: m[1].upper() + digits(m[2])),
     Rule(
         "Kk",
@@ -148,5 +147,27 @@ LIST_RULES = (
         lambda m: f"{m[1]}{decimal(m[2])}，{decimal(m[3])}",
     ),
     Rule("附", r"(附[录表件图]\s?[A-Z])\s?[-–.]\s?(\d{1,2})(?![\d.])", lambda m: f"{m[1]}杠{cardinal(int(m[2]))}"),
+    Rule(
+        "@",
+        rf"((?:微博|评论区?|群里?|朋友圈|留言|请|快|记得|可以|忘了|麻烦|有事|随时|直接|私信|弹幕)[上里下]?)@(?=[{HAN}A-Za-z])",
+        r"\1艾特",
+    ),
+    Rule("→➡⇒", rf"(?<=[{HAN}])\s?[→➡⇒]\s?(?=[{HAN}])", _arrow),
+    Rule(
+        "/",
+        r"(?<![\d/.])([1-9])/([1-9])(?=定律|法则|原则|开|分成|分账)",
+        lambda m: digits(m[1] + m[2]) if int(m[1]) + int(m[2]) == 10 else m[0],
+    ),
+    Rule("℃℉", r"(?<![\d°\s.])[℃℉]", lambda m: "摄氏度" if m[0] == "℃" else "华氏度"),
+    Rule(
+        ".·",
+        rf"(?<![\d.])([1-9])[.·]([1-9])(?=(?:女神|女生|妇女|劳动|青年|儿童|建军|教师|国庆|母亲|购物|情人|植树|护士|记者)节)",
+        lambda m: digits(m[1] + m[2]),
+    ),
+    Rule(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        rf"(?<![A-Za-z])([A-Z]{{2,5}}) (\d{{1,3}}(?:\.\d+)?)(?=\s?[/，。、；！？）]|$|[{HAN}])(?![{HAN}]{{1,2}}\s?/)",
+        lambda m: f"{m[1]} {decimal(m[2])}",
+    ),
     Rule("ΓΔΘΛΞΠΣΦΨΩ", "[ΓΔΘΛΞΠΣΦΨ]|(?<!\\d)(?<![kM])Ω", lambda m: m[0].lower()),
 )

@@ -30,7 +30,7 @@ _FOREIGN = ("查理", "查尔", "查克", "查德", "查普", "查士", "查韦"
 
 
 _WORDS = "那都过洗种员应黑"
-"""Family names that are everyday words: 那老师 is that teacher, 都老了 is all old. 先生 and the like make them names."""
+"""Family names that are everyday words: 那老师 is that teacher. 先生 and the like make them names."""
 _WORDS_PATTERN = "|".join(_WORDS)
 _FELT = frozenset("气美乐涨急冻热冷疼痛香臭甜苦酸辣红白黑亮静闷烦愁慌吓馋困累渴饿丑帅妙羞惊喜怒恨怕乱脏穷忙")
 """What may be a noun to the tagger and takes a complement: 气得说不出话 has no must in it."""

@@ -1,0 +1,75 @@
+"""Mandarin notations of science and of machines: ions, functions, processors, aircraft, units joined by a dot.
+
+Fe³⁺ is Fe 三正, f/1.8 is F 一点八, i7-13700K is i 七 and then its digits, 370N·m is 三百七十牛米.
+"""
+
+from __future__ import annotations
+
+import re
+
+from timbre.text.languages import HAN
+from timbre.text.mandarin_numbers import cardinal, decimal, digits
+from timbre.text.patterns import Rule
+
+_RAISED = str.maketrans("²³⁴⁵⁶", "23456")
+_JOINED = {
+    "N·m": "牛米", "kN·m": "千牛米", "kW·h": "千瓦时", "W·h": "瓦时", "A·h": "安时", "mA·h": "毫安时", "V·A": "伏安",
+    "Pa·s": "帕秒", "kg·m": "千克米", "t·km": "吨公里", "mm·Hg": "毫米汞柱",
+}  # fmt: skip
+_DOTTED = "|".join(re.escape(unit).replace("·", "[·⋅.•]") for unit in sorted(_JOINED, key=len, reverse=True))
+
+
+def _ion(match: re.Match[str]) -> str:
+    number, sign = match.groups()
+    return (digits(number.translate(_RAISED)) if number else "") + ("正" if sign == "⁺" else "负")
+
+
+def _function(match: re.Match[str]) -> str:
+    """f(x) is f x, f(-3) is f 负三."""
+    name, value = match.groups()
+    return f"{name} {value} " if value.isalpha() else f"{name}{cardinal(int(value))}"
+
+
+def _quotient(match: re.Match[str]) -> str:
+    """=-b/a is 等于负 a 分之 b."""
+    sign, above, below = match.groups()
+    return f"等于{'负' * bool(sign)} {below} 分之 {above} "
+
+
+def _machine(match: re.Match[str]) -> str:
+    letters, number = match.groups()
+    return f"{letters}{cardinal(int(number)) if len(number) < 3 else digits(number)}"
+
+
+FORMULA_RULES = (
+    Rule("⁺⁻", r"(?<=[A-Za-z\d₀-₉)])([²³⁴⁵⁶]?)([⁺⁻])(?![⁰¹²³⁴-⁹])", _ion),
+    Rule("(", r"(?<![A-Za-z])([fghFGP])\(([a-zA-Z]|-?\d+)\)", _function),
+    Rule("/", r"(?<![A-Za-z\d])[fF]/(\d{1,2}(?:\.\d)?)(?![\d/])", lambda m: f"F{decimal(m[1])}"),
+    Rule("/", r"(?<![\d/.])1/(\d{1,5})\s?(?:s(?![A-Za-z])|秒)", lambda m: f"{cardinal(int(m[1]))}分之一秒"),
+    Rule("/", r"\s?=\s?(-?)([a-z]{1,2})/([a-z]{1,2})(?![A-Za-z/])", _quotient),
+    Rule("+", r"(?<=[=+-])(\s?\d*[a-z]{1,2})\s?\+\s?(?=\d|[a-z](?![A-Za-z]))", r"\1加"),
+    Rule("-", r"(?<==)(\s?\d*[a-z]{1,2})\s?[-−]\s?(?=\d|[a-z](?![A-Za-z]))", r"\1减"),
+    Rule(
+        "·⋅•",
+        rf"(?<=\d)\s?({_DOTTED})(?![A-Za-z])",
+        lambda m: _JOINED[re.sub("[⋅.•]", "·", m[1])],
+    ),
+    Rule(
+        "i",
+        r"(?<![A-Za-z\d])i([3579])-(\d{4,5})(?=[A-Z]{0,2}(?![A-Za-z\d]))",
+        lambda m: f"i{digits(m[1])}，{digits(m[2])}",
+    ),
+    Rule(
+        "Bb基",
+        r"([A-Z]{2,5})\s?([-+])\s?(\d{1,3})(?=\s?(?:BP|bp|个?基点))",
+        lambda m: f"{m[1]}{'减' if m[2] == '-' else '加'}{cardinal(int(m[3]))}",
+    ),
+    Rule("+", r"(?<![A-Za-z])(SPF)\s?(\d{2,3})\+", lambda m: f"{m[1]}{cardinal(int(m[2]))}加"),
+    Rule("+", r"(?<![A-Za-z])(PA)(\+{1,4})(?!\+)", lambda m: m[1] + "加" * len(m[2])),
+    Rule(
+        "/",
+        r"((?:KDA|战绩)[是为:：]?\s?)(\d{1,2})/(\d{1,2})/(\d{1,2})(?![\d/])",
+        lambda m: f"{m[1]}{'，'.join(cardinal(int(m[i])) for i in (2, 3, 4))}",
+    ),
+    Rule("-", rf"(?<![A-Za-z\d-])([A-Z]{{1,3}})-(\d{{2,3}})(?=[A-Z]?(?:[{HAN}，。、]|$))", _machine),
+)
