@@ -41,6 +41,11 @@ def _machine(match: re.Match[str]) -> str:
     return f"{letters}{cardinal(int(number)) if len(number) < 3 else digits(number)}"
 
 
+def _abbreviation(match: re.Match[str]) -> str:
+    """Fig.2 and Ep.5: the stop ends a word and is no decimal point."""
+    return match[0] if match[1].lower() in ("no", "v") else f"{match[1]} {cardinal(int(match[2]))}"
+
+
 FORMULA_RULES = (
     Rule("⁺⁻", r"(?<=[A-Za-z\d₀-₉)])([²³⁴⁵⁶]?)([⁺⁻])(?![⁰¹²³⁴-⁹])", _ion),
     Rule("(", r"(?<![A-Za-z])([fghFGP])\(([a-zA-Z]|-?\d+)\)", _function),
@@ -71,5 +76,24 @@ FORMULA_RULES = (
         r"((?:KDA|战绩)[是为:：]?\s?)(\d{1,2})/(\d{1,2})/(\d{1,2})(?![\d/])",
         lambda m: f"{m[1]}{'，'.join(cardinal(int(m[i])) for i in (2, 3, 4))}",
     ),
-    Rule("-", rf"(?<![A-Za-z\d-])([A-Z]{{1,3}})-(\d{{2,3}})(?=[A-Z]?(?:[{HAN}，。、]|$))", _machine),
+    Rule("-", rf"(?<![A-Za-z\d-])(?![HM]P)([A-Z]{{1,3}})-(\d{{2,3}})(?=[A-Z]?(?:[{HAN}，。、]|$))", _machine),
+    Rule(
+        "B",
+        rf"(?<![A-Za-z\d.,$€£¥])(\d{{1,4}}(?:\.\d)?)B(?=[{HAN}，。、]|$)",
+        lambda m: f"{decimal(m[1])}B",
+    ),
+    Rule("次", r"2次(?=函数|方程|曲线|型|不等式|根式|项)", "二次"),
+    Rule("分", r"(得|扣|拿|差|加|减|失|丢|领先|落后|砍|拿下|罚|输|赢)2分(?=$|[，。！？、球的])", r"\1两分"),
+    Rule(
+        "vV",
+        r"(?<![A-Za-z\d])[vV](\d+(?:\.\d+)+)(?![A-Za-z\d.])",
+        lambda m: f"V{'点'.join(cardinal(int(part)) for part in m[1].split('.'))}",
+    ),
+    Rule(".", r"(?<![A-Za-z.])([A-Za-z]{1,4})\.(\d{1,3})(?![\d.])", _abbreviation),
+    Rule(
+        "+-",
+        r"(?<![A-Za-z])(HP|MP|SAN|EXP|ATK|DEF)\s?([+-])\s?(\d{1,5})(?![\d.])",
+        lambda m: f"{m[1]}{'加' if m[2] == '+' else '减'}{cardinal(int(m[3]))}",
+    ),
+    Rule("#＃", rf"(?<![\d.A-Za-z])(\d{{1,4}})[#＃](?=[{HAN}])", r"\1号"),
 )

@@ -67,6 +67,12 @@ def _arrow(match: re.Match[str]) -> str:
     return "，" if _MENU.search(match.string[: match.start()]) else "到"
 
 
+def _large(number: str, scale: str) -> str:
+    """2.5B of a currency is 25亿, 3M is 300万."""
+    value = float(number) * (10 if scale in "Bb" else 100)
+    return f"{value:g}{'亿' if scale in 'Bb' else '万'}"
+
+
 def _sets(match: re.Match[str]) -> str:
     """比分18：25、21：25: every pair of the clause is a score."""
     return sub(r"(?<![\d:：])(\d{1,3})\s?[:：-]\s?(\d{1,3})(?![\d:：])", r"\1比\2", match[0])
@@ -152,7 +158,7 @@ LIST_RULES = (
         rf"((?:微博|评论区?|群里?|朋友圈|留言|请|快|记得|可以|忘了|麻烦|有事|随时|直接|私信|弹幕)[上里下]?)@(?=[{HAN}A-Za-z])",
         r"\1艾特",
     ),
-    Rule("→➡⇒", rf"(?<=[{HAN}])\s?[→➡⇒]\s?(?=[{HAN}])", _arrow),
+    Rule("→➡⇒", rf"(?<=[{HAN}A-Za-z\d])\s?[→➡⇒]\s?(?=[{HAN}A-Za-z\d])", _arrow),
     Rule(
         "/",
         r"(?<![\d/.])([1-9])/([1-9])(?=定律|法则|原则|开|分成|分账)",
@@ -161,7 +167,7 @@ LIST_RULES = (
     Rule("℃℉", r"(?<![\d°\s.])[℃℉]", lambda m: "摄氏度" if m[0] == "℃" else "华氏度"),
     Rule(
         ".·",
-        rf"(?<![\d.])([1-9])[.·]([1-9])(?=(?:女神|女生|妇女|劳动|青年|儿童|建军|教师|国庆|母亲|购物|情人|植树|护士|记者)节)",
+        r"(?<![\d.])([1-9])[.·]([1-9])(?=(?:女神|女生|妇女|劳动|青年|儿童|建军|教师|国庆|母亲|购物|情人|植树|护士|记者)节)",
         lambda m: digits(m[1] + m[2]),
     ),
     Rule(
@@ -169,5 +175,13 @@ LIST_RULES = (
         rf"(?<![A-Za-z])([A-Z]{{2,5}}) (\d{{1,3}}(?:\.\d+)?)(?=\s?[/，。、；！？）]|$|[{HAN}])(?![{HAN}]{{1,2}}\s?/)",
         lambda m: f"{m[1]} {decimal(m[2])}",
     ),
+    Rule("Qq", r"(?<![\d.,])((?:19|20)\d\d)\s(?=Q[1-4](?!\d))", lambda m: digits(m[1])),
+    Rule(
+        "$€£",
+        r"([$€£])\s?(\d+(?:\.\d+)?)\s?([BbMm])(?:n|illion)?(?![A-Za-z])",
+        lambda m: f"{_large(m[2], m[3])}{_MONEY[m[1]]}",
+    ),
+    Rule("@", r"(?<=[A-Za-z])@(?=\d+(?:\.\d+)?\s?(?:[GM]?Hz|fps|[mM]|V|A|kg))", "，"),
+    Rule("uU", r"(?<![A-Za-z\d])[uU]1[sS]1(?![A-Za-z\d])", "有一说一"),
     Rule("ΓΔΘΛΞΠΣΦΨΩ", "[ΓΔΘΛΞΠΣΦΨ]|(?<!\\d)(?<![kM])Ω", lambda m: m[0].lower()),
 )

@@ -253,8 +253,12 @@ def _percents(text: str) -> str:
     """20% -> 百分之二十; 10%-20% -> 百分之十到百分之二十; 5‰ -> 千分之五."""
     text = sub(rf"({NUMBER})%?\s?[-–—~]\s?({NUMBER}%)", r"\1%到\2", text)
     text = sub(r"(?<![\dA-Za-z)）年月日])\+(?=\d[\d.]*\s?(?:%|度|元|°|分(?![之钟])))", "正", text)
-    text = sub(rf"(-?)({NUMBER})\s?%", lambda m: f"{'负' if m[1] else ''}百分之{decimal(m[2])}", text)
+    text = sub(rf"(-?)({NUMBER})\s?%", lambda m: f"{'负' if m[1] else ''}百分之{_hundredths(m[2])}", text)
     return sub(rf"({NUMBER})\s?‰", lambda m: f"千分之{decimal(m[1])}", text)
+
+
+def _hundredths(number: str) -> str:
+    return "百" if number == "100" else decimal(number)
 
 
 def _versions(text: str) -> str:
