@@ -43,7 +43,7 @@ def without_units(text: str) -> str:
 
 def fold_contexts(text: str) -> str:
     """The text with these notations as Chinese words, or in the form of the later steps."""
-    if _KANA.search(text):
+    if not _WRITTEN.search(text) or _KANA.search(text):
         return text
     for rules in (DATE_RULES, LIST_RULES, FORMULA_RULES, _RULES):
         text = applied(rules, text)
@@ -94,6 +94,8 @@ def _decimal_thousands(match: re.Match[str]) -> str:
 _SQUARED: Final = r"(?<![A-Za-z/每])[a-ln-zA-Zπ]|(?<![A-Za-z/每\d\s])m|[)）]"
 """What is squared or cubed; the m of a measure is not: 90元/m², 3 m³."""
 _PARTS: Final = {"½": "二分之一", "⅓": "三分之一", "⅔": "三分之二", "¼": "四分之一", "¾": "四分之三"}
+_WRITTEN: Final = re.compile(rf"[^{HAN}\s，。！？、；：…“”《》（）]")
+"""Anything but characters and their marks: a text without it has none of these notations."""
 _KANA: Final = re.compile("[\u3040-\u30ff]")
 """Japanese, whose signs have readings of their own."""
 _CODE_BEFORE: Final = re.compile(r"[码号][是为:：]?\s?$")

@@ -33,7 +33,8 @@ def _function(match: re.Match[str]) -> str:
 def _quotient(match: re.Match[str]) -> str:
     """=-b/a is 等于负 a 分之 b."""
     sign, above, below = match.groups()
-    return f"等于{'负' * bool(sign)} {below} 分之 {above} "
+    spoken = cardinal(int(above)) if above.isdigit() else f" {above} "
+    return f"等于{'负' * bool(sign)} {below} 分之{spoken}"
 
 
 def _machine(match: re.Match[str]) -> str:
@@ -46,12 +47,28 @@ def _abbreviation(match: re.Match[str]) -> str:
     return match[0] if match[1].lower() in ("no", "v") else f"{match[1]} {cardinal(int(match[2]))}"
 
 
+_COMPOUND = {
+    "J": "焦耳",
+    "W": "瓦",
+    "kg": "千克",
+    "m": "米",
+    "mol": "摩尔",
+    "℃": "摄氏度",
+    "°C": "摄氏度",
+    "摄氏度": "摄氏度",
+    "K": "开",
+}
 FORMULA_RULES = (
+    Rule(
+        "·⋅",
+        r"(?<![A-Za-z])([JW])/[(（](kg|m|mol)[·⋅](℃|°C|K|摄氏度)[)）]",
+        lambda m: f"{_COMPOUND[m[1]]}每{_COMPOUND[m[2]]}{_COMPOUND[m[3]]}",
+    ),
     Rule("⁺⁻", r"(?<=[A-Za-z\d₀-₉)])([²³⁴⁵⁶]?)([⁺⁻])(?![⁰¹²³⁴-⁹])", _ion),
     Rule("(", r"(?<![A-Za-z])([fghFGP])\(([a-zA-Z]|-?\d+)\)", _function),
     Rule("/", r"(?<![A-Za-z\d])[fF]/(\d{1,2}(?:\.\d)?)(?![\d/])", lambda m: f"F{decimal(m[1])}"),
     Rule("/", r"(?<![\d/.])1/(\d{1,5})\s?(?:s(?![A-Za-z])|秒)", lambda m: f"{cardinal(int(m[1]))}分之一秒"),
-    Rule("/", r"\s?=\s?(-?)([a-z]{1,2})/([a-z]{1,2})(?![A-Za-z/])", _quotient),
+    Rule("/", r"\s?=\s?(-?)([a-z]{1,2}|\d{1,3})/([a-z]{1,2})(?![A-Za-z/])", _quotient),
     Rule("+", r"(?<=[=+-])(\s?\d*[a-z]{1,2})\s?\+\s?(?=\d|[a-z](?![A-Za-z]))", r"\1加"),
     Rule("-", r"(?<==)(\s?\d*[a-z]{1,2})\s?[-−]\s?(?=\d|[a-z](?![A-Za-z]))", r"\1减"),
     Rule(

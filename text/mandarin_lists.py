@@ -107,7 +107,7 @@ LIST_RULES = (
         r"(?<=按)\s?([*＊#＃])(?:号?键)?|([*＊#＃])(?=号?键)",
         lambda m: f"{_KEYS[m[1] or m[2]]}{'键' if m[1] else ''}",
     ),
-    Rule("号", r"(?<![\d.A-Za-z])[“\"]?(\d{5,12})[”\"]?(?=号(?![楼线院段]))", lambda m: digits(m[1], one="幺")),
+    Rule("号", r"(?<![\d.A-Za-z备])[“\"]?(\d{5,12})[”\"]?(?=号(?![楼线院段]))", lambda m: digits(m[1], one="幺")),
     Rule(
         "×xX", rf"(?:(?<![{HAN}A-Za-z\d])|(?<=[和与及、诉告对给被让人某]))([{_SURNAMES}])[×Xx](?![×\dA-Za-z=])", r"\1某"
     ),
@@ -183,5 +183,24 @@ LIST_RULES = (
     ),
     Rule("@", r"(?<=[A-Za-z])@(?=\d+(?:\.\d+)?\s?(?:[GM]?Hz|fps|[mM]|V|A|kg))", "，"),
     Rule("uU", r"(?<![A-Za-z\d])[uU]1[sS]1(?![A-Za-z\d])", "有一说一"),
+    Rule(
+        ":：",
+        r"(?<=[A-Za-z])\s?(?<!\d)(\d{1,2})\s?[:：]\s?(\d{1,2})\s?(?=[A-Z][A-Za-z0-9])(?![AP]M)",
+        lambda m: f" {cardinal(int(m[1]))}比{cardinal(int(m[2]))} ",
+    ),
+    Rule("=", r"(?<![\d:])(\d+):(\d+)\s?=\s?(\d+):(\d+)(?![\d:])", r"\1比\2=\3比\4"),
+    Rule("@", r"(?<![\dA-Za-z.])(\d{5,12})@(?=[A-Za-z])", lambda m: f"{digits(m[1], one='幺')} at "),
+    Rule("5", r"(?<![\d.])5{4,6}(?=[好太我呜不真，！。])", lambda m: digits(m[0])),
+    Rule("+", r"(?:(?<=^)|(?<=[，。！,\s]))\+1(?:\+1)+(?!\d)", lambda m: "加一" * (len(m[0]) // 2)),
+    Rule(
+        "备",
+        r"备\s?(\d{6,14})号(?:-(\d{1,2}))?",
+        lambda m: f"备{digits(m[1])}号" + (f"杠{cardinal(int(m[2]))}" if m[2] else ""),
+    ),
+    Rule(
+        "-—–",
+        r"(?<![A-Za-z])(GB|JGJ|HJ|YY|QB|DB\d{2}|JJG|GBZ|ISO)\s?(\d{2,6})[-—–]((?:19|20)\d\d)(?!\d)",
+        lambda m: f"{m[1]} {digits(m[2])}，{digits(m[3])}",
+    ),
     Rule("ΓΔΘΛΞΠΣΦΨΩ", "[ΓΔΘΛΞΠΣΦΨ]|(?<!\\d)(?<![kM])Ω", lambda m: m[0].lower()),
 )

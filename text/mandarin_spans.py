@@ -20,7 +20,7 @@ def measure_words() -> str:
 def _digit_names() -> re.Pattern[str]:
     names = "|".join(sorted(cue_words("digit_names", "mandarin"), key=len, reverse=True))
     counted = rf"(?!\s?(?:{measure_words()}|[元块米年月日号度分角折路平％%‰°]|[A-Za-z]|[.,:：-]?\d|\s?[-+×÷*/=<>~～]))"
-    return re.compile(rf"(?<![\d.,:：+×÷*/=<>~～-])({names}){counted}")
+    return re.compile(rf"(?<![\d.,:：+×÷*/=<>~～科考绩-])({names}){counted}")
 
 
 _PERIOD = r"[年月日号时点分秒天周岁元块米次个度届级]"
