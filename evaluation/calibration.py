@@ -5,7 +5,8 @@ specimens -> halves -> limits of the setting half -> gates -> how many of each h
 The rule, a gate at a time:
     1. Every kind of degradation goes to the gate that separates it best from the good adapters of the setting half (its
        nearest specimen lies beyond the worst good one, measured in spreads of the good ones), and to the figures of the
-       training that separate it, which are witnesses of another kind.
+       training that separate it, which are witnesses of another kind. The base alone (UNTRAINED) goes to the latter
+       only: it speaks well, and a limit between it and the good ones by what is heard would be chance.
     2. limit = worst good value + margin spreads towards the bad side, but never further than half way to the nearest
        specimen of a kind that went to this gate, or to the worst value there is (WORST_POSSIBLE): a limit beyond that
        could not be missed, and a gate whose good ones are as bad as can be is left out.
@@ -37,6 +38,8 @@ from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, WORST_POSSIBLE,
 from timbre.evaluation.metrics.summary import Interval
 
 GOOD = "good"
+UNTRAINED = "untrained"
+"""The base alone: nothing is wrong with how it speaks, it only is no voice of its own."""
 LOADING = "loading"
 """What is said to have caught an adapter that the engine refused to load."""
 DEFAULT_MARGIN = 2.0
@@ -312,7 +315,7 @@ def _limits(specimens: Sequence[Specimen], margin: float) -> tuple[list[Gate], d
     separated: dict[str, tuple[str, ...]] = {}
     for kind in kinds:
         # What is heard and what training says are two witnesses: the best gate of each.
-        heard = [scale for scale in scales if scale.gate.metric not in OF_TRAINING]
+        heard = [scale for scale in scales if scale.gate.metric not in OF_TRAINING and kind != UNTRAINED]
         trained = [scale for scale in scales if scale.gate.metric in OF_TRAINING]
         able = [scale for group in (heard, trained) if (scale := _clearest(group, kind)) is not None]
         separated[kind] = tuple(scale.gate.name for scale in able)

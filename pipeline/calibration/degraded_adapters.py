@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from timbre.evaluation.calibration import GOOD, split_speakers
+from timbre.evaluation.calibration import GOOD, UNTRAINED, split_speakers
 from timbre.evaluation.degradation import SOUNDS
 from timbre.evaluation.judge import TrainingOutcome, without_adapter
 from timbre.evaluation.rendition import CopiedRecording, Recording, Renderer, Sentence, Spoken, sentences_for
@@ -26,7 +26,7 @@ from timbre.inference.voice import Delta, Voice, load_voice
 from timbre.pipeline.stages.evaluate import training_outcome
 from timbre.text.phone_codes import tone_of
 
-UNTRAINED, OVER_TRAINED, WRONG_SPEAKER, SHUFFLED = "untrained", "over-trained", "wrong-speaker", "shuffled-texts"
+OVER_TRAINED, WRONG_SPEAKER, SHUFFLED = "over-trained", "wrong-speaker", "shuffled-texts"
 RANDOM, BIT_FLIPS, TRUNCATED = "random-weights", "bit-flips", "truncated-weights"
 MANY_FLIPS, SCALED, NOT_FINITE, OTHER_LANGUAGE = "many-bit-flips", "scaled-weights", "not-finite", "other-language"
 KINDS = (

@@ -23,7 +23,7 @@ from timbre.core.digests import digest_value
 from timbre.core.errors import CheckFailedError, InputError
 from timbre.core.progress import Progress, SilentProgress
 from timbre.core.recipe import Recipe
-from timbre.evaluation.calibration import GOOD, Specimen
+from timbre.evaluation.calibration import GOOD, UNTRAINED, Specimen
 from timbre.evaluation.judge import Judge
 from timbre.evaluation.measurements import Group, Measurements, read_measurements
 from timbre.evaluation.metrics import distilled
@@ -36,7 +36,6 @@ from timbre.inference.errors import VoiceError
 from timbre.pipeline.bases.exported import exported_base
 from timbre.pipeline.calibration.degraded_adapters import (
     TONAL,
-    UNTRAINED,
     WRONG_SPEAKER,
     AdapterDegrader,
     Subject,

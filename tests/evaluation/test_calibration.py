@@ -87,6 +87,25 @@ def test_the_rule_by_hand() -> None:
     assert found.separated["untrained"] == ("held_out_loss_tts",)
 
 
+def test_the_base_alone_sets_no_limit_on_what_is_heard() -> None:
+    """It sounds a little worse than the good ones of one half by chance: a good voice of the other half may too."""
+    setting, judging = split_speakers(SPEAKERS)
+    opinions = dict.fromkeys(setting, 1.9) | dict.fromkeys(judging, 1.75)
+    found = calibrate([
+        Specimen(name, kind, measured(name, held_out_loss=loss, distilled_mos=opinion))
+        for name in SPEAKERS
+        for kind, loss, opinion in (
+            (GOOD, 0.9, opinions[name]), ("untrained", 1.0, opinions[name] - 0.15), ("noisy", 0.9, 1.2),
+        )
+    ])  # fmt: skip
+    assert found.separated["untrained"] == ("held_out_loss_tts",)
+    assert found.separated["noisy"][0].startswith("distilled_mos")
+    assert limit_of(found.gates, "distilled_mos_tts") < 1.75
+    assert found.judging.good == (6, 6)
+    assert found.judging.degraded == (12, 0)
+    assert found.holds
+
+
 def test_a_limit_stays_on_this_side_of_what_it_is_there_to_catch() -> None:
     """However generous the margin, the limit goes half way to the nearest spoilt one at most."""
     found = calibrate(good_and_spoilt({"dull": {"pesq_nb": 3.7}}), margin=100.0)

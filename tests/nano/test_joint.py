@@ -63,6 +63,11 @@ def sampler_of(corpus: Corpus, max_frames: int = 450) -> SentenceSampler:
     return SentenceSampler(corpus, codes, phones, PitchTracks.of(corpus), vectors, max_frames, seed=1)
 
 
+def stored(path: Path) -> dict[str, Any]:
+    """What a training left in a file."""
+    return torch.load(path, weights_only=True)
+
+
 def started(corpus: Corpus) -> Synthesizer:
     torch.manual_seed(0)
     model = Synthesizer(small())
@@ -174,9 +179,6 @@ def test_discriminators_are_heard_and_a_stopped_run_continues_with_them(corpus: 
         started(corpus), sampler_of(corpus, 200), tmp_path / "without",
         dataclasses.replace(settings, adversarial_weight=1e-30), CPU,
     )  # fmt: skip
-
-    def stored(path: Path) -> dict[str, Any]:
-        return torch.load(path, weights_only=True)
 
     for name, value in stored(whole)["network"].items():
         assert torch.equal(value, stored(broken)["network"][name]), name

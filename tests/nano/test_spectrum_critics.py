@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from tests.nano.synthetic_corpus import write_corpus
-from tests.nano.test_joint import CPU, sampler_of, small, started
+from tests.nano.test_joint import CPU, sampler_of, small, started, stored
 from timbre.nano.corpus import Corpus
 from timbre.nano.joint import JointLoss, JointSettings, train_joint
 from timbre.nano.joint_critics import Distances, Panel
@@ -136,9 +135,6 @@ def test_a_stopped_run_continues_with_its_critics(corpus: Corpus, tmp_path: Path
         started(corpus), sampler_of(corpus, 200), tmp_path / "without",
         dataclasses.replace(settings, critics_weight=1e-30), CPU,
     )  # fmt: skip
-
-    def stored(path: Path) -> dict[str, Any]:
-        return torch.load(path, weights_only=True)
 
     for name, value in stored(whole)["network"].items():
         assert torch.equal(value, stored(broken)["network"][name]), name

@@ -18,7 +18,7 @@ from timbre.cli.main import call
 from timbre.core.base import read_base
 from timbre.core.cancellation import Cancellation, Interrupted
 from timbre.core.recipe import load_recipe
-from timbre.evaluation.calibration import GOOD, calibrate, split_speakers
+from timbre.evaluation.calibration import GOOD, UNTRAINED, calibrate, split_speakers
 from timbre.evaluation.gates_yaml import read_gates
 from timbre.evaluation.judge import TrainingOutcome
 from timbre.inference.engine import Engine
@@ -35,7 +35,6 @@ from timbre.pipeline.calibration.degraded_adapters import (
     SHUFFLED,
     TONAL,
     TRUNCATED,
-    UNTRAINED,
     WRONG_SPEAKER,
     AdapterDegrader,
     Subject,
