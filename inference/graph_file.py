@@ -10,8 +10,9 @@ Only as much of the protobuf wire format is read as it takes to find tensors: no
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ _INPUT, _VALUE_NAME, _VALUE_TYPE, _TENSOR, _ELEMENT, _SHAPE, _DIMENSION, _SIZE =
 _FLOAT = 1
 _MOST_DIMENSIONS = 3
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
+T = TypeVar("T")
 
 
 def with_weights(path: Path, replaced: Mapping[str, NDArray[np.float32]]) -> bytes:
@@ -32,7 +34,7 @@ def with_weights(path: Path, replaced: Mapping[str, NDArray[np.float32]]) -> byt
 
     Raises GraphError when the file cannot be read, has no such initializer, or one of another size.
     """
-    data, places = _read(path)
+    data, places = _read(path, lambda content: (bytearray(content), weight_places(content)))
     for name, array in replaced.items():
         start, end = places.get(name, (0, 0))
         new = np.ascontiguousarray(array, np.float32).tobytes()
@@ -53,13 +55,14 @@ def with_inputs(path: Path, names: Collection[str]) -> bytes | None:
     session is made, and blocked convolutions run on packed weights alone. Raises GraphError when the file cannot be
     read.
     """
-    data, _ = _read(path)
-    shapes = {name: shape for name, shape, _ in _tensors(data) if name in names}
+    data, shapes = _read(
+        path, lambda content: (content, {name: shape for name, shape, _ in _tensors(content) if name in names})
+    )
     if any(len(shape) > _MOST_DIMENSIONS for shape in shapes.values()):
         return None
     # Messages of one type may be written one after the other: protobuf adds the second's lists to the first's.
     graph = b"".join(_message(_INPUT, _value(name, shape)) for name, shape in shapes.items())
-    return bytes(data) + _message(_GRAPH, graph)
+    return data + _message(_GRAPH, graph)
 
 
 def weight_places(data: bytes | bytearray) -> dict[str, tuple[int, int]]:
@@ -70,10 +73,10 @@ def weight_places(data: bytes | bytearray) -> dict[str, tuple[int, int]]:
     return {name: place for name, _, place in _tensors(data)}
 
 
-def _read(path: Path) -> tuple[bytearray, dict[str, tuple[int, int]]]:
+def _read(path: Path, reader: Callable[[bytes], T]) -> T:
+    """What reader makes of a file; GraphError where it is none or cannot be read."""
     try:
-        data = bytearray(path.read_bytes())
-        return data, weight_places(data)
+        return reader(path.read_bytes())
     except OSError as error:
         raise GraphError(f"{path}: {error.strerror or error}", "export it again: timbre base export NAME") from error
     except (IndexError, ValueError) as error:

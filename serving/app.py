@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
@@ -19,7 +18,6 @@ from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from timbre.core.errors import ConfigurationError, InfrastructureError
-from timbre.core.locks import exclusive
 from timbre.serving.auth import Authenticator
 from timbre.serving.batch_routes import batch_routes, store_of
 from timbre.serving.batch_runner import BatchRunner
@@ -57,23 +55,19 @@ def create_app(server: Server) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         asyncio.get_running_loop().set_exception_handler(QuietLoop(server.log))
-        with contextlib.ExitStack() as held:
-            folders = [store.folder] if store is not None else []
-            folders += [Path(server.settings.zero_shot)] if server.settings.zero_shot else []
-            for folder in folders:
-                held.enter_context(exclusive(folder / "lock", f"folder {folder}"))
-            bridge = await _bridge(server)
+        bridge = await _bridge(server)
+        try:
             server.start()
             if runner is not None:
                 runner.start()
-            try:
-                yield
-            finally:
-                if bridge is not None:
-                    await bridge.stop()
-                if runner is not None:
-                    await runner.stop()
-                server.close()
+            server.opened.set()
+            yield
+        finally:
+            if bridge is not None:
+                await bridge.stop()
+            if runner is not None:
+                await runner.stop()
+            server.close()
 
     # The pages for browsing the document load scripts from elsewhere; the document itself stays.
     app = FastAPI(title="Timbre", version=server.version, lifespan=life, docs_url=None, redoc_url=None)

@@ -6,16 +6,15 @@ import asyncio
 import logging
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
 from timbre.core.errors import ConfigurationError, TimbreError
 from timbre.core.host import installed_version
+from timbre.core.locks import exclusive
 from timbre.inference.device import choose_device
 from timbre.inference.engine import EngineSettings
-from timbre.inference.request import SpeechRequest
-from timbre.inference.sampling import Sampling
 from timbre.registry.names import PRODUCTION
 from timbre.registry.registry import Registry
 from timbre.serving.engines import Engines
@@ -27,14 +26,13 @@ from timbre.serving.poll_watch import PollWatch
 from timbre.serving.references import References
 from timbre.serving.served import ServedMarks
 from timbre.serving.settings import ServeSettings
+from timbre.serving.warming import GREETINGS, first_words, read_dictionaries
 from timbre.serving.workers import Workers
 from timbre.serving.zero_shot import HOUR_S, ZeroShotVoices
 from timbre.serving.zero_shot_maker import ZeroShotMaker
-from timbre.text.frontend import phonemize
 
 _SOON_S = 0.05
 _ZERO_SHOT_PACKAGES = ("python_multipart", "_webrtcvad")
-_WARM_UP = {"zh": "你好。", "en": "Hello.", "ja": "こんにちは。", "ko": "안녕하세요.", "yue": "你好。"}
 
 
 class Server:
@@ -86,25 +84,42 @@ class Server:
         self.wyoming_port = 0
         """Where Wyoming is spoken; 0: nowhere."""
         self.ready = threading.Event()
+        self.opened = threading.Event()
+        """Set when requests are taken; until then no voice is loaded but the first."""
         self._read: set[str] = set()
         self._stop = threading.Event()
+        self._started = False
+        self._folders = ExitStack()
         self.poll = PollWatch(
             self._poll_on, self.metrics, log, stale_s=settings.stale_s, stop=self._stop, poll_s=settings.poll_s
         )  # fmt: skip
 
     def start(self) -> None:
-        """Starts looking and speaking; `ready` is set when the first voice has spoken, or there is none to wait for."""
-        self.zero_shot.open()
-        self.workers.start()
-        self.poll.start()
+        """Starts looking and speaking, once; `ready` is set when the first voice has spoken, or there is none to wait
+        for. Raises InfrastructureError when another server has the folder of batches or of voices of one recording.
+        """
+        if self._started:
+            return
+        with ExitStack() as folders:
+            for folder in filter(None, (self.settings.batches, self.settings.zero_shot)):
+                folders.enter_context(exclusive(Path(folder) / "lock", f"folder {folder}"))
+            self.zero_shot.open()
+            self._started = True
+            self.workers.start()
+            self.poll.start()
+            self._folders = folders.pop_all()
 
     def close(self) -> None:
-        """Stops looking, cancels what runs, closes the engines."""
+        """Stops looking, cancels what runs, closes the engines, gives the folders back; once."""
+        if self._stop.is_set():
+            return
         self._stop.set()
+        self.opened.set()
         self.library.closing.set()
         self.workers.close()
         self.engines.close()
         self.poll.join(timeout_s=10)
+        self._folders.close()
 
     def deliver(self, order: Order) -> Delivery:
         """Queues an order of the task that runs now. Raises ApiError 429 when the queue is full, 503 after close()."""
@@ -156,42 +171,45 @@ class Server:
                     self.poll.read()
                     self._served.flush()
             pending = self.library.pending
-            if not pending and (unread := self._unread()):
-                # In a thread of its own: it is a second of Python at best, and moves must be noticed meanwhile.
-                self._read |= unread
-                threading.Thread(target=_read_dictionaries, args=(unread,), name="dictionaries", daemon=True).start()
+            if not pending:
+                self._read_dictionaries(sorted(self._unread()))
             self._stop.wait(min(_SOON_S, self.settings.poll_s) if pending else self.settings.poll_s)
 
     def _begin(self) -> None:
-        self._warm_up()
+        language = self._warm_up()
         self.ready.set()
+        # What follows can wait, and would hold up what still has to be imported.
+        self.opened.wait()
+        self._read_dictionaries([language] if language in GREETINGS else [])
+
+    def _read_dictionaries(self, languages: list[str]) -> None:
+        """In a thread of its own: it is a second of Python at best, and moves must be noticed meanwhile."""
+        if languages:
+            self._read |= set(languages)
+            threading.Thread(target=read_dictionaries, args=(languages,), name="dictionaries", daemon=True).start()
 
     def _unread(self) -> set[str]:
         """Languages of the open bases whose dictionaries were not read yet."""
-        return ({item for engine in self.engines.open for item in engine.base.languages} & _WARM_UP.keys()) - self._read
+        return (
+            {item for engine in self.engines.open for item in engine.base.languages} & GREETINGS.keys()
+        ) - self._read
 
-    def _warm_up(self) -> None:
-        """One word by the first voice that can speak, so that no client pays for first runs."""
+    def _warm_up(self) -> str:
+        """One word by the first voice that can speak, so that no client pays for first runs; its language, "" without
+        such a voice.
+        """
         wanted = self.settings.default_voice.partition("@")[0]
         names = sorted(self.library.entries, key=lambda name: (name != wanted, name))
         for name in names:
             if self._stop.is_set():
-                return
+                break
             entry = self.library.entries[name]
             if PRODUCTION not in entry.listing.aliases:
                 continue
             try:
                 speaker = self.library.speaker(name, PRODUCTION)
-                text = _WARM_UP.get(speaker.voice.prompt.language, _WARM_UP["en"])
-                speaker.engine.speak(SpeechRequest(text, check=False, sampling=Sampling(seed=0)), speaker.voice)
+                speaker.engine.speak(first_words(speaker.voice.prompt.language), speaker.voice)
             except (TimbreError, ApiError):
                 continue
-            return
-
-
-def _read_dictionaries(languages: set[str]) -> None:
-    """Those of a language are read at its first sentence, which no client should wait for."""
-    for language in sorted(languages):
-        # A machine without the packages of a language says so to the client that asks for it.
-        with suppress(ConfigurationError):
-            phonemize(_WARM_UP[language], language)
+            return speaker.voice.prompt.language
+        return ""
