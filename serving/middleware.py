@@ -78,7 +78,10 @@ class RefusalMiddleware:
         except StalledError:
             self._metrics.cancelled.labels("stalled").inc()
         except Exception as error:
-            await self._tell(error, scope, receive, answer)
+            try:
+                await self._tell(error, scope, receive, answer)
+            except StalledError:
+                self._metrics.cancelled.labels("stalled").inc()
         finally:
             if speaking:
                 self._metrics.in_flight.dec()

@@ -107,6 +107,18 @@ class Wire(H11Protocol):
         else:
             self._cancel_head()
 
+    def send_400_response(self, msg: str) -> None:
+        """Where no answer has begun. After one has, there is no room for another, and the connection ends; what the
+        application still sends goes nowhere.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def on_response_complete(self) -> None:
         """The connection is idle again."""
         self.idle_since_s = time.monotonic()
