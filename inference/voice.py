@@ -108,6 +108,16 @@ class Voice:
         """name@version."""
         return f"{self.name}@{self.version}"
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory of its tensors; its readings are small beside them."""
+        prompt = self.prompt
+        arrays: list[NDArray[Any]] = [prompt.codes, prompt.phones, prompt.condition, prompt.speaker]
+        arrays += [prompt.bert] if prompt.bert is not None else []
+        arrays += [item for pair in self.t2s.tensors.values() for item in pair]
+        arrays += [item for delta in self.acoustic.values() for item in (delta.down, delta.up)]
+        return sum(item.nbytes for item in arrays)
+
 
 def load_voice(folder: Path, base: ExportedBase, *, name: str, version: str = "local") -> Voice:
     """Reads a package (or the output of stage 3) for a base.

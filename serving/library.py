@@ -13,15 +13,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from timbre.core.errors import InfrastructureError, TimbreError
 from timbre.core.near_names import nearest_few
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import PRODUCTION
 from timbre.registry.registry import Registry
-from timbre.serving.catalogue import Catalogue, Listing
+from timbre.serving.catalogue import Catalogue
 from timbre.serving.engines import Engines
+from timbre.serving.entries import Entry, Failure, follow, refuse_gone
 from timbre.serving.errors import ApiError, unavailable
 from timbre.serving.loader import Loader, Speaker
 from timbre.serving.metrics import Metrics
@@ -29,47 +29,6 @@ from timbre.serving.openai_voices import OPENAI_VOICES, stand_in
 from timbre.serving.zero_shot import ZeroShotVoices
 
 _LOADING_S = 0.3
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A version that could not be loaded."""
-
-    version: str
-    """Id of the version that the alias points at."""
-    reason: str
-    """For the log, `/readyz` and the voice's page: one line without remedy."""
-    monotonic_s: float
-    """When it was tried."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What the server makes of a listing."""
-
-    listing: Listing
-    """As the registry was read last."""
-    serving: Mapping[str, str] = field(default_factory=dict)
-    """Alias -> version that speaks."""
-    failures: Mapping[str, Failure] = field(default_factory=dict)
-    """Alias -> what stands in the way of the version that the registry wants."""
-
-    @property
-    def state(self) -> str:
-        """revoked, retired, ready, failed (nothing of it can speak), or unreleased (no production version yet)."""
-        if self.listing.revoked is not None:
-            return "revoked"
-        if self.listing.retired is not None:
-            return "retired"
-        if PRODUCTION in self.serving:
-            return "ready"
-        return "failed" if PRODUCTION in self.failures else "unreleased"
-
-    @property
-    def awaited(self) -> bool:
-        """Whether a version of it is for production that has not been loaded yet, as in a server's first moments."""
-        alias = self.listing.aliases.get(PRODUCTION)
-        return self.state == "unreleased" and alias is not None and alias.version is not None
 
 
 class Library:
@@ -84,20 +43,23 @@ class Library:
         *,
         voices_held: int,
         retry_s: float,
+        voices_bytes: int = 1 << 30,
         names: Mapping[str, str] | None = None,
         default_voice: str = "",
         openai_names: bool = False,
         zero_shot: ZeroShotVoices | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """zero_shot: voices that are not in the registry, None where they are not offered."""
+        """voices_held, voices_bytes: most packages in memory, and most bytes of them together. zero_shot: voices that
+        are not in the registry, None where they are not offered.
+        """
         self.registry = registry
         self._catalogue = Catalogue(registry)
         self.zero_shot = zero_shot
         self.engines = engines
         self._metrics = metrics
         self._log = log
-        self.loader = Loader(registry, engines, metrics, voices_held)
+        self.loader = Loader(registry, engines, metrics, voices_held, voices_bytes)
         self._retry_s = retry_s
         self._names = dict(names or {})
         self._default = default_voice
@@ -138,7 +100,7 @@ class Library:
         entry = self._entries.get(name)
         if entry is None:
             raise self.unknown(name)
-        _refuse_gone(entry)
+        refuse_gone(entry)
         wanted = wanted or more or PRODUCTION
         known = {*entry.listing.versions, *entry.listing.aliases, *entry.serving}
         if wanted not in known:
@@ -157,7 +119,7 @@ class Library:
         entry = self._entries.get(name)
         if entry is None:
             raise self.unknown(name)
-        _refuse_gone(entry)
+        refuse_gone(entry)
         version = entry.serving.get(wanted)
         if version is None and wanted in entry.listing.aliases:
             version = self._settle(name, wanted)
@@ -221,7 +183,7 @@ class Library:
             self._metrics.polled.set(time.time())
         self.last_problem = away
         with self._lock:
-            self._entries = {name: _follow(listing, self._entries.get(name)) for name, listing in found.items()}
+            self._entries = {name: follow(listing, self._entries.get(name)) for name, listing in found.items()}
         self._drop_gone()
         self.polled.set()
         if before_loading is not None:
@@ -368,32 +330,3 @@ class Library:
         held = self.loader.held
         self._metrics.loaded.set(len(held))
         self._metrics.model_bytes.set(sum(speaker.manifest.size_bytes for speaker in held.values() if speaker.manifest))
-
-
-def _follow(listing: Listing, before: Entry | None) -> Entry:
-    """The entry of a new listing: what spoke goes on speaking unless the voice is gone or the alias is."""
-    if before is None or listing.revoked is not None or listing.retired is not None:
-        return Entry(listing)
-    kept = {alias for alias, state in listing.aliases.items() if state.version is not None}
-    return Entry(
-        listing,
-        {alias: version for alias, version in before.serving.items() if alias in kept},
-        {
-            alias: failure for alias, failure in before.failures.items()
-            if alias in kept and failure.version == listing.aliases[alias].version
-        },
-    )  # fmt: skip
-
-
-def _refuse_gone(entry: Entry) -> None:
-    name, mark, retired = entry.listing.name, entry.listing.revoked, entry.listing.retired
-    if mark is not None:
-        raise ApiError(
-            410, f"voice {name!r} was revoked: {mark['reason'] or 'its consent was withdrawn'}",
-            "it never comes back; use another voice", code="voice_revoked", param="voice",
-        )  # fmt: skip
-    if retired is not None:
-        raise ApiError(
-            410, f"voice {name!r} was retired: {retired.reason or 'its folder was deleted'}",
-            "use another voice, or revert the commit that deleted its folder", code="voice_retired", param="voice",
-        )  # fmt: skip

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
 
 from timbre.registry.names import PRODUCTION
+from timbre.serving.entries import Entry
 from timbre.serving.errors import ApiError
-from timbre.serving.library import Entry
 from timbre.serving.schemas import (
     Health,
     ModelInfo,

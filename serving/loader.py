@@ -43,13 +43,15 @@ class Speaker:
 
 
 class Loader:
-    """Thread-safe; two requests for one version load it once. held: most packages kept in memory."""
+    """Thread-safe; two requests for one version load it once. held, held_bytes: most packages kept in memory and, from
+    two on, most bytes of them together.
+    """
 
-    def __init__(self, registry: Registry, engines: Engines, metrics: Metrics, held: int) -> None:
+    def __init__(self, registry: Registry, engines: Engines, metrics: Metrics, held: int, held_bytes: int) -> None:
         self._registry = registry
         self._engines = engines
         self._metrics = metrics
-        self._most = held
+        self._most, self._most_bytes = held, held_bytes
         self._lock = threading.Lock()
         self._loading: dict[Key, threading.Lock] = {}
         self._held: OrderedDict[Key, Speaker] = OrderedDict()
@@ -108,5 +110,8 @@ class Loader:
             # Asked under the lock: a voice that was revoked while it loaded must not stay.
             if keep():
                 self._held[key] = speaker
-                while len(self._held) > self._most:
+                while len(self._held) > self._most or (len(self._held) > 1 and self._bytes() > self._most_bytes):
                     self._held.popitem(last=False)
+
+    def _bytes(self) -> int:
+        return sum(speaker.voice.size_bytes for speaker in self._held.values())

@@ -54,6 +54,7 @@ class Server:
             slots=settings.slots,
             capacity=settings.capacity,
             voices=settings.decoders,
+            voice_bytes=settings.decoders_mib << 20,
         )
         self.engines = Engines(registry.store, exports, engine_settings)
         names = dict(pair.split("=", 1) for pair in settings.voice_names)
@@ -68,6 +69,7 @@ class Server:
         )
         self.library = Library(
             registry, self.engines, self.metrics, log, voices_held=settings.voices_held, retry_s=settings.retry_s,
+            voices_bytes=settings.voices_mib << 20,
             names=names, default_voice=settings.default_voice, openai_names=settings.openai_names,
             zero_shot=self.zero_shot if offered else None,
         )  # fmt: skip

@@ -35,7 +35,16 @@ class ServeSettings:
     slots: int = setting(8, "sentences decoded at once, for each base", low=1, high=256)
     capacity: int = setting(1280, "positions (phones and codes) of a slot", low=128, high=8192)
     decoders: int = setting(8, "voices whose merged decoder stays in memory, for each base", low=1, high=1024)
+    decoders_mib: int = setting(
+        512,
+        "merged decoders that stay in memory, together, for each base; the last one stays in any case",
+        "MiB",
+        low=1,
+    )
     voices_held: int = setting(64, "voice packages that stay in memory", low=1, high=100_000)
+    voices_mib: int = setting(
+        1024, "voice packages that stay in memory together; the last one stays in any case", "MiB", low=1
+    )
     workers: int = setting(4, "requests spoken at once", low=1, high=256)
     queue: int = setting(32, "requests that may wait; more are refused with 429", low=0, high=100_000)
     queue_timeout_s: float = setting(60.0, "longest wait in the queue; then 503", "s", low=0.1)
