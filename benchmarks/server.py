@@ -5,9 +5,9 @@
     python -m benchmarks.server publish          publish -> first request speaks it, with requests in flight
     python -m benchmarks.server all              one after the other
 
-Limits: start < 3 s; load: no error, growth < 5 %; publish < 3 s at 1 s polling and no failed request. --export takes
-the folder of an exported base (.timbre/exports/DIGEST) instead of pico: its voices have random adapters, which load and
-compute like trained ones.
+Limits: start < 1 s, measured before all other programs where this process may (root); load: no error, growth < 5 %;
+publish < 3 s at 1 s polling and no failed request. --export takes the folder of an exported base
+(.timbre/exports/DIGEST) instead of pico: its voices have random adapters, which load and compute like trained ones.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ import click
 from tests.serving.shelf_of_voices import Shelf
 
 ROOT = Path(__file__).resolve().parents[1]
-LIMITS = {"start s": 3.0, "growth": 0.05, "publish s": 3.0}
+LIMITS = {"start s": 1.0, "growth": 0.05, "publish s": 3.0}
 TEXTS = ("Good morning.", "The train leaves at ten.", "Please read page twelve before the lesson.")
 
 
@@ -144,6 +144,20 @@ class Running:
 
 
 @contextmanager
+def first_in_line() -> Iterator[bool]:
+    """As Running.undisturbed, for this process and those that it starts inside."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except PermissionError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@contextmanager
 def serving(registry: Path, cache: Path, *options: str) -> Iterator[Running]:
     """`timbre serve` over a registry, ready."""
     started = time.perf_counter()
@@ -174,13 +188,15 @@ def serving(registry: Path, cache: Path, *options: str) -> Iterator[Running]:
 def start(shelf: Shelf, folder: Path, rounds: int) -> bool:
     """Process start to ready; the first round also takes the base from the registry."""
     times, cpu = [], []
-    for _ in range(rounds + 1):
-        with serving(shelf.folder, folder / "cache") as running:
-            times.append(running.ready_s)
-            cpu.append(running.ready_cpu_s)
+    with first_in_line() as quiet:
+        for _ in range(rounds + 1):
+            with serving(shelf.folder, folder / "cache") as running:
+                times.append(running.ready_s)
+                cpu.append(running.ready_cpu_s)
     first, again = times[0], times[1:]
     words = (
-        f"{rounds} starts, {min(again):.2f} to {max(again):.2f}, CPU {statistics.median(cpu[1:]):.2f}; "
+        f"{rounds} starts {'before' if quiet else 'beside'} other programs on {len(os.sched_getaffinity(0))} cores, "
+        f"{min(again):.2f} to {max(again):.2f}, CPU {statistics.median(cpu[1:]):.2f}; "
         f"with the base to fetch {first:.2f}"
     )
     return report("start to ready, s", statistics.median(again), LIMITS["start s"], words)
