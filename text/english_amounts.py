@@ -13,17 +13,16 @@ SCALE_WORDS = {
     "tn": "trillion",
 }  # fmt: skip
 _AFTER_AMOUNT = frozenset({
-    "is", "are", "was", "were", "be", "has", "have", "had", "of", "and", "or", "to", "in", "at", "from", "for",
-    "on", "with", "by", "as", "than", "per", "a", "an", "the", "he", "she", "it", "they", "we", "you", "i", "that",
-    "which", "who", "long", "wide", "tall", "high", "deep", "away", "later", "ago", "more", "less", "each", "will",
-    "would", "can", "could", "thick", "thin", "short", "apart", "across", "off", "too", "below", "above", "longer",
-    "shorter", "taller", "wider", "bigger", "smaller", "thicker", "higher", "lower", "deeper", "diagonally", "square",
-    "around", "north", "south", "east", "west", "further", "farther", "past", "inland", "offshore", "ahead", "behind",
+    "is", "are", "was", "were", "be", "has", "have", "had", "of", "and", "or", "to", "in", "at", "from", "for", "on",
+    "with", "by", "as", "than", "per", "a", "an", "the", "he", "she", "it", "they", "we", "you", "i", "that", "which",
+    "who", "long", "wide", "tall", "high", "deep", "away", "later", "ago", "more", "less", "each", "will", "would",
+    "can", "could", "thick", "thin", "short", "apart", "across", "off", "too", "below", "above", "longer", "shorter",
+    "taller", "wider", "bigger", "smaller", "thicker", "higher", "lower", "deeper", "diagonally", "square", "around",
+    "north", "south", "east", "west", "further", "farther", "past", "inland", "offshore", "ahead", "behind",
     "through", "without", "beyond", "via", "along", "into", "onto", "until", "till", "before", "after", "since",
-    "during", "now", "then", "there",
-    "here", "today", "every", "both", "all", "some", "any", "no", "total", "max", "min",
-    "approx", "but",
-    "if", "when", "while", "because", "so", "not", "only", "just", "over", "under", "up", "down", "between",
+    "during", "now", "then", "there", "here", "today", "every", "both", "all", "some", "any", "no", "total", "max",
+    "min", "approx", "but", "if", "when", "while", "because", "so", "not", "only", "just", "over", "under", "up",
+    "down", "between",
 })  # fmt: skip
 
 
@@ -36,12 +35,19 @@ _NO_PLURAL = frozenset({
 })  # fmt: skip
 
 
+_DETERMINED = (
+    r"\b(?:an?|the|this|that|my|his|her|our|their|your|one|every|each)\s"
+    r"(?:(?:\d+-[a-z]+|[a-z]+[ -](?:phase|speed|door|way|ply|stage)|new|standard|typical|small|large|single|full|old|"
+    r"cheap|heavy|fresh|classic|modern|portable|basic|nominal)\s)?$"
+)
+"""An article or the like, with an adjective at most, right before a quantity."""
+
+
 def is_attribute(text: str, start: int, end: int) -> bool:
     """True if the quantity text[start:end] stands before its noun: a $20 bill, the 27" screen."""
-    determiner = r"\b(?:an?|the|this|that|my|his|her|our|their|your|one|every|each)\s$"
-    found = re.search(determiner, text[max(0, start - 8) : start], re.IGNORECASE)
+    found = re.search(_DETERMINED, text[max(0, start - 24) : start], re.IGNORECASE)
     if found is None or (
-        found[0].lower().strip() == "every" and re.match(r"\s?\d+\s?(?:h|hrs?|min|d|s)\b", text[start:])
+        found[0].lower().split()[0] == "every" and re.match(r"\s?\d+\s?(?:h|hrs?|min|d|s)\b", text[start:])
     ):
         return False
     return stands_before_noun(text, end)

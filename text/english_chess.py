@@ -20,6 +20,8 @@ _CUE: Final = (
 )
 _SURE: Final = r"(?<![\w-])(?:[KQRBN][a-h]?x?[a-h][1-8]|[a-h]x[a-h][1-8]|O-O(?:-O)?)[+#]?(?![\w-])"
 
+_REPLY: Final = r"(?<![\w-])[KQRBN][a-h][1-8][^.?!]{0,30}(?<![\w-])[a-h][1-8](?![\w-])"
+"""A piece's move and a square beside it."""
 _TAKES: Final = r"(?<![\w-])(?:[KQRBN][a-h1-8]?x[a-h][1-8]|[a-h][18]=[QRBN])(?![\w-])"
 
 
@@ -27,7 +29,12 @@ def fold_chess(text: str) -> str:
     """The text with its moves as words, where it speaks of chess or has two moves that are nothing else."""
     if not compiled(_MOVE).search(text):
         return text
-    if not re.search(_CUE, text) and len(re.findall(_SURE, text)) < 2 and not re.search(_TAKES, text):
+    if (
+        not re.search(_CUE, text)
+        and not re.search(_REPLY, text)
+        and len(re.findall(_SURE, text)) < 2
+        and not re.search(_TAKES, text)
+    ):
         return text
     return sub(_MOVE, _spoken, text)
 

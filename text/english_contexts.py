@@ -96,6 +96,13 @@ _WORD_RULES: Final = (
         r"\1 of \2",
     ),
     Rule("|", r"(?<![\w'’])P\(([A-Z]\w?)\s?\|\s?([A-Z]\w?)\)", r"P of \1 given \2"),
+    Rule(
+        "c",
+        r"\bc/o (?=(?:pain|chest|headaches?|nausea|back|fever|cough|fatigue|dizziness|shortness|abdominal)\b)",
+        "complains of ",
+    ),
+    Rule("P", r"\bPt\.? (?=(?:c/o|complains|denies|is|has|was|reports|states)\b)", "Patient "),
+    Rule("A", r"\b(AAA?) (?=batter(?:y|ies)\b|cells?\b)", lambda m: f"{'triple' if len(m[1]) == 3 else 'double'} A "),
     Rule("c", r"\bcl\.(?=\s\d)", "clause"),
     Rule("s", r"\bsc\.(?=\s[ivx\d]+\b)", "scene"),
     Rule("&", r"\b(Mr|Dr|Prof)\.? & (?=(?:Mrs|Ms|Dr|Mr|Prof)\b)", r"\1. and "),

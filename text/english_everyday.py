@@ -67,7 +67,7 @@ def _aged(match: re.Match[str]) -> str:
     before = match.string[: match.start()]
     noun = re.search(r"\b(?:an?|the|my|our|his|her|their|your|this|that|one|two|three|and|old|with)\s$", before)
     after = re.match(
-        r"s?\s(?:son|daughter|boy|girl|kid|child|male|female|man|woman|dog|cat|age|nephew|niece|patient)",
+        r"s?\s(?:[FM]\b|son|daughter|boy|girl|kid|child|male|female|man|woman|dog|cat|age|nephew|niece|patient)",
         match.string[match.end() :],
     )
     if noun or after or match[2]:

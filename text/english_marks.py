@@ -43,7 +43,7 @@ _MEASURED = re.compile(r"-?\s?(?:cup|inch|mile|tsp|tbsp|teaspoon|tablespoon|pint
 _DATE = re.compile(r"(?<![\d/.,$])(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?![\d/]|\.\d|\s?(?:\"|''|″|%))")
 _DATE_CUE = re.compile(
     r"\b(?:on|due|(?:due|pay|paid|reply|rsvp|return|returned|ship|arrives?|done|submit\w*|finish\w*|back|ready) by|"
-    r"until|till|since|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,?|"
+    r"until|till|(?:COB|EOD|EOB|noon|midnight)|since|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,?|"
     r"thru|through|week of|before|after|as of|dated?|starting|ending|beginning|effective|dob|"
     r"expir\w+|arriv\w+|ships?|shipped|deliver\w+|postmarked|received)[: ]\s?$",
     re.I,

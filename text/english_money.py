@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
-from timbre.text.english_amounts import NUMBER, SCALE_WORDS, counts_plural, is_attribute, plain
+from timbre.text.english_amounts import NUMBER, SCALE_WORDS, counts_plural, is_attribute, plain, stands_before_noun
 from timbre.text.patterns import sub
 
 _SCALE = r"(?i:hundred|thousand|lakhs?|crores?|[mbtz]r?illion|quadrillion|gazillion|mill?|bil)|[kKmMbBtT]|[mb]n|[MB]N"
@@ -109,7 +109,13 @@ def _before_noun(words: str, sign: str, match: re.Match[str]) -> str:
     one, many = CURRENCIES[sign][:2]
     daily = re.match(r"-an?-[a-z]", match.string[match.end() :])
     end = match.end()
-    attribute = daily or is_attribute(match.string, match.start(), end) or counts_plural(match.string, end)
+    owned = re.search(r"['’]s \S*$", match.string[: match.start() + 1]) is not None
+    attribute = (
+        daily
+        or is_attribute(match.string, match.start(), end)
+        or counts_plural(match.string, end)
+        or (owned and stands_before_noun(match.string, end))
+    )
     if words.endswith(many) and attribute:
         return words[: -len(many)] + one
     return words

@@ -59,6 +59,35 @@ TRADE_RULES: Final = (
     Rule("s", r"(?<=\d)[- ]?sq(?:uare|\.)?-(?:ft|foot)\b\.?(?=\s[a-z])", " square foot"),
     Rule("c", r"(?<=\d)[- ]?cu(?:bic|\.)?-(?:ft|foot)\b\.?(?=\s[a-z])", " cubic foot"),
     Rule(".", rf"\b({'|'.join(_NUMBERED)})\. ?(?=\d)", lambda m: f"{_NUMBERED[m[1]]} "),
+    Rule(
+        "12",
+        r"\b((?:docked|left|departed|arrived|landed|sailed|launched|reported|reveille|lights out|muster)(?: at| by)? )"
+        r"([01]\d|2[0-3])([0-5]\d)\b(?! [a-z]+s\b)(?![,.:]\d)",
+        lambda m: f"{m[1]}{numbers.military(m[2], m[3])}",
+    ),
+    Rule(
+        "m",
+        r"(\b(?:delayed|late|early|lasts|lasted|paused|nap|naps|napped|waited)(?: by| for)? )(\d{1,3})m\b",
+        r"\1\2 min",
+    ),
+    Rule(
+        "m",
+        r"(?<![\w.,])(\d[\d.,]*)m (?=(?:km|kg|miles|tons|tonnes|mi|ha|acres|barrels|liters|litres)\b)",
+        r"\1 million ",
+    ),
+    Rule(".", r"(?<![\w.])(\d{1,4})\.\.\.?(?==?\d)=?", r"\1 to "),
+    Rule("★⭐", r"(?<=\d) ?[★⭐]", " stars"),
+    Rule("#", r"(?<![\w.-])(\d{2,3})#(?=[\s,.;)]|$)", r"\1 pounds"),
+    Rule("0123456789", r"(?<=, )(\d{5})(?= [A-Z][a-z]+(?:[,.;]|$))", lambda m: numbers.digits(m[1])),
+    Rule("/", r"(\d ?(?:mg|mcg|g|µg|μg|IU|units?))/(?=\d[\d.]* ?(?:m?[lL]|g|kg|tsp)\b)", r"\1 per "),
+    Rule("√", r"(√\d+)\s?/\s?(?=\d)", r"\1 over "),
+    Rule("S", r"\bSt\.-(?=[A-Z])", "Saint "),
+    Rule(
+        "NSEW",
+        r"\b((?:Route|Rte\.?|Rt\.?|Hwy\.?|Highway|US|I)[- ]\d{1,3}) ([NSEW])\.(?= [a-z])",
+        lambda m: f"{m[1]} {COMPASS[m[2]]}",
+    ),
+    Rule("'’", r"(\d['’′] ?\d{1,2}[\"”″])\s?[-–]\s?(?=\d['’′])", r"\1 to "),
     Rule("A", r"\bApp\. (?=[A-Z]\b)", "Appendix "),
     Rule(
         "x",
