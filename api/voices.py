@@ -17,7 +17,9 @@ from timbre.audio.waveform import Waveform
 from timbre.core.base import Base, load_base
 from timbre.core.errors import InputError
 from timbre.core.progress import Progress, SilentProgress
+from timbre.inference.device import CPU
 from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.profiles import AUTO, chosen_profile
 from timbre.inference.request import SpeechRequest, SpeechStream
 from timbre.inference.sampling import Sampling
 from timbre.inference.scripted import SpokenTurn, marked_turns, speak_turns
@@ -86,7 +88,7 @@ class LoadedVoice:
 
 
 class VoiceRegistry:
-    """A registry whose voices this program speaks with. One engine for each base; a context manager."""
+    """A registry whose voices this program speaks with. One engine for each base and profile; a context manager."""
 
     def __init__(
         self,
@@ -99,7 +101,7 @@ class VoiceRegistry:
         self._address, self._registry = address, open_store_of(address)
         self._cache, self._profile, self._progress = cache, profile, progress
         self._find_base = find_base
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[tuple[str, str], Engine] = {}
 
     def names(self) -> list[str]:
         """Names of the voices, sorted."""
@@ -113,7 +115,8 @@ class VoiceRegistry:
         """
         manifest = self._registry.resolve(*split_reference(reference))
         name = manifest.voice
-        engine = self._engine(manifest.base, manifest.base_digest)
+        profile = chosen_profile(self._profile, manifest.int8_passed, CPU)
+        engine = self._engine(manifest.base, manifest.base_digest, profile)
         with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
             self._registry.fetch(manifest, Path(folder))
             voice = load_voice(Path(folder), engine.base, name=name, version=manifest.version)
@@ -133,22 +136,23 @@ class VoiceRegistry:
     ) -> None:
         self.close()
 
-    def _engine(self, name: str, digest: str) -> Engine:
-        if digest not in self._engines:
+    def _engine(self, name: str, digest: str, profile: str) -> Engine:
+        if (digest, profile) not in self._engines:
             exported = exported_for(
                 name, digest, self._cache, self._address, progress=self._progress, find_base=self._find_base
             )
-            self._engines[digest] = Engine(exported, EngineSettings(profile=self._profile))
-        return self._engines[digest]
+            self._engines[digest, profile] = Engine(exported, EngineSettings(profile=profile))
+        return self._engines[digest, profile]
 
 
 def open_registry(
-    address: str | Path, *, cache: str | Path | None = None, profile: str = "fp32", progress: Progress | None = None
+    address: str | Path, *, cache: str | Path | None = None, profile: str = AUTO, progress: Progress | None = None
 ) -> VoiceRegistry:
     """The registry at a path or URL.
 
-    cache: folder for exported bases, None for ~/.cache/timbre; profile: "fp32", or "int8" (smaller). Nothing is read
-    before a voice is loaded. Raises ConfigurationError for an address of an unknown kind.
+    cache: folder for exported bases, None for ~/.cache/timbre; profile: "fp32", "int8" (smaller, faster), or "auto":
+    int8 for voices whose int8 gates passed. Nothing is read before a voice is loaded. Raises ConfigurationError for an
+    address of an unknown kind.
     """
     place = Path(cache) if cache is not None else Path.home() / ".cache" / "timbre"
     return VoiceRegistry(

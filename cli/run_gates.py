@@ -24,6 +24,8 @@ def after_run(workspace: Workspace, run: VoiceRun) -> list[str]:
     page = workspace.report(run.voice, _STAGE) / _PAGE
     if _decided(run) and page.is_file():
         written = _written(workspace, run)
+        if profile := written.get("served_profile"):
+            lines.append(f"served on a processor with: {profile}")
         lines.append(calibration_sentence(written.get("calibration") or {}, written.get("base_digest", ""))[0])
         lines.append(f"report: {page.relative_to(workspace.root)}")
     for outcome in run.outcomes:

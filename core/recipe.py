@@ -198,6 +198,13 @@ class EvaluateRecipe:
     )
     confidence: float = setting(0.95, "level of the confidence intervals", low=0.5, high=0.999, keyed=False)
     profile: str = setting("fp32", "profile of the exported graphs to evaluate", choices=("fp32", "int8"))
+    int8_sentences: int = setting(
+        24,
+        "number of those sentences that are also spoken with the other profile, so that int8 is compared with fp32; "
+        "0: none, and voices are served with fp32",
+        low=0,
+        high=1000,
+    )
     listener: str = setting(
         "auto",
         "Whisper model that hears the words: a folder, or a name on the Hub; auto: base, if the extra `whisper` is "

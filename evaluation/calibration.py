@@ -68,6 +68,16 @@ MARGINS: Mapping[str, tuple[float, float]] = {
 RECORDED_MARGINS: Mapping[str, float] = {"tone_error_rate": 0.2}
 """Under `tts`: how much worse than its recordings a voice may be."""
 
+INT8_GATES = tuple(
+    Gate(metric, Protocol.TTS, fp32_margin=margin, blocks=False, why=why)
+    for metric, margin, why in (
+        ("word_error_rate", 0.005, "int8 says the same words"),
+        ("speaker_similarity", 0.01, "int8 sounds like the same speaker"),
+        ("distilled_mos", 0.1, "int8 is predicted to sound as good"),
+    )
+)
+"""How much worse than fp32 the int8 graphs may be: no calibration finds it, and each writes it."""
+
 _WORST = ("level_dbfs", "clipped_share")
 """Judged by their worst sentence. Not the peak: stage 4 hears several times as many sentences as a calibration does,
 and the highest of more peaks is higher.

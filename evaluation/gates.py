@@ -6,6 +6,9 @@ Relative limits compare with the same base without the adapter (base_margin) and
 (production_margin), and with the voice's recordings (recorded_margin); a margin is how much worse than the other the
 voice may be. A loss against base or production beyond it is forgiven only where chance explains it (chance_allowance):
 a handful of sentences says little. A sample without a value is a miss.
+
+A gate with fp32_margin judges the int8 graphs: the same sentences from the same seeds with both profiles. It never
+keeps a voice from being published; where one is red, or the words were not judged, the version is served with fp32.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from timbre.evaluation.measurements import Group, Measurements, Sample
+from timbre.evaluation.measurements import FP32, INT8, Group, Measurements, Sample
 from timbre.evaluation.metrics.catalogue import (
     RECORDED_SHARE,
     Direction,
@@ -29,6 +32,8 @@ from timbre.evaluation.metrics.display import importance
 from timbre.evaluation.metrics.summary import Interval, summarise
 from timbre.evaluation.paired import by_sentence
 
+WORDS = "word_error_rate"
+"""Metric that int8 must be judged by before it is served."""
 _SURE = 1.645
 """Standard errors of a difference that chance alone exceeds one time in twenty, to one side."""
 OF_TRAINING = ("memorisation", "held_out_loss")
@@ -60,6 +65,8 @@ class Gate:
     """How much worse than the version in production the voice may be, or None."""
     recorded_margin: float | None = None
     """How much worse than its own held-out recordings the voice may be, or None."""
+    fp32_margin: float | None = None
+    """How much worse than the fp32 graphs the int8 graphs may be, or None: then it does not judge int8."""
     blocks: bool = True
     """A miss fails the run."""
     why: str = ""
@@ -67,9 +74,14 @@ class Gate:
 
     @property
     def name(self) -> str:
-        """Identifier in reports: metric and protocol, and the statistic when it is not the mean."""
+        """Identifier in reports: metric, protocol, the statistic when it is not the mean, and whether it judges int8."""
         suffix = "" if self.statistic is Statistic.MEAN else f"_{self.statistic}"
-        return f"{self.metric}_{self.protocol}{suffix}"
+        return f"{self.metric}_{self.protocol}{suffix}{'_int8' if self.judges_int8 else ''}"
+
+    @property
+    def judges_int8(self) -> bool:
+        """Whether it compares the int8 graphs with the fp32 graphs."""
+        return self.fp32_margin is not None
 
 
 @dataclass(frozen=True)
@@ -112,11 +124,18 @@ class Verdict:
     """The same statistic of the version in production, or None."""
     reason: str
     """Why it did not pass; empty otherwise."""
+    fp32: float | None = None
+    """The same statistic of the fp32 graphs over the same sentences and seeds; None for other gates."""
 
     @property
     def metric(self) -> Metric:
         """The metadata of the metric."""
         return metric(self.gate.metric)
+
+    @property
+    def title(self) -> str:
+        """Name for people: of the metric, and whether it judges int8."""
+        return self.metric.title + (", int8" if self.gate.judges_int8 else "")
 
 
 @dataclass(frozen=True)
@@ -151,6 +170,17 @@ class Verdicts:
         return tuple(sorted(self.verdicts, key=lambda item: importance(item.gate.name)))
 
     @property
+    def int8(self) -> tuple[Verdict, ...]:
+        """Those that judge int8, the most important first."""
+        return tuple(item for item in self.ordered if item.gate.judges_int8)
+
+    @property
+    def served_profile(self) -> str:
+        """Of the graphs that a server on a processor takes by itself; Manifest.int8_passed says it of a version."""
+        words = any(item.gate.metric == WORDS for item in self.int8)
+        return INT8 if words and all(item.passed for item in self.int8) else FP32
+
+    @property
     def red(self) -> tuple[Verdict, ...]:
         """Blocking gates that failed, the most important first."""
         return tuple(item for item in self.ordered if item.gate.blocks and not item.passed)
@@ -166,7 +196,7 @@ def decide(
     """
     other = production if production is not None and production.base_digest == measured.base_digest else None
     how = interval or Interval()
-    undecided = {gate.name: measured.unasked[gate.metric] for gate in gates.gates if gate.metric in measured.unasked}
+    undecided = {gate.name: why for gate in gates.gates if (why := _unasked(gate, measured))}
     found = tuple(
         _decide(gate, gates.min_sentences, measured, other, how) for gate in gates.gates if gate.name not in undecided
     )
@@ -185,13 +215,13 @@ def chance_allowance(margin: float, error: float) -> float:
 
 def limits_as_set(gates: GateSet) -> dict[str, list[float | bool | None]]:
     """Gate -> limit, margins and whether it blocks: what a calibration writes down to be compared with later. The
-    margin to the recordings stands last, where there is one.
+    margin to the recordings stands last, where there is one. Without the gates of int8, which no calibration sets.
     """
     return {
         gate.name: [gate.limit, gate.base_margin, gate.production_margin, gate.blocks]
         + ([] if gate.recorded_margin is None else [gate.recorded_margin])
-        for gate in gates.gates
-    }
+        for gate in gates.gates if not gate.judges_int8
+    }  # fmt: skip
 
 
 def edited_by_hand(gates: GateSet) -> tuple[str, ...]:
@@ -209,6 +239,8 @@ def _decide(
     gate: Gate, minimum: int, measured: Measurements, production: Measurements | None, interval: Interval
 ) -> Verdict:
     about = metric(gate.metric)
+    if gate.judges_int8:
+        return _beside_fp32(gate, about, minimum, measured, interval)
     if gate.metric in OF_TRAINING:
         return _single(gate, about, getattr(measured, gate.metric))
     samples = _asked(measured.adapted.samples(gate.protocol), gate.metric)
@@ -245,6 +277,41 @@ def _decide(
     )  # fmt: skip
 
 
+def _unasked(gate: Gate, measured: Measurements) -> str:
+    """Why a gate has no verdict here; empty for one that has."""
+    if gate.judges_int8 and not measured.beside:
+        return "only one profile of the graphs was heard"
+    return measured.unasked.get(gate.metric, "")
+
+
+def _beside_fp32(gate: Gate, about: Metric, minimum: int, measured: Measurements, interval: Interval) -> Verdict:
+    """Verdict of int8 against fp32: a sentence that has a value with fp32 and none with int8 is a miss."""
+    name = gate.metric
+    asked = [(one, other) for one, other in measured.int8_and_fp32 if name in other.values]
+    lost = [one for one, _ in asked if name not in one.values]
+    both = [(one, other) for one, other in asked if name in one.values]
+    int8, fp32 = (Group((), tuple(pair[side] for pair in both)) for side in (0, 1))
+    value, plain = _statistic(gate, about, int8), _statistic(gate, about, fp32)
+    reasons = []
+    if lost:
+        why = lost[0].unmeasurable.get(name) or lost[0].unmeasurable.get("speech", "no value")
+        reasons.append(f"{len(lost)} of {len(asked)} sentences cannot be measured with int8 ({lost[0].id}: {why})")
+    sentences = len({one.id for one, _ in both})
+    if sentences < minimum:
+        reasons.append(f"{sentences} different sentences are too few to decide on (limit {minimum})")
+    if value is None or plain is None:
+        return Verdict(gate, False, None, None, None, 0, None, _file(lost), None, None, "; ".join(reasons))
+    reasons += _worse(gate, about, value, ((FP32, gate.fp32_margin, plain, _standard_error(gate, int8, fp32)),))
+    spoken = int8.tts
+    found = summarise(
+        [item.values[name] for item in spoken], about.direction, interval, sentences=[i.id for i in spoken]
+    )
+    return Verdict(
+        gate, not reasons, value, found.low, found.high, len(spoken), found.worst,
+        _file(lost) or spoken[found.worst_index].file, None, None, "; ".join(reasons), plain,
+    )  # fmt: skip
+
+
 def _against_recordings(gate: Gate, measured: Measurements) -> Gate:
     """The gate with a limit that the voice's own recordings could meet."""
     share, recorded = RECORDED_SHARE.get(gate.metric), measured.real.get(gate.metric)
@@ -254,14 +321,9 @@ def _against_recordings(gate: Gate, measured: Measurements) -> Gate:
 
 
 def _misses(
-    gate: Gate,
-    about: Metric,
-    value: float,
-    base: float | None,
-    production: float | None,
-    errors: tuple[float, float] = (0.0, 0.0),
-    recorded: float | None = None,
-) -> list[str]:
+    gate: Gate, about: Metric, value: float, base: float | None, production: float | None,
+    errors: tuple[float, float] = (0.0, 0.0), recorded: float | None = None,
+) -> list[str]:  # fmt: skip
     word = "below" if about.direction is Direction.HIGHER else "above"
     reasons = []
     alone = gate.limit is None and gate.base_margin is None and gate.production_margin is None
@@ -269,11 +331,21 @@ def _misses(
         reasons.append(f"{about.title}: the recordings have no value, and the gate compares with nothing else")
     if gate.limit is not None and not about.better(value, gate.limit):
         reasons.append(f"{about.title} {about.text(value)} is {word} the limit {about.text(gate.limit)}")
-    for name, margin, other, error in (
+    others = (
         ("the base without adapter", gate.base_margin, base, errors[0]),
         ("production", gate.production_margin, production, errors[1]),
         ("the recordings", gate.recorded_margin, recorded, 0.0),
-    ):
+    )
+    return reasons + _worse(gate, about, value, others)
+
+
+def _worse(
+    gate: Gate, about: Metric, value: float, others: Sequence[tuple[str, float | None, float | None, float]]
+) -> list[str]:
+    """What the value is worse than. others: name, margin, its value, standard error of the difference."""
+    word = "below" if about.direction is Direction.HIGHER else "above"
+    reasons = []
+    for name, margin, other, error in others:
         if margin is None or other is None:
             continue
         chance = chance_allowance(margin, error)

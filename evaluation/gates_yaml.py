@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 from timbre.core.problems import Problem, configuration_error, shown, unknown_key
 from timbre.core.yaml_document import read_mapping
-from timbre.evaluation.gates import Gate, GateSet, Statistic
+from timbre.evaluation.gates import OF_TRAINING, Gate, GateSet, Statistic
 from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, ON_RECORDINGS, WORST_POSSIBLE, Direction, Protocol
 
 GATES_FILE = "gates.yaml"
 _Kind = TypeVar("_Kind", Protocol, Statistic)
 _KEYS = ("version", "min_sentences", "gates", "calibration")
-_NUMBERS = ("limit", "base_margin", "production_margin", "recorded_margin")
+_NUMBERS = ("limit", "base_margin", "production_margin", "recorded_margin", "fp32_margin")
 
 
 def read_gates(path: Path) -> GateSet:
@@ -67,8 +67,8 @@ def _gate(where: str, data: Any, problems: list[Problem]) -> Gate | None:
     statistic = _member(Statistic, data.get("statistic", "mean"), f"{where}.statistic", found)
     numbers = {key: _number(f"{where}.{key}", data.get(key), found) for key in _NUMBERS}
     if not found and protocol is not None and statistic is not None:
-        gate = Gate(name, protocol, statistic=statistic, blocks=bool(data.get("blocks", True)),
-                    why=str(data.get("why", "")), **numbers)  # fmt: skip
+        blocks = bool(data.get("blocks", numbers["fp32_margin"] is None))
+        gate = Gate(name, protocol, statistic=statistic, blocks=blocks, why=str(data.get("why", "")), **numbers)
         found += _senseless(where, gate)
         if not found:
             return gate
@@ -108,6 +108,7 @@ def _senseless(where: str, gate: Gate) -> list[Problem]:
         value = f"{about.name} is not measured on recordings"
         remedy = f"leave it out: {', '.join(ON_RECORDINGS)} are measured on them"
         found.append(Problem(f"{where}.recorded_margin", value, "a metric that is", remedy))
+    found += _senseless_int8(where, gate) if gate.judges_int8 else []
     end = WORST_POSSIBLE.get(about.name)
     if end is not None and limit is not None and about.better(end, limit):
         side = "above" if about.direction is Direction.HIGHER else "below"
@@ -120,4 +121,23 @@ def _senseless(where: str, gate: Gate) -> list[Problem]:
         value = f"{about.name} under {gate.protocol}: {limit:g} is below {floor:g}, its floor"
         remedy = f"write {floor:g} or more: a calibration may raise it, never lower it"
         found.append(Problem(f"{where}.limit", value, f"at least {floor:g}", remedy))
+    return found
+
+
+def _senseless_int8(where: str, gate: Gate) -> list[Problem]:
+    """A gate of int8 that asks for something else too: it compares two profiles on spoken sentences, and says which of
+    them serves."""
+    found = []
+    if gate.protocol is not Protocol.TTS or gate.metric in OF_TRAINING:
+        value = f"{gate.metric} under {gate.protocol} is not asked of the int8 graphs"
+        found.append(Problem(f"{where}.fp32_margin", value, "a metric of speech under tts", "use it under: tts"))
+    if gate.blocks:
+        value = "true beside fp32_margin: int8 that loses too much is not served, and the voice is, with fp32"
+        found.append(Problem(f"{where}.blocks", value, "false", "leave it out"))
+    if given := [key for key in _NUMBERS if key != "fp32_margin" and getattr(gate, key) is not None]:
+        value = f"{', '.join(given)} beside fp32_margin"
+        found.append(Problem(f"{where}.fp32_margin", value, "a gate of its own", "list two gates"))
+    if gate.fp32_margin is not None and gate.fp32_margin < 0:
+        value = f"{gate.fp32_margin:g}"
+        found.append(Problem(f"{where}.fp32_margin", value, "0 or more", "write how much int8 may lose"))
     return found

@@ -154,6 +154,33 @@ class Judge:
             memorisation=found.memorisation, held_out_loss=found.held_out_loss, unasked=self._unasked(languages),
         )  # fmt: skip
 
+    def beside(
+        self,
+        voice: Voice,
+        held_out: Sequence[Recording],
+        plan: Plan,
+        count: int,
+        output: Path,
+        progress: Progress,
+        *,
+        cancel: Cancellation | None = None,
+    ) -> tuple[Sample, ...]:
+        """The first `count` sentences of `measure` from its first seed with this engine's graphs, for a judge of the
+        other profile to be compared with: words, likeness and DistillMOS. Samples are written below output/samples.
+
+        Raises as `measure` does.
+        """
+        stop = cancel or Cancellation()
+        recorded, seed, profile = self.recorded(held_out), plan.seeds[0], self._engine.settings.profile
+        sentences = sentences_for(held_out, plan.fixed_sentences)[:count]
+        found = []
+        (output / "samples").mkdir(parents=True, exist_ok=True)
+        with progress.task(f"evaluate {profile}", total=len(sentences), unit="samples") as task:
+            for sentence in sentences:
+                path = output / "samples" / f"tts-{profile}-{sentence.id}-{seed}.wav"
+                found.append(self._speak(sentence, seed, voice, recorded, path, task, stop, (), (seed,)))
+        return tuple(found)
+
     def recorded(self, held_out: Sequence[Recording]) -> Recorded:
         """What speech is compared with. Raises InputError when there are fewer than two recordings."""
         return embed(held_out, self._speaker)
@@ -163,7 +190,7 @@ class Judge:
     def judge_copy(self, copied: CopiedRecording, file: str = "") -> Sample:
         """Everything about a copy. file: where it can be heard, below the stage's output."""
         item = copied.recording
-        values, missing = self._sound(copied.copy, opinions=True)
+        values, missing = self._sound(copied.copy, opinions=True, mos=True)
         detail: Values = {}
         try:
             aligned = align(resample(copied.original, RATE_HZ).samples, resample(copied.copy, RATE_HZ).samples, RATE_HZ)
@@ -180,15 +207,21 @@ class Judge:
             missing |= dict.fromkeys(("pesq_nb", "pesq_wb", "stoi", "estoi"), str(error))
         return Sample(item.id, item.text, "held-out", None, file, values, missing, (), detail)
 
-    def judge_speech(self, spoken: Spoken, real: Recorded, file: str = "", *, opinions: bool = True) -> Sample:
-        """Everything about a spoken sentence. opinions: with what takes long, DNSMOS, DistillMOS and Whisper."""
+    def judge_speech(
+        self, spoken: Spoken, real: Recorded, file: str = "", *, opinions: bool = True, mos: bool | None = None
+    ) -> Sample:
+        """Everything about a spoken sentence. opinions: with what takes long, DNSMOS, DistillMOS and Whisper; mos: the
+        same for DistillMOS, None: as the others.
+        """
         sentence, wave = spoken.sentence, spoken.wave
         about = (sentence.id, sentence.text, sentence.source, spoken.seed)
         if wave is None:
             return Sample(*about, "", {"failed_sentences": 1.0}, {"speech": spoken.refusal}, (spoken.refusal,))
         # One word is too short for a speaker's likeness and for an opinion of quality: they are not asked about it.
         whole = spoken.expected_s >= _WHOLE_S
-        values, missing = self._sound(wave, opinions=opinions and whole)
+        values, missing = self._sound(
+            wave, opinions=opinions and whole, mos=(opinions if mos is None else mos) and whole
+        )
         if "peak_dbfs" in values:
             values["peak_dbfs"] -= 20 * math.log10(spoken.gain)  # as the voice speaks: a stream cannot be turned down
         detail = {"seconds": wave.duration_s}
@@ -241,13 +274,16 @@ class Judge:
         task: Task,
         cancel: Cancellation,
         rated: Sequence[int],
+        predicted: Sequence[int] | None = None,
     ) -> Sample:
+        """rated: seeds that predicted opinions and Whisper are asked about; predicted: those of DistillMOS alone."""
         cancel.check()
         spoken = self._renderer.speak(sentence, seed, voice)
         if spoken.wave is not None:
             write(path, _writable(spoken.wave))
         task.advance()
-        return self.judge_speech(spoken, real, f"samples/{path.name}", opinions=seed in rated)
+        mos = seed in (rated if predicted is None else predicted)
+        return self.judge_speech(spoken, real, f"samples/{path.name}", opinions=seed in rated, mos=mos)
 
     def _pace(self, spoken: Spoken, wave: Waveform) -> list[str]:
         """Whether what is heard lasts as its phones do; the engine has looked at the codes, not at the sound."""
@@ -262,7 +298,7 @@ class Judge:
             f"({spoken.expected_s:.2f} s are expected)"
         ]
 
-    def _sound(self, wave: Waveform, *, opinions: bool) -> tuple[Values, dict[str, str]]:
+    def _sound(self, wave: Waveform, *, opinions: bool, mos: bool) -> tuple[Values, dict[str, str]]:
         """Values that need nothing but the sound."""
         values: Values = {}
         missing: dict[str, str] = {}
@@ -274,8 +310,8 @@ class Judge:
         }
         if opinions:
             measures["dnsmos"] = lambda: dnsmos(resample(wave, RATE_HZ).samples).overall
-            if self._others.mos:
-                measures["distilled_mos"] = lambda: distilled_mos(resample(wave, RATE_HZ).samples)
+        if mos and self._others.mos:
+            measures["distilled_mos"] = lambda: distilled_mos(resample(wave, RATE_HZ).samples)
         _collect(measures, values, missing)
         return values, missing
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from timbre.evaluation.metrics.words import HeardWord
 
 SCHEMA_VERSION = 1
 FILE = "measurements.json"
+FP32, INT8 = "fp32", "int8"
+"""Profiles of exported graphs."""
 _AGAIN = "run stage 4 again: timbre evaluate VOICE"
 
 
@@ -86,6 +88,16 @@ class Measurements:
     unasked: Mapping[str, str] = field(default_factory=dict)
     """Metric -> why no sample was asked about it: an extra that is not installed, a language that no recogniser
     hears."""
+    beside: tuple[Sample, ...] = ()
+    """Some sentences of `adapted` spoken with the other profile from the same seeds (fp32 and int8); empty where only
+    one was heard."""
+
+    @property
+    def int8_and_fp32(self) -> tuple[tuple[Sample, Sample], ...]:
+        """Sentences that both profiles have spoken from the same seed: (with int8, with fp32)."""
+        own = {(item.id, item.seed): item for item in self.adapted.tts}
+        pairs = [(item, own[item.id, item.seed]) for item in self.beside if (item.id, item.seed) in own]
+        return tuple((mine, other) if self.profile == INT8 else (other, mine) for other, mine in pairs)
 
     def write(self, folder: Path) -> None:
         """Writes measurements.json."""
@@ -111,19 +123,21 @@ def parse_measurements(content: bytes, name: str) -> Measurements:
         version = data.pop("schema_version")
         if version != SCHEMA_VERSION:
             raise InputError(f"{name}: schema version {version!r}, expected {SCHEMA_VERSION}", _AGAIN)
-        return Measurements(**{**data, "adapted": _group(data["adapted"]), "plain": _group(data["plain"])})
+        groups = {"adapted": _group(data["adapted"]), "plain": _group(data["plain"])}
+        return Measurements(**{**data, **groups, "beside": _samples(data.get("beside", ()))})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{name}: {error!r}", _AGAIN) from error
 
 
 def _group(data: dict[str, Any]) -> Group:
-    def samples(items: list[dict[str, Any]]) -> tuple[Sample, ...]:
-        return tuple(
-            Sample(**{
-                **item, "failures": tuple(item["failures"]),
-                "words": tuple(HeardWord(**word) for word in item.get("words", ())),
-            })
-            for item in items
-        )  # fmt: skip
+    return Group(_samples(data["copy"]), _samples(data["tts"]))
 
-    return Group(samples(data["copy"]), samples(data["tts"]))
+
+def _samples(items: Sequence[dict[str, Any]]) -> tuple[Sample, ...]:
+    return tuple(
+        Sample(**{
+            **item, "failures": tuple(item["failures"]),
+            "words": tuple(HeardWord(**word) for word in item.get("words", ())),
+        })
+        for item in items
+    )  # fmt: skip

@@ -94,6 +94,15 @@ class Manifest:
         """Bytes of all files together."""
         return sum(entry.size_bytes for entry in self.files)
 
+    @property
+    def int8_passed(self) -> bool:
+        """Whether stage 4 heard this voice with int8 graphs beside fp32 ones, words at least, and no gate on what they
+        lose is red: the graphs that a server on a processor takes by itself.
+        """
+        judged = [gate for gate in self.gates.values() if gate.get("fp32_margin") is not None]
+        words = any(gate.get("metric") == "word_error_rate" for gate in judged)
+        return words and all(gate.get("passed") is True for gate in judged)
+
     def event(self, reason: str = "") -> Event:
         """The event of its publication."""
         return Event(

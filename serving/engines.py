@@ -1,21 +1,28 @@
-"""Engines by base: each base is held once, opened when the first voice needs it and closed when no voice does."""
+"""Engines by base and profile: each is held once, opened when the first voice needs it and closed when no voice does.
+
+A base has two of them where some of its voices have shown that int8 loses nothing and others have not."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.errors import GraphError
 from timbre.inference.exported_base import ExportedBase, sound_export, usable_edition
+from timbre.inference.profiles import chosen_profile
 from timbre.registry.bases import obtain_base
 from timbre.registry.store import Store
 
 _LOCK_S = 600.0
 _UNUSED_S = 10.0
+
+
+EngineKey = tuple[str, str]
+"""Digest of a base, profile of its graphs."""
 
 
 @dataclass
@@ -40,54 +47,64 @@ class Engines:
         exports: Path,
         settings: EngineSettings,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        profile: str = "",
     ) -> None:
+        """profile: one of PROFILES, "" for that of the settings."""
+        self._profile = profile or settings.profile
         self._store = store
         self._exports = exports
         self._settings = settings
         self._clock = clock
         self._lock = threading.Lock()
-        self._opening: dict[str, threading.Lock] = {}
-        self._held: dict[str, _Held] = {}
+        self._opening: dict[EngineKey, threading.Lock] = {}
+        self._held: dict[EngineKey, _Held] = {}
         self._closed = False
 
-    def get(self, digest: str) -> Engine:
-        """The engine of a base. Raises ConfigurationError when neither this machine nor the registry has it,
-        CorruptError when it is damaged, InfrastructureError when others fill the folder for too long.
+    def key(self, digest: str, *, int8_passed: bool = False) -> EngineKey:
+        """Of the engine for a voice on that base. int8_passed: Manifest.int8_passed."""
+        return digest, chosen_profile(self._profile, int8_passed, self._settings.device)
+
+    def get(self, digest: str, *, int8_passed: bool = False) -> Engine:
+        """The engine for a voice on that base; int8_passed as in `key`. Raises ConfigurationError when neither this
+        machine nor the registry has it, CorruptError when it is damaged, InfrastructureError when others fill the
+        folder for too long.
         """
+        key = self.key(digest, int8_passed=int8_passed)
         with self._lock:
             if self._closed:
                 raise GraphError("the server is shutting down", "send the request to another server")
-            held = self._held.get(digest)
-            opening = self._opening.setdefault(digest, threading.Lock())
+            held = self._held.get(key)
+            opening = self._opening.setdefault(key, threading.Lock())
         if held is not None:
             return held.engine
         with opening:
             with self._lock:
-                held = self._held.get(digest)
+                held = self._held.get(key)
             if held is None:
-                engine = Engine(self._export(digest), self._settings)
+                engine = Engine(self._export(digest), replace(self._settings, profile=key[1]))
                 held = _Held(engine)
                 with self._lock:
-                    self._held[digest] = held
+                    self._held[key] = held
         return held.engine
 
-    def keep_only(self, digests: Iterable[str]) -> list[str]:
-        """Closes engines whose base has not been among digests for a while; returns the digests of those.
+    def keep_only(self, keys: Iterable[EngineKey]) -> list[EngineKey]:
+        """Closes engines that have not been among keys for a while; returns the keys of those.
 
         A while, because a request that took an engine a moment ago has not given it work yet.
         """
-        wanted, now = set(digests), self._clock()
+        wanted, now = set(keys), self._clock()
         with self._lock:
-            for digest, held in self._held.items():
-                held.unused_s = None if digest in wanted else held.unused_s or now
+            for key, held in self._held.items():
+                held.unused_s = None if key in wanted else held.unused_s or now
             idle = [
-                digest
-                for digest, held in self._held.items()
+                key
+                for key, held in self._held.items()
                 if held.unused_s is not None
                 and now - held.unused_s > _UNUSED_S
                 and held.engine.scheduler.depth == (0, 0)
             ]
-            closing = [self._held.pop(digest).engine for digest in idle]
+            closing = [self._held.pop(key).engine for key in idle]
         for engine in closing:
             engine.close()
         return idle

@@ -312,15 +312,16 @@ class Library:
                 continue
 
     def _close_unused(self) -> None:
-        used = {speaker.voice.base_digest for speaker in self.loader.held.values()}
+        key = self.engines.key
+        used = {(speaker.engine.base.digest, speaker.engine.settings.profile) for speaker in self.loader.held.values()}
         used |= {
-            manifest.base_digest
+            key(manifest.base_digest, int8_passed=manifest.int8_passed)
             for name, entry in self._entries.items()
             for version in entry.serving.values() if (manifest := self._manifests.get((name, version)))
         }  # fmt: skip
-        used |= self.zero_shot.bases if self.zero_shot is not None else set()
-        for digest in self.engines.keep_only(used):
-            self._log.info("base is not needed any more", extra={"base": digest[:12]})
+        used |= {key(digest) for digest in self.zero_shot.bases} if self.zero_shot is not None else set()
+        for digest, profile in self.engines.keep_only(used):
+            self._log.info("base is not needed any more", extra={"base": digest[:12], "profile": profile})
 
     def _show(self) -> None:
         entries = self._entries

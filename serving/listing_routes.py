@@ -148,7 +148,7 @@ def _health(server: Server, request: Request, status: str) -> Health:
         version=server.version,
         commit=server.settings.commit,
         voices=dict(server.states),
-        bases=sorted(engine.base.name for engine in server.engines.open),
+        bases=sorted({engine.base.name for engine in server.engines.open}),
         registry=_registry(server),
         device=server.device.name,
         problems=problems,

@@ -94,7 +94,7 @@ class Loader:
         started = time.perf_counter()
         try:
             manifest = self._registry.manifest(name, version)
-            engine = self._engines.get(manifest.base_digest)
+            engine = self._engines.get(manifest.base_digest, int8_passed=manifest.int8_passed)
             with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
                 self._registry.fetch(manifest, Path(folder), without=_NOT_SPOKEN_WITH)
                 voice = load_voice(Path(folder), engine.base, name=name, version=version)

@@ -49,14 +49,13 @@ class Server:
             log.warning("speaking on the processor", extra={"reason": self.device.fallback})
         engine_settings = EngineSettings(
             device=self.device,
-            profile=settings.profile,
             threads=settings.threads,
             slots=settings.slots,
             capacity=settings.capacity,
             voices=settings.decoders,
             voice_bytes=settings.decoders_mib << 20,
         )
-        self.engines = Engines(registry.store, exports, engine_settings)
+        self.engines = Engines(registry.store, exports, engine_settings, profile=settings.profile)
         names = dict(pair.split("=", 1) for pair in settings.voice_names)
         offered = bool(settings.zero_shot or settings.references)
         if offered and not all(map(find_spec, _ZERO_SHOT_PACKAGES)):

@@ -14,6 +14,7 @@ from timbre.core.problems import configuration_error
 from timbre.core.settings import read_section, setting
 from timbre.core.yaml_document import read_mapping
 from timbre.inference.device import WANTED
+from timbre.inference.profiles import PROFILES
 
 PREFIX = "TIMBRE_SERVE_"
 """A setting `poll_s` is given in the environment as this prefix and POLL_S."""
@@ -29,7 +30,9 @@ class ServeSettings:
 
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(9880, "port to listen on; 0 takes a free one", low=0, high=65535)
-    profile: str = setting("fp32", "graphs to use", choices=("fp32", "int8"))
+    profile: str = setting(
+        "auto", "graphs to use; auto: int8 for voices whose int8 gates passed, else and on a GPU fp32", choices=PROFILES
+    )
     device: str = setting("auto", "where graphs run: auto, cpu, cuda or cuda:N; auto takes CUDA where it is offered")
     threads: int = setting(1, "threads of each graph", low=1, high=64)
     slots: int = setting(8, "sentences decoded at once, for each base", low=1, high=256)

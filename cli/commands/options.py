@@ -10,6 +10,7 @@ import click
 
 from timbre.core.voice_names import voice_of_path
 from timbre.inference.device import Device, choose_device
+from timbre.inference.profiles import AUTO, PROFILES
 from timbre.pipeline.engine.workspace import Workspace
 
 Command = Callable[..., Any]
@@ -84,8 +85,9 @@ def engine_options(command: Command) -> Command:
     """--profile and --device, as parameters of these names."""
     text = "auto, cpu, cuda or cuda:N; uses the CPU where CUDA is missing."
     command = click.option("--device", default="auto", show_default=True, help=text)(command)
-    kind = click.Choice(["fp32", "int8"])
-    return click.option("--profile", type=kind, default="fp32", show_default=True, help="ONNX graph profile.")(command)
+    text = "ONNX graph profile; auto: int8 on a processor if the voice's int8 gates passed."
+    kind = click.Choice(PROFILES)
+    return click.option("--profile", type=kind, default=AUTO, show_default=True, help=text)(command)
 
 
 def reason_option(command: Command) -> Command:

@@ -19,6 +19,7 @@ import click
 from timbre.cli.commands.options import VOICE
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import ConfigurationError, InfrastructureError
+from timbre.inference.profiles import PROFILES
 from timbre.registry.open import COPIES, open_registry, with_cache
 from timbre.serving.settings import ServeSettings, load_settings
 from timbre.serving.sockets import claim_address
@@ -30,7 +31,7 @@ from timbre.serving.sockets import claim_address
 @click.option(
     "--voice", "default_voice", default=None, type=VOICE, metavar="VOICE", help="Voice for requests that name none."
 )
-@click.option("--profile", type=click.Choice(["fp32", "int8"]), default=None, help="ONNX graph profile; default: fp32.")
+@click.option("--profile", type=click.Choice(PROFILES), default=None, help="ONNX graph profile; default: auto.")
 @click.option("--device", default=None, help="auto, cpu, cuda or cuda:N; default: auto.")
 @click.option("--workers", type=int, default=None, help="Concurrent requests; default: 4.")
 @click.option("--threads", type=int, default=None, help="Threads per graph; default: 1.")

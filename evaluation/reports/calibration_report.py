@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from timbre.core.table import Table
-from timbre.evaluation.calibration import Calibration, Half
+from timbre.evaluation.calibration import INT8_GATES, Calibration, Half
 from timbre.evaluation.gates import Gate, limits_as_set
 from timbre.evaluation.metrics.catalogue import metric
 from timbre.evaluation.reports.calibration_note import calibration_sentence
@@ -61,7 +61,7 @@ def gates_yaml(found: Calibration, about: CalibrationContext) -> str:
         f"version: {found.gates.version}",
         f"min_sentences: {found.gates.min_sentences}",
         "gates:",
-        *(f"  - {_flow(gate)}" for gate in found.gates.gates),
+        *(f"  - {_flow(gate)}" for gate in (*found.gates.gates, *INT8_GATES)),
         yaml.safe_dump(
             {"calibration": calibration_block(found, about)}, sort_keys=False, allow_unicode=True, width=110
         ).rstrip(),
@@ -168,12 +168,12 @@ def _flow(gate: Gate) -> str:
     fields: dict[str, Any] = {"metric": gate.metric, "protocol": str(gate.protocol)}
     named = {
         "limit": gate.limit, "base_margin": gate.base_margin, "production_margin": gate.production_margin,
-        "recorded_margin": gate.recorded_margin,
+        "recorded_margin": gate.recorded_margin, "fp32_margin": gate.fp32_margin,
     }  # fmt: skip
     fields |= {name: value for name, value in named.items() if value is not None}
     if gate.statistic != "mean":
         fields["statistic"] = str(gate.statistic)
-    if not gate.blocks:
+    if not gate.blocks and not gate.judges_int8:
         fields["blocks"] = False
     fields["why"] = gate.why
     return yaml.safe_dump(fields, default_flow_style=True, sort_keys=False, width=1000).strip()

@@ -32,8 +32,8 @@ TITLES: dict[str, tuple[str, str]] = {
 
 
 def title(verdict: Verdict) -> str:
-    """The Chinese name of the verdict's metric."""
-    return TITLES[verdict.metric.name][0]
+    """The Chinese name of the verdict's metric, and whether it judges int8."""
+    return TITLES[verdict.metric.name][0] + ("（int8）" if verdict.gate.judges_int8 else "")
 
 
 def meaning(verdict: Verdict) -> str:

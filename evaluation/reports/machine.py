@@ -28,6 +28,7 @@ def gates_json(verdicts: Verdicts, measured: Measurements) -> str:
         "profile": measured.profile,
         "texts_version": measured.texts_version,
         "passed": verdicts.passed,
+        "served_profile": verdicts.served_profile,
         "confidence": verdicts.confidence,
         "calibration": dict(verdicts.calibration),
         "production_left_out": verdicts.left_out,
@@ -44,14 +45,14 @@ def gate_fields(item: Verdict, measured: Measurements) -> dict[str, Any]:
     about, gate = item.metric, item.gate
     model = measured.models.get(about.name)
     return {
-        "title": about.title, "metric": about.name, "protocol": str(gate.protocol), "statistic": str(gate.statistic),
+        "title": item.title, "metric": about.name, "protocol": str(gate.protocol), "statistic": str(gate.statistic),
         "unit": about.unit, "direction": str(about.direction), "model": about.model + (f" {model}" if model else ""),
         "passed": item.passed, "blocks": gate.blocks, "value": item.value, "limit": gate.limit,
         "low": item.low, "high": item.high, "count": item.count, "worst": item.worst, "worst_file": item.worst_file,
         "base": item.base, "base_margin": gate.base_margin, "production": item.production,
         "production_margin": gate.production_margin, "recorded": measured.real.get(about.name),
-        "recorded_margin": gate.recorded_margin, "reason": item.reason,
-        "why": gate.why, "caution": about.caution,
+        "recorded_margin": gate.recorded_margin, "fp32": item.fp32, "fp32_margin": gate.fp32_margin,
+        "reason": item.reason, "why": gate.why, "caution": about.caution,
     }  # fmt: skip
 
 
@@ -82,7 +83,7 @@ def junit_xml(verdicts: Verdicts, measured: Measurements) -> str:
         text = f"{item.reason} [sample: {item.worst_file or 'none'}]"
         if item.gate.blocks:
             failure = ElementTree.SubElement(case, "failure", message=text, type="gate")
-            failure.text = f"{text}\n{item.metric.title}; {item.metric.model}\n{item.metric.caution}"
+            failure.text = f"{text}\n{item.title}; {item.metric.model}\n{item.metric.caution}"
         else:
             ElementTree.SubElement(case, "skipped", message=f"does not block: {text}")
     root = ElementTree.Element("testsuites")

@@ -27,6 +27,7 @@ from timbre.evaluation.reports.calibration_note import (
 from timbre.evaluation.reports.charts import Series, line_chart
 from timbre.evaluation.reports.curves import training_curves
 from timbre.evaluation.reports.heard import CAUTIONS, HEARD, fact
+from timbre.evaluation.reports.int8_note import int8_rows, most_changed, served_sentence
 from timbre.evaluation.reports.pages import CSS, LANGUAGE_SCRIPT, environment
 from timbre.evaluation.reports.pitch import pitch_curve
 from timbre.evaluation.reports.said import said_of
@@ -63,7 +64,7 @@ def report_page(
     how the version in production says it.
     """
     sounds = _Sounds(samples, production or {})
-    gates = [_gate(item, measured) for item in verdicts.ordered]
+    gates = [_gate(item, measured) for item in verdicts.ordered if not item.gate.judges_int8]
     audible = [item for item in verdicts.red if worst_samples(measured, item)][:_MAX_RED_HEARD]
     red = [_gate(item, measured) | _red(item, measured, sounds if item in audible else None) for item in verdicts.red]
     failed = [sample for sample in measured.adapted.tts if sample.failures][:_MAX_FAILED]
@@ -76,6 +77,7 @@ def report_page(
         voice=measured.voice, passed=verdicts.passed,
         about=_about(measured.voice, commit, author.partition(" <")[0]), verdict=_verdict(verdicts),
         totals=totals(measured.adapted.tts), counts=_counts(gates), warnings=warnings, red=red, gates=gates,
+        served=served_sentence(verdicts), int8=int8_rows(verdicts), changed=_changed(measured, sounds),
         pairs=_pairs(measured, sounds), failed=[_failed(item, sounds) for item in failed],
         curves=training_curves(training or {}),
         method=_method(measured, verdicts),
@@ -115,7 +117,7 @@ def _about(voice: str, commit: str, author: str) -> Pair:
 def _verdict(verdicts: Verdicts) -> Pair:
     if verdicts.passed:
         return "Passed: this voice may be published.", "通过：这个声音可以发布。"
-    names = ", ".join(item.metric.title for item in verdicts.red)
+    names = ", ".join(item.title for item in verdicts.red)
     chinese = "、".join(zh.title(item) for item in verdicts.red)
     return f"Failed: {names}. Nothing was published.", f"未通过：{chinese}。没有发布任何内容。"
 
@@ -133,7 +135,7 @@ def _gate(item: Verdict, measured: Measurements) -> dict[str, Any]:
     mode = _PROTOCOLS[item.gate.protocol]
     model = " ".join(part for part in (item.metric.model, measured.models.get(item.gate.metric, "")) if part)
     return {
-        "name": item.gate.name, "title": (item.metric.title, zh.title(item)), "level": level(item),
+        "name": item.gate.name, "title": (item.title, zh.title(item)), "level": level(item),
         "mode": (mode[0] + ", worst" * worst, mode[1] + "，最差值" * worst),
         "meaning": (item.gate.why, zh.meaning(item)), "value": item.metric.text(item.value),
         "limit": limit_quantity(item), "interval": interval(item), "base": item.metric.text(item.base),
@@ -191,6 +193,15 @@ def _pairs(measured: Measurements, sounds: _Sounds) -> list[dict[str, Any]]:
                     "said": said_of(sample), "pitch": pitch_chart(voice, recording),
                 })  # fmt: skip
     return found
+
+
+def _changed(measured: Measurements, sounds: _Sounds) -> dict[str, Any] | None:
+    """The sentence of which int8 loses most words, with both profiles."""
+    found = most_changed(measured)
+    if found is None:
+        return None
+    int8, fp32 = found
+    return {"said": said_of(int8), "int8": sounds(int8.file), "fp32": sounds(fp32.file)}
 
 
 def pitch_chart(voice: Sound | None, recording: Sound | None) -> Markup:

@@ -79,7 +79,7 @@ def limit_quantity(item: Verdict) -> str:
 def level(item: Verdict) -> str:
     """green; yellow: passed, but the limit lies inside the interval of the mean, or it does not block; red."""
     if not item.passed:
-        return "red" if item.gate.blocks else "yellow"
+        return "red" if item.gate.blocks or item.gate.judges_int8 else "yellow"
     limit = item.gate.limit
     if item.gate.statistic == "mean" and limit is not None and item.low is not None and item.high is not None:
         return "yellow" if item.low <= limit <= item.high else "green"

@@ -18,6 +18,7 @@ from timbre.core.errors import InputError
 from timbre.core.progress import Progress
 from timbre.inference.device import CPU, Device
 from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.profiles import AUTO, chosen_profile
 from timbre.inference.request import Speech, SpeechRequest
 from timbre.inference.scripted import marked_turns, speak_turns
 from timbre.inference.voice import Voice, load_voice
@@ -91,14 +92,15 @@ def opened(
     *,
     cache: Path,
     registry: RegistryAddress,
-    profile: str = "fp32",
+    profile: str = AUTO,
     device: Device = CPU,
     progress: Progress,
     find_base: Callable[[str], Base] = load_base,
 ) -> Iterator[Speaking]:
     """Opens a published voice in an engine of its own.
 
-    reference: VOICE or VOICE@ALIAS or VOICE@VERSION; cache, find_base: as exported_for has them.
+    reference: VOICE or VOICE@ALIAS or VOICE@VERSION; cache, find_base: as exported_for has them; profile: one of
+    PROFILES (inference/profiles.py).
 
     Raises what Registry.resolve and fetch, exported_for and load_voice raise.
     """
@@ -110,7 +112,8 @@ def opened(
     with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
         store.fetch(manifest, Path(folder))
         voice = load_voice(Path(folder), exported, name=manifest.voice, version=manifest.version)
-    with Engine(exported, EngineSettings(profile=profile, device=device)) as engine:
+    chosen = chosen_profile(profile, manifest.int8_passed, device)
+    with Engine(exported, EngineSettings(profile=chosen, device=device)) as engine:
         yield Speaking(manifest, engine, voice)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from timbre.audio.reader import read
 from timbre.core.recipe import EvaluateRecipe, Recipe
 from timbre.core.remembered_digests import remembered_digest
 from timbre.evaluation.judge import Judge, Plan, TrainingOutcome
+from timbre.evaluation.measurements import FP32, INT8
 from timbre.evaluation.metrics import distilled
 from timbre.evaluation.optional_judges import OptionalJudges
 from timbre.evaluation.rendition import Recording
@@ -51,19 +53,24 @@ class EvaluateStage:
         """Measures; decides nothing. Raises InputError when too little was held out."""
         recipe = context.section(EvaluateRecipe)
         exported = exported_base(context.base, context.root, context.registry, progress=context.progress)
-        with Engine(exported, EngineSettings(profile=recipe.profile, device=choose_device("auto"))) as engine:
-            voice = load_voice(context.inputs["finetune"], exported, name=context.voice.name, version=context.key[:12])
-            beside = recogniser_beside(context) if engine.recogniser is None else None
-            judge = Judge(engine, beside, judges_here(recipe))
+        voice = load_voice(context.inputs["finetune"], exported, name=context.voice.name, version=context.key[:12])
+        recordings, plan = held_out_recordings(context.inputs["validate"]), Plan(recipe.seeds, recipe.fixed_sentences)
+        others, alien = judges_here(recipe), None if exported.recogniser_classes else recogniser_beside(context)
+        settings = EngineSettings(profile=recipe.profile, device=choose_device("auto"))
+        with Engine(exported, settings) as engine:
+            outcome = training_outcome(context.inputs["finetune"])
+            judge = Judge(engine, alien, others)
             measured = judge.measure(
-                voice,
-                held_out_recordings(context.inputs["validate"]),
-                Plan(recipe.seeds, recipe.fixed_sentences),
-                context.output,
-                context.progress,
-                outcome=training_outcome(context.inputs["finetune"]),
-                cancel=context.cancel,
+                voice, recordings, plan, context.output, context.progress, outcome=outcome, cancel=context.cancel
             )
+        other = FP32 if recipe.profile == INT8 else INT8
+        if recipe.int8_sentences and INT8 in exported.graphs["t2s"]:
+            with Engine(exported, replace(settings, profile=other)) as engine:
+                beside = Judge(engine, alien, others).beside(
+                    voice, recordings, plan, recipe.int8_sentences, context.output, context.progress,
+                    cancel=context.cancel,
+                )  # fmt: skip
+            measured = replace(measured, beside=beside)
         measured.write(context.output)
         return {"sentences": len(measured.adapted.tts), "copies": len(measured.adapted.copy)}
 

@@ -21,6 +21,8 @@ def gates_table(gates: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _limit(gate: Mapping[str, Any]) -> str:
+    if gate.get("fp32_margin") is not None:
+        return f"fp32 {_number(gate.get('fp32'))}, {gate['fp32_margin']:g} worse"
     if gate.get("limit") is None:
         return "relative"
     return f"{'<=' if gate.get('direction') == 'lower' else '>='} {gate['limit']:g}"
@@ -29,6 +31,8 @@ def _limit(gate: Mapping[str, Any]) -> str:
 def _verdict(gate: Mapping[str, Any]) -> str:
     if gate.get("passed"):
         return "passed"
+    if gate.get("fp32_margin") is not None:
+        return "red: served with fp32"
     return "red" if gate.get("blocks", True) else "low, does not block"
 
 

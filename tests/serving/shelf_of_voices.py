@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,25 +33,30 @@ class Shelf:
         self.registry: Registry = open_registry(RegistryAddress(address or str(folder), os.environ))
         publish_base(self.registry.store, self.base.digest, export, {"name": self.base.name}, EDITION)
 
-    def publish(self, name: str, seed: int = 0, *, promote: bool = True, alias: str = PRODUCTION) -> str:
-        """A version of a voice whose adapter and prompt come from the seed; returns its id."""
+    def publish(
+        self, name: str, seed: int = 0, *, promote: bool = True, alias: str = PRODUCTION,
+        gates: dict[str, Any] | None = None,
+    ) -> str:  # fmt: skip
+        """A version of a voice whose adapter and prompt come from the seed; returns its id. gates: more of them."""
         with tempfile.TemporaryDirectory() as folder:
             written = write_voice(Path(folder) / name, self.export, np.random.default_rng(seed))
             files = {
                 path.relative_to(written).as_posix(): path.read_bytes()
                 for path in sorted(written.rglob("*")) if path.is_file()
             }  # fmt: skip
-        return self.publish_files(name, files, str(seed), promote=promote, alias=alias)
+        return self.publish_files(name, files, str(seed), promote=promote, alias=alias, gates=gates)
 
     def publish_files(
-        self, name: str, files: dict[str, bytes], source: str, *, promote: bool = True, alias: str = PRODUCTION
-    ) -> str:
+        self, name: str, files: dict[str, bytes], source: str, *, promote: bool = True, alias: str = PRODUCTION,
+        gates: dict[str, Any] | None = None,
+    ) -> str:  # fmt: skip
         """A version of exactly these files."""
         version = hashlib.sha256(f"{name}/{source}".encode()).hexdigest()[:12]
         manifest = Manifest(
             voice=name, version=version, source=source, base=self.base.name, base_digest=self.base.digest,
             languages=tuple(self.base.languages), rate_hz=self.base.rate_hz, created=utc_now(), passed=True,
-            gates={"pesq": {"passed": True}}, consent={"kind": "synthetic", "rights": "none"}, review_required=False,
+            gates={"pesq": {"passed": True}, **(gates or {})}, consent={"kind": "synthetic", "rights": "none"},
+            review_required=False,
             provenance=Provenance(None, None, "tester", None, "0" * 64), files=(),
         )  # fmt: skip
         self.registry.publish(manifest, files, actor=ACTOR)

@@ -11,13 +11,16 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.serving.running import FAST, Reply, Running, wait_until
 from tests.serving.shelf_of_voices import ACTOR, Shelf
+from timbre.inference.device import CPU, Device
 from timbre.inference.engine import EngineSettings
 from timbre.inference.errors import GraphError
+from timbre.inference.profiles import chosen_profile
 from timbre.registry.registry import Registry
 from timbre.registry.revocation import revoke
 from timbre.serving.catalogue import read_catalogue
@@ -313,10 +316,9 @@ def test_the_catalogue_reads_what_is_sound(shelf: Shelf) -> None:
 def test_an_engine_closes_when_no_voice_needs_its_base(shelf: Shelf, tmp_path: Path) -> None:
     now = [100.0]
     engines = Engines(shelf.registry.store, tmp_path / "exports", EngineSettings(), clock=lambda: now[0])
-    engine = engines.get(shelf.base.digest)
+    engine, key = engines.get(shelf.base.digest), (shelf.base.digest, "fp32")
     assert engines.get(shelf.base.digest) is engine
-    for seconds, wanted, closed in ((0, [], []), (5, [], []), (1, [shelf.base.digest], []), (20, [], []),
-                                    (11, [], [shelf.base.digest])):  # fmt: skip
+    for seconds, wanted, closed in ((0, [], []), (5, [], []), (1, [key], []), (20, [], []), (11, [], [key])):
         now[0] += seconds
         assert engines.keep_only(wanted) == closed
     assert engines.open == []
@@ -343,3 +345,53 @@ def test_moves_are_not_kept_waiting_by_first_loads(
     monkeypatch.setattr("timbre.serving.library._LOADING_S", 5.0)
     wait_until(lambda: not live.server.library.pending)
     assert {key[0] for key in live.server.library.loader.held} == {"v0", "v1", "v2"}
+
+
+def int8_gates(*, words: bool = True, likeness: bool = True) -> dict[str, Any]:
+    """As stage 4 writes them into a manifest."""
+    passed = {"word_error_rate": words, "speaker_similarity": likeness}
+    return {
+        f"{name}_tts_int8": {"metric": name, "fp32_margin": 0.01, "passed": green, "blocks": False}
+        for name, green in passed.items()
+    }
+
+
+def profile_of(live: Running, name: str) -> str:
+    """Of the graphs that a voice speaks with."""
+    assert live.say(name, "hi").status == 200
+    return live.server.library.speaker(name, "production").engine.settings.profile
+
+
+def test_int8_serves_the_voices_whose_int8_gates_passed(serve: Callable[..., Running], shelf: Shelf) -> None:
+    shelf.publish("good", 1, gates=int8_gates())
+    shelf.publish("slurred", 2, gates=int8_gates(words=False))
+    shelf.publish("alien", 3, gates=int8_gates(likeness=False))
+    shelf.publish("old", 4)
+    live = serve()
+    found = {name: profile_of(live, name) for name in ("good", "slurred", "alien", "old")}
+    assert found == {"good": "int8", "slurred": "fp32", "alien": "fp32", "old": "fp32"}
+    files = {
+        engine.settings.profile: engine.base.graph("t2s", engine.settings.profile)
+        for engine in live.server.engines.open
+    }
+    assert files["int8"] != files["fp32"], "two graphs, each open once"
+    assert len(live.server.engines.open) == 2
+    asked = serve(dataclasses.replace(FAST, profile="fp32"))
+    assert profile_of(asked, "good") == "fp32"
+    forced = serve(dataclasses.replace(FAST, profile="int8"))
+    assert profile_of(forced, "slurred") == "int8"
+
+
+def test_a_version_that_loses_with_int8_moves_its_voice_to_fp32(serve: Callable[..., Running], shelf: Shelf) -> None:
+    shelf.publish("ada", 1, gates=int8_gates())
+    live = serve()
+    assert profile_of(live, "ada") == "int8"
+    moved = shelf.publish("ada", 2, gates=int8_gates(words=False))
+    wait_until(lambda: live.server.library.entries["ada"].serving.get("production") == moved)
+    assert profile_of(live, "ada") == "fp32"
+
+
+def test_a_gpu_speaks_with_fp32() -> None:
+    assert chosen_profile("auto", True, Device("cuda:0")) == "fp32"
+    assert chosen_profile("auto", True, CPU) == "int8"
+    assert chosen_profile("int8", False, Device("cuda:0")) == "int8"
