@@ -121,7 +121,7 @@ class Sampler:
     def guesses(self, count: int) -> list[int]:
         """What the next `count` draws may give, fewer before the end; none without a path through the text.
 
-        Drawn with the random numbers of these draws from what is known of the same places of the text.
+        Drawn with the random numbers of these draws from what is known of the same places of the text or of its sounds.
         """
         return [] if self._path is None else self._path.likely(count, self._foresee)
 
@@ -138,8 +138,10 @@ class Sampler:
         return self._config.top_p == 1 and (self._config.top_k == 0 or self._config.top_k >= choices)
 
     def _foresee(self, path: TextPath, codes_ahead: int) -> int | None:
+        """By what was said at the same place of the text, else by how long its sound mostly lasts."""
         tally = self._foreseen.get(path.place)
-        return None if tally is None else self._race_of_few(path.odds_of(tally, self._end), codes_ahead)
+        odds = path.usual_odds(self._end) if tally is None else path.odds_of(tally, self._end)
+        return self._race_of_few(odds, codes_ahead)
 
     def _penalised(self, logits: Floats) -> NDArray[np.float64]:
         penalty = self._config.repetition_penalty

@@ -11,7 +11,6 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timbre.core.errors import InputError
+from timbre.text.phone_lengths import PAUSES, goes_on
 from timbre.text.recognition import ARPABET, CLASSES, MANDARIN_FINALS, MANDARIN_INITIALS, SILENCE, class_of
 from timbre.text.symbols import phones_of
 
@@ -41,17 +41,6 @@ LONGEST_SOUND, LONGEST_PAUSE, LONGEST_EDGE = 14, 20, 6
 SHORTEST_END = 2
 """Codes of silence before the end, so that the last sound is not cut off."""
 _LEAST = 1e-9
-_LASTS = {
-    name: count
-    for count, names in (
-        (1, "B D DH G HH M T TH V W Y b d g m n r w x"),
-        (3, "AA AE AO EH ER IY SH ai ei in ing iu q u ua un"),
-        (4, "<silence> AW AY EY OW an ang ao eng ian iao ie ong uo van"),
-        (5, "OY ia iang uai uan uang ui ve"),
-    )
-    for name in names.split()
-}
-"""Codes that a sound mostly lasts (medians of 180 texts of benchmarks/listener_texts.py on nano); all others last 2."""
 
 
 def tone_of(symbol: str) -> int:
@@ -155,7 +144,7 @@ class TextPath:
         """A guess of the next `count` codes, fewer before the end.
 
         foresee: asked first, for the code at the place of a path so many codes from here: one of its choices, None for
-        no idea, or any other code for the end. Without an idea each sound lasts as long as it mostly does.
+        no idea, or any other code for the end. Without an idea the likeliest choice of usual_odds() is taken.
         """
         ahead = self.copied()
         found: list[int] = []
@@ -165,14 +154,31 @@ class TextPath:
                 break
             code = None if foresee is None else foresee(ahead, len(found))
             if code is None:
-                stays = ahead._at >= 0 and ahead._stayed < _lasts()[ahead._stops[ahead._at].unit]
-                # The first choice goes on with the sound where that is possible, the second begins the next one.
-                code = codes[0] if stays or len(codes) == 1 else codes[1]
+                usual = ahead.usual_odds()
+                code = max(codes, key=usual.__getitem__)
             if code not in codes:
                 break
             found.append(code)
             ahead.take(code)
         return found
+
+    def usual_odds(self, end: int | None = None) -> dict[int, float]:
+        """Log odds of the choices as sounds mostly last (text/phone_lengths.py), without asking a network.
+
+        end: id of the end token, None to leave the end out.
+        """
+        codes, may_end = self.choices()
+        stays = [code for code in codes if code % 2]
+        onward = [code for code in codes if code % 2 == 0] + ([end] if may_end and end is not None else [])
+        on = 1.0 if stays else 0.0
+        if stays and onward:
+            on = goes_on(CLASSES[UNITS[self._stops[self._at].unit][0]], self._stayed)
+        # Two ways on: over a pause at a mark, or past it.
+        shares = (PAUSES, 1 - PAUSES) if len(onward) == 2 else (1.0,) * len(onward)
+        chances = dict.fromkeys(stays, on) | {
+            code: (1 - on) * share for code, share in zip(onward, shares, strict=True)
+        }
+        return {code: math.log(max(chance, _LEAST)) for code, chance in chances.items()}
 
     def weighed(self, scores: NDArray[np.float64], end: int) -> NDArray[np.float64]:
         """Scores [V] of a network (log odds) -> those of the choices, minus infinity for everything else.
@@ -219,12 +225,6 @@ def tallies(scores: NDArray[np.float64], end: int) -> list[Tally]:
     stays = chances[:, 1 : len(UNITS) * 2 : 2].sum(axis=1).tolist()
     moves = (chances[:, : len(UNITS) * 2 : 2].sum(axis=1) + chances[:, end]).tolist()
     return [Tally(*each) for each in zip(chances, stays, moves, strict=True)]
-
-
-@cache
-def _lasts() -> tuple[int, ...]:
-    """Of each unit."""
-    return tuple(_LASTS.get(CLASSES[kind], 2) for kind, _ in UNITS)
 
 
 Foresee = Callable[[TextPath, int], int | None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from timbre.inference.sampling import Sampler, Sampling
 from timbre.text.frontend import phonemize
 from timbre.text.phone_codes import CODES, LONGEST_EDGE, LONGEST_SOUND, UNIT_OF, UNITS, TextPath
+from timbre.text.phone_lengths import MOST, goes_on
 from timbre.text.recognition import CLASSES, SILENCE
 from timbre.text.symbols import ids_of
 
@@ -136,6 +138,47 @@ def test_a_short_sound_is_guessed_shorter_than_a_long_one() -> None:
     assert path.likely(4) == [code("AY") + 1] * 3 + [code("D")]
     path.take(code("D"))
     assert path.likely(1) == [code("IH")]
+
+
+def test_without_a_network_the_choices_have_the_odds_of_their_sounds() -> None:
+    """At every place of a text they are whole, and a long vowel goes on more readily than a stop."""
+    path = path_of("No, I did.")
+    while True:
+        codes, may_end = path.choices()
+        if not codes:
+            break
+        odds = path.usual_odds(END)
+        assert set(odds) == {*codes, *([END] if may_end else [])}
+        assert sum(math.exp(value) for value in odds.values()) == pytest.approx(1.0, abs=1e-6)
+        path.take(codes[0])
+    assert goes_on("AY", 1) > 0.7 > 0.5 > goes_on("D", 1)
+    assert goes_on("AY", 100) == goes_on("AY", MOST)
+
+
+@pytest.mark.parametrize("name", sorted({CLASSES[kind] for kind, _ in UNITS}))
+def test_every_sound_has_a_share_for_every_length(name: str) -> None:
+    assert all(0 < goes_on(name, count) < 1 for count in range(1, MOST + 3))
+
+
+def test_a_guess_is_drawn_with_the_random_numbers_of_the_draw() -> None:
+    """A network that thinks of lengths as the table does is guessed right throughout: chance is known beforehand."""
+    sampling = Sampling(seed=7, top_k=5, top_p=1.0, temperature=1.0, repetition_penalty=1.0)
+    path = path_of("The quick brown fox jumps over the lazy dog.")
+    sampler = Sampler(sampling, CODES + 1, END, np.zeros(0, np.int64), path)
+    runs, ended, spoken = 0, False, []
+    while not ended:
+        guesses, ahead, rows = sampler.guesses(15), path.copied(), []
+        for guess in [*guesses, None]:
+            row = np.full(CODES + 1, -30.0, np.float32)
+            for code, value in ahead.usual_odds(END).items():
+                row[code] = value
+            rows.append(row)
+            if guess is not None:
+                ahead.take(guess)
+        codes, ended = sampler.draw_ahead(guesses, np.array(rows), 1000)
+        assert codes[: len(guesses)] == guesses[: len(codes)]
+        spoken, runs = [*spoken, *codes], runs + 1
+    assert runs <= len(spoken) // 15 + 2
 
 
 def test_what_wrong_guesses_taught_makes_the_next_ones_right() -> None:
