@@ -7,6 +7,7 @@ variants taking turns. The other parts: benchmarks/nano_engine.py.
     python -m benchmarks.engine --only workload   text to audio, fp32 and int8, at least 1.35 and 2.2 times as fast
     python -m benchmarks.engine --only nano       20 words: real-time factor <= 0.2, first sound <= 300 ms
     python -m benchmarks.engine --only savings    what several codes at once and refining low bands first save
+    python -m benchmarks.engine --only copies     recordings copied: PESQ, STOI and time with fewer rounds and with more
     python -m benchmarks.engine --only together   8 requests, 8 voices: equal audio, >= 1.5 times the throughput
     python -m benchmarks.engine --only pieces     streamed beside whole audio, by PESQ
 """
@@ -43,7 +44,7 @@ from timbre.training.export.two_dimensional import to_two_dimensional
 
 Array = NDArray[Any]
 PHONES, PROMPT, CODES, REFERENCE_FRAMES, RANK = 80, 100, 100, 250, 8
-PARTS = ("workload", "nano", "savings", "together", "pieces")
+PARTS = ("workload", "nano", "savings", "copies", "together", "pieces")
 RECORDING = Path("voices/awb/wavs/0001.flac")
 LIMITS = {"fp32": 1.35, "int8": 2.2}
 

@@ -24,12 +24,16 @@ from safetensors.numpy import load_file
 from benchmarks.interleaved import take_turns
 from timbre.audio.reader import read
 from timbre.audio.resample import resample
+from timbre.audio.waveform import Waveform
 from timbre.core.base import load_base
+from timbre.inference import phase_refinement
+from timbre.inference.acoustic import DecoderCache
 from timbre.inference.copy_synthesis import magnitude_spectrum
 from timbre.inference.engine import Engine, EngineSettings
 from timbre.inference.exported_base import EDITION, EXPORT_FILE, ExportedBase, read_export
 from timbre.inference.pace import Pace
 from timbre.inference.phase_refinement import FrameTransform
+from timbre.inference.pieces import pieces_of
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampler, Sampling
 from timbre.inference.session import open_session
@@ -42,6 +46,11 @@ SENTENCE = "The morning train was late again, so we walked along the river and t
 """Twenty words."""
 RTF_LIMIT, FIRST_SOUND_LIMIT_S, TOGETHER_LIMIT = 0.2, 0.3, 1.5
 RANK, VOICES = 8, 8
+COPIED = (
+    "awb/wavs/0002.flac", "awb/wavs/0007.flac", "wren/wavs/0001.flac", "wren/wavs/0005.flac",
+    "kathleen/wavs/0003.ogg", "kathleen/wavs/0006.ogg", "aishell/wavs/0001.flac", "lian/wavs/0001.flac",
+)  # fmt: skip
+"""Recordings of five readers, in voices/."""
 _SECONDS_PER_PHONE = 0.085
 _FLOATS = np.float32
 
@@ -215,6 +224,60 @@ def pieces_against_whole(base: ExportedBase, voices: list[Voice]) -> None:
                f"lengths {'equal' if all(lengths) else 'DIFFER'}")  # fmt: skip
 
 
+def copies(base: ExportedBase, rounds: int) -> None:
+    """Recordings through posterior encoder and generator, whole and in pieces of two seconds: what rounds of phase
+    refinement are worth, by PESQ and STOI, and what they cost; variants take turns.
+    """
+    from timbre.evaluation.metrics.alignment import align
+    from timbre.evaluation.metrics.perceptual import RATE_HZ, pesq, stoi
+
+    variants = {
+        "24 below 1.5 kHz, 12 below 3 kHz, 4 in all": ((8, 24), (4, 12), (1, 4)),
+        "as the engine has it": phase_refinement._BANDS,
+        "32 in the whole band": ((1, 32),),
+    }
+    posterior = open_session(base.graph("posterior"))
+    decoders = DecoderCache(base)
+    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in variants}
+    kept = phase_refinement._BANDS
+    for path in COPIED:
+        samples = resample(read(Path("voices") / path), base.rate_hz).samples
+        condition, _ = spoken_condition(base, Path("voices") / path)
+        spectrum = magnitude_spectrum(samples, base.fft_size, base.hop)[None]
+        latent = np.asarray(posterior.run(None, {"spectrum": spectrum, "condition": condition})[0], _FLOATS)
+        waves: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+
+        def copied(name: str, latent: Any = latent, condition: Any = condition, waves: Any = waves) -> None:
+            phase_refinement._BANDS = variants[name]
+            both = []
+            for step in (latent.shape[2], 2 * base.rate_hz // base.hop):
+                pieces = pieces_of(base, decoders._plain.generator, condition)
+                ends = [*range(step, latent.shape[2], step), latent.shape[2]]
+                both.append(np.concatenate([pieces.next(latent, end) for end in ends]))
+            waves[name] = both[0], both[1]
+
+        timings = take_turns({name: (lambda name=name: copied(name)) for name in variants}, rounds)
+        for name, timing in timings.items():
+            scores = []
+            for wave in waves[name]:
+                sides = [
+                    resample(Waveform(item[: len(wave)], base.rate_hz), RATE_HZ).samples for item in (samples, wave)
+                ]
+                aligned = align(sides[0], sides[1], RATE_HZ)
+                pair = aligned.reference, aligned.degraded
+                scores += [pesq(*pair, band="nb"), pesq(*pair, band="wb"), stoi(*pair)]
+            found[name].append((*scores, 1e3 * timing.best_s / 2 / (len(samples) / base.rate_hz)))
+    phase_refinement._BANDS = kept
+    click.echo(
+        f"{len(COPIED)} recordings copied through nano, means: whole / in pieces; CPU ms for a second, best of {rounds}"
+    )
+    click.echo(f"{'rounds':<44}{'PESQ nb':>15}{'PESQ wb':>15}{'STOI':>17}{'CPU ms':>8}")
+    for name, rows in found.items():
+        nb, wb, st, nb2, wb2, st2, ms = np.mean(rows, axis=0)
+        scores = f"{nb:.3f} / {nb2:.3f}", f"{wb:.3f} / {wb2:.3f}", f"{st:.4f} / {st2:.4f}"
+        click.echo(f"{name:<44}{scores[0]:>15}{scores[1]:>15}{scores[2]:>17}{ms:>8.1f}")
+
+
 def savings(base: ExportedBase, voice: Voice, rounds: int) -> None:
     """What reading ahead, guessing from what was read and refining low bands first save: CPU seconds for a second of
     speech, variants taking turns.
@@ -256,8 +319,8 @@ def savings(base: ExportedBase, voice: Voice, rounds: int) -> None:
 
 
 def run(parts: tuple[str, ...], rounds: int, keep: Path | None, recording: Path) -> None:
-    """Prints the chosen parts: "nano", "savings", "together", "pieces"."""
-    if not set(parts) & {"nano", "savings", "together", "pieces"}:
+    """Prints the chosen parts: "nano", "savings", "copies", "together", "pieces"."""
+    if not set(parts) & {"nano", "savings", "copies", "together", "pieces"}:
         return
     with tempfile.TemporaryDirectory() as temporary:
         base = exported_nano(keep or Path(temporary))
@@ -266,6 +329,8 @@ def run(parts: tuple[str, ...], rounds: int, keep: Path | None, recording: Path)
             speaking(base, voices[0], rounds)
         if "savings" in parts:
             savings(base, voices[0], rounds)
+        if "copies" in parts:
+            copies(base, rounds)
         if "together" in parts:
             together(base, voices, rounds)
         if "pieces" in parts:

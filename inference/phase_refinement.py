@@ -28,9 +28,10 @@ _BANDS = ((8, 32), (4, 8), (1, 6))
 """Parts that the band is cut into, of which the lowest is refined; iterations there for each 32."""
 
 
-def unit(values: Phasors) -> Phasors:
-    """Complex numbers divided by their magnitude; 0 stays 0."""
-    return np.asarray(values * np.reciprocal(_length(values)), np.complex64)
+def unit(values: Phasors, power: Floats | None = None) -> Phasors:
+    """Complex numbers divided by their magnitude; 0 stays 0. power: their squared magnitude, where it is known."""
+    length = _length(values) if power is None else np.sqrt(power + EPSILON)
+    return np.asarray(values * np.reciprocal(length, out=length), np.complex64)
 
 
 class FrameTransform:

@@ -162,8 +162,15 @@ def _polar(heads: Floats, source: Phasors) -> tuple[Floats, Phasors]:
     As timbre.gptsovits.acoustic.generator_source_istft has it.
     """
     log_magnitude, comb, turn_real, turn_imaginary = np.split(heads, 4, axis=1)
-    power = np.square(source.real) + np.square(source.imag)
-    shape = np.float32(0.5) * np.log(power + np.float32(0.25)) - np.float32(2)
-    magnitude = np.exp(np.clip(log_magnitude + comb * shape, -12.0, 6.0))
-    turn = turn_real + np.complex64(1j) * turn_imaginary
-    return np.asarray(magnitude, np.float32), unit(unit(source) * turn)
+    power = np.square(source.real)
+    power += np.square(source.imag)
+    shape = np.log(power + np.float32(0.25))
+    shape *= np.float32(0.5)
+    shape -= np.float32(2)
+    shape *= comb
+    shape += log_magnitude
+    magnitude = np.exp(np.clip(shape, -12.0, 6.0, out=shape), out=shape)
+    turned = np.empty_like(source)
+    turned.real, turned.imag = turn_real, turn_imaginary
+    turned *= unit(source, power)
+    return np.asarray(magnitude, np.float32), unit(turned)
