@@ -74,7 +74,7 @@ class Gate:
 
     @property
     def name(self) -> str:
-        """Identifier in reports: metric, protocol, the statistic when it is not the mean, and whether it judges int8."""
+        """Name in reports: metric, protocol, the statistic when it is not the mean, and whether it judges int8."""
         suffix = "" if self.statistic is Statistic.MEAN else f"_{self.statistic}"
         return f"{self.metric}_{self.protocol}{suffix}{'_int8' if self.judges_int8 else ''}"
 
@@ -377,10 +377,7 @@ def _statistic(gate: Gate, about: Metric, group: Group) -> float | None:
 
 
 def _standard_error(gate: Gate, group: Group, other: Group) -> float:
-    """Standard error of the mean difference over the common sentences.
-
-    0 for a worst value, and where fewer than two are common.
-    """
+    """Of the mean difference over the common sentences; 0 for a worst value, and where fewer than two are common."""
     if gate.statistic is not Statistic.MEAN:
         return 0.0
     own, theirs = (by_sentence(each.samples(gate.protocol), gate.metric) for each in (group, other))

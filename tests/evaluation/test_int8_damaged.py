@@ -47,14 +47,14 @@ def exported() -> ExportedBase:
 
 @pytest.fixture(scope="module")
 def held_out() -> list[Recording]:
-    files = sorted((ROOT / "voices" / "awb" / "wavs").glob("*.flac"))
+    files = sorted((ROOT / "voices" / "wren" / "wavs").glob("*.flac"))
     return [Recording(f"{index:05d}", text, "en", read(files[index])) for index, text in enumerate(TEXTS)]
 
 
 @pytest.fixture(scope="module")
 def voice(exported: ExportedBase, held_out: list[Recording]) -> Voice:
     prompt = ReferenceEncoder(exported).prompt(prepare(held_out[0].wave), "en", None)
-    return Voice("awb", "1", exported.digest, prompt, NO_LORA, {})
+    return Voice("wren", "1", exported.digest, prompt, NO_LORA, {})
 
 
 def heard(
@@ -89,7 +89,7 @@ def test_a_damaged_int8_graph_is_heard(
     gates = read_gates(ROOT / "bases" / "nano" / "gates.yaml")
     gates = replace(gates, gates=tuple(gate for gate in gates.gates if gate.judges_int8))
     measured = Measurements(
-        voice="awb", base="nano", base_digest=exported.digest, profile="fp32", texts_version="1",
+        voice="wren", base="nano", base_digest=exported.digest, profile="fp32", texts_version="1",
         adapted=Group((), fp32), plain=Group((), ()), real={}, models={}, unasked={"distilled_mos": "not asked here"},
     )  # fmt: skip
     served = {}
