@@ -78,7 +78,7 @@ def unknown_targets(text: str, makefile: str) -> list[str]:
 def unknown_settings(text: str) -> list[str]:
     """Code spans `section.key` of the recipe's sections whose key the recipe does not know; files are no settings."""
     spans = " ".join(re.findall(r"`([^`\n]+)`", text))
-    found = re.findall(rf"(?<![\w./-])(?:recipe\.)?({'|'.join(SECTIONS)})\.([a-z_]+)", spans)
+    found = re.findall(rf"(?<![\w./-])(?:recipe\.)?({'|'.join(SECTIONS)})\.([a-z][a-z0-9_]*)", spans)
     known = {name: {item.name for item in fields(section)} for name, section in SECTIONS.items()}
     return [f"{section}.{key}" for section, key in found if key not in known[section] | _ENDINGS]
 
