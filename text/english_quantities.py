@@ -77,7 +77,7 @@ _AFTER_LENGTH = re.compile(
 
 _SIZED = re.compile(
     r"\s(?!fell|came|went|were|was|ran|grew|rose|sank|lay|stood|[a-z]+ed\b|[a-z]+ing\b)"
-    r"(?:[a-z]{3,}|TVs?|OLED|LEDs?|LCD|USB|AC|DC|SSD|HDD|MacBook|iPad)\b"
+    r"(?:[a-z]{3,}|TVs?|OLED|LEDs?|LCD|USB|AC|DC|PSUs?|SSD|HDD|MacBook|iPad)\b"
 )
 
 
