@@ -34,6 +34,7 @@ from timbre.inference.exported_base import EDITION, EXPORT_FILE, ExportedBase, r
 from timbre.inference.pace import Pace
 from timbre.inference.phase_refinement import FrameTransform
 from timbre.inference.pieces import pieces_of
+from timbre.inference.profiles import INT8
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampler, Sampling
 from timbre.inference.session import open_session
@@ -44,7 +45,8 @@ from timbre.training.export.base_export import export_base
 
 SENTENCE = "The morning train was late again, so we walked along the river and talked about what we would do next."
 """Twenty words."""
-RTF_LIMIT, FIRST_SOUND_LIMIT_S, TOGETHER_LIMIT = 0.2, 0.3, 1.5
+RTF_LIMIT, CPU_LIMIT, FIRST_SOUND_LIMIT_S, TOGETHER_LIMIT = 0.03, 0.025, 0.06, 1.5
+"""On two cores that do nothing else, with what a server takes by itself: int8, one thread a graph."""
 RANK, VOICES = 8, 8
 COPIED = (
     "awb/wavs/0002.flac", "awb/wavs/0007.flac", "wren/wavs/0001.flac", "wren/wavs/0005.flac",
@@ -138,12 +140,13 @@ def _speaking_row(engine: Engine, voice: Voice, rounds: int) -> None:
         first_cpu.append(begun.cpu_s)
         _wait_until_idle(engine)
     middle = statistics.median
-    ok = middle(factors) <= RTF_LIMIT and middle(first) <= FIRST_SOUND_LIMIT_S
+    ok = middle(factors) <= RTF_LIMIT and middle(cpu) <= CPU_LIMIT and middle(first) <= FIRST_SOUND_LIMIT_S
+    served = engine.settings.profile == INT8 and engine.settings.threads == EngineSettings().threads
     click.echo(
         f"{engine.settings.profile:<9}{engine.settings.threads:>8}{middle(seconds):>9.2f}{middle(factors):>8.3f}"
         f"{middle(checked):>9.3f}{middle(cpu):>9.3f}{1e3 * middle(first):>10.0f}{1e3 * middle(first_cpu):>8.0f}"
-        f"  <= {RTF_LIMIT:g}, <= {1e3 * FIRST_SOUND_LIMIT_S:.0f} ms  {'ok' if ok else 'MISS'}"
-        f"{'' if engine.settings.threads == EngineSettings().threads else ' (not the default)'}"
+        f"  RTF <= {RTF_LIMIT:g}, CPU <= {CPU_LIMIT:g}, first <= {1e3 * FIRST_SOUND_LIMIT_S:.0f} ms"
+        f"  {'ok' if ok else 'MISS'}{'' if served else ' (not the default)'}"
     )
 
 
