@@ -27,6 +27,7 @@ class Distances:
     spoken: Callable[[Tensor], Tensor]
     """Whose gradient's norm the shares are measured against."""
     pitch: Callable[[Tensor], Tensor]
+    """Whose share is PITCH_SHARE."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Panel:
     """Critics that are trained beside the prior and, if it is given, Whisper, which is not."""
 
     critics: SpectrumCritics
+    """Adversaries and listener."""
     ear: WhisperEar | None = None
+    """Whisper."""
     ear_weight: float = 1.0
     """Factor of Whisper's shares."""
     ear_part: float = 0.4

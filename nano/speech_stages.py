@@ -11,7 +11,6 @@ Codes come from alignments (label_codes.py), so nothing here waits for the conte
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -107,10 +106,16 @@ def generator(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.de
 
 
 def prior(
-    recipe: AcousticRecipe, speech: Path, work: Path, device: torch.device, report: Report, together: bool = False
+    recipe: AcousticRecipe,
+    speech: Path,
+    work: Path,
+    device: torch.device,
+    report: Report,
+    together: bool = False,
+    whisper: Path | None = None,
 ) -> Path:
     """Second half of stage acoustic. together: prior, flow and style with the generator, from both halves; else these
-    alone, beside the first half, on the principal components.
+    alone, beside the first half, on the principal components. whisper: folder of the model that the recipe may ask for.
     """
     folder, config = work / "acoustic", SynthesizerConfig.nano()
     corpus = open_parts(work, speech, recipe.parts.split())
@@ -153,7 +158,7 @@ def prior(
         critics_shares=PushShares(
             recipe.adversarial_share, recipe.features_share, recipe.phones_share, recipe.heard_share, recipe.noise
         ),
-        ear=whisper_folder() if together and recipe.whisper > 0 else None,
+        ear=checked_ear(recipe, whisper) if together else None,
         ear_weight=recipe.whisper,
         kl_weight=recipe.kl if together else 1.0,
         generator_every=recipe.generator_every,
@@ -166,15 +171,14 @@ def prior(
     return train_joint(model, sampler, folder, settings, device, report, name="joint" if together else "prior")
 
 
-def whisper_folder() -> Path:
-    """What TIMBRE_WHISPER names. Raises ConfigurationError without it."""
-    named = os.environ.get("TIMBRE_WHISPER", "")
-    if not named:
+def checked_ear(recipe: AcousticRecipe, whisper: Path | None) -> Path | None:
+    """The folder of Whisper where the recipe asks for it. Raises ConfigurationError when it is not given."""
+    if recipe.whisper > 0 and whisper is None:
         raise ConfigurationError(
-            "acoustic: whisper: TIMBRE_WHISPER is not set",
+            f"acoustic: whisper: {recipe.whisper:g} asks for a model that neither --whisper nor TIMBRE_WHISPER names",
             remedy="name a folder with a CTranslate2 Whisper (model.bin, tokenizer.json), or set whisper: 0",
         )
-    return Path(named)
+    return whisper if recipe.whisper > 0 else None
 
 
 def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.device, report: Report) -> None:

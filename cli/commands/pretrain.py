@@ -223,17 +223,27 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="generator and prior may train side by side; joint needs both.",
 )
-def acoustic(recipe_file: Path, speech: Path, work: Path, device: str, threads: int, part: str) -> None:
+@click.option(
+    "--whisper",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="TIMBRE_WHISPER",
+    help="Folder of a CTranslate2 Whisper, for recipes that hear through it. [default: $TIMBRE_WHISPER]",
+)
+def acoustic(
+    recipe_file: Path, speech: Path, work: Path, device: str, threads: int, part: str, whisper: Path | None
+) -> None:
     """Train the generator; prior, flow and style; then all of them together."""
     from timbre.nano import speech_stages
 
     recipe, where = load_nano_recipe(recipe_file).acoustic, _machine(device, threads)
+    if part in ("all", "joint"):
+        speech_stages.checked_ear(recipe, whisper)
     if part in ("all", "generator"):
         speech_stages.generator(recipe, speech, work, where, click.echo)
     if part in ("all", "prior"):
         speech_stages.prior(recipe, speech, work, where, click.echo)
     if part in ("all", "joint"):
-        speech_stages.prior(recipe, speech, work, where, click.echo, together=True)
+        speech_stages.prior(recipe, speech, work, where, click.echo, together=True, whisper=whisper)
 
 
 @pretrain.command("t2s")
