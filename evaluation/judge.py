@@ -143,7 +143,7 @@ class Judge:
         about: Mapping[str, float],
         outcome: TrainingOutcome | None = None,
         *,
-        languages: Collection[str] = LANGUAGES,
+        languages: Collection[str],
     ) -> Measurements:
         """Measured groups with all that is said beside them. about: the recordings; languages: of the texts."""
         found = outcome or TrainingOutcome()

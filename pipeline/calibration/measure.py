@@ -47,7 +47,7 @@ from timbre.pipeline.stages.evaluate import EvaluateStage, held_out_recordings
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
 from timbre.registry.address import RegistryAddress
 
-VERSION = 2
+VERSION = 3
 """Raised when the same adapter would be degraded or measured in another way than before."""
 _ABOUT = "about.json"
 _OVER_TRAINING = 5.0
@@ -244,7 +244,8 @@ class Measuring:
         spoken = tuple(judge.judge_speech(item, real) for item in case.spoken)
         nothing = Group((), ())
         about = band_of(case.held_out) | tones_of(case.held_out, judge.recogniser, {})
-        measured = judge.measurements(name, Group(copies, spoken), nothing, about, case.outcome)
+        languages = {item.sentence.language for item in case.spoken}
+        measured = judge.measurements(name, Group(copies, spoken), nothing, about, case.outcome, languages=languages)
         seconds = time.process_time() - began
         _keep(place, {"cpu_s": round(seconds, 2)}, measured)
         self.say(f"{name}: measured, {seconds:.0f} CPU s")

@@ -16,7 +16,7 @@ from timbre.core.cancellation import Cancellation, Interrupted
 from timbre.core.errors import InputError
 from timbre.core.progress import SilentProgress
 from timbre.evaluation.judge import Judge, Plan, TrainingOutcome, without_adapter
-from timbre.evaluation.measurements import Measurements, read_measurements
+from timbre.evaluation.measurements import Group, Measurements, read_measurements
 from timbre.evaluation.rendition import CopiedRecording, Recording, Renderer, Spoken, sentences_for
 from timbre.inference.engine import Engine
 from timbre.inference.exported_base import read_export
@@ -103,6 +103,15 @@ def test_recordings_are_read_with_the_voices_own_lexicon(
     judge = Judge(engine, _Reader(held_out, lexicon))
     found = judge.measure(replace(voice, lexicon=lexicon), held_out[:2], Plan((1,), 0), tmp_path, SilentProgress())
     assert found.real["phone_error_rate"] == 0.0, "what was said as the voice reads it is no error"
+
+
+def test_tones_are_asked_of_mandarin_texts_alone(judge: Judge) -> None:
+    """A gate on them has no verdict on an English voice, and a miss is a miss on a Mandarin one."""
+    nothing = Group((), ())
+    for languages, reason in (({"en"}, "no text is Mandarin"), ({"zh"}, None), ({"en", "zh"}, None)):
+        found = judge.measurements("ada", nothing, nothing, {}, languages=languages).unasked.get("tone_error_rate")
+        expected = reason if reason or judge.recogniser else "neither the base nor nano beside it has a recogniser"
+        assert found == expected
 
 
 def test_the_base_alone_is_another_voice(engine: Engine, voice: Voice, held_out: list[Recording]) -> None:

@@ -179,6 +179,8 @@ def test_from_recordings_to_limits_and_on_where_it_was(pico_base: Path, pico_exp
     again = said[len(first) :]
     assert not left_out
     assert len(specimens) == 4 * 5
+    heard = [item.measured for item in specimens if item.measured is not None]
+    assert {item.unasked.get("tone_error_rate") for item in heard} == {"no text is Mandarin"}
     assert not {line.split(":")[0] for line in first if "measured" in line} & {
         line.split(":")[0] for line in again if "measured" in line
     }, "what was measured is not measured again"
