@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -259,7 +260,7 @@ def copies(base: ExportedBase, rounds: int) -> None:
                 both.append(np.concatenate([pieces.next(latent, end) for end in ends]))
             waves[name] = both[0], both[1]
 
-        timings = take_turns({name: (lambda name=name: copied(name)) for name in variants}, rounds)
+        timings = take_turns({name: partial(copied, name) for name in variants}, rounds)
         for name, timing in timings.items():
             scores = []
             for wave in waves[name]:
@@ -277,8 +278,8 @@ def copies(base: ExportedBase, rounds: int) -> None:
     click.echo(f"{'rounds':<44}{'PESQ nb':>15}{'PESQ wb':>15}{'STOI':>17}{'CPU ms':>8}")
     for name, rows in found.items():
         nb, wb, st, nb2, wb2, st2, ms = np.mean(rows, axis=0)
-        scores = f"{nb:.3f} / {nb2:.3f}", f"{wb:.3f} / {wb2:.3f}", f"{st:.4f} / {st2:.4f}"
-        click.echo(f"{name:<44}{scores[0]:>15}{scores[1]:>15}{scores[2]:>17}{ms:>8.1f}")
+        texts = f"{nb:.3f} / {nb2:.3f}", f"{wb:.3f} / {wb2:.3f}", f"{st:.4f} / {st2:.4f}"
+        click.echo(f"{name:<44}{texts[0]:>15}{texts[1]:>15}{texts[2]:>17}{ms:>8.1f}")
 
 
 def savings(base: ExportedBase, voice: Voice, rounds: int) -> None:

@@ -100,12 +100,12 @@ def main(passes: int, keep: Path) -> None:
     foresee = Sampler._foresee
     for language in RECORDINGS:
         for name, how in (("with the table", foresee), ("each sound as long as it mostly lasts", _known)):
-            Sampler._foresee = how  # type: ignore[method-assign]
+            setattr(Sampler, "_foresee", how)  # noqa: B010  (a method in place of another)
             with Engine(exported) as engine:
-                texts = fixed_sentences(language)[:20]
-                total = sum(len(codes) for _, codes in spoken(engine, voices[language], language, texts, 1))
+                others = fixed_sentences(language)[:20]
+                total = sum(len(codes) for _, codes in spoken(engine, voices[language], language, others, 1))
                 click.echo(f"{language}: {engine.scheduler.steps / total:.3f} runs a code, {name}")
-    Sampler._foresee = foresee  # type: ignore[method-assign]
+    setattr(Sampler, "_foresee", foresee)  # noqa: B010
 
 
 def _known(sampler: Sampler, path: TextPath, codes_ahead: int) -> int | None:

@@ -24,7 +24,7 @@ _FEWEST = 8
 """Iterations from which lower parts of the band are refined by themselves first."""
 _BLOCK = 1 << 17
 """Samples of all the frames that are transformed at a time: half a megabyte of them."""
-_BANDS = ((8, 32), (4, 8), (1, 6))
+_BANDS: tuple[tuple[int, int], ...] = ((8, 32), (4, 8), (1, 6))
 """Parts that the band is cut into, of which the lowest is refined; iterations there for each 32."""
 
 
