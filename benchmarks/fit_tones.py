@@ -89,7 +89,7 @@ def clips_of(items: Sequence[tuple[str, Path, str]], cache: Path | None) -> Iter
             heard = {"logits": recogniser.logits(wave).astype(np.float16), "t": seconds, "f0": f0}
             if kept is not None:
                 kept.parent.mkdir(parents=True, exist_ok=True)
-                np.savez(kept, **heard)  # type: ignore[arg-type]
+                np.savez(kept, **heard)
         try:
             syllables = syllables_of(phonemize(text, "zh").phones, heard["logits"].astype(np.float32))
         except UnmeasurableError:
