@@ -88,7 +88,7 @@ def test_the_official_bases_have_the_limits_that_were_promised() -> None:
     assert len(names) == 3
     for name in names:
         gates = read_gates(load_base(name, ROOT / "bases").folder / GATES_FILE)
-        limits = {(gate.metric, gate.protocol): gate for gate in gates.gates}
+        limits = {(gate.metric, gate.protocol): gate for gate in gates.gates if gate.fp32_margin is None}
         for metric, limit in (("pesq_nb", 3.5), ("stoi", 0.85)):
             gate = limits[metric, Protocol.COPY]
             assert gate.limit == limit
