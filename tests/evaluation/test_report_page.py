@@ -27,8 +27,9 @@ from timbre.evaluation.reports.summary import kind_of, level, limit_quantity, re
 
 # Names of measures, standards, models and formats, and units.
 NAMES = {
-    "PESQ", "STOI", "ESTOI", "DNSMOS", "MOS", "LQO", "Hz", "kHz", "dB", "dBFS", "s", "csv", "metadata", "training", "lexicon",
-    "txt", "json", "DistillMOS", "Whisper", "st", "trade_off", "voices", "ada", "pico", "fp", "int", "abc", "Ada",
+    "PESQ", "STOI", "ESTOI", "DNSMOS", "MOS", "LQO", "Hz", "kHz", "dB", "dBFS", "s", "csv", "metadata", "lexicon",
+    "training", "txt", "json", "DistillMOS", "Whisper", "st", "trade_off", "voices", "ada", "pico", "fp", "int", "abc",
+    "Ada",
 }  # fmt: skip
 REASONS = (
     "duration 9.00 s is outside 1.00 to 3.00 s (2.00 s are expected)",
