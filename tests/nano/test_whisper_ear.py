@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from pathlib import Path
 
@@ -16,13 +17,12 @@ from torch import Tensor, nn
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from tests.nano.synthetic_corpus import write_corpus
-from tests.nano.test_joint import CPU, sampler_of, small, started
+from tests.nano.test_joint import CPU, sampler_of, started
 from timbre.cli.main import timbre
 from timbre.core.errors import ConfigurationError
-from timbre.nano.joint import JointLoss, JointSettings
-from timbre.nano.joint_critics import Panel
+from timbre.nano.joint import JointSettings, train_joint
 from timbre.nano.recipe import AcousticRecipe
-from timbre.nano.spectrum_critics import SpectrumCritics, joined_gradient
+from timbre.nano.spectrum_critics import joined_gradient
 from timbre.nano.speech_stages import checked_ear
 from timbre.nano.whisper_ear import AFTER_FRAMES, BANDS, EarShares, WhisperEar, read_ctranslate2, standardised_distance
 
@@ -39,12 +39,12 @@ WORDS = [
 FRAMES = 24
 
 
-def tiny() -> WhisperForConditionalGeneration:
+def tiny(positions: int = FRAMES + AFTER_FRAMES) -> WhisperForConditionalGeneration:
     torch.manual_seed(0)
     config = WhisperConfig(
         vocab_size=len(WORDS), num_mel_bins=BANDS, d_model=16, encoder_layers=2, decoder_layers=2,
         encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32,
-        max_source_positions=FRAMES + AFTER_FRAMES, max_target_positions=20, dropout=0.0,
+        max_source_positions=positions, max_target_positions=20, dropout=0.0,
         pad_token_id=5, bos_token_id=0, eos_token_id=5, decoder_start_token_id=0, suppress_tokens=None,
         begin_suppress_tokens=None,
     )  # fmt: skip
@@ -118,14 +118,17 @@ def model() -> WhisperForConditionalGeneration:
     return tiny()
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, model: WhisperForConditionalGeneration) -> Path:
-    place = tmp_path_factory.mktemp("whisper")
+def write_folder(place: Path, model: WhisperForConditionalGeneration) -> Path:
     write_model(place / "model.bin", variables(model))
     tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="hello"))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.save(str(place / "tokenizer.json"))
     return place
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, model: WhisperForConditionalGeneration) -> Path:
+    return write_folder(tmp_path_factory.mktemp("whisper"), model)
 
 
 @pytest.fixture(scope="module")
@@ -202,25 +205,23 @@ def test_the_distance_is_in_spreads_of_what_is_there() -> None:
     assert float(standardised_distance([moved], [recorded], there)) == pytest.approx(1.0, abs=0.05)
 
 
-def test_the_prior_is_pulled_by_it_too(folder: Path, tmp_path: Path) -> None:
+def test_a_training_is_pulled_by_it_too(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path)
-    model, sampler, config = started(corpus), sampler_of(corpus), small()
-    long = WhisperEar(folder, config.rate_hz, config.spectrum_bins, CPU)
-    long.weights = dict(long.weights)
-    for part in ("encoder", "decoder"):  # sentences of the corpus are longer than the tiny model
-        name = f"{part}/position_encodings/encodings"
-        long.weights[name] = torch.randn(3000, 16)
-    gradients, found = [], {}
-    for ear in (None, long):
-        torch.manual_seed(4)
-        critics = SpectrumCritics(config.rate_hz, config.spectrum_bins, config.codebook_size, config.condition_channels)
-        loss_of = JointLoss(config, JointSettings(critics_weight=1.0), CPU, panel=Panel(critics, ear))
-        model.zero_grad()
-        found = loss_of(model, sampler.batch(0), False, criticised=1.0)
-        found["total"].backward()
-        gradients.append(model.enc_p.proj.weight.grad.clone())
-    assert {"written", "encoded", "fooled"} <= set(found)
-    assert not torch.allclose(gradients[0], gradients[1])
+    listening = write_folder(tmp_path, tiny(1000))
+    settings = JointSettings(
+        max_frames=200, steps=3, segment_frames=16, generator_every=0, critics_weight=1.0, critics_from_step=1
+    )
+    prior = {}
+    for name, ear, weight in (("without", None, 1.0), ("with", listening, 1.0), ("weak", listening, 1e-3)):
+        stored = train_joint(
+            started(corpus), sampler_of(corpus, 200), tmp_path / name,
+            dataclasses.replace(settings, ear=ear, ear_weight=weight), CPU,
+        )  # fmt: skip
+        kept = torch.load(stored, weights_only=True)
+        prior[name] = kept["network"]["enc_p.proj.weight"]
+        assert set(kept["extra"]) == {"critics"}, "Whisper is not stored"
+    assert not torch.equal(prior["with"], prior["without"])
+    assert not torch.equal(prior["with"], prior["weak"])
 
 
 @pytest.mark.parametrize(
