@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
 
+from tests.exports import kept_export
 from tests.skips import LIST, Skip, allowed_reasons, unexpected
-from timbre.core.digests import digest_file, digest_value
 
 ROOT = Path(__file__).parents[1]
 # What a CI engine says about its own job, and what somebody set for the command: neither is about these tests.
@@ -45,22 +44,9 @@ def pico_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def pico_export(pico_base: Path) -> Path:
     """Folder of pico's exported graphs, kept between sessions as long as nothing that makes them changes."""
-    import torch
-
     from timbre.core.base import read_base
-    from timbre.training.export.base_export import export_base
 
-    base = read_base(pico_base)
-    # What decides the graphs and their format; what speaks with them does not.
-    sources = sorted(path for room in ("gptsovits", "training/export") for path in (ROOT / room).glob("*.py"))
-    sources += [ROOT / "inference" / name for name in ("characters.py", "exported_base.py", "t2s_slots.py")]
-    state = [base.digest, torch.__version__, *(digest_file(path) for path in sources)]
-    folder = ROOT / ".timbre" / "test-exports" / digest_value(state)[:16]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "export.json").is_file():
-            export_base(base, folder)
-    return folder
+    return kept_export(read_base(pico_base))
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from filelock import FileLock
 from onnx import numpy_helper
 
 from tests.conftest import ROOT
+from tests.exports import kept_export
 from timbre.audio.reader import read
 from timbre.core.base import load_base
-from timbre.core.digests import digest_value
 from timbre.core.progress import SilentProgress
 from timbre.evaluation.gates import decide
 from timbre.evaluation.gates_yaml import read_gates
@@ -23,7 +22,7 @@ from timbre.evaluation.judge import Judge, Plan
 from timbre.evaluation.measurements import Group, Measurements, Sample
 from timbre.evaluation.rendition import Recording
 from timbre.inference.engine import Engine, EngineSettings
-from timbre.inference.exported_base import EDITION, ExportedBase, read_export
+from timbre.inference.exported_base import ExportedBase, read_export
 from timbre.inference.reference import ReferenceEncoder, prepare
 from timbre.inference.t2s_slots import NO_LORA
 from timbre.inference.voice import Voice
@@ -34,15 +33,7 @@ TEXTS = ("The harbour was quiet.", "A narrow path leads to the beach.", "Fresh b
 
 @pytest.fixture(scope="module")
 def exported() -> ExportedBase:
-    from timbre.training.export.base_export import export_base
-
-    base = load_base("nano", ROOT / "bases")
-    folder = ROOT / ".timbre" / "test-exports" / f"nano-int8-{digest_value([base.digest, EDITION])[:16]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "export.json").is_file():
-            export_base(base, folder)
-    return read_export(folder)
+    return read_export(kept_export(load_base("nano", ROOT / "bases")))
 
 
 @pytest.fixture(scope="module")

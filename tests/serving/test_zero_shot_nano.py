@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from filelock import FileLock
 
+from tests.exports import kept_export
 from tests.serving.running import FAST, Running, running, wait_until
 from tests.serving.shelf_of_voices import Shelf
 from tests.serving.test_zero_shot import VOICES, send, wav
@@ -18,9 +18,7 @@ from timbre.audio.reader import read
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
 from timbre.core.base import load_base
-from timbre.core.digests import digest_value
 from timbre.inference.engine import Engine
-from timbre.inference.exported_base import EDITION
 from timbre.inference.reference import HEARING_HZ, ReferenceEncoder, prepare
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
@@ -37,15 +35,7 @@ LEAST_LIKENESS, LEAST_LEAD = 0.7, 0.1
 
 @pytest.fixture(scope="module")
 def nano_export() -> Path:
-    from timbre.training.export.base_export import export_base
-
-    base = load_base("nano", ROOT / "bases")
-    folder = ROOT / ".timbre" / "test-exports" / f"nano-{digest_value([base.digest, EDITION])[:16]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "export.json").is_file():
-            export_base(base, folder, int8=False)
-    return folder
+    return kept_export(load_base("nano", ROOT / "bases"), int8=False)
 
 
 def clips(voice: str, suffix: str, *numbers: int) -> Waveform:
