@@ -36,6 +36,7 @@ from timbre.nano.speaker_vectors import SpeakerVectors
 from timbre.nano.spectrum_critics import PushShares
 from timbre.nano.stages import load_alignments
 from timbre.nano.training_loop import Report
+from timbre.nano.whisper_ear import check_model
 from timbre.training.text_codes import CodeLabels
 
 CODE_SAMPLES = round(CODE_S * RATE_HZ)
@@ -172,13 +173,16 @@ def prior(
 
 
 def checked_ear(recipe: AcousticRecipe, whisper: Path | None) -> Path | None:
-    """The folder of Whisper where the recipe asks for it. Raises ConfigurationError when it is not given."""
+    """The folder of Whisper where the recipe asks for it. Raises ConfigurationError when it is missing or not whole."""
     if recipe.whisper > 0 and whisper is None:
         raise ConfigurationError(
             f"acoustic: whisper: {recipe.whisper:g} asks for a model that neither --whisper nor TIMBRE_WHISPER names",
             remedy="name a folder with a CTranslate2 Whisper (model.bin, tokenizer.json), or set whisper: 0",
         )
-    return whisper if recipe.whisper > 0 else None
+    if recipe.whisper <= 0 or whisper is None:
+        return None
+    check_model(whisper)
+    return whisper
 
 
 def acoustic(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.device, report: Report) -> None:

@@ -44,6 +44,16 @@ _TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 _FORMAT = 6
 
 
+def check_model(folder: Path) -> None:
+    """Raises ConfigurationError where a file of the model is missing."""
+    for name in ("model.bin", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise ConfigurationError(
+                f"--whisper or TIMBRE_WHISPER: {folder} has no {name}",
+                remedy="name a folder with model.bin and tokenizer.json",
+            )
+
+
 def read_ctranslate2(path: Path) -> dict[str, Tensor]:
     """Variables of a CTranslate2 ``model.bin`` of format 6 by name, floats as float32. Raises ConfigurationError."""
     data = path.read_bytes()
@@ -126,11 +136,7 @@ class WhisperEar:
         self, folder: Path, rate_hz: int, bins: int, device: torch.device, shares: EarShares | None = None
     ) -> None:
         """folder: of a CTranslate2 Whisper (model.bin, tokenizer.json); bins: of the spectrum at rate_hz."""
-        for name in ("model.bin", "tokenizer.json"):
-            if not (folder / name).is_file():
-                raise ConfigurationError(
-                    f"TIMBRE_WHISPER: {folder} has no {name}", remedy="name a folder with model.bin and tokenizer.json"
-                )
+        check_model(folder)
         self.shares = shares or EarShares()
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.weights = {name: value.to(device) for name, value in read_ctranslate2(folder / "model.bin").items()}

@@ -247,12 +247,15 @@ def test_floats_of_a_file_are_read_as_they_are(folder: Path, model: WhisperForCo
     )
 
 
-def test_a_recipe_that_asks_for_it_without_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_recipe_that_asks_for_it_without_a_folder_is_refused(tmp_path: Path, folder: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("acoustic: {whisper: 1.0}\n")
     given = ["pretrain", "acoustic", "--speech", str(tmp_path), "--recipe", str(recipe), "--work", str(tmp_path)]
     refused = CliRunner(env={"TIMBRE_WHISPER": ""}).invoke(timbre, given)
     assert isinstance(refused.exception, ConfigurationError)
     assert "TIMBRE_WHISPER" in str(refused.exception)
-    assert checked_ear(AcousticRecipe(whisper=1.0), tmp_path) == tmp_path
+    empty = CliRunner().invoke(timbre, [*given, "--whisper", str(tmp_path)])
+    assert isinstance(empty.exception, ConfigurationError)
+    assert "has no model.bin" in str(empty.exception), "before the corpus is read"
+    assert checked_ear(AcousticRecipe(whisper=1.0), folder) == folder
     assert checked_ear(AcousticRecipe(), tmp_path) is None
