@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from timbre.audio.denoise import Denoiser
+from timbre.audio.denoise import Denoiser, RnNoise
 from timbre.audio.level import apply_gain, limit
 from timbre.audio.mos import Dnsmos, Mos
+from timbre.audio.passing_noise import agreed_ratio_db, empties_much, voice_over_loss_db
 from timbre.audio.reader import mono_blocks, probe
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
@@ -82,9 +83,16 @@ class DenoisePolicy:
 class Cleaner:
     """Denoisers and the opinion network, loaded when first needed and used for every clip of a voice."""
 
-    def __init__(self, policy: DenoisePolicy, make_denoiser: Callable[[], Denoiser]) -> None:
+    def __init__(
+        self,
+        policy: DenoisePolicy,
+        make_denoiser: Callable[[], Denoiser],
+        second: Callable[[], Denoiser] = RnNoise,
+    ) -> None:
+        """second: makes another denoiser, which is asked whether what the first one takes is noise."""
         self._policy = policy
         self._make = make_denoiser
+        self._second = second
 
     @property
     def is_off(self) -> bool:
@@ -112,7 +120,8 @@ class Cleaner:
             )
         name = self.denoiser.name
         before = _mean([self.opinion.score(_safe(piece)) for piece in probes])
-        after = _mean([self.opinion.score(_safe(self.denoiser.denoise(piece))) for piece in probes])
+        cleaned = [self.denoiser.denoise(piece) for piece in probes]
+        after = _mean([self.opinion.score(_safe(piece)) for piece in cleaned])
         gain, loss = after.overall - before.overall, before.speech - after.speech
         measured = f"SNR {snr_db:.0f} dB, DNSMOS overall {before.overall:.2f} -> {after.overall:.2f}"
         if policy.mode != "auto":
@@ -122,7 +131,15 @@ class Cleaner:
         if loss > policy.max_speech_loss:
             reason = f"would harm the voice: {measured}, speech {before.speech:.2f} -> {after.speech:.2f}"
             return DenoiseDecision(False, name, reason, before, after)
+        if any(self._loses_syllables(*both) for both in zip(probes, cleaned, strict=True)):
+            reason = f"takes syllables away, which {self._second().name} keeps: {measured}"
+            return DenoiseDecision(False, name, reason, before, after)
         return DenoiseDecision(True, name, measured, before, after)
+
+    def _loses_syllables(self, before: Waveform, after: Waveform) -> bool:
+        """Whether the denoiser took for noise what another one knows to be a voice."""
+        taken_db = voice_over_loss_db(before, after)
+        return empties_much(taken_db) and not empties_much(agreed_ratio_db(before, after, self._second))
 
 
 def read_spans(path: Path, spans: Sequence[tuple[float, float]]) -> Iterator[Waveform]:

@@ -1,18 +1,18 @@
 """Noise that comes and goes in a whole folder (a clock in the room), from a few pieces of speech across its clips.
 
-pieces of a few clips -> DeepFilterNet -> voice against what it took out of the pauses -> refused or not
+pieces of a few clips -> DeepFilterNet, RNNoise if that takes much -> voice against what was taken out -> refused or not
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from timbre.audio.denoise import Denoiser
-from timbre.audio.passing_noise import voice_over_loss_db
+from timbre.audio.denoise import Denoiser, RnNoise
+from timbre.audio.passing_noise import MIN_DB, agreed_ratio_db, empties_much
 from timbre.audio.waveform import Waveform
 from timbre.pipeline.stages.validate.checks import Findings
 from timbre.pipeline.stages.validate.cleaning import Cleaner, probe_spans, read_spans
@@ -21,8 +21,6 @@ from timbre.pipeline.stages.validate.slicing import Cut
 
 _PIECES = 5
 _FEWEST = 3
-MIN_DB = 5.0
-"""Clocks as loud as the voice give -7 to 4 dB, clean speakers 16 and more (docs/validate.md)."""
 
 
 def pieces_of(index: int, clips: int) -> int:
@@ -38,6 +36,8 @@ class PassingNoise:
 
     ratios_db: list[float] = field(default_factory=list)
     """Voice over loss of every piece, in dB."""
+    second: Callable[[], Denoiser] = RnNoise
+    """Makes the denoiser that is asked where the first one takes much."""
 
     def hear(self, index: int, clips: int, path: Path, cuts: Sequence[Cut], cleaner: Cleaner) -> None:
         """Measure pieces of clip `index` of so many; only with DeepFilterNet, for which the limit was measured."""
@@ -47,7 +47,7 @@ class PassingNoise:
 
     def measure(self, pieces: Sequence[Waveform], denoiser: Denoiser) -> None:
         """Measure pieces of speech as they were recorded."""
-        self.ratios_db += [voice_over_loss_db(piece, denoiser.denoise(piece)) for piece in pieces]
+        self.ratios_db += [agreed_ratio_db(piece, denoiser.denoise(piece), self.second) for piece in pieces]
 
     @property
     def ratio_db(self) -> float | None:
@@ -57,7 +57,7 @@ class PassingNoise:
     def check(self, found: Findings) -> None:
         """Refuse the folder if the median piece has such noise."""
         ratio_db = self.ratio_db
-        if ratio_db is None or ratio_db >= MIN_DB:
+        if ratio_db is None or not empties_much(ratio_db):
             return
         found.refuse(
             "all clips",
