@@ -73,7 +73,8 @@ def with_noise(clips: Spoken, noise: Waveform, snr_db: float) -> Spoken:
     """Every clip with the noise at that ratio of mean powers above 80 Hz: what is lower nobody hears beside a voice."""
     spoilt = []
     for wave, text in clips:
-        other = np.resize(resample(noise, wave.rate_hz).samples, len(wave.samples))
+        # A recording of noise may begin with digital silence, longer than a sentence.
+        other = np.resize(np.trim_zeros(resample(noise, wave.rate_hz).samples, "f"), len(wave.samples))
         power = _heard_power(wave.samples, wave.rate_hz) / (_heard_power(other, wave.rate_hz) * 10 ** (snr_db / 10))
         spoilt.append((_in_range(wave.samples + np.float32(np.sqrt(power)) * other, wave.rate_hz), text))
     return spoilt
