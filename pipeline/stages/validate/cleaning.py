@@ -93,6 +93,7 @@ class Cleaner:
         self._policy = policy
         self._make = make_denoiser
         self._second = second
+        self._cleaned: list[tuple[Waveform, Waveform]] = []
 
     @property
     def is_off(self) -> bool:
@@ -104,6 +105,13 @@ class Cleaner:
         """The denoiser of this run."""
         return self._make()
 
+    def denoise(self, wave: Waveform) -> Waveform:
+        """The cleaned sound: same rate, same length. What the last decision listened to is not cleaned again."""
+        for before, after in self._cleaned:
+            if before.rate_hz == wave.rate_hz and np.array_equal(before.samples, wave.samples):
+                return after
+        return self.denoiser.denoise(wave)
+
     @cached_property
     def opinion(self) -> Dnsmos:
         """The opinion network of this run."""
@@ -112,6 +120,7 @@ class Cleaner:
     def decide(self, snr_db: float, probes: Sequence[Waveform]) -> DenoiseDecision:
         """Whether a clip with that signal-to-noise ratio is denoised; probes: pieces of it to listen to, not empty."""
         policy = self._policy
+        self._cleaned = []
         if policy.mode == "off":
             return DenoiseDecision(False, "", "switched off in the recipe")
         if snr_db >= policy.below_snr_db and policy.mode == "auto":
@@ -120,8 +129,8 @@ class Cleaner:
             )
         name = self.denoiser.name
         before = _mean([self.opinion.score(_safe(piece)) for piece in probes])
-        cleaned = [self.denoiser.denoise(piece) for piece in probes]
-        after = _mean([self.opinion.score(_safe(piece)) for piece in cleaned])
+        self._cleaned = [(piece, self.denoiser.denoise(piece)) for piece in probes]
+        after = _mean([self.opinion.score(_safe(cleaned)) for _, cleaned in self._cleaned])
         gain, loss = after.overall - before.overall, before.speech - after.speech
         measured = f"SNR {snr_db:.0f} dB, DNSMOS overall {before.overall:.2f} -> {after.overall:.2f}"
         if policy.mode != "auto":
@@ -131,7 +140,7 @@ class Cleaner:
         if loss > policy.max_speech_loss:
             reason = f"would harm the voice: {measured}, speech {before.speech:.2f} -> {after.speech:.2f}"
             return DenoiseDecision(False, name, reason, before, after)
-        if any(self._loses_syllables(*both) for both in zip(probes, cleaned, strict=True)):
+        if any(self._loses_syllables(*both) for both in self._cleaned):
             reason = f"takes syllables away, which {self._second().name} keeps: {measured}"
             return DenoiseDecision(False, name, reason, before, after)
         return DenoiseDecision(True, name, measured, before, after)

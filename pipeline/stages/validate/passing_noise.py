@@ -43,9 +43,9 @@ class PassingNoise:
         """Measure pieces of clip `index` of so many; only with DeepFilterNet, for which the limit was measured."""
         count = pieces_of(index, clips)
         if count and not cleaner.is_off and cleaner.denoiser.name == NAME:
-            self.measure(list(read_spans(path, probe_spans(cuts, count))), cleaner.denoiser)
+            self.measure(list(read_spans(path, probe_spans(cuts, count))), cleaner)
 
-    def measure(self, pieces: Sequence[Waveform], denoiser: Denoiser) -> None:
+    def measure(self, pieces: Sequence[Waveform], denoiser: Denoiser | Cleaner) -> None:
         """Measure pieces of speech as they were recorded."""
         self.ratios_db += [agreed_ratio_db(piece, denoiser.denoise(piece), self.second) for piece in pieces]
 

@@ -218,9 +218,9 @@ class _Run:
         check_noise(clip.file, heard, decision, self.recipe, self.found)
         level = heard.level_dbfs
         if decision.applied:
-            level = speech_level([cleaner.denoiser.denoise(piece) for piece in probes], level)
+            level = speech_level([cleaner.denoise(piece) for piece in probes], level)
         self.passing.hear(len(self.reports), len(self.folder.clips), clip.path, plan.cuts, cleaner)
-        self._write_slices(clip, heard, plan, cleaner.denoiser if decision.applied else None, level)
+        self._write_slices(clip, heard, plan, cleaner if decision.applied else None, level)
         return ClipReport(clip.file, clip.text, sha256, heard, decision, len(plan.cuts), plan.dropped_s, plan.notes)
 
     def _may_denoise(self, heard: ClipSurvey) -> bool:
@@ -228,13 +228,13 @@ class _Run:
         return mode != "off" and (mode != "auto" or heard.snr_db < self.recipe.denoise_below_snr_db)
 
     def _write_slices(
-        self, clip: Clip, heard: ClipSurvey, plan: Plan, denoiser: Denoiser | None, level_dbfs: float
+        self, clip: Clip, heard: ClipSurvey, plan: Plan, cleaner: Cleaner | None, level_dbfs: float
     ) -> None:
         gain = gain_db(level_dbfs, self.recipe.loudness_target_dbfs)
         rate_hz = self.context.base.rate_hz
         for cut, wave in zip(plan.cuts, read_spans(clip.path, [(c.start_s, c.end_s) for c in plan.cuts]), strict=True):
             self.context.cancel.check()
-            clean = denoiser.denoise(wave) if denoiser is not None else wave
+            clean = cleaner.denoise(wave) if cleaner is not None else wave
             copies = self._copies(clean, heard, cut, level_dbfs)
             name = f"{len(self.slices) + 1:05d}.wav"
             file_16k = f"{SLICES_16K}/{name}" if rate_hz != ANALYSIS_RATE_HZ else f"{SLICES}/{name}"
@@ -260,7 +260,7 @@ class _Run:
             self.slices.append(piece)
             if piece.speech_s >= MIN_SPEECH_S:
                 # To the speaker encoder a denoiser makes another person of the same one.
-                as_recorded = copies if denoiser is None else self._copies(wave, heard, cut, heard.level_dbfs)
+                as_recorded = copies if cleaner is None else self._copies(wave, heard, cut, heard.level_dbfs)
                 self.waiting.append((piece, as_recorded.analysis.samples))
             if self.recipe.check_transcripts:
                 self.hearing.add(clip.file, cut.text, clip.language, copies.analysis.samples)

@@ -117,6 +117,21 @@ def test_a_denoiser_that_empties_syllables_is_not_applied(
     assert ("takes syllables away" in decision.reason) != applied
 
 
+def test_what_a_decision_listened_to_is_not_cleaned_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cleaning, "Dnsmos", Pleased)
+    gate = Gate((0, 0.1))
+    cleaner = Cleaner(AUTO, lambda: gate)
+    piece, other = speech(), speech(3.0)
+    cleaner.decide(15.0, [piece])
+    cleaned = cleaner.denoise(Waveform(piece.samples.copy(), RATE_HZ))
+    assert gate.calls == 1
+    assert np.array_equal(cleaned.samples, gate.denoise(piece).samples)
+    assert len(cleaner.denoise(other).samples) == len(other.samples), "another piece is cleaned"
+    cleaner.decide(15.0, [other])
+    assert np.array_equal(cleaner.denoise(piece).samples, cleaned.samples), "nor is an old piece taken for it"
+    assert gate.calls == 5
+
+
 def ticking(voice: Samples) -> Samples:
     """A click of 75 ms twice a second, as powerful as the voice above 80 Hz."""
     tick = np.random.default_rng(1).standard_normal(round(0.075 * RATE_HZ)) * np.hanning(round(0.075 * RATE_HZ))
