@@ -11,7 +11,7 @@ import os
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import click
@@ -42,17 +42,20 @@ def corpus_rows(folder: Path) -> list[tuple[Path, str, str, str]]:
     return [(folder / p[0], p[1], p[2], p[3]) for p in parts]
 
 
-def speakers(speech: Path, most: int, seconds: float) -> Iterator[tuple[str, str, Spoken]]:
-    """(name, language, clips): LJSpeech, VCTK, AISHELL, then speakers of speechocean762 evenly spread."""
+def speakers(speech: Path, most: int, seconds: float) -> Iterator[tuple[str, str, Callable[[], Spoken]]]:
+    """(name, language, clips): LJSpeech, VCTK, AISHELL, then speakers of speechocean762 evenly spread.
+
+    Clips are read when they are asked for, once.
+    """
     for corpus in ("ljspeech", "vctk", "aishell"):
         rows = corpus_rows(speech / corpus)
-        yield corpus, rows[0][2], _pick(rows, seconds)
+        yield corpus, rows[0][2], cache(partial(_pick, rows, seconds))
     learners = speech / "speechocean762"
     tables = sorted(learners.glob("**/metadata.csv"))
     rows = [row for table in tables for row in corpus_rows(table.parent)]
     names = sorted({row[1] for row in rows})
     for name in names[:: max(1, len(names) // max(1, most - 3))][: most - 3]:
-        yield name, "en", _pick([row for row in rows if row[1] == name], seconds)
+        yield name, "en", cache(partial(_pick, [row for row in rows if row[1] == name], seconds))
 
 
 def _pick(rows: list[tuple[Path, str, str, str]], seconds: float) -> Spoken:
@@ -100,7 +103,7 @@ def _in_range(samples: Samples, rate_hz: int) -> Waveform:
 
 def conditions(
     speech: Path,
-    clips: Spoken,
+    clips: Callable[[], Spoken],
     kinds: Sequence[str],
     rooms: int,
     snrs_db: Sequence[int] = _SNRS_DB,
@@ -110,7 +113,7 @@ def conditions(
 
     files: recordings of each kind of noise, 0 for all.
     """
-    yield "clean", lambda: clips
+    yield "clean", clips
     for kind in kinds or sorted(path.name for path in (speech / "noise").iterdir() if path.is_dir()):
         recordings = sorted(path for path in (speech / "noise" / kind).iterdir() if path.suffix in (".ogg", ".flac"))
         for file in recordings[: files or None]:
@@ -121,12 +124,12 @@ def conditions(
         yield response.stem, partial(_roomy, clips, response)
 
 
-def _noisy(clips: Spoken, noise: Path, snr_db: float) -> Spoken:
-    return with_noise(clips, read(noise), snr_db)
+def _noisy(clips: Callable[[], Spoken], noise: Path, snr_db: float) -> Spoken:
+    return with_noise(clips(), read(noise), snr_db)
 
 
-def _roomy(clips: Spoken, response: Path) -> Spoken:
-    return in_room(clips, read(response))
+def _roomy(clips: Callable[[], Spoken], response: Path) -> Spoken:
+    return in_room(clips(), read(response))
 
 
 def table_row(
