@@ -25,7 +25,6 @@ _YEAR_NOUNS: Final = (
     r"Q[1-4]|[一二三四1-4]季度|[上下]半年|财报|年报|年?初(?!中)|底|末|春节|春晚|夏天|秋天|冬天|款|毕业|高考|届|世界杯|"
     r"欧洲杯|奥运|冬奥|亚运|国庆|中秋|五一|双十一|春招|秋招|新款|应届|考研"
 )
-_AMOUNTS: Final = "mg|μg|g|kJ|kcal|mmol|IU|cal|大卡|千卡|千焦|克|毫克|元"
 _EVENTS: Final = "地震|事件|惨案|事变|空难|特大|恐怖"
 _DAYS: Final = "愚人节|情人节|圣诞|元旦|植树节|清明|当天|当晚|上线|开售|发布|截止|生效"
 _FIGURES: Final = "图|表|式|附表|附图|续表|例"
@@ -111,6 +110,11 @@ _RULES: Final = (
         lambda m: f"V{'点'.join(cardinal(int(part)) for part in m[1].split('.'))}",
     ),
     Rule(":：", rf"({_LASTS})(?:(\d{{1,2}})[:：])?([0-5]?\d)[:：]([0-5]\d)(?![\d:：.])", _lasting),
+    Rule(
+        ":：",
+        r"(以)(\d)[:：]([0-5]\d)[:：]([0-5]\d)(?=(?:\.\d+)?的(?:总?成绩|时间|净成绩|用时)|完赛|夺冠|撞线|率先)",
+        _lasting,
+    ),
     Rule("'’‘", rf"['’‘](\d\d)年(?=[{HAN}]|$|[，。])", lambda m: f"{digits(m[1])}年"),
     Rule("年", rf"(?<![\d.,])([0-4]\d)年(?=(?:{_YEAR_NOUNS}))", lambda m: f"{digits(m[1])}年"),
     Rule(
@@ -159,11 +163,6 @@ _RULES: Final = (
     Rule("kK", r"(?<![\d.A-Za-z])(\d{1,2}\.\d)[kK](?=$|[，。！？、的多个人次粉赞阅米块元步])", _decimal_thousands),
     Rule(
         "/",
-        rf"(\d\s?(?:{_AMOUNTS}))\s?/\s?(?=100?\s?(?:mL|ml|g|kg|L|km|克|毫升|公里))",
-        r"\1每",
-    ),
-    Rule(
-        "/",
         r"(?<![\d/.])(\d+)/1(0{2,4})(?![\d/]|\.\d)",
         lambda m: f"{ {2: '百', 3: '千', 4: '万'}[len(m[2])] }分之{cardinal(int(m[1]))}",
     ),
@@ -185,6 +184,7 @@ _RULES: Final = (
         _listed,
     ),
     Rule("!！", r"(?<![A-Za-z\d])(?:(\d{1,2})[!！](?=\s?[=＝÷×/])|([a-z])[!！](?=\s?[÷×/]|\s=))", r"\1\2的阶乘"),
+    Rule("!", r"(?<![A-Za-z\d])([kmnN])!(?![!=])|(?<=[\dkmnN])[)]!(?!!)", lambda m: f"{m[1] or ')'}的阶乘"),
     Rule("₂₁₀", r"log₂\s?(\d+)", lambda m: f"以二为底{cardinal(int(m[1]))}的对数"),
     Rule("²", r"(?<![A-Za-z\d/每])(?!km|cm|mm|dm|nm|hm|um)([a-z]{2})²", r"\1的平方"),
     Rule("²", rf"({_SQUARED})²", r"\1的平方"),

@@ -12,11 +12,6 @@ from timbre.text.mandarin_numbers import cardinal, decimal, digits
 from timbre.text.patterns import Rule
 
 _RAISED = str.maketrans("²³⁴⁵⁶", "23456")
-_JOINED = {
-    "N·m": "牛米", "kN·m": "千牛米", "kW·h": "千瓦时", "W·h": "瓦时", "A·h": "安时", "mA·h": "毫安时", "V·A": "伏安",
-    "Pa·s": "帕秒", "kg·m": "千克米", "t·km": "吨公里", "mm·Hg": "毫米汞柱",
-}  # fmt: skip
-_DOTTED = "|".join(re.escape(unit).replace("·", "[·⋅.•]") for unit in sorted(_JOINED, key=len, reverse=True))
 
 
 def _ion(match: re.Match[str]) -> str:
@@ -47,35 +42,13 @@ def _abbreviation(match: re.Match[str]) -> str:
     return match[0] if match[1].lower() in ("no", "v") else f"{match[1]} {cardinal(int(match[2]))}"
 
 
-_COMPOUND = {
-    "J": "焦耳",
-    "W": "瓦",
-    "kg": "千克",
-    "m": "米",
-    "mol": "摩尔",
-    "℃": "摄氏度",
-    "°C": "摄氏度",
-    "摄氏度": "摄氏度",
-    "K": "开",
-}
 FORMULA_RULES = (
-    Rule(
-        "·⋅",
-        r"(?<![A-Za-z])([JW])/[(（](kg|m|mol)[·⋅](℃|°C|K|摄氏度)[)）]",
-        lambda m: f"{_COMPOUND[m[1]]}每{_COMPOUND[m[2]]}{_COMPOUND[m[3]]}",
-    ),
     Rule("⁺⁻", r"(?<=[A-Za-z\d₀-₉)])([²³⁴⁵⁶]?)([⁺⁻])(?![⁰¹²³⁴-⁹])", _ion),
     Rule("(", r"(?<![A-Za-z])([fghFGP])\(([a-zA-Z]|-?\d+)\)", _function),
     Rule("/", r"(?<![A-Za-z\d])[fF]/(\d{1,2}(?:\.\d)?)(?![\d/])", lambda m: f"F{decimal(m[1])}"),
-    Rule("/", r"(?<![\d/.])1/(\d{1,5})\s?(?:s(?![A-Za-z])|秒)", lambda m: f"{cardinal(int(m[1]))}分之一秒"),
     Rule("/", r"\s?=\s?(-?)([a-z]{1,2}|\d{1,3})/([a-z]{1,2})(?![A-Za-z/])", _quotient),
     Rule("+", r"(?<=[=+-])(\s?\d*[a-z]{1,2})\s?\+\s?(?=\d|[a-z](?![A-Za-z]))", r"\1加"),
     Rule("-", r"(?<==)(\s?\d*[a-z]{1,2})\s?[-−]\s?(?=\d|[a-z](?![A-Za-z]))", r"\1减"),
-    Rule(
-        "·⋅•",
-        rf"(?<=\d)\s?({_DOTTED})(?![A-Za-z])",
-        lambda m: _JOINED[re.sub("[⋅.•]", "·", m[1])],
-    ),
     Rule(
         "i",
         r"(?<![A-Za-z\d])i([3579])-(\d{4,5})(?=[A-Z]{0,2}(?![A-Za-z\d]))",

@@ -12,17 +12,12 @@ from timbre.text.mandarin_numbers import cardinal, decimal, digits
 from timbre.text.patterns import Rule, sub
 
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
-_MONEY = {"$": "美元", "¥": "元", "￥": "元", "€": "欧元", "£": "英镑", "₩": "韩元"}
 _SIDES = (
     "中国|日本|韩国|朝鲜|伊朗|沙特|泰国|越南|澳大利亚|德国|法国|英格兰|巴西|阿根廷|西班牙|意大利|葡萄牙|荷兰|比利时|克罗地亚|美国|墨西哥|"
     "国足|女足|男足|国奥|国安|申花|泰山|海港|国际|三镇|蓉城|湖人|勇士|火箭|热火|皇马|巴萨|马竞|曼联|曼城|利物浦|切尔西|阿森纳|热刺|拜仁|"
     "多特|尤文|国米|米兰|拉齐奥|罗马|那不勒斯|巴黎|里昂|[男女]排|[主客]队|[主客]场|[半全]场|爆冷|首回合|次回合|加时|点球|完场|终场|比分|"
     "联队|[^部军团]队|俱乐部"
 )
-_UNITS = {
-    "kg": "千克", "g": "克", "mg": "毫克", "m": "米", "cm": "厘米", "mm": "毫米", "km": "千米", "L": "升", "l": "升",
-    "mL": "毫升", "ml": "毫升", "h": "小时", "min": "分钟", "lb": "磅", "oz": "盎司",
-}  # fmt: skip
 _KEYS = {"*": "星号", "＊": "星号", "#": "井号", "＃": "井号"}
 _SURNAMES = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖"
@@ -33,18 +28,12 @@ _REIGNS = (
     "绍兴|淳熙|至元|至正|民国|昭和|平成|令和|明治|大正|永徽|武德|泰始|太和|景德|崇宁|靖康|隆庆|天启|洪熙|景泰|天顺|泰昌|建炎|"
     "大中祥符|元和|会昌|大历|太康|元嘉"
 )
-_VOLUMES = {"L": "升", "mL": "毫升", "ml": "毫升", "kg": "千克", "g": "克", "m³": "立方米", "m3": "立方米", "s": "秒"}
 _VIDEO = re.compile(
     "编码|分辨率|电视|屏|画质|视频|高清|fps|帧|显示器|电影|投影|蓝光|Hz|拍摄|录制|直播|摄像|相机|镜头|HDR|画面|码率"
 )
 _CALCULUS = {"∑": "求和", "∫": "积分", "∂": "偏", "∏": "连乘"}
 _MENU = re.compile("设置|打开|点击|文件|菜单|进入|选择|步骤|流程")
 _COMPUTED = re.compile("算|等于|得数|口算|差|减|公式|题")
-
-
-def _span_of_money(match: re.Match[str]) -> str:
-    sign, low, high, scale = match.groups()
-    return f"{low}到{high}{scale or ''}{_MONEY[sign]}"
 
 
 def _more_telephones(match: re.Match[str]) -> str:
@@ -68,12 +57,6 @@ def _arrow(match: re.Match[str]) -> str:
     return "，" if _MENU.search(match.string[: match.start()]) else "到"
 
 
-def _large(number: str, scale: str) -> str:
-    """2.5B of a currency is 25亿, 3M is 300万."""
-    value = float(number) * (10 if scale in "Bb" else 100)
-    return f"{value:g}{'亿' if scale in 'Bb' else '万'}"
-
-
 def _sets(match: re.Match[str]) -> str:
     """比分18：25、21：25: every pair of the clause is a score."""
     return sub(r"(?<![\d:：])(\d{1,3})\s?[:：-]\s?(\d{1,3})(?![\d:：])", r"\1比\2", match[0])
@@ -91,17 +74,7 @@ LIST_RULES = (
     Rule(
         "-–", rf"((?:{_SIDES})\s?)(\d{{1,2}})\s?[-–]\s?(\d{{1,2}})(?![\d.%-]|\s?[{HAN}]?[年月日号人个名])", r"\1\2比\3"
     ),
-    Rule(
-        "$¥￥€£₩",
-        rf"(?<!满)(?<!满\s)([$¥￥€£₩])\s?({_NUMBER})\s?[-–—~～至到]\s?(?:[$¥￥€£₩])?({_NUMBER})(万|亿|千)?(?:美?元)?(?![\d.,]*\s?[=家个人位名])",
-        _span_of_money,
-    ),
     Rule("减-", r"满([¥￥]?)(\d{2,5})[-－](\d{1,4})(?![\d.%])", r"满\1\2减\3"),
-    Rule(
-        "/",
-        r"(?<![\d/.])([1-9])\s?/\s?([2-9]|10|16)\s?(kg|g|mg|m|cm|mm|km|L|l|mL|ml|h|min|lb|oz)(?![A-Za-z0-9/])",
-        lambda m: f"{cardinal(int(m[2]))}分之{cardinal(int(m[1]))}{_UNITS[m[3]]}",
-    ),
     Rule("/", r"(?<![\d/.第])(?<!第\s)(\d{1,3})\s/\s(\d{1,3})(?![\d/.]|\s?[页步关集章轮])", r"\1/\2"),
     Rule(
         "*＊#＃",
@@ -129,13 +102,6 @@ LIST_RULES = (
         r"第\s?0*(\d{1,3})\s?/\s?(\d{1,3})\s?([页步关集章轮])",
         lambda m: f"第{cardinal(int(m[1]))}{m[3]}，共{cardinal(int(m[2]))}{m[3]}",
     ),
-    Rule(
-        "=",
-        r"(?<==)\s?(\d{1,2})/(\d{1,2})(?=[a-zA-Z]{1,3}(?![A-Za-z]))",
-        lambda m: f"{cardinal(int(m[2]))}分之{cardinal(int(m[1]))}",
-    ),
-    Rule("/", r"(?<=[a-zA-Zμ])\s?/\s?(?=\d{1,2}\s?(?:h|小时|天|min|分钟|次)(?![A-Za-z]))", "每"),
-    Rule("^", rf"(10\^-?\d+)\s?/\s?({'|'.join(_VOLUMES)})(?![A-Za-z0-9])", lambda m: f"{m[1]}每{_VOLUMES[m[2]]}"),
     Rule(
         "ABCD",
         r"(?<![\d.A-Za-z+-])(?!\d+0[A-D])(\d{3,4})(?=[A-D](?![A-Za-z\d])(?!\s?(?:参数|模型|大模型)))",
@@ -181,12 +147,6 @@ LIST_RULES = (
         lambda m: f"{m[1]} {decimal(m[2])}",
     ),
     Rule("Qq", r"(?<![\d.,])((?:19|20)\d\d)\s(?=Q[1-4](?!\d))", lambda m: digits(m[1])),
-    Rule(
-        "$€£",
-        r"([$€£])\s?(\d+(?:\.\d+)?)\s?([BbMm])(?:n|illion)?(?![A-Za-z])",
-        lambda m: f"{_large(m[2], m[3])}{_MONEY[m[1]]}",
-    ),
-    Rule("@", r"(?<=[A-Za-z])@(?=\d+(?:\.\d+)?\s?(?:[GM]?Hz|fps|[mM]|V|A|kg))", "，"),
     Rule("uU", r"(?<![A-Za-z\d])[uU]1[sS]1(?![A-Za-z\d])", "有一说一"),
     Rule(
         ":：",

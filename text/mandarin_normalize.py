@@ -11,6 +11,7 @@ from opencc import OpenCC
 
 from timbre.text.cues import cue_words
 from timbre.text.mandarin_numbers import DIGITS, cardinal, decimal, digits
+from timbre.text.mandarin_quantities import expand_quantities
 from timbre.text.mandarin_spans import expand_services, expand_spans, measure_words
 from timbre.text.patterns import sub
 
@@ -32,21 +33,6 @@ _CIRCLED = {
 } | {chr(0x2160 + index): cardinal(index + 1) for index in range(12)} | {
     chr(0x3220 + index): cardinal(index + 1) for index in range(10)
 } | {chr(0x2474 + index): cardinal(index + 1) for index in range(20)}  # fmt: skip
-_UNITS = {
-    "km": "千米", "cm": "厘米", "mm": "毫米", "dm": "分米", "nm": "纳米", "μm": "微米", "m": "米", "kg": "千克", "mg":
-    "毫克", "g": "克", "ml": "毫升", "mL": "毫升", "L": "升", "l": "升", "h": "小时", "min": "分钟", "s": "秒", "ms":
-    "毫秒", "Hz": "赫兹", "kHz": "千赫兹", "MHz": "兆赫兹", "GHz": "吉赫兹", "W": "瓦", "kW": "千瓦", "kWh": "千瓦时",
-    "V": "伏", "mA": "毫安", "mAh": "毫安时", "dB": "分贝", "db": "分贝", "ha": "公顷", "t": "吨", "Pa": "帕", "kPa":
-    "千帕", "J": "焦耳", "kJ": "千焦", "kcal": "千卡", "bar": "巴",
-    "cal": "卡", "mol": "摩尔", "ds": "毫秒", "hm": "百米",
-}  # fmt: skip
-_UNIT_NAMES = "|".join(sorted(_UNITS, key=len, reverse=True))
-_MEASURE = re.compile(
-    rf"(?<![A-Za-z0-9.])({NUMBER})\s?({_UNIT_NAMES})(\^[23]|(?<=m)[23])?(?:/({_UNIT_NAMES})(\^[23])?)?(?![A-Za-z0-9])"
-)
-_POWERS = {"^2": "平方", "2": "平方", "^3": "立方", "3": "立方", None: ""}
-_MONEY = {"¥": "元", "$": "美元", "€": "欧元", "£": "英镑", "₩": "韩元", "₽": "卢布", "₹": "卢比", "฿": "泰铢"}
-_SCALE = "万亿|亿|万|千万|百万|千|百"
 _MARKS = str.maketrans({
     "，": ",", "、": ",", "；": ",", "：": ",", ";": ",", ":": ",", "。": ".", "．": ".", "！": "!", "？": "?", "·":
     ",", "/": ",", "・": ",", "｡": ".", "﹐": ",", "‥": "…",
@@ -98,8 +84,7 @@ def normalize(text: str, after_letter: bool = False, simple: bool = True) -> tup
         text = simplify(text.replace("嗯", "恩").replace("呣", "母"))
     if re.search(r"\d", text):
         for expand in (
-            expand_spans, _dates, _times, expand_services, _telephones, _money, _temperatures, _measures, _percents,
-            _versions, _fractions, _ranges, _arithmetic, _counts, _numbers,
+            expand_quantities, expand_spans, _dates, _times, expand_services, _telephones, _blocks, _versions, _fractions, _ranges, _arithmetic, _counts, _numbers,
         ):  # fmt: skip
             text = expand(text)
     else:
@@ -209,56 +194,9 @@ def _telephones(text: str) -> str:
     )
 
 
-def _money(text: str) -> str:
-    """¥700 -> 七百元; $3.5万 -> 三点五万美元; 5€ -> 五欧元."""
-    signs = "".join(map(re.escape, _MONEY))
-    text = sub(rf"([{signs}]\s?[\d,]+)\.0{{1,2}}(?![\d万亿千百])", r"\1", text)
-    text = sub(
-        rf"([{signs}])\s?({NUMBER})\s?({_SCALE})?(?:[美欧日韩]?元|英镑)?",
-        lambda m: f"{'两' if m[2] == '2' and not m[3] else decimal(m[2])}{m[3] or ''}{_MONEY[m[1]]}",
-        text,
-    )
-    text = sub(r"(?<=\d)\.00(?=元)", "", text)
-    return sub(rf"({NUMBER})\s?({_SCALE})?\s?([{signs}])", lambda m: f"{decimal(m[1])}{m[2] or ''}{_MONEY[m[3]]}", text)
-
-
-def _temperatures(text: str) -> str:
-    """-5°C -> 零下五度; 70°F -> 华氏七十度; 5~10°C -> 五到十度."""
-    text = sub(rf"(?<!\d)\+(?={NUMBER}\s?°)", "零上", text)
-    text = sub(rf"(-?{NUMBER})\s?(?:°\s?[Cc]?)?\s?[-~到至]\s?(-?{NUMBER})(?=\s?°)", r"\1°C到\2", text)
-
-    def degrees(match: re.Match[str]) -> str:
-        sign, number, scale = match.groups()
-        below = ("零下" if scale else "负") if sign else ""
-        spans = re.match(r"到-?\d[\d.]*\s?°", match.string[match.end() :])
-        return f"{'华氏' if scale in ('F', 'f') else ''}{below}{decimal(number)}{'' if spans else '度'}"
-
-    return sub(rf"(?:(?<![\dA-Za-z])(-))?({NUMBER})\s?°\s?([CcFf])?", degrees, text)
-
-
-def _measures(text: str) -> str:
-    """5m -> 五米; 8mm -> 八毫米; 120km/h -> 一百二十千米每小时; 10m^2 -> 十平方米. Only directly after a number."""
-
-    def spoken(match: re.Match[str]) -> str:
-        number, unit, power, per, per_power = match.groups()
-        words = "两" if number == "2" else decimal(number)
-        words += _POWERS[power] + _UNITS[unit]
-        return words + (f"每{_POWERS[per_power]}{_UNITS[per]}" if per else "")
-
-    text = sub(r"(?<![\d.])2(?=(?:栋|幢|座|单元|层|楼|区|期|号楼)\d)", "二", text)
-    return _MEASURE.sub(spoken, sub(rf"({NUMBER})[-~]({NUMBER}\s?(?:{_UNIT_NAMES})(?![A-Za-z]))", r"\1到\2", text))
-
-
-def _percents(text: str) -> str:
-    """20% -> 百分之二十; 10%-20% -> 百分之十到百分之二十; 5‰ -> 千分之五."""
-    text = sub(rf"({NUMBER})%?\s?[-–—~]\s?({NUMBER}%)", r"\1%到\2", text)
-    text = sub(r"(?<![\dA-Za-z)）年月日])\+(?=\d[\d.]*\s?(?:%|度|元|°|分(?![之钟])))", "正", text)
-    text = sub(rf"(-?)({NUMBER})\s?%", lambda m: f"{'负' if m[1] else ''}百分之{_hundredths(m[2])}", text)
-    return sub(rf"({NUMBER})\s?‰", lambda m: f"千分之{decimal(m[1])}", text)
-
-
-def _hundredths(number: str) -> str:
-    return "百" if number == "100" else decimal(number)
+def _blocks(text: str) -> str:
+    """2栋3单元 -> 二栋三单元."""
+    return sub(r"(?<![\d.])2(?=(?:栋|幢|座|单元|层|楼|区|期|号楼)\d)", "二", text)
 
 
 def _versions(text: str) -> str:
@@ -266,16 +204,8 @@ def _versions(text: str) -> str:
     return sub(r"(?<![\d.])\d+(?:\.\d+){2,}(?!\d)", lambda m: "点".join(digits(part) for part in m[0].split(".")), text)
 
 
-_PER = (
-    "平方公里|平方米|立方米|平米|小时|时|分钟|千瓦时|公里|公斤|千克|课时|人次|天|月|年|人|斤|吨|秒|分|米|次|个|箱|件|瓶|盒|股|张|间|套|"
-    "桶|袋|台|亩|户|位|晚|包|卷|罐|批|车|板|支|片|粒|对|双|组|捆|棵|头|首|局|场|轮|集|层|栋|座|家|匙|串|枚|根|把|平|克|升|度|节|期|周|日|辆|只|杯|份|条|本|页|克拉|盎司|桌|字|位"
-)
-
-
 def _fractions(text: str) -> str:
-    """3/4 -> 四分之三; 30元/小时 -> 30元每小时."""
-    text = sub(rf"(?<=\d)((?:万|亿|千|百)?元)\s?/\s?(?=[{HAN}](?![{HAN}]?元))", r"\1每", text)
-    text = sub(rf"(?<=\d)([{HAN}]{{1,4}})\s?/\s?(?=(?:{_PER})(?![{HAN}]{{2}}))", r"\1每", text)
+    """3/4 -> 四分之三."""
     return sub(
         r"(?<![\d/.])(-?)(\d+(?:\.\d+)?)/(\d+)(?![\d/]|\.\d)",
         lambda m: f"{'负' if m[1] else ''}{cardinal(int(m[3]))}分之{decimal(m[2])}",

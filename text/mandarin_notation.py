@@ -11,6 +11,7 @@ import re
 from timbre.text import english_numbers
 from timbre.text.languages import HAN
 from timbre.text.mandarin_numbers import cardinal, decimal, digits
+from timbre.text.mandarin_units import UNITS
 from timbre.text.patterns import Rule, applied, sub
 
 _GEOMETRY = str.maketrans({
@@ -34,22 +35,9 @@ _NAMED = (
 )
 _HALVES = {"a": "上午", "p": "下午"}
 _PART_OF_DAY = re.compile(r"(?:早|晚|上午|下午|中午|凌晨|清晨|傍晚|夜|深夜|午后|午间)[上间里]?\s?$")
-_SLASH_UNITS = {
-    "h": "小时", "hr": "小时", "d": "天", "kg": "千克", "g": "克", "km": "千米", "m": "米", "m²": "平方米",
-    "m2": "平方米", "㎡": "平方米", "m³": "立方米", "m3": "立方米",
-    "L": "升", "l": "升", "mL": "毫升", "ml": "毫升", "t": "吨", "s": "秒",
-    "min": "分钟", "mg": "毫克", "μg": "微克", "km²": "平方千米",
-    "km2": "平方千米", "km^2": "平方千米",
-    "kWh": "千瓦时", "kW": "千瓦", "W": "瓦", "GB": "GB", "MB": "MB", "mu": "亩", "m^2": "平方米",
-}  # fmt: skip
-_SLASHED = "|".join(re.escape(unit) for unit in sorted(_SLASH_UNITS, key=len, reverse=True))
 _RULERS = (
     "拿破仑|路易|亨利|伊丽莎白|查理|查尔斯|乔治|爱德华|威廉|詹姆斯|理查|腓力|腓特烈|亚历山大|尼古拉|弗朗茨|约翰|保罗|"
     "庇护|本笃"
-)
-_SIGNED_AFTER = (
-    r"(?<=[是为约到至达在于从和或与、，：；:,;(（\[/~～ \t|=+×*÷])|(?<=零上)|(?<=^)|"
-    r"(?<=[率值润额比差度温分数幅位降减涨增长变动近拔深底标压势径移程流速存亏])"
 )
 _YEAR = r"((?:1[5-9]|20)\d\d)"
 _YEAR_MONTH = r"((?:19|20)\d\d)[./](0?[1-9]|1[0-2])"
@@ -72,7 +60,6 @@ _SPAN_CUE = re.compile(
     "放假|国庆|假期|期间|活动|休|出差|旅|展|营业|停|有效|日期|时间|档期|打折|优惠|报名|考试|比赛|培训|促销|黄金周|春节|五一|元旦|端午|中秋"
 )
 _CODE_BEFORE = re.compile(r"(?:码|号|账户|密|QQ|ID|微信|单|编|证|卡)[为是:：]?\s?$", re.IGNORECASE)
-_AMPERE_CUE = re.compile(r"(?:电流|额定|充电|插座|输出|保险丝|空开|快充|最大|[Vv伏])[^。！？]{0,8}$")
 
 
 def fold_notation(text: str) -> str:
@@ -93,7 +80,7 @@ def fold_notation(text: str) -> str:
     if "+" in text:
         text = sub(r"\+\s?(?:…+|\.{3,}|⋯+)\s?\+", "加…加", text)
     if re.search(r"\d", text):
-        text = _signs(_units(_codes(_days(text))))
+        text = applied(_UNIT_RULES, _codes(_days(text)))
     return text
 
 
@@ -149,23 +136,6 @@ def _plate(match: re.Match[str]) -> str:
     return f"{province}{letter}{''.join(digits(c, one='幺') if c.isdigit() else c for c in rest)}{last}"
 
 
-def _units(text: str) -> str:
-    """元/h -> 元每小时; 元/㎡/天 -> 元每平方米每天; 7000MB/s -> 7000MB每秒; 0.35A of a current -> 安; hm² -> 公顷."""
-    return applied(_UNIT_RULES, text)
-
-
-def _signs(text: str) -> str:
-    """A sign before a quantity of its own: 误差为+0.5/-0.3mm -> 正0.5, 负0.3mm."""
-    if "+" not in text and "-" not in text:
-        return text
-    text = sub(rf"(?<=[{HAN}])\+(?=\d+(?:\.\d+)?[万亿千百个人次票名])", "加", text)
-    return sub(
-        rf"(?:{_SIGNED_AFTER})([+-])(?=\d+(?:\.\d+)?\s?(?:[a-zA-Zμ]{{1,3}}(?![A-Za-z])|/[+-]))",
-        lambda m: "正" if m[1] == "+" else "负",
-        text,
-    ).replace("/负", "，负")
-
-
 _DEGREES = r"(\d+(?:\.\d+)?)\s?°\s?(\d{1,2}(?:\.\d+)?)\s?['’′](?:\s?(\d{1,2}(?:\.\d+)?)\s?(?:[\"”″]|''|′′))?"
 _SIDES = {"N": "北纬", "S": "南纬", "E": "东经", "W": "西经"}
 _SIDED = rf"(?<![经纬])(?<![经纬]\s)(?:{_DEGREES}|(\d+(?:\.\d+)?)\s?°)\s?([NSEW])(?![A-Za-z])"
@@ -201,6 +171,7 @@ def _equation(match: re.Match[str]) -> str:
 
 _FUNCTIONS = "sin|cos|tan|cot|log|lg|ln"
 _FIRST_RULES = (
+    Rule("-–:", r"(?<![\d.:-])(\d{1,2})[-–:](\d{1,2})(?=\s?[（(]\s?\d{1,2}[-–:]\d{1,2}(?![\d.:%-]))", r"\1比\2"),
     Rule(
         "-–",
         rf"(?<![\d.:：/-])\d{{1,2}}[-–]\d{{1,2}}(?:[、,，]\s?\d{{1,2}}[-–]\d{{1,2}})+(?![\d.:：/%-]|[{HAN}])",
@@ -221,13 +192,12 @@ _FIRST_RULES = (
     Rule(
         "gL",
         rf"(?<=[{HAN}])([A-Z])(\d+(?:\.\d+)?)\s?(mg|g|kg|mL|ml|μg)(?![A-Za-z])",
-        lambda m: f"{m[1]}{decimal(m[2])}{_SLASH_UNITS[m[3]]}",
+        lambda m: f"{m[1]}{decimal(m[2])}{UNITS[m[3]]}",
     ),
     Rule("±", r"(?<=[A-Za-z\d])\s?=\s?(?=±)", "等于"),
     Rule("sctl", rf"(?<![A-Za-z])({_FUNCTIONS})(\d+)(?![\d.A-Za-z])", lambda m: f"{m[1]}{cardinal(int(m[2]))}"),
     Rule("x*", r"(?<=\d)\s?[xX]\s?(?=\d)", "×"),
     Rule("|", r"\|(-?[\w.+-]{1,6})\|", r"\1的绝对值"),
-    Rule("⁰¹²³⁴⁵⁶⁷⁸⁹", r"(?<=[⁰¹²³⁴-⁹])\s?/\s?(L|mL|ml|m³|m3|kg|g|s)(?![A-Za-z])", lambda m: f"每{_SLASH_UNITS[m[1]]}"),
     Rule("-–~～", r"(?<![A-Za-z])([A-Z])(\d{1,2})\s?[-–~～]\s?\1(\d{1,2})(?!\d)", r"\1\2到\1\3"),
     Rule("29", r"(?<!\d)(985|211)/(985|211)(?!\d)", lambda m: f"{digits(m[1])}，{digits(m[2])}"),
     Rule("骁天麒酷锐联", r"(骁龙|天玑|麒麟|酷睿|锐龙|联发科)\s?(\d{3,4})(?![\d.])", lambda m: m[1] + digits(m[2])),
@@ -345,37 +315,10 @@ _CODE_RULES = (
 
 _UNIT_RULES = (
     Rule("/", r"(血压[^，。！？\d]{0,4}\d{2,3})/(?=\d{2,3}(?!\d))", r"\1，"),
-    Rule("/", rf"(?<=[{HAN}])\s?/\s?({_SLASHED})(?![A-Za-z0-9])", lambda m: f"每{_SLASH_UNITS[m[1]]}"),
-    Rule("Bbi", r"(?<=\d)\s?([KMGT]B|[KMG]b|[KMG]bit)/s(?![A-Za-z])", r"\1每秒"),
-    Rule(
-        "/",
-        rf"((?:/|每)(?:平方米|立方米|平米|㎡|人|间|床|台|亩|吨))/(?=(?:天|月|年|日|小时|次|晚|周)(?![{HAN}]?[路子]))",
-        r"\1每",
-    ),
-    Rule("h", r"(?<=\d)\s?hm(?:²|\^?2)(?![A-Za-z0-9])", "公顷"),
-    Rule(
-        "/",
-        rf"([¥￥$€£]\s?\d[\d,.]*(?:[万千亿])?|\d\s?(?:kg|g|mg|ml|mL|L|l|km|m|cm|GB|MB|kWh|W|kW|h|min|s))\s?/\s?(?=[{HAN}])",
-        r"\1每",
-    ),
-    Rule("·", rf"[/每](平方米|立方米|平米|㎡|[{HAN}])·(?=[天晚月年次日人])", r"每\1每"),
-    Rule("V", r"(?<![A-Za-z\d.])(\d+)\s?V\s?[/-]?\s?(\d+(?:\.\d+)?)\s?A(?![A-Za-z\d])", r"\1伏\2安"),
-    Rule("/", r"(\d(?:[A-Za-z]{1,3}|[伏安]))/(?=\d[\d.]*(?!\d|\s?km|\s?公里|\s?千米)[A-Za-z])", r"\1、"),
-    Rule("㎡", "每㎡", "每平方米"),
     Rule("/", r"(?<![\d/])24/7(?![\d/])", "7乘24小时"),
     Rule("M", r"(?<=\d)\s?M(?=宽带|光纤|网络|网速|带宽)", "兆"),
     Rule("*", r"(?<=[\da-zA-Z)）])\s?\*\s?(?=\d)", "×"),
-    Rule(
-        "A",
-        r"(?<![A-Za-z\d.])(\d+(?:\.\d+)?)\s?A(?![A-Za-z0-9])",
-        lambda m: f"{m[1]}安" if _AMPERE_CUE.search(m.string[: m.start()]) else m[0],
-    ),
-    Rule("Ω", r"(?<=\d)\s?(k|M)?Ω", lambda m: {"k": "千", "M": "兆", None: ""}[m[1]] + "欧"),
+    Rule("V", r"(?<![A-Za-z\d.])(\d+)\s?V\s?(\d+(?:\.\d+)?)\s?A(?![A-Za-z\d])", r"\1伏\2安"),
     Rule("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", r"(?<=10)[⁻⁰¹²³⁴-⁹]+", lambda m: "^" + m[0].translate(_RAISED)),
-    Rule(
-        "^⁻⁰¹²³⁴⁵⁶⁷⁸⁹",
-        rf"(10\^-?\d+)\s?({_SLASHED})(?:/({_SLASHED}))?(?![A-Za-z0-9])",
-        lambda m: m[1] + _SLASH_UNITS[m[2]] + (f"每{_SLASH_UNITS[m[3]]}" if m[3] else ""),
-    ),
     Rule("^⁻⁰¹²³⁴⁵⁶⁷⁸⁹", r"10\^(-?)(\d+)(?!\d)", lambda m: f"10的{'负' * bool(m[1])}{m[2]}次方"),
 )

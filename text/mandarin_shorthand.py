@@ -8,60 +8,11 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers
+from timbre.text.languages import HAN
 from timbre.text.mandarin_numbers import cardinal, digits
 from timbre.text.patterns import sub
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-_PARTS = {
-    "km": "千米", "cm": "厘米", "mm": "毫米", "dm": "分米", "nm": "纳米", "μm": "微米", "um": "微米", "m": "米",
-    "kg": "千克", "mg": "毫克", "μg": "微克", "ug": "微克", "ng": "纳克", "g": "克", "ml": "毫升", "mL": "毫升",
-    "dL": "分升", "dl": "分升", "L": "升", "l": "升", "h": "小时", "min": "分钟", "s": "秒", "ms": "毫秒",
-    "mol": "摩尔", "mmol": "毫摩尔",
-    "μmol": "微摩尔", "N": "牛", "J": "焦耳", "kJ": "千焦", "kcal": "千卡", "kW": "千瓦", "kWh": "千瓦时", "MW": "兆瓦",
-    "W": "瓦", "Pa": "帕", "kPa": "千帕", "t": "吨", "r": "转", "d": "天", "次": "次", "ha": "公顷",
-}  # fmt: skip
-_WHOLE = {
-    "mmHg": "毫米汞柱", "ppm": "ppm", "kbps": "千比特每秒", "Kbps": "千比特每秒", "Mbps": "兆比特每秒",
-    "Gbps": "吉比特每秒",
-    "bps": "比特每秒", "rpm": "转每分钟", "fps": "帧每秒", "MPa": "兆帕", "hPa": "百帕", "GW": "吉瓦", "MWh": "兆瓦时",
-    "GWh": "吉瓦时", "Wh": "瓦时", "kV": "千伏", "mV": "毫伏", "MW": "兆瓦", "μm": "微米", "μg": "微克", "μL": "微升",
-    "μs": "微秒", "ns": "纳秒", "mmol": "毫摩尔", "lm": "流明", "kN": "千牛", "cc": "毫升", "bpm": "次每分钟",
-    "lb": "磅",
-    "oz": "盎司", "ft": "英尺", "mph": "英里每小时", "psi": "磅每平方英寸", "dpi": "点每英寸", "THz": "太赫兹",
-    "kw": "千瓦", "KW": "千瓦", "Kw": "千瓦", "KM": "千米", "Km": "千米", "KG": "千克", "Kg": "千克", "CM": "厘米",
-    "MM": "毫米", "ML": "毫升", "Ml": "毫升", "HZ": "赫兹", "hz": "赫兹", "KHz": "千赫兹", "KHZ": "千赫兹",
-    "khz": "千赫兹",
-    "Mhz": "兆赫兹", "MHZ": "兆赫兹", "mhz": "兆赫兹", "ghz": "吉赫兹", "Ghz": "吉赫兹", "GHZ": "吉赫兹",
-    "mah": "毫安时", "MAH": "毫安时", "kwh": "千瓦时", "KWH": "千瓦时", "KWh": "千瓦时", "DB": "分贝", "KPa": "千帕",
-    "kJ": "千焦", "kPa": "千帕", "Pa": "帕", "MJ": "兆焦", "GJ": "吉焦", "mol": "摩尔", "ha": "公顷", "cal": "卡",
-    "kA": "千安",
-    "kVA": "千伏安", "lx": "勒克斯", "mJ": "毫焦", "eV": "电子伏特", "keV": "千电子伏特",
-    "MeV": "兆电子伏特", "mW": "毫瓦",
-    "kgf": "千克力", "nmi": "海里", "TWh": "太瓦时", "kbar": "千巴", "mbar": "毫巴", "Sv": "西弗", "mSv": "毫西弗",
-    "μSv": "微西弗",
-    "Bq": "贝可", "ly": "光年", "pF": "皮法", "nF": "纳法", "μF": "微法", "μA": "微安", "nA": "纳安",
-    "μV": "微伏", "mT": "毫特",
-    "kpa": "千帕", "KPA": "千帕", "Mpa": "兆帕", "KJ": "千焦", "Kcal": "千卡", "KCAL": "千卡", "KV": "千伏",
-}  # fmt: skip
-_POWERS = {"2": "平方", "²": "平方", "^2": "平方", "3": "立方", "³": "立方", "^3": "立方"}
-_POWER = r"(\^?[23]|[²³])?"
-
-
-def _names(table: dict[str, str]) -> str:
-    return "|".join(sorted(table, key=len, reverse=True))
-
-
-_RATE = re.compile(rf"(?<![A-Za-z])({_NUMBER})\s?({_names(_PARTS)}){_POWER}/({_names(_PARTS)}){_POWER}(?![A-Za-z0-9/])")
-_UNIT = re.compile(rf"(?<![A-Za-z])({_NUMBER})\s?({_names(_WHOLE)})(?![A-Za-z0-9/])")
-_PRESSURE = re.compile(r"(?<![\d/])(\d{2,3})/(\d{2,3})(?=\s?(?:mmHg|毫米汞柱))")
-_CURRENCIES = {
-    "RMB": "元", "CNY": "元", "USD": "美元", "EUR": "欧元", "GBP": "英镑", "JPY": "日元", "HKD": "港元", "KRW": "韩元",
-    "TWD": "新台币", "SGD": "新加坡元", "AUD": "澳元", "CAD": "加元", "CHF": "瑞士法郎", "US$": "美元", "HK$": "港元",
-    "NT$": "新台币", "A$": "澳元", "C$": "加元", "S$": "新加坡元",
-}  # fmt: skip
-_CODE = "|".join(sorted(map(re.escape, _CURRENCIES), key=len, reverse=True))
-_MONEY = re.compile(rf"(?<![A-Za-z])({_CODE})\s?({_NUMBER})\s?(万亿|千万|百万|亿|万|[kKmM](?![A-Za-z]))?(?:元|美元)?")
-_MONEY_AFTER = re.compile(rf"({_NUMBER})\s?(万亿|千万|百万|亿|万)?\s?({_CODE})(?![A-Za-z])")
 _WAGES = r"(?:月薪|年薪|工资|薪资|薪水|底薪|收入|价格|预算|房租|租金|奖金|成本|花了|约|近|超|超过|达|卖)[是为:：约]?\s?"
 _ACCOUNT = re.compile(
     r"((?:QQ|微信|WeChat|UID|ID|PIN|WiFi密码|Wi-Fi密码|ISBN|DOI|IMEI|SN)\s?(?:号码|号|群号|群|码)?\s?(?:[是为:：]|就是|加)?\s?)"
@@ -75,7 +26,7 @@ _VERSES = (
     "(?:马太|马可|路加|约翰)福音|创世记|出埃及记|诗篇|箴言|传道书|以赛亚书|罗马书|启示录|使徒行传|哥林多[前后]书|"
     "希伯来书"
 )
-_LATIN = re.compile("[A-Za-zμµ㎍㎎㎏]")
+_LATIN = re.compile("[A-Za-z]")
 _SIGNS = re.compile(r"[½⅓⅔¼¾⅕⅛⅜⅝⅞⁰⁴-⁹⁻√′″'+]|\d\"|[¹²³][⁰¹²³⁴-⁹]|华氏|7-11|[书经篇音记言行录传]\s?\d+[:：]\d")
 _LINES = re.compile(r"(?<![\d.,])(144|240|360|480|720|1080|1440|2160|4320)([pPiI])(?![A-Za-z])")
 
@@ -114,6 +65,7 @@ def _signs(text: str) -> str:
     text = sub(r"(?<=\d)\s?[½⅓⅔¼¾⅕⅛⅜⅝⅞]", lambda m: f"又{_VULGAR[m[0].strip()]}", text)
     text = sub("[½⅓⅔¼¾⅕⅛⅜⅝⅞]", lambda m: _VULGAR[m[0]], text)
     text = sub(r"(?<=\d)⁻([⁰¹²³⁴-⁹]+)|(?<=\d)([⁴-⁹⁰]|¹[⁰¹²³⁴-⁹]+|²[⁰¹²³⁴-⁹]+)", _power, text)
+    text = sub(r"(?<![\d.])(\d+)√\s?(?=[\d（(A-Za-z])", lambda m: f"{cardinal(int(m[1]))}倍根号", text)
     text = sub(r"√\s?(?=[\d（(A-Za-z])", "根号", text)
     if "^" not in text:
         text = sub(r"(?<=\d)\+(?=[A-Za-z](?![A-Za-z]))", "加", text)
@@ -137,13 +89,17 @@ def _slashed(text: str) -> str:
         lambda m: f"{m[1]}{int(m[2])}月{int(m[3])}日",
         text,
     )
-    text = sub(r"(?<![\d/.])([1-9]0)/([1-9]0)(?![\d/分]|\.\d)", _hundred, text)
-    return _RATE.sub(_rate, _PRESSURE.sub(r"\1，\2", text))
+    text = sub(
+        rf"(?<![\d/.])(1[0-2]|0?[1-9])/([12]\d|3[01])(?=(?:之|以)?[前后](?![{HAN}]?[分的])|起(?!来)|止|截止|当[天日晚]|早上|上午|下午|晚上|凌晨|到期|出发)",
+        r"\1月\2日",
+        text,
+    )
+    text = sub(r"(?<![\d/.])(1\d\d)/(\d\d)(?![\d/.])(?=[，。、；！？,]|$)", r"\1，\2", text)
+    return sub(r"(?<![\d/.])([1-9]0)/([1-9]0)(?![\d/分]|\.\d)", _hundred, text)
 
 
 def _latin(text: str) -> str:
     """Units, roman numerals, thousands, codes of currencies, accounts and lines of a picture."""
-    text = text.replace("µ", "μ").replace("㎍", "μg").replace("㎎", "mg").replace("㎏", "kg")
     text = sub(r"(?<![A-Za-z])PM\s?2\.5(?!\d)", "PM二点五", text)
     text = sub(r"(?<![A-Za-z0-9.])(\d+)h(\d+)(?:min|m)(?![A-Za-z])", r"\1小时\2分钟", text)
     text = sub(r"(?<![A-Za-z0-9.])(\d+)min(\d+)s(?![A-Za-z])", r"\1分\2秒", text)
@@ -154,16 +110,12 @@ def _latin(text: str) -> str:
         _counted,
         text,
     )
-    text = _UNIT.sub(lambda m: f"{m[1]}{_WHOLE[m[2]]}", text)
-    text = sub(rf"({_NUMBER})ppm(?![A-Za-z])", r"百万分之\1", text)
     text = sub(
         r"(?<![\d.A-Za-z])(\d+(?:\.\d+)?)([kK])?\s?[-–—~～至到]\s?(\d+(?:\.\d+)?)[kK](?![A-Za-z0-9])",
         lambda m: f"{_thousands(m[1]) if m[2] or float(m[1]) < 1000 else m[1]}到{_thousands(m[3])}",
         text,
     )
     text = sub(rf"({_WAGES})(\d{{2,3}})[kK](?![A-Za-z0-9])", lambda m: m[1] + _thousands(m[2]), text)
-    text = _MONEY.sub(lambda m: f"{_scaled(m[2], m[3])}{_CURRENCIES[m[1]]}", text)
-    text = _MONEY_AFTER.sub(lambda m: f"{m[1]}{m[2] or ''}{_CURRENCIES[m[3]]}", text)
     text = _ACCOUNT.sub(lambda m: m[1] + "，".join(digits(g, one="幺") for g in m[2].split("-")), text)
     return _LINES.sub(lambda m: f"{digits(m[1])}{m[2].upper()}", text)
 
@@ -171,13 +123,6 @@ def _latin(text: str) -> str:
 def _counted(match: re.Match[str]) -> str:
     value = english_numbers.roman(match[1])
     return match[1] if value is None else cardinal(value)
-
-
-def _rate(match: re.Match[str]) -> str:
-    number, unit, power, per, per_power = match.groups()
-    power = "" if power is None else _POWERS[power]
-    per_power = "" if per_power is None else _POWERS[per_power]
-    return f"{number}{power}{_PARTS[unit]}每{per_power}{_PARTS[per]}"
 
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
@@ -196,11 +141,3 @@ def _hundred(match: re.Match[str]) -> str:
 def _thousands(number: str) -> str:
     value = float(number) * 1000
     return str(int(value)) if value == int(value) else str(value)
-
-
-def _scaled(number: str, scale: str | None) -> str:
-    if scale in ("k", "K"):
-        return _thousands(number.replace(",", ""))
-    if scale in ("m", "M"):
-        return f"{number}百万"
-    return f"{number}{scale or ''}"

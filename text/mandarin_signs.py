@@ -13,6 +13,7 @@ from timbre.text.english_signs import join_groups
 from timbre.text.languages import HAN
 from timbre.text.mandarin_contexts import fold_contexts, without_units
 from timbre.text.mandarin_notation import fold_notation
+from timbre.text.mandarin_quantities import expand_bare_units, expand_quantities
 from timbre.text.mandarin_shorthand import fold_shorthand
 from timbre.text.patterns import sub
 
@@ -47,7 +48,7 @@ def concerns(text: str, language: str) -> bool:
 
 def fold_signs(text: str) -> str:
     """The text with these signs as words or digits that the later steps know."""
-    text = sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", fold_contexts(_narrow(text)))
+    text = sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", fold_contexts(expand_bare_units(expand_quantities(_narrow(text)))))
 
     def stamp(match: re.Match[str]) -> str:
         seconds = f":{match[5]}" if match[5] and int(match[5]) else ""
@@ -60,8 +61,9 @@ def fold_signs(text: str) -> str:
     text = sub(r"(?<=\d)w(?![A-Za-z0-9])", "万", text)
     text = sub(r"(?<=\d)W(?![A-Za-z0-9])", _ten_thousand_or_watt, text)
     text = sub(
+        rf"(?<![\d.])(\d{{1,2}}(?:\.\d+)?)k(?=[{HAN}])(?!屏|视频|高清|分辨率|画质|电视|显示器|蓝光|超清|跑|录)|"
         r"(?<![\d.])(\d(?:\.\d+)?|\d\d+\.\d+)[kK](?=$|[，。！？、,!?；;+的多个人次粉赞阅字米块元步张条件位台辆家]|\s)",
-        r"\1千",
+        lambda m: f"{m[1] or m[2]}千",
         text,
     )
     text = sub(r"(?<=[万千亿])\+(?!\s?\d)", "多", text)
@@ -74,13 +76,9 @@ def fold_signs(text: str) -> str:
         text,
     )
     text = sub(rf"(?<![A-Za-z])([A-Z])\s?[-–—~～]\s?([A-Z])(?=[{HAN}])(?![A-Za-z])", r"\1到\2", text)
-    text = sub(
-        r"(\d+(?:\.\d+)?)\s?(L|l|升|kWh|kwh|KWH|度|元|kg|千克|公斤)\s?/\s?(?:100|百)\s?(?:km|KM|公里|千米)",
-        lambda m: f"每百公里{m[1]}{_HUNDRED_KM.get(m[2].lower(), m[2])}",
-        text,
-    )
     text = join_groups(text)
-    for before, after in (("[A-Za-z]", "[-+]?[A-Za-z0-9(（]"), ("[0-9)）]", "[A-Za-z]")):
+    text = sub(r"(?<=[A-Za-z\d])[ \t]*\n\s*(?=[" + HAN + "])", "，", text)
+    for before, after in (("[A-Za-z]", f"[-+]?[A-Za-z0-9(（{HAN}]"), ("[0-9)）]", "[A-Za-z]")):
         text = sub(rf"(?<={before})\s?({_SIGN})\s?(?={after})(?!\s?[A-Za-z]{{3}})", _compared, text)
     text = sub(r"(?<=\d)\s?(<=|>=|!=)\s?(?=\d)", _compared, text)
     return sub(rf"(?<=[{HAN}])\s?(<=|>=|!=|[<>≤≥≠]|\+/-)\s?(?=\d)", _compared, text)
@@ -94,7 +92,6 @@ def _narrow(text: str) -> str:
     return text.translate(_NARROW)
 
 
-_HUNDRED_KM = {"l": "升", "kwh": "千瓦时", "kg": "千克"}
 _CROWD = "(?:粉丝|关注|播放|阅读|点赞|浏览|观看|用户|销量|销售额|热度|票房|下载|曝光|转发|评论|收藏)"
 _WATTS_BEFORE = re.compile("(?:功率|瓦|灯|充|耗电|输出|快充|电源|适配器|支持|电器|发电)[^，。！？]{0,6}$")
 _WATTS_AFTER = re.compile("的?(?:灯|快充|充电|功率|电|适配|闪充|输出|白炽|节能|LED|太阳能|电源|音箱|空调|微波)")
