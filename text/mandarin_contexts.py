@@ -29,7 +29,7 @@ _EVENTS: Final = "地震|事件|惨案|事变|空难|特大|恐怖"
 _DAYS: Final = "愚人节|情人节|圣诞|元旦|植树节|清明|当天|当晚|上线|开售|发布|截止|生效"
 _FIGURES: Final = "图|表|式|附表|附图|续表|例"
 _SURELY_WORDS: Final = re.compile(
-    r"(?<![A-Za-z])(?:sin|cos|tan|cot|log|lim)(?=[\d(（ ₀-₉])"
+    r"(?<![A-Za-z])(?:sin|cos|tan|cot|log|lim)(?=[\d(（ ₀-₉²³α-ω])"
     r"|(?<=\d)\s?(?:min|km|kg|cm|mm|mol|MPa|kPa|kcal|mAh|kWh|rpm|bpm|fps|ppm|GHz|MHz|kHz|Hz)\b"
 )
 """Functions, and units after a number: no English words."""
@@ -90,8 +90,6 @@ def _decimal_thousands(match: re.Match[str]) -> str:
     return str(round(float(match[1]) * 1000))
 
 
-_SQUARED: Final = r"(?<![A-Za-z/每])[a-ln-zA-Zπ]|(?<![A-Za-z/每\d\s])m|[)）]"
-"""What is squared or cubed; the m of a measure is not: 90元/m², 3 m³."""
 _PARTS: Final = {"½": "二分之一", "⅓": "三分之一", "⅔": "三分之二", "¼": "四分之一", "¾": "四分之三"}
 _WRITTEN: Final = re.compile(rf"[^{HAN}\s，。！？、；：…“”《》（）]")
 """Anything but characters and their marks: a text without it has none of these notations."""
@@ -185,24 +183,13 @@ _RULES: Final = (
     ),
     Rule("!！", r"(?<![A-Za-z\d])(?:(\d{1,2})[!！](?=\s?[=＝÷×/])|([a-z])[!！](?=\s?[÷×/]|\s=))", r"\1\2的阶乘"),
     Rule("!", r"(?<![A-Za-z\d])([kmnN])!(?![!=])|(?<=[\dkmnN])[)]!(?!!)", lambda m: f"{m[1] or ')'}的阶乘"),
-    Rule("₂₁₀", r"log₂\s?(\d+)", lambda m: f"以二为底{cardinal(int(m[1]))}的对数"),
-    Rule("²", r"(?<![A-Za-z\d/每])(?!km|cm|mm|dm|nm|hm|um)([a-z]{2})²", r"\1的平方"),
-    Rule("²", rf"({_SQUARED})²", r"\1的平方"),
-    Rule("³", rf"({_SQUARED})³", r"\1的立方"),
-    Rule("²³+-", r"(?<=的[平立]方)\s?\+\s?(?=[\dA-Za-z(（])", "加"),
-    Rule("²³+-", r"(?<=的[平立]方)\s?[-−]\s?(?=[\dA-Za-z(（])", "减"),
-    Rule("²³=", r"(?<=的[平立]方)\s?=\s?(?=[-\dA-Za-z(（])", "等于"),
     Rule("+", r"(?<![A-Za-z])(\d*[A-Z]B?)\+(?=\d)", r"\1加"),
     Rule("+", rf"(?<=\d[GK])\+(?=[{HAN}]|$)", "加"),
     Rule("+", rf"(?<![A-Za-z+])([ABCS])\+(?=[{HAN}，。、]|$)", r"\1加"),
     Rule("-", r"(?<![A-Za-z-])([ABC])-(?=[，。、的和]|$)", r"\1减"),
     Rule("Ll", r"(?<![A-Za-z])[Ll][Vv]\.?\s?(\d{1,3})(?![\d.])", lambda m: f"LV{cardinal(int(m[1]))}"),
     Rule("Tt", r"(?<![A-Za-z])([Tt][Oo][Pp])\s?(\d{1,4})(?![\d.])", lambda m: f"{m[1]}{cardinal(int(m[2]))}"),
-    Rule("sct", r"(?<![A-Za-z])(sin|cos|tan|cot)\s?(\d+)°(?!\s?[CF])", r"\1\2度"),
     Rule("½⅓⅔¼¾", r"(?<=[A-Za-z])\s?=\s?(?=[二三四]分之)", "等于"),
-    Rule("π", r"(?<=[A-Za-z\d])\s?=\s?(?=\d*π)", "等于"),
-    Rule("+-", r"(?<=[(（])([a-z])\s?\+\s?(?=[a-z\d]{1,2}[)）])", r"\1加"),
-    Rule("+-", r"(?<=[(（])([a-z])\s?[-−]\s?(?=[a-z\d]{1,2}[)）])", r"\1减"),
     Rule("∞", r"[-−]\s?∞", "负无穷大"),
     Rule("×", r"(?<![\d×])×{2,3}(?![\d×])", "某某"),
     Rule(

@@ -25,13 +25,6 @@ def _function(match: re.Match[str]) -> str:
     return f"{name} {value} " if value.isalpha() else f"{name}{cardinal(int(value))}"
 
 
-def _quotient(match: re.Match[str]) -> str:
-    """=-b/a is 等于负 a 分之 b."""
-    sign, above, below = match.groups()
-    spoken = cardinal(int(above)) if above.isdigit() else f" {above} "
-    return f"等于{'负' * bool(sign)} {below} 分之{spoken}"
-
-
 def _machine(match: re.Match[str]) -> str:
     letters, number = match.groups()
     return f"{letters}{cardinal(int(number)) if len(number) < 3 else digits(number)}"
@@ -46,9 +39,6 @@ FORMULA_RULES = (
     Rule("⁺⁻", r"(?<=[A-Za-z\d₀-₉)])([²³⁴⁵⁶]?)([⁺⁻])(?![⁰¹²³⁴-⁹])", _ion),
     Rule("(", r"(?<![A-Za-z])([fghFGP])\(([a-zA-Z]|-?\d+)\)", _function),
     Rule("/", r"(?<![A-Za-z\d])[fF]/(\d{1,2}(?:\.\d)?)(?![\d/])", lambda m: f"F{decimal(m[1])}"),
-    Rule("/", r"\s?=\s?(-?)([a-z]{1,2}|\d{1,3})/([a-z]{1,2})(?![A-Za-z/])", _quotient),
-    Rule("+", r"(?<=[=+-])(\s?\d*[a-z]{1,2})\s?\+\s?(?=\d|[a-z](?![A-Za-z]))", r"\1加"),
-    Rule("-", r"(?<==)(\s?\d*[a-z]{1,2})\s?[-−]\s?(?=\d|[a-z](?![A-Za-z]))", r"\1减"),
     Rule(
         "i",
         r"(?<![A-Za-z\d])i([3579])-(\d{4,5})(?=[A-Z]{0,2}(?![A-Za-z\d]))",
@@ -85,5 +75,5 @@ FORMULA_RULES = (
         r"(?<![A-Za-z])(HP|MP|SAN|EXP|ATK|DEF)\s?([+-])\s?(\d{1,5})(?![\d.])",
         lambda m: f"{m[1]}{'加' if m[2] == '+' else '减'}{cardinal(int(m[3]))}",
     ),
-    Rule("#＃", rf"(?<![\d.A-Za-z])(\d{{1,4}})[#＃](?=[{HAN}])", r"\1号"),
+    Rule("#＃", rf"(?<![\d.A-Za-z])(\d{{1,4}})[#＃](?=[{HAN}，。、；）~～-]|$)", r"\1号"),
 )

@@ -57,6 +57,13 @@ def _arrow(match: re.Match[str]) -> str:
     return "，" if _MENU.search(match.string[: match.start()]) else "到"
 
 
+def _clocked(match: re.Match[str]) -> str:
+    """7:40.33 and 2:03:23.15 are the times of a race."""
+    hours, minutes, seconds, parts = match.groups()
+    spoken = f"{'两' if hours == '2' else cardinal(int(hours))}小时" if hours else ""
+    return f"{spoken}{cardinal(int(minutes))}分{'零' * (seconds[0] == '0')}{cardinal(int(seconds))}秒{digits(parts)}"
+
+
 def _sets(match: re.Match[str]) -> str:
     """比分18：25、21：25: every pair of the clause is a score."""
     return sub(r"(?<![\d:：])(\d{1,3})\s?[:：-]\s?(\d{1,3})(?![\d:：])", r"\1比\2", match[0])
@@ -70,6 +77,25 @@ def _left_open(match: re.Match[str]) -> str:
 
 
 LIST_RULES = (
+    Rule(
+        "SMLX",
+        r"(?<![A-Za-z\d-])([SML]|\d?X{1,4}[SL])\s?[-–~～至到]\s?(\d?X{0,4}[SML])(?![A-Za-z\d-])",
+        lambda m: " 到 ".join(re.sub(r"\d", lambda n: digits(n[0]), m[i]) for i in (1, 2)),
+    ),
+    Rule("W", r"(?<![A-Za-z\d.])(\d{1,2})W-(\d{2})(?!\d)", lambda m: f"{cardinal(int(m[1]))}W，{cardinal(int(m[2]))}"),
+    Rule("8", r"(?<![\d.])802\.(\d{1,2})(?!\d)", lambda m: f"八零二点{digits(m[1])}"),
+    Rule("+", r"(第\d{2,3})\+(\d{1,2})(?=分)", lambda m: f"{m[1]}加{cardinal(int(m[2]))}"),
+    Rule(
+        ":",
+        r"(?<![\d:.-])(?:(\d{1,2}):)?([0-5]?\d):([0-5]\d)\.(\d{1,3})(?![\d:])",
+        _clocked,
+    ),
+    Rule(
+        "./",
+        r"((?:周|星期|礼拜)[一二三四五六日天]\s?[（(])(1[0-2]|0?[1-9])[./](3[01]|[12]\d|0?[1-9])(?=[)）])",
+        r"\1\2月\3日",
+    ),
+    Rule(">", rf"(?<=[{HAN}”」\])])\s+>\s+(?=[{HAN}“「\[(A-Za-z])", "，"),
     Rule("-–:：", r"比分[^。！？]*[、，和][^。！？]*", _sets),
     Rule(
         "-–", rf"((?:{_SIDES})\s?)(\d{{1,2}})\s?[-–]\s?(\d{{1,2}})(?![\d.%-]|\s?[{HAN}]?[年月日号人个名])", r"\1\2比\3"

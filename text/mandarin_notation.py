@@ -15,7 +15,7 @@ from timbre.text.mandarin_units import UNITS
 from timbre.text.patterns import Rule, applied, sub
 
 _GEOMETRY = str.maketrans({
-    "₀": "0", "₁": "1", "₂": "2", "₃": "3", "₄": "4", "₅": "5", "₆": "6", "₇": "7", "₈": "8", "₉": "9", "∠": "角",
+    "₀": "0", "₁": "1", "₂": "2", "₃": "3", "₄": "4", "₅": "5", "₆": "6", "₇": "7", "₈": "8", "₉": "9", "ₙ": "n", "ₖ": "k", "ₘ": "m", "ᵢ": "i", "ⱼ": "j", "ₓ": "x", "∠": "角",
     "△": "三角形", "⊙": "圆", "⊥": "垂直于", "∥": "平行于", "∵": "因为", "∴": "所以", "∈": "属于", "∞": "无穷大",
     "≡": "恒等于", "≌": "全等于", "∽": "相似于", "º": "°", "˚": "°", "∶": ":",
 })  # fmt: skip
@@ -161,15 +161,6 @@ def _scores(match: re.Match[str]) -> str:
     return sub(r"(\d)\s?[-–:：]\s?(?=\d)", r"\1比", match[0])
 
 
-def _equation(match: re.Match[str]) -> str:
-    """y=2x+1: letters that stand alone are added to and taken from."""
-    if "(" in match[0]:
-        return match[0]
-    text = sub(r"(?<![A-Za-z])([a-zA-Z])\s?\+\s?(?=\d|[a-z](?![A-Za-z]))", r"\1加", match[0])
-    return sub(r"(?<![A-Za-z])([a-zA-Z])\s?[-−]\s?(?=\d|[a-z](?![A-Za-z]))", r"\1减", text)
-
-
-_FUNCTIONS = "sin|cos|tan|cot|log|lg|ln"
 _FIRST_RULES = (
     Rule("-–:", r"(?<![\d.:-])(\d{1,2})[-–:](\d{1,2})(?=\s?[（(]\s?\d{1,2}[-–:]\d{1,2}(?![\d.:%-]))", r"\1比\2"),
     Rule(
@@ -188,16 +179,14 @@ _FIRST_RULES = (
         "加",
     ),
     Rule("+", r"^\+(?=\d)", "加"),
-    Rule("=", r"[^。！？；]*=[^。！？；]*", _equation),
+    Rule("+", rf"(?<=[{HAN}”）)])\s?\+\s?(?=[{HAN}“（])", "加"),
     Rule(
         "gL",
         rf"(?<=[{HAN}])([A-Z])(\d+(?:\.\d+)?)\s?(mg|g|kg|mL|ml|μg)(?![A-Za-z])",
         lambda m: f"{m[1]}{decimal(m[2])}{UNITS[m[3]]}",
     ),
     Rule("±", r"(?<=[A-Za-z\d])\s?=\s?(?=±)", "等于"),
-    Rule("sctl", rf"(?<![A-Za-z])({_FUNCTIONS})(\d+)(?![\d.A-Za-z])", lambda m: f"{m[1]}{cardinal(int(m[2]))}"),
     Rule("x*", r"(?<=\d)\s?[xX]\s?(?=\d)", "×"),
-    Rule("|", r"\|(-?[\w.+-]{1,6})\|", r"\1的绝对值"),
     Rule("-–~～", r"(?<![A-Za-z])([A-Z])(\d{1,2})\s?[-–~～]\s?\1(\d{1,2})(?!\d)", r"\1\2到\1\3"),
     Rule("29", r"(?<!\d)(985|211)/(985|211)(?!\d)", lambda m: f"{digits(m[1])}，{digits(m[2])}"),
     Rule("骁天麒酷锐联", r"(骁龙|天玑|麒麟|酷睿|锐龙|联发科)\s?(\d{3,4})(?![\d.])", lambda m: m[1] + digits(m[2])),

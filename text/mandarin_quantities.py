@@ -181,7 +181,7 @@ def _goes_on(text: str, term: _Term) -> bool:
 _SHARED = "shared"
 """Unit of a number that has the currency of the one before it."""
 _HYPHENS = ("-", "–", "x", "X")
-_MORE = re.compile(r"\+(?!\s?[\d(A-Za-z])")
+_MORE = re.compile(rf"\+(?!\s?[\d(A-Za-z])(?![{HAN}]{{1,6}}\s?\d)")
 _RANGES = ("-", "–", "—", "~", "～", "至", "到")
 
 

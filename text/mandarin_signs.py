@@ -11,6 +11,7 @@ import unicodedata
 from timbre.text import english_numbers
 from timbre.text.english_signs import join_groups
 from timbre.text.languages import HAN
+from timbre.text.mandarin_algebra import expand_formulas
 from timbre.text.mandarin_contexts import fold_contexts, without_units
 from timbre.text.mandarin_notation import fold_notation
 from timbre.text.mandarin_quantities import expand_bare_units, expand_quantities
@@ -48,7 +49,7 @@ def concerns(text: str, language: str) -> bool:
 
 def fold_signs(text: str) -> str:
     """The text with these signs as words or digits that the later steps know."""
-    text = sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", fold_contexts(expand_bare_units(expand_quantities(_narrow(text)))))
+    text = sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", fold_contexts(expand_formulas(expand_bare_units(expand_quantities(_narrow(text))))))
 
     def stamp(match: re.Match[str]) -> str:
         seconds = f":{match[5]}" if match[5] and int(match[5]) else ""
