@@ -28,17 +28,21 @@ _SIGNS = {"+": "正", "-": "负", "−": "负", "±": "正负"}
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿᵐˣ", "0123456789-+nmx")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙₖₘᵢⱼₓ₊₋", "0123456789nkmijx+-")
 _FUNCTIONS = "arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc|log|lg|ln|exp|lim|max|min"
+_ELEMENTS = (
+    "H|He|Li|Be|B|C|N|O|F|Ne|Na|Mg|Al|Si|P|S|Cl|Ar|K|Ca|Ti|Cr|Mn|Fe|Co|Ni|Cu|Zn|As|Se|Br|Ag|Cd|Sn|I|Ba|W|Pt|Au|Hg|Pb|U"
+)
 _TOKEN = re.compile(
     rf"(?P<space>\s+)|(?P<number>\d+(?:\.\d+)?)|(?P<function>(?:{_FUNCTIONS})(?![a-z]{{2}}))"
     r"|(?P<letters>[A-Z]{1,4}(?![a-z])|[a-z](?:[A-Z]{1,2}(?![a-z]))?(?![a-z])|[a-z]{2}(?![A-Za-z])|pH)(?P<prime>['′]*)"
+    rf"|(?P<elements>(?:{_ELEMENTS}){{1,5}}(?![A-Za-z]))"
     r"|(?P<below>[₀-₉ₙₖₘᵢⱼₓ₊₋]+)|(?P<raised>[⁰¹²³⁴-⁹⁻⁺ⁿᵐˣ]+|\^(?:[-−]?\d+|[a-z](?![a-z])|\([^()]{1,8}\)))"
     rf"|(?P<factorial>(?<=[)）])!|!(?!=))|(?P<greek>[{''.join(GREEK)}ΔΩΣΦ])|(?P<relation>==|<=|>=|!=|[=≈≠<>≤≥≡∈⊆⊂∝→])|(?P<sum>[-+−±∪∩])|(?P<product>[×*·⋅÷])"
     r"|(?P<slash>/)|(?P<root>[√∛])|(?P<open>[(（\[{])|(?P<close>[)）\]}])|(?P<bar>\|)|(?P<degree>°)"
-    r"|(?P<percent>%)|(?P<infinity>∞)|(?P<comma>,\s?)"
+    r"|(?P<percent>%)|(?P<infinity>∞)|(?P<leaves>[↓↑])|(?P<comma>,\s?)"
 )
 _RUN = re.compile(
     rf"(?<![A-Za-z0-9_.:/@#&?\"-])(?:(?:{_FUNCTIONS})(?![a-z]{{2}})|\d+(?:\.\d+)?|[A-Za-z]{{1,4}}|[-+−±(（\[{{|√∛Δ∞{''.join(GREEK)}])"
-    rf"(?:[\dA-Za-z'′₀-₉ₙₖₘᵢⱼₓ₊₋⁰¹²³⁴-⁹⁻⁺ⁿᵐˣ^{''.join(GREEK)}ΔΩΣΦ=≈≠<>≤≥≡∈⊆⊂∝→+−±∪∩×*·⋅÷/√∛()（）\[\]{{}}|!°%∞-]"
+    rf"(?:[\dA-Za-z'′₀-₉ₙₖₘᵢⱼₓ₊₋⁰¹²³⁴-⁹⁻⁺ⁿᵐˣ^{''.join(GREEK)}ΔΩΣΦ=≈≠<>≤≥≡∈⊆⊂∝→+−±∪∩×*·⋅÷/√∛↓↑()（）\[\]{{}}|!°%∞-]"
     r"|(?:(?<=sin|cos|tan|log|lim)|(?<=ln|lg))[ ](?=[a-zα-ω\d(（])"
     r"|\.(?=\d)|,(?=\d)|[ ](?=[=≈≠<>≤≥≡∈+−±×÷*/∝→-][ ]?[\dA-Za-z(√|α-ω∞+−-])"
     r"|(?<=[=≈≠<>≤≥≡∈+−±×÷*/∝→-])[ ](?=[\dA-Za-z(√|α-ω∞+−-])){1,80}"
@@ -75,7 +79,7 @@ class _Reader:
         if match is None:
             return "", "", self.position
         kind = match.lastgroup or ""
-        return ("letters" if kind == "prime" else kind), match[0].strip(), match.end()
+        return ("letters" if kind in ("prime", "elements") else kind), match[0].strip(), match.end()
 
     def take(self) -> str:
         _, token, self.position = self.peek()
@@ -196,7 +200,7 @@ class _Reader:
             self.seen.add("bars")
             words += "的绝对值"
         else:
-            words = self.bracket()
+            words = self.bracket(token)
         return words + self.after()
 
     def letters(self, token: str) -> str:
@@ -232,8 +236,12 @@ class _Reader:
             return f"以{base}为底{argument}的对数"
         return f" {name} {base}{power}{argument}"
 
-    def bracket(self) -> str:
+    def bracket(self, opening: str) -> str:
+        """What stands in brackets; {x|x>0} has its condition behind the bar."""
         words = self.formula()
+        if opening == "{" and self.peek()[0] == "bar":
+            self.take()
+            words += "，" + self.formula()
         while self.peek()[0] == "comma":
             self.take()
             words += "，" + self.formula()
@@ -245,7 +253,7 @@ class _Reader:
     def after(self) -> str:
         """Powers, factorials and degrees behind a factor."""
         words = ""
-        while (step := self.peek())[0] in ("raised", "factorial", "degree"):
+        while (step := self.peek())[0] in ("raised", "factorial", "degree", "leaves", "below"):
             self.take()
             if step[0] == "raised":
                 if step[1][-1] in "⁺⁻":
@@ -255,6 +263,10 @@ class _Reader:
             elif step[0] == "factorial":
                 self.seen.add("factorial")
                 words += "的阶乘"
+            elif step[0] == "below":
+                words += _index(step[1])
+            elif step[0] == "leaves":
+                words += "沉淀" if step[1] == "↓" else "气体"
             else:
                 words += "度"
         return words

@@ -40,9 +40,9 @@ FORMULA_RULES = (
     Rule("(", r"(?<![A-Za-z])([fghFGP])\(([a-zA-Z]|-?\d+)\)", _function),
     Rule("/", r"(?<![A-Za-z\d])[fF]/(\d{1,2}(?:\.\d)?)(?![\d/])", lambda m: f"F{decimal(m[1])}"),
     Rule(
-        "i",
-        r"(?<![A-Za-z\d])i([3579])-(\d{4,5})(?=[A-Z]{0,2}(?![A-Za-z\d]))",
-        lambda m: f"i{digits(m[1])}，{digits(m[2])}",
+        "iR",
+        r"(?<![A-Za-z\d])([iR])([3579])[- ](\d{4,5})(?=[A-Z]{0,2}\d?[A-Z]?(?![A-Za-z\d]))",
+        lambda m: f"{m[1]}{digits(m[2])}，{digits(m[3])}",
     ),
     Rule(
         "Bb基",

@@ -120,7 +120,7 @@ LIST_RULES = (
     Rule("新法惨", r"(?<![\d.])(\d{3})(?=新政|新规|法案|惨案)(?<!\d{4})", lambda m: digits(m[1])),
     Rule(
         "-–",
-        rf"(?<=[{HAN}])(?<![第章图表式例款条号牌位])([1-9]\d?)[-–]([1-9]\d?)(?=$|[，。！？、；,;!?）)])",
+        rf"(?<=[{HAN}])(?<![第章图表式例款条号牌位])([1-9]\d?)[-–]([1-9]\d?)(?=$|[，。！？、；,;!?）)]|[（(](?!\d))",
         _left_open,
     ),
     Rule(
@@ -190,8 +190,13 @@ LIST_RULES = (
     ),
     Rule(
         "-—–",
-        r"(?<![A-Za-z])(GB|JGJ|HJ|YY|QB|DB\d{2}|JJG|GBZ|ISO)\s?(\d{2,6})[-—–]((?:19|20)\d\d)(?!\d)",
-        lambda m: f"{m[1]} {digits(m[2])}，{digits(m[3])}",
+        r"(?<![A-Za-z])(GB|JGJ|HJ|YY|QB|DB\d{2}|JJG|GBZ|ISO)\s?(\d{2,6})(\.\d{1,3})?[-—–]((?:19|20)\d\d)(?!\d)",
+        lambda m: f"{m[1]} {digits(m[2])}{'点' + digits(m[3]) if m[3] else ''}，{digits(m[4])}",
+    ),
+    Rule(
+        "-",
+        r"(?<![A-Za-z\d-])([A-Z]{1,4})(\d{2,})((?:-\d{2,}){2,})(?![A-Za-z\d-])",
+        lambda m: f"{m[1]} {digits(m[2])}，" + "，".join(digits(one) for one in m[3][1:].split("-")),
     ),
     Rule(
         "-–/",

@@ -172,7 +172,7 @@ def _telephones(text: str) -> str:
     text = sub(r"(?<=[\d零一二三四五六七八九幺])(转)(\d{2,5})(?!\d)", lambda m: m[1] + digits(m[2], one="幺"), text)
     text = sub(r"(?<=[层楼栋幢])(\d{3,4})(?![\d元平米人个])", lambda m: digits(m[1], one="幺"), text)
     text = sub(
-        r"((?:码|编号|号码|证号|单号|型号|账号)[是为:：]?\s?)(\d+(?:-\d+)+)(?![\d.:%])",
+        r"((?:(?<![鞋尺均])码|编号|号码|证号|单号|型号|账号)[是为:：]?\s?)(\d+(?:-\d+)+)(?![\d.:%])",
         lambda m: m[1] + ",".join(digits(group, one="幺") for group in m[2].split("-")),
         text,
     )

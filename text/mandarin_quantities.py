@@ -77,6 +77,8 @@ _AMPERES_BEFORE = re.compile(r"(?:电流|额定|充电|插座|输出|保险丝|�
 _CROWD = re.compile(
     "(?:粉丝|关注|播放|阅读|点赞|浏览|观看|用户|销量|销售额|热度|票房|下载|曝光|转发|评论|收藏)[^，。！？]{0,6}$"
 )
+_KELVINS_BEFORE = re.compile("(?:色温|开尔文|热力学温度|绝对温度)[^，。！？]{0,12}$")
+_SOLID = re.compile("打印|电影|眼镜|模型|动画|效果|游戏")
 _WAVES = re.compile("手机|网络|信号|基站|时代|套餐|流量|通信|网")
 _SHARES = {"%": "百分之", "‰": "千分之", "ppm": "百万分之", "ppb": "十亿分之"}
 _HUNDRED_KM = re.compile(r"^(L|l|升|kWh|kwh|KWH|度|元|kg|千克|公斤)\s?/\s?(?:100|百)\s?(?:km|KM|公里|千米)$")
@@ -236,7 +238,7 @@ def _with_unit(text: str, term: _Term, unit: re.Match[str]) -> _Term:
     if unit["counted"]:
         return replace(term, unit=unit["counted"], kind="counted", end=unit.end())
     chain, before, after = unit["chain"], text[max(0, term.start - 16) : term.start], text[unit.end() : unit.end() + 8]
-    if is_plain_letter(chain) and not (chain == "A" and _AMPERES_BEFORE.search(before)):
+    if is_plain_letter(chain) and not _is_unit(chain, unit[0], before, after):
         return term
     if chain == "W" and not (_WATTS_BEFORE.search(before) or _WATTS_AFTER.match(after)):
         return term
@@ -247,6 +249,15 @@ def _with_unit(text: str, term: _Term, unit: re.Match[str]) -> _Term:
     ):
         return term
     return replace(term, unit=chain, kind="chain", end=unit.end())
+
+
+def _is_unit(letter: str, written: str, before: str, after: str) -> bool:
+    """Letters that only their neighbours make units: 电流2A, 色温3000K, 培养7 d."""
+    if letter == "A":
+        return _AMPERES_BEFORE.search(before) is not None
+    if letter == "K":
+        return _KELVINS_BEFORE.search(before) is not None
+    return letter == "d" and written.startswith(" ") and not _SOLID.match(after)
 
 
 def _divides(term: _Term) -> bool:
@@ -401,7 +412,7 @@ def _quantity(term: _Term, following: _Term | None) -> str:
         return term.compared + _sign(term, "负", "正") + _price(term, number, following if spans else None)
     if match := _HUNDRED_KM.match(term.unit):
         return f"{term.compared}每百公里{amount}{UNITS.get(match[1], match[1])}"
-    unit = chain_words(term.unit) if term.unit else ""
+    unit = "K" if term.unit == "K" else chain_words(term.unit) if term.unit else ""
     return term.compared + _sign(term, "负", "正") + amount + unit
 
 

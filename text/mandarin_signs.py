@@ -79,6 +79,7 @@ def fold_signs(text: str) -> str:
     text = sub(rf"(?<![A-Za-z])([A-Z])\s?[-–—~～]\s?([A-Z])(?=[{HAN}])(?![A-Za-z])", r"\1到\2", text)
     text = join_groups(text)
     text = sub(r"(?<=[A-Za-z\d])[ \t]*\n\s*(?=[" + HAN + "])", "，", text)
+    text = sub(r"(?<![A-Za-z])([A-Z])([a-z])(?=(?:约?等|大|小)于)", r"\1 \2", text)
     for before, after in (("[A-Za-z]", f"[-+]?[A-Za-z0-9(（{HAN}]"), ("[0-9)）]", "[A-Za-z]")):
         text = sub(rf"(?<={before})\s?({_SIGN})\s?(?={after})(?!\s?[A-Za-z]{{3}})", _compared, text)
     text = sub(r"(?<=\d)\s?(<=|>=|!=)\s?(?=\d)", _compared, text)
