@@ -38,11 +38,11 @@ _TOKEN = re.compile(
     r"|(?P<below>[₀-₉ₙₖₘᵢⱼₓ₊₋]+)|(?P<raised>[⁰¹²³⁴-⁹⁻⁺ⁿᵐˣ]+|\^(?:[-−]?\d+|[a-z](?![a-z])|\([^()]{1,8}\)))"
     rf"|(?P<factorial>(?<=[)）])!|!(?!=))|(?P<greek>[{''.join(GREEK)}ΔΩΣΦ])|(?P<relation>==|<=|>=|!=|[=≈≠<>≤≥≡∈⊆⊂∝→])|(?P<sum>[-+−±∪∩])|(?P<product>[×*·⋅÷])"
     r"|(?P<slash>/)|(?P<root>[√∛])|(?P<open>[(（\[{])|(?P<close>[)）\]}])|(?P<bar>\|)|(?P<degree>°)"
-    r"|(?P<percent>%)|(?P<infinity>∞)|(?P<leaves>[↓↑])|(?P<comma>,\s?)"
+    r"|(?P<percent>%)|(?P<infinity>∞)|(?P<shape>[∠△⊙])|(?P<leaves>[↓↑])|(?P<comma>,\s?)"
 )
 _RUN = re.compile(
-    rf"(?<![A-Za-z0-9_.:/@#&?\"-])(?:(?:{_FUNCTIONS})(?![a-z]{{2}})|\d+(?:\.\d+)?|[A-Za-z]{{1,4}}|[-+−±(（\[{{|√∛Δ∞{''.join(GREEK)}])"
-    rf"(?:[\dA-Za-z'′₀-₉ₙₖₘᵢⱼₓ₊₋⁰¹²³⁴-⁹⁻⁺ⁿᵐˣ^{''.join(GREEK)}ΔΩΣΦ=≈≠<>≤≥≡∈⊆⊂∝→+−±∪∩×*·⋅÷/√∛↓↑()（）\[\]{{}}|!°%∞-]"
+    rf"(?<![A-Za-z0-9_.:/@#&?\"-])(?:(?:{_FUNCTIONS})(?![a-z]{{2}})|\d+(?:\.\d+)?|[A-Za-z]{{1,4}}|[-+−±(（\[{{|√∛Δ∞∠△⊙{''.join(GREEK)}])"
+    rf"(?:[\dA-Za-z'′₀-₉ₙₖₘᵢⱼₓ₊₋⁰¹²³⁴-⁹⁻⁺ⁿᵐˣ^{''.join(GREEK)}ΔΩΣΦ=≈≠<>≤≥≡∈⊆⊂∝→+−±∪∩×*·⋅÷/√∛↓↑∠△⊙()（）\[\]{{}}|!°%∞-]"
     r"|(?:(?<=sin|cos|tan|log|lim)|(?<=ln|lg))[ ](?=[a-zα-ω\d(（])"
     r"|\.(?=\d)|,(?=\d)|[ ](?=[=≈≠<>≤≥≡∈+−±×÷*/∝→-][ ]?[\dA-Za-z(√|α-ω∞+−-])"
     r"|(?<=[=≈≠<>≤≥≡∈+−±×÷*/∝→-])[ ](?=[\dA-Za-z(√|α-ω∞+−-])){1,80}"
@@ -135,12 +135,15 @@ class _Reader:
 
     def fraction(self) -> str:
         """2a/b is b 分之二 a."""
+        begin = self.position
         words = self.factors()
         while self.peek()[0] == "slash":
             start = self.position
             self.take()
+            number = re.fullmatch(r"\d+", self.text[begin:start]) is not None
             try:
-                below = self.factors()
+                # 1/3πr² is a third of the rest; a/2b has both below.
+                below = self.factor() if number and self.peek()[0] == "number" else self.factors()
                 if re.fullmatch(" [A-Z]{3,} ", below):
                     raise _NoFormula  # a pair of currencies
             except _NoFormula:
@@ -148,6 +151,8 @@ class _Reader:
                 break
             self.seen.add("fraction")
             words = f"{below}分之{words}"
+            if number and self.peek()[0] in ("letters", "greek", "root", "open") and self.text[self.position] != " ":
+                words += self.factors()
         return words
 
     def factors(self) -> str:
@@ -169,6 +174,12 @@ class _Reader:
     def factor(self) -> str:
         """A number, letter, function, root, bracket or absolute value with its powers."""
         kind, token, _ = self.peek()
+        if kind == "shape":
+            self.take()
+            words = _SHAPES[token]
+            if self.peek()[0] == "number":
+                self.seen.add("letter")
+            return words + self.factor()
         if kind not in ("number", "letters", "greek", "function", "open", "root", "bar", "infinity"):
             raise _NoFormula
         self.take()
@@ -272,6 +283,7 @@ class _Reader:
         return words
 
 
+_SHAPES = {"∠": "角", "△": "三角形", "⊙": "圆"}
 _AFTER_SPACE = frozenset("=≈≠<>≤≥≡∈⊆⊂∝→+-−±×*·⋅÷/")
 
 

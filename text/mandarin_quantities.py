@@ -62,7 +62,9 @@ _JOINT = re.compile(
     rf"\s?(?P<joint>[-–—~～至到]|[×xX*]|\+|/|、|(?={_COMPARISON}))\s?"
     rf"(?P<compared>{_COMPARISON})?\s?(?P<sign>[-+−±])?\s?(?P<currency>{_CURRENCY})?\s?(?=\d)"
 )
-_START = re.compile(r"(?<![\dA-Za-z_])(?<!\d[.,:：])\d")
+_START = re.compile(
+    r"(?:(?<![\dA-Za-z_])(?<!\d[.,:：])|(?<=(?<![A-Za-z])(?:RMB|CNY|USD|EUR|GBP|JPY|HKD|KRW|SGD|AUD|CAD)))\d"
+)
 _WRITTEN = re.compile(r"[A-Za-zμµΩ%‰°℃℉㎡㎥㎎㎏㎍¥￥$€£₩₽₹฿/元]")
 _FOLDED = str.maketrans({"µ": "μ", "㎎": "mg", "㎏": "kg", "㎍": "μg", "㎜": "mm", "㎝": "cm", "㎞": "km", "㏄": "cc",
                          "⎓": " ", "º": "°", "˚": "°"})  # fmt: skip
@@ -79,6 +81,7 @@ _CROWD = re.compile(
 )
 _KELVINS_BEFORE = re.compile("(?:色温|开尔文|热力学温度|绝对温度)[^，。！？]{0,12}$")
 _SOLID = re.compile("打印|电影|眼镜|模型|动画|效果|游戏")
+_FORMULA_BEFORE = re.compile(r"[+−×-]\s?(?:[∠△]|[∠△]?[A-Za-z\d]{1,3}\s?=\s?)$")
 _WAVES = re.compile("手机|网络|信号|基站|时代|套餐|流量|通信|网")
 _SHARES = {"%": "百分之", "‰": "千分之", "ppm": "百万分之", "ppb": "十亿分之"}
 _HUNDRED_KM = re.compile(r"^(L|l|升|kWh|kwh|KWH|度|元|kg|千克|公斤)\s?/\s?(?:100|百)\s?(?:km|KM|公里|千米)$")
@@ -126,6 +129,8 @@ def expand_quantities(text: str) -> str:
     while start := _START.search(text, position):
         before = _BEFORE.search(text, max(position, start.start() - 14), start.start())
         terms, end = _expression(text, start.start(), before)
+        if terms and _is_angle_sum(text, terms, start.start()):
+            terms = []
         if terms:
             begin, head, first = _head(text, _typed(terms, 0), before)
             if text[begin - 1 : begin] == "@":
@@ -138,6 +143,11 @@ def expand_quantities(text: str) -> str:
             found.append(text[position:end])
         position = end
     return "".join(found).replace("华氏华氏", "华氏") + text[position:]
+
+
+def _is_angle_sum(text: str, terms: list[_Term], start: int) -> bool:
+    """∠1+∠2=90° is a formula, whose last number is no quantity of its own."""
+    return terms[-1].unit == "°" and _FORMULA_BEFORE.search(text[max(0, start - 8) : start]) is not None
 
 
 def expand_bare_units(text: str) -> str:
