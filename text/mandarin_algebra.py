@@ -48,7 +48,12 @@ _RUN = re.compile(
     r"|(?<=[=≈≠<>≤≥≡∈+−±×÷*/∝→-])[ ](?=[\dA-Za-z(√|α-ω∞+−-])){1,80}"
 )
 _SIGN = re.compile(f"[=≈≠<>≤≥∈∝²³⁴-⁹⁻ⁿ^√∛|!+×÷{''.join(GREEK)}]|sin|cos|tan|log|ln|lg")
-_WORDS = frozenset("if is as or to in on at of by an am be do go he it me my no so up us we ok hi ps vs pm tv pc".split())
+_WORDS = frozenset(
+    [
+        *("if", "is", "as", "or", "to", "in", "on", "at", "of", "by", "an", "am", "be", "do", "go", "he", "it", "me"),
+        *("my", "no", "so", "up", "us", "we", "ok", "hi", "ps", "vs", "pm", "tv", "pc"),
+    ]
+)
 
 
 class _NoFormula(Exception):
@@ -71,7 +76,7 @@ class _Reader:
         match = _TOKEN.match(self.text, self.position)
         if match is not None and match.lastgroup == "space":
             after = _TOKEN.match(self.text, match.end())
-            if after is None or after.lastgroup not in ("relation", "sum", "product", "slash") and self.position:
+            if after is None or (after.lastgroup not in ("relation", "sum", "product", "slash") and self.position):
                 before = self.text[self.position - 1 : self.position]
                 match = after if before in _AFTER_SPACE else None
             else:
@@ -308,7 +313,7 @@ def _power(written: str) -> str:
 
 
 def _is_formula(seen: set[str], spoken: str) -> bool:
-    """Enough of a formula: a relation or power with a letter, a root, a function, or numbers with fractions in a sum."""
+    """Enough of a formula: a relation or power with a letter, a root, a function, or fractions in a sum."""
     lettered = bool(seen & {"letter", "root", "function"})
     if "bars" in seen or "root" in seen or "function" in seen:
         return True

@@ -84,7 +84,8 @@ def normalize(text: str, after_letter: bool = False, simple: bool = True) -> tup
         text = simplify(text.replace("嗯", "恩").replace("呣", "母"))
     if re.search(r"\d", text):
         for expand in (
-            expand_quantities, expand_spans, _dates, _times, expand_services, _telephones, _blocks, _versions, _fractions, _ranges, _arithmetic, _counts, _numbers,
+            expand_quantities, expand_spans, _dates, _times, expand_services, _telephones, _blocks, _versions,
+            _fractions, _ranges, _arithmetic, _counts, _numbers,
         ):  # fmt: skip
             text = expand(text)
     else:

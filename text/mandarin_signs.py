@@ -49,7 +49,8 @@ def concerns(text: str, language: str) -> bool:
 
 def fold_signs(text: str) -> str:
     """The text with these signs as words or digits that the later steps know."""
-    text = sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", fold_contexts(expand_formulas(expand_bare_units(expand_quantities(_narrow(text))))))
+    text = expand_formulas(expand_bare_units(expand_quantities(_narrow(text))))
+    text = sub(r"(?<=\d)\s?∶\s?(?=\d)", "比", fold_contexts(text))
 
     def stamp(match: re.Match[str]) -> str:
         seconds = f":{match[5]}" if match[5] and int(match[5]) else ""

@@ -7,11 +7,13 @@ or by a negative power (kg·m/s², W/(m²·K), mg·kg⁻¹·d⁻¹, 元/㎡/天)
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from timbre.text.mandarin_numbers import cardinal
 
 _PREFIXES = {
-    "f": "飞", "p": "皮", "n": "纳", "μ": "微", "u": "微", "m": "毫", "c": "厘", "d": "分", "h": "百", "k": "千", "K": "千",
+    "f": "飞", "p": "皮", "n": "纳", "μ": "微", "u": "微", "m": "毫", "c": "厘", "d": "分", "h": "百", "k": "千",
+    "K": "千",
     "M": "兆", "G": "吉", "T": "太", "P": "拍",
 }  # fmt: skip
 _BASES = {
@@ -21,7 +23,8 @@ _BASES = {
     "S": ("西", "μm"), "T": ("特", "nμm"), "eV": ("电子伏特", "mkMGT"), "Wh": ("瓦时", "mkMGT"), "Ah": ("安时", "mk"),
     "VA": ("伏安", "kM"), "bar": ("巴", "mk"), "mol": ("摩尔", "pnμmk"), "cal": ("卡", "k"), "Sv": ("西弗", "nμm"),
     "Gy": ("戈瑞", "mc"), "Bq": ("贝可", "kMGT"), "t": ("吨", "kM"), "cd": ("坎德拉", "m"), "bit": ("比特", "kM"),
-    "bps": ("比特每秒", "kKMGT"), "var": ("乏", "kM"), "rad": ("弧度", "m"), "gf": ("克力", "k"), "pc": ("秒差距", "kM"),
+    "bps": ("比特每秒", "kKMGT"), "var": ("乏", "kM"), "rad": ("弧度", "m"), "gf": ("克力", "k"),
+    "pc": ("秒差距", "kM"),
 }  # fmt: skip
 """Base unit -> its name and the prefixes that go with it (others make words: pm, Pa, cd)."""
 _BARE = frozenset({"m", "g", "L", "l", "s", "Hz", "W", "V", "Pa", "Ω", "eV", "Wh", "Ah", "VA", "bar", "mol", "cal",
@@ -31,22 +34,26 @@ _WHOLE = {
     "J": "焦耳", "min": "分钟", "mins": "分钟", "h": "小时", "hr": "小时", "hrs": "小时", "sec": "秒", "secs": "秒",
     "ha": "公顷", "hm²": "公顷", "hm2": "公顷", "hm^2": "公顷", "hm": "百米", "dB": "分贝", "DB": "分贝", "db": "分贝",
     "dBA": "分贝A", "dB(A)": "分贝A", "rpm": "转每分钟", "bpm": "次每分钟", "fps": "帧每秒",
-    "psi": "磅每平方英寸", "mph": "英里每小时", "lb": "磅", "lbs": "磅", "oz": "盎司", "ft": "英尺", "yd": "码", "mi": "英里",
+    "psi": "磅每平方英寸", "mph": "英里每小时", "lb": "磅", "lbs": "磅", "oz": "盎司", "ft": "英尺", "yd": "码",
+    "mi": "英里",
     "gal": "加仑", "nmi": "海里", "mmHg": "毫米汞柱", "cmHg": "厘米汞柱", "cmH2O": "厘米水柱", "cmH₂O": "厘米水柱",
     "mmH2O": "毫米水柱", "mmH₂O": "毫米水柱", "cc": "毫升", "atm": "标准大气压", "px": "像素",
-    "dpi": "点每英寸", "ppi": "像素每英寸", "ly": "光年", "lm": "流明", "lx": "勒克斯", "klx": "千勒克斯", "IU": "国际单位",
+    "dpi": "点每英寸", "ppi": "像素每英寸", "ly": "光年", "lm": "流明", "lx": "勒克斯", "klx": "千勒克斯",
+    "IU": "国际单位",
     "tex": "特克斯", "dtex": "分特", "mil": "密耳", "㎡": "平方米", "㎥": "立方米",
     "kn": "节", "kph": "千米每小时", "kmh": "千米每小时", "kcals": "千卡", "Nm": "牛米", "kNm": "千牛米",
 }  # fmt: skip
 _LETTERS = {
     "N": "牛", "A": "安", "F": "法", "C": "库", "H": "亨", "S": "西", "K": "开", "T": "特", "U": "单位", "d": "天",
     "r": "转", "°C": "摄氏度", "°F": "华氏度", "℃": "摄氏度", "℉": "华氏度", "a": "年", "mu": "亩", "MB": "MB",
-    "GB": "GB", "KB": "KB", "TB": "TB", "kB": "KB", "Mb": "Mb", "Gb": "Gb", "Mbit": "Mbit", "wk": "周", "yr": "年", "px": "像素",
+    "GB": "GB", "KB": "KB", "TB": "TB", "kB": "KB", "Mb": "Mb", "Gb": "Gb", "Mbit": "Mbit", "wk": "周", "yr": "年",
+    "px": "像素",
     "Da": "道尔顿", "kDa": "千道尔顿", "CFU": "CFU", "cfu": "CFU", "W": "瓦", "day": "天", "week": "周", "M": "兆",
 }  # fmt: skip
 """Letters that are units only where another unit multiplies or divides them."""
 _SPELLINGS = (
-    "kw Kw KW kwh KWh KWH mw hz HZ KHz KHZ khz Mhz MHZ mhz ghz Ghz GHZ mah MAH Mah mAH KG Kg KM Km CM MM ML Ml Kcal KCAL "
+    "kw Kw KW kwh KWh KWH mw hz HZ KHz KHZ khz Mhz MHZ mhz ghz Ghz GHZ mah MAH Mah mAH KG Kg KM Km CM MM ML Ml "
+    "Kcal KCAL "
     "kpa KPA KPa Mpa mpa MPA KJ KV kv Kv KN KVA kva KWp Mbps mbps Gbps gbps"
 )
 """Units in capitals and small letters that everybody writes."""
@@ -77,8 +84,8 @@ UNITS = _composed()
 """Written form -> name: km -> 千米."""
 
 
-def _names(names: object) -> str:
-    return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))  # type: ignore[call-overload]
+def _names(names: Iterable[str]) -> str:
+    return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
 
 
 _COUNTERS = (
