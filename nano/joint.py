@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
@@ -22,7 +22,7 @@ from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.discriminator_configuration import DiscriminatorConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators
 from timbre.gptsovits.acoustic.generator_configuration import SourceIstftConfig
-from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
+from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS, SourceIstftGenerator
 from timbre.gptsovits.acoustic.losses import kl_loss
 from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows
 from timbre.gptsovits.acoustic.posterior_encoder import LOG_FLOOR
@@ -191,14 +191,14 @@ class JointLoss:
         terms["spoken"] = self.spoken_term(model, expected, spectrum, mask)
         terms["total"] = self.settings.kl_weight * terms["kl"] + self.settings.spoken_weight * terms["spoken"]
         if self.panel is not None:
-            direct, recorded = model.dec.direct, mean.float()
-            assert isinstance(direct, nn.Conv1d)
+            recorded = mean.float()
+            assert isinstance(model.dec, SourceIstftGenerator)
             distances = Distances(
                 lambda latent: self.spoken_term(model, latent, spectrum, mask),
                 lambda latent: self.pitch_term(latent, recorded, batch, mask),
             )
             found, push = self.panel.criticise(
-                direct, expected, recorded, batch, mask, condition, criticised, distances
+                model.dec, expected, recorded, batch, mask, condition, criticised, distances
             )
             terms |= found
             terms["total"] = join_losses(expected, self.settings.spoken_weight * push, terms["total"])
@@ -334,7 +334,7 @@ def train_joint(
             config.rate_hz, config.spectrum_bins, config.codebook_size, config.condition_channels,
             settings.critics_shares,
         ).to(device)  # fmt: skip
-        ear = None if settings.ear is None else WhisperEar(settings.ear, config.rate_hz, config.spectrum_bins, device)
+        ear = None if settings.ear is None else WhisperEar(settings.ear, config.rate_hz, device)
         panel = Panel(critics, ear, settings.ear_weight)
         optimizers["critics"] = torch.optim.AdamW(critics.parameters(), settings.critics_rate, betas=(0.8, 0.99))
     heard_by = {"judges": discriminators, "critics": critics}

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
 from timbre.nano.joint_data import SentenceBatch
 from timbre.nano.spectrum_critics import Sentences, SpectrumCritics, joined_gradient
 from timbre.nano.whisper_ear import WhisperEar
@@ -45,7 +46,7 @@ class Panel:
 
     def criticise(
         self,
-        direct: nn.Conv1d,
+        generator: SourceIstftGenerator,
         expected: Tensor,
         recorded: Tensor,
         batch: SentenceBatch,
@@ -55,9 +56,10 @@ class Panel:
         distances: Distances,
     ) -> tuple[dict[str, Tensor], Tensor]:
         """What the critics say of the expected latents [B,C,T] beside the recorded ones, and the gradient with which
-        they and the pitch pull at them, in units of that of the spoken distance. direct: latents -> log magnitudes;
-        factor: of all shares, at 0 the critics only learn.
+        they and the pitch pull at them, in units of that of the spoken distance. generator: speaks latents, its own
+        weights get no gradient; factor: of all shares, at 0 the critics only learn.
         """
+        direct = generator.direct
         sentences = Sentences(batch.codes, batch.lengths, mask, batch.pitched, condition.detach().float())
         latent = expected.detach().requires_grad_(True)
         real = self.critics.view(recorded, direct, sentences).detach()
@@ -67,7 +69,7 @@ class Panel:
             return found, torch.zeros_like(latent)
         terms = self.critics.push(real, said, sentences)
         if self.ear is not None:
-            heard = self._heard(self.ear, direct, latent, recorded, batch, mask)
+            heard = self._heard(self.ear, generator, latent, batch, mask, condition)
             terms |= {name: (loss, share * self.ear_weight) for name, (loss, share) in heard.items()}
         trusted = min(1.0, max(0.0, (float(found["critics"]) - WON) / WINNING))
         shares = {
@@ -79,11 +81,20 @@ class Panel:
         return found | {name: loss for name, (loss, _) in shares.items()}, joined_gradient(shares, latent, reference)
 
     def _heard(
-        self, ear: WhisperEar, direct: nn.Conv1d, latent: Tensor, recorded: Tensor, batch: SentenceBatch, mask: Tensor
+        self,
+        ear: WhisperEar,
+        generator: SourceIstftGenerator,
+        latent: Tensor,
+        batch: SentenceBatch,
+        mask: Tensor,
+        condition: Tensor,
     ) -> dict[str, tuple[Tensor, float]]:
         rows = torch.randperm(len(batch.lengths))[: max(1, round(len(batch.lengths) * self.ear_part))].tolist()
         frames = int(batch.lengths[rows].max())
-        there = mask[rows][..., :frames]
-        real = ear.view(recorded[rows][..., :frames], direct, there).detach()
-        said = ear.view(latent[rows][..., :frames], direct, there)
+        there, spoken = mask[rows][..., :frames], latent[rows][..., :frames]
+        with torch.autocast(spoken.device.type, torch.bfloat16):
+            polar = generator.polar(spoken, condition[rows].detach())
+        wave = generator.synthesise(*polar, 0)
+        real = ear.view(batch.wave[rows][..., : wave.shape[2]], there)
+        said = ear.view(wave, there, generator.pitch(spoken, learned=True))
         return ear.push(real, said, there, [batch.texts[row] for row in rows], [batch.languages[row] for row in rows])

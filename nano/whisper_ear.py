@@ -1,16 +1,17 @@
 """Whisper as a critic of what the prior expects: how it would write a sentence down, and what its encoder hears.
 
-latents expected and recorded [B,C,T] -> log mel bands [B,80,2T] -> encoder [B,T,W] -> decoder, over the text's tokens
+waves spoken and recorded [B,1,L] -> log mel bands [B,80,2T] -> encoder [B,T,W] -> decoder, over the text's tokens
 
 A distance of spectra asks for the recorded moment of every burst, which no text tells, and gets an average of all
-moments. A recogniser that was trained on anything from telephones to lectures hears the same word in both: the expected
-spectrum is to be written down as the recorded one would be (Hinton et al. 2015), right or wrong. Its weights are needed
+moments. A recogniser that was trained on anything from telephones to lectures hears the same word in both: what is
+spoken is to be written down as the recording would be (Hinton et al. 2015), right or wrong. Its weights are needed
 for this training only and stay as they are. The same Whisper then judges the result kindly: hear it
 with another recogniser as well.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torchaudio.functional import melscale_fbanks
 
@@ -28,8 +29,6 @@ from timbre.core.errors import ConfigurationError
 
 BANDS = 80
 HIGHEST_HZ = 8000.0
-LEVEL = -1.5
-"""Decades between the power of a spectrum of 80 ms and that of Whisper's windows of 25 ms, measured on recordings."""
 SILENCE = -12.0
 """Decades of what is no sound."""
 AFTER_FRAMES = 50
@@ -38,6 +37,16 @@ places instead of 75 (Kathleen): it was trained on windows of 30 s and waits for
 """
 RANGE = 8.0
 """Decades below the loudest band that Whisper is given."""
+WINDOW_SECONDS = 0.025
+"""Length of Whisper's Hann windows."""
+HARMONICS_HZ = (2500.0, 4000.0)
+"""Harmonics fade between the two."""
+HARMONIC_LAGS = 10
+"""Periods of the voice that a window may hold: 400 Hz."""
+HIGHEST_F0_HZ = HARMONIC_LAGS / WINDOW_SECONDS
+LOWEST_F0_HZ = 50.0
+VALLEY = 0.02
+"""Least factor of the power between two harmonics."""
 PROMPT = ("<|startoftranscript|>", "<|{language}|>", "<|transcribe|>", "<|notimestamps|>")
 END = "<|endoftext|>"
 _TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
@@ -90,6 +99,26 @@ def read_ctranslate2(path: Path) -> dict[str, Tensor]:
     return found
 
 
+def harmonics(frequencies: Tensor, f0: Tensor, voicing: Tensor) -> Tensor:
+    """Factor of the power of a voice under Whisper's windows: frequencies [F] and f0 [B,T] in Hz, voicing [B,T] from 0
+    to 1 -> [B,F,T].
+
+    A pulse train of period P under a window w has the mean power 1 + 2 sum over n of r(nP) cos(2 pi f n P), where r is
+    the autocorrelation of w: high voices resolve into harmonics, low ones hardly do.
+    """
+    period = 1.0 / f0.clamp(LOWEST_F0_HZ, HIGHEST_F0_HZ)
+    turn = torch.cos(2 * math.pi * frequencies.view(1, -1, 1) * period.unsqueeze(1))
+    low, high = HARMONICS_HZ
+    fading = ((high - frequencies) / (high - low)).clamp(0.0, 1.0).view(1, -1, 1)
+    total, last, before = torch.zeros_like(turn), turn, torch.ones_like(turn)
+    for number in range(1, HARMONIC_LAGS + 1):
+        lag = number * period / WINDOW_SECONDS
+        likeness = (1 - lag) * (2 + torch.cos(2 * math.pi * lag)) / 3 + torch.sin(2 * math.pi * lag) / (2 * math.pi)
+        total = total + torch.where(lag < 1, likeness, 0.0).unsqueeze(1) * last
+        last, before = 2 * turn * last - before, last
+    return (1 + 2 * fading * voicing.unsqueeze(1) * total).clamp(min=VALLEY)
+
+
 class Attention:
     """Attention with the joined matrices of CTranslate2."""
 
@@ -132,10 +161,8 @@ class EarShares:
 class WhisperEar:
     """Not a module: what it holds is neither trained nor stored with a checkpoint."""
 
-    def __init__(
-        self, folder: Path, rate_hz: int, bins: int, device: torch.device, shares: EarShares | None = None
-    ) -> None:
-        """folder: of a CTranslate2 Whisper (model.bin, tokenizer.json); bins: of the spectrum at rate_hz."""
+    def __init__(self, folder: Path, rate_hz: int, device: torch.device, shares: EarShares | None = None) -> None:
+        """folder: of a CTranslate2 Whisper (model.bin, tokenizer.json); rate_hz: of the waves."""
         check_model(folder)
         self.shares = shares or EarShares()
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -147,19 +174,39 @@ class WhisperEar:
             )
             for part in ("encoder", "decoder")
         }
+        self.listen_at(rate_hz, device)
+
+    def listen_at(self, rate_hz: int, device: torch.device) -> None:
+        """Windows and bands for waves of that rate."""
+        self.window, self.hop = torch.hann_window(round(rate_hz * WINDOW_SECONDS), device=device), rate_hz // 100
+        bins = self.window.numel() // 2 + 1
+        self.frequencies = torch.linspace(0.0, rate_hz / 2, bins, device=device)
         self.bands = melscale_fbanks(bins, 0.0, HIGHEST_HZ, BANDS, rate_hz, "slaney", "slaney").T.to(device)
 
-    def view(self, latent: Tensor, direct: nn.Conv1d, mask: Tensor) -> Tensor:
-        """latent [B,C,T] of 20 ms frames, direct: latents -> log magnitudes, mask [B,1,T] -> what Whisper is given,
-        silence at its end [B,80,2(T+AFTER_FRAMES)]."""
-        assert direct.bias is not None
-        magnitudes = functional.conv1d(latent.float(), direct.weight.detach(), direct.bias.detach())
-        power = (self.bands @ (2 * magnitudes).exp()).clamp(min=1e-12).log10() + LEVEL
-        power = functional.interpolate(power, scale_factor=2.0, mode="linear", align_corners=False)
+    def view(self, wave: Tensor, mask: Tensor, pitch: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """wave [B,1,L], mask [B,1,T] of its frames of 20 ms -> what Whisper is given, silence at its end
+        [B,80,2(T+AFTER_FRAMES)].
+
+        pitch: voicing (0 to 1) and F0 in Hz, [B,T] each, that the wave was made with. They get the gradient that the
+        harmonics of such a voice would have; the generator itself gives them none.
+        """
+        spectrum = torch.stft(
+            wave[:, 0].float(), self.window.numel(), self.hop, window=self.window, return_complex=True
+        )[..., : 2 * mask.shape[2]]
+        power = self._decades(spectrum.real.square() + spectrum.imag.square())
+        if pitch is not None:
+            voicing, f0 = (
+                functional.interpolate(value.unsqueeze(1), scale_factor=2.0, mode="linear")[:, 0] for value in pitch
+            )
+            sounding = self._decades(harmonics(self.frequencies, f0, voicing))
+            power = power + sounding - sounding.detach()
         after = (0, 2 * AFTER_FRAMES)
         there = functional.pad(mask.repeat_interleave(2, dim=2), after)
         power = functional.pad(power, after) * there + SILENCE * (1 - there)
         return (torch.maximum(power, power.amax((1, 2), keepdim=True) - RANGE) + 4) / 4
+
+    def _decades(self, power: Tensor) -> Tensor:
+        return (self.bands @ power).clamp(min=1e-12).log10()
 
     def encode(self, view: Tensor) -> list[Tensor]:
         """[B,80,2T] -> what each layer but the first says, [B,T,W]."""

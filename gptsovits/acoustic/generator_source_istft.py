@@ -165,12 +165,14 @@ class SourceIstftGenerator(ConvNeXtBackbone):
             # The phase starts as the source's: rotation by 1 + 0j.
             self.head.bias[2 * bins : 3 * bins] = 1.0
 
-    def pitch(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """z [B,latent,T] -> voicing [B,T] 0..1, F0 [B,T] in Hz. No gradient: pitch is taught by its own loss."""
-        voicing = torch.sigmoid(6.0 * z[:, 0].detach().float())
-        log_f0 = functional.conv1d(
-            functional.pad(z[:, 1:2].detach().float(), (1, 1), mode="replicate"), self.smoothing
-        ).squeeze(1)
+    def pitch(self, z: Tensor, learned: bool = False) -> tuple[Tensor, Tensor]:
+        """z [B,latent,T] -> voicing [B,T] 0..1, F0 [B,T] in Hz. Without gradient, unless it is ``learned``: what sounds
+        teaches no pitch through phases, a loss of its own does."""
+        z = z if learned else z.detach()
+        voicing = torch.sigmoid(6.0 * z[:, 0].float())
+        log_f0 = functional.conv1d(functional.pad(z[:, 1:2].float(), (1, 1), mode="replicate"), self.smoothing).squeeze(
+            1
+        )
         return voicing, self.config.pitch_center_hz * torch.exp(self.config.pitch_log_scale * log_f0.clamp(-3.0, 3.5))
 
     def polar(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,18 +13,29 @@ from click.testing import CliRunner
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
-from torch import Tensor, nn
-from transformers import WhisperConfig, WhisperForConditionalGeneration
+from torch import Tensor
+from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from tests.nano.synthetic_corpus import write_corpus
 from tests.nano.test_joint import CPU, sampler_of, started
 from timbre.cli.main import timbre
 from timbre.core.errors import ConfigurationError
+from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
 from timbre.nano.joint import JointSettings, train_joint
+from timbre.nano.joint_critics import Distances, Panel
 from timbre.nano.recipe import AcousticRecipe
-from timbre.nano.spectrum_critics import joined_gradient
+from timbre.nano.spectrum_critics import PushShares, SpectrumCritics, joined_gradient
 from timbre.nano.speech_stages import checked_ear
-from timbre.nano.whisper_ear import AFTER_FRAMES, BANDS, EarShares, WhisperEar, read_ctranslate2, standardised_distance
+from timbre.nano.whisper_ear import (
+    AFTER_FRAMES,
+    BANDS,
+    VALLEY,
+    EarShares,
+    WhisperEar,
+    harmonics,
+    read_ctranslate2,
+    standardised_distance,
+)
 
 WORDS = [
     "<|startoftranscript|>",
@@ -133,7 +144,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory, model: WhisperForConditiona
 
 @pytest.fixture(scope="module")
 def ear(folder: Path) -> WhisperEar:
-    return WhisperEar(folder, 24000, 961, CPU)
+    return WhisperEar(folder, 24000, CPU)
+
+
+def noise(seed: int = 1) -> Tensor:
+    """wave [1,1,L] of FRAMES frames."""
+    return 0.1 * torch.randn(1, 1, FRAMES * 480, generator=torch.Generator().manual_seed(seed))
 
 
 def test_it_hears_and_writes_what_transformers_whisper_does(
@@ -168,29 +184,71 @@ def test_tokens_are_prompt_text_and_end(ear: WhisperEar) -> None:
 
 
 def test_a_view_is_bounded_and_silent_beyond_the_sentence(ear: WhisperEar) -> None:
-    torch.manual_seed(1)
     mask = (torch.arange(FRAMES) < 20).float().view(1, 1, -1)
-    view = ear.view(torch.randn(1, 6, FRAMES), nn.Conv1d(6, 961, 1), mask)
+    view = ear.view(noise(), mask)
     assert view.shape == (1, BANDS, 2 * (FRAMES + AFTER_FRAMES))
     assert torch.allclose(view.amax() - view.amin(), torch.tensor(2.0), atol=1e-5)  # 8 decades, in quarters
     assert (view[..., 40:] == view.amin()).all()
 
 
+def test_a_view_is_what_whisper_is_given(ear: WhisperEar) -> None:
+    rate, seconds = 16000, FRAMES / 50
+    wave = torch.randn(1, 1, int(rate * seconds))
+    expected = WhisperFeatureExtractor(chunk_length=1)(wave[0, 0].numpy(), sampling_rate=rate, return_tensors="pt")
+    slow = WhisperEar.__new__(WhisperEar)
+    slow.listen_at(rate, CPU)
+    view = slow.view(wave, torch.ones(1, 1, FRAMES))
+    assert torch.allclose(view[0, :, 2 : 2 * FRAMES - 2], expected.input_features[0, :, 2 : 2 * FRAMES - 2], atol=2e-3)
+
+
+@pytest.mark.parametrize("f0", [100.0, 160.0, 320.0])
+def test_harmonics_are_those_of_pulses_under_the_window(f0: float) -> None:
+    rate, length = 32000, 800
+    wave = torch.zeros(2 * rate)
+    wave[(torch.arange(1, int(2 * f0)) * rate / f0).round().long()] = 1.0
+    spectrum = torch.stft(wave, length, 37, window=torch.hann_window(length), center=False, return_complex=True)
+    power = spectrum.abs().square().mean(1)
+    frequencies = torch.arange(len(power)) * rate / length
+    low = frequencies <= 2000
+    factor = harmonics(frequencies[low], torch.tensor([[f0]]), torch.ones(1, 1))[0, :, 0]
+    expected = power[low] / (torch.hann_window(length).square().sum() * f0 / rate)
+    assert torch.allclose(factor, expected.clamp(min=VALLEY), atol=0.05), (factor - expected).abs().max()
+    assert torch.equal(harmonics(frequencies, torch.tensor([[f0]]), torch.zeros(1, 1)), torch.ones(1, len(power), 1))
+
+
+def test_the_pitch_gets_the_gradient_of_its_harmonics_and_changes_nothing(ear: WhisperEar) -> None:
+    wave, mask = noise(), torch.ones(1, 1, FRAMES)
+    voicing, f0 = (torch.full((1, FRAMES), value).requires_grad_(True) for value in (0.9, 200.0))
+    view = ear.view(wave, mask, (voicing, f0))
+    assert torch.allclose(view, ear.view(wave, mask), atol=1e-6)
+    view.square().sum().backward()
+    for value in (voicing, f0):
+        assert value.grad is not None
+        assert float(value.grad.abs().min()) > 0
+
+
+def test_a_pitch_learns_the_recorded_one_from_the_bands_alone(ear: WhisperEar) -> None:
+    wanted = harmonics(ear.frequencies, torch.full((1, FRAMES), 210.0), torch.ones(1, FRAMES))
+    bands = (ear.bands @ wanted).log10()
+    f0 = torch.full((1, FRAMES), 200.0).requires_grad_(True)
+    said = (ear.bands @ harmonics(ear.frequencies, f0, torch.ones(1, FRAMES))).log10()
+    (gradient,) = torch.autograd.grad((said - bands).square().sum(), f0)
+    assert (gradient < 0).all(), "up, to the recorded 210 Hz"
+
+
 def test_a_step_along_the_pull_is_written_down_more_like_the_recording(folder: Path) -> None:
-    ear = WhisperEar(folder, 24000, 961, CPU, EarShares(right=0.0, encoded=0.0))
-    torch.manual_seed(2)
-    direct, mask = nn.Conv1d(6, 961, 1), torch.ones(1, 1, FRAMES)
-    recorded = torch.randn(1, 6, FRAMES)
-    real = ear.view(recorded, direct, mask).detach()
-    latent = torch.randn(1, 6, FRAMES).requires_grad_(True)
+    ear = WhisperEar(folder, 24000, CPU, EarShares(right=0.0, encoded=0.0))
+    mask, recorded = torch.ones(1, 1, FRAMES), noise(2).cumsum(2)  # most of it is low
+    real = ear.view(recorded, mask).detach()
+    wave = noise(3).requires_grad_(True)
     losses = []
     for _ in range(12):
-        terms = ear.push(real, ear.view(latent, direct, mask), mask, ["hello world"], ["en"])
+        terms = ear.push(real, ear.view(wave, mask), mask, ["hello world"], ["en"])
         losses.append(float(terms["written"][0].detach()))
-        gradient = joined_gradient(terms, latent, torch.ones_like(latent))
-        latent = (latent - 0.02 * gradient).detach().requires_grad_(True)
+        gradient = joined_gradient(terms, wave, torch.ones_like(wave))
+        wave = (wave - 0.001 * gradient).detach().requires_grad_(True)
     assert losses[-1] < 0.9 * losses[0], losses
-    same = ear.push(real, ear.view(recorded, direct, mask), mask, ["hello world"], ["en"])
+    same = ear.push(real, ear.view(recorded, mask), mask, ["hello world"], ["en"])
     assert abs(float(same["written"][0])) < 1e-3
     assert float(same["encoded"][0]) < 1e-3
     assert all(not value.requires_grad for value in ear.weights.values())
@@ -224,6 +282,42 @@ def test_a_training_is_pulled_by_it_too(tmp_path: Path) -> None:
     assert not torch.equal(prior["with"], prior["weak"])
 
 
+def test_it_pulls_at_spectrum_and_pitch_of_what_is_spoken_and_leaves_the_generator_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = write_corpus(tmp_path)
+    model, batch = started(corpus), sampler_of(corpus, 200).batch(0)
+    ear = WhisperEar(write_folder(tmp_path, tiny(1000)), model.config.rate_hz, CPU)
+    config = model.config
+    critics = SpectrumCritics(
+        config.rate_hz, config.spectrum_bins, config.codebook_size, config.condition_channels,
+        PushShares(0.0, 0.0, 0.0, 0.0),
+    )  # fmt: skip
+    frames = int(batch.lengths.max())
+    recorded = torch.randn(len(batch.lengths), config.latent_channels, frames)
+    expected = torch.randn_like(recorded)
+    expected[:, 0] = 1.0
+    mask = torch.ones(len(batch.lengths), 1, frames)
+    condition = torch.randn(len(batch.lengths), config.condition_channels, 1)
+    assert isinstance(model.dec, SourceIstftGenerator)
+    distances = Distances(lambda latent: latent.square().mean(), lambda latent: 0.0 * latent.sum())
+    found, gradients = [], []
+    hears = ear.view
+    for view in (hears, lambda wave, there, _pitch=None: hears(wave, there)):
+        monkeypatch.setattr(ear, "view", view)
+        torch.manual_seed(5)
+        terms, gradient = Panel(critics, ear, ear_part=1.0).criticise(
+            model.dec, expected, recorded, batch, mask, condition, 1.0, distances
+        )
+        found.append(terms)
+        gradients.append(gradient)
+    assert torch.allclose(found[0]["written"], found[1]["written"], atol=0.02)
+    assert float(gradients[1][:, 2:].abs().mean()) > 0, "the spectrum"
+    moved = (gradients[0] / gradients[0].norm() - gradients[1] / gradients[1].norm()).abs()
+    assert float(moved[:, 1].mean()) > 3 * float(moved[:, 2:].mean()), "the harmonics move the pitch"
+    assert all(parameter.grad is None for parameter in model.dec.parameters())
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -238,7 +332,7 @@ def test_wrong_folders_are_named(folder: Path, tmp_path: Path, damage: object, w
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     damage(tmp_path / "model.bin")  # type: ignore[operator]
     with pytest.raises(ConfigurationError, match=words):
-        WhisperEar(tmp_path, 24000, 961, CPU)
+        WhisperEar(tmp_path, 24000, CPU)
 
 
 def test_floats_of_a_file_are_read_as_they_are(folder: Path, model: WhisperForConditionalGeneration) -> None:
