@@ -28,7 +28,7 @@ _PER = {
     "student": "student", "child": "child", "room": "room", "piece": "piece", "serving": "serving", "dose": "dose",
 }  # fmt: skip
 _PERS = "|".join(re.escape(name) for name in sorted(_PER, key=len, reverse=True))
-_AMOUNT = r"[$£€¥₹]\s?\d[\d,.]*\d?(?:\s?(?:[kKmMbB]|million|billion|thousand))?|\d[\d,.]*\s?¢"
+_AMOUNT = r"[$£€¥₹]\s?\d[\d,.]*\d?(?:\s?(?:[kKmMbB]|[mbt]n|million|billion|trillion|thousand))?|\d[\d,.]*\s?¢"
 _SPAN = r"[$£€]\s?\d[\d,.]*\s?[-–]\s?[$£€]?\d[\d,.]*[kKmMbB]?"
 _RATE = re.compile(rf"({_SPAN}|{_AMOUNT}|\b\d[\d,.]*\+? [A-Za-z]{{3,}})\s?/\s?({_PERS})(?![\w/])")
 _SCORE_CUE = (

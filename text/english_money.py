@@ -81,9 +81,20 @@ CURRENCIES: dict[str, tuple[str, str, str, str]] = {
 _SIGN = "|".join(re.escape(sign) for sign in sorted(CURRENCIES, key=len, reverse=True))
 _MONEY_BEFORE = re.compile(rf"(?<![A-Za-z])({_SIGN})\s?({NUMBER})(?:\s?-?({_SCALE})\b)?")
 _MONEY_AFTER = re.compile(rf"(?<![\w.])({NUMBER})(?:\s?({_SCALE}))?\s?({_SIGN})(?![A-Za-z])")
-_MONEY_RANGE = re.compile(
-    rf"({_SIGN})({NUMBER})(?:\s?({_SCALE})\b)?\s?[-–—~]\s?(?:{_SIGN})?({NUMBER})(?:\s?({_SCALE})\b)?(?![\d-])"
+_BETWEEN = r"\s?[-–—−~]\s?"
+MONEY_SIGN = _SIGN
+"""Expression of a sign or code of a currency."""
+MONEY_RANGE_BEFORE = re.compile(
+    rf"(?<![A-Za-z])(?P<sign>{_SIGN})\s?(?P<low>{NUMBER})(?:\s?-?(?P<low_scale>{_SCALE})\b)?"
+    rf"(?P<joint>{_BETWEEN}|\sto\s(?!{_SIGN}))(?:(?:{_SIGN})\s?)?(?P<high>{NUMBER})(?:\s?-?(?P<high_scale>{_SCALE})\b)?"
+    r"(?![\d-]|[.,:]\d)"
 )
+"""Two amounts with their currency before the first, or before both."""
+MONEY_RANGE_AFTER = re.compile(
+    rf"(?<![\w.,$£€-])(?P<low>{NUMBER})(?:\s?(?P<low_scale>{_SCALE}))?(?:\s?(?:{_SIGN}))?(?P<joint>{_BETWEEN})"
+    rf"(?P<high>{NUMBER})(?:\s?(?P<high_scale>{_SCALE}))?\s?(?P<sign>{_SIGN})(?![A-Za-z]|\s?\d)"
+)
+"""Two amounts with their currency after the second, or after both."""
 
 
 def _amount(sign: str, number: str, scale: str | None) -> str:
@@ -121,24 +132,8 @@ def _before_noun(words: str, sign: str, match: re.Match[str]) -> str:
     return words
 
 
-def expand_money(text: str) -> str:
-    """$4.50 -> four dollars and fifty cents; 5€ -> five euros; $3.5 million -> three point five million dollars."""
-
-    def span(match: re.Match[str]) -> str:
-        sign, low, low_scale, high, high_scale = match.groups()
-        first = numbers.decimal(plain(low))
-        if "." in low and not (low_scale or high_scale):
-            first = _amount(sign, low, None)
-        elif low_scale and low_scale != high_scale:
-            first += f" {SCALE_WORDS.get(low_scale.lower(), low_scale)}"
-        return f" {first} to {_before_noun(_amount(sign, high, high_scale), sign, match)} "
-
-    def before(match: re.Match[str]) -> str:
-        return f" {_before_noun(_amount(match[1], match[2], match[3]), match[1], match)} "
-
-    def after(match: re.Match[str]) -> str:
-        return f" {_before_noun(_amount(match[3], match[1], match[2]), match[3], match)} "
-
+def fold_grouping(text: str) -> str:
+    """€1.234,50 -> €1234.50; 12,50 € -> 12.50 €; Rs. 500 -> ₹500."""
     text = sub(r"(?<=[€£])(\d{1,3}(?:\.\d{3})+)(?=,\d\d(?!\d)|(?!\d|[.,]\d))", lambda m: m[1].replace(".", ""), text)
     text = sub(
         rf"(?<![\d.,])\d{{1,3}}(?:\.\d{{3}}){{2}}(?![\d.])|(?<![\d.,])\d{{1,3}}(?:\.\d{{3}})+(?=\s?(?:{_SIGN}))",
@@ -148,7 +143,32 @@ def expand_money(text: str) -> str:
     text = sub(r"(?<=[€£])(\d+),(\d\d)(?![\d,])", r"\1.\2", text)
     text = sub(r"(?<![\d,.])(\d+),(\d\d)(?=\s?€)", r"\1.\2", text)
     text = sub(rf"\bRs\.?\s?(?={NUMBER})", "₹", text)
-    text = _MONEY_RANGE.sub(span, text)
+    return text
+
+
+def money_range(match: re.Match[str]) -> str:
+    """Words of two amounts of one currency; the currency is said once: $2.5–3m -> two point five to three million dollars."""
+    sign, low, high = match["sign"], match["low"], match["high"]
+    low_scale, high_scale = match["low_scale"], match["high_scale"]
+    if "to" in match["joint"] and (low_scale or not high_scale):
+        return match[0]
+    first = numbers.decimal(plain(low))
+    if "." in low and not (low_scale or high_scale):
+        first = _amount(sign, low, None)
+    elif low_scale and (high_scale is None or low_scale.lower() != high_scale.lower()):
+        first += f" {SCALE_WORDS.get(low_scale.lower(), low_scale)}"
+    return f"{first} to {_before_noun(_amount(sign, high, high_scale), sign, match)}"
+
+
+def expand_money(text: str) -> str:
+    """$4.50 -> four dollars and fifty cents; 5€ -> five euros; $3.5 million -> three point five million dollars."""
+
+    def before(match: re.Match[str]) -> str:
+        return f" {_before_noun(_amount(match[1], match[2], match[3]), match[1], match)} "
+
+    def after(match: re.Match[str]) -> str:
+        return f" {_before_noun(_amount(match[3], match[1], match[2]), match[3], match)} "
+
     text = _MONEY_BEFORE.sub(before, text)
     text = _MONEY_AFTER.sub(after, text)
     return sub(rf"({NUMBER})\s?¢", _cents, text)

@@ -79,7 +79,7 @@ _ALWAYS = {
     r"\b20/20\b": "twenty twenty", r"\b24x7\b": "twenty-four seven", r"\b401\(k\)": "four oh one K",
     r"\b403\(b\)": "four oh three B", r"\b[Ee]st\.(?= (?:time|cost|arrival|delivery|value|total|date)\b)": "estimated",
     r"\bK\.\s?(?=\d{2,3}\b)": "K ", r"\bNo\.\s?(?=[IVX]+\b)": "Number ",
-    r"\bvs\b(?!\.)": "versus", r"(?<=[a-zA-Z.] )v\.(?=\s[A-Z])": "versus", r"\bc\.\s?(?=\d{3,4}\b)": "circa ",
+    r"\bvs\b(?!\.)": "versus", r"(?<=[a-zA-Z.] )v\.(?=\s[A-Z])": "versus",
     r"\bAppt\.?(?=\s)": "Appointment",
     r"\bApt\.?(?=\s#?\d)": "Apartment", r"\bSte\.?(?=\s#?\d)": "Suite", r"\bBldg\.?(?=\s)": "Building",
     r"\bFl\.(?=\s?\d)": "Floor", r"\bLat\.?(?=:?\s\d)": "Latitude", r"\blat\.?(?=:?\s\d)": "latitude",

@@ -14,6 +14,7 @@ from timbre.text.english_case import fold_case
 from timbre.text.english_codes import fold_codes
 from timbre.text.english_contexts import fold_contexts
 from timbre.text.english_science import fold_science
+from timbre.text.english_spans import fold_spans
 from timbre.text.patterns import Rule, applied, sub
 
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
@@ -81,9 +82,9 @@ def fold_notation(text: str) -> str:
     )
     text = sub(r"(?<![\w'’.-])([Aa])-([Zz])(?![\w'’-])", r"\1 to \2", text)
     text = applied(_WORD_RULES, text)
-    if not re.search(r"\d", text):
+    if not re.search(r"[\d¼-¾⅐-⅞]", text):
         return text
-    return fold_codes(_lengths(_clock(_days(_grouped(_signs(text))))))
+    return fold_codes(_lengths(_clock(_days(_grouped(_signs(fold_spans(text)))))))
 
 
 def _blood(match: re.Match[str]) -> str:
@@ -200,7 +201,6 @@ _WORD_RULES = (
     Rule("R", r"\bRt\.?(?=\s\d)", "Route"),
     Rule("e", r"\bexc\.(?=\s[a-zA-Z])", "except"),
     Rule("h", r"(?<=[a-z.] )hols\b", "holidays"),
-    Rule("~", r"(?<![\w~/])~\s?(?=[$£€]?\.?\d)", "about "),
     Rule("–−", r"(?<=[\d)]) [–−] (?=\(?\d[\d.]*\s*[=)])", " minus "),
     Rule("sctl", r"\b(sin|cos|tan|log|ln|lg)(?=\d)", r"\1 "),
 )
@@ -208,9 +208,7 @@ _WORD_RULES = (
 _SIGN_RULES = (
     Rule("x×·*", r"(?<=[\d)])\s?[x×·*]\s?10(?= to the power)", " times 10"),
     Rule("^", r"(?<![\d.])(?<![x×*·] )(?<![x×*·])(10|[A-Za-z)])\^[-−](\d+)\b", r"\1 to the power of negative \2"),
-    Rule("$£€¥", r"([$£€¥])\s?[-−](?=\d)", r"-\1"),
     Rule("-−", r"(?<![^\s(=:,/])(?<!\d )(?<!\+/)[-−](?=\.?\d[\d,.]*\s?[A-Za-zμµΩ])", "negative "),
-    Rule("<", r"(?<![\w)=<%])<\s?(?=[$£€]?\d)", "less than "),
     Rule("=", r"(?<=\d) [x×] (?=[-−]\d[\d.]*\s*=)", " times "),
     Rule("%", r"(?<=%) [-−] (?=\d[\d.]*%?\s*=)", " minus "),
     Rule("^", r"\^(\d?)([+-])(?![\d\w])", lambda m: f" {m[1]} {'plus' if m[2] == '+' else 'minus'}"),
@@ -222,7 +220,6 @@ _GROUP_RULES = (
     Rule("_", r"(?<![\w.,])\d{1,3}(?:_\d{3})+(?![\w])", lambda m: m[0].replace("_", "")),
     Rule(",", r"(?<![\d,.])\d{1,2}(?:,\d\d)+,\d{3}(?![\d,])", lambda m: m[0].replace(",", "")),
     Rule("/", r"(?<![\d/.-])(\d{1,2})\s?-\s?(\d{1,2}/(?:2|3|4|5|6|8|16|32))(?![\d/])", r"\1 \2"),
-    Rule("KkMB", r"(?<![\w.$£€-])(\d+(?:\.\d+)?)([kKMB])\s?[-–—]\s?(\d+(?:\.\d+)?)\2\b", r"\1-\3\2"),
     Rule("5", r"(?<![\w.,-])50\s?[-–]\s?50(?![\w.,-])", "fifty fifty"),
     Rule("s", r"\b(\d+)(?:st|nd|rd|th)s\b", lambda m: f"{numbers.ordinal(int(m[1]))}s"),
     Rule("·", r"(?<=[A-Za-z\d])·(?=\d*[A-Z][a-z]?\d)", " "),
@@ -279,13 +276,13 @@ _CLOCK_RULES = (
 )
 
 _LENGTH_RULES = (
-    Rule('"”″', r"(\d)\s?[\"”″]\s?[-–]\s?(?=\d{1,3}\s?[\"”″])", r"\1 to "),
     Rule("-", r"(?<![\w.])(\d{1,3})-(yr|mo|wk)s?\.?-old", lambda m: f"{m[1]}-{_PERIODS[m[2]]}-old"),
     Rule("x", r"(?<![\w.])(\d{1,2})x(/| per | a )(day|week|month|year|hour|night|wk|mo|yr)\b", _times),
     Rule("/", r"([a-z]{3,}s)/(day|week|month|year|hour|minute|second|night|person|game|player|capita)\b", r"\1 per \2"),
     Rule("bmt", r"(?<![\w.,$£€¥])(\d[\d,.]*)\s?(bn|mn|tn)\b", lambda m: f"{m[1]} {_SHORT_SCALES[m[2]]}"),
     Rule("M", r"(?<![\w.,$£€¥])(\d[\d,.]*)M (?=(?:km|mi|kg|miles|tons?|tonnes|barrels)\b)", r"\1 million "),
     Rule('"”″', r"(\d)\s?[\"”″]\s?([WDHL])\b(?!['’])", lambda m: f"{m[1]} inches {_SIDES[m[2]]}"),
+    Rule("x×", r"\b(?:[WDHL]|[Ww]idth|[Hh]eight|[Dd]epth|[Ll]ength)\s?[x×]\s?(?=[WDHLwdhl])", lambda m: f"{m[0].rstrip(' x×')} by "),
     Rule("WDHL", r"(?<= inches )(wide|deep|high|long) [x×] (?=\d)", r"\1 by "),
     Rule("qul", r"\b(sq|cu|fl)\.?\s?(ft|in|mi|m|yd|km|cm|oz)\b(?:\.(?=\s[a-z]|,))?", r"\1 \2"),
     Rule(".", rf"(\d[\s-]?)({_DOTTED_UNITS})\.(?=\s[a-z(=×]|\s[NSEW]{{1,2}} of\b|[,;:)/-])", r"\1\2"),

@@ -62,12 +62,8 @@ def _is_decade(number: str) -> bool:
     return len(number) == 4 and number.endswith("0") and number[:2] in {"17", "18", "19", "20"}
 
 
-_LITERS_AFTER = re.compile(
-    r"[,;)]|\.?$|\.\s|\s(?:of|per|and|or|to|at|in|each|every|daily|more|less|left|a|is|was|water|milk|oil|juice|fuel|"
-    r"bottles?|tanks?|jugs?|kettles?|engines?|containers?|bags?|pots?|pans?|jars?|buckets?|capacity|backpacks?|boxes|"
-    r"box|V\d|turbo|diesel|petrol|boot|fridge|cooker|aquarium)\b"
-)
-"""What follows an L that is liters."""
+_LITERS_AFTER = re.compile(r"[,;)]|\.?$|\.\s|\s[a-z]|\sV\d")
+"""What follows an L that is liters, unless a place has that letter (Gate 5 L)."""
 _AFTER_LENGTH = re.compile(
     r"\s*(?:$|[.,;:!?)])|\s(?:off|of|from|to|on|at|in|by|and|or|per|than|with|for|too|apart|below|above|wide|thick|deep|"
     r"long|tall|high|short|is|was)\b"
@@ -155,7 +151,7 @@ def expand_units(text: str) -> str:
     text = sub(r"(?<![\w'])(\d+)'(?=\s[a-z]|[,.]|$)", _feet, text)
     text = sub(r"(\d) ?ft\.?,? (\d+) ?in\b(?:\.(?=\s[a-z]))?", r"\1 feet \2 inches", text)
     text = sub(
-        r"(\d)\s?in(?:\.(?=\s(?:of|wide|long|tall|high|deep|thick|x|by)\b)|(?=\.[\"')]*$|\s?=|\s?[x×]\s?\d|,\s\d))",
+        r"(\d)\s?in(?:\.(?=\s[a-z(])|(?=\.[\"')]*$|\s?=|\s?[x×]\s?\d|,\s\d))",
         r"\1 inches",
         text,
     )
@@ -214,10 +210,7 @@ def expand_arithmetic(text: str) -> str:
     """7 + 5 -> 7 plus 5; ~50 -> about 50; 30+ -> 30 plus; x^2 -> x squared; a lone sign is read by its name."""
     text = sub(r"(?<=\d)!(?=\s?[=+×*/÷-])", " factorial", text)
     text = sub(r"(?<=\d)-(?=\d[\d,.]*\s*=)", " minus ", text)
-    text = sub(r"(?<![\w~])[~≈]\s?(?=[\d$£€])", "about ", text)
-    text = sub(r"(?<![\w)])(\s?)<\s?(?=\d)", r"\1less than ", text)
     text = sub(r"(?<=[A-Za-z\d)]) < (?=[A-Za-z]{2})", " less than ", text)
-    text = sub(r"(?<![\w)])>\s?(?=\d)", "more than " if re.match(r"\s*>", text) else "greater than ", text)
     text = sub(r"(?<=[\w)])\s*[²]|(?<=[\w)])\^2(?!\d|\.\d)", " squared ", text)
     text = sub(r"(?<=[\w)])\s*[³]|(?<=[\w)])\^3(?!\d|\.\d)", " cubed ", text)
     text = sub(r"(?<=[\w)])\^(-?\w+)", r" to the power of \1 ", text)

@@ -41,7 +41,6 @@ def fold_signs(text: str) -> str:
         lambda m: f"{m[1]} times ten to the {'minus ' if m[2] in ('-', '−') and m[2] else ''}{m[3]}", text
     )
     text = sub(r"\b([A-G])#(?![\w#])", r"\1 sharp", text)
-    text = sub(r"(?<![\w.)%])[-−–](?=[$£€¥₹]\s?\d)|(?<![\w.)%] )(?<![\w.)%])[-−] (?=[$£€¥₹]\s?\d)", "minus ", text)
     text = sub(r"(?<=\d) [x×] (?=\d[\d.,]*\s*=)", " times ", text)
     text = sub(r"(?<=\d)x(?=\d[\d.,]*\s*=)", " times ", text)
     text = sub(r"(?<=[\d)])\s/\s(?=[\d(])", " divided by ", text)
