@@ -34,14 +34,9 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _AFTER_DAY = re.compile(
-    rf"\.?(?:{_DASH}|, | and | or | & |/)(?:{_DAY}|{_FULL_DAY})\b|\.?,? (?:{_MONTH}|{_FULL_MONTH})\b|\.?,? \d"
+    rf"\.?(?:{_DASH}|, | and | or | & |/)(?:{_DAY}|{_FULL_DAY})\b|\.?,? (?:{_MONTH}|{_FULL_MONTH})\b|\.?,? (?:\d|the \d|noon\b|midnight\b)"
 )
 _AFTER_MONTH = re.compile(rf"\.?(?:{_DASH}|, | and | or |/)(?:{_MONTH}|{_FULL_MONTH})\b|\.?,? (?:1\d|20)\d\d\b")
-_HALF = r"(?:\s?[AaPp](?:\.\s?[Mm]\.?|[Mm])(?![A-Za-z]))"
-_TIME_RANGE = re.compile(
-    rf"(?<![\d:.])(\d{{1,2}}:[0-5]\d{_HALF}?|\d{{1,2}}{_HALF}){_DASH}(?=\d{{1,2}}(?::[0-5]\d|{_HALF}))"
-    rf"|(?<![\d:.])(\d{{1,2}}){_DASH}(?=\d{{1,2}}{_HALF})"
-)
 _CAPITAL = re.compile(rf"[\"')\]]*\s[\"'(]*(?!(?:AD|BC|{_DAY}|{_FULL_DAY}|{_MONTH}|{_FULL_MONTH})\b)[A-Z]")
 _AFTER_PREPOSITION = re.compile(r"\b(?:on|by|until|till|since|in|every|next|last|this|and|or) $")
 _LEADING_DATE = re.compile(
@@ -50,7 +45,7 @@ _LEADING_DATE = re.compile(
 )
 """A date that leads a sentence has its subject after it: On 2 Aug. Smith won."""
 _STAMP = re.compile(
-    r"(?<!\d)(\d{4}-\d\d-\d\d)[T_ ](\d\d:\d\d)(?::(\d\d)(?:[.,]\d+)?)?\s?(?:Z|UTC|[+-]\d\d:?\d\d)?(?![\w:])"
+    r"(?<!\d)(\d{4}-\d\d-\d\d)[T_ ](\d\d:\d\d)(?::(\d\d)(?:[.,]\d+)?)?\s?(?:Z|[+-]\d\d:?\d\d)?(?!\w|:\d)"
 )
 
 
@@ -62,9 +57,6 @@ def expand_calendar(text: str) -> str:
         return f"{match[1]} {match[2]}{seconds}"
 
     text = _STAMP.sub(stamp, text)
-    text = _TIME_RANGE.sub(lambda m: f"{m[1] or m[2]} to ", text)
-    text = sub(rf"\b([Nn]oon|[Mm]idnight|[Dd]awn|[Dd]usk){_DASH}(?=\d)", r"\1 to ", text)
-    text = sub(rf"(?<=\d)({_HALF}?){_DASH}(?=(?:noon|midnight|late|close)\b)", r"\1 to ", text)
     text = sub(
         rf"\b({_DAY}|{_FULL_DAY})\b\.?{_DASH}(?=(?:{_DAY}|{_FULL_DAY})\b)",
         lambda m: f"{_DAYS.get(m[1], m[1])} to ",

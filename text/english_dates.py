@@ -15,7 +15,7 @@ _YEAR = r"(1[0-9]\d\d|20\d\d|2[1-9]\d\d)"
 
 _ISO = re.compile(rf"(?<![\d/.-])(\d{{4}})([-/.])(1[0-2]|0?[1-9])\2{_DAY}(?![\d/-]|\.\d)")
 _SLASHED = re.compile(r"(?<![\d/.-])(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d\d)(?![\d/-]|\.\d)")
-_MONTH_FIRST = re.compile(rf"\b{_MONTH} {_DAY}(?:st|nd|rd|th)?(?![\d:%]|[.,/-]\d)(?:(,?) {_YEAR}\b(?![,.]?\d))?")
+_MONTH_FIRST = re.compile(rf"\b{_MONTH} {_DAY}(?:st|nd|rd|th)?(?![\w%]|[.,/:-]\d)(?:(,?) {_YEAR}\b(?![,.]?\d))?")
 _DAY_FIRST = re.compile(rf"\b([Tt]he )?{_DAY}(?:st|nd|rd|th)?(?: of)? {_MONTH}(?=\W|$)(?:(,?) {_YEAR}\b(?![,.]?\d))?")
 _MONTH_YEAR = re.compile(rf"\b{_MONTH},? {_YEAR}\b(?![,.]?\d)")
 
@@ -56,11 +56,6 @@ def expand_dates(text: str) -> str:
         return f"{words}, {numbers.year(int(match[5]))}" if match[5] else words
 
     text = _SLASHED.sub(slashed, text)
-    text = sub(
-        rf"\b{_MONTH} {_DAY}\s?[-–]\s?{_DAY}\b",
-        lambda m: f"{_date(None, _month(m[1]), int(m[2]))} to {numbers.ordinal(int(m[3]))}",
-        text,
-    )
     text = _DAY_FIRST.sub(day_first, text)
     text = _MONTH_FIRST.sub(month_first, text)
     text = sub(
@@ -74,7 +69,7 @@ def expand_dates(text: str) -> str:
 _ZONES = "[ECMP][SD]?T|GMT|UTC|BST|CES?T|JST|IST|AE[SD]T|Eastern|Pacific|Central|Mountain"
 _DAYS = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|" + "|".join(MONTHS)
 _HALF = r"(?:\s?([AaPp])(?:\.\s?[Mm]\.?|[Mm]\b))"
-_CLOCK = re.compile(rf"(?<![\d:.])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:]){_HALF}?")
+_CLOCK = re.compile(rf"(?<![\d:.])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?!\d|:\d){_HALF}?")
 _HOUR = re.compile(rf"(?<![\d:.,$£€])(1[0-2]|[1-9]){_HALF}(?![A-Za-z])")
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
-from timbre.text.english_calendar import MONTHS
 from timbre.text.english_case import fold_case
 from timbre.text.english_codes import fold_codes
 from timbre.text.english_contexts import fold_contexts
+from timbre.text.english_days import fold_days
 from timbre.text.english_science import fold_science
 from timbre.text.english_spans import fold_spans
 from timbre.text.patterns import Rule, applied, sub
@@ -63,12 +63,11 @@ _TIMETABLE = "(?:train|flight|bus|ferry|service|departure|arrival|meeting|briefi
 _SECONDS_AFTER = "later|left|timer|countdown|remaining|rest|break|delay|clip|video|ad|each|of|to"
 _SIDES = {"W": "wide", "D": "deep", "H": "high", "L": "long"}
 _PER_UNITS = r"(?:sqft|min|sec|bbl|gal|mth|qtr)\b"
-_MONTHS = "|".join([*MONTHS, *(f"{name[:3]}\\.?" for name in MONTHS), "Sept\\.?"])
 
 
 def fold_notation(text: str) -> str:
     """The text in the notation of the later steps."""
-    text = fold_contexts(fold_case(text))
+    text = fold_contexts(fold_days(fold_case(text)))
     text = fold_science(text.translate(_WHOLE_SIGNS) if not text.isascii() else text)
     if _RARE.search(text):
         text = _raised(text)
@@ -84,7 +83,7 @@ def fold_notation(text: str) -> str:
     text = applied(_WORD_RULES, text)
     if not re.search(r"[\d¼-¾⅐-⅞]", text):
         return text
-    return fold_codes(_lengths(_clock(_days(_grouped(_signs(fold_spans(text)))))))
+    return fold_codes(_lengths(_clock(_grouped(_signs(fold_spans(text))))))
 
 
 def _blood(match: re.Match[str]) -> str:
@@ -126,11 +125,6 @@ def _grouped(text: str) -> str:
     return applied(_GROUP_RULES, text)
 
 
-def _days(text: str) -> str:
-    """2023-05 -> May 2023; 2024-W05 -> 2024 week 5; 20241225 -> 2024-12-25; 2nd-4th -> 2nd to 4th; Jan 5-Feb 2."""
-    return applied(_DAY_RULES, text)
-
-
 def _clock(text: str) -> str:
     """9h30 -> 9:30; 6.15pm -> 6:15pm; 5p -> 5pm; by 0800 -> by zero eight hundred; 0900-1700; UTC+8 -> UTC plus 8."""
     return applied(_CLOCK_RULES, text)
@@ -163,18 +157,6 @@ _SHORT_SCALES = {"bn": "billion", "mn": "million", "tn": "trillion"}
 def _times(match: re.Match[str]) -> str:
     joint = "a" if match[2] == " a " else "per"
     return f"{match[1]} {'time' if match[1] == '1' else 'times'} {joint} {_PERIODS.get(match[3], match[3])}"
-
-
-def _season(match: re.Match[str]) -> str:
-    """2021/22 is one season over two years; 2019/20 too, 1/2 and 2021/03 are something else."""
-    return f"{match[1]}–{match[2]}" if (int(match[1]) + 1) % 100 == int(match[2]) else match[0]
-
-
-def _month(match: re.Match[str]) -> str:
-    """2023-05 is May 2023; 2011-12 is a season."""
-    year, number = int(match[1]), int(match[2])
-    season = (year + 1) % 100 == number and number >= 10
-    return match[0] if season else f"{MONTHS[number - 1]} {year}"
 
 
 _ANIONS = "Cl|Br|F|I|OH|HO|NO|CN|HCO|SO|PO|HSO|MnO|ClO|CO|HS|SCN"
@@ -223,23 +205,6 @@ _GROUP_RULES = (
     Rule("5", r"(?<![\w.,-])50\s?[-–]\s?50(?![\w.,-])", "fifty fifty"),
     Rule("s", r"\b(\d+)(?:st|nd|rd|th)s\b", lambda m: f"{numbers.ordinal(int(m[1]))}s"),
     Rule("·", r"(?<=[A-Za-z\d])·(?=\d*[A-Z][a-z]?\d)", " "),
-)
-
-_DAY_RULES = (
-    Rule("-/", rf"(?<![\w/.-])(3[01]|[12]\d|0?[1-9])([-/])({_MONTHS})\2(\d{{4}})(?![\w-])", r"\1 \3 \4"),
-    Rule("-/", rf"\b({_MONTHS})([-/])(3[01]|[12]\d|0?[1-9])\2(\d{{4}})(?![\w-])", r"\1 \3, \4"),
-    Rule("/", r"(?<![\d/.-])((?:19|20)\d\d)/(\d\d)(?![\d/]|\.\d)", _season),
-    Rule("c", r"(?<=\d)(st|nd|rd|th)[ -][cC]\.?(?=\s(?:A\.?D|B\.?C|[a-z])|[,;)]|$)", r"\1 century"),
-    Rule("-", r"(?<![\d/.,–-])((?:19|20)\d\d)-(0[1-9]|1[0-2])(?![\d/:–-]|[.,]\d)", _month),
-    Rule("W", r"(?<![\w-])((?:19|20)\d\d)-?W(0?[1-9]|[1-4]\d|5[0-3])\b", lambda m: f"{m[1]} week {int(m[2])}"),
-    Rule("12", r"(?<![\w.,/#:-])((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?![\w-]|[.,]\d)", r"\1-\2-\3"),
-    Rule("-–—", r"(?<=\d)(st|nd|rd|th)\s?[-–—]\s?(?=\d+(?:st|nd|rd|th)\b)", r"\1 to "),
-    Rule("-–—", rf"\b({_MONTHS}) (\d{{1,2}})\s?[-–—]\s?(?=(?:{_MONTHS}) \d)", r"\1 \2 to "),
-    Rule(
-        "-–—",
-        rf"(?<![\w/.-])(\d{{1,2}}(?:st|nd|rd|th)? (?:{_MONTHS}))\s?[-–—]\s?(?=\d{{1,2}}(?:st|nd|rd|th)? (?:{_MONTHS}))",
-        r"\1 to ",
-    ),
 )
 
 _CLOCK_RULES = (

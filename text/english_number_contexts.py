@@ -182,9 +182,6 @@ NUMBER_RULES: Final = (
         rf"(\b(?i:{_SEVERAL}) )(\d{{1,2}})s\b(?!\s?(?:\d|timer|later|delay|long))",
         lambda m: m[1] + numbers.plural(int(m[2])),
     ),
-    Rule(
-        ":", r"(?<![\d:.-])(\d{1,2}:[0-5]\d)\s?[-–—]\s?(?=(?:1[0-2]|[1-9])(?:[,.;)]+(?:\s|$)|$|\s[a-zA-Z]))", r"\1 to "
-    ),
     Rule(",", r"(?<=[€£$])(\d{1,3}),(\d)(?=\s?(?:million|billion|trillion|[mM]io|[mb]n|[kKmMbB])\b)", r"\1.\2"),
     Rule(
         "kKMB",
@@ -223,7 +220,6 @@ NUMBER_RULES: Final = (
         r"(?= (?:Not Found|Forbidden|Unauthorized|Bad Request|Bad Gateway|Internal|Service|Gone|Gateway)\b)",
         lambda m: paired(m[1]),
     ),
-    Rule("-–", r"(?<![\w:.,/$£€-])(1[0-2]|[1-9])\s?[-–]\s?(?=(?:1[0-2]|[1-9]):[0-5]\d(?![\d:]))", r"\1 to "),
     Rule(
         "x×",
         r"(?<![\w.])\d[\d.,]*(?:\s?[x×]\s?\d[\d.,]*){2,}(?=\s?=)",

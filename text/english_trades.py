@@ -9,7 +9,6 @@ import re
 from typing import Final
 
 from timbre.text import english_numbers as numbers
-from timbre.text.english_calendar import MONTHS
 from timbre.text.english_context_words import COMPASS
 from timbre.text.patterns import Rule
 
@@ -26,7 +25,6 @@ _NUMBERED: Final = {
     "Blk": "Block", "Qtr": "Quarter", "Grp": "Group", "Sess": "Session",
 }  # fmt: skip
 """Before a number only: Prop. 12, col. 2, Bk. 3."""
-_INCH_AFTER: Final = r"\s?(?:inch|in\b|\"|”|″|cups?\b|c\b|tsp|tbsp|miles?\b|lbs?\b|pounds?\b|of\b)"
 _LIGHT: Final = r"(?:LED|LEDs|lights?|bulbs?|lamps?|white|daylight|colou?r|lighting)"
 
 
@@ -34,16 +32,6 @@ def _classes(match: re.Match[str]) -> str:
     """Tu/Th and M-W-F are lists of weekdays; M–F is from one to the other."""
     days = [_WEEKDAYS[day] for day in re.findall(r"Tu|Th|Sa|Su|[MTWRF]", match[0])]
     return ", ".join(days) if len(days) != 2 or "/" in match[0] else " to ".join(days)
-
-
-def _days(match: re.Match[str]) -> str:
-    """7/1–7/4 are days; 1/2–3/4 cup are fractions."""
-    first, second = (int(match[1]), int(match[2])), (int(match[3]), int(match[4]))
-    valid = all(1 <= month <= 12 and 1 <= day <= 31 for month, day in (first, second)) and first <= second
-    usual = all(month < day and day in (2, 3, 4, 5, 8, 16) for month, day in (first, second))
-    if not valid or usual or re.match(_INCH_AFTER, match.string[match.end() :]):
-        return match[0]
-    return " to ".join(f"{MONTHS[month - 1]} {numbers.ordinal(day)}" for month, day in (first, second))
 
 
 def _multiple(match: re.Match[str]) -> str:
@@ -138,7 +126,6 @@ TRADE_RULES: Final = (
     ),
     Rule("-–", r"(?<![\w-])M[-–](?:W[-–])?F(?![\w-])", _classes),
     Rule("M", r"\bMWF\b|\bTTh\b|\bTuTh\b", _classes),
-    Rule("/", r"(?<![\w/.,$])(\d{1,2})/(\d{1,2})\s?[-–]\s?(\d{1,2})/(\d{1,2})(?![\w/])", _days),
     Rule("w", r"\bwk\. of (?=\d|[A-Z])", "week of "),
     Rule(
         "IVX",
