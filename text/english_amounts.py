@@ -46,11 +46,14 @@ _DETERMINED = (
 def is_attribute(text: str, start: int, end: int) -> bool:
     """True if the quantity text[start:end] stands before its noun: a $20 bill, the 27" screen."""
     found = re.search(_DETERMINED, text[max(0, start - 24) : start], re.IGNORECASE)
-    if found is None or (
-        found[0].lower().split()[0] == "every" and re.match(r"\s?\d+\s?(?:h|hrs?|min|d|s)\b", text[start:])
-    ):
+    if found is None or found[0].lower().split()[0] == "every":
         return False
     return stands_before_noun(text, end)
+
+
+def is_multipack(text: str, start: int, end: int) -> bool:
+    """True if the quantity text[start:end] is the size of each of several things: 24 x 330ml cans."""
+    return re.search(r"\d (?:by|x|times) $", text[max(0, start - 10) : start]) is not None and counts_plural(text, end)
 
 
 def stands_before_noun(text: str, end: int) -> bool:

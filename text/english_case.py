@@ -54,6 +54,11 @@ _RULES = (
     Rule("", r"\b(?:tues|weds|thurs|TUES|WEDS|THURS)\b", _capital),
     Rule(
         "0123456789",
+        rf"\b(?:MON|TUE|WED|THU|FRI|SAT|SUN)\b(?=,? {_DAY}{_SUFFIX}? (?:[A-Z][a-z]+|{_LARGE})\b)",
+        _capital,
+    ),
+    Rule(
+        "0123456789",
         r"\b(?:mon|tue|wed|thu|fri|sat|sun|MON|TUE|WED|THU|FRI|SAT|SUN)\b(?=,? (?:at )?\d{1,2}(?::\d\d)? ?(?:[ap]m|"
         r"[AP]M)\b)",
         _capital,

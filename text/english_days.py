@@ -27,7 +27,7 @@ _DATE = (
 )
 _WEEKDAY_DATE = rf"{_WEEKDAY},? (?:the )?{_DAY}(?![\w:/%]|[.,]\d)"
 _DASH = r"\s?[-–—−~]\s?|\s?\.\.\.?\s?"
-_DATES = re.compile(rf"(?<![\w/.$£€-])({_DATE}|{_WEEKDAY_DATE})(?:{_DASH}|(?<=-\d\d)/(?=\d{{4}}-))(?={_DATE}|{_WEEKDAY_DATE})")
+_DATES = re.compile(rf"(?<![\w/.$£€-])({_DATE}|{_WEEKDAY_DATE})(?:{_DASH})(?={_DATE}|{_WEEKDAY_DATE})")
 _DAYS_BEFORE = re.compile(rf"(?<![\w./,$£€:#-])({_DAY})({_DASH}| to | through | thru )({_DAY})(?=(?: of)? {_MONTH}(?![a-z]))")
 _DAYS_AFTER = re.compile(
     rf"(?<!\w)({_MONTH} {_DAY})({_DASH}| to | through | thru )({_DAY})(?![\w%°\"”″'’]|[:/.,]\d|\s?[-–—]\s?\d| (?:people|[a-z]+s)\b)"
@@ -103,9 +103,8 @@ def _short_year(year: str) -> str:
 def _dotted(match: re.Match[str]) -> str:
     """25.05.24 -> 25/05/2024; 12.30.45 and 10.04.2 are none."""
     day, month = int(match[1]), int(match[2])
-    if not (1 <= month <= 12 and 1 <= day <= 31) or re.search(r"[A-Za-z]{3,} ?$|v\.? ?$", match.string[: match.start()]) and (
-        re.search(r"(?:[Vv]ersion|[Rr]elease|[Bb]uild|\bv\.?|[A-Z][a-z]+) ?$", match.string[: match.start()])
-    ):
+    named = re.search(r"(?:[Vv]ersion|[Rr]elease|[Bb]uild|\bv\.?) ?$", match.string[: match.start()])
+    if named or not (1 <= month <= 12 and 1 <= day <= 31):
         return match[0]
     return f"{match[1]}.{match[2]}.{_short_year(match[3])}"
 
@@ -128,8 +127,10 @@ _RULES = (
         lambda m: f"{m[1]} {m[3]} {_short_year(m[4])}",
     ),
     Rule("-/", rf"\b({_MONTH})([-/])(3[01]|[12]\d|0?[1-9])\2(\d{{4}})(?![\w-])", r"\1 \3, \4"),
-    Rule("12", rf"(?<![\w.,-])((?:19|20)\d\d) ({_MONTH}) (3[01]|[12]\d|0?[1-9])(?![\w:%/-]|[.,]\d)", r"\2 \3, \1"),
-    Rule(".", r"(?<![\w.])([0-3]\d)\.([01]\d)\.(\d\d)(?![\w.]*\d)", _dotted),
+    Rule("12", rf"(?<![\w.,-])((?:19|20)\d\d) ({_MONTH}) (3[01]|[12]\d|0?[1-9])(?![\w%/-]|[.,:]\d)", r"\2 \3, \1"),
+    Rule(".", r"(?<![\w.])([0-3]\d)\.([01]\d)\.(\d\d)(?!\w|\.?\d)", _dotted),
+    Rule("/", r"(?<![\w/.-])((?:19|20)\d\d-\d\d-\d\d)/(?=(?:19|20)\d\d-\d\d-\d\d(?![\w-]))", r"\1 to "),
+    Rule("—", r"(?<![\w.,-])(1[1-9]\d\d|20\d\d)—(?=(?:1[1-9]\d\d|20\d\d)(?![\w-]|[.,]\d))", r"\1–"),
     Rule("/", r"(?<![\d/.-])((?:19|20)\d\d)/(\d\d)(?![\d/]|\.\d)", _season),
     Rule("c", r"(?<=\d)(st|nd|rd|th)[ -][cC]\.?(?=\s(?:A\.?D|B\.?C|[a-z])|[,;)]|$)", r"\1 century"),
     Rule("-", r"(?<![\d/.,–-])((?:19|20)\d\d)-(0[1-9]|1[0-2])(?![\d/–-]|[.,:]\d)", _month),

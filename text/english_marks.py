@@ -30,7 +30,7 @@ _PER = {
 _PERS = "|".join(re.escape(name) for name in sorted(_PER, key=len, reverse=True))
 _AMOUNT = r"[$£€¥₹]\s?\d[\d,.]*\d?(?:\s?(?:[kKmMbB]|[mbt]n|million|billion|trillion|thousand))?|\d[\d,.]*\s?¢"
 _SPAN = r"[$£€]\s?\d[\d,.]*\s?[-–]\s?[$£€]?\d[\d,.]*[kKmMbB]?"
-_RATE = re.compile(rf"({_SPAN}|{_AMOUNT}|\b\d[\d,.]*\+? [A-Za-z]{{3,}})\s?/\s?({_PERS})(?![\w/])")
+_RATE = re.compile(rf"({_SPAN}|{_AMOUNT}|\b\d[\d,.]*(?:\+|[kKMB])? [A-Za-z]{{3,}})\s?/\s?({_PERS})(?![\w/])")
 _SCORE_CUE = (
     r"\b(?:scor\w*|got|gets?|rat(?:e[sd]?|ing)s?|earn\w*|gave|gives?|grades?d?|marks?|marked|stars?|review\w*|pain|level"
     r"|reached|received|solid|perfect|a strong|exam|quiz|test)\b[^.!?]{0,25}$"
@@ -59,7 +59,7 @@ _LASTS = (
 _STOPWATCH = re.compile(r"(?<![\d:.])(\d{1,2}):([0-5]\d):([0-5]\d)(?:\.(\d+))?(?![\d:]|\s?[AaPp]\.?\s?[Mm])")
 _RATIO_BEFORE = re.compile(
     r"\b(?:ratios?|odds|scales?|mix(?:ed|ture)?|dilut\w*|proportions?|aspect|score[sd]?|won|win|lost|lose|beat|led|lead|drew|"
-    r"draw|split|outnumber\w*)\b[^.!?:]{0,16}$", re.IGNORECASE
+    r"draw|split|outnumber\w*)\b[^.!?:,]{0,16}$", re.IGNORECASE
 )  # fmt: skip
 _RATIO_AFTER = re.compile(
     r"\s(?:dilution|ratio|scale|odds|mix|mixture|aspect|split|solution|win|loss|lead|victory|draw|defeat|screen|display|"
@@ -102,7 +102,7 @@ def expand_marks(text: str) -> str:
     if ":" in text:
         text = _VERSE.sub(lambda m: f"{m[1]} {numbers.cardinal(int(m[2]))} {numbers.cardinal(int(m[3]))}", text)
         text = _STOPWATCH.sub(_stopwatch, text)
-        text = sub(r"(?<![\d:.])(\d{1,3}):(\d{1,3})(?![\d:]|\s?[AaPp]\.?[Mm])", _ratio, text)
+        text = sub(r"(?<![\d:.])(?!0\d)(\d{1,3}):(\d{1,3})(?![\d:]|\s?[AaPp]\.?[Mm])", _ratio, text)
     text = _PARTED.sub(_duration, text)
     if "°" in text:
         text = sub(r"(?<=[°′'″\"]) ?([NSEW])\b", lambda m: f" {_COMPASS[m[1]]}", text)

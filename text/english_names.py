@@ -60,7 +60,7 @@ _ANYWHERE = {
 }  # fmt: skip
 """No words by themselves: with or without a dot, at any place."""
 _UNMARKED_NAMES = sorted((*_ANYWHERE, *(name.capitalize() for name in _ANYWHERE)), key=len, reverse=True)
-_UNMARKED = re.compile(rf"(?<![\w.@/-])(?<!\d )({'|'.join(_UNMARKED_NAMES)})\b(?![@/'’-])(\.?)(?!\w)")
+_UNMARKED = re.compile(rf"(?<![\w.@/-])(?<!\d )({'|'.join(_UNMARKED_NAMES)})\b(?![@/-]|['’](?!s\b))(\.?)(?!\w)")
 _COUNTED = re.compile(
     r"(?<=\d )(ppl|tix|pkgs|mtgs|appts|accts|apts|bdrms?|depts|mgrs|svcs|pls|plz|thx|mths?|ctrs)\b(?!['’])"
 )

@@ -187,7 +187,15 @@ _WORD_RULES = (
     Rule("sctl", r"\b(sin|cos|tan|log|ln|lg)(?=\d)", r"\1 "),
 )
 
+def _percentage(match: re.Match[str]) -> str:
+    """Inflation of 1.8pc is percent, as British papers write it; a 5pc set is pieces."""
+    change = r"\b(?:[Ff]ell|[Rr]ose|[Gg]rew|[Uu]p|[Dd]own|[Bb]y|[Tt]o|[Oo]f|[Aa]t|[Rr]ate|[Ii]nflation|[Cc]ut|than|about|some) $"
+    sure = "." in match[1] or re.search(change, match.string[: match.start()])
+    return f"{match[1]} percent" if sure else match[0]
+
+
 _SIGN_RULES = (
+    Rule("#", r"(?<![\w&#/])(?<!pt )(?<!pt\. )(?<!te )(?<!te\. )(?<!m )(?<!m\. )#\s?(?=\d{1,5}\b(?!\.\d))", "number "),
     Rule("x×·*", r"(?<=[\d)])\s?[x×·*]\s?10(?= to the power)", " times 10"),
     Rule("^", r"(?<![\d.])(?<![x×*·] )(?<![x×*·])(10|[A-Za-z)])\^[-−](\d+)\b", r"\1 to the power of negative \2"),
     Rule("-−", r"(?<![^\s(=:,/])(?<!\d )(?<!\+/)[-−](?=\.?\d[\d,.]*\s?[A-Za-zμµΩ])", "negative "),
@@ -263,6 +271,14 @@ _LENGTH_RULES = (
         r"\1 per ",
     ),
     Rule("Mm", r"(?<!\d )(?<!\d)\b([Mm])(in|ax)\.? (?=\d)", lambda m: f"{m[1]}{m[2]}imum "),
+    Rule("p", r"(?<![\w,:£])(\d+\.\d+)p\b(?!['’])", r"\1 pence"),
+    Rule(
+        "p",
+        r"(\b(?:for|to|from|of|only|costs?|just|than|charged?|and|or|fell|rose|down|up|a) )(\d{1,3})p\b(?![-'’.]\w)",
+        r"\1\2 pence",
+    ),
+    Rule("p", r"(?<![\w.,])(\d+(?:\.\d+)?)pc\b(?! (?:set|of)\b)", _percentage),
+    Rule("p", r"(?<![\w.,])(\d+\.\d+) pc\b(?! (?:set|of)\b)", r"\1 parsecs"),
     Rule("c", rf"({_CENTS_CUE} \d{{1,2}})c\b(?![-'])", r"\1¢"),
     Rule("p", r"(?<![\w.,:£])(\d{1,3})p(?=\s(?:coins?|piece|each|off|stamps?|per|extra)\b)", r"\1 pence"),
     Rule("0", r"(?<![\d.,:'’–-])(?:['’]?00['’]?s|['’]00s)\b", "2000s"),

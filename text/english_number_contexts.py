@@ -239,7 +239,11 @@ NUMBER_RULES: Final = (
         r"\b3M(?= (?:sticky|tape|notes?|products?|masks?|respirators?|adhesives?|stock|shares|company|filters?)\b)",
         "three M",
     ),
-    Rule("/", r"\b([Oo]dds\b[^.?!/,]{0,24}?)(\d{1,3})/(\d{1,2})(?![\d/])", r"\1\2 to \3"),
+    Rule(
+        "/",
+        r"\b[Oo]dds\b[^.?!,]{0,60}",
+        lambda m: sub(r"(?<![\d/.])(\d{1,3})/(\d{1,2})(?![\d/])", r"\1 to \2", m[0]),
+    ),
     Rule("/", r"(?<![\d/.])(\d{1,3})/(\d{1,2})(?= (?:odds|favou?rites?|outsiders?|shot)\b)", r"\1 to \2"),
     Rule(
         "/",

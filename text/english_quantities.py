@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
-from timbre.text.english_amounts import NUMBER, SCALE_WORDS, is_attribute, plain, stands_before_noun
+from timbre.text.english_amounts import NUMBER, SCALE_WORDS, is_attribute, is_multipack, plain, stands_before_noun
 from timbre.text.english_money import CURRENCIES
 from timbre.text.english_units import CHAIN, UNIT_NAMES, UNITS, chain_words, is_plain_letter
 from timbre.text.patterns import sub
@@ -37,7 +37,7 @@ def _measure(match: re.Match[str]) -> str:
     unit = re.split(r"[\^/·⋅²³]|(?<=m)[23]", chain, maxsplit=1)[0]
     if is_plain_letter(chain):
         return match[0]
-    if blank and unit in "VW" and not re.match(r"[.,;)]|$|\s[a-z]", match.string[match.end() :]):
+    if blank and unit in "VW" and not re.match(r"[.,;)]|$|\s[a-z@×+=<>(]", match.string[match.end() :]):
         return match[0]
     by = re.search(r"\bby\s$", match.string[: match.start()])
     if (
@@ -50,6 +50,7 @@ def _measure(match: re.Match[str]) -> str:
     if (blank and unit in _GLUED_ONLY and chain == unit and not by) or (unit == "s" and _is_decade(number)):
         return match[0]
     attributive = is_attribute(match.string, match.start(), match.end()) or (chain in _SIZES and _heads_noun(match))
+    attributive = attributive or is_multipack(match.string, match.start(), match.end())
     return f"{numbers.decimal(plain(number))} {chain_words(chain, plain(number) != '1' and not attributive)} "
 
 

@@ -67,7 +67,7 @@ _WHOLE = {
     "ft lb": ("foot pound", "foot pounds"), "nmi": ("nautical mile", "nautical miles"),
     "Pa s": ("pascal second", "pascal seconds"), "N s": ("newton second", "newton seconds"),
     "J s": ("joule second", "joule seconds"), "W s": ("watt second", "watt seconds"), "bbl": ("barrel", "barrels"),
-    "tonnes": ("tonne", "tonnes"), "ly": ("light year", "light years"), "kgs": ("kilogram", "kilograms"),
+    "VAC": ("volt A C", "volts A C"), "VDC": ("volt D C", "volts D C"), "tonnes": ("tonne", "tonnes"), "ly": ("light year", "light years"), "kgs": ("kilogram", "kilograms"),
     "kms": ("kilometer", "kilometers"), "gm": ("gram", "grams"), "gms": ("gram", "grams"),
     "hp": ("horsepower", "horsepower"),
     "tbsp": ("tablespoon", "tablespoons"), "tsp": ("teaspoon", "teaspoons"), "fl oz": ("fluid ounce", "fluid ounces"),
