@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from timbre.text.cues import cue_words
-from timbre.text.patterns import sub
+from timbre.text.patterns import preceding, sub
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -72,7 +72,7 @@ def expand_calendar(text: str) -> str:
 
 
 def _day(match: re.Match[str]) -> str:
-    before, rest = match.string[: match.start()], match.string[match.end() :]
+    before, rest = preceding(match), match.string[match.end() :]
     sure = match[1] in _NEVER_WORDS or (match[2] and not begins(rest)) or _beside_a_day(before, rest)
     if not (sure or _BEFORE.search(before) or _AFTER_DAY.match(match[2] + rest)):
         return match[0]
@@ -87,7 +87,7 @@ def _beside_a_day(before: str, rest: str) -> bool:
 
 
 def _month(match: re.Match[str]) -> str:
-    before, rest = match.string[: match.start()], match.string[match.end() :]
+    before, rest = preceding(match), match.string[match.end() :]
     if re.search(r"\d(?:st|nd|rd|th)?(?: of)? $", before) or re.match(r",? \d", rest):
         # A date: english_dates reads it, and needs to see a stop that ends a sentence.
         ends = match[2] and ends_date(before, rest) and not re.match(r",? \d", rest)

@@ -6,7 +6,7 @@ import re
 
 from timbre.text import english_numbers as numbers
 from timbre.text.english_calendar import MONTHS, ends_date
-from timbre.text.patterns import sub
+from timbre.text.patterns import preceding, sub
 
 _SHORT = {month[:3]: month for month in MONTHS} | {"Sept": "September"}
 _MONTH = "(" + "|".join([*MONTHS, *(f"{short}\\b\\.?" for short in _SHORT if short != "May")]) + ")"
@@ -48,10 +48,10 @@ def expand_dates(text: str) -> str:
         return _date(int(match[4]) if match[4] else None, _month(match[1]), int(match[2]))
 
     def day_first(match: re.Match[str]) -> str:
-        listed = re.search(r"\d(?:st|nd|rd|th)?,? (?:and|or|&) $", match.string[: match.start()])
+        listed = re.search(r"\d(?:st|nd|rd|th)?,? (?:and|or|&) $", preceding(match))
         words = f"{match[1] or ('' if listed else 'the ')}{numbers.ordinal(int(match[2]))} of {_month(match[3])}"
         rest = match.string[match.end() :]
-        if match[3].endswith(".") and not match[5] and ends_date(match.string[: match.start()], rest):
+        if match[3].endswith(".") and not match[5] and ends_date(preceding(match), rest):
             words += "."
         return f"{words}, {numbers.year(int(match[5]))}" if match[5] else words
 
@@ -153,7 +153,7 @@ def expand_years(text: str) -> str:
 
     def one(match: re.Match[str]) -> str:
         value = int(match[0])
-        before, after = match.string[: match.start()], match.string[match.end() :]
+        before, after = preceding(match), match.string[match.end() :]
         cued = bool(_YEAR_CUE.search(before))
         counted = bool(_COUNTED.match(after)) and not re.search(r"\b(?:in|since|year)\s$", before)
         likely = 1100 <= value < 2100 or value == 1066

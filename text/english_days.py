@@ -12,7 +12,7 @@ import re
 
 from timbre.text import english_numbers as numbers
 from timbre.text.english_calendar import MONTHS
-from timbre.text.patterns import Rule, applied, sub
+from timbre.text.patterns import Rule, applied
 
 _MONTH = "(?:" + "|".join([*MONTHS, *(rf"{name[:3]}\b\.?" for name in MONTHS if name != "May"), r"Sept\b\.?"]) + ")"
 _WEEKDAY = (
@@ -103,7 +103,7 @@ def _short_year(year: str) -> str:
 def _dotted(match: re.Match[str]) -> str:
     """25.05.24 -> 25/05/2024; 12.30.45 and 10.04.2 are none."""
     day, month = int(match[1]), int(match[2])
-    named = re.search(r"(?:[Vv]ersion|[Rr]elease|[Bb]uild|\bv\.?) ?$", match.string[: match.start()])
+    named = re.search(r"(?:[Vv]ersion|[Rr]elease|[Bb]uild|\bv\.?) ?$", match.string[max(0, match.start() - 10) : match.start()])
     if named or not (1 <= month <= 12 and 1 <= day <= 31):
         return match[0]
     return f"{match[1]}.{match[2]}.{_short_year(match[3])}"

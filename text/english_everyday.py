@@ -13,7 +13,7 @@ from timbre.text.english_calendar import MONTHS
 from timbre.text.english_context_words import COMPASS
 from timbre.text.english_signs import paired
 from timbre.text.english_units import UNIT_NAMES
-from timbre.text.patterns import Rule
+from timbre.text.patterns import Rule, preceding
 
 _STREETS: Final = (
     "Street|St|Avenue|Ave|Road|Rd|Drive|Dr|Lane|Ln|Boulevard|Blvd|Court|Ct|Place|Pl|Way|Parkway|Pkwy|Highway|Hwy|"
@@ -64,7 +64,7 @@ _DATED_NOUN: Final = (
 
 def _aged(match: re.Match[str]) -> str:
     """a 5yo -> a five-year-old; she is 5yo -> she is 5 years old."""
-    before = match.string[: match.start()]
+    before = preceding(match)
     noun = re.search(r"\b(?:an?|the|my|our|his|her|their|your|this|that|one|two|three|and|old|with)\s$", before)
     after = re.match(
         r"s?\s(?:[FM]\b|son|daughter|boy|girl|kid|child|male|female|man|woman|dog|cat|age|nephew|niece|patient)",
@@ -90,10 +90,10 @@ def _date(match: re.Match[str]) -> str:
         r"\s?(?:of|inch|mile|cup|full|%)", match.string[match.end() :]
     ):
         return match[0]
-    cued = re.search(_DAY_NEAR, match.string[: match.start()], re.IGNORECASE) is not None
+    cued = re.search(_DAY_NEAR, preceding(match), re.IGNORECASE) is not None
     timed = re.match(r"\)?,? (?:at|@) ?\d", match.string[match.end() :]) is not None
-    alone = len(re.findall(r"\d/\d", match.string)) == 1 and not re.search(
-        r"(?:\d|\bis|=|\bby) $", match.string[: match.start()]
+    alone = len(re.findall(r"\d/\d", match.string[max(0, match.start() - 120) : match.end() + 120])) == 1 and not re.search(
+        r"(?:\d|\bis|=|\bby) $", preceding(match)
     )
     odd = day in _ODD_PARTS and month > 1 and alone
     feast = (month, day) in {(12, 24), (12, 25), (10, 31)} and alone

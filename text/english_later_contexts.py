@@ -11,7 +11,7 @@ from typing import Final
 from timbre.text import english_numbers as numbers
 from timbre.text.english_calendar import MONTHS
 from timbre.text.english_signs import paired
-from timbre.text.patterns import Rule
+from timbre.text.patterns import Rule, preceding
 
 _SHORT_MONTHS: Final = {name[:3]: name for name in MONTHS if name != "May"} | {"Sept": "September"}
 _FRACTIONS: Final = "½⅓⅔¼¾⅛⅜⅝⅞"
@@ -38,7 +38,7 @@ def _address(match: re.Match[str]) -> str:
     parts = address.split(".")
     if any(int(part) > 255 for part in parts) or (not mask and all(int(part) < 20 for part in parts)):
         return match[0]
-    if re.search(r"(?:[Vv]ersion|[Rr]elease|[Bb]uild|[Uu]pdate|\bv\.?)\s?$", match.string[: match.start()]):
+    if re.search(r"(?:[Vv]ersion|[Rr]elease|[Bb]uild|[Uu]pdate|\bv\.?)\s?$", preceding(match)):
         return match[0]
     words = " dot ".join(paired(part) if len(part) == 3 else numbers.cardinal(int(part)) for part in parts)
     return f"{words} slash {numbers.cardinal(int(mask))}" if mask else words

@@ -9,7 +9,7 @@ import re
 
 from timbre.text import english_numbers as numbers
 from timbre.text.english_calendar import MONTHS
-from timbre.text.patterns import sub
+from timbre.text.patterns import preceding, sub
 
 _EITHER = (
     r"s/he|he/she|she/he|him/her|her/him|his/her|her/his|hers/his|his/hers|himself/herself|yes/no|true/false|either/or"
@@ -125,7 +125,7 @@ def _over(match: re.Match[str]) -> str:
 def _state(match: re.Match[str]) -> str:
     comma, short, code = match.groups()
     if not code and (
-        not comma or short in _NEED_ZIP or not re.search(r"\b[A-Z][a-z]+$", match.string[: match.start()])
+        not comma or short in _NEED_ZIP or not re.search(r"\b[A-Z][a-z]+$", preceding(match))
     ):
         return match[0]
     return f"{comma} {_STATES[short]}" + (
@@ -145,7 +145,7 @@ def _pair(match: re.Match[str]) -> str:
 
 def _day(match: re.Match[str]) -> str:
     padded = "0" in (match[1][0], match[2][0])
-    cued = _DATE_CUE.search(match.string[: match.start()])
+    cued = _DATE_CUE.search(preceding(match))
     rest = match.string[match.end() :]
     if not padded and (not cued or _MEASURED.match(rest) or re.match(r"\s?(?:mile|inch|hour|cup)", rest)):
         return match[0]
@@ -154,7 +154,7 @@ def _day(match: re.Match[str]) -> str:
 
 def _score(match: re.Match[str]) -> str:
     top, bottom = float(match[1]), int(match[2])
-    before, rest = match.string[: match.start()], match.string[match.end() :]
+    before, rest = preceding(match), match.string[match.end() :]
     if re.search(r"\d $", before) or _MEASURED.match(rest):
         return match[0]
     cued = re.search(_SCORE_CUE, before, re.IGNORECASE)
@@ -181,7 +181,7 @@ def _duration(match: re.Match[str]) -> str:
 
 
 def _stopwatch(match: re.Match[str]) -> str:
-    if not re.search(_LASTS, match.string[: match.start()], re.IGNORECASE):
+    if not re.search(_LASTS, preceding(match), re.IGNORECASE):
         return match[0]
     seconds = str(int(match[3])) + (f".{match[4]}" if match[4] else "")
     parts = [(str(int(match[1])), "hour"), (str(int(match[2])), "minute"), (seconds, "second")]
@@ -189,7 +189,7 @@ def _stopwatch(match: re.Match[str]) -> str:
 
 
 def _ratio(match: re.Match[str]) -> str:
-    before, after = match.string[: match.start()], match.string[match.end() :]
+    before, after = preceding(match), match.string[match.end() :]
     if _RATIO_BEFORE.search(before) or _RATIO_AFTER.match(after):
         return f"{match[1]} to {match[2]}"
     return match[0]

@@ -120,7 +120,7 @@ def _before_noun(words: str, sign: str, match: re.Match[str]) -> str:
     one, many = CURRENCIES[sign][:2]
     daily = re.match(r"-an?-[a-z]", match.string[match.end() :])
     end = match.end()
-    owned = re.search(r"['’]s \S*$", match.string[: match.start() + 1]) is not None
+    owned = re.search(r"['’]s \S*$", match.string[max(0, match.start() - 24) : match.start() + 1]) is not None
     attribute = (
         daily
         or is_attribute(match.string, match.start(), end)

@@ -7,7 +7,7 @@ import re
 from timbre.text import english_numbers as numbers
 from timbre.text.english_calendar import begins
 from timbre.text.english_streets import STREETS, expand_streets
-from timbre.text.patterns import Rule, applied, sub
+from timbre.text.patterns import Rule, applied, preceding, sub
 
 _TITLES = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Mx": "Mix", "Dr": "Doctor", "Prof": "Professor", "Gen": "General",
@@ -143,7 +143,7 @@ def _anywhere(match: re.Match[str]) -> str:
 
 def _rank(match: re.Match[str]) -> str:
     """Sr. Vice President is senior; after a name it stays for the rule of names (Martin Luther King Jr.)."""
-    before = re.search(r"(\S+) $", match.string[: match.start()])
+    before = re.search(r"(\S+) $", preceding(match))
     named = before and before[1][0].isupper() and before[1][-1] not in ".:" and not re.search("['’]s$", before[1])
     if named:
         return match[0]

@@ -15,7 +15,7 @@ from timbre.text.english_contexts import fold_contexts
 from timbre.text.english_days import fold_days
 from timbre.text.english_science import fold_science
 from timbre.text.english_spans import fold_spans
-from timbre.text.patterns import Rule, applied, sub
+from timbre.text.patterns import Rule, applied, preceding, sub
 
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _WHOLE_SIGNS = str.maketrans({
@@ -109,7 +109,7 @@ def _raised(text: str) -> str:
 
     def power(match: re.Match[str]) -> str:
         number = match[0].translate(_RAISED)
-        before = match.string[: match.start()]
+        before = preceding(match)
         if number[-1] in "+-":
             charge = "plus" if number[-1] == "+" else "minus"
             return f" {number[:-1]} {charge} ".replace("  ", " ")
@@ -132,7 +132,7 @@ def _clock(text: str) -> str:
 
 def _french(match: re.Match[str]) -> str:
     lasts = r"\b(?:took|takes?|lasts?|lasted|ran|in|of|for|duration|runtime|after|within)(?: \w+)?:? $"
-    if re.search(lasts, match.string[: match.start()]):
+    if re.search(lasts, preceding(match)):
         return f"{int(match[1])}h {int(match[2])}m"
     return f"{int(match[1])}:{match[2]}"
 
@@ -148,7 +148,7 @@ def _lengths(text: str) -> str:
 
 def _decade(match: re.Match[str]) -> str:
     """some 90s cars are of a decade; for, within, about or after 90s are seconds."""
-    return match[0] if re.search(_SECONDS_BEFORE, match.string[: match.start()]) else f"'{match[1]}s"
+    return match[0] if re.search(_SECONDS_BEFORE, preceding(match)) else f"'{match[1]}s"
 
 
 _SHORT_SCALES = {"bn": "billion", "mn": "million", "tn": "trillion"}
@@ -190,7 +190,7 @@ _WORD_RULES = (
 def _percentage(match: re.Match[str]) -> str:
     """Inflation of 1.8pc is percent, as British papers write it; a 5pc set is pieces."""
     change = r"\b(?:[Ff]ell|[Rr]ose|[Gg]rew|[Uu]p|[Dd]own|[Bb]y|[Tt]o|[Oo]f|[Aa]t|[Rr]ate|[Ii]nflation|[Cc]ut|than|about|some) $"
-    sure = "." in match[1] or re.search(change, match.string[: match.start()])
+    sure = "." in match[1] or re.search(change, match.string[max(0, match.start() - 16) : match.start()])
     return f"{match[1]} percent" if sure else match[0]
 
 

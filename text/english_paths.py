@@ -9,7 +9,7 @@ import re
 
 from timbre.text import english_numbers as numbers
 from timbre.text.english_signs import paired
-from timbre.text.patterns import sub
+from timbre.text.patterns import preceding, sub
 
 _UNIX = re.compile(
     r"(?<![\w/.:<)%'’-])(?:(?:~|\.{1,2})?/(?:[\w.-]+/)+[\w.-]*\w/?(?:\?[\w=&%.+-]*\w)?|~/[\w.-]*\w|\.{1,2}/[\w.-]*\w)(?![\w/])"
@@ -93,7 +93,7 @@ def _byte(part: str) -> str:
 
 def _underscored(match: re.Match[str]) -> str:
     """Part of an address of the web stays for the rule of addresses."""
-    before = match.string[: match.start()].rsplit(maxsplit=1)[-1:] if match.string[: match.start()].strip() else []
+    before = preceding(match).rsplit(maxsplit=1)[-1:] if preceding(match).strip() else []
     web = before and not match.string[match.start() - 1].isspace() and re.search(r"://|^www\.", before[0])
     return match[0] if web else spelt(match[0])
 

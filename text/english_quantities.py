@@ -12,7 +12,7 @@ from timbre.text import english_numbers as numbers
 from timbre.text.english_amounts import NUMBER, SCALE_WORDS, is_attribute, is_multipack, plain, stands_before_noun
 from timbre.text.english_money import CURRENCIES
 from timbre.text.english_units import CHAIN, UNIT_NAMES, UNITS, chain_words, is_plain_letter
-from timbre.text.patterns import sub
+from timbre.text.patterns import preceding, sub
 
 _GLUED_ONLY = frozenset({"in", "L", "cl"})
 """Units that are common words or letters: after a blank they are something else ('5 in the box', 'Gate 5 B')."""
@@ -39,12 +39,12 @@ def _measure(match: re.Match[str]) -> str:
         return match[0]
     if blank and unit in "VW" and not re.match(r"[.,;)]|$|\s[a-z@×+=<>(]", match.string[match.end() :]):
         return match[0]
-    by = re.search(r"\bby\s$", match.string[: match.start()])
+    by = re.search(r"\bby\s$", preceding(match))
     if (
         blank
         and unit == "L"
         and _LITERS_AFTER.match(match.string, match.end())
-        and not _PLACE_BEFORE.search(match.string[: match.start()])
+        and not _PLACE_BEFORE.search(preceding(match))
     ):
         blank = ""
     if (blank and unit in _GLUED_ONLY and chain == unit and not by) or (unit == "s" and _is_decade(number)):
@@ -80,7 +80,7 @@ _SIZED = re.compile(
 
 def _heads_noun(match: re.Match[str]) -> bool:
     """True without a determiner too, where a sentence or an item of a list begins: 14" laptops and 17" screens."""
-    before, rest = match.string[: match.start()], match.string[match.end() :]
+    before, rest = preceding(match), match.string[match.end() :]
     starts = re.search(r'(?:^|[.!?,;:("]\s?|\b(?:and|or|with)\s)$', before)
     return starts is not None and _SIZED.match(rest) is not None and stands_before_noun(rest, 0)
 
@@ -90,7 +90,7 @@ def _inches(match: re.Match[str]) -> str:
     if match[2] == '"' and len(re.findall(r'(?<!\d)"', match.string[: match.start()])) % 2:
         return match[0]
     attribute = is_attribute(match.string, match.start(), match.end()) or _heads_noun(match)
-    whole = re.search(r"\d $", match.string[: match.start()])
+    whole = re.search(r"\d $", preceding(match))
     if "/" in match[1] and not attribute and not whole and _AFTER_LENGTH.match(match.string, match.end()):
         return f"{match[1]}{'' if match[1][:2] == '1/' else ' of an'} inch"
     singular = match[1] == "1" or attribute or ("/" in match[1] and not whole)
@@ -122,13 +122,13 @@ def expand_scales(text: str) -> str:
     def spoken(match: re.Match[str]) -> str:
         number, letter, _, following = match.groups()
         many = bool(following) and (following.endswith("s") or following in ("people", "men", "women", "children"))
-        attribute = bool(re.search(r"\ban?\s$", match.string[: match.start()]))
+        attribute = bool(re.search(r"\ban?\s$", preceding(match)))
         race = number in _RESOLUTIONS or attribute or following in ("race", "run", "walk")
         if letter == "K" and re.match(_SCREENS, following or ""):
             return f"{number} K"
         if match[0] == "3M" and not re.match(r"\s[a-z]", match.string[match.end() :]):
             return f"{number} M"
-        if letter in "MB" and _PLACE_BEFORE.search(match.string[: match.start()]):
+        if letter in "MB" and _PLACE_BEFORE.search(preceding(match)):
             return f"{number} {letter}"
         if letter == "T" and not many:
             return match[0]
@@ -202,7 +202,7 @@ _ALONE = {
 def _binary(match: re.Match[str]) -> str:
     """A slash between blanks divides numbers and letters; after a word it parts: 100 down / 20 up."""
     sign = match[1].strip()
-    if sign == "/" and re.search(r"[A-Za-z]{2,}$", match.string[: match.start()]):
+    if sign == "/" and re.search(r"[A-Za-z]{2,}$", preceding(match)):
         return ", "
     return f" {_BINARY[sign]} "
 

@@ -10,7 +10,7 @@ import re
 
 from timbre.text import english_numbers as numbers
 from timbre.text.cues import cue_words
-from timbre.text.patterns import sub
+from timbre.text.patterns import preceding, sub
 
 _FOLDED = (
     (re.compile(r"\+\s?/\s?[-−–]|\+-(?=\s?\d)"), "±"),
@@ -54,7 +54,7 @@ def join_groups(text: str) -> str:
         groups = re.findall(r"\d{3}", match[2])
         alone = len(groups) == 1 and match[2][0] == " "
         after = match.string[match.end() :]
-        priced = match.string[: match.start()].rstrip().endswith(("$", "€", "£", "¥", "₹"))
+        priced = preceding(match).rstrip().endswith(("$", "€", "£", "¥", "₹"))
         if alone and groups[0] != "000" and not priced and not _COUNTED_AFTER.match(after):
             return match[1] + groups[0] if beside and groups[0][2] == "0" else match[0]
         return match[1] + "".join(groups)

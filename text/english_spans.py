@@ -15,7 +15,7 @@ from timbre.text import english_numbers as numbers
 from timbre.text.english_amounts import is_attribute
 from timbre.text.english_money import MONEY_RANGE_AFTER, MONEY_RANGE_BEFORE, MONEY_SIGN, fold_grouping, money_range
 from timbre.text.english_units import CHAIN, chain_words, is_plain_letter
-from timbre.text.patterns import sub
+from timbre.text.patterns import preceding
 
 _PARTS = {
     "½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8",
@@ -78,7 +78,7 @@ def fold_spans(text: str) -> str:
 
 
 def _compared(match: re.Match[str]) -> str:
-    if match[1] == ">" and not match.string[: match.start()].strip():
+    if match[1] == ">" and match.start() < 4 and not preceding(match).strip():
         return "more than "
     return f"{_SIGNS[match[1]]} "
 
@@ -123,7 +123,7 @@ def _range(match: re.Match[str]) -> str:
     same = bool(low_unit) and bool(high_unit) and low_unit.strip() == high_unit.strip()
     if spaced and not (rising or same):
         return match[0]
-    if spaced and not low_unit and (_NAMED.search(match.string[: match.start()]) or "." in joint):
+    if spaced and not low_unit and (_NAMED.search(match.string[max(0, match.start() - 16) : match.start()]) or "." in joint):
         return match[0]
     if joint.strip()[:1] == "." and not low_unit and low_part is None and not rising:
         return match[0]

@@ -21,6 +21,11 @@ def sub(pattern: str, replacement: Replacement, text: str, flags: int = 0) -> st
     return compiled(pattern, flags).sub(replacement, text)
 
 
+def preceding(match: re.Match[str], width: int = 120) -> str:
+    """The characters before a match, at most `width`: as far as a rule looks back, so that long texts stay cheap."""
+    return match.string[max(0, match.start() - width) : match.start()]
+
+
 @dataclass(frozen=True)
 class Rule:
     """A replacement by a regular expression."""
