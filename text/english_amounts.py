@@ -35,6 +35,7 @@ _NO_PLURAL = frozenset({
 })  # fmt: skip
 
 
+_PACKS = "can|tin|pack|packet|bag|box|bottle|jar|carton|tub|block|bar|sachet|pouch|punnet|tube|tray|sheet|roll"
 _DETERMINED = (
     r"\b(?:an?|the|this|that|my|his|her|our|their|your|one|every|each)\s+"
     r"(?:(?:\d+-[a-z]+|\w+[ -](?:phase|speed|door|way|ply|stage)|new|standard|typical|small|large|single|full|old|"
@@ -53,7 +54,8 @@ def is_attribute(text: str, start: int, end: int) -> bool:
 
 def is_multipack(text: str, start: int, end: int) -> bool:
     """True if the quantity text[start:end] is the size of each of several things: 24 x 330ml cans."""
-    return re.search(r"\d (?:by|x|times) $", text[max(0, start - 10) : start]) is not None and counts_plural(text, end)
+    packed = re.search(r"\d (?:by|x|times) $", text[max(0, start - 10) : start]) is not None
+    return packed and (counts_plural(text, end) or re.match(rf" (?:{_PACKS})\b", text[end:]) is not None)
 
 
 def stands_before_noun(text: str, end: int) -> bool:

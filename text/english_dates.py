@@ -100,7 +100,15 @@ def expand_times(text: str) -> str:
 
     text = _CLOCK.sub(clock, text)
     text = _HOUR.sub(lambda m: numbers.cardinal(int(m[1])) + _half_day(m, m[2]), text)
+    text = sub(r"(?<![\d:.])(2[5-9]|[3-5]\d):([0-5]\d)(?!\d|:\d)", _minutes, text)
     return sub(r"(?<![\d:.])(\d+):(\d+)(?![\d:])", r"\1 to \2", text)
+
+
+def _minutes(match: re.Match[str]) -> str:
+    """Ran it in 52:30, minutes and seconds: too late for an hour of the day."""
+    if not re.search(r"\b(?:in|at|of|after|ran|clocked|time|took|takes|by|from|mark)\b:?(?: an?)? $", preceding(match, 24)):
+        return match[0]
+    return f"{numbers.cardinal(int(match[1]))} {_minute(int(match[2]))}"
 
 
 def _minute(minute: int) -> str:

@@ -52,7 +52,7 @@ _DAY_NEAR: Final = (
     r"from|sale|ends?|starts?|begins?|opens?|closes?|date|class|game|meeting|appointment|deadline|rescheduled to|"
     r"moved to|"
     r"postponed to|received|sent|posted|updated|birthday|exam|quiz|test|practice|shipped|delivered|today|tomorrow|"
-    r"between)"
+    r"between|until|till|by|on|due|expires?|valid (?:to|until|from)|before|after|since)"
     r"[,:]? \(?$"
 )
 _DATED_NOUN: Final = (
@@ -101,6 +101,13 @@ def _date(match: re.Match[str]) -> str:
     if not (timed or (cued and day > 12) or odd or feast or named):
         return match[0]
     return f"{MONTHS[month - 1]} {numbers.ordinal(day)}"
+
+
+def _day_month(match: re.Match[str]) -> str:
+    """Ends 31/10 is a date, day first; 24/7 and 21/9 are none."""
+    if not re.search(_DAY_NEAR, preceding(match), re.IGNORECASE):
+        return match[0]
+    return f"the {numbers.ordinal(int(match[1]))} of {MONTHS[int(match[2]) - 1]}"
 
 
 def _house(match: re.Match[str]) -> str:
@@ -196,6 +203,7 @@ EVERYDAY_RULES: Final = (
     ),
     Rule("FC", r"(?<![\w.$#])(-?\d{1,3}) ?([FC])\b(?![-'’\w#+])", _degrees),
     Rule("/", r"(?<![\w/.,$-])(1[0-2]|[1-9])/(3[01]|[12]\d|[1-9])(?![\w/\"”″'-]|[.,]\d)", _date),
+    Rule("/", r"(?<![\w/.,$£€-])(?!24/7)(1[3-9]|2\d|3[01])/(0?[1-9]|1[0-2])(?![\w/\"”″'-]|[.,]\d|\s?%)", _day_month),
     Rule(
         "SARDLBCPWHTE",
         rf"(?<![\w.,$£€#/-])([1-9]\d{{3}})(?= (?:[NSEW]\.? )?(?:[A-Z][a-z]+ ){{1,3}}(?:{_STREETS})\b)",

@@ -36,7 +36,7 @@ _SCORE_CUE = (
     r"|reached|received|solid|perfect|a strong|exam|quiz|test)\b[^.!?]{0,25}$"
 )
 _OUT_OF = re.compile(
-    r"(?<![\d/.,$])(\d{1,3}(?:\.\d+)?)/(\d{1,3})(?![\d/]|\.\d|\s?(?:\"|''|″|of an? |-in(?:ch)?\b|inch|in\.))"
+    r"(?<![\d/.,$])(\d{1,3}(?:\.\d+)?)/(\d{1,3})(?![\d/]|\.\d|\s?(?:\"|''|″|of an? |-in(?:ch)?\b|inch|in\.|[GMk]?Hz|[GT]B|[kM]?W|k?V)\b)"
 )
 _OVER = re.compile(r"(?<![\d/.,$])(\d{2,3})/(\d{2,3})(?![\d/]|\.\d|\s?(?:\"|''))")
 _MEASURED = re.compile(r"-?\s?(?:cup|inch|mile|tsp|tbsp|teaspoon|tablespoon|pint|pound|lb|oz|yard|full|empty|of)")

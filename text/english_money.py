@@ -134,7 +134,11 @@ def _before_noun(words: str, sign: str, match: re.Match[str]) -> str:
 
 def fold_grouping(text: str) -> str:
     """€1.234,50 -> €1234.50; 12,50 € -> 12.50 €; Rs. 500 -> ₹500."""
-    text = sub(r"(?<=[€£])(\d{1,3}(?:\.\d{3})+)(?=,\d\d(?!\d)|(?!\d|[.,]\d))", lambda m: m[1].replace(".", ""), text)
+    text = sub(
+        r"(?<=€)(\d{1,3}(?:\.\d{3})+)(?=,\d\d(?!\d)|(?!\d|[.,]\d))|(?<=£)(\d{1,3}(?:\.\d{3})+)(?=,\d\d(?!\d))",
+        lambda m: m[0].replace(".", ""),
+        text,
+    )
     text = sub(
         rf"(?<![\d.,])\d{{1,3}}(?:\.\d{{3}}){{2}}(?![\d.])|(?<![\d.,])\d{{1,3}}(?:\.\d{{3}})+(?=\s?(?:{_SIGN}))",
         lambda m: m[0].replace(".", ""),

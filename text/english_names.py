@@ -47,7 +47,7 @@ _ANYWHERE = {
     "nbr": "number", "assoc": "associate", "admins": "admins", "acad": "academy", "inst": "institute",
     "pres": "president", "wkly": "weekly", "qtrly": "quarterly", "tix": "tickets", "vols": "volumes",
     "hosp": "hospital", "eqpt": "equipment", "mfr": "manufacturer", "maint": "maintenance", "resv": "reservation",
-    "anniv": "anniversary", "addr": "address", "coord": "coordinator", "ctrs": "centers", "descr": "description",
+    "anniv": "anniversary", "equiv": "equivalent", "addr": "address", "coord": "coordinator", "ctrs": "centers", "descr": "description",
     "engr": "engineer", "extn": "extension", "frt": "freight", "hx": "history", "reqs": "requirements",
     "retd": "retired", "secy": "secretary", "dbl": "double", "sgl": "single", "stmt": "statement", "subj": "subject",
     "supvr": "supervisor", "svgs": "savings", "transp": "transportation", "treas": "treasurer", "ttl": "total",
@@ -205,7 +205,7 @@ def _initial(match: re.Match[str]) -> str:
     return match[0] if begins(match.string[match.end() :]) else match[1]
 
 
-_MAIL = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_MAIL = re.compile(r"\b\w[\w.+&%'~!#$*=-]*@[\w-]+(?:\.[\w-]+)*\.[A-Za-z][\w-]*")
 _DOMAINS = "com|org|net|io|edu|gov|mil|info|dev|app|co|ai|cn|uk|de|fr|jp|kr|ru|eu|us|ca|au|in|tv|me|xyz|tech|cloud"
 _TAIL = r"(?:[/?][\w./?=&%#~+:-]*[\w/=])?"
 _WEB = re.compile(
@@ -214,7 +214,8 @@ _WEB = re.compile(
 )
 _ADDRESS_SIGNS = {
     ".": "dot", "/": "slash", "@": "at", "-": "dash", "_": "underscore", "?": "question mark", "=": "equals",
-    "&": "and", "#": "hash", "%": "percent", "~": "tilde", "+": "plus", ":": "colon",
+    "&": "and", "#": "hash", "%": "percent", "~": "tilde", "+": "plus", ":": "colon", "'": "apostrophe",
+    "!": "exclamation mark", "$": "dollar", "*": "star",
 }  # fmt: skip
 
 

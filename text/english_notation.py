@@ -187,6 +187,16 @@ _WORD_RULES = (
     Rule("sctl", r"\b(sin|cos|tan|log|ln|lg)(?=\d)", r"\1 "),
 )
 
+def _lettered(match: re.Match[str]) -> str:
+    return f"{match[1]} {match[2].upper()} to "
+
+
+def _step(match: re.Match[str]) -> str:
+    """Steps 2 A to 2c; not to 5m."""
+    lettered = re.search(r"\d [A-O] to $", preceding(match, 12))
+    return f"{match[1]} {match[2].upper()}" if lettered else match[0]
+
+
 def _percentage(match: re.Match[str]) -> str:
     """Inflation of 1.8pc is percent, as British papers write it; a 5pc set is pieces."""
     change = r"\b(?:[Ff]ell|[Rr]ose|[Gg]rew|[Uu]p|[Dd]own|[Bb]y|[Tt]o|[Oo]f|[Aa]t|[Rr]ate|[Ii]nflation|[Cc]ut|than|about|some) $"
@@ -256,6 +266,10 @@ _LENGTH_RULES = (
     Rule("M", r"(?<![\w.,$£€¥])(\d[\d,.]*)M (?=(?:km|mi|kg|miles|tons?|tonnes|barrels)\b)", r"\1 million "),
     Rule('"”″', r"(\d)\s?[\"”″]\s?([WDHL])\b(?!['’])", lambda m: f"{m[1]} inches {_SIDES[m[2]]}"),
     Rule("x×", r"\b(?:[WDHL]|[Ww]idth|[Hh]eight|[Dd]epth|[Ll]ength)\s?[x×]\s?(?=[WDHLwdhl])", lambda m: f"{m[0].rstrip(' x×')} by "),
+    Rule("x×", r"\b([WDHL])(\d[\d.]*)\s?[x×]\s?(?=[WDHL]\d)", r"\1 \2 by "),
+    Rule("x×", r"(?<![\w.])(\d[\d.]*)([WDHL])\s?[x×]\s?(?=\d[\d.]*[WDHL]?\b)", r"\1 \2 by "),
+    Rule("WDHL", r"(?<=by )([WDHL])(\d[\d.]*)\b", r"\1 \2"),
+    Rule("WDHL", r"(?<=by )(\d[\d.]*)([WDHL])\b", r"\1 \2"),
     Rule("WDHL", r"(?<= inches )(wide|deep|high|long) [x×] (?=\d)", r"\1 by "),
     Rule("qul", r"\b(sq|cu|fl)\.?\s?(ft|in|mi|m|yd|km|cm|oz)\b(?:\.(?=\s[a-z]|,))?", r"\1 \2"),
     Rule(".", rf"(\d[\s-]?)({_DOTTED_UNITS})\.(?=\s[a-z(=×]|\s[NSEW]{{1,2}} of\b|[,;:)/-])", r"\1\2"),
@@ -271,6 +285,11 @@ _LENGTH_RULES = (
         r"\1 per ",
     ),
     Rule("Mm", r"(?<!\d )(?<!\d)\b([Mm])(in|ax)\.? (?=\d)", lambda m: f"{m[1]}{m[2]}imum "),
+    Rule("pc", r"(?<![\w,:£.])(\d+(?:\.\d+)?)p/(?=[A-Za-z\d])", r"\1 pence per "),
+    Rule("¢", r"¢\s?/\s?(?=[A-Za-z])", "¢ per "),
+    Rule("-–", r"(?<![\w.])(\d{1,2})([b-o])\s?[-–]\s?(?=\d{1,2}[b-o]\b)", _lettered),
+    Rule("-–", r"(?<![\w.])(\d{1,2})(a)\s?[-–]\s?(?=\d{1,2}[b-o]\b)", _lettered),
+    Rule(" ", r"(?<= to )(\d{1,2})([b-o])\b(?!['’-])", _step),
     Rule("p", r"(?<![\w,:£])(\d+\.\d+)p\b(?!['’])", r"\1 pence"),
     Rule(
         "p",

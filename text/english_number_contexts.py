@@ -12,6 +12,7 @@ from timbre.text import english_numbers as numbers
 from timbre.text.cues import cue_words
 from timbre.text.english_context_words import COMPASS, COUNTRY_STREETS, spelled
 from timbre.text.english_signs import paired
+from timbre.text.english_units import UNIT_NAMES
 from timbre.text.patterns import Rule, sub
 
 _ELEMENTS: Final = frozenset(
@@ -116,6 +117,11 @@ def _proportion(match: re.Match[str]) -> str:
     return match[0] if len(parts) == 3 and all(len(part) == 2 for part in parts[1:]) else " to ".join(parts)
 
 
+def _inverse(match: re.Match[str]) -> str:
+    """1650 cm-1 is per centimeter."""
+    return f"{match[1]}{'⁻¹⁻²⁻³'[2 * int(match[2]) - 2 : 2 * int(match[2])]}"
+
+
 _THOUSANDS: Final = {"k": "thousand", "K": "thousand", "M": "million", "B": "billion"}
 _CONTAINERS: Final = (
     "can|jug|bottle|bag|box|jar|steak|glass|cup|mug|pack|tub|package|drink|soda|burger|patty|serving|pour|carton|tin|"
@@ -127,6 +133,7 @@ _SEVERAL: Final = (
 )
 
 NUMBER_RULES: Final = (
+    Rule("-−", rf"(?<=\d )((?:(?:{UNIT_NAMES}) )*(?:{UNIT_NAMES}))[-−]([123])(?![\w.-])", _inverse),
     Rule(
         "CHNOSFKALMBPITZUWV",
         r"(?<![\w-])(?=[A-Za-z]+[\d₀-₉])(?:[A-Z][a-z]?[\d₀-₉]{0,2}){2,}(?![A-Za-z0-9_₀-₉-])",
@@ -175,6 +182,7 @@ NUMBER_RULES: Final = (
         r"(?<![\d/.,$])(\d{2,3})/(\d{2,3})(?=\s?(?:Hz|V|W|GB|TB|MHz|GHz|kg|lb|ml|rpm|Mbps)\b)",
         lambda m: f"{m[1]} slash {m[2]}" if int(m[1]) < int(m[2]) else m[0],
     ),
+    Rule("/", r"(?<![\w/.,$])(\d+\.\d+)/(\d+(?:\.\d+)?)(?=\s?(?:[GMk]?Hz|[kM]?W|k?V|[GT]B)\b)", r"\1 slash \2"),
     Rule(":", r"(?<![\d:.])\d{1,3}(?::\d{1,3}){2,}(?![\d:.])", _proportion),
     Rule("3", r"\b(Office|Microsoft|Dynamics|Outlook|Canvas) 365\b", r"\1 three sixty-five"),
     Rule(
@@ -243,6 +251,11 @@ NUMBER_RULES: Final = (
         "/",
         r"\b[Oo]dds\b[^.?!,]{0,60}",
         lambda m: sub(r"(?<![\d/.])(\d{1,3})/(\d{1,2})(?![\d/])", r"\1 to \2", m[0]),
+    ),
+    Rule(
+        "/",
+        r"(?<![\d/.])(\d{1,3})/(\d{1,2})(?=,? to (?:win|reach|score|finish|make|land|take|beat|be|lift|get)\b)",
+        r"\1 to \2",
     ),
     Rule("/", r"(?<![\d/.])(\d{1,3})/(\d{1,2})(?= (?:odds|favou?rites?|outsiders?|shot)\b)", r"\1 to \2"),
     Rule(

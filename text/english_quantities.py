@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
-from timbre.text.english_amounts import NUMBER, SCALE_WORDS, is_attribute, is_multipack, plain, stands_before_noun
+from timbre.text.english_amounts import NUMBER, SCALE_WORDS, counts_plural, is_attribute, is_multipack, plain, stands_before_noun
 from timbre.text.english_money import CURRENCIES
 from timbre.text.english_units import CHAIN, UNIT_NAMES, UNITS, chain_words, is_plain_letter
 from timbre.text.patterns import preceding, sub
@@ -74,7 +74,7 @@ _AFTER_LENGTH = re.compile(
 
 _SIZED = re.compile(
     r"\s(?!fell|came|went|were|was|ran|grew|rose|sank|lay|stood|[a-z]+ed\b|[a-z]+ing\b)"
-    r"(?:[a-z]{3,}|TVs?|OLED|LEDs?|LCD|USB|AC|DC|PSUs?|SSD|HDD|MacBook|iPad)\b"
+    r"(?:[a-z]{3,}|[48] ?K|U?HD|QLED|TVs?|OLED|LEDs?|LCD|USB|AC|DC|PSUs?|SSD|HDD|MacBook|iPad)\b"
 )
 
 
@@ -90,6 +90,7 @@ def _inches(match: re.Match[str]) -> str:
     if match[2] == '"' and len(re.findall(r'(?<!\d)"', match.string[: match.start()])) % 2:
         return match[0]
     attribute = is_attribute(match.string, match.start(), match.end()) or _heads_noun(match)
+    attribute = attribute or counts_plural(match.string, match.end())
     whole = re.search(r"\d $", preceding(match))
     if "/" in match[1] and not attribute and not whole and _AFTER_LENGTH.match(match.string, match.end()):
         return f"{match[1]}{'' if match[1][:2] == '1/' else ' of an'} inch"

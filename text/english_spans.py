@@ -32,11 +32,13 @@ _DASH = r"\s?[-–−~]\s?|—|\s?\.\.\.?\s?"
 _START = r"(?<![\w./,#&@:$£€¥^+=*)\]–—−~-])(?<![-–−=+*] )"
 
 _RANGE = re.compile(rf"{_START}([-−+]?)({_NUMBER})({_UNIT})?\.?({_DASH})([-−+]?)({_NUMBER})({_UNIT})?(?![\d:/-]|[.,]\d)")
+_MEASURED = rf"\s?(?:{_DEGREES}|{CHAIN}|[\"”″])"
 _PAIR = re.compile(
-    rf"(?<![\w./,#$£€-])({_PLAIN})(\s?(?:{_DEGREES}|{CHAIN}))\.?\s?/\s?(?!100 ?(?:km|mi)\b)(?=(?:{_PLAIN})\s?(?:{_DEGREES}|{CHAIN}))"
+    rf"(?<![\w./,#$£€-])({_PLAIN})({_MEASURED})\.?\s?/\s?(?!100 ?(?:km|mi)\b)(?=(?:{_PLAIN}){_MEASURED})"
 )
 _PART_OF_UNIT = re.compile(rf"(?<![\w./,$£€])({_FRACTION})(\s?(?:{_DEGREES}|%|{CHAIN})|\s?[\"”″](?!\w))(?:\.(?=\s[a-z]))?")
 _LIKELY = re.compile(rf"[\d{''.join(_PARTS)}%°\"'”″’′a-zA-Z²³.¢](?:{_DASH})[-−+]?[.\d{''.join(_PARTS)}]")
+_AGED = re.compile(r"\b(?:[Aa]mong(?:st)?|[Tt]he|[Aa]ged|[Mm]ost|[Mm]any|[Ff]ewer|[Aa]ll|[Oo]f|[Ff]or) $")
 _NAMED = re.compile(r"(?:\b[A-Z][a-z]+|#) ?$")
 
 _COMPOSED = (
@@ -73,8 +75,13 @@ def fold_spans(text: str) -> str:
     if _LIKELY.search(text):
         text = _RANGE.sub(_range, text)
     if "/" in text:
-        text = _PAIR.sub(r"\1\2, ", text)
+        text = _PAIR.sub(_pair, text)
     return _PART_OF_UNIT.sub(_part_of_unit, text)
+
+
+def _pair(match: re.Match[str]) -> str:
+    """200g/7oz -> 200g, 7oz; 6.1"/6.7" -> 6.1-inch, 6.7"."""
+    return f"{match[1]}-inch, " if match[2].strip() in "\"”″" else f"{match[1]}{match[2]}, "
 
 
 def _compared(match: re.Match[str]) -> str:
@@ -118,6 +125,8 @@ def _range(match: re.Match[str]) -> str:
         return match[0]  # 1-1/2 is a number
     if "/" in low and not high_unit:
         return match[0]  # 7/1-7/4 are days, 1/4-20 is a bolt
+    if high_unit == "s" and not low_unit and _AGED.search(match.string[max(0, match.start() - 16) : match.start()]):
+        return f"{low} to {numbers.plural(int(high))}"
     spaced = joint[0].isspace() or joint[-1].isspace()
     rising = _value(low_sign, low) < _value(high_sign, high)
     same = bool(low_unit) and bool(high_unit) and low_unit.strip() == high_unit.strip()
