@@ -76,7 +76,7 @@ _ALWAYS = {
     r"\bet al\.": "et al", r"\bPh\.?D\b\.?": "P H D", r"\bNo\.\s?(?=\d)": "Number ", r"\bno\.\s?(?=\d)": "number ",
     r"\bNos\.\s?(?=\d)": "Numbers ", r"\bpp\.\s?(?=\d)": "pages ", r"\bp\.\s?(?=\d)": "page ", r"№\s?": "number ",
     r"\bWWII\b": "World War two", r"\bWWI\b": "World War one", r"\b50/50\b": "fifty fifty",
-    r"\b20/20\b": "twenty twenty", r"\b24x7\b": "twenty-four seven", r"\b401\(k\)": "four oh one K",
+    r"\b20/20\b": "twenty twenty", r"\b24x7\b|\b24-7\b": "twenty-four seven", r"\b401\(k\)": "four oh one K",
     r"\b403\(b\)": "four oh three B", r"\b[Ee]st\.(?= (?:time|cost|arrival|delivery|value|total|date)\b)": "estimated",
     r"\bK\.\s?(?=\d{2,3}\b)": "K ", r"\bNo\.\s?(?=[IVX]+\b)": "Number ",
     r"\bvs\b(?!\.)": "versus", r"(?<=[a-zA-Z.] )v\.(?=\s[A-Z])": "versus",
@@ -92,6 +92,8 @@ _NUMBERED = {
     r"\bPg\.?(?=\s\d)": "Page", r"\bpg\.?(?=\s\d)": "page", r"\bpgs?\.?(?=\s\d)": "pages",
     r"\bCh\.?(?=\s[\dIVX]+\b)": "Chapter", r"\bVol\.?(?=\s[\dIVX]+\b)": "Volume",
     r"\bvol\.?(?=\s\d)": "volume", r"\bFig\.?(?=\s\d)": "Figure", r"\bfig\.?(?=\s\d)": "figure",
+    r"\bSect\.?(?=\s\d)": "Section", r"\b[Ww]k\.?(?=\s\d)": "Week", r"(?<=[\dm] )dia\.?(?!\w)": "diameter",
+    r"(?:(?<=my )|(?<=our )|(?<=her )|(?<=his )|(?<=the ))no\.(?= is\b)": "number",
     r"\bPt\.?(?=\s[\dIVX]+\b)": "Part", r"\bpt\.(?=\s[\divx]+\b)": "part", r"\bSec\.?(?=\s\d)": "Section",
     r"\bEq\.?(?=\s\d)": "Equation",
     r"\bEx\.?(?=\s\d)": "Exercise", r"(?<=[a-z] )No(?=\s\d)": "Number",
@@ -99,7 +101,7 @@ _NUMBERED = {
     r"\bExp\.?(?=:? \d)": "Expires", r"\bexp\.?(?=:? \d)": "expires", r"§§\s?": "sections ",
     r"¶¶\s?": "paragraphs ", r"\bN\.B\.(?=\s|:)": "N B", r"\bq\.\s?v\.": "Q V",
 }  # fmt: skip
-_NUMBERED_HINT = re.compile(r"\b(?:[Rr]m|Rte|[Pp]gs?|Ch|[Vv]ol|[Ff]ig|[Pp]t|Sec|Eq|Ex|No|[Ee]xp|N\.B|q\.\s?v)\b|§§|¶¶")
+_NUMBERED_HINT = re.compile(r"\b(?:[Rr]m|Rte|[Pp]gs?|Ch|[Vv]ol|[Ff]ig|[Pp]t|Sec|Eq|Ex|No|Sect|[Ww]k|dia|no|[Ee]xp|N\.B|q\.\s?v)\b|§§|¶¶")
 _FORMS = "Ltd|Inc|Corp|Co|Limited|Incorporated|Corporation|Company|LLC|LLP|PLC|KG|AG|SA|NV"
 _SENTENCE_END = rf"(?!\s*(?:{_FORMS})\b)(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
 

@@ -91,7 +91,7 @@ def _blood(match: re.Match[str]) -> str:
     return f"{group} {'positive' if sign == '+' else 'negative'}"
 
 
-_PERIODS = {"yr": "year", "mo": "month", "wk": "week", "hr": "hour"}
+_PERIODS = {"h": "hour", "min": "minute", "yr": "year", "mo": "month", "wk": "week", "hr": "hour"}
 
 
 def _period(match: re.Match[str]) -> str:
@@ -205,6 +205,7 @@ def _percentage(match: re.Match[str]) -> str:
 
 
 _SIGN_RULES = (
+    Rule("#", r"(?<![\w&#/])#(?=\d{1,4}[A-Za-z]{3,})", "hashtag "),
     Rule("#", r"(?<![\w&#/])(?<!pt )(?<!pt\. )(?<!te )(?<!te\. )(?<!m )(?<!m\. )#\s?(?=\d{1,5}\b(?!\.\d))", "number "),
     Rule("x×·*", r"(?<=[\d)])\s?[x×·*]\s?10(?= to the power)", " times 10"),
     Rule("^", r"(?<![\d.])(?<![x×*·] )(?<![x×*·])(10|[A-Za-z)])\^[-−](\d+)\b", r"\1 to the power of negative \2"),
@@ -233,6 +234,23 @@ _CLOCK_RULES = (
         rf"(\b(?:{_APPOINTMENT})(?: (?:at|by|until|till|before|after|from|around|about))+ )(2[0-3]|1?\d)\.([0-5]\d)"
         r"(?=[.,;!?)]*$|[.,;!?)]+\s|\s(?:and|or|to|in the|on|tonight|tomorrow|today|for|sharp|with|every|if|when|but|"
         r"am|pm)\b)",
+        r"\1\2:\3",
+    ),
+    Rule(
+        ".",
+        r"(\b(?:[Aa]rrives?|[Dd]eparts?|[Ll]eaves?|[Ss]tarts?|[Bb]egins?|[Oo]pens?|[Cc]loses?|[Dd]ue|[Mm]eet) )"
+        r"(2[0-3]|1?\d)\.([0-5]\d)(?=[.,;!?)]*$|[.,;!?)]+\s|\s(?:and|to|in the|on|tonight|tomorrow|today|sharp)\b)",
+        r"\1\2:\3",
+    ),
+    Rule(
+        ".",
+        r"(\b(?:[Aa]t|[Bb]y|[Ff]rom|[Uu]ntil|[Tt]ill|[Aa]round|[Bb]efore|[Aa]fter) )(2[0-3]|1?\d)\.([0-5]\d)"
+        r"(?= (?:this|in the|on (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|the \d)|tonight|tomorrow|sharp|every|o'clock)\b)",
+        r"\1\2:\3",
+    ),
+    Rule(
+        ".",
+        r"(\b[Ff]rom )(2[0-3]|1?\d)\.([0-5]0|[0-5]5)(?= (?:to|until|till) (?:1?\d|2[0-3])(?:[.,;]?$|[.,;] | [a-z]))",
         r"\1\2:\3",
     ),
     Rule(".", rf"(?<![\d.:,$£€])({_HOUR})\.([0-5]\d)(?=\s?[AaPp](?:\.\s?[Mm]\b|[Mm]\b))", r"\1:\2"),
@@ -286,6 +304,15 @@ _LENGTH_RULES = (
     ),
     Rule("Mm", r"(?<!\d )(?<!\d)\b([Mm])(in|ax)\.? (?=\d)", lambda m: f"{m[1]}{m[2]}imum "),
     Rule("pc", r"(?<![\w,:£.])(\d+(?:\.\d+)?)p/(?=[A-Za-z\d])", r"\1 pence per "),
+    Rule(
+        "/",
+        r"([$£€¥₹]\s?\d[\d.,]*|\d ?(?:pence|¢|cents?|%|(?:[km]?m|[mc]?[lL]|[kmμ]?g|kWh|kcal|cal)))/(?=\d+ ?(?:g|kg|ml|mL|l|L|cl|oz|lb|km|mi|m|kWh|min|h)\b)",
+        r"\1 per ",
+    ),
+    Rule("%", r"%\s?/\s?(yr|mo|wk|day|hr|h|min|year|month|week|hour)\b", lambda m: f"% per {_PERIODS.get(m[1], m[1])}"),
+    Rule("/", r"(?<=[a-zA-Z])/(?=(?:person|head|capita|user|student|patient)/[a-z])", " per "),
+    Rule("/", r"(?<= per )(person|head|capita|user|student|patient)/(?=[a-z])", r"\1 per "),
+    Rule("b", r"(?<![\w.,])(\d+(?:\.\d+)?)\s?bps?\b(?=[.,;)]|$|\s(?:to|in|on|from|and|or|higher|lower|rise|cut|hike|at|this|by|since|increase|move))", r"\1 basis points"),
     Rule("¢", r"¢\s?/\s?(?=[A-Za-z])", "¢ per "),
     Rule("-–", r"(?<![\w.])(\d{1,2})([b-o])\s?[-–]\s?(?=\d{1,2}[b-o]\b)", _lettered),
     Rule("-–", r"(?<![\w.])(\d{1,2})(a)\s?[-–]\s?(?=\d{1,2}[b-o]\b)", _lettered),

@@ -51,6 +51,10 @@ def _measure(match: re.Match[str]) -> str:
         return match[0]
     attributive = is_attribute(match.string, match.start(), match.end()) or (chain in _SIZES and _heads_noun(match))
     attributive = attributive or is_multipack(match.string, match.start(), match.end())
+    if not blank and not attributive:
+        attributive = _SOLD.match(match.string, match.end()) is not None or (
+            chain in ("hr", "min") and _HOURLY.match(match.string, match.end()) is not None
+        )
     return f"{numbers.decimal(plain(number))} {chain_words(chain, plain(number) != '1' and not attributive)} "
 
 
@@ -72,6 +76,13 @@ _AFTER_LENGTH = re.compile(
 """What follows a length that stands for itself; before a noun 3/4" is an attribute."""
 
 
+_SOLD = re.compile(r"\s(?:cans|tins|packs|packets|bags|boxes|bottles|jars|cartons|tubs|blocks|bars|sachets|pouches|tubes)\b")
+"""What a quantity without a blank is the size of: 500g packs."""
+_HOURLY = re.compile(
+    r"\s(?:gym|shift|shifts|parking|service|day|drive|flight|walk|break|wait|delay|access|support|notice|store|shop|clinic|"
+    r"meeting|call|video|workout|timer|window|cycle|format|clock|delivery|session|class|nap|read|film|movie|warranty)\b"
+)
+"""What a length of time without a blank is an attribute of: a 24hr gym."""
 _SIZED = re.compile(
     r"\s(?!fell|came|went|were|was|ran|grew|rose|sank|lay|stood|[a-z]+ed\b|[a-z]+ing\b)"
     r"(?:[a-z]{3,}|[48] ?K|U?HD|QLED|TVs?|OLED|LEDs?|LCD|USB|AC|DC|PSUs?|SSD|HDD|MacBook|iPad)\b"

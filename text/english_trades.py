@@ -64,6 +64,7 @@ TRADE_RULES: Final = (
         r"\1 million ",
     ),
     Rule(".", r"(?<![\w.])(\d{1,4})\.\.\.?(?==?\d)=?", r"\1 to "),
+    Rule("★⭐", r"(?<=\d) ?[★⭐](?= [a-z]{3})(?! (?:from|for|and|out|on|by|with)\b)", " star"),
     Rule("★⭐", r"(?<=\d) ?[★⭐]", " stars"),
     Rule("#", r"(?<![\w.-])(\d{2,3})#(?=[\s,.;)]|$)", r"\1 pounds"),
     Rule("0123456789", r"(?<=, )(\d{5})(?= [A-Z][a-z]+(?:[,.;]|$))", lambda m: numbers.digits(m[1])),
