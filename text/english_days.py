@@ -12,7 +12,7 @@ import re
 
 from timbre.text import english_numbers as numbers
 from timbre.text.english_calendar import MONTHS
-from timbre.text.patterns import Rule, applied
+from timbre.text.patterns import Rule, applied, preceding
 
 _MONTH = "(?:" + "|".join([*MONTHS, *(rf"{name[:3]}\b\.?" for name in MONTHS if name != "May"), r"Sept\b\.?"]) + ")"
 _WEEKDAY = (
@@ -109,6 +109,26 @@ def _dotted(match: re.Match[str]) -> str:
     return f"{match[1]}.{match[2]}.{_short_year(match[3])}"
 
 
+_SHORT_WEEKDAYS = {
+    "Mo": "Monday", "Tu": "Tuesday", "We": "Wednesday", "Th": "Thursday", "Fr": "Friday", "Sa": "Saturday",
+    "Su": "Sunday",
+}  # fmt: skip
+_DATED = re.compile(r"\b(?:[Uu]ntil|[Tt]ill|[Oo]n|[Bb]y|[Ff]rom|[Ss]ince|[Ee]nds?|[Dd]ue|[Bb]efore|[Aa]fter) $")
+
+
+def _short_weekdays(match: re.Match[str]) -> str:
+    return f"{_SHORT_WEEKDAYS[match[1]]} to {_SHORT_WEEKDAYS[match[2]]}"
+
+
+def _day_dot_month(match: re.Match[str]) -> str:
+    """Until 24.12. is a date as Central Europe writes it."""
+    day = int(match[1])
+    if not _DATED.search(preceding(match, 12)) or not 1 <= day <= 31:
+        return match[0]
+    ends = "" if re.match(r"\s?[a-z,;]", match.string[match.end() :]) else "."
+    return f"the {numbers.ordinal(day)} of {MONTHS[int(match[2]) - 1]}{ends}"
+
+
 def _days(match: re.Match[str]) -> str:
     """7/1–7/4 are days; 1/2–3/4 cup are fractions."""
     first, second = (int(match[1]), int(match[2])), (int(match[3]), int(match[4]))
@@ -130,6 +150,8 @@ _RULES = (
     Rule("", rf"(?<![\w.,/-])({_DAY} {_MONTH}) (\d\d)(?![\w:%/°-]|[.,]\d|(?:,)? [a-z])", r"\1 20\2"),
     Rule("12", rf"(?<![\w.,-])((?:19|20)\d\d) ({_MONTH}) (3[01]|[12]\d|0?[1-9])(?![\w%/-]|[.,:]\d)", r"\2 \3, \1"),
     Rule(".", r"(?<![\w.])([0-3]\d)\.([01]\d)\.(\d\d)(?!\w|\.?\d)", _dotted),
+    Rule(".", r"(?<![\w.,$£€])([0-3]?\d)\.(1[0-2]|0?[1-9])\.(?!\d)", _day_dot_month),
+    Rule("MTWFS", r"\b(Mo|Tu|We|Th|Fr|Sa|Su)\s?[-–—]\s?(Mo|Tu|We|Th|Fr|Sa|Su)\b\.?", _short_weekdays),
     Rule("/", r"(?<![\w/.-])((?:19|20)\d\d-\d\d-\d\d)/(?=(?:19|20)\d\d-\d\d-\d\d(?![\w-]))", r"\1 to "),
     Rule("—", r"(?<![\w.,-])(1[1-9]\d\d|20\d\d)—(?=(?:1[1-9]\d\d|20\d\d)(?![\w-]|[.,]\d))", r"\1–"),
     Rule("/", r"(?<![\d/.-])((?:19|20)\d\d)/(\d\d)(?![\d/]|\.\d)", _season),

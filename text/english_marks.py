@@ -106,7 +106,7 @@ def expand_marks(text: str) -> str:
     text = _PARTED.sub(_duration, text)
     if "°" in text:
         text = sub(r"(?<=[°′'″\"]) ?([NSEW])\b", lambda m: f" {_COMPASS[m[1]]}", text)
-    text = sub(r"\b([YQMWD])o\1\b", _over, text)
+    text = sub(r"\b([YQMWD])o\1\b|\b([yqmwd])-?o-?\2\b", _over, text)
     return _STATE.sub(_state, text)
 
 
@@ -118,7 +118,7 @@ def _either(match: re.Match[str]) -> str:
 
 
 def _over(match: re.Match[str]) -> str:
-    unit = {"Y": "year", "Q": "quarter", "M": "month", "W": "week", "D": "day"}[match[1]]
+    unit = {"Y": "year", "Q": "quarter", "M": "month", "W": "week", "D": "day"}[(match[1] or match[2]).upper()]
     return f"{unit} over {unit}"
 
 

@@ -47,7 +47,7 @@ _ANYWHERE = {
     "nbr": "number", "assoc": "associate", "admins": "admins", "acad": "academy", "inst": "institute",
     "pres": "president", "wkly": "weekly", "qtrly": "quarterly", "tix": "tickets", "vols": "volumes",
     "hosp": "hospital", "eqpt": "equipment", "mfr": "manufacturer", "maint": "maintenance", "resv": "reservation",
-    "anniv": "anniversary", "equiv": "equivalent", "addr": "address", "coord": "coordinator", "ctrs": "centers", "descr": "description",
+    "anniv": "anniversary", "equiv": "equivalent", "wkt": "wicket", "wkts": "wickets", "mins": "minutes", "addr": "address", "coord": "coordinator", "ctrs": "centers", "descr": "description",
     "engr": "engineer", "extn": "extension", "frt": "freight", "hx": "history", "reqs": "requirements",
     "retd": "retired", "secy": "secretary", "dbl": "double", "sgl": "single", "stmt": "statement", "subj": "subject",
     "supvr": "supervisor", "svgs": "savings", "transp": "transportation", "treas": "treasurer", "ttl": "total",
@@ -62,7 +62,7 @@ _ANYWHERE = {
 _UNMARKED_NAMES = sorted((*_ANYWHERE, *(name.capitalize() for name in _ANYWHERE)), key=len, reverse=True)
 _UNMARKED = re.compile(rf"(?<![\w.@/-])(?<!\d )({'|'.join(_UNMARKED_NAMES)})\b(?![@/-]|['’](?!s\b))(\.?)(?!\w)")
 _COUNTED = re.compile(
-    r"(?<=\d )(ppl|tix|pkgs|mtgs|appts|accts|apts|bdrms?|depts|mgrs|svcs|pls|plz|thx|mths?|ctrs)\b(?!['’])"
+    r"(?<=\d )(ppl|tix|pkgs|mtgs|appts|accts|apts|bdrms?|depts|mgrs|svcs|pls|plz|thx|mths?|ctrs|wkts?)\b(?!['’])"
 )
 """Those that stand after a number too; the others are units there."""
 _FINAL = {

@@ -122,6 +122,18 @@ def _inverse(match: re.Match[str]) -> str:
     return f"{match[1]}{'⁻¹⁻²⁻³'[2 * int(match[2]) - 2 : 2 * int(match[2])]}"
 
 
+_SIGN_NAMES: Final = {"-": "minus", "–": "minus", "−": "minus", "+": "plus", "×": "times", "÷": "divided by"}
+_ORDERED: Final = {
+    "min": "minute", "hr": "hour", "sec": "second", "wk": "week", "yr": "year", "qtr": "quarter", "mo": "month",
+}  # fmt: skip
+
+
+def _neighbours(match: re.Match[str]) -> str:
+    """Windows 10/11 are two versions; Route 3/4 mile is none."""
+    first, second = int(match[2]), int(match[3])
+    return f"{match[1]}{first} slash {second}" if second == first + 1 and first > 4 else match[0]
+
+
 _THOUSANDS: Final = {"k": "thousand", "K": "thousand", "M": "million", "B": "billion"}
 _CONTAINERS: Final = (
     "can|jug|bottle|bag|box|jar|steak|glass|cup|mug|pack|tub|package|drink|soda|burger|patty|serving|pour|carton|tin|"
@@ -133,7 +145,7 @@ _SEVERAL: Final = (
 )
 
 NUMBER_RULES: Final = (
-    Rule("-−", rf"(?<=\d )((?:(?:{UNIT_NAMES}) )*(?:{UNIT_NAMES}))[-−]([123])(?![\w.-])", _inverse),
+    Rule("-−", rf"(?<=\d )((?:(?:{UNIT_NAMES}) )*(?:{UNIT_NAMES}))[-−]([123])(?!\w|\.\d|-)", _inverse),
     Rule(
         "CHNOSFKALMBPITZUWV",
         r"(?<![\w-])(?=[A-Za-z]+[\d₀-₉])(?:[A-Z][a-z]?[\d₀-₉]{0,2}){2,}(?![A-Za-z0-9_₀-₉-])",
@@ -179,10 +191,24 @@ NUMBER_RULES: Final = (
     ),
     Rule(
         "/",
-        r"(?<![\d/.,$])(\d{2,3})/(\d{2,3})(?=\s?(?:Hz|V|W|GB|TB|MHz|GHz|kg|lb|ml|rpm|Mbps)\b)",
+        r"(?<![\d/.,$])(\d{2,3})/(\d{2,3})(?=\s?(?:Hz|V|W|GB|TB|MHz|GHz|kg|lb|ml|nm|rpm|Mbps)\b)",
         lambda m: f"{m[1]} slash {m[2]}" if int(m[1]) < int(m[2]) else m[0],
     ),
     Rule("/", r"(?<![\w/.,$])(\d+\.\d+)/(\d+(?:\.\d+)?)(?=\s?(?:[GMk]?Hz|[kM]?W|k?V|[GT]B)\b)", r"\1 slash \2"),
+    Rule(
+        ".",
+        r"\b((?:Tables?|Figures?|Figs?\.|Sections?|Appendix|Annex|Eqs?\.|Equations?|Theorems?|Lemma|Box) [A-Z])\.(\d{1,2})\b",
+        r"\1 point \2",
+    ),
+    Rule("\"'“”‘’", r"(?<!\w)[\"'“‘]([-–−+×÷])[\"'”’](?!\w)", lambda m: _SIGN_NAMES[m[1]]),
+    Rule("/", r"\b([A-Z]\w+ )(\d{1,2})/(\d{1,2})(?![\w/%]|\.\d)", _neighbours),
+    Rule("K", r"(?:\bΔ?T\b|[Tt]emperatur)[^.?!]{0,24}?\d[\d⁰-⁹]* K\b(?! [A-Z])(?![-'’])", lambda m: f"{m[0][:-1]}kelvin"),
+    Rule("K", r"(?<=10[⁰¹²³⁴-⁹]) K\b|(?<=10[⁰¹²³⁴-⁹][⁰¹²³⁴-⁹]) K\b", " kelvin"),
+    Rule(
+        "nrt",
+        r"(?<=\d(?:st|nd|rd|th) )(min|hr|sec|wk|yr|qtr|mo)\b(\.(?=\s[a-z,])|)",
+        lambda m: f"{_ORDERED[m[1]]}",
+    ),
     Rule(":", r"(?<![\d:.])\d{1,3}(?::\d{1,3}){2,}(?![\d:.])", _proportion),
     Rule("3", r"\b(Office|Microsoft|Dynamics|Outlook|Canvas) 365\b", r"\1 three sixty-five"),
     Rule(

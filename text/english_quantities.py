@@ -50,6 +50,7 @@ def _measure(match: re.Match[str]) -> str:
     if (blank and unit in _GLUED_ONLY and chain == unit and not by) or (unit == "s" and _is_decade(number)):
         return match[0]
     attributive = is_attribute(match.string, match.start(), match.end()) or (chain in _SIZES and _heads_noun(match))
+    attributive = attributive or _STORED.match(match.string, match.end()) is not None
     attributive = attributive or is_multipack(match.string, match.start(), match.end())
     if not blank and not attributive:
         attributive = _SOLD.match(match.string, match.end()) is not None or (
@@ -78,6 +79,7 @@ _AFTER_LENGTH = re.compile(
 
 _SOLD = re.compile(r"\s(?:cans|tins|packs|packets|bags|boxes|bottles|jars|cartons|tubs|blocks|bars|sachets|pouches|tubes)\b")
 """What a quantity without a blank is the size of: 500g packs."""
+_STORED = re.compile(r"\s(?:SSDs?|HDDs?|NVMe|flash drive|memory card|SD card|hard drive|USB)\b")
 _HOURLY = re.compile(
     r"\s(?:gym|shift|shifts|parking|service|day|drive|flight|walk|break|wait|delay|access|support|notice|store|shop|clinic|"
     r"meeting|call|video|workout|timer|window|cycle|format|clock|delivery|session|class|nap|read|film|movie|warranty)\b"
@@ -112,6 +114,13 @@ def _inches(match: re.Match[str]) -> str:
 def _feet(match: re.Match[str]) -> str:
     singular = match[1] == "1" or is_attribute(match.string, match.start(), match.end())
     return f"{match[1]} {'foot' if singular else 'feet'}"
+
+
+def _height(match: re.Match[str]) -> str:
+    """6 ft 5 in -> 6 feet 5 inches; the 6ft 5in forward is six foot five inch."""
+    if is_attribute(match.string, match.start(), match.end()):
+        return f"{match[1]} foot {match[2]} inch"
+    return f"{match[1]} {'foot' if match[1] == '1' else 'feet'} {match[2]} {'inch' if match[2] == '1' else 'inches'}"
 
 
 _LETTER_SCALES = re.compile(rf"(?<![\w.$£€])({NUMBER})([kKMBT])\b(?!-)(?=(\+?)(?:[,.;:!?)]|$|\s([A-Za-z]+)))(?!\.\d)")
@@ -162,7 +171,7 @@ def expand_units(text: str) -> str:
     )
     text = sub(r"(?<![\w'])(\d+(?:\.\d+)?|\d+/\d+)(\"|'')(?![\w\"'])", _inches, text)
     text = sub(r"(?<![\w'])(\d+)'(?=\s[a-z]|[,.]|$)", _feet, text)
-    text = sub(r"(\d) ?ft\.?,? (\d+) ?in\b(?:\.(?=\s[a-z]))?", r"\1 feet \2 inches", text)
+    text = sub(r"(?<![\d.])(\d+) ?ft\.?,? (\d+) ?in\b(?:\.(?=\s[a-z]))?", _height, text)
     text = sub(
         r"(\d)\s?in(?:\.(?=\s[a-z(])|(?=\.[\"')]*$|\s?=|\s?[x×]\s?\d|,\s\d))",
         r"\1 inches",

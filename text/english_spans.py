@@ -28,7 +28,7 @@ _NUMBER = rf"(?:{_FRACTION}|{_PLAIN})"
 _DEGREES = r"°\s?[CcFf]?(?![A-Za-z])"
 _UNIT = rf"(?:\s?(?:{_DEGREES}|%|per ?cent\b|pct\b|in\.(?=\s?[-–—−~/])|(?:[kKMB]|[mbt]n|[mb]illion|trillion|thousand)(?![\w+])|{CHAIN})|[\"”″]|['’′](?!\w)|¢)"
 _AMOUNT = rf"[-−+]?{_NUMBER}(?:{_UNIT})?"
-_DASH = r"\s?[-–−~]\s?|—|\s?\.\.\.?\s?"
+_DASH = r"\s?[-–−~]\s?|—|\s?(?:\.\.\.?|…)\s?"
 _START = r"(?<![\w./,#&@:$£€¥^+=*)\]–—−~-])(?<![-–−=+*] )"
 
 _RANGE = re.compile(rf"{_START}([-−+]?)({_NUMBER})({_UNIT})?\.?({_DASH})([-−+]?)({_NUMBER})({_UNIT})?(?![\d:/-]|[.,]\d)")
@@ -134,7 +134,7 @@ def _range(match: re.Match[str]) -> str:
         return match[0]
     if spaced and not low_unit and (_NAMED.search(match.string[max(0, match.start() - 16) : match.start()]) or "." in joint):
         return match[0]
-    if joint.strip()[:1] == "." and not low_unit and low_part is None and not rising:
+    if joint.strip()[:1] in (".", "…") and not low_unit and low_part is None and not rising:
         return match[0]
     if high_unit and high_unit.strip() in ('"', "”", "″") and low_unit and same:
         low_unit = ""
