@@ -38,7 +38,7 @@ _NO_PLURAL = frozenset({
 _PACKS = "can|tin|pack|packet|bag|box|bottle|jar|carton|tub|block|bar|sachet|pouch|punnet|tube|tray|sheet|roll"
 _DETERMINED = (
     r"\b(?:an?|the|this|that|my|his|her|our|their|your|one|every|each)\s+"
-    r"(?:(?:\d+-[a-z]+,?|\w+[ -](?:phase|speed|door|way|ply|stage)|new|standard|typical|small|large|single|full|old|"
+    r"(?:(?:\d+[- ][a-z]+,?|\w+[ -](?:phase|speed|door|way|ply|stage)|new|standard|typical|small|large|single|full|old|"
     r"cheap|heavy|fresh|classic|modern|portable|basic|nominal)\s+)?$"
 )
 """An article or the like, with an adjective at most, right before a quantity."""

@@ -34,7 +34,8 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _AFTER_DAY = re.compile(
-    rf"\.?(?:{_DASH}|, | and | or | & |/)(?:{_DAY}|{_FULL_DAY})\b|\.?,? (?:{_MONTH}|{_FULL_MONTH})\b|\.?,? (?:\d|the \d|noon\b|midnight\b)"
+    rf"\.?(?:{_DASH}|, | and | or | & |/)(?:{_DAY}|{_FULL_DAY})\b|\.?,? (?:{_MONTH}|{_FULL_MONTH})\b|"
+    r"\.?,? (?:\d|the \d|noon\b|midnight\b)"
 )
 _AFTER_MONTH = re.compile(rf"\.?(?:{_DASH}|, | and | or |/)(?:{_MONTH}|{_FULL_MONTH})\b|\.?,? (?:1\d|20)\d\d\b")
 _CAPITAL = re.compile(rf"[\"')\]]*\s[\"'(]*(?!(?:AD|BC|{_DAY}|{_FULL_DAY}|{_MONTH}|{_FULL_MONTH})\b)[A-Z]")

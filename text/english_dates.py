@@ -15,7 +15,10 @@ _YEAR = r"(1[0-9]\d\d|20\d\d|2[1-9]\d\d)"
 
 _ISO = re.compile(rf"(?<![\d/.-])(\d{{4}})([-/.])(1[0-2]|0?[1-9])\2{_DAY}(?![\d/-]|\.\d)")
 _SLASHED = re.compile(r"(?<![\d/.-])(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d\d)(?![\d/-]|\.\d)")
-_MONTH_FIRST = re.compile(rf"(?<!th of )(?<!st of )(?<!nd of )(?<!rd of )\b{_MONTH} {_DAY}(?:st|nd|rd|th)?(?![\w%]|[.,/:-]\d)(?:(,?) {_YEAR}\b(?![,.]?\d))?")
+_MONTH_FIRST = re.compile(
+    rf"(?<!th of )(?<!st of )(?<!nd of )(?<!rd of )\b{_MONTH} {_DAY}(?:st|nd|rd|th)?"
+    rf"(?![\w%]|[.,/:-]\d)(?:(,?) {_YEAR}\b(?![,.]?\d))?"
+)
 _DAY_FIRST = re.compile(rf"\b([Tt]he )?{_DAY}(?:st|nd|rd|th)?(?: of)? {_MONTH}(?=\W|$)(?:(,?) {_YEAR}\b(?![,.]?\d))?")
 _MONTH_YEAR = re.compile(rf"\b{_MONTH},? {_YEAR}\b(?![,.]?\d)")
 
@@ -106,7 +109,9 @@ def expand_times(text: str) -> str:
 
 def _minutes(match: re.Match[str]) -> str:
     """Ran it in 52:30, minutes and seconds: too late for an hour of the day."""
-    if not re.search(r"\b(?:in|at|of|after|ran|clocked|time|took|takes|by|from|mark)\b:?(?: an?)? $", preceding(match, 24)):
+    if not re.search(
+        r"\b(?:in|at|of|after|ran|clocked|time|took|takes|by|from|mark)\b:?(?: an?)? $", preceding(match, 24)
+    ):
         return match[0]
     return f"{numbers.cardinal(int(match[1]))} {_minute(int(match[2]))}"
 

@@ -15,9 +15,7 @@ from timbre.text.english_calendar import MONTHS
 from timbre.text.patterns import Rule, applied, preceding
 
 _MONTH = "(?:" + "|".join([*MONTHS, *(rf"{name[:3]}\b\.?" for name in MONTHS if name != "May"), r"Sept\b\.?"]) + ")"
-_WEEKDAY = (
-    r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|(?:Mon|Tues?|Weds?|Thurs?|Thur|Fri|Sat|Sun)(?![a-z'’])\.?)"
-)
+_WEEKDAY = r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|(?:Mon|Tues?|Weds?|Thurs?|Thur|Fri|Sat|Sun)(?![a-z'’])\.?)"
 _DAY = r"(?:3[01]|[12]\d|0?[1-9])(?:st|nd|rd|th)?"
 _YEAR = r"(?:(?:1[0-9]|20)\d\d|['’]\d\d)(?!\d)"
 _NUMERIC = r"(?:19|20)\d\d-(?:1[0-2]|0?[1-9])-(?:3[01]|[12]\d|0?[1-9])|[0-3]?\d[/.][0-3]?\d[/.](?:20\d\d|19\d\d|\d\d)"
@@ -28,15 +26,18 @@ _DATE = (
 _WEEKDAY_DATE = rf"{_WEEKDAY},? (?:the )?{_DAY}(?![\w:/%]|[.,]\d)"
 _DASH = r"\s?[-–—−~]\s?|\s?\.\.\.?\s?"
 _DATES = re.compile(rf"(?<![\w/.$£€-])({_DATE}|{_WEEKDAY_DATE})(?:{_DASH})(?={_DATE}|{_WEEKDAY_DATE})")
-_DAYS_BEFORE = re.compile(rf"(?<![\w./,$£€:#-])({_DAY})({_DASH}| to | through | thru )({_DAY})(?=(?: of)? {_MONTH}(?![a-z]))")
+_DAYS_BEFORE = re.compile(
+    rf"(?<![\w./,$£€:#-])({_DAY})({_DASH}| to | through | thru )({_DAY})(?=(?: of)? {_MONTH}(?![a-z]))"
+)
 _DAYS_AFTER = re.compile(
-    rf"(?<!\w)({_MONTH} {_DAY})({_DASH}| to | through | thru )({_DAY})(?![\w%°\"”″'’]|[:/.,]\d|\s?[-–—]\s?\d| (?:people|[a-z]+s)\b)"
+    rf"(?<!\w)({_MONTH} {_DAY})({_DASH}| to | through | thru )({_DAY})"
+    r"(?![\w%°\"”″'’]|[:/.,]\d|\s?[-–—]\s?\d| (?:people|[a-z]+s)\b)"
 )
 
 _HALF = r"(?:\s?[AaPp](?:\.\s?[Mm]\.?|[Mm])(?![A-Za-z]))"
 _NAMED = r"(?:[Nn]oon|[Mm]idnight|[Mm]idday|[Dd]awn|[Dd]usk|[Cc]lose|late)\b"
 _LATER = rf"(?:(?:2[0-4]|[01]?\d)(?:[:.][0-5]\d{_HALF}|:[0-5]\d(?![\d:]\d)|{_HALF})|{_NAMED})"
-_CLOCKED = rf"(?:2[0-4]|[01]?\d)(?::[0-5]\d{_HALF}?|[.][0-5]\d{_HALF}|{_HALF})|(?:[Nn]oon|[Mm]idnight|[Mm]idday|[Dd]awn|[Dd]usk)\b"
+_CLOCKED = rf"(?:2[0-4]|[01]?\d)(?::[0-5]\d{_HALF}?|[.][0-5]\d{_HALF}|{_HALF})|{_NAMED}"
 _TIMES = re.compile(rf"(?<![\w:.,$£€#/-])({_CLOCKED})(\s?[-–—−~]\s?)(?={_LATER}|(?:1[0-2]|[1-9])(?![\w:%°]|[-–/.,]\d))")
 _HOURS = re.compile(
     rf"(?<![\w:.,$£€#/-])((?:1[0-2]|[1-9])(?:\.[0-5]\d)?)(\s?[-–—−~]\s?| to )"
@@ -103,7 +104,9 @@ def _short_year(year: str) -> str:
 def _dotted(match: re.Match[str]) -> str:
     """25.05.24 -> 25/05/2024; 12.30.45 and 10.04.2 are none."""
     day, month = int(match[1]), int(match[2])
-    named = re.search(r"(?:[Vv]ersion|[Rr]elease|[Bb]uild|\bv\.?) ?$", match.string[max(0, match.start() - 10) : match.start()])
+    named = re.search(
+        r"(?:[Vv]ersion|[Rr]elease|[Bb]uild|\bv\.?) ?$", match.string[max(0, match.start() - 10) : match.start()]
+    )
     if named or not (1 <= month <= 12 and 1 <= day <= 31):
         return match[0]
     return f"{match[1]}.{match[2]}.{_short_year(match[3])}"

@@ -92,9 +92,9 @@ def _date(match: re.Match[str]) -> str:
         return match[0]
     cued = re.search(_DAY_NEAR, preceding(match), re.IGNORECASE) is not None
     timed = re.match(r"\)?,? (?:at|@) ?\d", match.string[match.end() :]) is not None
-    alone = len(re.findall(r"\d/\d", match.string[max(0, match.start() - 120) : match.end() + 120])) == 1 and not re.search(
-        r"(?:\d|\bis|=|\bby) $", preceding(match)
-    )
+    alone = len(
+        re.findall(r"\d/\d", match.string[max(0, match.start() - 120) : match.end() + 120])
+    ) == 1 and not re.search(r"(?:\d|\bis|=|\bby) $", preceding(match))
     odd = day in _ODD_PARTS and month > 1 and alone
     feast = (month, day) in {(12, 24), (12, 25), (10, 31)} and alone
     named = re.match(_DATED_NOUN, match.string[match.end() :])
@@ -124,7 +124,14 @@ def _below(match: re.Match[str]) -> str:
     return re.sub(r"[ ·⋅]?([A-Za-zμµΩ]+)⁻([¹²³])", lambda m: f"/{m[1]}{'' if m[2] == '¹' else m[2]}", match[0])
 
 
+_FOODS: Final = (
+    "butter|oil|olive|sugar|flour|honey|milk|vinegar|soy|lemon|lime|water|salt|cream|cornstarch|mustard|mayo|ketchup|wine|"
+    "chopped|minced|fresh|ground|brown|melted|tomato|maple|peanut|vegetable|lard|shortening|cocoa|yeast|capers|parsley"
+)
 EVERYDAY_RULES: Final = (
+    Rule("T", rf"(?<![\w./])1 T\b\.?(?= (?:{_FOODS})\b)", "1 tablespoon"),
+    Rule("T", rf"(?<=\d) T\b\.?(?= (?:{_FOODS})\b)", " tablespoons"),
+    Rule("s", r"(?<=, )(\d{1,2})s(?=,? [$£€])", lambda m: numbers.plural(int(m[1]))),
     Rule("⁻", r"(?<=[\d⁰¹²³⁴-⁹])\s?[·⋅]?(?=(?:[A-Za-zμµΩ]+⁻[¹²³]))([A-Za-zμµΩ]+)⁻([¹²³])", _per_one),
     Rule("'’′", r"(?<![\w.])(\d{2,3}\+\d{1,2})['’′](?!\w)", r"\1 minutes"),
     Rule("W", r"(?<![\w.])(0|5|10|15|20)W-?(\d\d)\b", r"\1 W \2"),

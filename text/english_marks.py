@@ -36,7 +36,8 @@ _SCORE_CUE = (
     r"|reached|received|solid|perfect|a strong|exam|quiz|test)\b[^.!?]{0,25}$"
 )
 _OUT_OF = re.compile(
-    r"(?<![\d/.,$])(\d{1,3}(?:\.\d+)?)/(\d{1,3})(?![\d/]|\.\d|\s?(?:\"|''|″|of an? |-in(?:ch)?\b|inch|in\.|[GMk]?Hz|[GT]B|[kM]?W|k?V)\b)"
+    r"(?<![\d/.,$])(\d{1,3}(?:\.\d+)?)/(\d{1,3})(?![\d/]|\.\d|"
+    r"\s?(?:\"|''|″|of an? |-in(?:ch)?\b|inch|in\.|(?:[GMk]?Hz|[GT]B|[kM]?W|k?V)\b))"
 )
 _OVER = re.compile(r"(?<![\d/.,$])(\d{2,3})/(\d{2,3})(?![\d/]|\.\d|\s?(?:\"|''))")
 _MEASURED = re.compile(r"-?\s?(?:cup|inch|mile|tsp|tbsp|teaspoon|tablespoon|pint|pound|lb|oz|yard|full|empty|of)")
@@ -124,9 +125,7 @@ def _over(match: re.Match[str]) -> str:
 
 def _state(match: re.Match[str]) -> str:
     comma, short, code = match.groups()
-    if not code and (
-        not comma or short in _NEED_ZIP or not re.search(r"\b[A-Z][a-z]+$", preceding(match))
-    ):
+    if not code and (not comma or short in _NEED_ZIP or not re.search(r"\b[A-Z][a-z]+$", preceding(match))):
         return match[0]
     return f"{comma} {_STATES[short]}" + (
         f" {', '.join(numbers.digits(part) for part in code.split('-'))}" if code else ""

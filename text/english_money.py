@@ -146,12 +146,11 @@ def fold_grouping(text: str) -> str:
     )
     text = sub(r"(?<=[€£])(\d+),(\d\d)(?![\d,])", r"\1.\2", text)
     text = sub(r"(?<![\d,.])(\d+),(\d\d)(?=\s?€)", r"\1.\2", text)
-    text = sub(rf"\bRs\.?\s?(?={NUMBER})", "₹", text)
-    return text
+    return sub(rf"\bRs\.?\s?(?={NUMBER})", "₹", text)
 
 
 def money_range(match: re.Match[str]) -> str:
-    """Words of two amounts of one currency; the currency is said once: $2.5–3m -> two point five to three million dollars."""
+    """Words of two amounts of one currency, which is said once: $2–3m -> two to three million dollars."""
     sign, low, high = match["sign"], match["low"], match["high"]
     low_scale, high_scale = match["low_scale"], match["high_scale"]
     if "to" in match["joint"] and (low_scale or not high_scale):

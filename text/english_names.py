@@ -47,7 +47,8 @@ _ANYWHERE = {
     "nbr": "number", "assoc": "associate", "admins": "admins", "acad": "academy", "inst": "institute",
     "pres": "president", "wkly": "weekly", "qtrly": "quarterly", "tix": "tickets", "vols": "volumes",
     "hosp": "hospital", "eqpt": "equipment", "mfr": "manufacturer", "maint": "maintenance", "resv": "reservation",
-    "anniv": "anniversary", "equiv": "equivalent", "wkt": "wicket", "wkts": "wickets", "mins": "minutes", "addr": "address", "coord": "coordinator", "ctrs": "centers", "descr": "description",
+    "anniv": "anniversary", "equiv": "equivalent", "wkt": "wicket", "wkts": "wickets",
+    "addr": "address", "coord": "coordinator", "ctrs": "centers", "descr": "description",
     "engr": "engineer", "extn": "extension", "frt": "freight", "hx": "history", "reqs": "requirements",
     "retd": "retired", "secy": "secretary", "dbl": "double", "sgl": "single", "stmt": "statement", "subj": "subject",
     "supvr": "supervisor", "svgs": "savings", "transp": "transportation", "treas": "treasurer", "ttl": "total",
@@ -101,7 +102,9 @@ _NUMBERED = {
     r"\bExp\.?(?=:? \d)": "Expires", r"\bexp\.?(?=:? \d)": "expires", r"§§\s?": "sections ",
     r"¶¶\s?": "paragraphs ", r"\bN\.B\.(?=\s|:)": "N B", r"\bq\.\s?v\.": "Q V",
 }  # fmt: skip
-_NUMBERED_HINT = re.compile(r"\b(?:[Rr]m|Rte|[Pp]gs?|Ch|[Vv]ol|[Ff]ig|[Pp]t|Sec|Eq|Ex|No|Sect|[Ww]k|dia|no|[Ee]xp|N\.B|q\.\s?v)\b|§§|¶¶")
+_NUMBERED_HINT = re.compile(
+    r"\b(?:[Rr]m|Rte|[Pp]gs?|Ch|[Vv]ol|[Ff]ig|[Pp]t|Sec|Eq|Ex|No|Sect|[Ww]k|dia|no|[Ee]xp|N\.B|q\.\s?v)\b|§§|¶¶"
+)
 _FORMS = "Ltd|Inc|Corp|Co|Limited|Incorporated|Corporation|Company|LLC|LLP|PLC|KG|AG|SA|NV"
 _SENTENCE_END = rf"(?!\s*(?:{_FORMS})\b)(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"
 

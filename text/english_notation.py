@@ -187,6 +187,7 @@ _WORD_RULES = (
     Rule("sctl", r"\b(sin|cos|tan|log|ln|lg)(?=\d)", r"\1 "),
 )
 
+
 def _lettered(match: re.Match[str]) -> str:
     return f"{match[1]} {match[2].upper()} to "
 
@@ -283,7 +284,11 @@ _LENGTH_RULES = (
     Rule("bmt", r"(?<![\w.,$£€¥])(\d[\d,.]*)\s?(bn|mn|tn)\b", lambda m: f"{m[1]} {_SHORT_SCALES[m[2]]}"),
     Rule("M", r"(?<![\w.,$£€¥])(\d[\d,.]*)M (?=(?:km|mi|kg|miles|tons?|tonnes|barrels)\b)", r"\1 million "),
     Rule('"”″', r"(\d)\s?[\"”″]\s?([WDHL])\b(?!['’])", lambda m: f"{m[1]} inches {_SIDES[m[2]]}"),
-    Rule("x×", r"\b(?:[WDHL]|[Ww]idth|[Hh]eight|[Dd]epth|[Ll]ength)\s?[x×]\s?(?=[WDHLwdhl])", lambda m: f"{m[0].rstrip(' x×')} by "),
+    Rule(
+        "x×",
+        r"\b(?:[WDHL]|[Ww]idth|[Hh]eight|[Dd]epth|[Ll]ength)\s?[x×]\s?(?=[WDHLwdhl])",
+        lambda m: f"{m[0].rstrip(' x×')} by ",
+    ),
     Rule("x×", r"\b([WDHL])(\d[\d.]*)\s?[x×]\s?(?=[WDHL]\d)", r"\1 \2 by "),
     Rule("x×", r"(?<![\w.])(\d[\d.]*)([WDHL])\s?[x×]\s?(?=\d[\d.]*[WDHL]?\b)", r"\1 \2 by "),
     Rule("WDHL", r"(?<=by )([WDHL])(\d[\d.]*)\b", r"\1 \2"),
@@ -307,14 +312,19 @@ _LENGTH_RULES = (
     Rule("pc", r"(?<![\w,:£.])(\d+(?:\.\d+)?)p/(?=[A-Za-z\d])", r"\1 pence per "),
     Rule(
         "/",
-        r"([$£€¥₹]\s?\d[\d.,]*|\d ?(?:pence|¢|cents?|%|(?:[km]?m|[mc]?[lL]|[kmμ]?g|kWh|kcal|cal)))/(?=\d+ ?(?:g|kg|ml|mL|l|L|cl|oz|lb|km|mi|m|kWh|min|h)\b)",
+        r"([$£€¥₹]\s?\d[\d.,]*|\d ?(?:pence|¢|cents?|%|(?:[km]?m|[mc]?[lL]|[kmμ]?g|kWh|kcal|cal)))/"
+        r"(?=\d+ ?(?:g|kg|ml|mL|l|L|cl|oz|lb|km|mi|m|kWh|min|h)\b)",
         r"\1 per ",
     ),
     Rule("/", r"(?<=[A-Za-z])/(?=\d[\d.]* ?(?:[km]?V|[kMG]?Hz|[kM]?W)\b)|(?<=\d)/(?=\d+ ?°)", ", "),
     Rule("%", r"%\s?/\s?(yr|mo|wk|day|hr|h|min|year|month|week|hour)\b", lambda m: f"% per {_PERIODS.get(m[1], m[1])}"),
     Rule("/", r"(?<=[a-zA-Z])/(?=(?:person|head|capita|user|student|patient)/[a-z])", " per "),
     Rule("/", r"(?<= per )(person|head|capita|user|student|patient)/(?=[a-z])", r"\1 per "),
-    Rule("b", r"(?<![\w.,])(\d+(?:\.\d+)?)\s?bps?\b(?=[.,;)]|$|\s(?:to|in|on|from|and|or|higher|lower|rise|cut|hike|at|this|by|since|increase|move))", r"\1 basis points"),
+    Rule(
+        "b",
+        r"(?<![\w.,])(\d+(?:\.\d+)?)\s?bps?\b(?=[.,;)]|$|\s(?:to|in|on|from|and|or|higher|lower|rise|cut|hike|at|this|by|since|increase|move))",
+        r"\1 basis points",
+    ),
     Rule("¢", r"¢\s?/\s?(?=[A-Za-z])", "¢ per "),
     Rule("-–", r"(?<![\w.])(\d{1,2})([b-o])\s?[-–]\s?(?=\d{1,2}[b-o]\b)", _lettered),
     Rule("-–", r"(?<![\w.])(\d{1,2})(a)\s?[-–]\s?(?=\d{1,2}[b-o]\b)", _lettered),

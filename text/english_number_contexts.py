@@ -145,7 +145,11 @@ _SEVERAL: Final = (
 )
 
 NUMBER_RULES: Final = (
-    Rule("-−", rf"(?<=\d )((?:(?:{UNIT_NAMES}) )*(?:{UNIT_NAMES}))[-−]([123])(?!\w|\.\d|-)", _inverse),
+    Rule(
+        "-−",
+        rf"(?<=\d )((?:(?:{UNIT_NAMES}) )*(?:{UNIT_NAMES}))[-−]([123])(?![\w-]|[.,]\d| ?(?:{UNIT_NAMES})\b)",
+        _inverse,
+    ),
     Rule(
         "CHNOSFKALMBPITZUWV",
         r"(?<![\w-])(?=[A-Za-z]+[\d₀-₉])(?:[A-Z][a-z]?[\d₀-₉]{0,2}){2,}(?![A-Za-z0-9_₀-₉-])",
@@ -197,12 +201,14 @@ NUMBER_RULES: Final = (
     Rule("/", r"(?<![\w/.,$])(\d+\.\d+)/(\d+(?:\.\d+)?)(?=\s?(?:[GMk]?Hz|[kM]?W|k?V|[GT]B)\b)", r"\1 slash \2"),
     Rule(
         ".",
-        r"\b((?:Tables?|Figures?|Figs?\.|Sections?|Appendix|Annex|Eqs?\.|Equations?|Theorems?|Lemma|Box) [A-Z])\.(\d{1,2})\b",
+        r"\b((?:Tables?|Figures?|Figs?\.|Sections?|Appendix|Annex|Eqs?\.|Equations?|Lemma|Box) [A-Z])\.(\d{1,2})\b",
         r"\1 point \2",
     ),
     Rule("\"'“”‘’", r"(?<!\w)[\"'“‘]([-–−+×÷])[\"'”’](?!\w)", lambda m: _SIGN_NAMES[m[1]]),
     Rule("/", r"\b([A-Z]\w+ )(\d{1,2})/(\d{1,2})(?![\w/%]|\.\d)", _neighbours),
-    Rule("K", r"(?:\bΔ?T\b|[Tt]emperatur)[^.?!]{0,24}?\d[\d⁰-⁹]* K\b(?! [A-Z])(?![-'’])", lambda m: f"{m[0][:-1]}kelvin"),
+    Rule(
+        "K", r"(?:\bΔ?T\b|[Tt]emperatur)[^.?!]{0,24}?\d[\d⁰-⁹]* K\b(?! [A-Z])(?![-'’])", lambda m: f"{m[0][:-1]}kelvin"
+    ),
     Rule("K", r"(?<=10[⁰¹²³⁴-⁹]) K\b|(?<=10[⁰¹²³⁴-⁹][⁰¹²³⁴-⁹]) K\b", " kelvin"),
     Rule(
         "nrt",

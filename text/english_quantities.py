@@ -9,7 +9,15 @@ from __future__ import annotations
 import re
 
 from timbre.text import english_numbers as numbers
-from timbre.text.english_amounts import NUMBER, SCALE_WORDS, counts_plural, is_attribute, is_multipack, plain, stands_before_noun
+from timbre.text.english_amounts import (
+    NUMBER,
+    SCALE_WORDS,
+    counts_plural,
+    is_attribute,
+    is_multipack,
+    plain,
+    stands_before_noun,
+)
 from timbre.text.english_money import CURRENCIES
 from timbre.text.english_units import CHAIN, UNIT_NAMES, UNITS, chain_words, is_plain_letter
 from timbre.text.patterns import preceding, sub
@@ -77,7 +85,9 @@ _AFTER_LENGTH = re.compile(
 """What follows a length that stands for itself; before a noun 3/4" is an attribute."""
 
 
-_SOLD = re.compile(r"\s(?:cans|tins|packs|packets|bags|boxes|bottles|jars|cartons|tubs|blocks|bars|sachets|pouches|tubes)\b")
+_SOLD = re.compile(
+    r"\s(?:cans|tins|packs|packets|bags|boxes|bottles|jars|cartons|tubs|blocks|bars|sachets|pouches|tubes)\b"
+)
 """What a quantity without a blank is the size of: 500g packs."""
 _STORED = re.compile(r"\s(?:SSDs?|HDDs?|NVMe|flash drive|memory card|SD card|hard drive|USB)\b")
 _HOURLY = re.compile(

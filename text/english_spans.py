@@ -26,17 +26,22 @@ _FRACTION = rf"\d{{1,4}} ?{_PART}|{_PART}|\d{{1,3}} \d{{1,2}}[/⁄]\d{{1,2}}(?!\
 _PLAIN = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 _NUMBER = rf"(?:{_FRACTION}|{_PLAIN})"
 _DEGREES = r"°\s?[CcFf]?(?![A-Za-z])"
-_UNIT = rf"(?:\s?(?:{_DEGREES}|%|per ?cent\b|pct\b|in\.(?=\s?[-–—−~/])|(?:[kKMB]|[mbt]n|[mb]illion|trillion|thousand)(?![\w+])|{CHAIN})|[\"”″]|['’′](?!\w)|¢)"
+_SCALE = r"(?:[kKMB]|[mbt]n|[mb]illion|trillion|thousand)(?![\w+])"
+_UNIT = rf"(?:\s?(?:{_DEGREES}|%|per ?cent\b|pct\b|in\.(?=\s?[-–—−~/])|{_SCALE}|{CHAIN})|[\"”″]|['’′](?!\w)|¢)"
 _AMOUNT = rf"[-−+]?{_NUMBER}(?:{_UNIT})?"
 _DASH = r"\s?[-–−~]\s?|—|\s?(?:\.\.\.?|…)\s?"
 _START = r"(?<![\w./,#&@:$£€¥^+=*)\]–—−~-])(?<![-–−=+*] )"
 
-_RANGE = re.compile(rf"{_START}([-−+]?)({_NUMBER})({_UNIT})?\.?({_DASH})([-−+]?)({_NUMBER})({_UNIT})?(?![\d:/-]|[.,]\d)")
+_RANGE = re.compile(
+    rf"{_START}([-−+]?)({_NUMBER})({_UNIT})?\.?({_DASH})([-−+]?)({_NUMBER})({_UNIT})?(?![\d:/-]|[.,]\d)"
+)
 _MEASURED = rf"\s?(?:{_DEGREES}|{CHAIN}|[\"”″])"
 _PAIR = re.compile(
     rf"(?<![\w./,#$£€-])({_PLAIN})({_MEASURED})\.?\s?/\s?(?!100 ?(?:km|mi)\b)(?=(?:{_PLAIN}){_MEASURED})"
 )
-_PART_OF_UNIT = re.compile(rf"(?<![\w./,$£€])({_FRACTION})(\s?(?:{_DEGREES}|%|{CHAIN})|\s?[\"”″](?!\w))(?:\.(?=\s[a-z]))?")
+_PART_OF_UNIT = re.compile(
+    rf"(?<![\w./,$£€])({_FRACTION})(\s?(?:{_DEGREES}|%|{CHAIN})|\s?[\"”″](?!\w))(?:\.(?=\s[a-z]))?"
+)
 _LIKELY = re.compile(rf"[\d{''.join(_PARTS)}%°\"'”″’′a-zA-Z²³.¢](?:{_DASH})[-−+]?[.\d{''.join(_PARTS)}]")
 _AGED = re.compile(r"\b(?:[Aa]mong(?:st)?|[Tt]he|[Aa]ged|[Mm]ost|[Mm]any|[Ff]ewer|[Aa]ll|[Oo]f|[Ff]or) $")
 _NAMED = re.compile(r"(?:\b[A-Z][a-z]+|#) ?$")
@@ -52,7 +57,7 @@ _SIGNS = {
     "~": "about", "≈": "about", "±": "plus or minus",
 }  # fmt: skip
 _COMPARED = re.compile(
-    rf"(?<![\w)\]=<>~%°\"'+*/-])([<>≤≥~≈±])\s?(?=[-−+]?(?:(?:{MONEY_SIGN})\s?)?(?:\.?\d|{_PART}))(?!\d+:\d)"
+    rf"(?<![\w.)\]=<>~%°\"'+*/-])([<>≤≥~≈±])\s?(?=[-−+]?(?:(?:{MONEY_SIGN})\s?)?(?:\.?\d|{_PART}))(?!\d+:\d)"
 )
 _ROUGHLY = re.compile(rf"(?<!\d )(?<![½⅓⅔¼¾⅛] )\bc\.\s?(?=(?:(?:{MONEY_SIGN})\s?)?\d)")
 _MINUS_MONEY = re.compile(
@@ -62,7 +67,7 @@ _MONEY_MINUS = re.compile(rf"(?<![A-Za-z])({MONEY_SIGN})\s?[-−](?=\.?\d)")
 
 
 def fold_spans(text: str) -> str:
-    """5kg–12kg -> 5kg to 12kg; £5-10m -> five to ten million pounds; >5 kg -> greater than 5 kg; 200g/7oz -> 200g, 7oz."""
+    """5kg–12kg -> 5kg to 12kg; £5-9m -> five to nine million pounds; >5 kg -> greater than 5 kg; 2g/7oz -> 2g, 7oz."""
     text = fold_grouping(text)
     for pattern, sign in _COMPOSED:
         text = pattern.sub(sign, text)
@@ -81,7 +86,7 @@ def fold_spans(text: str) -> str:
 
 def _pair(match: re.Match[str]) -> str:
     """200g/7oz -> 200g, 7oz; 6.1"/6.7" -> 6.1-inch, 6.7"."""
-    return f"{match[1]}-inch, " if match[2].strip() in "\"”″" else f"{match[1]}{match[2]}, "
+    return f"{match[1]}-inch, " if match[2].strip() in '"”″' else f"{match[1]}{match[2]}, "
 
 
 def _compared(match: re.Match[str]) -> str:
@@ -91,7 +96,7 @@ def _compared(match: re.Match[str]) -> str:
 
 
 def _parsed(number: str) -> tuple[int | None, Fraction | None]:
-    """Whole number and fraction of a number that is written with one: 1½ -> 1, 1/2; ½ -> None, 1/2; 2.5 -> None, None."""
+    """Whole number and fraction of a number that is written with one: 1½ -> 1, 1/2; ½ -> None, 1/2; 2.5: None, None."""
     plain = "".join(f" {_PARTS.get(c, c)}" if c in _PARTS else c for c in number.replace("⁄", "/")).split()
     if "/" not in plain[-1]:
         return None, None
@@ -112,10 +117,10 @@ def _signed(sign: str, number: str) -> str:
 
 
 def _range(match: re.Match[str]) -> str:
-    """A range of what is certainly an amount: with a unit, a fraction or a sign; other numbers have rules of their own."""
+    """A range of what is certainly an amount: with a unit, a fraction or a sign; others have rules of their own."""
     low_sign, low, low_unit, joint, high_sign, high, high_unit = match.groups()
     rest = match.string[match.end() :]
-    low_whole, low_part = _parsed(low)
+    low_part = _parsed(low)[1]
     high_whole, high_part = _parsed(high)
     if not (low_unit or high_unit or low_part or high_part or high_sign):
         return match[0]
@@ -132,7 +137,11 @@ def _range(match: re.Match[str]) -> str:
     same = bool(low_unit) and bool(high_unit) and low_unit.strip() == high_unit.strip()
     if spaced and not (rising or same):
         return match[0]
-    if spaced and not low_unit and (_NAMED.search(match.string[max(0, match.start() - 16) : match.start()]) or "." in joint):
+    if (
+        spaced
+        and not low_unit
+        and (_NAMED.search(match.string[max(0, match.start() - 16) : match.start()]) or "." in joint)
+    ):
         return match[0]
     if joint.strip()[:1] in (".", "…") and not low_unit and low_part is None and not rising:
         return match[0]
@@ -154,7 +163,7 @@ def _part_of_unit(match: re.Match[str]) -> str:
     if whole is not None:
         words = f"{numbers.cardinal(whole)} and {'a half' if words == 'one half' else words}"
     many = whole is not None and not is_attribute(match.string, match.start(), match.end())
-    if unit[0] in "\"”″":
+    if unit[0] in '"”″':
         return match[0]
     if unit == "%":
         return f"{words} percent"
