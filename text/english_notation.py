@@ -200,7 +200,10 @@ def _step(match: re.Match[str]) -> str:
 
 def _percentage(match: re.Match[str]) -> str:
     """Inflation of 1.8pc is percent, as British papers write it; a 5pc set is pieces."""
-    change = r"\b(?:[Ff]ell|[Rr]ose|[Gg]rew|[Uu]p|[Dd]own|[Bb]y|[Tt]o|[Oo]f|[Aa]t|[Rr]ate|[Ii]nflation|[Cc]ut|than|about|some) $"
+    change = (
+        r"\b(?:[Ff]ell|[Rr]ose|[Gg]rew|[Uu]p|[Dd]own|[Bb]y|[Tt]o|[Oo]f|[Aa]t|[Rr]ate|"
+        r"[Ii]nflation|[Cc]ut|than|about|some) $"
+    )
     sure = "." in match[1] or re.search(change, match.string[max(0, match.start() - 16) : match.start()])
     return f"{match[1]} percent" if sure else match[0]
 
