@@ -9,13 +9,20 @@ from timbre.text.scripts import normalised
 
 
 def choose_held_out(
-    texts: Sequence[str], durations_s: Sequence[float], share: float, least: int, min_duration_s: float
+    texts: Sequence[str],
+    durations_s: Sequence[float],
+    share: float,
+    least: int,
+    min_duration_s: float,
+    prompts: Sequence[bool] = (),
 ) -> frozenset[int]:
     """Indices of the slices that are never trained on: round(share * n), but at least `least`, at most n - 1.
 
     Order follows the SHA-256 of the text, so that adding a recording leaves most of the choice as it was. Slices with
     the same text go together: a text that was trained on would test nothing. Slices of min_duration_s or more come
     first, so that the evaluation does not consist of scraps.
+
+    prompts: which slices may be the prompt, none where all may; the last of them is left to train on.
     """
     count = min(max(least, round(share * len(texts))), max(0, len(texts) - 1))
     groups: dict[str, list[int]] = {}
@@ -28,9 +35,13 @@ def choose_held_out(
         return short, len(members), digest_bytes(text.encode())
 
     chosen: list[int] = []
+    left = {index for index, prompt in enumerate(prompts) if prompt}
     for text in sorted(groups, key=rank):
         if len(chosen) >= count:
             break
+        if left and not left - set(groups[text]):
+            continue
         if len(chosen) + len(groups[text]) < len(texts):
             chosen += groups[text]
+            left -= set(groups[text])
     return frozenset(chosen)

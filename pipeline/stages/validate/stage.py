@@ -368,7 +368,9 @@ class _Run:
     def _hold_out(self) -> None:
         texts, lengths = [piece.text for piece in self.slices], [piece.duration_s for piece in self.slices]
         self._allow_longer_prompts()
-        kept = choose_held_out(texts, lengths, self.recipe.held_out_share, self.recipe.held_out_min, _MIN_HELD_OUT_S)
+        prompts = [piece.prompt for piece in self.slices]
+        share, least = self.recipe.held_out_share, self.recipe.held_out_min
+        kept = choose_held_out(texts, lengths, share, least, _MIN_HELD_OUT_S, prompts)
         self.slices = [dataclasses.replace(piece, held_out=i in kept) for i, piece in enumerate(self.slices)]
         training = [piece for piece in self.slices if not piece.held_out]
         if not self.slices or self.found.problems:

@@ -111,6 +111,19 @@ def test_held_out_slices_are_the_same_every_time_and_keep_texts_together() -> No
     assert choose_held_out([], [], 0.1, 5, 2.0) == frozenset()
 
 
+def test_the_last_slice_that_may_be_the_prompt_is_left_to_train_on() -> None:
+    """A speaker of short sentences has one of 3 s or more, whichever text that is."""
+    texts, lengths = [f"Sentence number {i}." for i in range(20)], [2.4] * 20
+    for place in range(20):
+        prompts = [i == place for i in range(20)]
+        kept = choose_held_out(texts, lengths, 0.1, 5, 2.0, prompts)
+        assert len(kept) == 5
+        assert place not in kept
+    assert choose_held_out(texts, lengths, 0.1, 5, 2.0, [True] * 20) == choose_held_out(texts, lengths, 0.1, 5, 2.0)
+    twice = choose_held_out(["One.", "One.", *texts], [3.4] * 22, 0.1, 5, 2.0, [True, True, *[False] * 20])
+    assert not twice & {0, 1}, "slices of one text go together, so both are left"
+
+
 def test_a_new_recording_moves_little_of_the_choice() -> None:
     texts = [f"Sentence {number}." for number in range(60)]
     before = choose_held_out(texts, [4.0] * 60, 0.1, 5, 2.0)
