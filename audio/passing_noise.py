@@ -36,6 +36,11 @@ def empties_much(ratio_db: float) -> bool:
     return ratio_db < MIN_DB
 
 
+def keeps_voice(ratio_db: float) -> bool:
+    """Whether a second denoiser is sure that a sound is a voice, whatever another one or an opinion network says."""
+    return ratio_db >= _SURE_DB
+
+
 def agreed_ratio_db(before: Waveform, after: Waveform, second: Callable[[], Denoiser]) -> float:
     """Voice over loss in dB of what a denoiser made of a sound; of `second` where that one is sure to keep the voice.
 
@@ -45,7 +50,7 @@ def agreed_ratio_db(before: Waveform, after: Waveform, second: Callable[[], Deno
     if not empties_much(ratio_db):
         return ratio_db
     other_db = voice_over_loss_db(before, second().denoise(before))
-    return other_db if other_db >= _SURE_DB else ratio_db
+    return other_db if keeps_voice(other_db) else ratio_db
 
 
 def voice_over_loss_db(before: Waveform, after: Waveform) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from timbre.core.problems import Problem
 from timbre.core.recipe import ValidateRecipe
 from timbre.inference.speaker_groups import Speakers, least_likeness
-from timbre.pipeline.stages.validate.cleaning import DenoiseDecision
+from timbre.pipeline.stages.validate.cleaning import DROWNED_OPINION, DenoiseDecision
 from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S
 from timbre.pipeline.stages.validate.survey import ClipSurvey
 from timbre.text.scripts import spoken_weight, survey
@@ -35,9 +35,6 @@ _NOISIER_DB = 6.0
 _QUIET_DB = 20.0
 # Groups that are 0.70 alike have slices whose mean cosine is 0.58, by how little a group's slices are its centre.
 _NOISY_ALLOWANCE = 0.17
-# No clean speaker of 53 is below 1.99; chainsaws and waves as loud as the voice are at 1.1 to 1.5, whatever a denoiser
-# makes of them.
-_DROWNED_OPINION = 1.7
 _SAME_ENVELOPE = 0.995
 _SAME_LENGTH_S = 0.06
 # A file whose band ends this far below half its rate was made at a lower rate.
@@ -178,8 +175,8 @@ def check_noise(
     what = f"SNR {clip.snr_db:.0f} dB" + (f" before {decision.denoiser}" if decision.applied else "")
     if clip.snr_db < least:
         found.reject(file, what, f"at least {least:g} dB", _QUIET_ROOM, "noise")
-    elif decision.before is not None and decision.before.overall < _DROWNED_OPINION:
-        value, limit = f"DNSMOS {decision.before.overall:.2f} as recorded", f"at least {_DROWNED_OPINION:g}"
+    elif decision.before is not None and decision.drowned:
+        value, limit = f"DNSMOS {decision.before.overall:.2f} as recorded", f"at least {DROWNED_OPINION:g}"
         found.reject(file, value, limit, _QUIET_ROOM, "noise")
     last = decision.after if decision.applied else decision.before
     if last is not None and last.overall < recipe.dnsmos_warn_below:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from timbre.audio.denoise import Denoiser, RnNoise
 from timbre.audio.level import apply_gain, limit
 from timbre.audio.mos import Dnsmos, Mos
-from timbre.audio.passing_noise import agreed_ratio_db, empties_much, voice_over_loss_db
+from timbre.audio.passing_noise import agreed_ratio_db, empties_much, keeps_voice, voice_over_loss_db
 from timbre.audio.reader import mono_blocks, probe
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
@@ -24,6 +24,9 @@ from timbre.core.recipe import ValidateRecipe
 from timbre.pipeline.stages.validate.slicing import Cut
 
 ANALYSIS_RATE_HZ = 16_000
+# No clean speaker of 53 is below 1.99; chainsaws and waves as loud as the voice are at 1.1 to 1.5, whatever a denoiser
+# makes of them. Rooms bring single clips of clean speakers down to 1.2, but RNNoise keeps those.
+DROWNED_OPINION = 1.7
 # Beyond this, making it louder only raises the room.
 _MAX_GAIN_DB = 40.0
 
@@ -42,6 +45,8 @@ class DenoiseDecision:
     """Predicted opinion of the recording, None where it was not measured."""
     after: Mos | None = None
     """Predicted opinion of the denoised clip, None where it was not measured."""
+    drowned: bool = False
+    """Whether noise is as loud as the voice: by the opinion of the recording, unless a second denoiser keeps it."""
 
 
 @dataclass(frozen=True)
@@ -132,18 +137,23 @@ class Cleaner:
         self._cleaned = [(piece, self.denoiser.denoise(piece)) for piece in probes]
         after = _mean([self.opinion.score(_safe(cleaned)) for _, cleaned in self._cleaned])
         gain, loss = after.overall - before.overall, before.speech - after.speech
+        drowned = before.overall < DROWNED_OPINION and not self._is_voice(probes)
         measured = f"SNR {snr_db:.0f} dB, DNSMOS overall {before.overall:.2f} -> {after.overall:.2f}"
         if policy.mode != "auto":
-            return DenoiseDecision(True, name, f"asked for in the recipe: {measured}", before, after)
+            return DenoiseDecision(True, name, f"asked for in the recipe: {measured}", before, after, drowned)
         if gain < policy.min_gain:
-            return DenoiseDecision(False, name, f"does not help: {measured}", before, after)
+            return DenoiseDecision(False, name, f"does not help: {measured}", before, after, drowned)
         if loss > policy.max_speech_loss:
             reason = f"would harm the voice: {measured}, speech {before.speech:.2f} -> {after.speech:.2f}"
-            return DenoiseDecision(False, name, reason, before, after)
+            return DenoiseDecision(False, name, reason, before, after, drowned)
         if any(self._loses_syllables(*both) for both in self._cleaned):
             reason = f"takes syllables away, which {self._second().name} keeps: {measured}"
-            return DenoiseDecision(False, name, reason, before, after)
-        return DenoiseDecision(True, name, measured, before, after)
+            return DenoiseDecision(False, name, reason, before, after, drowned)
+        return DenoiseDecision(True, name, measured, before, after, drowned)
+
+    def _is_voice(self, probes: Sequence[Waveform]) -> bool:
+        second = self._second()
+        return all(keeps_voice(voice_over_loss_db(piece, second.denoise(piece))) for piece in probes)
 
     def _loses_syllables(self, before: Waveform, after: Waveform) -> bool:
         """Whether the denoiser took for noise what another one knows to be a voice."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -115,6 +116,20 @@ def test_a_denoiser_that_empties_syllables_is_not_applied(
     decision = Cleaner(AUTO, lambda: Gate((0, 2)), other).decide(15.0, [speech()])
     assert decision.applied == applied
     assert ("takes syllables away" in decision.reason) != applied
+
+
+@pytest.mark.parametrize(
+    ("opinion", "emptied_s", "drowned"),
+    [(1.3, (), False), (1.3, ((0.0, 0.2),), False), (1.3, ((0.0, 1.0),), True), (2.0, ((0.0, 1.0),), False)],
+)
+def test_a_voice_that_a_second_denoiser_keeps_is_not_drowned(
+    opinion: float, emptied_s: tuple[tuple[float, float], ...], drowned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A room alone brings the opinion of a clean clip down to 1.2. 3 s kept of 4 are 5 dB, as of noise."""
+    same = SimpleNamespace(score=lambda _: Mos(opinion, opinion, opinion))
+    monkeypatch.setattr(cleaning, "Dnsmos", lambda: same)
+    decision = Cleaner(AUTO, lambda: Gate((0, 2)), lambda: Gate(*emptied_s, name="other")).decide(20.0, [speech()])
+    assert decision.drowned == drowned
 
 
 def test_what_a_decision_listened_to_is_not_cleaned_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -240,7 +240,7 @@ def test_slow_readers_pass_but_not_texts_that_are_far_too_short(letters: int, pa
 def test_a_recording_that_is_drowned_is_refused_whatever_the_denoiser_makes_of_it(
     opinion: float, refused: bool
 ) -> None:
-    decision = DenoiseDecision(True, "DeepFilterNet 3", "", Mos(3.0, 2.0, opinion), Mos(3.4, 3.9, 3.1))
+    decision = DenoiseDecision(True, "DeepFilterNet 3", "", Mos(3.0, 2.0, opinion), Mos(3.4, 3.9, 3.1), refused)
     found = Findings()
     check_noise("a", SimpleNamespace(snr_db=14.0), decision, ValidateRecipe(), found)  # type: ignore[arg-type]
     assert bool(found.rejected) is refused
