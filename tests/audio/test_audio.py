@@ -218,6 +218,17 @@ def test_music_is_told_from_speech() -> None:
     assert shares[3] > 0.8
 
 
+@pytest.mark.parametrize("pause_s", [1.0, 2.5])
+def test_a_hum_of_two_tones_that_speech_hides_is_no_music(pause_s: float) -> None:
+    """A child reads word by word beside a machine that hums at 297 and 500 Hz, 30 dB below the voice."""
+    pause = np.zeros(round(pause_s * RATE_HZ), np.float32)
+    speech = np.concatenate([part for number in (1, 2) for part in (clip("awb", number).samples[:RATE_HZ], pause)])
+    hum = (tone(297, 10) + tone(500, 10))[: len(speech)] * np.float32(rms(speech) * 10 ** (-30 / 20))
+    stream = MusicStream()
+    stream.push(speech + hum)
+    assert stream.finish() < 0.05
+
+
 def test_rnnoise_takes_noise_out_and_keeps_time() -> None:
     clean = clip("awb", 4)
     spoilt = Waveform(noisy(clean.samples, 0.01), RATE_HZ)
