@@ -312,13 +312,17 @@ def _power(written: str) -> str:
     return f"的{reader.formula()}次方"
 
 
-def _is_formula(seen: set[str], spoken: str) -> bool:
+_TERMS = re.compile(r"(?<![A-Za-z\d])(?:\d[a-z](?![A-Za-z\d])|[xyzknm]\s?[+−-]\s?\d)")
+"""What makes letters and numbers with a plus or a minus a formula: 4a+6b-5, n-1; not a-5, B-1."""
+
+
+def _is_formula(seen: set[str], written: str) -> bool:
     """Enough of a formula: a relation or power with a letter, a root, a function, or fractions in a sum."""
     lettered = bool(seen & {"letter", "root", "function"})
     if "bars" in seen or "root" in seen or "function" in seen:
         return True
     if lettered:
-        return bool(seen & {"relation", "power"}) and len(spoken) > 2
+        return bool(seen & {"relation", "power"} or (_TERMS.search(written) and seen & {"sum", "difference"}))
     return "fraction" in seen and bool(seen & {"relation", "sum", "product"})
 
 
@@ -338,7 +342,7 @@ def expand_formulas(text: str) -> str:
             spoken = ""
         rest = run[0][reader.position :]
         whole = spoken and not re.match(r"[\dA-Za-z=<>/^~_@:]|[-+*×](?=[\dA-Za-z])|\.\d", (rest or text[end : end + 2]))
-        if whole and not re.fullmatch("[kcdm]?m[²³]", run[0]) and _is_formula(reader.seen, spoken):
+        if whole and not re.fullmatch("[kcdm]?m[²³]", run[0]) and _is_formula(reader.seen, run[0]):
             found.append(re.sub(" +", " ", spoken))
             position = run.start() + reader.position
         else:

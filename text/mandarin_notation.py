@@ -277,6 +277,11 @@ _DAY_RULES = (
 _CODE_RULES = (
     Rule("ABCDEFGHJKLMNPQRSTUVWXYZ", _PLATE, _plate),
     Rule("CHNOSFKALMBPISZTUW", _FORMULA, _formula),
+    Rule(
+        "/",
+        r"(?<![A-Za-z\d])([A-Z]{2}|[GDCKTZ])(\d{3,4})/(\d{1,4})(?![\d/.])",
+        lambda m: f"{m[1]}{digits(m[2], one='幺')}，{digits(m[3], one='幺')}",
+    ),
     Rule("寄", r"(寄[^。，！？\d]{0,8})(\d{6})(?![\d.])", lambda m: m[1] + digits(m[2], one="幺")),
     Rule(
         "网站台服Ap线",

@@ -34,6 +34,8 @@ _SIGNED_AFTER = re.compile(
     r"[率值润额比差度温分数幅位降减涨增长变动近拔深底标压势径移程流速存亏])$"
 )
 _FORMULA_BEFORE = re.compile(r"[+−×-]\s?(?:[∠△]|[∠△]?[A-Za-z\d]{1,3}\s?=\s?)$")
+_PART_BEFORE = re.compile(rf"\d\s?(?:[%元℃A-Za-z]{{1,3}})[{HAN}]{{1,6}}$")
+"""A part of a sum before its plus: 70%棉+30%聚酯."""
 _SHARES = {"%": "百分之", "‰": "千分之", "ppm": "百万分之", "ppb": "十亿分之"}
 _HUNDRED_KM = re.compile(r"^(L|l|升|kWh|kwh|KWH|度|元|kg|千克|公斤)\s?/\s?(?:100|百)\s?(?:km|KM|公里|千米)$")
 
@@ -52,8 +54,8 @@ def expand_quantities(text: str) -> str:
             terms = []
         if terms:
             begin, head, first = _head(text, terms[0], before)
-            if text[begin - 1 : begin] == "@":
-                begin, head = begin - 1, "，"
+            if begin > position and (sign := _NAMED_BEFORE.search(text, max(position, begin - 2), begin)):
+                begin, head = sign.start("sign"), "，" if sign["sign"] == "@" else "乘"
             found += text[position:begin], head, _words([first, *terms[1:]], text, begin, end)
             if closed := _MORE.match(text, end):
                 found.append("多")
@@ -115,6 +117,7 @@ def _goes_on(text: str, term: Term) -> bool:
 _SHARED = "shared"
 """Unit of a number that has the currency of the one before it."""
 _HYPHENS = ("-", "–", "x", "X")
+_NAMED_BEFORE = re.compile(rf"(?P<sign>@|(?<=[{HAN}])\*)$")
 _MORE = re.compile(rf"\+(?!\s?[\d(A-Za-z])(?![{HAN}]{{1,6}}\s?\d)")
 _RANGES = ("-", "–", "—", "~", "～", "至", "到")
 
@@ -136,6 +139,7 @@ def _head(text: str, first: Term, before: re.Match[str] | None) -> tuple[int, st
         ahead = text[max(0, place - 3) : place]
         signed = before["compared"] or (
             not re.search(r"[\dA-Za-z)）]\s?$", ahead)
+            and not (sign == "+" and _PART_BEFORE.search(text[max(0, place - 12) : place]))
             if first.kind in ("degrees", "percent", "money")
             else _SIGNED_AFTER.search(ahead)
         )
@@ -187,6 +191,8 @@ def _joint(term: Term, before: Term, computed: bool) -> str:
     if term.joint in _RANGES:
         if computed and term.joint == "-":
             return "减"
+        if term.kind == before.kind == "percent" and term.exact and before.exact and term.joint == "-":
+            return "比" if float(term.exact) + float(before.exact) == 100 else "到"
         if term.joint == "至":
             return "到" if _measures(before) == _measures(term) else "至"
         return "到" if term.joint == "到" or _measures(before) in ("", _measures(term)) else "，"
@@ -222,7 +228,7 @@ def _quantity(term: Term, following: Term | None) -> str:
     if (
         term.exact == "2"
         and term.unit != "A"
-        and term.magnitude in ("", "万", "亿", "千", "万亿")
+        and term.magnitude in ("", "万", "亿", "千", "万亿", "萬", "億")
         and (term.kind or term.magnitude)
     ):
         number = "两"

@@ -29,9 +29,9 @@ _PLAIN = rf"(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d{{1,3}}(?:{_SPACE}\d{{3}})+(?!\d|\
 _TEN = r"10(?:\^\(?[-−]?\d+\)?|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)"
 _NUMBER = re.compile(
     rf"(?:(?P<ten>{_TEN})|(?P<above>\d{{1,3}})/(?P<below>\d{{1,4}})(?![\d./])"
-    rf"|(?P<plain>{_PLAIN})(?:\s?[×xX*·]\s?(?P<of>{_TEN}))?)"
+    rf"|(?P<plain>{_PLAIN})(?:\s?[×xX*·]\s?(?P<of>{_TEN})|(?P<pi>π))?)"
     rf"(?:\s?(?:±|\+/-|\+-)\s?(?P<tolerance>\d+(?:\.\d+)?))?"
-    r"(?:\s?(?P<magnitude>万亿|[千百十]亿|[千百十]万|亿|万|千|百|[kKmMbBwW](?![A-Za-z0-9/²³·⁻])))?"
+    r"(?:\s?(?P<magnitude>万亿|萬億|[千百十][亿億]|[千百十][万萬]|[亿億万萬千百]|[kKmMbBwW](?![A-Za-z0-9/²³·⁻])))?"
     r"(?P<more>多|余|来|\+(?=[A-Za-z%°℃]))?"
 )
 _UNIT = re.compile(
@@ -160,7 +160,7 @@ def _is_unit(letter: str, written: str, before: str, after: str) -> bool:
 
 def _divides(term: Term) -> bool:
     """4.5×10¹²/L and 3.2万/㎡: a slash behind a power or a magnitude is no fraction."""
-    return term.magnitude in ("万", "亿", "千", "万亿") or "次方" in term.number
+    return term.magnitude in ("万", "亿", "千", "万亿", "萬", "億") or "次方" in term.number
 
 
 def _number(match: re.Match[str]) -> tuple[str, str]:
@@ -178,6 +178,8 @@ def _number(match: re.Match[str]) -> tuple[str, str]:
         if len(exact) > 1 and exact[0] == "0" and exact[1] != ".":
             return "", ""
         words = decimal(exact)
+        if match["pi"]:
+            words, exact = f"{words}派", ""
         if match["of"]:
             words, exact = f"{words}乘{_ten(match['of'])}", ""
     if match["tolerance"]:
