@@ -77,7 +77,29 @@ def _left_open(match: re.Match[str]) -> str:
     return f"{match[1]}到{match[2]}"
 
 
+_SPORT = re.compile(
+    "晋级|夺冠|选手|球员|主队|客队|比分|攻势|决赛|联赛|锦标赛|世锦赛|公开赛|世界杯|英超|西甲|德甲|意甲|法甲|中超|[CN]BA|WTT|进球|破门|"
+    "帽子戏法|大胜|险胜|完胜|击败|战胜|爆冷|胜局|首局|次局|盘点|赛点|局点|连追|扳平|绝杀|乒乓|羽毛球|网球|排球|男足|女足|女排|男篮"
+)
+
+
+def _score(match: re.Match[str]) -> str:
+    """12-10锁定胜局: two numbers with nothing counted behind them, and sport spoken of nearby."""
+    near = match.string[max(0, match.start() - 60) : match.end() + 60]
+    return f"{match[1]}比{match[2]}" if _SPORT.search(near) else match[0]
+
+
 LIST_RULES = (
+    Rule(
+        "-–",
+        r"(?<![A-Za-z\d第.:/-])(\d{1,3})[-–](\d{1,3})(?![\d.:%/-]|\s?(?:[年月日号时点岁米公千厘分秒人名个元万亿轮场次届张天周级℃°度名位页章节场楼]|[A-Za-z]))",
+        _score,
+    ),
+    Rule(
+        ":：∶",
+        r"(?<![A-Za-z\d:：/])[a-z](?:\s?[:：∶]\s?[a-z])+(?![A-Za-z:/\\])",
+        lambda m: re.sub(r"\s?[:：∶]\s?", " 比 ", m[0]),
+    ),
     Rule("-–", r"(?:(?<=^)|(?<=[，。；！]))\s?(\d{1,2})[-–](\d{1,2})(?=[！!])", r"\1比\2"),
     Rule(
         "~～-–,，",

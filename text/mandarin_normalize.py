@@ -243,7 +243,7 @@ def _counts(text: str) -> str:
     """2个 -> 两个, but 第2个 -> 第二个 and 12个 -> 十二个; 10几年 -> 十几年."""
     measures = measure_words()
     ranks = "[小大]于|月|日|号|分之|次方|年级|级|班|楼|层(?![皮楼])|层$|元一?次方"
-    text = sub(rf"(?<![\d.,第周高初大])2(?=(?:{measures}))(?!{ranks})", "两", text)
+    text = sub(rf"(?<![\d.,第周高初大])(?<!\d比)2(?=(?:{measures}))(?!{ranks})", "两", text)
     return sub(r"(?<![\d.])([1-9])0几", lambda m: f"{'' if m[1] == '1' else DIGITS[int(m[1])]}十几", text)
 
 
