@@ -316,6 +316,10 @@ _TERMS = re.compile(r"(?<![A-Za-z\d])(?:\d[a-z](?![A-Za-z\d])|[xyzknm]\s?[+−-]
 """What makes letters and numbers with a plus or a minus a formula: 4a+6b-5, n-1; not a-5, B-1."""
 
 
+_LETTERS = re.compile(r"(?!a-z$)[a-z](?:\s?[+−-]\s?[a-z\d]){1,4}")
+"""Letters with a plus or a minus that are a formula before 的: a+b的值."""
+
+
 def _is_formula(seen: set[str], written: str) -> bool:
     """Enough of a formula: a relation or power with a letter, a root, a function, or fractions in a sum."""
     lettered = bool(seen & {"letter", "root", "function"})
@@ -342,7 +346,11 @@ def expand_formulas(text: str) -> str:
             spoken = ""
         rest = run[0][reader.position :]
         whole = spoken and not re.match(r"[\dA-Za-z=<>/^~_@:]|[-+*×](?=[\dA-Za-z])|\.\d", (rest or text[end : end + 2]))
-        if whole and not re.fullmatch("[kcdm]?m[²³]", run[0]) and _is_formula(reader.seen, run[0]):
+        if (
+            whole
+            and not re.fullmatch("[kcdm]?m[²³]", run[0])
+            and (_is_formula(reader.seen, run[0]) or (text[end : end + 1] == "的" and _LETTERS.fullmatch(run[0])))
+        ):
             found.append(re.sub(" +", " ", spoken))
             position = run.start() + reader.position
         else:

@@ -172,7 +172,7 @@ LIST_RULES = (
     Rule("hHx", r"(?<![A-Za-z])([hHxX])\.?(26[3-6])(?!\d)", lambda m: m[1].upper() + digits(m[2])),
     Rule(
         "Kk",
-        r"(?<![\d.A-Za-z])([24568])[kK](?:(?=\s?[，、。和/]|$)|\s?@?\s?(?=\d{2,3}\s?(?:fps|帧|Hz)))",
+        r"(?<![\d.A-Za-z])([24568])[kK](?:(?=\s?[，、。；;和/]|$)|\s?@?\s?(?=\d{2,3}\s?(?:fps|帧|Hz)))",
         lambda m: f"{digits(m[1])}K，" if _VIDEO.search(m.string) else m[0],
     ),
     Rule(

@@ -53,7 +53,7 @@ def expand_quantities(text: str) -> str:
         if terms and _is_angle_sum(text, terms, start.start()):
             terms = []
         if terms:
-            begin, head, first = _head(text, terms[0], before)
+            begin, head, first = _head(text, terms[0], before, len(terms) > 1 and terms[1].joint in _WORDED)
             if begin > position and (sign := _NAMED_BEFORE.search(text, max(position, begin - 2), begin)):
                 begin, head = sign.start("sign"), "，" if sign["sign"] == "@" else "乘"
             found += text[position:begin], head, _words([first, *terms[1:]], text, begin, end)
@@ -119,11 +119,15 @@ _SHARED = "shared"
 _HYPHENS = ("-", "–", "x", "X")
 _NAMED_BEFORE = re.compile(rf"(?P<sign>@|(?<=[{HAN}])\*)$")
 _MORE = re.compile(rf"\+(?!\s?[\d(A-Za-z])(?![{HAN}]{{1,6}}\s?\d)")
+_WORDED = ("~", "～", "至", "到")
 _RANGES = ("-", "–", "—", "~", "～", "至", "到")
 
 
-def _head(text: str, first: Term, before: re.Match[str] | None) -> tuple[int, str, Term]:
-    """Where an expression begins with its signs, a word before it, and its first term with its signs."""
+def _head(text: str, first: Term, before: re.Match[str] | None, spans: bool) -> tuple[int, str, Term]:
+    """Where an expression begins with its signs, a word before it, and its first term with its signs.
+
+    spans: a range that a hyphen does not join goes on behind the term: -0.2~0.8V begins below zero.
+    """
     if before is None or not before[0]:
         return first.start, "", first
     begin = first.start
@@ -137,7 +141,7 @@ def _head(text: str, first: Term, before: re.Match[str] | None) -> tuple[int, st
     if sign:
         place = before.start("sign") if before["sign"] else before.start("inner")
         ahead = text[max(0, place - 3) : place]
-        signed = before["compared"] or (
+        signed = (before["compared"] or (spans and sign == "-" and not re.search(r"[\dA-Za-z)）]$", ahead))) or (
             not re.search(r"[\dA-Za-z)）]\s?$", ahead)
             and not (sign == "+" and _PART_BEFORE.search(text[max(0, place - 12) : place]))
             if first.kind in ("degrees", "percent", "money")

@@ -40,7 +40,9 @@ _UNIT = re.compile(
     rf"|(?P<degrees>°\s?[CcFf]?(?![A-Za-z])|℃|℉)(?!\s?\d+(?:\.\d+)?\s?['′’])(?!\s?[NSEW](?![A-Za-z]))"
     rf"|(?P<counted>{COUNTED_CHAIN})|(?P<currency>{CURRENCY}|{_NAMED})(?!\s?\d))"
 )
-_WATTS_BEFORE = re.compile("(?:功率|瓦|灯|充|耗电|输出|快充|电源|适配器|支持|电器|发电)[^，。！？]{0,6}$")
+_WATTS_BEFORE = re.compile(
+    r"(?:功率|瓦|灯|充|耗电|输出|快充|电源|适配器|支持|电器|发电)[^，。！？]{0,6}$|\d\s?m?[VA][，,；; /]{0,2}$"
+)
 _WATTS_AFTER = re.compile(
     r"(?:[+/、-]\d+W)*的?(?:灯|快充|充电|功率|电|适配|闪充|输出|白炽|节能|LED|太阳能|电源|音箱|空调|微波|有线|无线)"
 )
