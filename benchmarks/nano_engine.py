@@ -287,7 +287,7 @@ def savings(base: ExportedBase, voice: Voice, rounds: int) -> None:
     speech, variants taking turns.
     """
     requests = [SpeechRequest(SENTENCE, sampling=Sampling(seed=number), check=False) for number in range(2)]
-    settle, foresee = FrameTransform.settle, Sampler._foresee
+    led, foresee = FrameTransform.led, Sampler._foresee
     click.echo(f"{'profile':<9}{'variant':<48}{'CPU s/s':>9}{'share':>8}{'runs a code':>13}")
     for profile in ("fp32", "int8"):
         with Engine(base, EngineSettings(profile=profile)) as engine:
@@ -298,7 +298,7 @@ def savings(base: ExportedBase, voice: Voice, rounds: int) -> None:
             ) -> None:
                 engine.scheduler.reads_ahead = ahead
                 Sampler._foresee = foresee if taught else lambda *_: None  # type: ignore[method-assign]
-                FrameTransform.settle = settle if bands else FrameTransform.refine  # type: ignore[method-assign]
+                FrameTransform.led = led if bands else lambda _, _m, phasors, rounds, _k: (phasors, rounds)  # type: ignore[method-assign]
                 before = engine.scheduler.steps
                 spoken = [engine.speak(request, voice) for request in requests]
                 codes = sum(len(item.codes) for speech in spoken for item in speech.sentences)
@@ -319,7 +319,7 @@ def savings(base: ExportedBase, voice: Voice, rounds: int) -> None:
                     f"{profile:<9}{name:<48}{timing.median_s / found[name][0]:>9.4f}{timing.median_s / first:>8.2f}"
                     f"{found[name][1]:>13.2f}"
                 )
-    FrameTransform.settle, Sampler._foresee = settle, foresee  # type: ignore[method-assign]
+    FrameTransform.led, Sampler._foresee = led, foresee  # type: ignore[method-assign]
 
 
 def run(parts: tuple[str, ...], rounds: int, keep: Path | None, recording: Path) -> None:

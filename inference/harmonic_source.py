@@ -38,27 +38,48 @@ class HarmonicSource:
         f0 = self._per_sample(np.clip(f0_hz, LOWEST_HZ, HIGHEST_HZ), start, end, first_frame)
         voiced = self._per_sample(voicing, start, end, first_frame)
         # In double: after a minute float32 would miss the phase of the upper harmonics.
-        turned = cycles + np.cumsum(f0.astype(np.float64) / self.rate_hz)
+        turned = np.cumsum(f0, dtype=np.float64)
+        turned /= self.rate_hz
+        turned += cycles
         phase = (turned - np.floor(turned)).astype(np.float32)
         count = np.floor(np.float32(0.48 * self.rate_hz) / f0)
         # Dirichlet's kernel: the sum of cos(2 pi k c) for k = 1..count.
-        below = np.sin(np.float32(math.pi) * phase)
+        phase *= np.float32(math.pi)
+        below = np.sin(phase)
         near = np.abs(below) < 1e-4
         odd = 2 * count + 1
-        ratio = np.sin(odd * np.float32(math.pi) * phase) / np.where(near, np.float32(1), below)
-        pulses = (np.where(near, odd, ratio) - 1) / np.sqrt(2 * count)
-        noise = _noise()[np.arange(start, end) % NOISE_SAMPLES]
-        wave = voiced * pulses + (1 - voiced) * noise
-        return np.asarray(wave, np.float32), float(turned[-1] % 1.0) if len(turned) else cycles
+        below[near] = 1
+        pulses = np.sin(np.multiply(phase, odd, out=phase), out=phase)
+        pulses /= below
+        pulses[near] = odd[near]
+        pulses -= 1
+        count *= 2
+        pulses /= np.sqrt(count, out=count)
+        pulses *= voiced
+        pulses += (1 - voiced) * _noise_between(start, end)
+        return pulses, float(turned[-1] % 1.0) if len(turned) else cycles
 
     def _per_sample(self, frames: Floats, start: int, end: int, first_frame: int) -> Floats:
         """Linear between the centres of the frames, constant beyond the first and the last."""
-        place = (np.arange(start, end, dtype=np.float64) + 0.5) / self.hop - 0.5 - first_frame
-        place = np.clip(place, 0, len(frames) - 1)
-        left = place.astype(np.int64)
-        share = (place - left).astype(np.float32)
-        right = np.minimum(left + 1, len(frames) - 1)
-        return np.asarray(frames[left] * (1 - share) + frames[right] * share, np.float32)
+        hop, first, last = self.hop, start // self.hop, -(-end // self.hop)
+        # Of every hop: the frame before it, its own, and the one behind it.
+        numbers = np.arange(first - 1, last + 1) - first_frame
+        known = frames[np.clip(numbers, 0, len(frames) - 1)][:, None]
+        place = ((np.arange(hop) + 0.5) / hop + 0.5).astype(np.float32)
+        early, late = place[: hop // 2], place[hop // 2 :] - 1
+        found = np.empty((last - first, hop), np.float32)
+        for part, share, left, right in (
+            (slice(0, hop // 2), early, known[:-2], known[1:-1]), (slice(hop // 2, hop), late, known[1:-1], known[2:]),
+        ):  # fmt: skip
+            np.multiply(left, 1 - share, out=found[:, part])
+            found[:, part] += right * share
+        return found.reshape(-1)[start - first * hop : end - first * hop]
+
+
+def _noise_between(start: int, end: int) -> Floats:
+    """The fixed noise, which repeats itself, of the samples start to end."""
+    offset = start % NOISE_SAMPLES
+    return np.tile(_noise(), -(-(offset + end - start) // NOISE_SAMPLES))[offset : offset + end - start]
 
 
 @cache

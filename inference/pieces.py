@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from timbre.inference.exported_base import AcousticShape, ExportedBase
 from timbre.inference.harmonic_source import HarmonicSource
-from timbre.inference.phase_refinement import FrameTransform, Phasors, unit
+from timbre.inference.phase_refinement import EPSILON, FrameTransform, Phasors
 
 Floats = NDArray[np.float32]
 CHUNK_S = 2.0
@@ -137,8 +137,8 @@ class SourcePieces(Pieces):
         padded = np.pad(wave, (0, edge), mode="reflect") if joins else self._transform.padded(wave)
         known = self._wave if joins else None
         self._excitation = np.concatenate([excitation, fresh])[-self._memory :]
-        magnitude, phasors = _polar(heads, self._transform.spectra(padded))
-        wave = self._transform.samples(self._transform.settle(magnitude, phasors, self._acoustic.refinements, known))
+        magnitude, phasors = _polar(heads, self._transform, padded)
+        wave = self._transform.settled(magnitude, phasors, self._acoustic.refinements, known)
         return wave[(start - first) * hop : (after - first) * hop]
 
     def _given(self, piece: Floats) -> None:
@@ -156,21 +156,33 @@ class SourcePieces(Pieces):
         return heads, voicing, f0_hz
 
 
-def _polar(heads: Floats, source: Phasors) -> tuple[Floats, Phasors]:
-    """Network outputs [T, 4 F] (log magnitude, comb, rotation) and the source's spectra [T, F] -> magnitude, phasors.
+def _polar(heads: Floats, transform: FrameTransform, padded: Floats) -> tuple[Floats, Phasors]:
+    """Network outputs [T, 4 F] (log magnitude, comb, rotation) and the padded source -> magnitude, phasors [T, F].
 
-    As timbre.gptsovits.acoustic.generator_source_istft has it.
+    As timbre.gptsovits.acoustic.generator_source_istft has it, some frames at a time.
     """
-    log_magnitude, comb, turn_real, turn_imaginary = np.split(heads, 4, axis=1)
-    power = np.square(source.real)
-    power += np.square(source.imag)
-    shape = np.log(power + np.float32(0.25))
-    shape *= np.float32(0.5)
-    shape -= np.float32(2)
-    shape *= comb
-    shape += log_magnitude
-    magnitude = np.exp(np.clip(shape, -12.0, 6.0, out=shape), out=shape)
-    turned = np.empty_like(source)
-    turned.real, turned.imag = turn_real, turn_imaginary
-    turned *= unit(source, power)
-    return np.asarray(magnitude, np.float32), unit(turned)
+    size = len(heads), heads.shape[1] // 4
+    magnitude, phasors = np.empty(size, np.float32), np.empty(size, np.complex64)
+    frames = transform.frames(padded)
+    for part in transform.blocks(len(heads)):
+        log_magnitude, comb, turn_real, turn_imaginary = np.split(heads[part], 4, axis=1)
+        source, shape, turned = transform.of_frames(frames[part]), magnitude[part], phasors[part]
+        power = np.square(source.real)
+        power += np.square(source.imag)
+        np.log(power + np.float32(0.25), out=shape)
+        shape *= np.float32(0.5)
+        shape -= np.float32(2)
+        shape *= comb
+        shape += log_magnitude
+        np.exp(np.clip(shape, np.float32(-12), np.float32(6), out=shape), out=shape)
+        turned.real, turned.imag = turn_real, turn_imaginary
+        # unit(turned * unit(source)), whose lengths are divided by at once.
+        turned *= source
+        power += EPSILON
+        square = np.square(turned.real)
+        square += np.square(turned.imag)
+        square /= power
+        square += EPSILON
+        square *= power
+        turned *= np.reciprocal(np.sqrt(square, out=square), out=square)
+    return magnitude, phasors

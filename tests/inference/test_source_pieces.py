@@ -152,6 +152,38 @@ def test_both_halves_of_the_band_settle() -> None:
     np.testing.assert_array_equal(transform.settle(magnitude, phasors, 6), few)
 
 
+@pytest.mark.parametrize(("frames", "held"), [(150, 0), (150, 6), (2, 0), (3, 2), (1, 0)])
+def test_rounds_in_shared_buffers_equal_rounds_in_their_own(frames: int, held: int) -> None:
+    """Over several blocks of frames, at both ends, with samples that are held fixed, and where all is edge."""
+    transform = FrameTransform(1280, 320)
+    rng = np.random.default_rng(4)
+    magnitude = rng.random((frames, 641)).astype(np.float32)
+    phasors = np.exp(2j * np.pi * rng.random((frames, 641))).astype(np.complex64)
+    known = rng.standard_normal(transform.edge + held * 320).astype(np.float32) if held else None
+
+    def extended(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
+        wave = transform.samples(spectra)
+        if known is None:
+            return transform.padded(wave)
+        joined = np.concatenate([known, wave[held * 320 :]])
+        return np.pad(joined, (0, transform.edge), mode="reflect")
+
+    def heard(padded: NDArray[np.float32]) -> NDArray[np.complex64]:
+        spectra = transform.spectra(padded)
+        return np.asarray(spectra * (magnitude / np.sqrt(np.abs(spectra) ** 2 + 1e-8)), np.complex64)
+
+    share = np.float32(0.99 / 1.99)
+    moved = last = extended(magnitude * phasors)
+    for _ in range(3):
+        following = extended(heard(moved))
+        moved, last = following - share * last, following
+    wanted = heard(moved)
+    got = transform.refine(magnitude, phasors, 4, known)
+    assert float(np.abs(got - wanted).mean()) < 1e-4
+    np.testing.assert_allclose(transform.settled(magnitude, phasors, 4, known), transform.samples(got), atol=1e-5)
+    assert rms(transform.samples(got) - transform.samples(magnitude * phasors)) > 1e-3 or frames == 1
+
+
 @pytest.mark.parametrize("steps", [(30, 60, 90), (3, 40), (6, 7, 8, 90), (17,)])
 def test_pieces_go_on_where_the_last_one_ended(network: Synthesizer, graph: Path, steps: tuple[int, ...]) -> None:
     """Same length, same spectra, and no jump at a border that is larger than jumps elsewhere."""
