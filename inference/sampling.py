@@ -178,14 +178,16 @@ class Sampler:
         """As _race over scores of which all but a few are minus infinity, with the random numbers of the draw so many
         codes from here.
         """
-        ids = sorted(odds)
         best = max(odds.values())
-        likeliest = next(code for code in ids if odds[code] == best)
-        if likeliest == self._end or self._config.temperature == 0:
-            return likeliest
+        cold = self._config.temperature == 0
+        if cold or self._end in odds:
+            likeliest = min(code for code, value in odds.items() if value == best)
+            if cold or likeliest == self._end:
+                return likeliest
         heat = max(self._config.temperature, _COLDEST)
-        hurdles = self._hurdle(codes_ahead)
-        return max(ids, key=lambda code: math.exp((odds[code] - best) / heat) / float(hurdles[code]))
+        hurdle_of, exp = self._hurdle(codes_ahead).item, math.exp
+        # Of two that are as fast the lower id, as in argmax.
+        return min((-exp((value - best) / heat) / hurdle_of(code), code) for code, value in odds.items())[1]
 
     def _race(self, scores: NDArray[np.float64]) -> int:
         config = self._config

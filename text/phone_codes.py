@@ -7,7 +7,6 @@ codes answer it. Whatever a network would rather say, no sound of the text is lo
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -71,10 +70,12 @@ class TextPath:
         self._at = -1
         self._stayed = 0
         self._left = float("inf") if most_codes is None else most_codes
-        # Of each stop and those after it, without the silence at the end.
-        self._least = [*accumulate((not stop.optional for stop in reversed(self._stops[:-1])), initial=SHORTEST_END)][
-            ::-1
-        ]
+        # Of each stop and those after it, without the silence at the end; of nothing behind the last.
+        needed = accumulate((not stop.optional for stop in reversed(self._stops[:-1])), initial=SHORTEST_END)
+        self._least = [*reversed([*needed]), 0]
+        # Shared with copies: most places are asked for by several guesses and by the draw.
+        self._ways: dict[_Place, tuple[tuple[int, ...], bool]] = {}
+        self._usual: dict[tuple[_Place, int | None], dict[int, float]] = {}
 
     @classmethod
     def of(cls, phones: Sequence[int], most_codes: int | None = None) -> TextPath | None:
@@ -98,20 +99,27 @@ class TextPath:
         return cls([*stops, Stop(silence, False, LONGEST_EDGE)], most_codes)
 
     @property
-    def _needed(self) -> int:
-        """Codes that are still to come at least."""
-        return self._least[min(self._at + 1, len(self._least) - 1)]
+    def _place(self) -> _Place:
+        """What the choices depend on: the place, and whether no more codes are left than are needed."""
+        return self._at, self._stayed, self._left <= self._least[self._at + 1]
 
     def choices(self) -> tuple[tuple[int, ...], bool]:
         """Codes that may come now, and whether the utterance may end."""
+        place = self._place
+        found = self._ways.get(place)
+        if found is None:
+            found = self._ways[place] = self._choices(hurried=place[2])
+        return found
+
+    def _choices(self, *, hurried: bool) -> tuple[tuple[int, ...], bool]:
         last = len(self._stops) - 1
         if self._at == last:
             stay = (2 * self._stops[last].unit + 1,)
-            more = self._stayed < SHORTEST_END or (self._stayed < LONGEST_EDGE and self._left > 0)
+            more = self._stayed < SHORTEST_END or (self._stayed < LONGEST_EDGE and not hurried)
             return stay if more else (), self._stayed >= SHORTEST_END
         codes = []
         ahead = self._at + 1
-        if self._left <= self._needed:
+        if hurried:
             return (2 * self._stops[ahead + self._stops[ahead].optional].unit,), False
         if self._at >= 0 and self._stayed < self._stops[self._at].longest:
             codes.append(2 * self._stops[self._at].unit + 1)
@@ -138,7 +146,9 @@ class TextPath:
 
     def copied(self) -> TextPath:
         """Another one at the same place, which moves by itself."""
-        return copy.copy(self)
+        other = object.__new__(TextPath)
+        other.__dict__.update(self.__dict__)
+        return other
 
     def likely(self, count: int, foresee: Foresee | None = None) -> list[int]:
         """A guess of the next `count` codes, fewer before the end.
@@ -165,8 +175,15 @@ class TextPath:
     def usual_odds(self, end: int | None = None) -> dict[int, float]:
         """Log odds of the choices as sounds mostly last (text/phone_lengths.py), without asking a network.
 
-        end: id of the end token, None to leave the end out.
+        end: id of the end token, None to leave the end out. Not to be changed: the next path here gets the same.
         """
+        key = self._place, end
+        found = self._usual.get(key)
+        if found is None:
+            found = self._usual[key] = self._usual_odds(end)
+        return found
+
+    def _usual_odds(self, end: int | None) -> dict[int, float]:
         codes, may_end = self.choices()
         stays = [code for code in codes if code % 2]
         onward = [code for code in codes if code % 2 == 0] + ([end] if may_end and end is not None else [])
@@ -201,11 +218,16 @@ class TextPath:
     def odds_of(self, tally: Tally, end: int) -> dict[int, float]:
         """As odds(), of scores that were summed up before."""
         codes, may_end = self.choices()
-        onward = [code for code in codes if code % 2 == 0] + ([end] if may_end else [])
-        own = [max(float(tally.chances[code]), _LEAST) for code in onward]
-        whole = math.log(max(tally.moves, _LEAST)) - math.log(sum(own)) if own else 0.0
-        found = {code: whole + math.log(chance) for code, chance in zip(onward, own, strict=True)}
-        return found | {code: math.log(max(tally.stays, _LEAST)) for code in codes if code % 2}
+        chance_of, log = tally.chances.item, math.log
+        own = {code: max(chance_of(code), _LEAST) for code in codes if code % 2 == 0}
+        if may_end:
+            own[end] = max(chance_of(end), _LEAST)
+        whole = log(max(tally.moves, _LEAST)) - log(sum(own.values())) if own else 0.0
+        found = {code: whole + log(chance) for code, chance in own.items()}
+        for code in codes:
+            if code % 2:
+                found[code] = log(max(tally.stays, _LEAST))
+        return found
 
 
 class Tally(NamedTuple):
@@ -227,5 +249,6 @@ def tallies(scores: NDArray[np.float64], end: int) -> list[Tally]:
     return [Tally(*each) for each in zip(chances, stays, moves, strict=True)]
 
 
+_Place = tuple[int, int, bool]
 Foresee = Callable[[TextPath, int], int | None]
 """Path that stands somewhere ahead, codes from here to there -> the code that comes there."""
