@@ -97,6 +97,7 @@ class T2SSlots:
         self._no_bias = np.zeros(self.capacity, np.float32)
         self._logits = np.zeros((max(slots, AHEAD), shape.vocabulary), np.float32)
         self._read = np.arange(AHEAD)
+        self._later = np.triu(np.full((AHEAD, AHEAD), -np.inf, np.float32), 1)
         self._bindings: dict[int, tuple[Any, list[Any]]] = {}
         self._ahead_bindings: dict[tuple[int, int], tuple[Any, list[Any]]] = {}
         self._resize_lora(1)
@@ -170,12 +171,12 @@ class T2SSlots:
         if not 0 <= slot < self.active or self.room(slot) < count:
             raise ValueError(f"{count} codes for slot {slot}: {self.active} rows are active, {length} positions filled")
         self._tokens[:count, 0] = codes + self.shape.phone_rows
-        self._positions[:count, 0] = np.arange(count) + self._codes[slot]
+        self._positions[:count, 0] = self._read[:count] + self._codes[slot]
         total = length + count
         self._last[slot] = total - 1
         self._total[...] = total
         bias = np.zeros((1, 1, count, total), np.float32)
-        bias[0, 0, :, length:] = np.triu(np.full((count, count), -np.inf, np.float32), 1)
+        bias[0, 0, :, length:] = self._later[:count, :count]
         binding, _ = self._ahead_binding(slot, count)
         binding.bind_ortvalue_input("bias", ort.OrtValue.ortvalue_from_numpy(bias))
         self._session.run_with_iobinding(binding)
