@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import minimum_filter1d
 
 from timbre.audio.waveform import Samples, Waveform
 
@@ -63,6 +62,9 @@ def limit(wave: Waveform, ceiling_dbfs: float, look_ahead_s: float = LOOK_AHEAD_
     magnitude = np.abs(wave.samples)
     if not len(magnitude) or float(magnitude.max()) <= ceiling:
         return LimitedSound(wave, 0.0)
+    # Few sounds need it, and its import takes longer than most of what this module does.
+    from scipy.ndimage import minimum_filter1d
+
     needed = np.minimum(1.0, ceiling / np.maximum(magnitude, 1e-9))
     half = max(1, round(look_ahead_s * wave.rate_hz))
     spread = minimum_filter1d(needed, 2 * half + 1, mode="nearest")

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import soxr
-from scipy.ndimage import uniform_filter, uniform_filter1d
 
 from timbre.audio.waveform import Samples, Waveform
 
@@ -182,6 +181,9 @@ def differences(wave: Waveform) -> Floats | None:
     """How much louder each cell is than the next, against its neighbours, [steps of 10 ms, bands], weighed by how well
     it is heard and by how steady the levels around it are; None for a sound shorter than two cells.
     """
+    # What marks sounds does without it, and a server starts sooner.
+    from scipy.ndimage import uniform_filter, uniform_filter1d
+
     samples = wave.samples
     if wave.rate_hz != _RATE_HZ:
         samples = np.asarray(soxr.resample(samples, wave.rate_hz, _RATE_HZ), np.float32)

@@ -25,6 +25,7 @@ from timbre.inference.device import CPU, Device
 from timbre.inference.errors import CancelledError
 from timbre.inference.exported_base import ExportedBase, read_export
 from timbre.inference.guards import SentenceLimits, longest_loop, sentence_failures
+from timbre.inference.pieces import prepare
 from timbre.inference.planning import Planned, Planner
 from timbre.inference.recogniser import Recogniser, doubt_of, errors_of
 from timbre.inference.request import Speech, SpeechRequest, SpeechStream, SpokenSentence
@@ -100,6 +101,7 @@ class Engine:
             self.base, profile=options.profile, threads=options.threads, size=options.voices,
             size_bytes=options.voice_bytes, device=device,
         )  # fmt: skip
+        prepare(self.base)
         characters = None
         if self.base.has("bert"):
             characters = CharacterVectors(self.base, profile=options.profile, threads=options.threads, device=device)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from types import ModuleType
 
 import numpy as np
-import scipy.fft
 import soxr
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -66,7 +66,7 @@ class FrameTransform:
 
     def of_frames(self, frames: Floats) -> Phasors:
         """Frames [T, fft_size] of samples, not yet windowed -> [T, F]."""
-        return np.asarray(scipy.fft.rfft(frames * self.window, axis=1), np.complex64)
+        return np.asarray(load_transforms().rfft(frames * self.window, axis=1), np.complex64)
 
     def samples(self, spectra: Phasors) -> Floats:
         """[T, F] -> [T * hop]: overlap-add divided by the window's energy."""
@@ -77,7 +77,7 @@ class FrameTransform:
 
     def add(self, spectra: Phasors, hops: Floats) -> None:
         """Overlap-add of [T, F] to samples [T + fft_size / hop - 1 or more, hop], not yet divided."""
-        frames: Floats = np.asarray(scipy.fft.irfft(spectra, self.fft_size, axis=1), np.float32)
+        frames: Floats = np.asarray(load_transforms().irfft(spectra, self.fft_size, axis=1), np.float32)
         frames *= self.window
         parts = frames.reshape(len(spectra), -1, self.hop)
         for shift in range(parts.shape[1]):
@@ -177,7 +177,7 @@ class _Rounds:
             magnitude = self._magnitude[part]
             if phasors is None:
                 windowed = np.multiply(self._frames[part], transform.window, out=self._windowed[: len(magnitude)])
-                spectra = scipy.fft.rfft(windowed, axis=1)
+                spectra = load_transforms().rfft(windowed, axis=1)
                 spectra *= self._turns(spectra, magnitude)
             else:
                 spectra = magnitude * phasors[part]
@@ -224,6 +224,14 @@ def _length(values: Phasors) -> Floats:
 def _slowed(samples: Floats, parts: int) -> Floats:
     """[S] -> [S / parts]: the lowest of so many parts of the band, at a rate as many times lower."""
     return np.asarray(soxr.resample(samples, parts, 1), np.float32)[: len(samples) // parts]
+
+
+@cache
+def load_transforms() -> ModuleType:
+    """scipy.fft: its import is a twentieth of a server's start, and only bases with a harmonic source need it."""
+    import scipy.fft
+
+    return scipy.fft
 
 
 @cache

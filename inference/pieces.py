@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from timbre.inference.exported_base import AcousticShape, ExportedBase
 from timbre.inference.harmonic_source import HarmonicSource
-from timbre.inference.phase_refinement import EPSILON, FrameTransform, Phasors
+from timbre.inference.phase_refinement import EPSILON, FrameTransform, Phasors, load_transforms
 
 Floats = NDArray[np.float32]
 CHUNK_S = 2.0
@@ -70,6 +70,12 @@ def pieces_of(base: ExportedBase, generator: GeneratorGraph, condition: Floats) 
     """What fits the base's generator. condition [1, G, 1]."""
     kind = SourcePieces if base.acoustic.source_fft_size else WavePieces
     return kind(base, generator, condition)
+
+
+def prepare(base: ExportedBase) -> None:
+    """Loads what the first sentence of the base would wait for."""
+    if base.acoustic.source_fft_size:
+        load_transforms()
 
 
 class WavePieces(Pieces):

@@ -11,18 +11,20 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from timbre.core.errors import ConfigurationError, InputError
 from timbre.inference.engine import Engine
-from timbre.inference.reference import Reference, ReferenceEncoder
-from timbre.serving.consent import Ear, judge_consent, refuse_other_words
 from timbre.serving.engines import Engines
 from timbre.serving.errors import ApiError
-from timbre.serving.recordings import reference_of, refuse_two_speakers, statement_of
 from timbre.serving.zero_shot import Record, ZeroShotVoices, new_id
 from timbre.text.frontend import phonemize
 from timbre.text.pauses import finished
 from timbre.text.phonemes import Phonemes
+
+if TYPE_CHECKING:
+    from timbre.inference.reference import Reference
+    from timbre.serving.consent import Ear
 
 _MOST_WAITING = 4
 
@@ -97,6 +99,11 @@ class ZeroShotMaker:
         return None
 
     def _make(self, wanted: Wanted) -> Record:
+        # What hears recordings is loaded with the first: a server is ready earlier without it.
+        from timbre.inference.reference import ReferenceEncoder
+        from timbre.serving.consent import judge_consent
+        from timbre.serving.recordings import reference_of, refuse_two_speakers, statement_of
+
         field = wanted.recording_field
         engine = self._engine(wanted.base)
         if wanted.language and wanted.language not in engine.base.languages:
@@ -155,6 +162,8 @@ class ZeroShotMaker:
     def _phonemes(self, wanted: Wanted, language: str, engine: Engine, recording: Reference) -> Phonemes | None:
         if not wanted.text.strip():
             return None
+        from timbre.serving.consent import refuse_other_words
+
         try:
             phonemes = finished(phonemize(wanted.text, language, {}, engine.base.languages))
             if not phonemes.phones:

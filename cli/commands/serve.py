@@ -10,6 +10,7 @@ import logging
 import math
 import signal
 import socket
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,9 @@ def _run(invocation: Invocation, settings: ServeSettings, registry: str, cache: 
             click.echo(f"timbre: http://{shown}:{port}/ speaks for {store.store.url}", err=True)
             # Graphs are opened while the routes are imported.
             server.start()
+            # FastAPI asks of every model whether it is one of Pydantic 1, which it does not take, and would import all
+            # of that for the answer: a twentieth of the start.
+            sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
             import uvicorn
 
             from timbre.serving.app import create_app
