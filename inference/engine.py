@@ -11,6 +11,7 @@ another seed, up to twice more, and the best attempt is kept and reported. Speec
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -90,25 +91,28 @@ class Engine:
     def __init__(self, base: ExportedBase | Path, settings: EngineSettings | None = None) -> None:
         self.base = read_export(base) if isinstance(base, Path) else base
         self.settings = settings or EngineSettings()
-        options = self.settings
-        slots = T2SSlots(
-            self.base.graph("t2s", options.profile), self.base.t2s,
-            slots=options.slots, capacity=options.capacity, threads=options.threads,
-        )  # fmt: skip
+        options, device = self.settings, self.settings.device
+        # ONNX Runtime lets other threads work while it opens a graph.
+        with ThreadPoolExecutor(thread_name_prefix="opening") as opening:
+            t2s = opening.submit(
+                T2SSlots, self.base.graph("t2s", options.profile), self.base.t2s,
+                slots=options.slots, capacity=options.capacity, threads=options.threads,
+            )  # fmt: skip
+            decoders = opening.submit(
+                DecoderCache, self.base, profile=options.profile, threads=options.threads, size=options.voices,
+                size_bytes=options.voice_bytes, device=device,
+            )  # fmt: skip
+            hearing = None
+            if self.base.recogniser_classes:
+                hearing = opening.submit(Recogniser, self.base, threads=options.threads, device=device)
+            prepare(self.base)
+        self.decoders, self.recogniser = decoders.result(), hearing.result() if hearing else None
+        slots = t2s.result()
         self.scheduler = Scheduler(slots)
-        device = options.device
-        self.decoders = DecoderCache(
-            self.base, profile=options.profile, threads=options.threads, size=options.voices,
-            size_bytes=options.voice_bytes, device=device,
-        )  # fmt: skip
-        prepare(self.base)
         characters = None
         if self.base.has("bert"):
             characters = CharacterVectors(self.base, profile=options.profile, threads=options.threads, device=device)
         self._planner = Planner(self.base, options.limits, slots.capacity, characters)
-        self.recogniser = None
-        if self.base.recogniser_classes:
-            self.recogniser = Recogniser(self.base, threads=options.threads, device=device)
 
     def __enter__(self) -> Engine:
         return self
