@@ -78,7 +78,7 @@ _IONS: Final = "Na|Ca|Mg|Fe|Cu|Zn|Al|Li|Ag|Pb|Ba|Mn|Ni|Hg|Sn|Cr"
 _WORD_RULES: Final = (
     Rule(
         "'’′",
-        r"(?<![\w'’])([fgh])['’′](?:(['’′])|)\((?=[a-z]\)\s?=)",
+        r"(?<![\w'’])([fgh])['’′](?:(['’′])|)\((?=[a-z]\))",
         lambda m: f"{m[1]} {'double ' * bool(m[2])}prime of (",
     ),
     Rule("!", r"\(([a-z\d])\s?([-+−])\s?([a-z\d])\)!", _factorial),
@@ -98,6 +98,7 @@ _WORD_RULES: Final = (
     Rule("(", r"(?<![\w'’])O\((?=(?:1|n|m|k|log|N|V|E)\b)([^()]{1,16})\)", r"O of \1"),
     Rule("$", r"(?:^|(?<=\n))\$ (?=[a-z])", ""),
     Rule("Ø⌀", r"[Ø⌀]\s?(?=\d)", "diameter "),
+    Rule("(", r"(?<=[a-z] )\([-−–]\)", "minus"),
     Rule("|", r"(?<![\w'’])P\(([A-Z]\w?)\s?\|\s?([A-Z]\w?)\)", r"P of \1 given \2"),
     Rule(
         "c",

@@ -88,7 +88,8 @@ def _hours(match: re.Match[str]) -> str:
 def _month(match: re.Match[str]) -> str:
     """2023-05 is May 2023; 2011-12 is a season."""
     year, number = int(match[1]), int(match[2])
-    season = (year + 1) % 100 == number and number >= 10
+    within = re.search(r"\b(?:in|during|from|between|of) $", preceding(match, 9)) and number > year % 100
+    season = number >= 10 and ((year + 1) % 100 == number or within)
     return match[0] if season else f"{MONTHS[number - 1]} {year}"
 
 

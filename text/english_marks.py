@@ -70,7 +70,7 @@ _VERSE = re.compile(
     r"\b(Genesis|Exodus|Leviticus|Numbers|Deuteronomy|Joshua|Judges|Ruth|Samuel|Kings|Chronicles|Ezra|Nehemiah|Esther|Job"
     r"|Psalms?|Proverbs|Ecclesiastes|Isaiah|Jeremiah|Lamentations|Ezekiel|Daniel|Hosea|Joel|Amos|Jonah|Micah|Matthew|Mark"
     r"|Luke|John|Acts|Romans|Corinthians|Galatians|Ephesians|Philippians|Colossians|Thessalonians|Timothy|Titus|Hebrews"
-    r"|James|Peter|Jude|Revelation|Quran|Qur['’]an|Koran|Surah|[Vv]erse) (\d{1,3}):(\d{1,3})\b"
+    r"|James|Peter|Jude|Revelation|Quran|Qur['’]an|Koran|Surah?|[Vv]erse) (\d{1,3}):(\d{1,3})\b"
 )
 _STATES = {
     "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California", "CO": "Colorado",

@@ -93,7 +93,8 @@ _NUMBERED = {
     r"\bPg\.?(?=\s\d)": "Page", r"\bpg\.?(?=\s\d)": "page", r"\bpgs?\.?(?=\s\d)": "pages",
     r"\bCh\.?(?=\s[\dIVX]+\b)": "Chapter", r"\bVol\.?(?=\s[\dIVX]+\b)": "Volume",
     r"\bvol\.?(?=\s\d)": "volume", r"\bFig\.?(?=\s\d)": "Figure", r"\bfig\.?(?=\s\d)": "figure",
-    r"\bSect\.?(?=\s\d)": "Section", r"\b[Ww]k\.?(?=\s\d)": "Week", r"(?<=[\dm] )dia\.?(?!\w)": "diameter",
+    r"\bSect\.?(?=\s\d)": "Section", r"\b[Ww]k\.?(?=\s\d)": "Week", r"\bPos\.(?=\s\d)": "Position",
+    r"\b([Aa])lt\.(?=:?\s\d[\d,.]* ?(?:m|ft|km)\b)": r"\1ltitude", r"(?<=[\dm] )dia\.?(?!\w)": "diameter",
     r"(?:(?<=my )|(?<=our )|(?<=her )|(?<=his )|(?<=the ))no\.(?= is\b)": "number",
     r"\bPt\.?(?=\s[\dIVX]+\b)": "Part", r"\bpt\.(?=\s[\divx]+\b)": "part", r"\bSec\.?(?=\s\d)": "Section",
     r"\bEq\.?(?=\s\d)": "Equation",
@@ -103,7 +104,7 @@ _NUMBERED = {
     r"¶¶\s?": "paragraphs ", r"\bN\.B\.(?=\s|:)": "N B", r"\bq\.\s?v\.": "Q V",
 }  # fmt: skip
 _NUMBERED_HINT = re.compile(
-    r"\b(?:[Rr]m|Rte|[Pp]gs?|Ch|[Vv]ol|[Ff]ig|[Pp]t|Sec|Eq|Ex|No|Sect|[Ww]k|dia|no|[Ee]xp|N\.B|q\.\s?v)\b|§§|¶¶"
+    r"\b(?:[Rr]m|Rte|[Pp]gs?|Ch|[Vv]ol|[Ff]ig|[Pp]t|Sec|Eq|Ex|No|Sect|Pos|[Aa]lt|[Ww]k|dia|no|[Ee]xp|N\.B|q\.\s?v)\b|§§|¶¶"
 )
 _FORMS = "Ltd|Inc|Corp|Co|Limited|Incorporated|Corporation|Company|LLC|LLP|PLC|KG|AG|SA|NV"
 _SENTENCE_END = rf"(?!\s*(?:{_FORMS})\b)(?=[\"')\]]*\s*(?:$|\s[\"'(]*[A-Z]))"

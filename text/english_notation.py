@@ -225,7 +225,7 @@ _GROUP_RULES = (
     Rule("_", r"(?<![\w.,])\d{1,3}(?:_\d{3})+(?![\w])", lambda m: m[0].replace("_", "")),
     Rule(",", r"(?<![\d,.])\d{1,2}(?:,\d\d)+,\d{3}(?![\d,])", lambda m: m[0].replace(",", "")),
     Rule("/", r"(?<![\d/.-])(\d{1,2})\s?-\s?(\d{1,2}/(?:2|3|4|5|6|8|16|32))(?![\d/])", r"\1 \2"),
-    Rule("5", r"(?<![\w.,-])50\s?[-–]\s?50(?![\w.,-])", "fifty fifty"),
+    Rule("5", r"(?<![\w.,:-])50\s?[-–:]\s?50(?![\w.,-])", "fifty fifty"),
     Rule("s", r"\b(\d+)(?:st|nd|rd|th)s\b", lambda m: f"{numbers.ordinal(int(m[1]))}s"),
     Rule("·", r"(?<=[A-Za-z\d])·(?=\d*[A-Z][a-z]?\d)", " "),
 )
@@ -235,7 +235,8 @@ _CLOCK_RULES = (
     Rule("h", r"(?<![\w.:,])([01]?\d|2[0-3])h([0-5]\d)(?![\w:])", _french),
     Rule(
         ".",
-        rf"(\b(?:{_APPOINTMENT})(?: (?:at|by|until|till|before|after|from|around|about))+ )(2[0-3]|1?\d)\.([0-5]\d)"
+        rf"(\b(?:{_APPOINTMENT})(?: (?:is|was|are))?(?: (?:at|by|until|till|before|after|from|around|about))+ )"
+        r"(2[0-3]|1?\d)\.([0-5]\d)"
         r"(?=[.,;!?)]*$|[.,;!?)]+\s|\s(?:and|or|to|in the|on|tonight|tomorrow|today|for|sharp|with|every|if|when|but|"
         r"am|pm)\b)",
         r"\1\2:\3",
@@ -319,7 +320,10 @@ _LENGTH_RULES = (
         r"(?=\d+ ?(?:g|kg|ml|mL|l|L|cl|oz|lb|km|mi|m|kWh|min|h)\b)",
         r"\1 per ",
     ),
-    Rule("/", r"(?<=[A-Za-z])/(?=\d[\d.]* ?(?:[km]?V|[kMG]?Hz|[kM]?W)\b)|(?<=\d)/(?=\d+ ?°)", ", "),
+    Rule("/", r"(?<=[A-Za-z])/(?=\d[\d.]* ?(?:[km]?V|[kMG]?Hz|[kM]?W)\b)", ", "),
+    Rule("/", r"(?<=\d)/(?=\d+ ?°)", ", "),
+    Rule("/", r"(?<=[a-z]{3})/(?=\d[\d.]* ?(?:mpg|mph|km|kg|lbs?|oz|g|ml|min|hrs?|[GT]B|fps|psi|cm|mm)\b)", ", "),
+    Rule(".,", r"(?<=\d)[.,][-–—]{1,2}(?=\s|$|[;)])", ""),
     Rule("%", r"%\s?/\s?(yr|mo|wk|day|hr|h|min|year|month|week|hour)\b", lambda m: f"% per {_PERIODS.get(m[1], m[1])}"),
     Rule("/", r"(?<=[a-zA-Z])/(?=(?:person|head|capita|user|student|patient)/[a-z])", " per "),
     Rule("/", r"(?<= per )(person|head|capita|user|student|patient)/(?=[a-z])", r"\1 per "),

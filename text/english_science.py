@@ -67,6 +67,7 @@ def _twice_per(match: re.Match[str]) -> str:
 
 _RULES = (
     Rule("maMd", r"\b([A-G])([♯♭#b]?)(maj|min|dim|aug|sus|add|m|M)(\d{1,2})?\b(?![-'’])", _chord),
+    Rule("#", r"\b([A-G])#m\b", r"\1 sharp minor"),
     Rule("♯", r"(?<=\w)\s?♯", " sharp"),
     Rule("♭", r"(?<=\w)\s?♭", " flat"),
     Rule("♮", r"(?<=\w)\s?♮", " natural"),
