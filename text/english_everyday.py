@@ -226,7 +226,8 @@ EVERYDAY_RULES: Final = (
     Rule("-−", r"(?<![\w.])(\d[\d.]*)[-−] (?=\d[\d.]*\s?=)", r"\1 minus "),
     Rule(
         "/",
-        r"(?<![\w/.,$£€])(\d[\d,.]*)/(?=(?:kg|lb|oz|km|mile|hr|hour|day|week|month|year|min|minute|person|dozen|box|pack)\b)",
+        r"(?<![\w/.,$£€])(\d[\d,.]*)/(?=(?:kg|lb|oz|km|mile|hr|hour|day|week|month|year|min|minute|person|dozen|box|pack|group|team|"
+        r"cell|well|plate|sample|site|node|core|user|room|class|game|match|arm|head|student|bag)\b)",
         r"\1 per ",
     ),
     Rule(

@@ -25,6 +25,11 @@ _COUNTED: Final = (
     "passengers|workers|children|cases|copies|votes|residents|refugees|sales|units|views|men|women|families|downloads|"
     "members|patients|students|pounds|dollars|euros|acres|hectares|cars|streams|hits|fans|species|vehicles"
 )
+_PEOPLE: Final = (
+    "nurses|doctors|teachers|pensioners|drivers|readers|players|listeners|shoppers|owners|smokers|lawyers|soldiers|"
+    "migrants|immigrants|tourists|graduates|employees|citizens|adults|teenagers|taxpayers|savers|borrowers|tenants|"
+    "listings|orders|messages|tickets|books|meals|doses|vaccines|trees|animals|deaths|births|jobs|pupils|americans|britons"
+)
 _CHAT: Final = {
     "gr8": "great", "l8r": "later", "h8": "hate", "m8": "mate", "w8": "wait", "2nite": "tonight", "2night": "tonight",
     "2day": "today", "2moro": "tomorrow", "2morrow": "tomorrow", "4ever": "forever", "4u": "for you",
@@ -79,7 +84,7 @@ LATER_RULES: Final = (
     Rule(
         ".",
         rf"((?<![\w.])(?:\d+(?:\s?[{_FRACTIONS}]|(?: \d)?/\d)?|[{_FRACTIONS}])\s?)(c|T|t|pkg|doz|env)\."
-        r"(?=,?\s(?:\(|[a-z]|=))",
+        r"(?=,?\s(?:\(|[a-z]|=)|\))",
         _spoon,
     ),
     Rule(".", r"(?<=\d )(lg|med|sm)\.(?=\s[a-z])", lambda m: {"lg": "large", "med": "medium", "sm": "small"}[m[1]]),
@@ -119,7 +124,8 @@ LATER_RULES: Final = (
     Rule("q", r"\bq\.?\s?(?=\d+(?:\s?[-–]\s?\d+)?\s?(?:h|hrs?|hours?|d|days?|min|wks?)\b)", "every "),
     Rule("s", r"(?<=[a-z]-)(\d)s\b", lambda m: numbers.plural(int(m[1]))),
     Rule("/", r"(?<![\d/.,$])20/(15|25|30|40|50|60|70|80|100|200|400)(?![\d/]|\.\d)", r"twenty \1"),
-    Rule("m", rf"(?<=\d)m(?= (?:{_COUNTED})\b)", " million"),
+    Rule("m", rf"(?<=\d)m(?= (?:{_COUNTED}|{_PEOPLE})\b)", " million"),
+    Rule("m", r"(?<![\w.])(\d+\.\d+) mil\b\.?(?!\w)", r"\1 million"),
     Rule("'’", r"['’](\d\d)\s?[-–]\s?['’]?(\d\d)(?!\d|s)", r"'\1 to '\2"),
     Rule(".", r"(?<=\d )(sq|cu)\.? (ft|in|yd|mi|m)\.?/", r"\1 \2/"),
     Rule("123456789", rf"\b({'|'.join(_CHAT)})\b", lambda m: _CHAT[m[1]]),

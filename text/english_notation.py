@@ -284,6 +284,8 @@ _CLOCK_RULES = (
 _LENGTH_RULES = (
     Rule("-", r"(?<![\w.])(\d{1,3})-(yr|mo|wk)s?\.?-old", lambda m: f"{m[1]}-{_PERIODS[m[2]]}-old"),
     Rule("x", r"(?<![\w.])(\d{1,2})x(/| per | a )(day|week|month|year|hour|night|wk|mo|yr)\b", _times),
+    Rule("/", r"(?<=[a-z]{2}[a-rt-z]s)/(?=(?:m?[Ll]|k?g|[mck]?m|s|sec|min|hr?|ha)\b)", " per "),
+    Rule("T", r"(?<![\w.])(\d+\.\d+|[37]) T\b(?= (?:MRI|magnets?|scanners?|fields?|[a-z]))", r"\1 tesla"),
     Rule("/", r"([a-z]{3,}s)/(day|week|month|year|hour|minute|second|night|person|game|player|capita)\b", r"\1 per \2"),
     Rule("bmt", r"(?<![\w.,$£€¥])(\d[\d,.]*)\s?(bn|mn|tn)\b", lambda m: f"{m[1]} {_SHORT_SCALES[m[2]]}"),
     Rule("M", r"(?<![\w.,$£€¥])(\d[\d,.]*)M (?=(?:km|mi|kg|miles|tons?|tonnes|barrels)\b)", r"\1 million "),

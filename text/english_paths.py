@@ -21,6 +21,8 @@ _PORT = re.compile(
     r"(?:\b(?:https?|ftp|wss?)://)?\b(localhost|(?:\d{1,3}\.){3}\d{1,3}|[a-z][\w-]*(?:\.[\w-]+)*\.[a-z]{2,}):(\d{2,5})\b(?!:)"
     r"((?:[/?][\w./?=&%#~+-]*[\w/=])?)"
 )
+_IMAGE = re.compile(r"(?<![\w/.:@-])([a-z][\w-]*(?:/[a-z][\w.-]*)+):(?=(?:\d+(?:\.\d+)*|latest)\b)")
+_MAPPED = re.compile(r"(?<=-p )(\d{2,5}):(\d{2,5})\b")
 _BOOK = re.compile(r"\b(IS[BS]N(?:-1[03])?)(:| is| number|)\s?([\d][\d -]{6,16}[\dX])\b")
 _COLOUR = re.compile(r"(?<![\w&])#(?=[0-9A-Fa-f]*\d)(?=\d*[A-Fa-f]|\d{6}\b)([0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})\b")
 _UNDERSCORED = re.compile(r"(?<![\w@.])(?=\w*[A-Za-z])[A-Za-z0-9]+(?:_+[A-Za-z0-9]+)+(?![\w@])")
@@ -70,6 +72,9 @@ def expand_paths(text: str) -> str:
         text = _WINDOWS.sub(lambda m: f" {spelt(m[0].rstrip('.!?'))} {m[0][len(m[0].rstrip('.!?')) :]}", text).replace(
             "\\", " backslash "
         )
+    if ":" in text:
+        text = _MAPPED.sub(lambda m: f"{_port(m[1])} colon {_port(m[2])}", text)
+        text = _IMAGE.sub(lambda m: f"{spelt(m[1])} colon ", text)
     text = _PORT.sub(_host, text)
     text = _BOOK.sub(_book, text)
     if "#" in text:
@@ -85,6 +90,10 @@ def _host(match: re.Match[str]) -> str:
     """localhost:8080/api; the host stays for the rule of addresses unless it is a number."""
     host = " dot ".join(_byte(part) for part in match[1].split(".")) if match[1][0].isdigit() else match[1]
     return f"{host} colon {numbers.digits(match[2])} {spelt(match[3])}"
+
+
+def _port(number: str) -> str:
+    return numbers.digits(number) if len(number) > 2 else numbers.cardinal(int(number))
 
 
 def _byte(part: str) -> str:

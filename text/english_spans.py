@@ -59,7 +59,7 @@ _SIGNS = {
 _COMPARED = re.compile(
     rf"(?<![\w.)\]=<>~%°\"'+*/-])([<>≤≥~≈±])\s?(?=[-−+]?(?:(?:{MONEY_SIGN})\s?)?(?:\.?\d|{_PART}))(?!\d+:\d)"
 )
-_ROUGHLY = re.compile(rf"(?<!\d )(?<![½⅓⅔¼¾⅛] )\bc\.\s?(?=(?:(?:{MONEY_SIGN})\s?)?\d)")
+_ROUGHLY = re.compile(rf"(?<!\d )(?<![½⅓⅔¼¾⅛] )\bc\.\s?(?=(?:(?:{MONEY_SIGN})\s?)?\.?\d)")
 _MINUS_MONEY = re.compile(
     rf"(?<![\w.)%])[-−–](?=(?:{MONEY_SIGN})\s?\.?\d)|(?<![\w.)%] )(?<![\w.)%])[-−] (?=(?:{MONEY_SIGN})\s?\.?\d)"
 )
