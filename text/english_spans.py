@@ -164,7 +164,7 @@ def _part_of_unit(match: re.Match[str]) -> str:
         words = f"{numbers.cardinal(whole)} and {'a half' if words == 'one half' else words}"
     many = whole is not None and not is_attribute(match.string, match.start(), match.end())
     if unit[0] in '"”″':
-        return match[0]
+        return match[0] if "/" in number else f"{'' if whole is None else f'{whole} '}{top}/{bottom}{unit}"
     if unit == "%":
         return f"{words} percent"
     if unit[0] == "°" and unit.replace(" ", "")[1:] in ("", "C", "c", "F", "f"):
