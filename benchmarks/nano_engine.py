@@ -282,6 +282,13 @@ def copies(base: ExportedBase, rounds: int) -> None:
         click.echo(f"{name:<44}{texts[0]:>15}{texts[1]:>15}{texts[2]:>17}{ms:>8.1f}")
 
 
+def _in_the_whole_band(
+    _transform: FrameTransform, _magnitudes: Any, phasors: Any, rounds: int, _known: Any = None
+) -> tuple[Any, int]:
+    """In place of ``FrameTransform.led``: no round is spent on the lowest bands first."""
+    return phasors, rounds
+
+
 def savings(base: ExportedBase, voice: Voice, rounds: int) -> None:
     """What reading ahead, guessing from what was read and refining low bands first save: CPU seconds for a second of
     speech, variants taking turns.
@@ -298,7 +305,7 @@ def savings(base: ExportedBase, voice: Voice, rounds: int) -> None:
             ) -> None:
                 engine.scheduler.reads_ahead = ahead
                 Sampler._foresee = foresee if taught else lambda *_: None  # type: ignore[method-assign]
-                FrameTransform.led = led if bands else lambda _, _m, phasors, rounds, _k: (phasors, rounds)  # type: ignore[method-assign]
+                FrameTransform.led = led if bands else _in_the_whole_band  # type: ignore[method-assign, assignment]
                 before = engine.scheduler.steps
                 spoken = [engine.speak(request, voice) for request in requests]
                 codes = sum(len(item.codes) for speech in spoken for item in speech.sentences)
