@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from timbre.audio.denoise import Denoiser
-from timbre.audio.reader import UndecodableError, probe, write
+from timbre.audio.reader import UndecodableError, write
 from timbre.audio.room import reverberation_s
 from timbre.audio.waveform import Samples, Waveform
 from timbre.core.digests import digest_file
@@ -59,7 +59,7 @@ from timbre.pipeline.stages.validate.pieces import inside, speech_in, speech_lev
 from timbre.pipeline.stages.validate.report import ClipReport, Slice, Validation
 from timbre.pipeline.stages.validate.slicing import Cut, Limits, Plan, plan_slices, shorten_pauses
 from timbre.pipeline.stages.validate.speakers import MIN_SPEECH_S, SpeakerEncoder
-from timbre.pipeline.stages.validate.survey import ClipSurvey, survey_clip, undecodable
+from timbre.pipeline.stages.validate.survey import ClipSurvey, seconds_by_headers, survey_clip, undecodable
 from timbre.pipeline.voice.folder import Clip, VoiceFolder
 from timbre.pipeline.voice.metadata import FILE as METADATA
 from timbre.text.lexicon import load as load_lexicon
@@ -306,13 +306,8 @@ class _Run:
             self.found.remarks.append(remark)
 
     def _is_too_much(self) -> bool:
-        """By what headers say, before a sample is decoded: small files may unpack into days of sound."""
-        total = 0.0
-        for clip in self.folder.clips:
-            try:
-                total += probe(clip.path).duration_s
-            except UndecodableError:
-                continue
+        """Before a sample is decoded: small files may unpack into days of sound."""
+        total = seconds_by_headers(clip.path for clip in self.folder.clips)
         if total > self.recipe.max_total_s:
             value, limit = f"{total:.0f} s of sound by their headers", f"at most {self.recipe.max_total_s:g} s"
             remedy = "keep the best recordings, one to five minutes are enough"

@@ -5,7 +5,7 @@ file -> blocks -> (own rate: finiteness, clipping, offset, bandwidth; 16 kHz: sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +107,17 @@ def undecodable(where: str, name: str, error: InputError) -> Problem:
     """The problem of a recording that cannot be read. name: of its file, with which the error's message begins."""
     value = error.message.removeprefix(f"{name}: ")
     return Problem(where, value, "a recording that decodes to its end", error.remedy, "undecodable")
+
+
+def seconds_by_headers(paths: Iterable[Path]) -> float:
+    """What files say of their lengths, in all; one that says nothing does not count."""
+    total = 0.0
+    for path in paths:
+        try:
+            total += probe(path).duration_s
+        except UndecodableError:
+            continue
+    return total
 
 
 def survey_clip(path: Path, max_s: float, aggressiveness: int, cancel: Cancellation | None = None) -> ClipSurvey:
