@@ -176,9 +176,9 @@ def test_adversaries_that_win_pull_less(monkeypatch: pytest.MonkeyPatch, loss: f
     monkeypatch.setattr(judged, "learn", lambda *_: {"critics": torch.tensor(loss)})
     monkeypatch.setattr(judged, "push", lambda real, said, _: {"fooled": ((said - real).abs().sum(), 1.0)})
     distances = Distances(lambda latent: latent.square().sum(), lambda latent: 0.0 * latent.sum())
-    expected = spoken(batch, True)
+    expected, generator = spoken(batch, True), SimpleNamespace(direct=direct)
     _, gradient = Panel(judged).criticise(
-        direct, expected, spoken(batch, False), sampled, batch.mask, batch.condition, 1.0, distances  # type: ignore[arg-type]
+        generator, expected, spoken(batch, False), sampled, batch.mask, batch.condition, 1.0, distances  # type: ignore[arg-type]
     )  # fmt: skip
     assert float(gradient.norm()) == pytest.approx(share * float((2 * expected).norm()), rel=1e-4)
 
