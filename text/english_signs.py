@@ -76,7 +76,9 @@ _CODE = re.compile(
     rf"\b({_CODE_CUE}(?: is| was|:|,| of| #)?(?: now)?\s)(\d{{3,}})\b(?![.,:/]\d|-\d|\s?%)", re.IGNORECASE
 )
 _CODE_OTHER = re.compile(
-    rf"\b({_CODE_CUE})((?: is| was|:|,| of| #)?(?: now)?\s)(\d{{3,}}(?:,? (?:but )?not |,? or | instead of )\d{{3,}})\b"
+    rf"\b({_CODE_CUE})((?: is| was|:|,| of| #)?(?: now)?\s|"
+    r"(?: has| had| was| just){0,2} (?:changed|switched|moved) from )"
+    r"(\d{3,}(?:,? (?:but )?not |,? or | instead of | to )\d{3,})\b"
     r"(?![,:/-]?\d|\.\d|\s?%| [a-z]+s\b)",
     re.IGNORECASE,
 )
