@@ -117,7 +117,7 @@ _WORD_RULES: Final = (
     Rule("v", r"(?<=, )v\. ?(?=\d{1,3}\b)", "verse "),
     Rule("v", r"\bvv\. ?(?=\d)", "verses "),
     Rule("-", r"\b([Gg]rades?|[Ss]core|[Ss]cored|[Mm]ark|[Gg]ot|[Ee]arned):? ([A-F])-(?=\s?[(,;.]|$)", r"\1 \2 minus"),
-    Rule(".", r"\b((?:[A-Z]\.){2,})s\b", lambda m: " ".join(re.findall("[A-Z]", m[1])) + "s"),
+    Rule(".", r"\b((?:[A-Z]\.){2,12})s\b", lambda m: " ".join(re.findall("[A-Z]", m[1])) + "s"),
     Rule("♩♪", r"[♩♪] ?(?==)", lambda m: "quarter note " if m[0][0] == "♩" else "eighth note "),
     Rule("$", _TICKER, lambda m: " ".join(m[1])),
     Rule("", _SALT, _salt),

@@ -211,12 +211,12 @@ def _initial(match: re.Match[str]) -> str:
     return match[0] if begins(match.string[match.end() :]) else match[1]
 
 
-_MAIL = re.compile(r"\b\w[\w.+&%'~!#$*=-]*@[\w-]+(?:\.[\w-]+)*\.[A-Za-z][\w-]*")
+_MAIL = re.compile(r"\b\w[\w.+&%'~!#$*=-]{0,63}@[\w-]+(?:\.[\w-]+)*\.[A-Za-z][\w-]*")
 _DOMAINS = "com|org|net|io|edu|gov|mil|info|dev|app|co|ai|cn|uk|de|fr|jp|kr|ru|eu|us|ca|au|in|tv|me|xyz|tech|cloud"
 _TAIL = r"(?:[/?][\w./?=&%#~+:-]*[\w/=])?"
 _WEB = re.compile(
     rf"(?:\b(?:https?|ftp)://|\bwww\.)[\w-]+(?:\.[\w-]+)*(?::\d+)?{_TAIL}"
-    rf"|\b(?:[a-zA-Z0-9-]+\.)+(?:{_DOMAINS})\b{_TAIL}(?!\.\w)|\bfile://[\w./%~+:-]*\w"
+    rf"|\b(?:[a-zA-Z0-9-]{{1,63}}\.){{1,10}}(?:{_DOMAINS})\b{_TAIL}(?!\.\w)|\bfile://[\w./%~+:-]*\w"
 )
 _ADDRESS_SIGNS = {
     ".": "dot", "/": "slash", "@": "at", "-": "dash", "_": "underscore", "?": "question mark", "=": "equals",
