@@ -335,8 +335,7 @@ _LENGTH_RULES = (
         r"\1 basis points",
     ),
     Rule("¢", r"¢\s?/\s?(?=[A-Za-z])", "¢ per "),
-    Rule("-–", r"(?<![\w.])(\d{1,2})([b-o])\s?[-–]\s?(?=\d{1,2}[b-o]\b)", _lettered),
-    Rule("-–", r"(?<![\w.])(\d{1,2})(a)\s?[-–]\s?(?=\d{1,2}[b-o]\b)", _lettered),
+    Rule("-–", r"(?<![\w.])(\d{1,2})([a-o])\s?[-–]\s?(?=\d{1,2}[b-o]\b)", _lettered),
     Rule(" ", r"(?<= to )(\d{1,2})([b-o])\b(?!['’-])", _step),
     Rule("p", r"(?<![\w,:£])(\d+\.\d+)p\b(?!['’])", r"\1 pence"),
     Rule(

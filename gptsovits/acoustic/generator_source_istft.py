@@ -170,9 +170,8 @@ class SourceIstftGenerator(ConvNeXtBackbone):
         teaches no pitch through phases, a loss of its own does."""
         z = z if learned else z.detach()
         voicing = torch.sigmoid(6.0 * z[:, 0].float())
-        log_f0 = functional.conv1d(functional.pad(z[:, 1:2].float(), (1, 1), mode="replicate"), self.smoothing).squeeze(
-            1
-        )
+        padded = functional.pad(z[:, 1:2].float(), (1, 1), mode="replicate")
+        log_f0 = functional.conv1d(padded, self.smoothing).squeeze(1)
         return voicing, self.config.pitch_center_hz * torch.exp(self.config.pitch_log_scale * log_f0.clamp(-3.0, 3.5))
 
     def polar(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
