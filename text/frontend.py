@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from timbre.core.errors import InputError
 from timbre.core.languages import LANGUAGES
-from timbre.text import mandarin_signs, mixed, say_as
-from timbre.text.languages import check_language
-from timbre.text.marks import Foreign, Mark, Pause, Sounds, cut, shown
+from timbre.text import mixed, say_as
+from timbre.text.languages import HAN, check_language
+from timbre.text.marks import Foreign, Mark, Pause, Sounds, cut, is_mark, shown
 from timbre.text.markup import plain
 from timbre.text.phonemes import Phonemes, Segment
 from timbre.text.symbols import is_speech
@@ -21,6 +21,7 @@ _MARKS = " \n,.?!;:，。？！；：、…"
 
 
 _NAMED_LETTERS = {"a": ("EY1",)}
+_CHINESE = re.compile(f"[{HAN}]")
 _LEADING_MARKS = re.compile(r"\s*([,.?!;:…，。？！；：、])[,.?!;:…，。？！；：、]*")
 _AS_MARK = {";": ",", ":": ",", "，": ",", "、": ",", "；": ",", "：": ",", "。": ".", "？": "?", "！": "!"}
 
@@ -54,9 +55,7 @@ def phonemize(
     is not what it says.
     """
     check_language(language)
-    text = plain(text)
-    if mandarin_signs.concerns(text, language):
-        text = mandarin_signs.fold_signs(text)
+    text = _folded(plain(text), language)
     segments: list[Segment] = []
     unknown: list[str] = []
     before = ""
@@ -75,6 +74,16 @@ def phonemize(
         written = shown(text, marks)[:60]
         raise InputError(f"text {written!r} has nothing that can be spoken", remedy="write words, numbers or letters")
     return Phonemes(tuple(segments), tuple(dict.fromkeys(unknown)))
+
+
+def _folded(text: str, language: str) -> str:
+    """Signs of Chinese writing that Latin letters take part in, as words; another text as it is."""
+    chinese = language in ("zh", "yue") or _CHINESE.search(text)
+    if not chinese or all(is_mark(character) or character in _MARKS for character in text):
+        return text
+    from timbre.text import mandarin
+
+    return mandarin.folded(text, language)
 
 
 def _pieces(text: str, language: str, speaks: Collection[str], marks: Sequence[Mark]) -> Iterator[_Piece]:
@@ -134,14 +143,20 @@ def _as_given(piece: _Piece) -> Segment:
 def _convert(
     piece: str, language: str, lexicon: Mapping[str, tuple[str, ...]] | None, before: str, last: bool
 ) -> tuple[Segment, tuple[str, ...]]:
-    # Their dictionaries and networks load with the first text, not with every command that can speak.
-    from timbre.text import cantonese, english, japanese, korean, mandarin
+    # The rules, dictionaries and networks of a language load with its first text, not with every command that speaks.
+    if language == "en":
+        from timbre.text import english
 
+        return english.convert(piece, lexicon)
     if language == "zh":
+        from timbre.text import mandarin
+
         return mandarin.convert(piece, lexicon, after_letter=before.isascii() and before.isalpha())
+    from timbre.text import cantonese, japanese, korean
+
     if language == "ko":
         return korean.convert(piece, lexicon, last)
-    return {"en": english, "ja": japanese, "yue": cantonese}[language].convert(piece, lexicon)
+    return {"ja": japanese, "yue": cantonese}[language].convert(piece, lexicon)
 
 
 def unspoken(phonemes: Phonemes, speaks: Collection[str]) -> str:

@@ -14,7 +14,10 @@ from collections.abc import Collection
 from timbre.core.errors import InputError
 from timbre.core.languages import LANGUAGES
 
-HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+IDEOGRAPHS = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+"""Characters with a reading of their own; as HAN, KANA and HANGUL for a class of a regular expression."""
+HAN = f"\u3005\u3007{IDEOGRAPHS}"
+"""With the sign that repeats one, and the round zero."""
 KANA = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\uff66-\uff9f"
 HANGUL = "\uac00-\ud7a3\u1100-\u11ff\u3131-\u318e"
 # Written Cantonese alone has these; one in a sentence is enough.

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from timbre.core.errors import InputError
-from timbre.text.cantonese import syllable as jyutping_syllable
+from timbre.text.jyutping import syllable as jyutping_syllable
 from timbre.text.languages import HANGUL, KANA
-from timbre.text.mandarin_normalize import HAN
+from timbre.text.languages import IDEOGRAPHS as HAN
 from timbre.text.mandarin_pinyin import syllable
 from timbre.text.symbols import is_speech, is_symbol
 

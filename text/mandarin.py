@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from timbre.text.mandarin_normalize import HAN, normalize, simplify
+from timbre.text.languages import IDEOGRAPHS as HAN
+from timbre.text.mandarin_normalize import normalize, simplify
 from timbre.text.mandarin_pinyin import syllable, syllables_of
 from timbre.text.mandarin_polyphones import readings
+from timbre.text.mandarin_signs import concerns, fold_signs
 from timbre.text.mandarin_tones import Syllable, erhua, sandhi
 from timbre.text.mandarin_words import cut, words_of
 from timbre.text.phonemes import Segment
@@ -45,6 +47,13 @@ def convert(
                 spoken.append(character)
     segment = Segment("zh", text, "".join(spoken), tuple(phones), tuple(word2ph))
     return segment, tuple(dict.fromkeys([*unknown, *lost]))
+
+
+def folded(text: str, language: str) -> str:
+    """A whole text of any language, before it is cut by script: its signs as words where the rules for Mandarin concern
+    it (text/mandarin_signs.py).
+    """
+    return fold_signs(text) if concerns(text, language) else text
 
 
 def _read(clause: str, lexicon: Mapping[str, tuple[str, ...]]) -> list[tuple[str, tuple[str, ...] | None]]:

@@ -10,12 +10,12 @@ from importlib.resources import files
 from opencc import OpenCC
 
 from timbre.text.cues import cue_words
+from timbre.text.languages import IDEOGRAPHS as HAN
 from timbre.text.mandarin_numbers import DIGITS, cardinal, decimal, digits
 from timbre.text.mandarin_quantities import expand_quantities
 from timbre.text.mandarin_spans import expand_services, expand_spans, measure_words
 from timbre.text.patterns import sub
 
-HAN = "\u4e00-\u9fff\u3400-\u4dbf\U00020000-\U0003134f\uf900-\ufaff"
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 
 _SIGNS = str.maketrans({

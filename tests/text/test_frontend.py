@@ -180,3 +180,25 @@ def test_the_examples_of_the_documentation_are_true() -> None:
             == spoken
         )
     assert parse("\n".join(re.findall(r"```\n(.*?)```", page, re.DOTALL)[:1]))["重庆"] == ("ch", "ong2", "q", "ing4")
+
+
+@pytest.mark.parametrize(
+    ("call", "loaded"),
+    [
+        ("phonemize('Hello, you.', 'en')", {"english"}),
+        ("phonemize('你好。', 'zh')", {"mandarin", "mandarin_terms"}),
+        ("phonemize(character(0) + '.', 'zh', marks=(Sounds('你好', ('n', 'i2', 'h', 'ao3'), 'zh'),))", set()),
+    ],
+)
+def test_a_text_loads_the_rules_of_its_own_language_alone(call: str, loaded: set[str]) -> None:
+    rules = ("english", "mandarin", "mandarin_terms", "cantonese", "korean", "japanese")
+    code = (
+        "import sys; from timbre.text.frontend import phonemize; from timbre.text.marks import Sounds, character; "
+        f"{call}; print(*(name for name in {rules} if f'timbre.text.{{name}}' in sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(found.stdout.split()) == loaded
+
+
+def test_signs_between_marks_alone_are_still_read() -> None:
+    assert phonemize("≠", "zh").phones == phonemize("不等于", "zh").phones
