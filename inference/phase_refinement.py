@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache, lru_cache
-from types import ModuleType
 
 import numpy as np
 import soxr
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from timbre.inference.real_transforms import load_transforms
 
 Floats = NDArray[np.float32]
 Phasors = NDArray[np.complex64]
@@ -66,7 +67,7 @@ class FrameTransform:
 
     def of_frames(self, frames: Floats) -> Phasors:
         """Frames [T, fft_size] of samples, not yet windowed -> [T, F]."""
-        return np.asarray(load_transforms().rfft(frames * self.window, axis=1), np.complex64)
+        return np.asarray(load_transforms().forward(frames * self.window), np.complex64)
 
     def samples(self, spectra: Phasors) -> Floats:
         """[T, F] -> [T * hop]: overlap-add divided by the window's energy."""
@@ -77,7 +78,7 @@ class FrameTransform:
 
     def add(self, spectra: Phasors, hops: Floats) -> None:
         """Overlap-add of [T, F] to samples [T + fft_size / hop - 1 or more, hop], not yet divided."""
-        frames: Floats = np.asarray(load_transforms().irfft(spectra, self.fft_size, axis=1), np.float32)
+        frames: Floats = np.asarray(load_transforms().back(spectra, self.fft_size), np.float32)
         frames *= self.window
         parts = frames.reshape(len(spectra), -1, self.hop)
         for shift in range(parts.shape[1]):
@@ -177,7 +178,7 @@ class _Rounds:
             magnitude = self._magnitude[part]
             if phasors is None:
                 windowed = np.multiply(self._frames[part], transform.window, out=self._windowed[: len(magnitude)])
-                spectra = load_transforms().rfft(windowed, axis=1)
+                spectra = load_transforms().forward(windowed)
                 spectra *= self._turns(spectra, magnitude)
             else:
                 spectra = magnitude * phasors[part]
@@ -224,14 +225,6 @@ def _length(values: Phasors) -> Floats:
 def _slowed(samples: Floats, parts: int) -> Floats:
     """[S] -> [S / parts]: the lowest of so many parts of the band, at a rate as many times lower."""
     return np.asarray(soxr.resample(samples, parts, 1), np.float32)[: len(samples) // parts]
-
-
-@cache
-def load_transforms() -> ModuleType:
-    """scipy.fft: its import is a twentieth of a server's start, and only bases with a harmonic source need it."""
-    import scipy.fft
-
-    return scipy.fft
 
 
 @cache

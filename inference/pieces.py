@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from timbre.inference.exported_base import AcousticShape, ExportedBase
 from timbre.inference.harmonic_source import HarmonicSource
-from timbre.inference.phase_refinement import EPSILON, FrameTransform, Phasors, load_transforms
+from timbre.inference.phase_refinement import EPSILON, FrameTransform, Phasors
+from timbre.inference.real_transforms import load_transforms
 
 Floats = NDArray[np.float32]
 CHUNK_S = 2.0
