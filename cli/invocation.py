@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from timbre.core.base import Base, load_base
 from timbre.core.cancellation import Cancellation
@@ -27,12 +27,10 @@ from timbre.core.recipe import Recipe, load_recipe
 from timbre.core.redaction import Redactor
 from timbre.core.weights import DEFAULT_WEIGHTS_ROOT
 from timbre.pipeline.ci.actor import acting_person
-from timbre.pipeline.ci.git_notes import GIT_NOTES
 from timbre.pipeline.ci.identity import answering_actor, signed_actor
 from timbre.pipeline.ci.origin import Origin, origin_of
 from timbre.pipeline.engine.alerts import Webhook
 from timbre.pipeline.engine.private_state import refuse_foreign_state
-from timbre.pipeline.engine.registry_cache import stage_cache
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.registry.actor import Actor
 from timbre.registry.address import RegistryAddress
@@ -42,8 +40,8 @@ from timbre.registry.run_records import RunStore
 from timbre.registry.store_at import open_store
 
 if TYPE_CHECKING:
-    from timbre.pipeline.engine.engine import Engine
     from timbre.pipeline.engine.run_log import RunLog
+
 
 OWN_CACHE = "TIMBRE_MERGE_REQUEST_CACHE"
 
@@ -210,35 +208,6 @@ class Invocation:
             self.logger().warning("signed identity not looked up", extra={"reason": error.message})
             return origin
         return origin if actor is None else replace(origin, actor=actor.name, proof=actor.proof)
-
-    def engine(self, recipe: Recipe, registry: str = "", use_cache: bool = True, **options: Any) -> Engine:
-        """An engine for this repository; options: retries, wait_s, cancel, on_stage of Engine.
-
-        The registry serves as stage cache only when it was named: a copy of .timbre/work inside .timbre is useless.
-        """
-        from timbre.pipeline.engine.engine import Engine
-
-        workspace = self.workspace()
-        origin = self.origin(registry)
-        self.refuse_without_key(recipe)
-        workspace.make_private()
-        named = registry or self.environment.get("TIMBRE_REGISTRY", "")
-        cache = None
-        if named and use_cache:
-            store, own = open_store(self.address(named)), self.environment.get(OWN_CACHE, "")
-            keys = open_keyring(store, self.environment)
-            cache = stage_cache(store, origin, open_store(self.address(own)) if own else None, keys)
-        return Engine(
-            workspace=workspace,
-            recipe=recipe,
-            registry=self.registry(registry),
-            origin=origin,
-            progress=self.progress(),
-            log=self.logger(),
-            cache=cache,
-            notes=self.environment.get(GIT_NOTES, ""),
-            **options,
-        )
 
 
 @contextmanager

@@ -5,6 +5,7 @@ To add a command: write cli/commands/<name>.py with a click command or group, an
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -81,7 +82,12 @@ class LazyGroup(click.Group):
         if row is None:
             return None
         module, _, attribute = row.target.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        # Nothing of what is imported is garbage.
+        gc.disable()
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        finally:
+            gc.enable()
         return command
 
     def resolve_command(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from timbre.cli.invocation import Invocation
+from timbre.cli.stage_engine import stage_engine
 from timbre.core.errors import InfrastructureError
 from timbre.pipeline.release.promotion import promotion_alert
 from timbre.serving.sockets import claim_address
@@ -54,7 +55,7 @@ def hosted_studio(invocation: Invocation, people: Path, port: int, registry: str
 
     def make(person: Person, own: Workspace) -> Publishing:
         return Publishing(
-            lambda: dataclasses.replace(invocation.engine(recipe, registry), workspace=own),
+            lambda: dataclasses.replace(stage_engine(invocation, recipe, registry), workspace=own),
             invocation.registry(registry), invocation.environment, lambda: person.actor,
             lambda state: tell_webhook(invocation, state), person.roles, person,
         )  # fmt: skip

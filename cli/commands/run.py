@@ -10,6 +10,7 @@ import click
 from timbre.cli.commands.options import VOICE, output_options, recipe_option, registry_option, voice_names
 from timbre.cli.invocation import Invocation, cancel_on_signals
 from timbre.cli.run_gates import after_run
+from timbre.cli.stage_engine import stage_engine
 from timbre.core.cancellation import Cancellation
 from timbre.pipeline.engine import run_report
 from timbre.pipeline.engine.alerts import Webhook
@@ -68,7 +69,7 @@ def run(
             click.echo(run_report.stage_line(outcome))
 
     options = {"retries": retries, "wait_s": wait_s, "cancel": cancel, "on_stage": show}
-    engine = invocation.engine(invocation.recipe(recipe_file), registry, not no_cache, **options)
+    engine = stage_engine(invocation, invocation.recipe(recipe_file), registry, not no_cache, **options)
     webhook = invocation.webhook()
     names = voice_names(() if every else voices, engine.workspace)
     with cancel_on_signals(cancel):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
+import importlib
 import json
 import os
 import shutil
@@ -12,8 +14,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -21,6 +25,7 @@ import pytest
 
 from tests.pipeline.engine.tiny_stages import ROWS, TinyVoice, tiny_base, tiny_voice
 from timbre.cli import main as cli
+from timbre.cli import stage_engine as stage_engine_module
 from timbre.cli.commands.options import VoiceName
 from timbre.cli.main import COMMANDS, call
 from timbre.core.base import write_base
@@ -28,7 +33,6 @@ from timbre.core.errors import CheckFailedError, ConfigurationError, Infrastruct
 from timbre.core.redaction import Redactor
 from timbre.core.voice_names import voice_of_path
 from timbre.pipeline.ci.origin import origin_of
-from timbre.pipeline.engine import engine as engine_module
 from timbre.pipeline.engine import voice_runs
 from timbre.pipeline.engine.alerts import Alert, slack_message
 from timbre.pipeline.engine.workspace import Workspace
@@ -43,8 +47,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("ada", "bob"):
         tiny_voice(tmp_path, name)
         (tmp_path / "voices" / name / "voice.yaml").write_text("", encoding="utf-8")
-    original = engine_module.Engine
-    monkeypatch.setattr(engine_module, "Engine", lambda **options: original(**{**options, "rows": ROWS}))
+    original = stage_engine_module.Engine
+    monkeypatch.setattr(stage_engine_module, "Engine", lambda **options: original(**{**options, "rows": ROWS}))
     monkeypatch.setattr(voice_runs, "open_voice", lambda path, recipe: TinyVoice(path))
     monkeypatch.setattr(Workspace, "load_base", lambda workspace, name: tiny_base(tmp_path))
     monkeypatch.setenv("TIMBRE_ROOT", str(tmp_path))
@@ -78,6 +82,23 @@ def test_command_table_helps_end_with_a_full_stop(name: str) -> None:
     command = cli.timbre.get_command(click.Context(cli.timbre), name)
     assert isinstance(command, click.Command)
     assert COMMANDS[name].help.endswith((".", "?"))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_garbage_is_looked_for_while_a_command_is_imported(fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, seen = importlib.import_module("timbre.cli.commands.status"), list[bool]()
+
+    def imported(name: str) -> ModuleType:
+        seen.append(gc.isenabled())
+        if fails:
+            raise ImportError(name)
+        return module
+
+    monkeypatch.setattr("timbre.cli.main.importlib.import_module", imported)
+    with pytest.raises(ImportError) if fails else nullcontext():
+        cli.timbre.get_command(click.Context(cli.timbre), "status")
+    assert seen == [False]
+    assert gc.isenabled()
 
 
 def test_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

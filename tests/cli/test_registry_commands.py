@@ -10,12 +10,12 @@ import pytest
 
 from tests.pipeline.release.publish_stages import ROWS, Repo
 from tests.pipeline.release.test_publish import repo
+from timbre.cli import stage_engine as stage_engine_module
 from timbre.cli.main import call
 from timbre.core.table import Table
 from timbre.pipeline.ci.actor import acting_person
 from timbre.pipeline.ci.git import Repository
 from timbre.pipeline.ci.origin import origin_of
-from timbre.pipeline.engine import engine as engine_module
 from timbre.pipeline.engine.alerts import Alert, Webhook
 from timbre.pipeline.release.promotion import order_place
 from timbre.registry.aliases import Alias
@@ -27,8 +27,8 @@ __all__ = ["repo"]
 @pytest.fixture
 def short_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands run stages 1 to 4 in their short form."""
-    original = engine_module.Engine
-    monkeypatch.setattr(engine_module, "Engine", lambda **options: original(**{**options, "rows": ROWS}))
+    original = stage_engine_module.Engine
+    monkeypatch.setattr(stage_engine_module, "Engine", lambda **options: original(**{**options, "rows": ROWS}))
 
 
 def test_publish_and_evaluate(repo: Repo, short_stages: None, capsys: pytest.CaptureFixture[str]) -> None:
