@@ -18,7 +18,8 @@ from timbre.core.base import Base, load_base
 from timbre.core.errors import InputError
 from timbre.core.progress import Progress, SilentProgress
 from timbre.inference.device import CPU
-from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.engine import Engine
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.profiles import AUTO, chosen_profile
 from timbre.inference.request import SpeechRequest, SpeechStream
 from timbre.inference.sampling import Sampling

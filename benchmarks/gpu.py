@@ -76,7 +76,8 @@ def speaking(recording: Path) -> Iterator[Row]:
     """nano through the engine: device and processor."""
     from benchmarks.nano_engine import SENTENCE, benchmark_voices, exported_nano
     from timbre.inference.device import choose_device
-    from timbre.inference.engine import Engine, EngineSettings
+    from timbre.inference.engine import Engine
+    from timbre.inference.engine_settings import EngineSettings
     from timbre.inference.request import SpeechRequest
     from timbre.inference.sampling import Sampling
 

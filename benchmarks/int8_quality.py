@@ -25,7 +25,8 @@ from timbre.audio.waveform import Waveform
 from timbre.core.base import load_base
 from timbre.evaluation.metrics import distilled
 from timbre.evaluation.whisper import Whisper
-from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.engine import Engine
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.inference.speaker import SpeakerEncoder

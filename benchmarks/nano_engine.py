@@ -30,7 +30,8 @@ from timbre.core.base import load_base
 from timbre.inference import phase_refinement
 from timbre.inference.acoustic import DecoderCache
 from timbre.inference.copy_synthesis import magnitude_spectrum
-from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.engine import Engine
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.exported_base import EDITION, EXPORT_FILE, ExportedBase, read_export
 from timbre.inference.pace import Pace
 from timbre.inference.phase_refinement import FrameTransform

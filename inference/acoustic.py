@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
-from timbre.inference.device import CPU, Device
+from timbre.inference.engine_settings import DECODER_BYTES
 from timbre.inference.errors import VoiceError
 from timbre.inference.exported_base import ExportedBase
+from timbre.inference.open_graphs import VoiceGraphs, open_voice_graphs
 from timbre.inference.pieces import pieces_of
 from timbre.inference.voice import Delta, Voice
-from timbre.inference.voice_graph import BaseGraph, VoiceGraph
+from timbre.inference.voice_graph import VoiceGraph
 
 Floats = NDArray[np.float32]
-DECODER_BYTES = 512 << 20
-"""Of the merged decoders of a base that stay in memory."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +49,19 @@ class DecoderCache:
     def __init__(
         self,
         base: ExportedBase,
+        graphs: VoiceGraphs | None = None,
         *,
-        profile: str = "fp32",
-        threads: int = 1,
         size: int = 8,
         size_bytes: int = DECODER_BYTES,
-        device: Device = CPU,
     ) -> None:
+        """graphs: of the base; None to open those of the profile fp32 here."""
         self._base = base
         self._size, self._size_bytes = size, size_bytes
         self._lock = threading.Lock()
         self._voices: OrderedDict[str, Decoder] = OrderedDict()
         self._merging: dict[str, Future[Decoder]] = {}
-        self._weights: Mapping[str, Floats] = load_file(base.graph("weights")) if base.has("weights") else {}
-        self._prior, self._generator = (
-            BaseGraph(base.graph(name, profile), list(self._weights), threads=threads, device=device)
-            for name in ("prior", "generator")
-        )
+        opened = graphs or open_voice_graphs(base)
+        self._prior, self._generator, self._weights = opened.prior, opened.generator, opened.weights
         self._plain = Decoder(self._prior.plain, self._generator.plain)
         self.loads = 0
 

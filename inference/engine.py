@@ -11,8 +11,7 @@ another seed, up to twice more, and the best attempt is kept and reported. Speec
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +19,13 @@ from numpy.typing import NDArray
 
 from timbre.audio.waveform import Waveform
 from timbre.core.cancellation import Cancellation
-from timbre.inference.acoustic import DECODER_BYTES, DecoderCache, Utterance
+from timbre.inference.acoustic import DecoderCache, Utterance
 from timbre.inference.characters import CharacterVectors
-from timbre.inference.device import CPU, Device
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.errors import CancelledError
 from timbre.inference.exported_base import ExportedBase, read_export
-from timbre.inference.guards import SentenceLimits, longest_loop, sentence_failures
+from timbre.inference.guards import longest_loop, sentence_failures
+from timbre.inference.open_graphs import OpenGraphs, open_graphs
 from timbre.inference.pieces import prepare
 from timbre.inference.planning import Planned, Planner
 from timbre.inference.recogniser import Recogniser, doubt_of, errors_of
@@ -49,30 +49,6 @@ _TRIES_APART = 500_009
 
 
 @dataclass(frozen=True)
-class EngineSettings:
-    """How an engine uses the machine."""
-
-    profile: str = "fp32"
-    """Of the graphs: fp32 or int8."""
-    threads: int = 1
-    """Of each graph."""
-    slots: int = 8
-    """Sentences decoded at once."""
-    capacity: int = 1280
-    """Positions of a slot."""
-    voices: int = 8
-    """Merged decoders kept."""
-    voice_bytes: int = DECODER_BYTES
-    """Most memory of the merged decoders kept, from two on."""
-    limits: SentenceLimits = field(default_factory=SentenceLimits)
-    """When a spoken sentence counts as failed."""
-    device: Device = CPU
-    """Of decoders, recogniser and character vectors. The text-to-semantic graph stays on the CPU, since its attention
-    (GroupQueryAttention, causal = 0) has no float32 kernel for CUDA.
-    """
-
-
-@dataclass(frozen=True)
 class _Attempt:
     codes: NDArray[np.int64]
     wave: NDArray[np.float32]
@@ -88,26 +64,18 @@ class _Attempt:
 class Engine:
     """Speaks with any voice of one exported base. Thread-safe; close() it when done (it is a context manager)."""
 
-    def __init__(self, base: ExportedBase | Path, settings: EngineSettings | None = None) -> None:
+    def __init__(
+        self, base: ExportedBase | Path, settings: EngineSettings | None = None, graphs: OpenGraphs | None = None
+    ) -> None:
+        """graphs: of that base, opened with those settings; None to open them here."""
         self.base = read_export(base) if isinstance(base, Path) else base
         self.settings = settings or EngineSettings()
         options, device = self.settings, self.settings.device
-        # ONNX Runtime lets other threads work while it opens a graph.
-        with ThreadPoolExecutor(thread_name_prefix="opening") as opening:
-            t2s = opening.submit(
-                T2SSlots, self.base.graph("t2s", options.profile), self.base.t2s,
-                slots=options.slots, capacity=options.capacity, threads=options.threads,
-            )  # fmt: skip
-            decoders = opening.submit(
-                DecoderCache, self.base, profile=options.profile, threads=options.threads, size=options.voices,
-                size_bytes=options.voice_bytes, device=device,
-            )  # fmt: skip
-            hearing = None
-            if self.base.recogniser_classes:
-                hearing = opening.submit(Recogniser, self.base, threads=options.threads, device=device)
-            prepare(self.base)
-        self.decoders, self.recogniser = decoders.result(), hearing.result() if hearing else None
-        slots = t2s.result()
+        opened = graphs or open_graphs(self.base, options)
+        self.decoders = DecoderCache(self.base, opened.voice, size=options.voices, size_bytes=options.voice_bytes)
+        self.recogniser = Recogniser(self.base, opened.content) if opened.content else None
+        slots = T2SSlots(opened.t2s, self.base.t2s, slots=options.slots, capacity=options.capacity)
+        prepare(self.base)
         self.scheduler = Scheduler(slots)
         characters = None
         if self.base.has("bert"):

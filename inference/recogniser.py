@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import onnxruntime as ort
 from numpy.typing import NDArray
 
 from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
 from timbre.core.digests import digest_file
-from timbre.inference.device import CPU, Device
 from timbre.inference.exported_base import ExportedBase
 from timbre.inference.phone_search import search
 from timbre.inference.session import open_session
@@ -28,9 +28,10 @@ _EAGER = 3.0
 class Recogniser:
     """Audio -> phone classes by the content encoder's phone head. Thread-safe: it holds a session only."""
 
-    def __init__(self, base: ExportedBase, *, threads: int = 1, device: Device = CPU) -> None:
+    def __init__(self, base: ExportedBase, session: ort.InferenceSession | None = None) -> None:
+        """session: of its graph; None to open it here."""
         self._graph = base.graph("content")
-        self._session = open_session(self._graph, threads=threads, device=device)
+        self._session = session or open_session(self._graph)
 
     @property
     def digest(self) -> str:

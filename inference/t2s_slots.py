@@ -73,12 +73,15 @@ class T2SSlots:
     owner.
     """
 
-    def __init__(self, graph: Path, shape: T2SShape, *, slots: int = 4, capacity: int = 1280, threads: int = 1) -> None:
+    def __init__(
+        self, graph: Path | ort.InferenceSession, shape: T2SShape, *, slots: int = 4, capacity: int = 1280
+    ) -> None:
+        """graph: its file, or a session of it."""
         self.shape = shape
         self.slots = slots
         self.capacity = min(capacity, shape.max_positions)
         self.active = 0
-        self._session = open_session(graph, threads=threads)
+        self._session = open_session(graph) if isinstance(graph, Path) else graph
         optional = {item.name for item in self._session.get_overridable_initializers()}
         self.reads_ahead = "read" in optional
         """Whether the graph gives the logits of several positions at once (exports before version 4 do not)."""

@@ -5,8 +5,10 @@ store keys below voices/ -> names, versions, tombstones -> alias records -> a Li
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +82,22 @@ class Catalogue:
         self._unsettled: dict[str, float] = {}
         self._due = set[str]()
         self._whole_at: float | None = None
+        self._begun: Future[dict[str, Listing]] | None = None
+
+    def begin(self) -> None:
+        """Starts the first reading in a thread of its own; the first read() takes what it finds, or raises what it
+        raised. To be called once, before any read().
+        """
+        begun = self._begun = Future[dict[str, Listing]]()
+
+        def run() -> None:
+            try:
+                begun.set_result(self._read({}))
+            except BaseException as error:
+                begun.set_exception(error)
+
+        # A daemon: a store that never answers must not keep a server from ending.
+        threading.Thread(target=run, name="first-reading", daemon=True).start()
 
     def read(self, before: Mapping[str, Listing]) -> dict[str, Listing]:
         """All voices. before: the last result; a voice with damaged records keeps its last good state.
@@ -87,6 +105,10 @@ class Catalogue:
         Raises InfrastructureError when the store cannot be read, and when it suddenly holds no voice at all: an empty
         mount looks like that, and must not silence every voice.
         """
+        begun, self._begun = self._begun, None
+        return self._read(before) if begun is None else begun.result()
+
+    def _read(self, before: Mapping[str, Listing]) -> dict[str, Listing]:
         # Index or marks before what they speak of, so that what changes in between is seen as a change the next time.
         marked = hasattr(self._registry.store, "marks") and not has_tags(self._registry.store)
         changed = self._follow_marks() if marked else self._follow_index()

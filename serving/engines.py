@@ -9,13 +9,18 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.errors import GraphError
 from timbre.inference.exported_base import ExportedBase, sound_export, usable_edition
+from timbre.inference.open_graphs import open_graphs
 from timbre.inference.profiles import chosen_profile
 from timbre.registry.bases import obtain_base
 from timbre.registry.store import Store
+
+if TYPE_CHECKING:
+    from timbre.inference.engine import Engine
 
 _LOCK_S = 600.0
 _UNUSED_S = 10.0
@@ -82,8 +87,12 @@ class Engines:
             with self._lock:
                 held = self._held.get(key)
             if held is None:
-                engine = Engine(self._export(digest), replace(self._settings, profile=key[1]))
-                held = _Held(engine)
+                base, settings = self._export(digest), replace(self._settings, profile=key[1])
+                graphs = open_graphs(base, settings)
+                # At a start, graphs are opened while this is imported.
+                from timbre.inference.engine import Engine
+
+                held = _Held(Engine(base, settings, graphs))
                 with self._lock:
                     self._held[key] = held
         return held.engine

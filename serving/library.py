@@ -48,13 +48,15 @@ class Library:
         default_voice: str = "",
         openai_names: bool = False,
         zero_shot: ZeroShotVoices | None = None,
+        catalogue: Catalogue | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """voices_held, voices_bytes: most packages in memory, and most bytes of them together. zero_shot: voices that
-        are not in the registry, None where they are not offered.
+        are not in the registry, None where they are not offered. catalogue: of that registry, where its reading has
+        begun.
         """
         self.registry = registry
-        self._catalogue = Catalogue(registry)
+        self._catalogue = catalogue or Catalogue(registry)
         self.zero_shot = zero_shot
         self.engines = engines
         self._metrics = metrics

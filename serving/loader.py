@@ -12,13 +12,16 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from timbre.inference.engine import Engine
 from timbre.inference.voice import Voice, load_voice
 from timbre.registry.manifest import Manifest
 from timbre.registry.registry import Registry
 from timbre.serving.engines import Engines
 from timbre.serving.metrics import Metrics
+
+if TYPE_CHECKING:
+    from timbre.inference.engine import Engine
 
 _NOT_SPOKEN_WITH = ("samples/", "README.md", "report.html")
 Key = tuple[str, str]

@@ -14,9 +14,10 @@ from timbre.core.errors import ConfigurationError, TimbreError
 from timbre.core.host import installed_version
 from timbre.core.locks import exclusive
 from timbre.inference.device import choose_device
-from timbre.inference.engine import EngineSettings
+from timbre.inference.engine_settings import EngineSettings
 from timbre.registry.names import PRODUCTION
 from timbre.registry.registry import Registry
+from timbre.serving.catalogue import Catalogue
 from timbre.serving.engines import Engines
 from timbre.serving.errors import ApiError
 from timbre.serving.library import Library
@@ -38,7 +39,11 @@ _ZERO_SHOT_PACKAGES = ("python_multipart", "_webrtcvad")
 class Server:
     """Owns every long-lived part. start() once, close() once; exports: folder of exported bases on this machine."""
 
-    def __init__(self, registry: Registry, exports: Path, settings: ServeSettings, log: logging.Logger) -> None:
+    def __init__(
+        self, registry: Registry, exports: Path, settings: ServeSettings, log: logging.Logger,
+        catalogue: Catalogue | None = None,
+    ) -> None:  # fmt: skip
+        """catalogue: as Library has it."""
         self.settings = settings
         self.log = log
         self.version = installed_version("timbre") or UNKNOWN
@@ -70,7 +75,7 @@ class Server:
             registry, self.engines, self.metrics, log, voices_held=settings.voices_held, retry_s=settings.retry_s,
             voices_bytes=settings.voices_mib << 20,
             names=names, default_voice=settings.default_voice, openai_names=settings.openai_names,
-            zero_shot=self.zero_shot if offered else None,
+            zero_shot=self.zero_shot if offered else None, catalogue=catalogue,
         )  # fmt: skip
         self.maker = ZeroShotMaker(
             self.zero_shot, self.engines, log, threads=settings.threads, kept_s=settings.zero_shot_hours * HOUR_S,

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from timbre.core.errors import ConfigurationError, InputError
-from timbre.inference.engine import Engine
 from timbre.serving.engines import Engines
 from timbre.serving.errors import ApiError
 from timbre.serving.zero_shot import Record, ZeroShotVoices, new_id
@@ -23,6 +22,7 @@ from timbre.text.pauses import finished
 from timbre.text.phonemes import Phonemes
 
 if TYPE_CHECKING:
+    from timbre.inference.engine import Engine
     from timbre.inference.reference import Reference
     from timbre.serving.consent import Ear
 

@@ -10,7 +10,6 @@ import logging
 import math
 import signal
 import socket
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ from timbre.cli.invocation import Invocation
 from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.inference.profiles import PROFILES
 from timbre.registry.open import COPIES, open_registry, with_cache
+from timbre.serving.catalogue import Catalogue
+from timbre.serving.quick_imports import import_fastapi
 from timbre.serving.settings import ServeSettings, load_settings
 from timbre.serving.sockets import claim_address
 
@@ -95,24 +96,27 @@ def _run(invocation: Invocation, settings: ServeSettings, registry: str, cache: 
     # Nothing of what is imported is garbage, and looking for garbage among it takes a twentieth of the start.
     gc.disable()
     try:
-        from timbre.pipeline.bases.exported import EXPORTS
-        from timbre.serving.server import Server
-
         log = invocation.logger().getChild("serve")
         folder = cache or invocation.cache()
         store = with_cache(open_registry(invocation.registry(registry)), folder / COPIES)
+        # The registry is read while what answers is imported.
+        catalogue = Catalogue(store)
+        catalogue.begin()
+        from timbre.pipeline.bases.exported import EXPORTS
+        from timbre.serving.server import Server
+
         with (
-            contextlib.closing(Server(store, folder / EXPORTS, settings, log)) as server,
+            contextlib.closing(Server(store, folder / EXPORTS, settings, log, catalogue)) as server,
             _listen(settings) as listening,
         ):
             host, port = listening.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             click.echo(f"timbre: http://{shown}:{port}/ speaks for {store.store.url}", err=True)
-            # Graphs are opened while the routes are imported.
+            # Graphs are opened while what runs them, and the routes, are imported.
             server.start()
-            # FastAPI asks of every model whether it is one of Pydantic 1, which it does not take, and would import all
-            # of that for the answer: a twentieth of the start.
-            sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
+            import timbre.inference.engine  # noqa: F401
+
+            import_fastapi()
             import uvicorn
 
             from timbre.serving.app import create_app

@@ -31,7 +31,7 @@ from timbre.evaluation.optional_judges import OptionalJudges
 from timbre.evaluation.recorded import band_of, tones_of
 from timbre.evaluation.rendition import Recording
 from timbre.inference.engine import Engine as Speaking
-from timbre.inference.engine import EngineSettings
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.errors import VoiceError
 from timbre.pipeline.bases.exported import exported_base
 from timbre.pipeline.calibration.degraded_adapters import (

@@ -22,7 +22,8 @@ from timbre.evaluation.optional_judges import OptionalJudges
 from timbre.evaluation.rendition import Recording
 from timbre.evaluation.whisper import MODEL_FILE, Whisper, fetch_model, find_model
 from timbre.inference.device import choose_device
-from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.engine import Engine
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.recogniser import Recogniser
 from timbre.inference.voice import load_voice
 from timbre.pipeline.bases.exported import exported_base

@@ -21,7 +21,8 @@ from timbre.evaluation.gates_yaml import read_gates
 from timbre.evaluation.judge import Judge, Plan
 from timbre.evaluation.measurements import Group, Measurements, Sample
 from timbre.evaluation.rendition import Recording
-from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.engine import Engine
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.exported_base import ExportedBase, read_export
 from timbre.inference.reference import ReferenceEncoder, prepare
 from timbre.inference.t2s_slots import NO_LORA

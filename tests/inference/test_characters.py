@@ -21,7 +21,8 @@ from timbre.gptsovits.files.pico import make_pico
 from timbre.gptsovits.text_to_semantic.configuration import T2S_PICO
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.inference.characters import PROJECTION, CharacterVectors
-from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.engine import Engine
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.errors import GraphError, VoiceError
 from timbre.inference.exported_base import ExportedBase, read_export
 from timbre.inference.request import SpeechRequest

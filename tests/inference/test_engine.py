@@ -19,7 +19,8 @@ from timbre.audio.waveform import Waveform
 from timbre.core.cancellation import Cancellation
 from timbre.core.errors import InputError
 from timbre.inference.acoustic import DecoderCache
-from timbre.inference.engine import ATTEMPTS, Engine, EngineSettings, _within_full_scale
+from timbre.inference.engine import ATTEMPTS, Engine, _within_full_scale
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.errors import CancelledError, GraphError, TextError, VoiceError
 from timbre.inference.exported_base import read_export
 from timbre.inference.guards import SentenceLimits

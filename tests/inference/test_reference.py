@@ -14,7 +14,8 @@ from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
 from timbre.core.base import read_base
 from timbre.core.errors import ConfigurationError, InputError
-from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.engine import Engine
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.exported_base import read_export
 from timbre.inference.filter_bank import filter_bank
 from timbre.inference.reference import HEARING_HZ, ReferenceEncoder, pieces, prepare

@@ -187,3 +187,35 @@ def test_a_folder_that_is_not_mounted_silences_nobody(server: Server) -> None:
     server.folder.with_name("elsewhere").rename(server.folder)
     server.look()
     assert sorted(server.listings) == sorted(VOICES)
+
+
+@pytest.fixture
+def fresh(server: Server) -> Catalogue:
+    """Of the same folder, before its first look."""
+    return Catalogue(Registry(server.store), clock=lambda: server.now)
+
+
+def test_a_reading_that_has_begun_is_what_the_first_look_finds(server: Server, fresh: Catalogue) -> None:
+    fresh.begin()
+    first = fresh.read({})
+    assert set(first) == set(VOICES)
+    version = server.publish("ada", "three")
+    assert first["ada"].aliases["production"].version != version
+    server.now += 1.0
+    assert fresh.read(first)["ada"].aliases["production"].version == version, "the second look reads"
+
+
+def test_a_reading_that_has_begun_is_not_read_again(server: Server, fresh: Catalogue) -> None:
+    server.store.asked.clear()
+    fresh.begin()
+    fresh.read({})
+    assert server.store.asked.count("list voices/") == 1
+
+
+def test_a_reading_that_has_begun_and_failed_fails_the_first_look_alone(server: Server, fresh: Catalogue) -> None:
+    server.store.away = True
+    fresh.begin()
+    with pytest.raises(InfrastructureError, match="away"):
+        fresh.read({})
+    server.store.away = False
+    assert set(fresh.read({})) == set(VOICES)

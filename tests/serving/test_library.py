@@ -18,7 +18,7 @@ import pytest
 from tests.serving.running import FAST, Reply, Running, wait_until
 from tests.serving.shelf_of_voices import ACTOR, Shelf
 from timbre.inference.device import CPU, Device
-from timbre.inference.engine import EngineSettings
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.errors import GraphError
 from timbre.inference.profiles import chosen_profile
 from timbre.registry.registry import Registry

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-LATER = ("scipy", "av", "torch", "timbre.inference.reference", "timbre.serving.recordings", "timbre.serving.consent")
-"""Needed by some bases, some formats of sound, and recordings that clients send."""
+LATER = (
+    "scipy", "av", "torch", "timbre.inference.reference", "timbre.serving.recordings", "timbre.serving.consent",
+    "timbre.text.english", "timbre.text.mandarin", "timbre.text.mandarin_normalize", "timbre.text.mandarin_terms",
+)  # fmt: skip
+"""Needed by some bases, some formats of sound, recordings that clients send, and the first text of a language."""
 NEVER = "pydantic.v1."
 """FastAPI imports its modules to ask whether a model is one of their classes."""
 
@@ -53,3 +56,44 @@ def test_a_server_that_is_ready_has_imported_what_speaks_and_nothing_more(import
 def test_pydantic_1_is_never_imported(imported: tuple[set[str], bytes]) -> None:
     names, _ = imported
     assert not {name for name in names if name.startswith(NEVER)}
+
+
+def python(code: str) -> list[str]:
+    """Words that a program prints in an interpreter of its own."""
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    return found.stdout.split()
+
+
+def test_a_server_opens_graphs_before_it_imports_what_runs_them() -> None:
+    code = (
+        "import sys, timbre.serving.server; "
+        "print(*(name in sys.modules for name in ('onnxruntime', 'timbre.inference.engine')))"
+    )
+    assert python(code) == ["True", "False"]
+
+
+def test_models_of_the_api_document_are_built_when_it_is_asked_for_and_those_of_requests_at_once() -> None:
+    code = """
+from timbre.serving.quick_imports import import_fastapi
+
+import_fastapi()
+from fastapi import FastAPI
+from fastapi.openapi.models import OpenAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from timbre.serving.schemas import SpeechBody
+
+print("defer_build" in BaseModel.model_config, OpenAPI.__pydantic_complete__, SpeechBody.__pydantic_complete__)
+app = FastAPI()
+
+
+@app.post("/say")
+def say(body: SpeechBody) -> None: ...
+
+
+found = get_openapi(title="T", version="1", routes=app.routes)
+print("/say" in found["paths"], "SpeechBody" in found["components"]["schemas"])
+"""
+    assert python(code) == ["False", "False", "True", "True", "True"]

@@ -18,7 +18,7 @@ from timbre.core.base import Base, load_base, read_base
 from timbre.core.digests import digest_file
 from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.core.progress import SilentProgress
-from timbre.inference.engine import EngineSettings
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.errors import GraphError
 from timbre.inference.exported_base import (
     EDITION,

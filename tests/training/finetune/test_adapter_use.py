@@ -14,7 +14,8 @@ from tests.training.finetune.conftest import job_for
 from timbre.core.base import Base
 from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_semantic
 from timbre.gptsovits.text_to_semantic.network import T2SBatch
-from timbre.inference.engine import Engine, EngineSettings
+from timbre.inference.engine import Engine
+from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.guards import SentenceLimits
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
