@@ -87,11 +87,12 @@ code)
             rm "$own/cli/commands/$command.py"
         done
         # Bytecode is there for what it loads at every start, not for upkeep of a registry, downloads of bases,
-        # bridges and languages whose packages are not here. Nothing here uninstalls, which RECORD is for.
+        # bridges, clients' recordings and languages whose packages are not here. Nothing here uninstalls, which
+        # RECORD is for.
         seldom='garbage|mirror|prune|revocation|verification|run_records|stage_cache|sealed_page|hub|hub_[a-z]+'
         seldom="$seldom|copy_synthesis|speaker|absent|check|pull|resumable_download|sources|batch[a-z_]*|extras|recipe"
         seldom="$seldom|s3|s3_errors|signing_keys|scripts|japanese[a-z_]*|korean[a-z_]*|cantonese|renewal|wyoming_bridge"
-        seldom="$seldom|probe|exported|table"
+        seldom="$seldom|probe|exported|table|reference|recordings|serving/consent|speaker_groups|filter_bank"
         compile -x "/($seldom)\.py\$" "$own/core" "$own/inference" "$own/pipeline/bases" "$own/registry" \
             "$own/serving"
         # The rules of how texts are read are a fifth of the code: their bytecode stands in place of their source.

@@ -17,6 +17,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from tests.serving.test_start import LATER
 from timbre.serving.settings import PREFIX, ServeSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -192,6 +193,16 @@ def test_the_image_for_ci_jobs_brings_the_bases() -> None:
         assert [re.search(r"/opt/(\w+)", line)[1] for line in order] == ["timbre", "data", "code"]  # type: ignore[index]
     for name in ("serve", "serve-gpu"):
         assert "install.sh code\n" in found[f"{name}-code"]
+
+
+def test_what_a_server_imports_with_the_first_recording_has_no_bytecode_in_the_image() -> None:
+    script = (ROOT / "docker" / "install.sh").read_text(encoding="utf-8")
+    seldom = re.compile("/(" + "|".join(re.findall(r'seldom=[\'"](?:\$seldom\|)?(.+)[\'"]$', script, re.M)) + r")\.py$")
+    later = [name for name in LATER if name.startswith(("timbre.inference", "timbre.serving"))]
+    assert len(later) >= 3
+    for name in later:
+        assert seldom.search(f"/{name.replace('.', '/')}.py"), name
+    assert not seldom.search("/timbre/inference/open_graphs.py"), "every start opens graphs"
 
 
 def locked_extras() -> dict[str, list[str]]:
