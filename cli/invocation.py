@@ -16,16 +16,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from timbre.core.base import Base, load_base
 from timbre.core.cancellation import Cancellation
 from timbre.core.errors import ConfigurationError, InfrastructureError, TimbreError
 from timbre.core.logs import LOGGER, set_up
-from timbre.core.packaged import PACKAGED_BASES
+from timbre.core.packaged import DEFAULT_WEIGHTS_ROOT, PACKAGED_BASES
 from timbre.core.printable import printable
 from timbre.core.progress import PlainProgress, Progress, SilentProgress, TerminalProgress
-from timbre.core.recipe import Recipe, load_recipe
 from timbre.core.redaction import Redactor
-from timbre.core.weights import DEFAULT_WEIGHTS_ROOT
 from timbre.pipeline.ci.actor import acting_person
 from timbre.pipeline.ci.identity import answering_actor, signed_actor
 from timbre.pipeline.ci.origin import Origin, origin_of
@@ -34,12 +31,13 @@ from timbre.pipeline.engine.private_state import refuse_foreign_state
 from timbre.pipeline.engine.workspace import Workspace
 from timbre.registry.actor import Actor
 from timbre.registry.address import RegistryAddress
-from timbre.registry.encryption.keyring import open_keyring, require_key
+from timbre.registry.encryption.keyring import open_keyring
 from timbre.registry.rules import policies_of
 from timbre.registry.run_records import RunStore
 from timbre.registry.store_at import open_store
 
 if TYPE_CHECKING:
+    from timbre.core.base import Base
     from timbre.pipeline.engine.run_log import RunLog
 
 
@@ -96,6 +94,8 @@ class Invocation:
 
     def load_base(self, name: str) -> Base:
         """The base of that name: of the repository, else of the package. Raises ConfigurationError."""
+        from timbre.core.base import load_base
+
         return load_base(name, *self.bases(None, None))
 
     def cache(self) -> Path:
@@ -122,13 +122,6 @@ class Invocation:
         if sys.stderr.isatty() and not self.environment.get("CI"):
             return TerminalProgress()
         return PlainProgress(lambda line: print(line, file=sys.stderr, flush=True))
-
-    def recipe(self, path: Path | None) -> Recipe:
-        """The recipe file given, else the repository's recipes/default.yaml, else the built-in values."""
-        default = self.workspace().default_recipe
-        if path is not None:
-            return load_recipe(path)
-        return load_recipe(default) if default.is_file() else Recipe()
 
     def registry(self, given: str = "") -> RegistryAddress:
         """--registry, else TIMBRE_REGISTRY, else .timbre/registry of the repository."""
@@ -168,12 +161,6 @@ class Invocation:
         keys = open_keyring(open_store(address), self.environment)
         store = open_store(address.beside(own) if own and origin.why_not else address)
         return RunLog(RunStore(store, run_area(origin), keys), self.redactor)
-
-    def refuse_without_key(self, recipe: Recipe) -> None:
-        """Raises ConfigurationError before any work when encryption is demanded and no master key is named, or the
-        master key that is named cannot be read.
-        """
-        require_key(self.environment, recipe.publish.encryption == "required")
 
     def signed_actor(self, registry: str = "") -> Actor | None:
         """Who this job is by a signed identity that the operator's policy counts, or None.

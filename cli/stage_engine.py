@@ -9,7 +9,7 @@ from timbre.core.recipe import Recipe
 from timbre.pipeline.ci.git_notes import GIT_NOTES
 from timbre.pipeline.engine.engine import Engine
 from timbre.pipeline.engine.registry_cache import stage_cache
-from timbre.registry.encryption.keyring import open_keyring
+from timbre.registry.encryption.keyring import open_keyring, require_key
 from timbre.registry.store_at import open_store
 
 
@@ -22,7 +22,7 @@ def stage_engine(
     """
     workspace = invocation.workspace()
     origin = invocation.origin(registry)
-    invocation.refuse_without_key(recipe)
+    _refuse_without_key(invocation, recipe)
     workspace.make_private()
     named = registry or invocation.environment.get("TIMBRE_REGISTRY", "")
     cache = None
@@ -41,3 +41,10 @@ def stage_engine(
         notes=invocation.environment.get(GIT_NOTES, ""),
         **options,
     )
+
+
+def _refuse_without_key(invocation: Invocation, recipe: Recipe) -> None:
+    """Raises ConfigurationError before any work when encryption is demanded and no master key is named, or the master
+    key that is named cannot be read.
+    """
+    require_key(invocation.environment, recipe.publish.encryption == "required")

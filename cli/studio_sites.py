@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from timbre.cli.invocation import Invocation
+from timbre.cli.recipes import chosen_recipe
 from timbre.cli.stage_engine import stage_engine
 from timbre.core.errors import InfrastructureError
 from timbre.pipeline.release.promotion import promotion_alert
@@ -50,7 +51,7 @@ def hosted_studio(invocation: Invocation, people: Path, port: int, registry: str
 
     settings = read_hosted(people)
     invocation.logger()
-    workspace, recipe = invocation.workspace(), invocation.recipe(None)
+    workspace, recipe = invocation.workspace(), chosen_recipe(invocation, None)
     trees = WorkTrees(workspace, invocation.environment)
 
     def make(person: Person, own: Workspace) -> Publishing:

@@ -19,12 +19,11 @@ from timbre.core.digests import digest_value
 from timbre.core.errors import ConfigurationError
 from timbre.core.languages import LANGUAGES
 from timbre.core.near_names import nearest
-from timbre.core.packaged import PACKAGED_BASES
+from timbre.core.packaged import DEFAULT_WEIGHTS_ROOT, PACKAGED_BASES
 from timbre.core.problems import Problem, configuration_error, shown, unknown_key
 from timbre.core.recipe import Recipe
 from timbre.core.speaking_defaults import SpeakingDefaults, speaking_defaults
 from timbre.core.weights import (
-    DEFAULT_WEIGHTS_ROOT,
     TOOL_FILE,
     Tool,
     choice,

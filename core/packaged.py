@@ -1,4 +1,4 @@
-"""Base folders that are part of the package, for work outside a voice repository."""
+"""Base folders that are part of the package, for work outside a voice repository, and where their weights are then."""
 
 from __future__ import annotations
 
@@ -7,3 +7,4 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 PACKAGED_BASES = _PACKAGE / "bases"
+DEFAULT_WEIGHTS_ROOT = Path(".timbre") / "bases"

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from timbre.core.errors import ConfigurationError
+from timbre.core.packaged import DEFAULT_WEIGHTS_ROOT
 from timbre.core.problems import Problem, configuration_error, shown, unknown_key
 from timbre.core.yaml_document import read_mapping
 
 TOOL_FILE = "weights.yaml"
-DEFAULT_WEIGHTS_ROOT = Path(".timbre") / "bases"
 
 _ROLE = re.compile(r"[a-z][a-z0-9_]*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")

@@ -10,8 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from timbre.core.errors import ConfigurationError
 from timbre.core.problems import Problem
 
@@ -47,51 +45,15 @@ def parse_mapping(
     if text.count("[") + text.count("{") > _MAX_BRACKETS or max(map(len, text.split("\n"))) > _MAX_LINE:
         limit = f"at most {_MAX_BRACKETS} brackets, and {_MAX_LINE} characters a line"
         return None, [Problem(where, "deep nesting or a very long line", limit, "keep only the documented keys")]
-    try:
-        problems = _tricks(text, where)
-        if problems:
-            return None, problems
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        place = f"line {mark.line + 1}: " if mark is not None else ""
-        return None, [Problem(where, f"{place}{reason}", "valid YAML", "correct that line")]
+    # Most servers start without a settings file, and the parser takes an eightieth of a start to import.
+    from timbre.core.yaml_values import read_values
+
+    values, problems = read_values(text, where)
+    if problems:
+        return None, problems
     if values is None and empty:
         return {}, []
     if not isinstance(values, dict):
         found = "nothing" if values is None else f"a {type(values).__name__}"
         return None, [Problem(where, found, "lines of `key: value`", start)]
     return values, []
-
-
-def _tricks(text: str, where: str) -> list[Problem]:
-    """YAML that a settings file has no use for: tags (code), aliases (bombs), keys given twice (hidden values)."""
-    problems = []
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = where if event.start_mark is None else f"{where}, line {event.start_mark.line + 1}"
-        tag = getattr(event, "tag", None)
-        if tag is not None:
-            problems.append(Problem(line, f"YAML tag {tag!r}", "no tags", "write the plain value"))
-        if isinstance(event, yaml.AliasEvent):
-            problems.append(Problem(line, f"YAML alias *{event.anchor}", "no aliases", "write the value out"))
-    if not problems and (root := yaml.compose(text, Loader=yaml.SafeLoader)) is not None:
-        problems += _double_keys(root, where)
-    return problems
-
-
-def _double_keys(node: yaml.Node, where: str) -> list[Problem]:
-    found = []
-    if isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    place = f"{where}, line {key.start_mark.line + 1}"
-                    found.append(Problem(place, f"key `{key.value}` twice", "every key once", "delete one of the two"))
-                seen.add(key.value)
-            found += _double_keys(value, where)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            found += _double_keys(item, where)
-    return found

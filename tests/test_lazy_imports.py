@@ -17,7 +17,7 @@ from tests.test_house import ROOMS
 from timbre.core.extras import NOT_FOR_SERVERS
 
 ROOT = Path(__file__).resolve().parents[1]
-LIGHT = {*sys.stdlib_module_names, "click", "filelock", "yaml"}
+LIGHT = {*sys.stdlib_module_names, "click", "filelock"}
 """What any module may load when it is imported; everything else is heavy, or comes with an optional extra."""
 ON_SERVERS = ("serve", "say", "registry", "status", "audit", "history", "keys", "policy", "sign", "prune")
 """Commands that those images run."""

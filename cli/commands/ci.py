@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from timbre.cli.commands.options import recipe_option, registry_option
 from timbre.cli.invocation import Invocation
+from timbre.cli.recipes import chosen_recipe
 from timbre.core.errors import TimbreError
 from timbre.core.recipe import Recipe
 from timbre.core.table import Table
@@ -101,7 +102,7 @@ def ci(
         require_shared_registry(str(address or ""), workspace)
     push = push_of(invocation.environment, Repository(workspace.root))
     push = dataclasses.replace(push, older=older or push.older, newer=newer or push.newer)
-    recipe = invocation.recipe(recipe_file) if workspace.voices.is_dir() else Recipe()
+    recipe = chosen_recipe(invocation, recipe_file) if workspace.voices.is_dir() else Recipe()
     planner = Planner(
         workspace.root, recipe, open_registry(address or invocation.address(str(workspace.default_registry)))
     )

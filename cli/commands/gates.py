@@ -11,6 +11,7 @@ import click
 
 from timbre.cli.commands.options import output_options, recipe_option, registry_option
 from timbre.cli.invocation import Invocation, cancel_on_signals
+from timbre.cli.recipes import chosen_recipe
 from timbre.core.atomic import write_json, write_text
 from timbre.core.cancellation import Cancellation
 from timbre.core.errors import CheckFailedError
@@ -119,7 +120,7 @@ def calibrate(
         steps=steps, minutes=minutes, rate=rate, copies=copies, fixed=fixed, kinds_per_voice=degradations
     )
     run = Measuring(
-        found_base, workspace.root, invocation.registry(registry), plan, invocation.recipe(recipe_file),
+        found_base, workspace.root, invocation.registry(registry), plan, chosen_recipe(invocation, recipe_file),
         invocation.progress(), cancel, lambda line: click.echo(line, err=True),
     )  # fmt: skip
     with cancel_on_signals(cancel):

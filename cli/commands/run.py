@@ -9,6 +9,7 @@ import click
 
 from timbre.cli.commands.options import VOICE, output_options, recipe_option, registry_option, voice_names
 from timbre.cli.invocation import Invocation, cancel_on_signals
+from timbre.cli.recipes import chosen_recipe
 from timbre.cli.run_gates import after_run
 from timbre.cli.stage_engine import stage_engine
 from timbre.core.cancellation import Cancellation
@@ -69,7 +70,7 @@ def run(
             click.echo(run_report.stage_line(outcome))
 
     options = {"retries": retries, "wait_s": wait_s, "cancel": cancel, "on_stage": show}
-    engine = stage_engine(invocation, invocation.recipe(recipe_file), registry, not no_cache, **options)
+    engine = stage_engine(invocation, chosen_recipe(invocation, recipe_file), registry, not no_cache, **options)
     webhook = invocation.webhook()
     names = voice_names(() if every else voices, engine.workspace)
     with cancel_on_signals(cancel):

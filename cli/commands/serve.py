@@ -20,6 +20,7 @@ from timbre.cli.commands.options import VOICE
 from timbre.cli.invocation import Invocation
 from timbre.core.errors import ConfigurationError, InfrastructureError
 from timbre.inference.profiles import PROFILES
+from timbre.pipeline.engine.workspace import EXPORTS
 from timbre.registry.open import COPIES, open_registry, with_cache
 from timbre.serving.catalogue import Catalogue
 from timbre.serving.quick_imports import import_fastapi
@@ -102,7 +103,6 @@ def _run(invocation: Invocation, settings: ServeSettings, registry: str, cache: 
         # The registry is read while what answers is imported.
         catalogue = Catalogue(store)
         catalogue.begin()
-        from timbre.pipeline.bases.exported import EXPORTS
         from timbre.serving.server import Server
 
         with (

@@ -12,6 +12,7 @@ import click
 
 from timbre.cli.commands.options import VOICE, output_options, recipe_option, registry_option, voice_names
 from timbre.cli.invocation import Invocation, cancel_on_signals
+from timbre.cli.recipes import chosen_recipe
 from timbre.cli.stage_engine import stage_engine
 from timbre.core.cancellation import Cancellation
 from timbre.pipeline.engine import run_report
@@ -117,7 +118,7 @@ def _record(workspace: Workspace, run: VoiceRun, stage: str, file: str) -> dict[
 def _run(invocation: Invocation, until: str, call: StageCall) -> tuple[Workspace, list[VoiceRun]]:
     """Runs the named voices, or all. Raises UsageError when there are none."""
     cancel = Cancellation()
-    engine = stage_engine(invocation, invocation.recipe(call.recipe_file), call.registry, cancel=cancel)
+    engine = stage_engine(invocation, chosen_recipe(invocation, call.recipe_file), call.registry, cancel=cancel)
     names = voice_names(call.voices, engine.workspace)
     webhook = invocation.webhook()
     with cancel_on_signals(cancel):

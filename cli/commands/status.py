@@ -9,6 +9,7 @@ import click
 
 from timbre.cli.commands.options import NO_VOICES, VOICE, output_options, recipe_option, registry_option
 from timbre.cli.invocation import Invocation
+from timbre.cli.recipes import chosen_recipe
 from timbre.cli.stage_engine import stage_engine
 from timbre.core.errors import InfrastructureError
 from timbre.core.voice_names import is_voice_name
@@ -37,7 +38,7 @@ def status(
     """Show which stages of VOICE (default: all voices) a run would skip and which it would run, and how its last run
     ended. Changes nothing. A stage whose gates are red is marked ✘, one that was not evaluated here is marked ?.
     """
-    engine = stage_engine(invocation, invocation.recipe(recipe_file), registry, use_cache=False)
+    engine = stage_engine(invocation, chosen_recipe(invocation, recipe_file), registry, use_cache=False)
     runs = [status_of(engine, name) for name in voices or engine.workspace.voice_names()]
     last = {run.voice: _last_run(engine.registry, run.voice) for run in runs}
     if as_json:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from timbre.cli.invocation import Invocation
+from timbre.cli.recipes import chosen_recipe
 from timbre.cli.stage_engine import stage_engine
 from timbre.cli.studio_sites import hosted_studio, listen_at, serve_door, tell_webhook, warm_up
 from timbre.studio.certificate import make_certificate, network_address
@@ -53,7 +54,7 @@ def studio(invocation: Invocation, port: int, phone: bool, no_browser: bool, peo
     from timbre.studio.publishing import Publishing
 
     invocation.logger()
-    workspace, recipe = invocation.workspace(), invocation.recipe(None)
+    workspace, recipe = invocation.workspace(), chosen_recipe(invocation, None)
     publishing = Publishing(
         lambda: stage_engine(invocation, recipe), invocation.registry(), invocation.environment, invocation.actor,
         lambda state: tell_webhook(invocation, state),

@@ -24,14 +24,12 @@ from timbre.core.digests import digest_file
 from timbre.core.errors import ConfigurationError
 from timbre.core.progress import Progress
 from timbre.inference.exported_base import EDITION, EXPORT_FILE, ExportedBase, read_export, sound_export, usable_edition
-from timbre.pipeline.engine.workspace import Workspace
+from timbre.pipeline.engine.workspace import EXPORTS, Workspace
 from timbre.registry.address import RegistryAddress
 from timbre.registry.bases import base_editions, base_file_digest, filling, obtain_base, publish_base
 from timbre.registry.store_at import open_store
 
 _WAIT_S = 1800.0
-EXPORTS = "exports"
-"""Folder of exported bases by digest, in .timbre of a repository or in the user's cache; servers share it."""
 
 
 def exported_base(base: Base, root: Path, registry: RegistryAddress, *, progress: Progress) -> ExportedBase:

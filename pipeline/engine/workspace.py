@@ -5,12 +5,18 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from timbre.core.base import Base, load_base
 from timbre.core.errors import ConfigurationError, InfrastructureError, InputError
 from timbre.core.near_names import nearest
 from timbre.core.printable import printable
 from timbre.core.voice_names import LIMIT, is_voice_name, near_voice_name
+
+if TYPE_CHECKING:
+    from timbre.core.base import Base
+
+EXPORTS = "exports"
+"""Folder of exported bases by digest, in .timbre of a repository or in the user's cache; servers share it."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Workspace:
 
     def load_base(self, name: str) -> Base:
         """A base of this repository, else of the package. Raises ConfigurationError."""
+        from timbre.core.base import load_base
+
         return load_base(name, self.bases, self.weights_root)
 
     @property
