@@ -93,9 +93,9 @@ class Bench:
         """(output of stage 3, output of stage 1, key)."""
         whole = dataclasses.replace(self.recipe, finetune=recipe)
         progress = PlainProgress(lambda line: click.echo(line, err=True), every_s=60.0)
-        outcomes = Engine(Workspace(self.folder), whole, progress=progress).run(
-            open_voice(voice, whole), self.base, until="finetune"
-        )
+        address = RegistryAddress(self.registry, os.environ)
+        engine = Engine(Workspace(self.folder), whole, progress=progress, registry=address)
+        outcomes = engine.run(open_voice(voice, whole), self.base, until="finetune")
         paths = {outcome.row.name: outcome.path for outcome in outcomes}
         trained, validated = paths["finetune"], paths["validate"]
         assert trained is not None

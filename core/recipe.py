@@ -180,6 +180,12 @@ class FinetuneRecipe:
     adversarial: bool = setting(False, "also train against the base's discriminators, if it has any", voice=True)
     kl_weight: float = setting(1.0, "weight of the KL loss of the acoustic model", low=0, high=1000, voice=True)
     mel_weight: float = setting(45.0, "weight of the mel loss of the acoustic model", low=0, high=1000, voice=True)
+    spoken_weight: float = setting(
+        1.0, "weight of the spectral loss of speech from codes; bases with a harmonic source", low=0, high=1000, voice=True
+    )
+    speaker_weight: float = setting(
+        1.0, "weight of the speaker consistency loss; bases with a harmonic source", low=0, high=1000, voice=True
+    )
     seed: int = setting(1234, "seed of every random choice in training", low=0, high=4294967295, voice=True)
 
 

@@ -34,10 +34,12 @@ from timbre.nano.joint_critics import Distances, Panel
 from timbre.nano.joint_data import SentenceBatch, SentenceSampler
 from timbre.nano.joint_guides import TextGuide
 from timbre.nano.latent_basis import POSTERIOR_LOG_STD
+from timbre.nano.quality_ear import QualityEar
 from timbre.nano.spectrum_critics import PushShares, SpectrumCritics
 from timbre.nano.training_loop import LoopSettings, Report, StepLosses, TrainingLoop, silent
 from timbre.nano.whisper_ear import WhisperEar
 from timbre.training.schedule import warm_cosine
+from timbre.training.speaker_consistency import SpeakerConsistency
 from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, log_magnitude_loss
 
 
@@ -81,6 +83,10 @@ class JointSettings:
     """Folder of a Whisper model (CTranslate2) that pulls beside the critics, see whisper_ear.py."""
     ear_weight: float = 1.0
     """Factor of its shares."""
+    quality_share: float = 0.0
+    """Share of DistillMOS, see quality_ear.py; 0: without."""
+    speaker_share: float = 0.0
+    """Share of GE2E, see speaker_consistency.py; 0: without."""
     guide_weight: float = 0.0
     """Weight of the attention guide of joint_guides.py."""
     wrong_codes: float = 0.0
@@ -335,7 +341,12 @@ def train_joint(
             settings.critics_shares,
         ).to(device)  # fmt: skip
         ear = None if settings.ear is None else WhisperEar(settings.ear, config.rate_hz, device)
-        panel = Panel(critics, ear, settings.ear_weight)
+        quality = QualityEar(config.rate_hz, device) if settings.quality_share > 0 else None
+        speaker = SpeakerConsistency(config.rate_hz, device) if settings.speaker_share > 0 else None
+        panel = Panel(
+            critics, ear, settings.ear_weight, quality=quality, quality_share=settings.quality_share,
+            speaker=speaker, speaker_share=settings.speaker_share,
+        )  # fmt: skip
         optimizers["critics"] = torch.optim.AdamW(critics.parameters(), settings.critics_rate, betas=(0.8, 0.99))
     heard_by = {"judges": discriminators, "critics": critics}
     loop = TrainingLoop(

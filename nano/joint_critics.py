@@ -1,4 +1,5 @@
-"""All critics of the prior in the joint steps: the adversaries and the listener of spectrum_critics.py, and Whisper."""
+"""All critics of the prior in the joint steps: adversaries and listener of spectrum_critics.py, and
+Whisper, DistillMOS and GE2E."""
 
 from __future__ import annotations
 
@@ -10,8 +11,10 @@ from torch import Tensor
 
 from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
 from timbre.nano.joint_data import SentenceBatch
+from timbre.nano.quality_ear import QualityEar
 from timbre.nano.spectrum_critics import Sentences, SpectrumCritics, joined_gradient
 from timbre.nano.whisper_ear import WhisperEar
+from timbre.training.speaker_consistency import SpeakerConsistency
 
 PITCH_SHARE = 0.25
 """Share of the pitch's distance beside those of the critics, see spectrum_critics.PushShares."""
@@ -33,7 +36,8 @@ class Distances:
 
 @dataclass(frozen=True)
 class Panel:
-    """Critics that are trained beside the prior and, if it is given, Whisper, which is not."""
+    """Critics that are trained beside the prior and, if they are given, Whisper, DistillMOS and GE2E, which are
+    not."""
 
     critics: SpectrumCritics
     """Adversaries and listener."""
@@ -43,6 +47,16 @@ class Panel:
     """Factor of Whisper's shares."""
     ear_part: float = 0.4
     """Share of a batch's sentences that Whisper hears, chosen at random: it costs more than the rest of a step."""
+    quality: QualityEar | None = None
+    """DistillMOS."""
+    quality_share: float = 1.0
+    """How strongly DistillMOS pulls, see spectrum_critics.PushShares."""
+    judged_rows: int = 2
+    """How many of the sentences that Whisper hears DistillMOS and GE2E hear too: .4 s each, however short."""
+    speaker: SpeakerConsistency | None = None
+    """GE2E."""
+    speaker_share: float = 0.5
+    """How strongly GE2E pulls, see spectrum_critics.PushShares."""
 
     def criticise(
         self,
@@ -68,9 +82,8 @@ class Panel:
         if factor <= 0:
             return found, torch.zeros_like(latent)
         terms = self.critics.push(real, said, sentences)
-        if self.ear is not None:
-            heard = self._heard(self.ear, generator, latent, batch, mask, condition)
-            terms |= {name: (loss, share * self.ear_weight) for name, (loss, share) in heard.items()}
+        if self.ear is not None or self.quality is not None or self.speaker is not None:
+            terms |= self._heard(generator, latent, batch, mask, condition)
         trusted = min(1.0, max(0.0, (float(found["critics"]) - WON) / WINNING))
         shares = {
             name: (loss, share * factor * (trusted if name in ("fooled", "features") else 1.0))
@@ -78,16 +91,11 @@ class Panel:
         }
         shares["pitch"] = (distances.pitch(latent), PITCH_SHARE * factor)
         (reference,) = torch.autograd.grad(distances.spoken(latent), latent)
-        return found | {name: loss for name, (loss, _) in shares.items()}, joined_gradient(shares, latent, reference)
+        pulling = {name: term for name, term in shares.items() if term[1] > 0}
+        return found | {name: loss for name, (loss, _) in shares.items()}, joined_gradient(pulling, latent, reference)
 
     def _heard(
-        self,
-        ear: WhisperEar,
-        generator: SourceIstftGenerator,
-        latent: Tensor,
-        batch: SentenceBatch,
-        mask: Tensor,
-        condition: Tensor,
+        self, generator: SourceIstftGenerator, latent: Tensor, batch: SentenceBatch, mask: Tensor, condition: Tensor
     ) -> dict[str, tuple[Tensor, float]]:
         rows = torch.randperm(len(batch.lengths))[: max(1, round(len(batch.lengths) * self.ear_part))].tolist()
         frames = int(batch.lengths[rows].max())
@@ -95,6 +103,37 @@ class Panel:
         with torch.autocast(spoken.device.type, torch.bfloat16):
             polar = generator.polar(spoken, condition[rows].detach())
         wave = generator.synthesise(*polar, 0)
-        real = ear.view(batch.wave[rows][..., : wave.shape[2]], there)
-        said = ear.view(wave, there, generator.pitch(spoken, learned=True))
-        return ear.push(real, said, there, [batch.texts[row] for row in rows], [batch.languages[row] for row in rows])
+        recorded = batch.wave[rows][..., : wave.shape[2]]
+        terms: dict[str, tuple[Tensor, float]] = {}
+        lengths = batch.lengths[rows]
+        if self.ear is not None:
+            said = self.ear.view(wave, there, generator.pitch(spoken, learned=True))
+            texts, languages = [batch.texts[row] for row in rows], [batch.languages[row] for row in rows]
+            heard = self.ear.push(self.ear.view(recorded, there), said, there, texts, languages)
+            terms |= {name: (loss, share * self.ear_weight) for name, (loss, share) in heard.items()}
+        terms |= self._judged(wave, recorded, lengths * (wave.shape[2] / frames))
+        return terms
+
+    def _judged(self, wave: Tensor, recorded: Tensor, samples: Tensor) -> dict[str, tuple[Tensor, float]]:
+        """Of DistillMOS and GE2E. Their pulls are joined at the wave, so that they take the way back through the
+        generator once; the loss that carries them there has no meaning of its own."""
+        samples, recorded = samples[: self.judged_rows], recorded[: self.judged_rows]
+        leaf = wave[: self.judged_rows].detach().requires_grad_(True)
+        terms: dict[str, tuple[Tensor, float]] = {}
+        shown: dict[str, tuple[Tensor, float]] = {}
+        if self.quality is not None:
+            seconds = samples / self.quality.rate_hz
+            real, said = self.quality.view(recorded, seconds), self.quality.view(leaf, seconds)
+            loss, missing = self.quality.loss(real, said, seconds)
+            terms["quality"], shown["opinion"] = (loss, self.quality_share), (missing, 0.0)
+        if self.speaker is not None:
+            each = (samples / self.speaker.rate_hz).tolist()
+            with torch.no_grad():
+                wanted = self.speaker.vectors(recorded, each)
+            terms["stranger"] = (self.speaker.loss(leaf, each, wanted), self.speaker_share)
+        if not terms:
+            return {}
+        pull = joined_gradient(terms, leaf, torch.ones_like(leaf) / leaf.numel() ** 0.5)
+        shown |= {name: (loss.detach(), 0.0) for name, (loss, _) in terms.items()}
+        carried = (wave[: self.judged_rows] * pull).sum()
+        return shown | {"judged": (carried, sum(share for _, share in terms.values()))}

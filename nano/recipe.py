@@ -78,6 +78,8 @@ class AcousticRecipe:
     whisper: float = setting(
         0.0, "pull of the Whisper model in the folder TIMBRE_WHISPER beside them; 0: without", low=0
     )
+    quality: float = setting(0.0, "pull of DistillMOS (extra mos) beside them; 0: without", low=0)
+    speaker: float = setting(0.0, "pull of the speaker encoder GE2E beside them; 0: without", low=0)
     kl: float = setting(1.0, "weight of the KL divergence in the joint steps", low=0)
     generator_every: int = setting(2, "the generator is trained at every so many joint steps; 0: never", low=0)
     guide: float = setting(0.3, "weight of the loss that shows frames their phone in the text", low=0)

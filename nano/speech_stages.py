@@ -161,6 +161,8 @@ def prior(
         ),
         ear=checked_ear(recipe, whisper) if together else None,
         ear_weight=recipe.whisper,
+        quality_share=recipe.quality,
+        speaker_share=recipe.speaker,
         kl_weight=recipe.kl if together else 1.0,
         generator_every=recipe.generator_every,
         guide_weight=recipe.guide,

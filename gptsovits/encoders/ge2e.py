@@ -27,8 +27,8 @@ RATE_HZ = 16000
 EMBEDDING_SIZE = 256
 _MEL_BANDS = 40
 _WINDOW_SAMPLES = 400  # 25 ms
-_HOP_SAMPLES = 160  # 10 ms
-_PARTIAL_FRAMES = 160  # 1.6 s
+HOP_SAMPLES = 160  # 10 ms
+PARTIAL_FRAMES = 160  # 1.6 s
 _PARTIALS_HZ = 1.3  # partial windows started a second
 _MIN_COVERAGE = 0.75  # a last partial with less speech than this is dropped
 _TARGET_DBFS = -30.0  # quieter speech is raised to this, louder speech is left alone
@@ -77,9 +77,9 @@ class Ge2e(nn.Module):
     def _partials(wave: Floats) -> Tensor:
         """Overlapping mel windows [K, 160, 40] of a wave [T]; the tail is padded with zeros or dropped by coverage."""
         starts = partial_starts(len(wave))
-        need = (starts[-1] + _PARTIAL_FRAMES) * _HOP_SAMPLES
+        need = (starts[-1] + PARTIAL_FRAMES) * HOP_SAMPLES
         mel = mel_frames(torch.from_numpy(np.pad(wave, (0, max(0, need - len(wave))))))
-        return torch.stack([mel[start : start + _PARTIAL_FRAMES] for start in starts])
+        return torch.stack([mel[start : start + PARTIAL_FRAMES] for start in starts])
 
 
 def load_ge2e(weights: Path | None = None, device: str = "cpu") -> Ge2e:
@@ -127,10 +127,10 @@ def normalise_volume(wave: Floats) -> Floats:
 
 def partial_starts(samples: int) -> list[int]:
     """First mel frame of each partial of a clip of that many samples; never empty."""
-    frames = math.ceil((samples + 1) / _HOP_SAMPLES)
-    step = round(RATE_HZ / _PARTIALS_HZ / _HOP_SAMPLES)
-    starts = list(range(0, max(1, frames - _PARTIAL_FRAMES + step + 1), step))
-    coverage = (samples / _HOP_SAMPLES - starts[-1]) / _PARTIAL_FRAMES
+    frames = math.ceil((samples + 1) / HOP_SAMPLES)
+    step = round(RATE_HZ / _PARTIALS_HZ / HOP_SAMPLES)
+    starts = list(range(0, max(1, frames - PARTIAL_FRAMES + step + 1), step))
+    coverage = (samples / HOP_SAMPLES - starts[-1]) / PARTIAL_FRAMES
     return starts[:-1] if coverage < _MIN_COVERAGE and len(starts) > 1 else starts
 
 
@@ -139,7 +139,7 @@ def mel_frames(wave: Tensor) -> Tensor:
     spectrum = torch.stft(
         wave,
         _WINDOW_SAMPLES,
-        _HOP_SAMPLES,
+        HOP_SAMPLES,
         window=torch.hann_window(_WINDOW_SAMPLES, device=wave.device),
         pad_mode="constant",
         return_complex=True,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
 from timbre.gptsovits.acoustic.losses import MEL_WEIGHT
+from timbre.gptsovits.acoustic.posterior_encoder import LOG_FLOOR
 from timbre.gptsovits.acoustic.spectrogram import MelConfig, MelSpectrogram, Spectrogram, SpectrogramConfig
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, log_magnitude_loss, soft_floor
@@ -66,6 +67,18 @@ class SourceReconstruction(nn.Module):
             magnitude = log_magnitude_loss(log_magnitude.float(), self.spectrogram(target), importance)
             mel = self.mels(wave.float(), target)
         return {"magnitude": self.weight * magnitude, "mel": self.weight * mel}, wave
+
+    def expected_distance(self, network: Synthesizer, expected: Tensor, wave: Tensor, mask: Tensor) -> Tensor:
+        """L1 distance of the log magnitudes that latents [B,C,T] stand for (the generator's direct path) from those of
+        the recording [B,1,T*hop], over mask [B,1,T]; as in the base's own training."""
+        generator = network.dec
+        assert isinstance(generator, SourceIstftGenerator)
+        with torch.autocast(expected.device.type, enabled=False):
+            recorded = torch.log(self.spectrogram(wave) + LOG_FLOOR)
+            weight, bias = generator.direct.weight.detach(), generator.direct.bias.detach()  # type: ignore[union-attr]
+            found = nn.functional.conv1d(expected.float(), weight.float(), bias.float())
+            error = (found - recorded).abs() * self.get_buffer("importance").view(1, -1, 1) * mask
+            return error.sum() / (mask.sum() * recorded.shape[1]).clamp(min=1.0)
 
 
 def reconstruction_for(config: SynthesizerConfig, mel_weight: float) -> MelReconstruction | SourceReconstruction:

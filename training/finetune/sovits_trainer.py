@@ -5,6 +5,7 @@ Whole slices for the KL divergence, a piece of each for the waveform. Posterior 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,15 +14,17 @@ from peft import PeftModel
 from torch import Tensor, nn
 
 from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
+from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators
-from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
+from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS, SourceIstftGenerator
 from timbre.gptsovits.acoustic.losses import kl_loss
 from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
-from timbre.training.finetune.acoustic_losses import reconstruction_for
+from timbre.training.finetune.acoustic_losses import SourceReconstruction, reconstruction_for
 from timbre.training.finetune.data import Draws, VoiceData, evenly, pad_rows
 from timbre.training.finetune.voice_condition import PosteriorCache, posterior_of
 from timbre.training.lora import network_of, trainable
+from timbre.training.speaker_consistency import PARTIAL_S, SpeakerConsistency
 
 PURPOSE = 2
 _VALIDATION_ROWS = 16
@@ -41,6 +44,11 @@ class Weights:
     """Of the distance between spectra of the piece and of the recording."""
     segment_s: float
     """Length of the waveform piece."""
+    spoken: float = 0.0
+    """Of the distance between the spectrum that is spoken from codes and text and the recorded one; bases with a
+    harmonic source."""
+    speaker: float = 0.0
+    """Of the speaker consistency loss of a longer piece of the same; bases with a harmonic source."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,26 @@ def collate(rows: Sequence[PosteriorCache], device: torch.device) -> PosteriorBa
     )
 
 
+class _Identity:
+    """Whose voice is spoken, against the mean of the recordings that are trained on."""
+
+    def __init__(self, data: VoiceData, config: SynthesizerConfig, device: torch.device) -> None:
+        self.consistency = SpeakerConsistency(config.rate_hz, device)
+        self.frames, self.rate_hz = math.ceil(PARTIAL_S * config.rate_hz / config.hop), config.rate_hz
+        mean = torch.stack([row.ge2e.float() for row in data.training]).mean(0, keepdim=True)
+        self.wanted = torch.nn.functional.normalize(mean, dim=1).to(device)
+
+    def loss(self, network: Synthesizer, expected: Tensor, batch: PosteriorBatch, condition: Tensor) -> Tensor:
+        """expected [B,C,T], condition [B,G,1] -> 1 - cosine of a piece of each row."""
+        assert isinstance(network.dec, SourceIstftGenerator)
+        size = min(self.frames, expected.shape[2])
+        pieces = slice_rows(expected, random_starts(batch.lengths, size), size)
+        wave = network.dec.synthesise(*network.dec.polar(pieces, condition), 0)
+        seconds = wave.shape[2] / self.rate_hz
+        lengths = [seconds * min(1.0, count / size) for count in batch.lengths.tolist()]
+        return self.consistency.loss(wave, lengths, self.wanted)
+
+
 class AcousticTask:
     """Fine-tuning of the acoustic network."""
 
@@ -109,6 +137,7 @@ class AcousticTask:
         self.reconstruction = reconstruction_for(config, weights.mel).to(device)
         self.segment = max(1, round(weights.segment_s * config.rate_hz / config.hop))
         self._source = config.harmonic_source is not None
+        self._identity = _Identity(data, config, device) if self._source and weights.speaker > 0 else None
         self.discriminators = discriminators
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -178,6 +207,8 @@ class AcousticTask:
         target = slice_rows(batch.wave, starts * hop, size * hop)
         found, wave = self.reconstruction(network, decoded, condition, target)
         terms |= found
+        if spoken:
+            terms |= self._spoken_terms(batch, prior.mean, mask, condition)
         terms["total"] = torch.stack(list(terms.values())).sum()
         if discriminators is not None and torch.is_grad_enabled():
             discriminators.requires_grad_(True)
@@ -186,6 +217,23 @@ class AcousticTask:
             terms |= losses.terms()
             # Only its gradient counts: the reported total stays the sum of the losses.
             terms["total"] = join_losses(wave, losses.wave_gradient, terms["total"])
+        return terms
+
+    def _spoken_terms(
+        self, batch: PosteriorBatch, mean: Tensor, mask: Tensor, condition: Tensor
+    ) -> dict[str, Tensor]:
+        """Of the latents that are expected from codes and text, as a voice speaks them: their spectrum against the
+        recorded one, and whose voice a piece of them is."""
+        if self.weights.spoken <= 0 and self._identity is None:
+            return {}
+        expected = self.network.flow.inverse(mean, mask, condition)
+        terms = {}
+        if self.weights.spoken > 0:
+            assert isinstance(self.reconstruction, SourceReconstruction)
+            distance = self.reconstruction.expected_distance(self.network, expected, batch.wave, mask)
+            terms["spoken"] = self.weights.spoken * distance
+        if self._identity is not None:
+            terms["speaker"] = self.weights.speaker * self._identity.loss(self.network, expected, batch, condition)
         return terms
 
     @torch.no_grad()

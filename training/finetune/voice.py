@@ -182,7 +182,9 @@ class _Job:
         self, model: PeftModel, condition: Tensor, discriminators: Discriminators | None = None
     ) -> AcousticTask:
         recipe = self.finetuning.recipe
-        weights = Weights(recipe.kl_weight, recipe.mel_weight, recipe.segment_s)
+        weights = Weights(
+            recipe.kl_weight, recipe.mel_weight, recipe.segment_s, recipe.spoken_weight, recipe.speaker_weight
+        )
         return AcousticTask(model, self.data, condition, weights, recipe.seed, self.group.device, discriminators)
 
     def about(self) -> dict[str, Any]:
