@@ -181,10 +181,17 @@ class FinetuneRecipe:
     kl_weight: float = setting(1.0, "weight of the KL loss of the acoustic model", low=0, high=1000, voice=True)
     mel_weight: float = setting(45.0, "weight of the mel loss of the acoustic model", low=0, high=1000, voice=True)
     spoken_weight: float = setting(
-        1.0, "weight of the spectral loss of speech from codes; bases with a harmonic source", low=0, high=1000, voice=True
+        1.0,
+        "weight of the spectral loss of speech from codes; bases with a harmonic source",
+        low=0,
+        high=1000,
+        voice=True,
     )
     speaker_weight: float = setting(
         1.0, "weight of the speaker consistency loss; bases with a harmonic source", low=0, high=1000, voice=True
+    )
+    content_weight: float = setting(
+        1.0, "weight of the loss of content that is heard; bases with a harmonic source", low=0, high=1000, voice=True
     )
     seed: int = setting(1234, "seed of every random choice in training", low=0, high=4294967295, voice=True)
 

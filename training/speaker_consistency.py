@@ -35,8 +35,12 @@ class SpeakerConsistency:
 
     def vectors(self, wave: Tensor, seconds: Sequence[float]) -> Tensor:
         """wave [B,1,L], seconds of each row that count -> unit vectors [B,256]."""
+        with torch.autocast(wave.device.type, enabled=False):
+            return self._vectors(wave[:, 0].float(), seconds)
+
+    def _vectors(self, waves: Tensor, seconds: Sequence[float]) -> Tensor:
         partials, counts = [], []
-        for row, length in zip(wave[:, 0].float(), seconds, strict=True):
+        for row, length in zip(waves, seconds, strict=True):
             heard = resample(row[: round(length * self.rate_hz)], self.rate_hz, RATE_HZ)
             heard = heard * (_LEVEL / heard.detach().square().mean().sqrt().clamp(min=_SILENCE)).clamp(min=1.0)
             starts = partial_starts(len(heard))
@@ -44,8 +48,7 @@ class SpeakerConsistency:
             mels = mel_frames(functional.pad(heard, (0, max(0, missing))))
             partials += [mels[start : start + PARTIAL_FRAMES] for start in starts]
             counts.append(len(starts))
-        with torch.autocast(wave.device.type, enabled=False):
-            found = self.encoder(torch.stack(partials)).split(counts)
+        found = self.encoder(torch.stack(partials)).split(counts)
         return functional.normalize(torch.stack([part.mean(0) for part in found]), dim=1)
 
     def loss(self, wave: Tensor, seconds: Sequence[float], wanted: Tensor) -> Tensor:

@@ -64,3 +64,10 @@ def test_steps_along_the_gradient_lead_to_the_speaker(consistency: SpeakerConsis
         wave = (wave - 0.05 * wave.detach().norm() * gradient / gradient.norm()).detach().requires_grad_(True)
     assert losses[-1] < 0.8 * losses[0], losses
     assert all(parameter.grad is None for parameter in consistency.encoder.parameters())
+
+
+def test_half_precision_around_it_changes_nothing(consistency: SpeakerConsistency) -> None:
+    wave = clip("awb", 0, PARTIAL_S)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = consistency.vectors(wave.bfloat16().float(), [PARTIAL_S])
+    assert torch.equal(found, consistency.vectors(wave.bfloat16().float(), [PARTIAL_S]))

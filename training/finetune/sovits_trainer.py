@@ -5,7 +5,6 @@ Whole slices for the KL divergence, a piece of each for the waveform. Posterior 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,17 +13,16 @@ from peft import PeftModel
 from torch import Tensor, nn
 
 from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
-from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.discriminators import Discriminators
-from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS, SourceIstftGenerator
+from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
 from timbre.gptsovits.acoustic.losses import kl_loss
 from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.training.finetune.acoustic_losses import SourceReconstruction, reconstruction_for
 from timbre.training.finetune.data import Draws, VoiceData, evenly, pad_rows
+from timbre.training.finetune.hearing import Hearing
 from timbre.training.finetune.voice_condition import PosteriorCache, posterior_of
 from timbre.training.lora import network_of, trainable
-from timbre.training.speaker_consistency import PARTIAL_S, SpeakerConsistency
 
 PURPOSE = 2
 _VALIDATION_ROWS = 16
@@ -47,8 +45,6 @@ class Weights:
     spoken: float = 0.0
     """Of the distance between the spectrum that is spoken from codes and text and the recorded one; bases with a
     harmonic source."""
-    speaker: float = 0.0
-    """Of the speaker consistency loss of a longer piece of the same; bases with a harmonic source."""
 
 
 @dataclass(frozen=True)
@@ -84,26 +80,6 @@ def collate(rows: Sequence[PosteriorCache], device: torch.device) -> PosteriorBa
     )
 
 
-class _Identity:
-    """Whose voice is spoken, against the mean of the recordings that are trained on."""
-
-    def __init__(self, data: VoiceData, config: SynthesizerConfig, device: torch.device) -> None:
-        self.consistency = SpeakerConsistency(config.rate_hz, device)
-        self.frames, self.rate_hz = math.ceil(PARTIAL_S * config.rate_hz / config.hop), config.rate_hz
-        mean = torch.stack([row.ge2e.float() for row in data.training]).mean(0, keepdim=True)
-        self.wanted = torch.nn.functional.normalize(mean, dim=1).to(device)
-
-    def loss(self, network: Synthesizer, expected: Tensor, batch: PosteriorBatch, condition: Tensor) -> Tensor:
-        """expected [B,C,T], condition [B,G,1] -> 1 - cosine of a piece of each row."""
-        assert isinstance(network.dec, SourceIstftGenerator)
-        size = min(self.frames, expected.shape[2])
-        pieces = slice_rows(expected, random_starts(batch.lengths, size), size)
-        wave = network.dec.synthesise(*network.dec.polar(pieces, condition), 0)
-        seconds = wave.shape[2] / self.rate_hz
-        lengths = [seconds * min(1.0, count / size) for count in batch.lengths.tolist()]
-        return self.consistency.loss(wave, lengths, self.wanted)
-
-
 class AcousticTask:
     """Fine-tuning of the acoustic network."""
 
@@ -118,10 +94,11 @@ class AcousticTask:
         seed: int,
         device: torch.device,
         discriminators: Discriminators | None = None,
+        hearing: Hearing | None = None,
     ) -> None:
         """model: the wrapped network, on ``device``. condition [1,G,1]: the voice's own.
 
-        discriminators: trained with the network; None: no adversarial losses.
+        discriminators: trained with the network; None: no adversarial losses. hearing: of speech from codes.
         """
         network = network_of(model)
         assert isinstance(network, Synthesizer)
@@ -137,7 +114,7 @@ class AcousticTask:
         self.reconstruction = reconstruction_for(config, weights.mel).to(device)
         self.segment = max(1, round(weights.segment_s * config.rate_hz / config.hop))
         self._source = config.harmonic_source is not None
-        self._identity = _Identity(data, config, device) if self._source and weights.speaker > 0 else None
+        self.hearing = hearing
         self.discriminators = discriminators
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -219,12 +196,10 @@ class AcousticTask:
             terms["total"] = join_losses(wave, losses.wave_gradient, terms["total"])
         return terms
 
-    def _spoken_terms(
-        self, batch: PosteriorBatch, mean: Tensor, mask: Tensor, condition: Tensor
-    ) -> dict[str, Tensor]:
+    def _spoken_terms(self, batch: PosteriorBatch, mean: Tensor, mask: Tensor, condition: Tensor) -> dict[str, Tensor]:
         """Of the latents that are expected from codes and text, as a voice speaks them: their spectrum against the
-        recorded one, and whose voice a piece of them is."""
-        if self.weights.spoken <= 0 and self._identity is None:
+        recorded one, and what is heard of a piece of them."""
+        if self.weights.spoken <= 0 and self.hearing is None:
             return {}
         expected = self.network.flow.inverse(mean, mask, condition)
         terms = {}
@@ -232,8 +207,8 @@ class AcousticTask:
             assert isinstance(self.reconstruction, SourceReconstruction)
             distance = self.reconstruction.expected_distance(self.network, expected, batch.wave, mask)
             terms["spoken"] = self.weights.spoken * distance
-        if self._identity is not None:
-            terms["speaker"] = self.weights.speaker * self._identity.loss(self.network, expected, batch, condition)
+        if self.hearing is not None:
+            terms |= self.hearing.terms(self.network, expected, batch.wave, batch.lengths, condition)
         return terms
 
     @torch.no_grad()

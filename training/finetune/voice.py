@@ -33,6 +33,7 @@ from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.files.base_networks import load_discriminators, load_synthesizer, load_text_to_semantic
 from timbre.training.finetune.checkpoint import State
 from timbre.training.finetune.data import VoiceData, load_voice_data
+from timbre.training.finetune.hearing import Hearing, HearingWeights
 from timbre.training.finetune.loop import Environment, Loop, Task
 from timbre.training.finetune.memorisation import Retention, measure_retention
 from timbre.training.finetune.parallel import Group
@@ -41,7 +42,15 @@ from timbre.training.finetune.report import NetworkReport, write_retention, writ
 from timbre.training.finetune.sovits_trainer import AcousticTask, Weights
 from timbre.training.finetune.t2s_trainer import TextToSemanticTask
 from timbre.training.finetune.voice_condition import voice_condition
-from timbre.training.lora import LoraSettings, base_label, load_adapter, parameter_counts, save_adapter, wrap
+from timbre.training.lora import (
+    LoraSettings,
+    base_label,
+    load_adapter,
+    network_of,
+    parameter_counts,
+    save_adapter,
+    wrap,
+)
 
 ACOUSTIC_FOLDER, T2S_FOLDER = "sovits", "t2s"
 EARLY_FOLDER = "early"
@@ -145,7 +154,7 @@ class _Job:
         if recipe.adversarial and any(item.role == DISCRIMINATOR for item in job.base.files):
             discriminators = load_discriminators(job.base, job.weights_root).to(self.group.device).train()
         model = self._wrapped(network)
-        task = self._acoustic_task(model, condition, discriminators)
+        task = self._acoustic_task(model, condition, discriminators, trains=True)
         limit = 60.0 * recipe.max_minutes * ACOUSTIC_TIME_SHARE
         return condition, self._train(task, model, limit, ACOUSTIC_FOLDER)
 
@@ -179,13 +188,15 @@ class _Job:
         return network, voice_condition(network, self.data.training, self.group.device)
 
     def _acoustic_task(
-        self, model: PeftModel, condition: Tensor, discriminators: Discriminators | None = None
+        self, model: PeftModel, condition: Tensor, discriminators: Discriminators | None = None, trains: bool = False
     ) -> AcousticTask:
-        recipe = self.finetuning.recipe
-        weights = Weights(
-            recipe.kl_weight, recipe.mel_weight, recipe.segment_s, recipe.spoken_weight, recipe.speaker_weight
-        )
-        return AcousticTask(model, self.data, condition, weights, recipe.seed, self.group.device, discriminators)
+        job, recipe, device = self.finetuning, self.finetuning.recipe, self.group.device
+        weights = Weights(recipe.kl_weight, recipe.mel_weight, recipe.segment_s, recipe.spoken_weight)
+        network = network_of(model)
+        assert isinstance(network, Synthesizer)
+        heard = HearingWeights(recipe.speaker_weight, recipe.content_weight)
+        hearing = Hearing.of(job.base, job.weights_root, heard, self.data, network.config, device) if trains else None
+        return AcousticTask(model, self.data, condition, weights, recipe.seed, device, discriminators, hearing)
 
     def about(self) -> dict[str, Any]:
         """What training.json says besides the networks."""

@@ -1,18 +1,24 @@
-"""What a voice speaks from its codes, in fine-tuning: its spectrum and whose voice it is, on a base with a source."""
+"""Speech from codes in fine-tuning, on a base with a source: its spectrum, whose voice it is, and what it says."""
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from tests.nano.synthetic_corpus import write_corpus
 from tests.nano.test_joint import CPU, started
+from timbre.core.base import Base
+from timbre.gptsovits.files.base_networks import load_synthesizer
 from timbre.nano.corpus import RATE_HZ, Corpus
 from timbre.nano.semantic_data import phone_ids
-from timbre.training.finetune.data import Row, VoiceData
+from timbre.training.finetune.data import Row, VoiceData, load_voice_data
+from timbre.training.finetune.hearing import Hearing, HearingWeights
 from timbre.training.finetune.sovits_trainer import AcousticTask, Weights
 from timbre.training.finetune.voice_condition import voice_condition
 from timbre.training.lora import LoraSettings, wrap
@@ -44,11 +50,24 @@ def voice_of(corpus: Corpus) -> VoiceData:
     return VoiceData(tuple(rows[:3]), tuple(rows[3:]), rows[0], 0.1, (0.1, 0.2, 0.1), {})
 
 
-def task_of(corpus: Corpus, weights: Weights) -> AcousticTask:
+class Bands(nn.Module):
+    """Stands for a content encoder: log energies of bands, 50 frames a second."""
+
+    def forward(self, wave: Tensor) -> SimpleNamespace:
+        frames = wave.unfold(1, 400, 320)
+        power = torch.fft.rfft(frames * torch.hann_window(400)).abs().square()
+        return SimpleNamespace(last_hidden_state=torch.log(power[..., 1:].unflatten(2, (20, 10)).mean(3) + 1e-4))
+
+
+def task_of(corpus: Corpus, weights: Weights, heard: HearingWeights | None = None) -> AcousticTask:
     network, data = started(corpus), voice_of(corpus)
+    hearing = None
+    if heard is not None:
+        torch.manual_seed(2)
+        hearing = Hearing(heard, data, network.config, CPU, Bands() if heard.content else None, nn.Linear(20, 7))
     condition = voice_condition(network, data.training, CPU)
     model = wrap(network, LoraSettings(rank=4))
-    task = AcousticTask(model, data, condition, weights, 1, CPU)
+    task = AcousticTask(model, data, condition, weights, 1, CPU, hearing=hearing)
     task.train(False)
     return task
 
@@ -58,30 +77,34 @@ def terms_of(task: AcousticTask) -> dict[str, torch.Tensor]:
     return task.loss(0, [0, 1])
 
 
+def weighted(**factors: float) -> tuple[Weights, HearingWeights]:
+    spoken = factors.pop("spoken", 0.0)
+    return dataclasses.replace(WEIGHTS, spoken=spoken), HearingWeights(**factors)
+
+
 def test_they_count_in_training_only(corpus: Corpus) -> None:
-    task = task_of(corpus, dataclasses.replace(WEIGHTS, spoken=2.0, speaker=3.0))
+    task = task_of(corpus, *weighted(spoken=2.0, speaker=3.0, content=0.5))
     terms = terms_of(task)
     parts = [value for name, value in terms.items() if name != "total"]
     assert float(terms["total"].detach()) == pytest.approx(sum(float(value.detach()) for value in parts), rel=1e-5)
-    assert {"kl", "magnitude", "mel", "spoken", "speaker"} == terms.keys() - {"total"}
+    assert {"kl", "magnitude", "mel", "spoken", "speaker", "content"} == terms.keys() - {"total"}
     with torch.no_grad():
         assert set(task.validate()) == {"kl", "magnitude", "mel", "total"}, "early stopping compares with older runs"
 
 
-@pytest.mark.parametrize("name", ["spoken", "speaker"])
+@pytest.mark.parametrize("name", ["spoken", "speaker", "content"])
 def test_each_weight_is_a_factor_and_zero_leaves_it_out(corpus: Corpus, name: str) -> None:
-    assert name not in terms_of(task_of(corpus, WEIGHTS))
+    assert name not in terms_of(task_of(corpus, *weighted()))
     once, twice = (
-        float(terms_of(task_of(corpus, dataclasses.replace(WEIGHTS, **{name: weight})))[name].detach())
-        for weight in (1.0, 2.0)
+        float(terms_of(task_of(corpus, *weighted(**{name: weight})))[name].detach()) for weight in (1.0, 2.0)
     )
     assert once > 0
     assert twice == pytest.approx(2 * once, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["spoken", "speaker"])
+@pytest.mark.parametrize("name", ["spoken", "speaker", "content"])
 def test_adapters_learn_from_each(corpus: Corpus, name: str) -> None:
-    task = task_of(corpus, dataclasses.replace(WEIGHTS, **{name: 1.0}))
+    task = task_of(corpus, *weighted(**{name: 1.0}))
     parameters = list(task.parameters().values())
     optimizer = torch.optim.Adam(parameters, 3e-3)
     losses = []
@@ -92,3 +115,23 @@ def test_adapters_learn_from_each(corpus: Corpus, name: str) -> None:
         optimizer.step()
         losses.append(float(term.detach()))
     assert losses[-1] < 0.98 * losses[0], losses
+    assert task.hearing is not None
+    assert all(parameter.grad is None for parameter in (task.hearing.head or nn.Identity()).parameters())
+
+
+def test_a_copy_is_heard_as_the_recording(corpus: Corpus) -> None:
+    task = task_of(corpus, *weighted(content=1.0))
+    assert task.hearing is not None
+    wave = torch.randn(2, 1, 80 * 480, generator=torch.Generator().manual_seed(1))
+    there = torch.ones(2, 80, dtype=torch.bool)
+    assert float(task.hearing._content(wave, wave, there)) == pytest.approx(0.0, abs=1e-5)
+    beyond = wave.clone()
+    beyond[1, :, 41 * 480 :] = 0
+    there[1, 39:] = False
+    assert float(task.hearing._content(beyond, wave, there)) == pytest.approx(0.0, abs=1e-5), "padding is not heard"
+
+
+def test_a_base_without_a_source_has_no_hearing(base: Base, features: Path) -> None:
+    data = load_voice_data(features, base)
+    config = load_synthesizer(base).config
+    assert Hearing.of(base, None, HearingWeights(1.0, 1.0), data, config, CPU) is None
