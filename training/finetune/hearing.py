@@ -20,7 +20,7 @@ from torchaudio.functional import resample
 from timbre.core.base import Base
 from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
-from timbre.gptsovits.acoustic.masking import random_starts, slice_rows
+from timbre.gptsovits.acoustic.masking import slice_rows
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.encoders.ge2e import RATE_HZ
 from timbre.gptsovits.files.base_networks import load_content_encoder, load_recogniser
@@ -83,13 +83,18 @@ class Hearing:
         )  # fmt: skip
 
     def terms(
-        self, network: Synthesizer, expected: Tensor, recorded: Tensor, lengths: Tensor, condition: Tensor
+        self,
+        network: Synthesizer,
+        expected: Tensor,
+        recorded: Tensor,
+        lengths: Tensor,
+        starts: Tensor,
+        condition: Tensor,
     ) -> dict[str, Tensor]:
-        """Weighted terms of a random piece of each row. expected [B,C,T] with a graph, recorded waves [B,1,T*hop],
-        lengths [B] in frames, condition [B,G,1]."""
+        """Weighted terms of a piece of each row, ``frames`` long or as long as the batch. expected [B,C,T] with a
+        graph, recorded waves [B,1,T*hop], lengths [B] and first frames of the pieces [B], condition [B,G,1]."""
         assert isinstance(network.dec, SourceIstftGenerator)
         size = min(self.frames, expected.shape[2])
-        starts = random_starts(lengths, size)
         pieces = slice_rows(expected, starts, size)
         wave = network.dec.synthesise(*network.dec.polar(pieces, condition), 0).float()
         found = {}

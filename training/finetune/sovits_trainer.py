@@ -28,6 +28,8 @@ PURPOSE = 2
 _VALIDATION_ROWS = 16
 _VALIDATION_PIECES = 2
 _SPOKEN_SPREAD = 0.6
+_HEARD = ("spoken", "speaker", "content")
+"""Terms of speech from codes."""
 _PRIOR_FLOOR = -2.3
 """Least log standard deviation of the prior of bases with a harmonic source, as in their own training."""
 
@@ -114,7 +116,7 @@ class AcousticTask:
         self.reconstruction = reconstruction_for(config, weights.mel).to(device)
         self.segment = max(1, round(weights.segment_s * config.rate_hz / config.hop))
         self._source = config.harmonic_source is not None
-        self.hearing = hearing
+        self.hearing, self._heard_frames = hearing, 1 if hearing is None else hearing.frames
         self.discriminators = discriminators
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -155,14 +157,26 @@ class AcousticTask:
             span = max(0, row.frames - self.segment)
             for piece in range(_VALIDATION_PIECES):
                 starts = torch.tensor([span * (2 * piece + 1) // (2 * _VALIDATION_PIECES)], device=self.device)
-                for name, value in self._terms(batch, starts, noise, None, spoken=False).items():
-                    sums[name] = sums.get(name, 0.0) + float(value)
+                # What is heard costs more than the rest, and one piece of it is longer.
+                heard = max(0, row.frames - self._heard_frames) // 2 if piece == 0 else None
+                for name, value in self._terms(batch, starts, noise, None, spoken=False, heard=heard).items():
+                    weight = _VALIDATION_PIECES if name in _HEARD else 1
+                    sums[name] = sums.get(name, 0.0) + weight * float(value)
         count = len(rows) * _VALIDATION_PIECES
-        return {name: value / count for name, value in sums.items()}
+        found = {name: value / count for name, value in sums.items()}
+        return found | {"total": sum(value for name, value in found.items() if name != "total")} if found else found
 
     def _terms(
-        self, batch: PosteriorBatch, starts: Tensor, noise: Tensor, discriminators: Discriminators | None, spoken: bool
+        self,
+        batch: PosteriorBatch,
+        starts: Tensor,
+        noise: Tensor,
+        discriminators: Discriminators | None,
+        spoken: bool,
+        heard: int | None = None,
     ) -> dict[str, Tensor]:
+        """spoken: the decoder also learns from speech from codes, and that is heard, in a random piece of each row;
+        else it is heard in the piece that begins at frame ``heard``, or not at all."""
         network, frames = self.network, batch.mean.shape[2]
         mask = sequence_mask(batch.lengths, frames)
         phone_mask = sequence_mask(batch.phone_lengths, batch.phones.shape[1])
@@ -184,8 +198,10 @@ class AcousticTask:
         target = slice_rows(batch.wave, starts * hop, size * hop)
         found, wave = self.reconstruction(network, decoded, condition, target)
         terms |= found
-        if spoken:
-            terms |= self._spoken_terms(batch, prior.mean, mask, condition)
+        if self._source and (spoken or heard is not None):
+            size = min(self._heard_frames, frames)
+            places = random_starts(batch.lengths, size) if heard is None else torch.full_like(batch.lengths, heard)
+            terms |= self._spoken_terms(batch, prior.mean, mask, condition, places)
         terms["total"] = torch.stack(list(terms.values())).sum()
         if discriminators is not None and torch.is_grad_enabled():
             discriminators.requires_grad_(True)
@@ -196,9 +212,11 @@ class AcousticTask:
             terms["total"] = join_losses(wave, losses.wave_gradient, terms["total"])
         return terms
 
-    def _spoken_terms(self, batch: PosteriorBatch, mean: Tensor, mask: Tensor, condition: Tensor) -> dict[str, Tensor]:
+    def _spoken_terms(
+        self, batch: PosteriorBatch, mean: Tensor, mask: Tensor, condition: Tensor, places: Tensor
+    ) -> dict[str, Tensor]:
         """Of the latents that are expected from codes and text, as a voice speaks them: their spectrum against the
-        recorded one, and what is heard of a piece of them."""
+        recorded one, and what is heard of the pieces of them that begin at places [B]."""
         if self.weights.spoken <= 0 and self.hearing is None:
             return {}
         expected = self.network.flow.inverse(mean, mask, condition)
@@ -208,7 +226,7 @@ class AcousticTask:
             distance = self.reconstruction.expected_distance(self.network, expected, batch.wave, mask)
             terms["spoken"] = self.weights.spoken * distance
         if self.hearing is not None:
-            terms |= self.hearing.terms(self.network, expected, batch.wave, batch.lengths, condition)
+            terms |= self.hearing.terms(self.network, expected, batch.wave, batch.lengths, places, condition)
         return terms
 
     @torch.no_grad()

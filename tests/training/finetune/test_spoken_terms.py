@@ -82,14 +82,24 @@ def weighted(**factors: float) -> tuple[Weights, HearingWeights]:
     return dataclasses.replace(WEIGHTS, spoken=spoken), HearingWeights(**factors)
 
 
-def test_they_count_in_training_only(corpus: Corpus) -> None:
+TERMS = {"kl", "magnitude", "mel", "spoken", "speaker", "content"}
+
+
+def test_they_count_in_training_and_in_the_choice_of_a_checkpoint(corpus: Corpus) -> None:
     task = task_of(corpus, *weighted(spoken=2.0, speaker=3.0, content=0.5))
     terms = terms_of(task)
     parts = [value for name, value in terms.items() if name != "total"]
     assert float(terms["total"].detach()) == pytest.approx(sum(float(value.detach()) for value in parts), rel=1e-5)
-    assert {"kl", "magnitude", "mel", "spoken", "speaker", "content"} == terms.keys() - {"total"}
+    assert terms.keys() - {"total"} == TERMS
     with torch.no_grad():
-        assert set(task.validate()) == {"kl", "magnitude", "mel", "total"}, "early stopping compares with older runs"
+        held_out, again, plain = task.validate(), task.validate(), task_of(corpus, *weighted()).validate()
+    assert held_out.keys() - {"total"} == TERMS
+    assert held_out == again, "fixed pieces"
+    assert held_out["total"] == pytest.approx(sum(value for name, value in held_out.items() if name != "total"))
+    assert plain["mel"] == pytest.approx(held_out["mel"], rel=1e-6)
+    assert plain.keys() - {"total"} == {"kl", "magnitude", "mel"}
+    row = task._held_out[0]
+    assert row.frames > task.hearing.frames, "the piece is inside"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("name", ["spoken", "speaker", "content"])
