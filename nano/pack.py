@@ -36,7 +36,10 @@ NANO_SPEAKING = SpeakingDefaults(
 """As timbre.nano.speaking measures it. Prompt codes stay out until the codes continue a prompt well."""
 
 NANO_RECIPE = {
-    "finetune": {"min_steps": 60, "max_steps": 120, "warmup_steps": 20, "validate_every_steps": 15, "patience": 3}
+    "finetune": {
+        "min_steps": 60, "max_steps": 120, "warmup_steps": 20, "validate_every_steps": 15, "patience": 3,
+        "kl_weight": 0.1, "spoken_weight": 1.0, "speaker_weight": 1.5, "content_weight": 1.0,
+    }  # fmt: skip
 }
 """Some ten passes over one to two minutes of speech: with hundreds of steps this base loses words."""
 
