@@ -26,7 +26,7 @@ from timbre.text.edit_distance import edit_counts
 from timbre.text.recognition import spoken_class_ids
 
 PAIRS: tuple[tuple[float, float], ...] = (
-    (0.0, 0.0), (1.0, 1.0), (0.5, 1.0), (0.0, 1.0), (0.5, 0.5), (0.0, 0.5),
+    (0.0, 0.0), (1.0, 1.0), (0.5, 1.0), (0.0, 1.0), (0.5, 0.5), (0.0, 0.5), (0.25, 0.25), (0.0, 0.25),
 )  # fmt: skip
 """(text to semantic, acoustic). The first is the base."""
 EARLY_PAIRS: tuple[tuple[float, float], ...] = ((1.0, 1.0), (0.5, 1.0))
