@@ -157,7 +157,9 @@ def mel_filters() -> Tensor:
     fall = (edges[2:, None] - bins[None]) / (edges[2:] - edges[1:-1])[:, None]
     area = 2.0 / (edges[2:] - edges[:-2])
     filters = np.maximum(0.0, np.minimum(rise, fall)) * area[:, None]
-    return torch.from_numpy(filters.astype(np.float32))
+    # The first to ask may be in inference mode, a later one may want gradients.
+    with torch.inference_mode(False):
+        return torch.from_numpy(filters.astype(np.float32))
 
 
 def _hz_to_mel(hz: float) -> float:

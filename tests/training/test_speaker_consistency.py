@@ -11,7 +11,7 @@ from torch import Tensor
 
 from timbre.audio.reader import read
 from timbre.audio.resample import resample
-from timbre.gptsovits.encoders.ge2e import load_ge2e
+from timbre.gptsovits.encoders.ge2e import load_ge2e, mel_filters
 from timbre.training.speaker_consistency import PARTIAL_S, SpeakerConsistency
 
 CPU = torch.device("cpu")
@@ -71,3 +71,11 @@ def test_half_precision_around_it_changes_nothing(consistency: SpeakerConsistenc
     with torch.autocast("cpu", torch.bfloat16):
         found = consistency.vectors(wave.bfloat16().float(), [PARTIAL_S])
     assert torch.equal(found, consistency.vectors(wave.bfloat16().float(), [PARTIAL_S]))
+
+
+def test_it_learns_after_embeddings_were_made(consistency: SpeakerConsistency) -> None:
+    mel_filters.cache_clear()
+    load_ge2e().embed(clip("awb", 0, PARTIAL_S)[0, 0].numpy())
+    wave = clip("awb", 0, PARTIAL_S).requires_grad_(True)
+    consistency.loss(wave, [PARTIAL_S], consistency.vectors(wave, [PARTIAL_S]).detach()).backward()
+    assert wave.grad is not None
