@@ -154,7 +154,7 @@ class _Job:
         if recipe.adversarial and any(item.role == DISCRIMINATOR for item in job.base.files):
             discriminators = load_discriminators(job.base, job.weights_root).to(self.group.device).train()
         model = self._wrapped(network)
-        task = self._acoustic_task(model, condition, discriminators, trains=True)
+        task = self._acoustic_task(model, condition, discriminators)
         limit = 60.0 * recipe.max_minutes * ACOUSTIC_TIME_SHARE
         return condition, self._train(task, model, limit, ACOUSTIC_FOLDER)
 
@@ -188,14 +188,14 @@ class _Job:
         return network, voice_condition(network, self.data.training, self.group.device)
 
     def _acoustic_task(
-        self, model: PeftModel, condition: Tensor, discriminators: Discriminators | None = None, trains: bool = False
+        self, model: PeftModel, condition: Tensor, discriminators: Discriminators | None = None
     ) -> AcousticTask:
         job, recipe, device = self.finetuning, self.finetuning.recipe, self.group.device
         weights = Weights(recipe.kl_weight, recipe.mel_weight, recipe.segment_s, recipe.spoken_weight)
         network = network_of(model)
         assert isinstance(network, Synthesizer)
         heard = HearingWeights(recipe.speaker_weight, recipe.content_weight)
-        hearing = Hearing.of(job.base, job.weights_root, heard, self.data, network.config, device) if trains else None
+        hearing = Hearing.of(job.base, job.weights_root, heard, self.data, network.config, device)
         return AcousticTask(model, self.data, condition, weights, recipe.seed, device, discriminators, hearing)
 
     def about(self) -> dict[str, Any]:
