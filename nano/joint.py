@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from timbre.gptsovits.acoustic.adversarial import adversarial_pass, join_losses
 from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
@@ -25,7 +24,6 @@ from timbre.gptsovits.acoustic.generator_configuration import SourceIstftConfig
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS, SourceIstftGenerator
 from timbre.gptsovits.acoustic.losses import kl_loss
 from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows
-from timbre.gptsovits.acoustic.posterior_encoder import LOG_FLOOR
 from timbre.gptsovits.acoustic.spectrogram import Spectrogram, SpectrogramConfig
 from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
 from timbre.nano.autoencoder import PITCH_NOISE, noisy
@@ -40,7 +38,7 @@ from timbre.nano.training_loop import LoopSettings, Report, StepLosses, Training
 from timbre.nano.whisper_ear import WhisperEar
 from timbre.training.schedule import warm_cosine
 from timbre.training.speaker_consistency import SpeakerConsistency
-from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, log_magnitude_loss
+from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, direct_distance, log_magnitude_loss
 
 
 @dataclass(frozen=True)
@@ -238,10 +236,8 @@ class JointLoss:
         The KL divergence treats all channels alike, loud formants and the last principal component; this does not.
         latent [B,C,T], spectrum [B,F,T], mask [B,1,T].
         """
-        weight, bias = model.dec.direct.weight.detach(), model.dec.direct.bias.detach()  # type: ignore[union-attr,operator]
-        found = functional.conv1d(latent, weight, bias)
-        error = (found - torch.log(spectrum + LOG_FLOOR)).abs() * self.importance.view(1, -1, 1) * mask
-        return error.sum() / (mask.sum() * spectrum.shape[1]).clamp(min=1.0)
+        assert isinstance(model.dec, SourceIstftGenerator)
+        return direct_distance(model.dec, latent, spectrum, self.importance, mask)
 
     def pitch_term(self, latent: Tensor, target: Tensor, batch: SentenceBatch, mask: Tensor) -> Tensor:
         """L1 distance of the pitch that the prior's mean stands for from the recorded one: voicing on all frames plus

@@ -19,7 +19,7 @@ from torchaudio.functional import resample
 
 from timbre.core.errors import ConfigurationError
 from timbre.evaluation.metrics.distilled import EXTRA, available
-from timbre.nano.whisper_ear import standardised_distance
+from timbre.training.spectral_losses import standardised_distance
 
 RATE_HZ = 16_000
 SAMPLES = 122_880
@@ -28,8 +28,6 @@ LEAST = 1e-4
 """Least magnitude of the spectrum, the wave's peak being 1: DistillMOS compresses magnitudes, whose gradient is endless
 in silence."""
 _WINDOW, _HOP, _POWER = 320, 160, 0.3
-
-
 IMPRESSION = 0.3
 """Weight of the distance of the last layer's features, in their spreads, beside the missing points of opinion."""
 

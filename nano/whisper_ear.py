@@ -26,6 +26,7 @@ from torch.nn import functional
 from torchaudio.functional import melscale_fbanks
 
 from timbre.core.errors import ConfigurationError
+from timbre.training.spectral_losses import standardised_distance
 
 BANDS = 80
 HIGHEST_HZ = 8000.0
@@ -300,15 +301,3 @@ class WhisperEar:
         return functional.linear(
             functional.gelu(hidden), weights[f"{name}/ffn/linear_1/weight"], weights[f"{name}/ffn/linear_1/bias"]
         )
-
-
-def standardised_distance(said: Sequence[Tensor], recorded: Sequence[Tensor], there: Tensor) -> Tensor:
-    """L1 distance of layers [B,T,W] in units of each recorded feature's spread, mean over the layers; there [B,T,1]."""
-    total = torch.zeros((), device=there.device)
-    count = there.sum().clamp(min=1.0)
-    for one, other in zip(said, recorded, strict=True):
-        other = other.detach().float()
-        mean = (other * there).sum((0, 1)) / count
-        spread = ((other - mean).square() * there).sum((0, 1)).div(count).sqrt() + 0.05
-        total = total + (((one.float() - other).abs() / spread) * there).sum() / count / other.shape[2]
-    return total / len(said)

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 from torchaudio.functional import resample
 
-from timbre.gptsovits.encoders.ge2e import HOP_SAMPLES, PARTIAL_FRAMES, RATE_HZ, load_ge2e, mel_frames, partial_starts
+from timbre.gptsovits.encoders.ge2e import HOP_SAMPLES, PARTIAL_FRAMES, RATE_HZ, TARGET_DBFS, load_ge2e, partials
 
 PARTIAL_S = PARTIAL_FRAMES * HOP_SAMPLES / RATE_HZ
-_LEVEL = 10 ** (-30 / 20)
+_LEVEL = 10 ** (TARGET_DBFS / 20)
 """Root mean square that quieter waves are brought to, as GE2E has it."""
 _SILENCE = 1e-6
 
@@ -39,16 +39,12 @@ class SpeakerConsistency:
             return self._vectors(wave[:, 0].float(), seconds)
 
     def _vectors(self, waves: Tensor, seconds: Sequence[float]) -> Tensor:
-        partials, counts = [], []
+        windows = []
         for row, length in zip(waves, seconds, strict=True):
             heard = resample(row[: round(length * self.rate_hz)], self.rate_hz, RATE_HZ)
-            heard = heard * (_LEVEL / heard.detach().square().mean().sqrt().clamp(min=_SILENCE)).clamp(min=1.0)
-            starts = partial_starts(len(heard))
-            missing = (starts[-1] + PARTIAL_FRAMES) * HOP_SAMPLES - len(heard)
-            mels = mel_frames(functional.pad(heard, (0, max(0, missing))))
-            partials += [mels[start : start + PARTIAL_FRAMES] for start in starts]
-            counts.append(len(starts))
-        found = self.encoder(torch.stack(partials)).split(counts)
+            louder = (_LEVEL / heard.detach().square().mean().sqrt().clamp(min=_SILENCE)).clamp(min=1.0)
+            windows.append(partials(heard * louder))
+        found = self.encoder(torch.cat(windows)).split([len(item) for item in windows])
         return functional.normalize(torch.stack([part.mean(0) for part in found]), dim=1)
 
     def loss(self, wave: Tensor, seconds: Sequence[float], wanted: Tensor) -> Tensor:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
 from timbre.gptsovits.acoustic.posterior_encoder import LOG_FLOOR
 from timbre.gptsovits.acoustic.spectrogram import MelConfig, MelSpectrogram, SpectrogramConfig
 
@@ -42,6 +45,29 @@ def log_magnitude_loss(log_magnitude: Tensor, target: Tensor, weights: Tensor) -
     floor = torch.full_like(log_magnitude, LOG_FLOOR).log()
     predicted = torch.logaddexp(log_magnitude, floor)
     return ((predicted - torch.log(target + LOG_FLOOR)).abs() * weights.view(1, -1, 1)).mean()
+
+
+def direct_distance(
+    generator: SourceIstftGenerator, latent: Tensor, spectrum: Tensor, importance: Tensor, mask: Tensor
+) -> Tensor:
+    """L1 distance of the log magnitudes that a latent stands for (the generator's direct path, whose weights get no
+    gradient) from the recorded ones. latent [B,C,T], spectrum [B,F,T] magnitudes, importance [F], mask [B,1,T]."""
+    weight, bias = generator.direct.weight.detach(), generator.direct.bias.detach()  # type: ignore[union-attr]
+    found = nn.functional.conv1d(latent, weight, bias)
+    error = (found - torch.log(spectrum + LOG_FLOOR)).abs() * importance.view(1, -1, 1) * mask
+    return error.sum() / (mask.sum() * spectrum.shape[1]).clamp(min=1.0)
+
+
+def standardised_distance(said: Sequence[Tensor], recorded: Sequence[Tensor], there: Tensor) -> Tensor:
+    """L1 distance of layers [B,T,W] in units of each recorded feature's spread, mean over the layers; there [B,T,1]."""
+    total = torch.zeros((), device=there.device)
+    count = there.sum().clamp(min=1.0)
+    for one, other in zip(said, recorded, strict=True):
+        other = other.detach().float()
+        mean = (other * there).sum((0, 1)) / count
+        spread = ((other - mean).square() * there).sum((0, 1)).div(count).sqrt() + 0.05
+        total = total + (((one.float() - other).abs() / spread) * there).sum() / count / other.shape[2]
+    return total / len(said)
 
 
 def pitch_loss(z: Tensor, voiced: Tensor, log_f0: Tensor, pitched: Tensor, center_hz: float, scale: float) -> Tensor:

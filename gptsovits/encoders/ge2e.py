@@ -31,7 +31,7 @@ HOP_SAMPLES = 160  # 10 ms
 PARTIAL_FRAMES = 160  # 1.6 s
 _PARTIALS_HZ = 1.3  # partial windows started a second
 _MIN_COVERAGE = 0.75  # a last partial with less speech than this is dropped
-_TARGET_DBFS = -30.0  # quieter speech is raised to this, louder speech is left alone
+TARGET_DBFS = -30.0  # quieter speech is raised to this, louder speech is left alone
 _BATCH_PARTIALS = 64
 
 Floats = NDArray[np.float32]
@@ -63,9 +63,8 @@ class Ge2e(nn.Module):
         windows: list[Tensor] = []
         counts: list[int] = []
         for wave in waves:
-            partials = self._partials(normalise_volume(wave)).to(device)
-            windows.append(partials)
-            counts.append(len(partials))
+            windows.append(partials(torch.from_numpy(normalise_volume(wave))).to(device))
+            counts.append(len(windows[-1]))
         if not windows:
             return np.zeros((0, EMBEDDING_SIZE), np.float32)
         vectors = torch.cat([self(batch) for batch in torch.split(torch.cat(windows), _BATCH_PARTIALS)])
@@ -73,13 +72,13 @@ class Ge2e(nn.Module):
         result: Floats = nn.functional.normalize(means, dim=1).cpu().numpy()
         return result
 
-    @staticmethod
-    def _partials(wave: Floats) -> Tensor:
-        """Overlapping mel windows [K, 160, 40] of a wave [T]; the tail is padded with zeros or dropped by coverage."""
-        starts = partial_starts(len(wave))
-        need = (starts[-1] + PARTIAL_FRAMES) * HOP_SAMPLES
-        mel = mel_frames(torch.from_numpy(np.pad(wave, (0, max(0, need - len(wave))))))
-        return torch.stack([mel[start : start + PARTIAL_FRAMES] for start in starts])
+
+def partials(wave: Tensor) -> Tensor:
+    """Overlapping mel windows [K, 160, 40] of a wave [T]; the tail is padded with zeros or dropped by coverage."""
+    starts = partial_starts(len(wave))
+    need = (starts[-1] + PARTIAL_FRAMES) * HOP_SAMPLES
+    mel = mel_frames(nn.functional.pad(wave, (0, max(0, need - len(wave)))))
+    return torch.stack([mel[start : start + PARTIAL_FRAMES] for start in starts])
 
 
 def load_ge2e(weights: Path | None = None, device: str = "cpu") -> Ge2e:
@@ -121,7 +120,7 @@ def normalise_volume(wave: Floats) -> Floats:
     power = float(np.mean(np.square(wave, dtype=np.float64)))
     if not math.isfinite(power) or power <= 1e-16:
         raise InputError(f"speaker embedding: mean power {power:g}, nothing to hear", "leave the silent clip out")
-    gain_db = _TARGET_DBFS - 10 * math.log10(power)
+    gain_db = TARGET_DBFS - 10 * math.log10(power)
     return wave if gain_db <= 0 else np.asarray(wave * 10 ** (gain_db / 20), np.float32)
 
 

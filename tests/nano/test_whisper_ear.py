@@ -34,8 +34,8 @@ from timbre.nano.whisper_ear import (
     WhisperEar,
     harmonics,
     read_ctranslate2,
-    standardised_distance,
 )
+from timbre.training.spectral_losses import standardised_distance
 
 WORDS = [
     "<|startoftranscript|>",

@@ -11,10 +11,15 @@ from torch import Tensor, nn
 from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
 from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
 from timbre.gptsovits.acoustic.losses import MEL_WEIGHT
-from timbre.gptsovits.acoustic.posterior_encoder import LOG_FLOOR
 from timbre.gptsovits.acoustic.spectrogram import MelConfig, MelSpectrogram, Spectrogram, SpectrogramConfig
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
-from timbre.training.spectral_losses import MultiResolutionMel, bin_weights, log_magnitude_loss, soft_floor
+from timbre.training.spectral_losses import (
+    MultiResolutionMel,
+    bin_weights,
+    direct_distance,
+    log_magnitude_loss,
+    soft_floor,
+)
 
 _WIDE_RATE_HZ = 24_000
 Compared = tuple[dict[str, Tensor], Tensor]
@@ -74,11 +79,8 @@ class SourceReconstruction(nn.Module):
         generator = network.dec
         assert isinstance(generator, SourceIstftGenerator)
         with torch.autocast(expected.device.type, enabled=False):
-            recorded = torch.log(self.spectrogram(wave) + LOG_FLOOR)
-            weight, bias = generator.direct.weight.detach(), generator.direct.bias.detach()  # type: ignore[union-attr]
-            found = nn.functional.conv1d(expected.float(), weight.float(), bias.float())
-            error = (found - recorded).abs() * self.get_buffer("importance").view(1, -1, 1) * mask
-            return error.sum() / (mask.sum() * recorded.shape[1]).clamp(min=1.0)
+            importance: Tensor = self.get_buffer("importance")
+            return direct_distance(generator, expected.float(), self.spectrogram(wave), importance, mask)
 
 
 def reconstruction_for(config: SynthesizerConfig, mel_weight: float) -> MelReconstruction | SourceReconstruction:

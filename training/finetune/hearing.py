@@ -26,8 +26,7 @@ from timbre.gptsovits.encoders.ge2e import RATE_HZ
 from timbre.gptsovits.files.base_networks import load_content_encoder, load_recogniser
 from timbre.training.finetune.data import VoiceData
 from timbre.training.speaker_consistency import PARTIAL_S, SpeakerConsistency
-
-_LEAST_SPREAD = 0.05
+from timbre.training.spectral_losses import standardised_distance
 
 
 @dataclass(frozen=True)
@@ -114,12 +113,11 @@ class Hearing:
         with torch.no_grad():
             real = self._hear(target)
         frames = min(said.shape[1], there.shape[1])
-        said, real, there = said[:, :frames][there[:, :frames]], real[:, :frames][there[:, :frames]], there
-        spread = real.std(0, correction=0) + _LEAST_SPREAD
-        distance = ((said - real).abs() / spread).mean()
+        said, real, there = said[:, :frames], real[:, :frames], there[:, :frames]
+        distance = standardised_distance([said], [real], there.unsqueeze(2))
         if self.head is None:
             return distance
-        phones, wanted = (functional.log_softmax(self.head(item), dim=-1) for item in (said, real))
+        phones, wanted = (functional.log_softmax(self.head(item[there]), dim=-1) for item in (said, real))
         return distance + functional.kl_div(phones, wanted, log_target=True, reduction="batchmean")
 
     def _hear(self, wave: Tensor) -> Tensor:
