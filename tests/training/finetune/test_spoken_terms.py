@@ -145,3 +145,19 @@ def test_a_base_without_a_source_has_no_hearing(base: Base, features: Path) -> N
     data = load_voice_data(features, base)
     config = load_synthesizer(base).config
     assert Hearing.of(base, None, HearingWeights(1.0, 1.0), data, config, CPU) is None
+
+
+def test_what_follows_a_short_row_is_not_heard(corpus: Corpus) -> None:
+    task = task_of(corpus, *weighted(content=1.0))
+    assert task.hearing is not None
+    torch.manual_seed(3)
+    config = task.network.config
+    expected, condition = torch.randn(2, config.latent_channels, 80), torch.randn(2, config.condition_channels, 1)
+    recorded, lengths, starts = torch.randn(2, 1, 80 * config.hop), torch.tensor([80, 39]), torch.zeros(2).long()
+    found = []
+    for factor in (1.0, 0.01):
+        recorded[1, :, 41 * config.hop :] *= factor
+        with torch.no_grad():
+            terms = task.hearing.terms(task.network, expected, recorded, lengths, starts, condition)
+        found.append(float(terms["content"]))
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
