@@ -181,14 +181,14 @@ class FinetuneRecipe:
     kl_weight: float = setting(1.0, "weight of the KL loss of the acoustic model", low=0, high=1000, voice=True)
     mel_weight: float = setting(45.0, "weight of the mel loss of the acoustic model", low=0, high=1000, voice=True)
     spoken_weight: float = setting(
-        0.0, "weight of the spectral loss of speech from codes, on bases with a harmonic source; 0: without", low=0,
+        0.0, "weight of the spectral loss of speech from codes; 0: without", low=0,
         high=1000, voice=True,
     )  # fmt: skip
     speaker_weight: float = setting(
-        0.0, "weight of the speaker consistency loss of the same; 0: without", low=0, high=1000, voice=True
+        0.0, "weight of the speaker consistency loss of speech from codes; 0: without", low=0, high=1000, voice=True
     )
     content_weight: float = setting(
-        0.0, "weight of the loss of what the base's content encoder hears of the same; 0: without", low=0, high=1000,
+        0.0, "weight of the loss of what is heard in speech from codes; 0: without", low=0, high=1000,
         voice=True,
     )  # fmt: skip
     seed: int = setting(1234, "seed of every random choice in training", low=0, high=4294967295, voice=True)
