@@ -73,6 +73,8 @@ class JointSettings:
     """Factor of the shares with which the critics of spectrum_critics.py pull at the prior's mean; 0: no critics."""
     critics_from_step: int = 200
     """First step in which they pull; before, they only learn. The factor rises over as many steps."""
+    ear_from_step: int = 200
+    """The same for Whisper, DistillMOS and GE2E, which need not learn first; from 0 the factor rises with the rates."""
     critics_rate: float = 4e-4
     """Learning rate of the critics."""
     critics_shares: PushShares = field(default_factory=PushShares)
@@ -165,10 +167,12 @@ class JointLoss:
         with_generator: bool,
         adversarial: bool = False,
         criticised: float = 0.0,
+        judged: float | None = None,
     ) -> dict[str, Tensor]:
         """Terms by name. adversarial: the generator also learns from the discriminators, which get their gradients.
 
         criticised: factor of the critics' shares; the critics, if there are any, get their gradients also at 0.
+        judged: the same of Whisper, DistillMOS and GE2E; None: as criticised.
         """
         device = batch.wave.device
         spectrum = self.spectrogram(batch.wave)
@@ -202,7 +206,7 @@ class JointLoss:
                 lambda latent: self.pitch_term(latent, recorded, batch, mask),
             )
             found, push = self.panel.criticise(
-                model.dec, expected, recorded, batch, mask, condition, criticised, distances
+                model.dec, expected, recorded, batch, mask, condition, criticised, distances, judged
             )
             terms |= found
             terms["total"] = join_losses(expected, self.settings.spoken_weight * push, terms["total"])
@@ -304,6 +308,16 @@ def share_at(settings: JointSettings, step: int) -> float:
     )
 
 
+def criticism_at(settings: JointSettings, step: int) -> tuple[float, float]:
+    """Factors of the critics' shares and of those of Whisper, DistillMOS and GE2E: linear rises to the weight."""
+
+    def risen(first: int) -> float:
+        share = (step + 1 - first) / max(1, first or settings.warm_up_steps)
+        return settings.critics_weight * min(1.0, max(0.0, share))
+
+    return risen(settings.critics_from_step), risen(settings.ear_from_step)
+
+
 def train_joint(
     model: Synthesizer,
     sampler: SentenceSampler,
@@ -359,9 +373,8 @@ def train_joint(
         every = settings.generator_every
         speaks = every > 0 and step >= settings.generator_from_step and step % every == 0
         adversarial = speaks and discriminators is not None and step >= settings.adversarial_from_step
-        since = (step + 1 - settings.critics_from_step) / max(1, settings.critics_from_step)
-        criticised = settings.critics_weight * min(1.0, max(0.0, since))
-        terms = loss_of(model, sampler.batch(step).to(device), speaks, adversarial, criticised)
+        criticised, judged = criticism_at(settings, step)
+        terms = loss_of(model, sampler.batch(step).to(device), speaks, adversarial, criticised, judged)
         return StepLosses(terms["total"], terms)
 
     loop.run(

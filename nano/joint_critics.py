@@ -68,28 +68,31 @@ class Panel:
         condition: Tensor,
         factor: float,
         distances: Distances,
+        ear_factor: float | None = None,
     ) -> tuple[dict[str, Tensor], Tensor]:
         """What the critics say of the expected latents [B,C,T] beside the recorded ones, and the gradient with which
         they and the pitch pull at them, in units of that of the spoken distance. generator: speaks latents, its own
-        weights get no gradient; factor: of all shares, at 0 the critics only learn.
+        weights get no gradient; factor: of the critics' shares, at 0 they only learn; ear_factor: of those of Whisper,
+        DistillMOS and GE2E, which need not learn first, without it the same.
         """
+        judging = factor if ear_factor is None else ear_factor
         direct = generator.direct
         sentences = Sentences(batch.codes, batch.lengths, mask, batch.pitched, condition.detach().float())
         latent = expected.detach().requires_grad_(True)
         real = self.critics.view(recorded, direct, sentences).detach()
         said = self.critics.view(latent, direct, sentences)
         found = self.critics.learn(real, said, sentences)
-        if factor <= 0:
+        if max(factor, judging) <= 0:
             return found, torch.zeros_like(latent)
-        terms = self.critics.push(real, said, sentences)
-        if self.ear is not None or self.quality is not None or self.speaker is not None:
-            terms |= self._heard(generator, latent, batch, mask, condition)
         trusted = min(1.0, max(0.0, (float(found["critics"]) - WON) / WINNING))
         shares = {
             name: (loss, share * factor * (trusted if name in ("fooled", "features") else 1.0))
-            for name, (loss, share) in terms.items()
+            for name, (loss, share) in self.critics.push(real, said, sentences).items()
         }
-        shares["pitch"] = (distances.pitch(latent), PITCH_SHARE * factor)
+        if judging > 0 and (self.ear is not None or self.quality is not None or self.speaker is not None):
+            heard = self._heard(generator, latent, batch, mask, condition)
+            shares |= {name: (loss, share * judging) for name, (loss, share) in heard.items()}
+        shares["pitch"] = (distances.pitch(latent), PITCH_SHARE * max(factor, judging))
         (reference,) = torch.autograd.grad(distances.spoken(latent), latent)
         pulling = {name: term for name, term in shares.items() if term[1] > 0}
         return found | {name: loss for name, (loss, _) in shares.items()}, joined_gradient(pulling, latent, reference)

@@ -20,6 +20,8 @@ from timbre.nano.speaker_vectors import SpeakerVectors
 from timbre.training.pitch import HOP, continuous
 
 REFERENCE_FRAMES = 150
+SHORT_S = 2.0
+"""Clips below it count as short texts."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def source_of(clip: Clip) -> str:
 class SentenceSampler:
     """Batches of sentences of similar length, under a budget of frames. A batch depends on seed and step only.
 
-    weights: how often a source's clips are drawn (see source_of); 1 where nothing is said.
+    weights: how often a source's clips are drawn (see source_of); 1 where nothing is said. short: times that for clips
+    below SHORT_S.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class SentenceSampler:
         weights: Mapping[str, float] | None = None,
         split: str = "train",
         places: Mapping[str, Ids] | None = None,
+        short: float = 1.0,
     ) -> None:
         self.clips = [
             clip
@@ -101,7 +105,12 @@ class SentenceSampler:
         self.corpus, self.codes, self.phones, self.pitch, self.speakers = corpus, codes, phones, pitch, speakers
         self.max_frames, self.seed = max_frames, seed
         self._places = places or {}
-        shares = np.array([(weights or {}).get(source_of(clip), 1.0) for clip in self.clips])
+        shares = np.array(
+            [
+                (weights or {}).get(source_of(clip), 1.0) * (short if clip.seconds < SHORT_S else 1.0)
+                for clip in self.clips
+            ]
+        )
         self._chances = shares / shares.sum()
         self._by_speaker: dict[str, list[Clip]] = {}
         for clip in self.clips:

@@ -78,6 +78,9 @@ class AcousticRecipe:
     whisper: float = setting(
         0.0, "pull of the Whisper model in the folder TIMBRE_WHISPER beside them; 0: without", low=0
     )
+    whisper_from: int = setting(
+        200, "first joint step in which it pulls; the critics need their 200 to learn, it does not", low=0
+    )
     quality: float = setting(0.0, "pull of DistillMOS (extra mos) beside them; 0: without", low=0)
     speaker: float = setting(0.0, "pull of the speaker encoder GE2E beside them; 0: without", low=0)
     kl: float = setting(1.0, "weight of the KL divergence in the joint steps", low=0)
@@ -90,6 +93,7 @@ class AcousticRecipe:
     nonnative_weight: float = setting(0.6, "the same of speechocean762's", low=0)
     aishell_weight: float = setting(3.0, "the same of AISHELL's", low=0)
     mandarin_weight: float = setting(1.6, "the same of the teacher's Mandarin", low=0)
+    short_weight: float = setting(1.0, "how often clips below 2 s are drawn, times that of their corpus", low=0)
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def prior(
             **readers, "speechocean762": recipe.nonnative_weight, "aishell": recipe.aishell_weight,
             "teacher zh": recipe.mandarin_weight,
         },
-        places={name: item.places for name, item in labelled.items()},
+        places={name: item.places for name, item in labelled.items()}, short=recipe.short_weight,
     )  # fmt: skip
     torch.manual_seed(recipe.seed)
     model = Synthesizer(config)
@@ -161,6 +161,7 @@ def prior(
         ),
         ear=checked_ear(recipe, whisper) if together else None,
         ear_weight=recipe.whisper,
+        ear_from_step=recipe.whisper_from,
         quality_share=recipe.quality,
         speaker_share=recipe.speaker,
         kl_weight=recipe.kl if together else 1.0,

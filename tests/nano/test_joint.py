@@ -24,6 +24,7 @@ from timbre.nano.corpus import Corpus
 from timbre.nano.joint import (
     JointLoss,
     JointSettings,
+    criticism_at,
     parameter_groups,
     start_from_autoencoder,
     train_joint,
@@ -105,9 +106,38 @@ def test_sources_are_drawn_by_their_weights_and_mandarin_of_the_teacher_apart(co
         assert drawn == {clip.id for clip in clips if clip.language == other}
 
 
+def test_short_clips_are_drawn_as_often_as_the_recipe_says(corpus: Corpus) -> None:
+    clips = list(corpus.select(split="train"))
+    cut = {clip.id: index % 2 == 0 for index, clip in enumerate(clips)}
+    clips = [dataclasses.replace(clip, seconds=1.5 if cut[clip.id] else 2.5) for clip in clips]
+    codes = {clip.id: np.zeros(50, np.int16) for clip in clips}
+    mixed = cast(Corpus, SimpleNamespace(select=lambda split: clips))
+
+    def share(short: float) -> float:
+        sampler = SentenceSampler(
+            mixed, codes, codes, PitchTracks.of(corpus), SpeakerVectors({}), 100, seed=1, short=short
+        )
+        drawn = [clip.id for step in range(300) for clip in sampler.draw(step)]
+        return sum(cut[name] for name in drawn) / len(drawn)
+
+    usual = sum(cut.values()) / len(cut)
+    assert abs(share(1.0) - usual) < 0.1
+    assert share(0.0) == 0
+    assert abs(share(4.0) - 4 * usual / (3 * usual + 1)) < 0.1
+
+
 def test_without_codes_there_is_nothing_to_train_on(corpus: Corpus) -> None:
     with pytest.raises(ConfigurationError, match="codes and phones"):
         SentenceSampler(corpus, {}, {}, PitchTracks.of(corpus), SpeakerVectors({}), 400, seed=1)
+
+
+def test_whisper_pulls_while_the_critics_still_learn() -> None:
+    settings = JointSettings(critics_weight=2.0, critics_from_step=200, warm_up_steps=100)
+    assert [criticism_at(settings, step) for step in (0, 198, 299, 399, 900)] == [
+        (0, 0), (0, 0), (1, 1), (2, 2), (2, 2)
+    ]  # fmt: skip
+    at_once = dataclasses.replace(settings, ear_from_step=0)
+    assert [criticism_at(at_once, step) for step in (0, 49, 99, 299)] == [(0, 0.02), (0, 1), (0, 2), (1, 2)]
 
 
 def test_the_conditions_start_without_effect(corpus: Corpus) -> None:

@@ -77,7 +77,13 @@ def test_nobody_is_asked_to_be_better_than_the_recording(ear: QualityEar, speech
 def test_a_training_is_pulled_by_quality_and_by_the_speaker(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path)
     settings = JointSettings(
-        max_frames=200, steps=3, segment_frames=16, generator_every=0, critics_weight=1.0, critics_from_step=1
+        max_frames=200,
+        steps=3,
+        segment_frames=16,
+        generator_every=0,
+        critics_weight=1.0,
+        critics_from_step=1,
+        ear_from_step=1,
     )
     prior = {}
     for name, change in (("without", {}), ("quality", {"quality_share": 1.0}), ("speaker", {"speaker_share": 0.5})):

@@ -267,7 +267,13 @@ def test_a_training_is_pulled_by_it_too(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path)
     listening = write_folder(tmp_path, tiny(1000))
     settings = JointSettings(
-        max_frames=200, steps=3, segment_frames=16, generator_every=0, critics_weight=1.0, critics_from_step=1
+        max_frames=200,
+        steps=3,
+        segment_frames=16,
+        generator_every=0,
+        critics_weight=1.0,
+        critics_from_step=1,
+        ear_from_step=1,
     )
     prior = {}
     for name, ear, weight in (("without", None, 1.0), ("with", listening, 1.0), ("weak", listening, 1e-3)):
