@@ -1,6 +1,6 @@
 """Does a voice sound like its speaker? Unseen speakers, fine-tuned on about 70 s, against held-out recordings of all.
 
-python -m benchmarks.similarity [--base nano] [--count 12] [--steps 60] [--minutes 3] [--rate 1e-3] [--curve SPEAKER]
+python -m benchmarks.similarity [--base nano] [--count 12] [--steps 60] [--minutes 3] [--rate 2e-4] [--curve SPEAKER]
 
 A row a speaker as it comes: GE2E cosine of what the voice says to the speaker's held-out recordings, over the mean
 cosine of these among themselves; the same for the base without adapter (same prompt); who of all speakers is nearest;
@@ -218,7 +218,7 @@ def curve(bench: Bench, voice: Path, steps: int) -> list[str]:
 @click.option("--seconds", default=90.0, show_default=True, help="Speech of each, held-out sentences included.")
 @click.option("--steps", default=60, show_default=True, help="Steps of each network.")
 @click.option("--minutes", default=3.0, show_default=True, help="Longest training of a speaker.")
-@click.option("--rate", default=1e-3, show_default=True, help="Learning rate.")
+@click.option("--rate", default=CalibrationPlan.rate, show_default=True, help="Learning rate.")
 @click.option("--curve", "curve_of", default="", metavar="SPEAKER", help="Show over-training of this one instead.")
 @click.option("--json", "as_json", is_flag=True)
 def main(

@@ -67,7 +67,7 @@ def show(invocation: Invocation, base: str, as_json: bool, as_markdown: bool) ->
 )
 @click.option("--steps", type=click.IntRange(1), default=60, show_default=True, help="Training steps of each network.")
 @click.option("--minutes", type=float, default=3.0, show_default=True, help="Maximum training time of a voice.")
-@click.option("--rate", type=float, default=1e-3, show_default=True, help="Learning rate.")
+@click.option("--rate", type=float, help="Learning rate. [default: the recipe's]")
 @click.option(
     "--degraded",
     "degradations",
@@ -95,7 +95,7 @@ def calibrate(
     folders: tuple[Path, ...],
     steps: int,
     minutes: float,
-    rate: float,
+    rate: float | None,
     degradations: int,
     margin: float,
     copies: int,
@@ -116,12 +116,15 @@ def calibrate(
 
     workspace, cancel = invocation.workspace(), Cancellation()
     found_base = workspace.load_base(base)
+    recipe = chosen_recipe(invocation, recipe_file)
+    usual = recipe.for_base(found_base.recipe, str(found_base.folder)).finetune.learning_rate
     plan = CalibrationPlan(
-        steps=steps, minutes=minutes, rate=rate, copies=copies, fixed=fixed, kinds_per_voice=degradations
-    )
+        steps=steps, minutes=minutes, rate=usual if rate is None else rate, copies=copies, fixed=fixed,
+        kinds_per_voice=degradations,
+    )  # fmt: skip
     run = Measuring(
-        found_base, workspace.root, invocation.registry(registry), plan, chosen_recipe(invocation, recipe_file),
-        invocation.progress(), cancel, lambda line: click.echo(line, err=True),
+        found_base, workspace.root, invocation.registry(registry), plan, recipe, invocation.progress(), cancel,
+        lambda line: click.echo(line, err=True),
     )  # fmt: skip
     with cancel_on_signals(cancel):
         specimens, left_out = run.specimens([folder.resolve() for folder in folders])

@@ -22,7 +22,7 @@ from timbre.core.cancellation import Cancellation
 from timbre.core.digests import digest_value
 from timbre.core.errors import CheckFailedError, InputError
 from timbre.core.progress import Progress, SilentProgress
-from timbre.core.recipe import Recipe
+from timbre.core.recipe import FinetuneRecipe, Recipe
 from timbre.evaluation.calibration import GOOD, UNTRAINED, Specimen
 from timbre.evaluation.judge import Judge
 from timbre.evaluation.measurements import Group, Measurements, read_measurements
@@ -63,8 +63,8 @@ class CalibrationPlan:
     """Optimiser steps of each training; three times as many for an over-trained adapter."""
     minutes: float = 3.0
     """Limit of each training beside `steps`."""
-    rate: float = 1e-3
-    """Learning rate of each training, higher than that of a long one."""
+    rate: float = FinetuneRecipe.learning_rate
+    """Learning rate of each training: that of a voice, so that good ones are what users get."""
     copies: int = 5
     """Recordings of a voice that are copied, and held-out sentences that are spoken."""
     fixed: int = 3

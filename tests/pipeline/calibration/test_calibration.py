@@ -17,7 +17,8 @@ from tests.evaluation.test_judge import held_out  # noqa: F401
 from timbre.cli.main import call
 from timbre.core.base import read_base
 from timbre.core.cancellation import Cancellation, Interrupted
-from timbre.core.recipe import load_recipe
+from timbre.core.errors import InputError
+from timbre.core.recipe import FinetuneRecipe, load_recipe
 from timbre.evaluation.calibration import GOOD, UNTRAINED, calibrate, split_speakers
 from timbre.evaluation.gates_yaml import read_gates
 from timbre.evaluation.judge import TrainingOutcome
@@ -27,6 +28,7 @@ from timbre.inference.exported_base import read_export
 from timbre.inference.t2s_slots import Lora
 from timbre.inference.voice import Delta, Prompt, Voice
 from timbre.pipeline.bases.exported import exports_folder
+from timbre.pipeline.calibration import measure
 from timbre.pipeline.calibration.degraded_adapters import (
     KINDS,
     NOT_FINITE,
@@ -147,6 +149,38 @@ def small_voice(folder: Path, sample: str, first: int) -> Path:
     settings.pop("recipe", None)  # its own steps would count, not those of the calibration
     (folder / "voice.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
     return folder
+
+
+def test_a_calibration_trains_at_the_rate_of_the_recipe(
+    pico_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, folder = tmp_path / "repository", tmp_path / "voice"
+    (root / "voices").mkdir(parents=True)
+    folder.mkdir()
+    shutil.copytree(pico_base, root / "bases" / "pico")
+    about = root / "bases" / "pico" / "base.yaml"
+    document = yaml.safe_load(about.read_text())
+    plans: list[CalibrationPlan] = []
+
+    class Planned:
+        def __init__(
+            self, base: object, root: object, registry: object, plan: CalibrationPlan, *others: object
+        ) -> None:
+            plans.append(plan)
+            raise InputError("enough", "")
+
+    monkeypatch.setattr(measure, "Measuring", Planned)
+
+    def rate(*options: str) -> float:
+        assert call(["--root", str(root), "gates", "calibrate", "pico", str(folder), *options]) != 0
+        return plans.pop().rate
+
+    assert rate() == FinetuneRecipe().learning_rate == CalibrationPlan().rate
+    about.write_text(yaml.safe_dump({**document, "recipe": {"finetune": {"learning_rate": 3e-4}}}))
+    assert rate() == 3e-4
+    (tmp_path / "recipe.yaml").write_text("finetune: {learning_rate: 0.0005}\n")
+    assert rate("--recipe", str(tmp_path / "recipe.yaml")) == 5e-4
+    assert rate("--rate", "0.001") == 1e-3
 
 
 @pytest.mark.slow
