@@ -32,7 +32,7 @@ import numpy as np
 
 from timbre.core.digests import digest_bytes
 from timbre.core.errors import InputError
-from timbre.evaluation.gates import OF_TRAINING, Gate, GateSet, Statistic, decide
+from timbre.evaluation.gates import OF_TRAINING, Gate, GateSet, Statistic, allowance, decide
 from timbre.evaluation.measurements import Measurements
 from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, WORST_POSSIBLE, Direction, Protocol, metric
 from timbre.evaluation.metrics.summary import Interval
@@ -263,8 +263,8 @@ def red_gates(gates: GateSet, item: Specimen) -> tuple[str, ...]:
 
 
 def value_of(gate: Gate, measured: Measurements) -> float | None:
-    """The statistic that the gate compares; None when a measured sample has none, which is a miss, or when none
-    was asked.
+    """The statistic that the gate compares, less what the gate forgives; None when a measured sample has none, which is
+    a miss, or when none was asked.
     """
     if gate.metric in measured.unasked:
         return None
@@ -272,7 +272,9 @@ def value_of(gate: Gate, measured: Measurements) -> float | None:
         found: float | None = getattr(measured, gate.metric)
         return found
     verdict = decide(GateSet(1, 1, (replace(gate, limit=0.0),), {}), measured, interval=_NO_INTERVAL).verdicts[0]
-    return None if "could not be measured" in verdict.reason else verdict.value
+    if verdict.value is None or "could not be measured" in verdict.reason:
+        return None
+    return verdict.value - allowance(gate, measured)
 
 
 # -- the rule --------------------------------------------------------------------------------------------------------

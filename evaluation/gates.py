@@ -5,7 +5,8 @@ gates.yaml, measurements (and those of production) -> one verdict a gate -> pass
 Relative limits compare with the same base without the adapter (base_margin) and with what production points to
 (production_margin), and with the voice's recordings (recorded_margin); a margin is how much worse than the other the
 voice may be. A loss against base or production beyond it is forgiven only where chance explains it (chance_allowance):
-a handful of sentences says little. A sample without a value is a miss.
+a handful of sentences says little. Limit and base_margin of what the recogniser mishears grow by a share of what it
+mishears of the recordings beyond the base (MISHEARD_SHARE). A sample without a value is a miss.
 
 A gate with fp32_margin judges the int8 graphs: the same sentences from the same seeds with both profiles. It never
 keeps a voice from being published; where one is red, or the words were not judged, the version is served with fp32.
@@ -27,15 +28,14 @@ from timbre.evaluation.metrics.catalogue import (
     Metric,
     Protocol,
     metric,
+    misheard_allowance,
 )
 from timbre.evaluation.metrics.display import importance
 from timbre.evaluation.metrics.summary import Interval, summarise
-from timbre.evaluation.paired import by_sentence
+from timbre.evaluation.paired import chance_allowance, standard_error
 
 WORDS = "word_error_rate"
 """Metric that int8 must be judged by before it is served."""
-_SURE = 1.645
-"""Standard errors of a difference that chance alone exceeds one time in twenty, to one side."""
 OF_TRAINING = ("memorisation", "held_out_loss")
 """Metrics of stage 3: one value for a voice, none for a sentence."""
 
@@ -203,16 +203,6 @@ def decide(
     return Verdicts(found, how.confidence, gates.calibration, edited=edited_by_hand(gates), undecided=undecided)
 
 
-def chance_allowance(margin: float, error: float) -> float:
-    """What is forgiven beyond a margin. error: standard error of the mean difference over the common sentences.
-
-    At most one standard error, and only as long as an equal voice would show such a loss more than one time in twenty:
-    where the sentences suffice to decide (1.645 errors lie within the margin), the margin alone counts. docs/gates.md
-    has what this lets pass.
-    """
-    return max(0.0, min(_SURE * error - margin, error))
-
-
 def limits_as_set(gates: GateSet) -> dict[str, list[float | bool | None]]:
     """Gate -> limit, margins and whether it blocks: what a calibration writes down to be compared with later. The
     margin to the recordings stands last, where there is one. Without the gates of int8, which no calibration sets.
@@ -312,9 +302,20 @@ def _beside_fp32(gate: Gate, about: Metric, minimum: int, measured: Measurements
     )  # fmt: skip
 
 
+def allowance(gate: Gate, measured: Measurements) -> float:
+    """What limit and base_margin of this gate forgive beyond themselves, since the recordings are misheard too."""
+    if gate.protocol is not Protocol.TTS or gate.statistic is not Statistic.MEAN:
+        return 0.0
+    base = _statistic(gate, metric(gate.metric), measured.plain)
+    return misheard_allowance(gate.metric, measured.real.get(gate.metric), base)
+
+
 def _against_recordings(gate: Gate, measured: Measurements) -> Gate:
-    """The gate with a limit that the voice's own recordings could meet."""
-    share, recorded = RECORDED_SHARE.get(gate.metric), measured.real.get(gate.metric)
+    """The gate with a limit and a base_margin that the voice's own recordings could meet."""
+    share, recorded, more = RECORDED_SHARE.get(gate.metric), measured.real.get(gate.metric), allowance(gate, measured)
+    if more > 0:
+        limit, margin = (None if value is None else value + more for value in (gate.limit, gate.base_margin))
+        return replace(gate, limit=limit, base_margin=margin)
     if share is None or recorded is None or gate.limit is None:
         return gate
     return replace(gate, limit=min(gate.limit, share * recorded))
@@ -377,14 +378,10 @@ def _statistic(gate: Gate, about: Metric, group: Group) -> float | None:
 
 
 def _standard_error(gate: Gate, group: Group, other: Group) -> float:
-    """Of the mean difference over the common sentences; 0 for a worst value, and where fewer than two are common."""
+    """0 for a worst value: only means differ by chance."""
     if gate.statistic is not Statistic.MEAN:
         return 0.0
-    own, theirs = (by_sentence(each.samples(gate.protocol), gate.metric) for each in (group, other))
-    common = [sentence for sentence in own if sentence in theirs]
-    if len(common) < 2:
-        return 0.0
-    return float(np.std([own[sentence] - theirs[sentence] for sentence in common], ddof=1) / np.sqrt(len(common)))
+    return standard_error(group.samples(gate.protocol), other.samples(gate.protocol), gate.metric)
 
 
 def _asked(samples: Sequence[Sample], name: str) -> list[Sample]:

@@ -16,6 +16,8 @@ from timbre.evaluation.metrics.summary import Interval
 
 FEWEST = 5
 """Sentences below which no interval is given: min_sentences of every base."""
+_SURE = 1.645
+"""Standard errors of a difference that chance alone exceeds one time in twenty, to one side."""
 _Values = NDArray[np.float64]
 
 
@@ -69,6 +71,23 @@ def by_sentence(samples: Sequence[Sample], metric: str) -> Mapping[tuple[str, st
         if metric in sample.values:
             found.setdefault((sample.id, sample.text), []).append(sample.values[metric])
     return {key: float(np.mean(values)) for key, values in found.items()}
+
+
+def standard_error(own: Sequence[Sample], other: Sequence[Sample], metric: str) -> float:
+    """Of the mean difference over the common sentences; 0 where fewer than two are common."""
+    ours, theirs = by_sentence(own, metric), by_sentence(other, metric)
+    steps = [ours[sentence] - theirs[sentence] for sentence in ours if sentence in theirs]
+    return float(np.std(steps, ddof=1) / np.sqrt(len(steps))) if len(steps) > 1 else 0.0
+
+
+def chance_allowance(margin: float, error: float) -> float:
+    """What is forgiven beyond a margin. error: standard error of the mean difference over the common sentences.
+
+    At most one standard error, and only as long as an equal voice would show such a loss more than one time in twenty:
+    where the sentences suffice to decide (1.645 errors lie within the margin), the margin alone counts. docs/gates.md
+    has what this lets pass.
+    """
+    return max(0.0, min(_SURE * error - margin, error))
 
 
 def _means(values: _Values, draw: np.random.Generator, how: Interval) -> _Values:

@@ -17,13 +17,15 @@ from timbre.evaluation.metrics.prosody import Semitones, semitones
 from timbre.evaluation.metrics.signal import bandwidth_hz
 from timbre.evaluation.metrics.speaker import real_to_real
 from timbre.evaluation.metrics.tones import tone_errors, tones_to_judge
+from timbre.evaluation.metrics.words import words_of, words_wrong
 from timbre.evaluation.optional_judges import OptionalJudges
 from timbre.evaluation.rendition import Recording
 from timbre.inference.recogniser import Recogniser
 from timbre.inference.speaker import SpeakerEncoder
+from timbre.text.edit_distance import edit_counts
 from timbre.text.frontend import phonemize
 from timbre.text.lexicon import Lexicon
-from timbre.text.recognition import LANGUAGES
+from timbre.text.recognition import LANGUAGES, spoken_class_ids
 
 Vectors = NDArray[np.float32]
 MIN_RECORDINGS = 2
@@ -73,11 +75,22 @@ def facts(
         measures["listener_error_rate"] = lambda item: others.word_errors(item.wave, item.text, item.language)
     for name, measure in measures.items():
         found |= _mean(name, held_out, measure)
+    return found | misheard_of(held_out, recogniser, lexicon) | tones_of(held_out, recogniser, lexicon)
+
+
+def misheard_of(held_out: Sequence[Recording], recogniser: Recogniser | None, lexicon: Lexicon) -> dict[str, float]:
+    """Their phone and word error rates, over all of them; {} with no recogniser of their language."""
     heard = [item for item in held_out if item.language in LANGUAGES]
-    if recogniser is not None and heard:
-        counts = [recogniser.errors(item.wave, phonemize(item.text, item.language, lexicon)) for item in heard]
-        found["phone_error_rate"] = sum(c.errors for c in counts) / max(1, sum(c.length for c in counts))
-    return found | tones_of(held_out, recogniser, lexicon)
+    if recogniser is None or not heard:
+        return {}
+    read = [phonemize(item.text, item.language, lexicon) for item in heard]
+    said = [recogniser.hear(item.wave) for item in heard]
+    counts = [edit_counts(spoken_class_ids(text.phones), some) for text, some in zip(read, said, strict=True)]
+    found = {"phone_error_rate": sum(c.errors for c in counts) / max(1, sum(c.length for c in counts))}
+    words = [words_of(text, lexicon) for text in read]
+    if count := sum(map(len, words)):
+        found["word_error_rate"] = sum(map(words_wrong, words, said)) / count
+    return found
 
 
 def tones_of(held_out: Sequence[Recording], recogniser: Recogniser | None, lexicon: Lexicon) -> dict[str, float]:

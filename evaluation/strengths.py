@@ -8,12 +8,13 @@ Strength is a factor on the update of every layer: 0 is the base, 1 the adapter 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from timbre.evaluation.metrics.catalogue import misheard_allowance
 from timbre.evaluation.metrics.speaker import relative_similarity
 from timbre.evaluation.metrics.words import words_wrong
 from timbre.evaluation.rendition import Recording, Renderer, Sentence
@@ -31,6 +32,7 @@ PAIRS: tuple[tuple[float, float], ...] = (
 """(text to semantic, acoustic). The first is the base."""
 EARLY_PAIRS: tuple[tuple[float, float], ...] = ((1.0, 1.0), (0.5, 1.0))
 """The same of the adapters half way."""
+_MISHEARD = {"phone_error_rate": "phones", "word_error_rate": "words"}
 _SEEDS = (1, 2)
 SAME_LIKENESS = 0.01
 
@@ -62,10 +64,15 @@ class StrengthTrial:
         """Whether these are the adapters at the end of training, at their full strength."""
         return (self.t2s, self.acoustic, self.early) == (1.0, 1.0, False)
 
-    def says_as_much(self, base: StrengthTrial, most_rise: float) -> bool:
-        """Whether neither phones nor words are lost beyond most_rise."""
-        return (
-            self.error_rate <= base.error_rate + most_rise and self.word_error_rate <= base.word_error_rate + most_rise
+    def says_as_much(self, base: StrengthTrial, most_rise: float, recorded: Mapping[str, float]) -> bool:
+        """Whether neither phones nor words are lost beyond most_rise and what the recordings explain."""
+        rates = {
+            "phone_error_rate": (self.error_rate, base.error_rate),
+            "word_error_rate": (self.word_error_rate, base.word_error_rate),
+        }
+        return all(
+            own <= theirs + most_rise + misheard_allowance(name, recorded.get(name), theirs)
+            for name, (own, theirs) in rates.items()
         )
 
 
@@ -79,6 +86,8 @@ class TradeOff:
     """Why it was chosen, in words."""
     tried: tuple[StrengthTrial, ...]
     """In the order of PAIRS, then of EARLY_PAIRS."""
+    recorded: Mapping[str, float] = field(default_factory=dict)
+    """What the recogniser mishears of the recordings: metric -> rate."""
 
     @property
     def best(self) -> StrengthTrial:
@@ -89,12 +98,14 @@ class TradeOff:
         return {**asdict(self), "tried": [asdict(item) for item in self.tried]}
 
 
-def choose(tried: Sequence[StrengthTrial], most_rise: float) -> TradeOff:
+def choose(tried: Sequence[StrengthTrial], most_rise: float, recorded: Mapping[str, float] | None = None) -> TradeOff:
     """Of those whose errors of phones and of words are at most the base's plus most_rise (the base itself always is
     one): the one with the fewest errors among the likest, which differ by less than a listener hears.
+
+    recorded: of evaluation/recorded.py's `misheard_of`; where the recogniser mishears the owner, so it may the voice.
     """
-    base = tried[0]
-    able = [index for index, item in enumerate(tried) if item.says_as_much(base, most_rise)]
+    base, owner = tried[0], dict(recorded or {})
+    able = [index for index, item in enumerate(tried) if item.says_as_much(base, most_rise, owner)]
     likest = max(tried[index].likeness for index in able)
     alike = [index for index in able if tried[index].likeness > likest - SAME_LIKENESS]
     chosen = min(alike, key=lambda index: (tried[index].error_rate, tried[index].t2s + tried[index].acoustic))
@@ -105,7 +116,10 @@ def choose(tried: Sequence[StrengthTrial], most_rise: float) -> TradeOff:
         f"{best.word_error_rate:.1%} (base {base.word_error_rate:.1%}), likeness {best.likeness:.3f} "
         f"(base {base.likeness:.3f}){', checkpoint half way' * best.early}"
     )
-    return TradeOff(chosen, reason, tuple(tried))
+    if owner:
+        shown = " and ".join(f"{owner[name]:.1%} of {what}" for name, what in _MISHEARD.items() if name in owner)
+        reason += f"; of the recordings {shown} are misheard"
+    return TradeOff(chosen, reason, tuple(tried), owner)
 
 
 def try_strengths(

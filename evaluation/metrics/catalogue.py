@@ -306,11 +306,29 @@ WORST_POSSIBLE: Mapping[str, float] = {
 RECORDED_SHARE: Mapping[str, float] = {"bandwidth_hz": 0.9}
 """A limit never asks for more than this share of what the recordings have: what a microphone cut off no voice owes."""
 
-ON_RECORDINGS = ("dnsmos", "distilled_mos", "phone_error_rate", "listener_error_rate", "tone_error_rate")
+MISHEARD_SHARE: Mapping[str, float] = {"phone_error_rate": 0.25, "word_error_rate": 0.25}
+"""Of what the base's recogniser mishears of the recordings beyond what it mishears of the base: so much more of the
+voice may be misheard. One that sounds like its owner is misheard like its owner, accent and all: docs/gates.md has the
+same voices heard by Whisper.
+"""
+MOST_MISHEARD = 0.1
+"""Recordings with other texts than theirs are misheard altogether: no more than this is forgiven."""
+
+ON_RECORDINGS = (
+    "dnsmos", "distilled_mos", "phone_error_rate", "word_error_rate", "listener_error_rate", "tone_error_rate"
+)  # fmt: skip
 """Metrics that are measured on the recordings too (evaluation/recorded.py): a gate may compare with them."""
 
 FLOORS: Mapping[str, float] = {"pesq_nb": 3.5, "stoi": 0.85}
 """Least limits of a mean under `copy`, for every base: a calibration may ask for more, and nothing may ask for less."""
+
+
+def misheard_allowance(name: str, recorded: float | None, base: float | None) -> float:
+    """How much more than the base a voice may be misheard because its owner is; 0 for other metrics, and where the
+    recordings or the base have no value."""
+    if recorded is None or base is None:
+        return 0.0
+    return min(MOST_MISHEARD, MISHEARD_SHARE.get(name, 0.0) * max(0.0, recorded - base))
 
 
 def metric(name: str) -> Metric:

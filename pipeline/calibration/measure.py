@@ -28,7 +28,7 @@ from timbre.evaluation.judge import Judge
 from timbre.evaluation.measurements import Group, Measurements, read_measurements
 from timbre.evaluation.metrics import distilled
 from timbre.evaluation.optional_judges import OptionalJudges
-from timbre.evaluation.recorded import band_of, tones_of
+from timbre.evaluation.recorded import band_of, misheard_of, tones_of
 from timbre.evaluation.rendition import Recording
 from timbre.inference.engine import Engine as Speaking
 from timbre.inference.engine_settings import EngineSettings
@@ -47,7 +47,7 @@ from timbre.pipeline.stages.evaluate import EvaluateStage, held_out_recordings
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
 from timbre.registry.address import RegistryAddress
 
-VERSION = 3
+VERSION = 4
 """Raised when the same adapter would be degraded or measured in another way than before."""
 _ABOUT = "about.json"
 _OVER_TRAINING = 5.0
@@ -244,6 +244,7 @@ class Measuring:
         spoken = tuple(judge.judge_speech(item, real) for item in case.spoken)
         nothing = Group((), ())
         about = band_of(case.held_out) | tones_of(case.held_out, judge.recogniser, {})
+        about |= misheard_of(case.held_out, judge.recogniser, {})
         languages = {item.sentence.language for item in case.spoken}
         measured = judge.measurements(name, Group(copies, spoken), nothing, about, case.outcome, languages=languages)
         seconds = time.process_time() - began

@@ -36,7 +36,7 @@ from timbre.pipeline.verdict.reports import write_reports
 class EvaluateStage:
     """Runs the exported graphs through the engine that will serve the voice."""
 
-    version = 6
+    version = 7
 
     def prepare(self, recipe: Recipe) -> None:
         """Downloads the Whisper model that the recipe names. Raises ConfigurationError when it cannot be had."""

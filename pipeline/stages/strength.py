@@ -17,6 +17,7 @@ import numpy as np
 from timbre.audio.waveform import Waveform
 from timbre.core.atomic import remove_tree, write_json
 from timbre.core.recipe import FinetuneRecipe
+from timbre.evaluation.recorded import misheard_of
 from timbre.evaluation.rendition import Recording
 from timbre.evaluation.strengths import TradeOff, choose, try_strengths
 from timbre.inference.engine import Engine
@@ -72,7 +73,8 @@ def _settled(context: StageContext, recipe: FinetuneRecipe) -> TradeOff | None:
                 engine, engine.recogniser, voice, recordings, recipe.listen_sentences,
                 lambda line: _said(task, context, line), _early_voice(context, exported),
             )  # fmt: skip
-    found = choose(tried, recipe.max_error_rise)
+        recorded = misheard_of(recordings, engine.recogniser, voice.lexicon)
+    found = choose(tried, recipe.max_error_rise, recorded)
     if found.best.early:
         for folder in _adapters(context.output / EARLY_FOLDER):
             remove_tree(context.output / folder.name)

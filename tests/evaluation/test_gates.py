@@ -13,11 +13,12 @@ import pytest
 import soundfile
 
 from timbre.core.errors import ConfigurationError, InputError
-from timbre.evaluation.gates import OF_TRAINING, GateSet, chance_allowance, decide
+from timbre.evaluation.gates import OF_TRAINING, GateSet, decide
 from timbre.evaluation.gates_yaml import read_gates
 from timbre.evaluation.measurements import Group, Measurements, Sample, read_measurements
 from timbre.evaluation.metrics.catalogue import FLOORS, METRICS, WORST_POSSIBLE, Direction, Protocol
 from timbre.evaluation.metrics.summary import Interval
+from timbre.evaluation.paired import chance_allowance
 from timbre.evaluation.reports.advice import ADVICE, advice
 from timbre.evaluation.reports.calibration_note import limits_sentence
 from timbre.evaluation.reports.chinese import TITLES
@@ -343,6 +344,39 @@ def test_every_problem_of_a_file_is_listed(tmp_path: Path) -> None:
         gates_of(tmp_path, lines)  # type: ignore[arg-type]
     for words in ("gates[0].metric: 'pesk'", "gates[0].protocol: 'sing'", "gates[0].limit: 'high'", "gates[1]: stoi"):
         assert words in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["phone_error_rate", "word_error_rate"])
+def test_a_voice_may_be_misheard_a_little_more_where_its_owner_is(tmp_path: Path, name: str) -> None:
+    """An accent is no lost word: a quarter of what the recogniser mishears of the recordings beyond the base, at most
+    ten points, is forgiven by limit and base_margin alike."""
+    gates = gates_of(tmp_path, [{"metric": name, "protocol": "tts", "limit": 0.15, "base_margin": 0.05}])
+
+    def passes(value: float, recorded: float | None) -> bool:
+        voice = measured({name: value}, base={name: 0.1})
+        return decide(gates, replace(voice, real={} if recorded is None else {name: recorded})).passed
+
+    assert passes(0.15, None)
+    assert not passes(0.16, None)
+    assert not passes(0.16, 0.1), "the owner is heard as well as the base"
+    assert not passes(0.16, 0.05)
+    assert passes(0.2, 0.3)
+    assert not passes(0.21, 0.3)
+    assert passes(0.25, 1.0)
+    assert not passes(0.26, 1.0), "recordings of other texts excuse no more"
+    shown = decide(gates, replace(measured({name: 0.3}, base={name: 0.1}), real={name: 0.3})).verdicts[0]
+    assert shown.gate.limit == pytest.approx(0.2)
+    assert "above the limit 20.0 %" in shown.reason
+    assert "more than 10.0 % above the base" in shown.reason
+
+
+def test_production_is_the_same_owner_and_nothing_is_forgiven(tmp_path: Path) -> None:
+    gates = gates_of(
+        tmp_path, [{"metric": "phone_error_rate", "protocol": "tts", "limit": 0.9, "production_margin": 0.05}]
+    )
+    now = replace(measured({"phone_error_rate": 0.2}), real={"phone_error_rate": 0.9})
+    assert not decide(gates, now, measured({"phone_error_rate": 0.1})).passed
+    assert decide(gates, now, measured({"phone_error_rate": 0.15})).passed
 
 
 def test_a_limit_asks_for_no_more_band_than_the_recordings_have(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from timbre.core.errors import InputError
 from timbre.core.progress import SilentProgress
 from timbre.evaluation.judge import Judge, Plan, TrainingOutcome, without_adapter
 from timbre.evaluation.measurements import Group, Measurements, read_measurements
+from timbre.evaluation.recorded import misheard_of
 from timbre.evaluation.rendition import CopiedRecording, Recording, Renderer, Spoken, sentences_for
 from timbre.inference.engine import Engine
 from timbre.inference.exported_base import read_export
@@ -100,9 +101,14 @@ def test_recordings_are_read_with_the_voices_own_lexicon(
     for place in ("judge", "recorded"):
         monkeypatch.setattr(f"timbre.evaluation.{place}.dnsmos", lambda samples: Mos(3.0, 3.0, 3.0))  # the slow one
     lexicon = parse("harbour Z OW1 T", "lexicon.txt")
-    judge = Judge(engine, _Reader(held_out, lexicon))
+    reader = _Reader(held_out, lexicon)
+    judge = Judge(engine, reader)
     found = judge.measure(replace(voice, lexicon=lexicon), held_out[:2], Plan((1,), 0), tmp_path, SilentProgress())
     assert found.real["phone_error_rate"] == 0.0, "what was said as the voice reads it is no error"
+    assert found.real["word_error_rate"] == 0.0
+    otherwise = misheard_of(held_out, reader, {})
+    assert 0 < otherwise["word_error_rate"] < 0.5
+    assert misheard_of(held_out, None, {}) == {}
 
 
 def test_tones_are_asked_of_mandarin_texts_alone(judge: Judge) -> None:

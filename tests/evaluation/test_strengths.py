@@ -39,6 +39,19 @@ def test_words_count_beside_phones() -> None:
     assert choose([base, likest, careful], 0.02).best == careful
 
 
+def test_a_voice_that_is_misheard_like_its_owner_is_kept() -> None:
+    full, half = StrengthTrial(1, 1, 0.29, 0.95, 0.14), StrengthTrial(0.5, 1, 0.21, 0.80, 0.10)
+    base = StrengthTrial(0.0, 0.0, 0.20, 0.70, 0.10)
+    owner = {"phone_error_rate": 0.5, "word_error_rate": 0.3}
+    assert choose([base, full, half], 0.02).best == half
+    found = choose([base, full, half], 0.02, owner)
+    assert found.best == full
+    assert found.plain()["recorded"] == owner
+    assert "50.0% of phones and 30.0% of words are misheard" in found.reason
+    assert choose([base, full, half], 0.02, {"phone_error_rate": 0.5}).best == half, "words count by themselves"
+    assert choose([base, full, half], 0.02, {"phone_error_rate": 0.2, "word_error_rate": 0.1}).best == half
+
+
 def test_a_checkpoint_half_way_is_kept_where_it_is_heard_better() -> None:
     last, early = StrengthTrial(1, 1, 0.30, 0.95), StrengthTrial(1, 1, 0.19, 0.94, early=True)
     found = choose([BASE, last, early], 0.02)
