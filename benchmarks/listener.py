@@ -1,6 +1,6 @@
 """What does a listener understand? Whisper hears what exported bases and voices say, and errors are counted.
 
-    TIMBRE_WHISPER=FOLDER python -m benchmarks.listener --base nano --base OTHER_FOLDER [--count 60] [--zero-shot 4]
+    TIMBRE_WHISPER=FOLDER python -m benchmarks.listener --base nano [--count 60] [--seeds 1] [--zero-shot 4]
 
 FOLDER holds a Whisper model that faster-whisper reads (base and multilingual for the figures of the model card). A row
 a base, language and kind of text: word errors in English, errors over toned and toneless pinyin syllables in Mandarin
@@ -16,6 +16,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +94,13 @@ def judged(
     texts: Sequence[str],
     language: str,
     report: Callable[[str], None],
+    seeds: int = 1,
 ) -> list[Heard]:
-    """Every text, spoken by the voices in turn."""
+    """Every text, spoken by the voices in turn, with so many seeds each."""
     found = []
-    for index, text in enumerate(texts):
-        voice = voices[index % len(voices)]
-        request = SpeechRequest(text, language=language, sampling=Sampling(seed=index))
+    for index, (text, take) in enumerate(product(texts, range(seeds))):
+        voice = voices[index // seeds % len(voices)]
+        request = SpeechRequest(text, language=language, sampling=Sampling(seed=index // seeds + take * len(texts)))
         speech = engine.speak(request, voice)
         heard = listener.transcribe(speech.wave, language)
         failures = tuple(reason for sentence in speech.sentences for reason in sentence.failures)
@@ -163,6 +165,7 @@ def texts_of(base: Base, count: int) -> Iterator[tuple[str, str, tuple[str, ...]
 )
 @click.option("--language", default="en", show_default=True, help="Of the voices given by --voice.")
 @click.option("--count", default=60, show_default=True, help="Most texts of a kind.")
+@click.option("--seeds", default=1, show_default=True, help="How often each text is spoken.")
 @click.option("--zero-shot", "strangers", default=4, show_default=True, help="Unseen speakers; 0: only known ones.")
 @click.option("--speech", type=click.Path(path_type=Path), default=Path("../shared/speech"), envvar="TIMBRE_SPEECH")
 @click.option("--whisper", type=click.Path(path_type=Path), help="Model folder (default: TIMBRE_WHISPER).")
@@ -172,6 +175,7 @@ def main(
     folders: tuple[Path, ...],
     language: str,
     count: int,
+    seeds: int,
     strangers: int,
     speech: Path,
     whisper: Path | None,
@@ -193,7 +197,7 @@ def main(
     def add(
         engine: Engine, base: Base, kind: str, group: str, voices: Sequence[Voice], texts: Sequence[str], code: str
     ) -> None:
-        heard = judged(listener, engine, voices, texts, code, report)
+        heard = judged(listener, engine, voices, texts, code, report, seeds)
         rows.append(row_of(base.name if base.folder.name == base.name else base.folder.name, kind, group, heard))
         details[f"{rows[-1].base}, {kind}, {group}"] = [asdict(item) for item in heard]
 

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.listener import Heard, judged, model_folder, row_of, table
 from timbre.evaluation.whisper import Whisper
 from timbre.inference.engine import Engine
+from timbre.inference.request import SpeechRequest
 from timbre.inference.voice import Voice
 from timbre.text.edit_distance import edit_counts
 
@@ -49,6 +50,26 @@ def test_words_and_syllables_are_counted_as_stage_4_counts_them(
     )  # fmt: skip
     assert (item.edits.errors, item.edits.length) == errors
     assert (None if item.toneless is None else (item.toneless.errors, item.toneless.length)) == toneless
+
+
+def test_more_takes_of_a_text_have_the_same_voice_and_other_seeds() -> None:
+    asked: list[tuple[str, int, str]] = []
+
+    def speak(request: SpeechRequest, voice: Voice) -> SimpleNamespace:
+        assert request.sampling is not None
+        asked.append((request.text, request.sampling.seed or 0, voice.name))
+        return SimpleNamespace(wave=None, sentences=())
+
+    voices = [cast(Voice, SimpleNamespace(name=name)) for name in "AB"]
+    options = (cast(Whisper, Deaf("one")), cast(Engine, SimpleNamespace(speak=speak)), voices, ["one", "two", "three"])
+    judged(*options, "en", lambda line: None)
+    once = list(asked)
+    assert once == [("one", 0, "A"), ("two", 1, "B"), ("three", 2, "A")]
+    assert len(judged(*options, "en", lambda line: None, seeds=3)) == 9
+    takes = asked[3:]
+    assert set(once) < set(takes), "the first take is the one that was always spoken"
+    assert len({seed for _, seed, _ in takes}) == 9
+    assert {(text, name) for text, _, name in takes} == {(text, name) for text, _, name in once}
 
 
 def test_without_a_model_it_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
