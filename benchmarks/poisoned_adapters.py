@@ -1,6 +1,6 @@
 """Which of a base's own gates refuse which kind of degraded adapter?
 
-    python -m benchmarks.poisoned_adapters nano FOLDER FOLDER... [--steps 20] [--degraded 0]
+    python -m benchmarks.poisoned_adapters nano FOLDER FOLDER... [--steps 20] [--minutes 3] [--degraded 0]
 
 Each FOLDER is a voice folder, at least two. Good adapters are trained shortly and degraded in every way that a
 calibration knows (pipeline/calibration/degraded_adapters.py); the limits are those of bases/BASE/gates.yaml, as they
@@ -85,6 +85,7 @@ def silent_gates(gates: GateSet, rows: Sequence[KindRow]) -> list[str]:
     "folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER"
 )
 @click.option("--steps", default=20, show_default=True, help="Training steps of each network.")
+@click.option("--minutes", default=3.0, show_default=True, help="Longest training of a voice.")
 @click.option("--degraded", default=0, help="Degradations of each voice, in turn. [default: all]")
 @click.option("--copies", default=5, show_default=True, help="Held-out recordings of each voice.")
 @click.option("--fixed", default=1, show_default=True, help="Fixed sentences of each voice.")
@@ -94,6 +95,7 @@ def main(
     base: str,
     folders: tuple[Path, ...],
     steps: int,
+    minutes: float,
     degraded: int,
     copies: int,
     fixed: int,
@@ -108,7 +110,7 @@ def main(
     workspace = Workspace.find(Path.cwd())
     found = workspace.load_base(base)
     gates = read_gates(found.folder / GATES_FILE)
-    plan = CalibrationPlan(steps=steps, copies=copies, fixed=fixed, kinds_per_voice=degraded)
+    plan = CalibrationPlan(steps=steps, minutes=minutes, copies=copies, fixed=fixed, kinds_per_voice=degraded)
     measuring = Measuring(
         found, workspace.root, RegistryAddress(str(workspace.default_registry), {}), plan,
         load_recipe(recipe_file) if recipe_file else Recipe(), PlainProgress(report, every_s=60.0), say=report,
