@@ -22,7 +22,7 @@ from timbre.gptsovits.files.base_networks import checkpoint_of, half_precision
 from timbre.gptsovits.files.checkpoints import ACOUSTIC, TEXT_TO_SEMANTIC, Checkpoint, save_safetensors
 from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
-from timbre.nano.checkpointing import averaged, restored
+from timbre.nano.checkpointing import START, averaged, restored
 from timbre.nano.content import load_averaged
 from timbre.nano.content_network import TONES, ContentEncoder
 from timbre.nano.label_codes import projection_of
@@ -67,13 +67,33 @@ LICENCES = (
 )
 
 
-def load_acoustic(work: Path) -> Synthesizer:
-    """The acoustic model of a work folder, averaged weights; codes as the content encoder's heads hear them."""
+def load_acoustic(work: Path, kept: float = 1.0) -> Synthesizer:
+    """The acoustic model of a work folder, averaged weights; codes as the content encoder's heads hear them.
+
+    kept: share of what the joint steps changed in the restored base that they began from (weight-space ensembles,
+    Wortsman et al. 2022, arXiv 2109.01903). Raises ConfigurationError below 1 where they began from none.
+    """
     model = Synthesizer(SynthesizerConfig.nano())
     trained_or_restored(model, work / "acoustic", "joint.pt")
+    if kept < 1:
+        keep_part(model, work / "acoustic" / START, kept)
     encoder = load_averaged(work / "content")
     hears_codes(model, encoder)
     return model
+
+
+@torch.no_grad()
+def keep_part(model: nn.Module, start: Path, kept: float) -> None:
+    """Move every weight back towards where training began, to that share of its way."""
+    if not start.is_file():
+        raise ConfigurationError(
+            f"acoustic: kept: {kept:g} needs {start}, where the joint steps began",
+            remedy="pack with kept: 1, or continue a base with `timbre pretrain restore`",
+        )
+    before = torch.load(start, map_location="cpu", weights_only=True)
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():
+            value.copy_(torch.lerp(before[name].to(value.dtype), value, kept))
 
 
 @torch.no_grad()
@@ -113,11 +133,12 @@ def content_sizes(encoder: ContentEncoder) -> dict[str, Any]:
     return {**sizes, "apply_spec_augment": False, "mask_time_prob": 0.0}
 
 
-def pack(work: Path, folder: Path, steps: str = "") -> Base:
-    """Write the base. Raises ConfigurationError when a stage is missing or the files are larger than the limit."""
+def pack(work: Path, folder: Path, steps: str = "", kept: float = 1.0) -> Base:
+    """Write the base; kept: as load_acoustic has it. Raises ConfigurationError when a stage is missing or the files
+    are larger than the limit."""
     folder.mkdir(parents=True, exist_ok=True)
     encoder = load_averaged(work / "content")
-    acoustic, semantic = load_acoustic(work), load_semantic(work)
+    acoustic, semantic = load_acoustic(work, kept), load_semantic(work)
     # The vector that masks frames is for training only, and a network built without masking does not have it.
     hubert = {name: value for name, value in encoder.hubert.state_dict().items() if name != "masked_spec_embed"}
     parts: list[tuple[str, Checkpoint]] = [

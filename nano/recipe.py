@@ -84,6 +84,9 @@ class AcousticRecipe:
     quality: float = setting(0.0, "pull of DistillMOS (extra mos) beside them; 0: without", low=0)
     speaker: float = setting(0.0, "pull of the speaker encoder GE2E beside them; 0: without", low=0)
     kl: float = setting(1.0, "weight of the KL divergence in the joint steps", low=0)
+    kept: float = setting(
+        1.0, "share of what the joint steps changed in a restored base that `pack` keeps", low=0, high=1
+    )
     generator_every: int = setting(2, "the generator is trained at every so many joint steps; 0: never", low=0)
     guide: float = setting(0.3, "weight of the loss that shows frames their phone in the text", low=0)
     spoken: float = setting(3.0, "weight of the distance of the spoken mean's spectrum from the recorded one", low=0)

@@ -266,7 +266,7 @@ def pack(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
     """Write the trained networks as a base: fp16 weights and base.yaml with digests."""
     from timbre.nano.pack import pack as write
 
-    base = write(work, target)
+    base = write(work, target, kept=load_nano_recipe(recipe_file).acoustic.kept)
     for item in base.files:
         click.echo(f"{item.path}  {(target / item.path).stat().st_size / 1e6:.2f} MB  {item.sha256}")
 

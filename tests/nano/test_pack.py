@@ -80,3 +80,21 @@ def test_a_restored_part_is_packed_until_it_is_trained_again(work: Path) -> None
     packed = packing.load_semantic(work)
     assert all(torch.equal(value, restored[name]) for name, value in packed.state_dict().items())
     assert not packed.training
+
+
+def test_a_share_of_what_training_changed_is_kept(work: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"kept: 0\.25 needs .*start"):
+        packing.load_acoustic(work, 0.25)
+    began = Synthesizer(SynthesizerConfig.nano()).state_dict()
+    torch.save(began, work / "acoustic" / START)
+    trained = packing.load_acoustic(work).state_dict()
+    part = packing.load_acoustic(work, 0.25).state_dict()
+    heard = {name for name in trained if name.startswith("ssl_proj.")}  # set from the encoder's heads
+    moved = 0
+    for name, value in part.items():
+        if value.is_floating_point() and name not in heard:
+            torch.testing.assert_close(value, 0.75 * began[name] + 0.25 * trained[name])
+            moved += not torch.equal(value, trained[name])
+    assert moved > 100
+    packed = load_synthesizer(packing.pack(work, tmp_path / "out", kept=0.25)).float().state_dict()
+    assert torch.equal(packed["enc_p.proj.weight"], part["enc_p.proj.weight"].half().float())
