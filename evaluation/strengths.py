@@ -53,6 +53,8 @@ class StrengthTrial:
     """Words lost over words."""
     early: bool = False
     """Whether it used the adapters half way through training."""
+    pace: float = 1.0
+    """Spoken seconds over those that the pace of the recordings lets expect."""
 
     @property
     def title(self) -> str:
@@ -144,6 +146,7 @@ def try_strengths(
     for whose, t2s, acoustic, half_way in tries:
         speaker = scaled(whose, t2s, acoustic)
         wrong = phones = lost = words = 0
+        seconds = expected = 0.0
         vectors = []
         for item in recordings[:count]:
             sentence = Sentence(item.id, item.text, "held-out", item.language)
@@ -154,6 +157,7 @@ def try_strengths(
                     wrong, phones = wrong + len(spoken.phones), phones + len(spoken.phones)
                     lost, words = lost + len(spoken.words), words + len(spoken.words)
                     continue
+                seconds, expected = seconds + spoken.wave.duration_s, expected + spoken.expected_s
                 said = recogniser.hear(spoken.wave)
                 counts = edit_counts(spoken_class_ids(spoken.phones), said)
                 wrong, phones = wrong + counts.errors, phones + counts.length
@@ -161,7 +165,8 @@ def try_strengths(
                 vectors.append(encoder.embed(spoken.wave))
         likeness = float(relative_similarity(np.stack(vectors), real).mean()) if vectors else 0.0
         rates = round(wrong / max(1, phones), 4), round(likeness, 4), round(lost / max(1, words), 4)
-        found.append(StrengthTrial(t2s, acoustic, *rates, early=half_way))
+        pace = round(seconds / expected, 4) if expected else 1.0
+        found.append(StrengthTrial(t2s, acoustic, *rates, early=half_way, pace=pace))
         losses = f"phone errors {rates[0]:.1%}, words lost {rates[2]:.1%}"
         heard(f"strengths {found[-1].title}: {losses}, likeness {rates[1]:.3f}")
     return found

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load_file, save_file
 
 from timbre.audio.waveform import Waveform
 from timbre.core.atomic import remove_tree, write_json
@@ -31,6 +32,9 @@ RECOGNISER = "recogniser"
 EARLY_FOLDER = "early"
 """Where training/finetune/voice.py leaves them; named here too, since that module loads torch."""
 TRADE_OFF = "trade_off.svg"
+PROMPT_TENSORS = "prompt.safetensors"
+"""Of training/finetune/voice.py too."""
+_SAME_PACE = (0.75, 1.33)
 _FEWEST = 2
 
 
@@ -81,6 +85,7 @@ def _settled(context: StageContext, recipe: FinetuneRecipe) -> TradeOff | None:
             folder.rename(context.output / folder.name)
     scale_adapter(context.output / "t2s", found.best.t2s)
     scale_adapter(context.output / "sovits", found.best.acoustic)
+    keep_pace(context.output, found.best.pace)
     return found
 
 
@@ -116,6 +121,21 @@ def scale_adapter(folder: Path, strength: float) -> None:
     config["lora_alpha"] = strength * config["lora_alpha"]
     config["alpha_pattern"] = {name: strength * value for name, value in (config.get("alpha_pattern") or {}).items()}
     write_json(path, config)
+
+
+def keep_pace(folder: Path, ratio: float) -> None:
+    """Let a voice that does not take over its owner's pace expect its own: seconds a sound and around a sentence times
+    ratio, in the prompt. Otherwise every sentence of an owner who reads at a third of the usual pace counts as failed,
+    being too short. Ratios within _SAME_PACE change nothing.
+    """
+    if _SAME_PACE[0] <= ratio <= _SAME_PACE[1]:
+        return
+    path = folder / PROMPT_TENSORS
+    tensors = load_file(path)
+    tensors["rate"] = np.asarray(ratio * tensors["rate"], np.float32)
+    if "pauses" in tensors:
+        tensors["pauses"] = (tensors["pauses"] * np.array([1.0, 1.0, ratio])).astype(np.float32)
+    save_file(tensors, path)
 
 
 def write_trade_off(folder: Path, training_file: str, found: TradeOff | None) -> Mapping[str, Any]:

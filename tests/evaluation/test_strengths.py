@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from tests.inference.pico_voice import write_voice
 from timbre.evaluation.strengths import PAIRS, StrengthTrial, choose, scaled
 from timbre.inference.exported_base import read_export
 from timbre.inference.voice import load_voice
-from timbre.pipeline.stages.strength import scale_adapter, write_trade_off
+from timbre.pipeline.stages.strength import keep_pace, scale_adapter, write_trade_off
 
 BASE = StrengthTrial(0.0, 0.0, 0.20, 0.70)
 
@@ -94,3 +95,22 @@ def test_the_trade_off_is_reported(tmp_path: Path) -> None:
     assert len(said["tried"]) == 2
     assert said["tried"][0]["error_rate"] == 0.2
     assert (tmp_path / "trade_off.svg").read_text().lstrip().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "rate", "edges"), [(1.0, 0.28, 1.2), (0.8, 0.28, 1.2), (0.25, 0.07, 0.3), (1.5, 0.42, 1.8)]
+)
+def test_a_voice_that_does_not_take_over_a_slow_pace_expects_its_own(
+    tmp_path: Path, ratio: float, rate: float, edges: float
+) -> None:
+    tensors = {
+        "rate": np.array(0.28, np.float32), "pauses": np.array([0.2, 0.4, 1.2], np.float32),
+        "codes": np.arange(4),
+    }  # fmt: skip
+    save_file(tensors, tmp_path / "prompt.safetensors")
+    keep_pace(tmp_path, ratio)
+    found = load_file(tmp_path / "prompt.safetensors")
+    assert float(found["rate"]) == pytest.approx(rate)
+    assert found["rate"].shape == ()
+    np.testing.assert_allclose(found["pauses"], [0.2, 0.4, edges], rtol=1e-6)
+    assert found["codes"].tolist() == [0, 1, 2, 3]
