@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.inference.pico_voice import write_voice
+from timbre.core.progress import SilentProgress
+from timbre.core.recipe import FinetuneRecipe
 from timbre.evaluation.strengths import PAIRS, StrengthTrial, choose, scaled
 from timbre.inference.exported_base import read_export
 from timbre.inference.voice import load_voice
+from timbre.pipeline.stages import strength
 from timbre.pipeline.stages.strength import keep_pace, scale_adapter, write_trade_off
+from timbre.pipeline.stages.table import StageContext
 
 BASE = StrengthTrial(0.0, 0.0, 0.20, 0.70)
 
@@ -114,3 +120,52 @@ def test_a_voice_that_does_not_take_over_a_slow_pace_expects_its_own(
     assert found["rate"].shape == ()
     np.testing.assert_allclose(found["pauses"], [0.2, 0.4, edges], rtol=1e-6)
     assert found["codes"].tolist() == [0, 1, 2, 3]
+
+
+def test_stage_3_keeps_what_was_heard_of_voice_and_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recordings' errors decide with the voice's, and adapters and pace are those of the kept pair."""
+    output = tmp_path / "output"
+    for name in ("t2s", "sovits"):
+        (output / name).mkdir(parents=True)
+        (output / name / "adapter_config.json").write_text('{"lora_alpha": 16}')
+    save_file({"rate": np.array(0.3, np.float32)}, output / "prompt.safetensors")
+    tried = [
+        StrengthTrial(0, 0, 0.1, 0.7, pace=0.3), StrengthTrial(0.5, 1, 0.18, 0.9, pace=0.4),
+        StrengthTrial(0, 0.5, 0.1, 0.8, pace=0.9),
+    ]  # fmt: skip
+    owner: dict[str, float] = {"phone_error_rate": 0.5}
+
+    class Hearing:
+        recogniser = object()
+
+        def __init__(self, exported: object) -> None: ...
+
+        def __enter__(self) -> Hearing:
+            return self
+
+        def __exit__(self, *error: object) -> None: ...
+
+    fakes: dict[str, Any] = {
+        "held_out_of": lambda *options: [None, None], "exported_base": lambda *options, **others: None,
+        "Engine": Hearing, "load_voice": lambda *options, **others: SimpleNamespace(lexicon={}),
+        "try_strengths": lambda *options: tried, "misheard_of": lambda *options: owner,
+    }  # fmt: skip
+    for name, fake in fakes.items():
+        monkeypatch.setattr(strength, name, fake)
+    context = SimpleNamespace(
+        base=SimpleNamespace(files=[SimpleNamespace(role="recogniser")], rate_hz=24_000), root=tmp_path, output=output,
+        inputs={"extract": tmp_path}, registry=None, progress=SilentProgress(), voice=SimpleNamespace(name="ada"),
+        key="k" * 64,
+    )  # fmt: skip
+    found = strength.settle_strengths(cast(StageContext, context), FinetuneRecipe())
+    assert found is not None
+    assert found.best == tried[1], "0.08 more than the base: 0.02, and a quarter of what is misheard of the owner"
+    alphas = [
+        json.loads((output / name / "adapter_config.json").read_text())["lora_alpha"] for name in ("t2s", "sovits")
+    ]
+    assert alphas == [8, 16]
+    assert float(load_file(output / "prompt.safetensors")["rate"]) == pytest.approx(0.4 * 0.3)
+    owner.clear()
+    again = strength.settle_strengths(cast(StageContext, context), FinetuneRecipe())
+    assert again is not None
+    assert again.best == tried[2]
