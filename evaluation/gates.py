@@ -314,7 +314,7 @@ def _against_recordings(gate: Gate, measured: Measurements) -> Gate:
     """The gate with a limit and a base_margin that the voice's own recordings could meet."""
     share, recorded, more = RECORDED_SHARE.get(gate.metric), measured.real.get(gate.metric), allowance(gate, measured)
     if more > 0:
-        limit, margin = (None if value is None else value + more for value in (gate.limit, gate.base_margin))
+        limit, margin = (None if value is None else round(value + more, 4) for value in (gate.limit, gate.base_margin))
         return replace(gate, limit=limit, base_margin=margin)
     if share is None or recorded is None or gate.limit is None:
         return gate
