@@ -67,6 +67,15 @@ def limit_of(gates: GateSet, name: str) -> float:
     return limit
 
 
+def test_limits_come_from_what_the_recordings_do_not_explain() -> None:
+    """Else an accented good voice would set a limit that then forgives the accent once more."""
+    plain, real = Group((), samples("tts", VALUES | {"phone_error_rate": 0.1})), {"phone_error_rate": 0.5}
+    accented = replace(measured("ada", phone_error_rate=0.2), plain=plain, real=real)
+    gate = Gate("phone_error_rate", Protocol.TTS)
+    assert value_of(gate, accented) == pytest.approx(0.1)
+    assert value_of(gate, replace(accented, real={})) == pytest.approx(0.2)
+
+
 def test_halves_do_not_share_a_speaker_and_nobody_chooses() -> None:
     setting, judging = split_speakers(SPEAKERS)
     assert len(setting) == len(judging) == 6

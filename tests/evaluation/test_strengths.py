@@ -12,11 +12,16 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.inference.pico_voice import write_voice
+from timbre.audio.waveform import Waveform
 from timbre.core.progress import SilentProgress
 from timbre.core.recipe import FinetuneRecipe
+from timbre.evaluation import strengths
+from timbre.evaluation.rendition import Recording, Sentence
 from timbre.evaluation.strengths import PAIRS, StrengthTrial, choose, scaled
+from timbre.inference.engine import Engine
 from timbre.inference.exported_base import read_export
-from timbre.inference.voice import load_voice
+from timbre.inference.recogniser import Recogniser
+from timbre.inference.voice import Voice, load_voice
 from timbre.pipeline.stages import strength
 from timbre.pipeline.stages.strength import keep_pace, scale_adapter, write_trade_off
 from timbre.pipeline.stages.table import StageContext
@@ -169,3 +174,25 @@ def test_stage_3_keeps_what_was_heard_of_voice_and_owner(tmp_path: Path, monkeyp
     again = strength.settle_strengths(cast(StageContext, context), FinetuneRecipe())
     assert again is not None
     assert again.best == tried[2]
+
+
+def test_each_trial_measures_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {0.0: 1.0, 0.5: 2.0, 1.0: 3.0, 0.25: 2.0}
+
+    class Speaking:
+        def __init__(self, engine: object) -> None: ...
+
+        def speak(self, sentence: Sentence, seed: int, voice: float) -> SimpleNamespace:
+            wave = Waveform(np.ones(round(seconds[voice] * 16_000), np.float32), 16_000)
+            return SimpleNamespace(wave=wave, expected_s=4.0, phones=(), words=())
+
+    encoder = SimpleNamespace(embed=lambda wave: np.ones(4), embed_many=lambda waves: np.ones((2, 4)))
+    monkeypatch.setattr(strengths, "SpeakerEncoder", lambda *options, **others: encoder)
+    monkeypatch.setattr(strengths, "Renderer", Speaking)
+    monkeypatch.setattr(strengths, "scaled", lambda voice, t2s, acoustic: t2s)
+    engine = SimpleNamespace(base=None, settings=SimpleNamespace(threads=1))
+    recordings = [Recording("r", "One.", "en", Waveform(np.ones(16_000, np.float32), 16_000))] * 2
+    found = strengths.try_strengths(
+        cast(Engine, engine), cast(Recogniser, SimpleNamespace(hear=lambda wave: [])), cast(Voice, None), recordings, 2
+    )
+    assert [trial.pace for trial in found] == [seconds[trial.t2s] / 4.0 for trial in found]

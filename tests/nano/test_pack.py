@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from tests.conftest import ROOT
+from timbre.cli.main import call
 from timbre.core.base import load_base
 from timbre.core.errors import ConfigurationError
 from timbre.gptsovits.acoustic.configuration import SynthesizerConfig
@@ -98,3 +101,14 @@ def test_a_share_of_what_training_changed_is_kept(work: Path, tmp_path: Path) ->
     assert moved > 100
     packed = load_synthesizer(packing.pack(work, tmp_path / "out", kept=0.25)).float().state_dict()
     assert torch.equal(packed["enc_p.proj.weight"], part["enc_p.proj.weight"].half().float())
+
+
+def test_the_recipe_says_how_much_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[float] = []
+    base = SimpleNamespace(files=())
+    monkeypatch.setattr(packing, "pack", lambda work, folder, **options: kept.append(options["kept"]) or base)
+    (tmp_path / "recipe.yaml").write_text("acoustic: {kept: 0.25}\n")
+    options = ["--speech", str(tmp_path), "--work", str(tmp_path), "--to", str(tmp_path / "out")]
+    for recipe in (["--recipe", str(tmp_path / "recipe.yaml")], ["--recipe", str(ROOT / "recipes" / "nano.yaml")]):
+        assert call(["pretrain", "pack", *options, *recipe]) == 0
+    assert kept == [0.25, 1.0]

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -15,13 +16,13 @@ import yaml
 from tests.conftest import ROOT
 from tests.evaluation.test_judge import held_out  # noqa: F401
 from timbre.cli.main import call
-from timbre.core.base import read_base
+from timbre.core.base import Base, read_base
 from timbre.core.cancellation import Cancellation, Interrupted
 from timbre.core.errors import InputError
 from timbre.core.recipe import FinetuneRecipe, load_recipe
 from timbre.evaluation.calibration import GOOD, UNTRAINED, calibrate, split_speakers
 from timbre.evaluation.gates_yaml import read_gates
-from timbre.evaluation.judge import TrainingOutcome
+from timbre.evaluation.judge import Judge, TrainingOutcome
 from timbre.inference.engine import Engine
 from timbre.inference.errors import VoiceError
 from timbre.inference.exported_base import read_export
@@ -181,6 +182,24 @@ def test_a_calibration_trains_at_the_rate_of_the_recipe(
     (tmp_path / "recipe.yaml").write_text("finetune: {learning_rate: 0.0005}\n")
     assert rate("--recipe", str(tmp_path / "recipe.yaml")) == 5e-4
     assert rate("--rate", "0.001") == 1e-3
+
+
+def test_what_is_misheard_of_the_recordings_is_measured_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known: list[dict[str, float]] = []
+    judge = SimpleNamespace(
+        recogniser=None,
+        recorded=lambda recordings: None,
+        measurements=lambda name, adapted, plain, about, outcome, languages: known.append(about),
+    )
+    case = SimpleNamespace(held_out=(), copies=(), spoken=(), outcome=None)
+    for name in ("band_of", "tones_of"):
+        monkeypatch.setattr(measure, name, lambda *options: {})
+    monkeypatch.setattr(measure, "misheard_of", lambda *options: {"phone_error_rate": 0.5})
+    monkeypatch.setattr(measure, "_keep", lambda *options: None)
+    run = Measuring(cast(Base, None), tmp_path, RegistryAddress(str(tmp_path), {}))
+    degrader = cast(AdapterDegrader, SimpleNamespace(case=lambda kind: case))
+    run._measure(tmp_path, "ada", GOOD, degrader, cast(Judge, judge))
+    assert known == [{"phone_error_rate": 0.5}]
 
 
 @pytest.mark.slow
