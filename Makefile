@@ -39,7 +39,7 @@ lint: $(STAMP)
 	$(BIN)/hadolint Dockerfile
 
 # A voice through all five stages, its gates, a version in the local registry, and a sentence in out/VOICE.wav.
-# make run VOICE=wren TEXT="Good morning."
+# make run VOICE=kathleen TEXT="Good morning."
 VOICE ?= awb
 run: $(STAMP)
 	$(BIN)/python -m timbre.cli.sample_run $(VOICE) $(if $(TEXT),--text "$(TEXT)")
