@@ -64,6 +64,13 @@ def sampler_of(corpus: Corpus, max_frames: int = 450) -> SentenceSampler:
     return SentenceSampler(corpus, codes, phones, PitchTracks.of(corpus), vectors, max_frames, seed=1)
 
 
+LISTENED_TO = JointSettings(
+    max_frames=200, steps=3, segment_frames=16, generator_every=0, critics_weight=1.0, critics_from_step=1,
+    ear_from_step=1,
+)  # fmt: skip
+"""Three steps in which critics and the ears beside them pull from the second."""
+
+
 def stored(path: Path) -> dict[str, Any]:
     """What a training left in a file."""
     return torch.load(path, weights_only=True)

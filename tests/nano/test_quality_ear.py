@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from tests.nano.synthetic_corpus import write_corpus
-from tests.nano.test_joint import CPU, sampler_of, started
+from tests.nano.test_joint import CPU, LISTENED_TO, sampler_of, started
 from timbre.audio.reader import read
 from timbre.audio.resample import resample
 from timbre.core.errors import ConfigurationError
 from timbre.evaluation.metrics.distilled import distilled_mos
 from timbre.nano import quality_ear
-from timbre.nano.joint import JointSettings, train_joint
+from timbre.nano.joint import train_joint
 from timbre.nano.quality_ear import QualityEar
 
 pytest.importorskip("distillmos")
@@ -76,19 +76,10 @@ def test_nobody_is_asked_to_be_better_than_the_recording(ear: QualityEar, speech
 
 def test_a_training_is_pulled_by_quality_and_by_the_speaker(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path)
-    settings = JointSettings(
-        max_frames=200,
-        steps=3,
-        segment_frames=16,
-        generator_every=0,
-        critics_weight=1.0,
-        critics_from_step=1,
-        ear_from_step=1,
-    )
     prior = {}
     for name, change in (("without", {}), ("quality", {"quality_share": 1.0}), ("speaker", {"speaker_share": 0.5})):
         stored = train_joint(
-            started(corpus), sampler_of(corpus, 200), tmp_path / name, dataclasses.replace(settings, **change), CPU
+            started(corpus), sampler_of(corpus, 200), tmp_path / name, dataclasses.replace(LISTENED_TO, **change), CPU
         )
         kept = torch.load(stored, weights_only=True)
         prior[name] = kept["network"]["enc_p.proj.weight"]

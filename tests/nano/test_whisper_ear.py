@@ -17,11 +17,11 @@ from torch import Tensor
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from tests.nano.synthetic_corpus import write_corpus
-from tests.nano.test_joint import CPU, sampler_of, started
+from tests.nano.test_joint import CPU, LISTENED_TO, sampler_of, started
 from timbre.cli.main import timbre
 from timbre.core.errors import ConfigurationError
 from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
-from timbre.nano.joint import JointSettings, train_joint
+from timbre.nano.joint import train_joint
 from timbre.nano.joint_critics import Distances, Panel
 from timbre.nano.recipe import AcousticRecipe
 from timbre.nano.spectrum_critics import PushShares, SpectrumCritics, joined_gradient
@@ -266,20 +266,11 @@ def test_the_distance_is_in_spreads_of_what_is_there() -> None:
 def test_a_training_is_pulled_by_it_too(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path)
     listening = write_folder(tmp_path, tiny(1000))
-    settings = JointSettings(
-        max_frames=200,
-        steps=3,
-        segment_frames=16,
-        generator_every=0,
-        critics_weight=1.0,
-        critics_from_step=1,
-        ear_from_step=1,
-    )
     prior = {}
     for name, ear, weight in (("without", None, 1.0), ("with", listening, 1.0), ("weak", listening, 1e-3)):
         stored = train_joint(
             started(corpus), sampler_of(corpus, 200), tmp_path / name,
-            dataclasses.replace(settings, ear=ear, ear_weight=weight), CPU,
+            dataclasses.replace(LISTENED_TO, ear=ear, ear_weight=weight), CPU,
         )  # fmt: skip
         kept = torch.load(stored, weights_only=True)
         prior[name] = kept["network"]["enc_p.proj.weight"]
