@@ -16,7 +16,6 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +97,9 @@ def judged(
 ) -> list[Heard]:
     """Every text, spoken by the voices in turn, with so many seeds each."""
     found = []
-    for index, (text, take) in enumerate(product(texts, range(seeds))):
-        voice = voices[index // seeds % len(voices)]
-        request = SpeechRequest(text, language=language, sampling=Sampling(seed=index // seeds + take * len(texts)))
+    for seed, text in enumerate(text for _ in range(seeds) for text in texts):
+        voice = voices[seed % len(texts) % len(voices)]
+        request = SpeechRequest(text, language=language, sampling=Sampling(seed=seed))
         speech = engine.speak(request, voice)
         heard = listener.transcribe(speech.wave, language)
         failures = tuple(reason for sentence in speech.sentences for reason in sentence.failures)

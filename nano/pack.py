@@ -76,24 +76,25 @@ def load_acoustic(work: Path, kept: float = 1.0) -> Synthesizer:
     model = Synthesizer(SynthesizerConfig.nano())
     trained_or_restored(model, work / "acoustic", "joint.pt")
     if kept < 1:
-        keep_part(model, work / "acoustic" / START, kept)
+        keep_part(model, work / "acoustic", kept)
     encoder = load_averaged(work / "content")
     hears_codes(model, encoder)
     return model
 
 
 @torch.no_grad()
-def keep_part(model: nn.Module, start: Path, kept: float) -> None:
+def keep_part(model: Synthesizer, folder: Path, kept: float) -> None:
     """Move every weight back towards where training began, to that share of its way."""
-    if not start.is_file():
+    before = Synthesizer(model.config)
+    if not restored(before, folder):
         raise ConfigurationError(
-            f"acoustic: kept: {kept:g} needs {start}, where the joint steps began",
+            f"acoustic: kept: {kept:g} needs {folder / START}, where the joint steps began",
             remedy="pack with kept: 1, or continue a base with `timbre pretrain restore`",
         )
-    before = torch.load(start, map_location="cpu", weights_only=True)
+    began = before.state_dict()
     for name, value in model.state_dict().items():
         if value.is_floating_point():
-            value.copy_(torch.lerp(before[name].to(value.dtype), value, kept))
+            value.copy_(torch.lerp(began[name], value, kept))
 
 
 @torch.no_grad()
