@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +57,32 @@ def browser() -> Iterator[Any]:
         yield found
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder and says nothing."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def served(pages: Path) -> Iterator[str]:
+    """The pages' address over HTTP: Chromium loses what a page from a file stored when it is reloaded at once."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(pages))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
 @pytest.fixture
 def visit(browser: Any, pages: Path) -> Iterator[Callable[..., Any]]:
-    """Opens a page; fails the test on any script error and on any request to another address."""
+    """Opens a page, from its file unless an address is given; fails the test on any script error and on any request to
+    another address."""
     contexts, wrong = [], list[str]()
 
-    def go(name: str, width: int = 1280, scheme: str = "light", locale: str = "en-GB") -> Any:
+    def go(name: str, width: int = 1280, scheme: str = "light", locale: str = "en-GB", address: str = "") -> Any:
+        own = ("file:", "data:", "blob:", *([f"{address}/"] if address else []))
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, locale=locale, accept_downloads=True
         )
@@ -67,9 +90,8 @@ def visit(browser: Any, pages: Path) -> Iterator[Callable[..., Any]]:
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: None if request.url.startswith(("file:", "data:", "blob:"))
-                else wrong.append(request.url))  # fmt: skip
-        page.goto((pages / name).as_uri())
+        page.on("request", lambda request: None if request.url.startswith(own) else wrong.append(request.url))
+        page.goto(f"{address}/{name}" if address else (pages / name).as_uri())
         return page
 
     yield go
@@ -101,8 +123,10 @@ def test_axe_can_find_something(visit: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_browser_chooses_the_language_and_the_keyboard_changes_it(visit: Callable[..., Any], name: str) -> None:
-    page = visit(name, locale="zh-CN")
+def test_the_browser_chooses_the_language_and_the_keyboard_changes_it(
+    visit: Callable[..., Any], served: str, name: str
+) -> None:
+    page = visit(name, locale="zh-CN", address=served)
     assert page.evaluate("document.documentElement.lang") == "zh"
     assert page.locator('[lang="en"]:visible').count() == 0
     page.keyboard.press("Tab")
