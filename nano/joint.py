@@ -205,11 +205,13 @@ class JointLoss:
                 lambda latent: self.spoken_term(model, latent, spectrum, mask),
                 lambda latent: self.pitch_term(latent, recorded, batch, mask),
             )
+            # Critics hear what is spoken; distances, whose best answer is the mean, see it before the filter.
+            moving = model.moving(expected, mask)
             found, push = self.panel.criticise(
-                model.dec, expected, recorded, batch, mask, condition, criticised, distances, judged
+                model.dec, moving, recorded, batch, mask, condition, criticised, distances, judged
             )
             terms |= found
-            terms["total"] = join_losses(expected, self.settings.spoken_weight * push, terms["total"])
+            terms["total"] = join_losses(moving, self.settings.spoken_weight * push, terms["total"])
         if self.settings.pitch_weight > 0:
             terms["pitch"] = self.pitch_term(expected, mean.float(), batch, mask)
             terms["total"] = terms["total"] + self.settings.pitch_weight * terms["pitch"]
@@ -220,7 +222,7 @@ class JointLoss:
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
                 spread = torch.rand(len(mask), 1, 1, device=device) * self.settings.widest_spread
                 drawn = prior.mean + torch.randn_like(prior.mean) * torch.exp(prior_log_std) * spread
-                spoken = model.flow.inverse(drawn, mask, condition).float()
+                spoken = model.moving(model.flow.inverse(drawn, mask, condition).float(), mask)
             # Pitch as recorded: the wave to compare with has it.
             spoken = torch.cat([mean[:, :PITCH_CHANNELS], spoken[:, PITCH_CHANNELS:]], dim=1)
             found, wave, target = self.generator_terms(model, batch, z.detach(), spoken, condition.detach())

@@ -92,9 +92,8 @@ def keep_part(model: Synthesizer, folder: Path, kept: float) -> None:
             remedy="pack with kept: 1, or continue a base with `timbre pretrain restore`",
         )
     began = before.state_dict()
-    for name, value in model.state_dict().items():
-        if value.is_floating_point():
-            value.copy_(torch.lerp(began[name], value, kept))
+    for name, value in model.named_parameters():
+        value.copy_(torch.lerp(began[name], value, kept))
 
 
 @torch.no_grad()

@@ -84,6 +84,9 @@ class AcousticRecipe:
     quality: float = setting(0.0, "pull of DistillMOS (extra mos) beside them; 0: without", low=0)
     speaker: float = setting(0.0, "pull of the speaker encoder GE2E beside them; 0: without", low=0)
     kl: float = setting(1.0, "weight of the KL divergence in the joint steps", low=0)
+    modulation: float = setting(
+        0.0, "share of the movement that the prior's mean lacks which the filter after it gives back", low=0, high=1
+    )
     kept: float = setting(
         1.0, "share of what the joint steps changed in a restored base that `pack` keeps", low=0, high=1
     )

@@ -28,6 +28,7 @@ from timbre.nano.corpus import RATE_HZ, Corpus, unseen_speakers
 from timbre.nano.joint import JointSettings, start_from_autoencoder, train_joint
 from timbre.nano.joint_data import SentenceSampler
 from timbre.nano.label_codes import CODE_S, corpus_labels, quantizer_of
+from timbre.nano.modulation import fit_model
 from timbre.nano.pitch_tracks import PitchTracks
 from timbre.nano.recipe import AcousticRecipe, SemanticRecipe
 from timbre.nano.semantic import SemanticSettings, train
@@ -145,6 +146,9 @@ def prior(
         halves = torch.load(acoustic_basis(work, speech, config, recipe), map_location="cpu", weights_only=True)
     if halves is not None:
         start_from_autoencoder(model, halves)
+    if together and recipe.modulation > 0 and not (folder / "joint.pt").is_file():
+        report("fitting the modulation filter")
+        fit_model(model, sampler, device, recipe.modulation)
     settings = JointSettings(
         max_frames=recipe.max_frames,
         learning_rate=recipe.prior_rate,

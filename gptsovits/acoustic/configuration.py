@@ -133,6 +133,8 @@ class SynthesizerConfig:
     """Whether posterior and style encoder read log magnitudes; the posterior then has a direct path."""
     noise_share: float = 1.0
     """Share of the prior's spread that synthesis draws at noise scale 1; upstream: all of it."""
+    modulation_taps: int = 0
+    """Frames that the filter after the flow sees, see modulation_filter.py; odd, 0: no filter, as upstream."""
 
     def __post_init__(self) -> None:
         if self.generator.hop != self.hop:
@@ -217,6 +219,7 @@ class SynthesizerConfig:
             ),
             compressed_spectrum=True,
             noise_share=0.2,
+            modulation_taps=9,
         )
 
     @classmethod

@@ -19,6 +19,7 @@ from timbre.gptsovits.acoustic.generator_hifigan import HifiGanGenerator
 from timbre.gptsovits.acoustic.generator_istft import IstftGenerator
 from timbre.gptsovits.acoustic.generator_source_istft import SourceIstftGenerator
 from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows
+from timbre.gptsovits.acoustic.modulation_filter import ModulationFilter
 from timbre.gptsovits.acoustic.posterior_encoder import LOG_FLOOR, Posterior, PosteriorEncoder
 from timbre.gptsovits.acoustic.prior_encoder import Prior, PriorEncoder, change_speed, crossfade_head
 from timbre.gptsovits.acoustic.quantizer import ResidualQuantizer
@@ -110,6 +111,7 @@ class Synthesizer(nn.Module):
                 config.spectrum_bins, latent, hidden, condition, config.posterior, config.compressed_spectrum
             )
         self.flow = ResidualCouplingFlow(latent, hidden, condition, config.flow)
+        self.modulation = ModulationFilter(latent, config.modulation_taps) if config.modulation_taps else None
         self.ref_enc = StyleEncoder(condition, config.style)
         self.ssl_proj = nn.Conv1d(config.ssl_width, config.ssl_width, config.code_frames, stride=config.code_frames)
         self.quantizer = ResidualQuantizer(config.ssl_width, config.codebook_size)
@@ -185,8 +187,15 @@ class Synthesizer(nn.Module):
         if noise_scale:
             spread = torch.exp(prior.log_std) * self.config.noise_share
             z_p = z_p + torch.randn_like(z_p) * spread * noise_scale
-        z: Tensor = self.flow.inverse(z_p, prior.mask, condition) * prior.mask
-        return z
+        return self.moving(self.flow.inverse(z_p, prior.mask, condition) * prior.mask, prior.mask)
+
+    def moving(self, latent: Tensor, mask: Tensor | None = None) -> Tensor:
+        """A latent of the prior [B,latent,T] as the generator speaks it: through the modulation filter, if there is
+        one. mask as there."""
+        if self.modulation is None:
+            return latent
+        found: Tensor = self.modulation(latent, mask)
+        return found
 
     # -- inference -------------------------------------------------------------------------------------------------
 

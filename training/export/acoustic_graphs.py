@@ -46,8 +46,7 @@ class PriorGraph(nn.Module):
         mask = torch.ones_like(hidden[:, :1])
         prior = network.enc_p.project(hidden, mask)
         z_p = prior.mean + noise * torch.exp(prior.log_std) * network.config.noise_share
-        z: Tensor = network.flow.inverse(z_p, mask, condition)
-        return z
+        return network.moving(network.flow.inverse(z_p, mask, condition))
 
 
 class GeneratorGraph(nn.Module):

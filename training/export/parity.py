@@ -198,7 +198,7 @@ def _acoustic_errors(
         got = open_session(exported.graph("prior")).run(None, feeds)[0]
         prior = network.prior(torch.from_numpy(codes)[:, None], torch.from_numpy(phones), torch_condition, speed)
         z_p = prior.mean + torch.from_numpy(noise) * torch.exp(prior.log_std) * config.noise_share
-        wanted = network.flow.inverse(z_p, prior.mask, torch_condition)
+        wanted = network.moving(network.flow.inverse(z_p, prior.mask, torch_condition))
         errors["prior"] = max(errors.get("prior", 0.0), _relative(got, wanted))
     generator = open_session(exported.graph("generator"))
     if exported.acoustic.source_fft_size:

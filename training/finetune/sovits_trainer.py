@@ -226,7 +226,8 @@ class AcousticTask:
             distance = self.reconstruction.expected_distance(self.network, expected, batch.wave, mask)
             terms["spoken"] = self.weights.spoken * distance
         if self.hearing is not None:
-            terms |= self.hearing.terms(self.network, expected, batch.wave, batch.lengths, places, condition)
+            moving = self.network.moving(expected, mask)
+            terms |= self.hearing.terms(self.network, moving, batch.wave, batch.lengths, places, condition)
         return terms
 
     @torch.no_grad()
@@ -245,7 +246,8 @@ class AcousticTask:
         rows = len(batch.lengths)
         spread = torch.rand(rows, 1, 1, device=self.device) * _SPOKEN_SPREAD
         drawn = mean.float() + torch.randn_like(mean, dtype=torch.float32) * torch.exp(log_std) * spread
-        spoken = slice_rows(self.network.flow.inverse(drawn, mask, condition).float(), starts, size)
+        moving = self.network.moving(self.network.flow.inverse(drawn, mask, condition), mask)
+        spoken = slice_rows(moving.float(), starts, size)
         pitch = slice_rows(batch.mean, starts, size)[:, :PITCH_CHANNELS]
         spoken = torch.cat([pitch, spoken[:, PITCH_CHANNELS:]], dim=1)
         half = torch.rand(rows, 1, 1, device=self.device) < 0.5

@@ -161,3 +161,17 @@ def test_what_follows_a_short_row_is_not_heard(corpus: Corpus) -> None:
             terms = task.hearing.terms(task.network, expected, recorded, lengths, starts, condition)
         found.append(float(terms["content"]))
     assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
+def test_what_is_heard_has_gone_through_the_filter_and_the_distance_has_not(corpus: Corpus) -> None:
+    found = {}
+    for gain in (1.0, 1.5):
+        task = task_of(corpus, *weighted(spoken=1.0, speaker=1.0, content=1.0))
+        assert task.network.modulation is not None
+        task.network.modulation.weight.mul_(gain)
+        with torch.no_grad():
+            found[gain] = {name: float(value) for name, value in task.validate().items()}
+    for name in ("speaker", "content"):
+        assert found[1.5][name] != pytest.approx(found[1.0][name], rel=1e-3), name
+    for name in ("spoken", "kl", "mel", "magnitude"):
+        assert found[1.5][name] == pytest.approx(found[1.0][name], rel=1e-6), name
