@@ -4,6 +4,7 @@ plot."""
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +134,20 @@ def content_sizes(encoder: ContentEncoder) -> dict[str, Any]:
     return {**sizes, "apply_spec_augment": False, "mask_time_prob": 0.0}
 
 
-def pack(work: Path, folder: Path, steps: str = "", kept: float = 1.0) -> Base:
-    """Write the base; kept: as load_acoustic has it. Raises ConfigurationError when a stage is missing or the files
-    are larger than the limit."""
+def pack(
+    work: Path,
+    folder: Path,
+    steps: str = "",
+    kept: float = 1.0,
+    finish: Callable[[Synthesizer], None] | None = None,
+) -> Base:
+    """Write the base; kept: as load_acoustic has it; finish: changes the acoustic model after that, in place. Raises
+    ConfigurationError when a stage is missing or the files are larger than the limit."""
     folder.mkdir(parents=True, exist_ok=True)
     encoder = load_averaged(work / "content")
     acoustic, semantic = load_acoustic(work, kept), load_semantic(work)
+    if finish is not None:
+        finish(acoustic)
     # The vector that masks frames is for training only, and a network built without masking does not have it.
     hubert = {name: value for name, value in encoder.hubert.state_dict().items() if name != "masked_spec_embed"}
     parts: list[tuple[str, Checkpoint]] = [

@@ -107,6 +107,33 @@ def generator(recipe: AcousticRecipe, speech: Path, work: Path, device: torch.de
     return train_autoencoder(corpus, speech, work / "acoustic", config, settings, device, start, report)
 
 
+def sentence_sampler(recipe: AcousticRecipe, speech: Path, work: Path, report: Report) -> SentenceSampler:
+    """Sentences of the recipe's parts, drawn as often as it says."""
+    corpus = open_parts(work, speech, recipe.parts.split())
+    phones, pitch, speakers = corpus_phones(corpus), PitchTracks.of(corpus), SpeakerVectors.of(corpus)
+    labelled = corpus_codes(corpus, phones)
+    report(f"{len(labelled)} of {len(corpus.clips)} clips have codes")
+    readers = dict.fromkeys(("ljspeech", "vctk", "kathleen"), recipe.readers_weight)
+    return SentenceSampler(
+        corpus, {name: item.codes for name, item in labelled.items()}, phones, pitch, speakers, recipe.max_frames,
+        recipe.seed,
+        weights={
+            **readers, "speechocean762": recipe.nonnative_weight, "aishell": recipe.aishell_weight,
+            "teacher zh": recipe.mandarin_weight,
+        },
+        places={name: item.places for name, item in labelled.items()}, short=recipe.short_weight,
+    )  # fmt: skip
+
+
+def fit_modulation(model: Synthesizer, recipe: AcousticRecipe, speech: Path, work: Path, report: Report) -> None:
+    """Fit the filter of a trained model to the sentences that it was trained on, where the recipe has one. Training
+    moves the prior against the filter, so that what it was first fitted to is no longer right at the end."""
+    if recipe.modulation > 0:
+        sampler = sentence_sampler(recipe, speech, work, report)
+        report("fitting the modulation filter")
+        fit_model(model, sampler, torch.device("cpu"), recipe.modulation)
+
+
 def prior(
     recipe: AcousticRecipe,
     speech: Path,
@@ -120,20 +147,7 @@ def prior(
     alone, beside the first half, on the principal components. whisper: folder of the model that the recipe may ask for.
     """
     folder, config = work / "acoustic", SynthesizerConfig.nano()
-    corpus = open_parts(work, speech, recipe.parts.split())
-    phones, pitch, speakers = corpus_phones(corpus), PitchTracks.of(corpus), SpeakerVectors.of(corpus)
-    labelled = corpus_codes(corpus, phones)
-    report(f"{len(labelled)} of {len(corpus.clips)} clips have codes")
-    readers = dict.fromkeys(("ljspeech", "vctk", "kathleen"), recipe.readers_weight)
-    sampler = SentenceSampler(
-        corpus, {name: item.codes for name, item in labelled.items()}, phones, pitch, speakers, recipe.max_frames,
-        recipe.seed,
-        weights={
-            **readers, "speechocean762": recipe.nonnative_weight, "aishell": recipe.aishell_weight,
-            "teacher zh": recipe.mandarin_weight,
-        },
-        places={name: item.places for name, item in labelled.items()}, short=recipe.short_weight,
-    )  # fmt: skip
+    sampler = sentence_sampler(recipe, speech, work, report)
     torch.manual_seed(recipe.seed)
     model = Synthesizer(config)
     model.quantizer.load_state_dict(quantizer_of(config.ssl_width).state_dict())

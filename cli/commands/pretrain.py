@@ -265,8 +265,13 @@ def t2s(recipe_file: Path, speech: Path, work: Path, device: str, threads: int) 
 def pack(recipe_file: Path, speech: Path, work: Path, target: Path) -> None:
     """Write the trained networks as a base: fp16 weights and base.yaml with digests."""
     from timbre.nano.pack import pack as write
+    from timbre.nano.speech_stages import fit_modulation
 
-    base = write(work, target, kept=load_nano_recipe(recipe_file).acoustic.kept)
+    recipe = load_nano_recipe(recipe_file).acoustic
+    base = write(
+        work, target, kept=recipe.kept,
+        finish=lambda model: fit_modulation(model, recipe, speech, work, click.echo),
+    )  # fmt: skip
     for item in base.files:
         click.echo(f"{item.path}  {(target / item.path).stat().st_size / 1e6:.2f} MB  {item.sha256}")
 

@@ -112,15 +112,10 @@ def test_critics_hear_what_the_filter_lets_through(corpus: Corpus, monkeypatch: 
 def test_the_recipe_fits_the_filter_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: list[float] = []
     config = dataclasses.replace(small(), modulation_taps=5)
-    nothing: Any = SimpleNamespace(clips=[])
+    nothing: Any = SimpleNamespace()
     replaced: dict[str, Any] = {
         "SynthesizerConfig": SimpleNamespace(nano=lambda: config),
-        "open_parts": lambda *given: nothing,
-        "corpus_phones": lambda given: {},
-        "corpus_codes": lambda *given: {},
-        "PitchTracks": SimpleNamespace(of=lambda given: nothing),
-        "SpeakerVectors": SimpleNamespace(of=lambda given: nothing),
-        "SentenceSampler": lambda *given, **named: nothing,
+        "sentence_sampler": lambda *given: nothing,
         "quantizer_of": lambda width: Synthesizer(config).quantizer,
         "restored": lambda *given: True,
         "fit_model": lambda model, sampler, device, power: fitted.append(power),

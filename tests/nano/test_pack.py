@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from timbre.gptsovits.files.checkpoints import read_state_dict
 from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.nano import pack as packing
+from timbre.nano import speech_stages
 from timbre.nano.checkpointing import START, Clock, WeightAverage, save_checkpoint
 from timbre.nano.content_network import ContentConfig, ContentEncoder
 
@@ -65,6 +67,16 @@ def test_a_packed_base_loads_with_the_weights_that_were_trained(work: Path, tmp_
     assert size <= 40_000_000
 
 
+def test_what_is_packed_was_finished(work: Path, tmp_path: Path) -> None:
+    def finish(model: Synthesizer) -> None:
+        assert model.modulation is not None
+        model.modulation.weight.fill_(0.25)
+
+    packed = load_synthesizer(packing.pack(work, tmp_path / "out", finish=finish))
+    assert packed.modulation is not None
+    assert (packed.modulation.weight == 0.25).all()
+
+
 def test_a_missing_stage_and_an_oversized_base_are_refused(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "LARGEST_BYTES", 1_000_000)
     with pytest.raises(ConfigurationError, match="MB of weights"):
@@ -108,10 +120,20 @@ def test_a_share_of_what_training_changed_is_kept(work: Path, tmp_path: Path) ->
 
 def test_the_recipe_says_how_much_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[float] = []
+    fitted: list[tuple[Any, float]] = []
     base = SimpleNamespace(files=())
-    monkeypatch.setattr(packing, "pack", lambda work, folder, **options: kept.append(options["kept"]) or base)
-    (tmp_path / "recipe.yaml").write_text("acoustic: {kept: 0.25}\n")
+
+    def pack(work: Path, folder: Path, **options: Any) -> Any:
+        kept.append(options["kept"])
+        options["finish"]("the model")
+        return base
+
+    monkeypatch.setattr(packing, "pack", pack)
+    monkeypatch.setattr(speech_stages, "sentence_sampler", lambda *given: None)
+    monkeypatch.setattr(speech_stages, "fit_model", lambda model, *given: fitted.append((model, given[-1])))
+    (tmp_path / "recipe.yaml").write_text("acoustic: {kept: 0.25, modulation: 0.5}\n")
     options = ["--speech", str(tmp_path), "--work", str(tmp_path), "--to", str(tmp_path / "out")]
     for recipe in (["--recipe", str(tmp_path / "recipe.yaml")], ["--recipe", str(ROOT / "recipes" / "nano.yaml")]):
         assert call(["pretrain", "pack", *options, *recipe]) == 0
     assert kept == [0.25, 1.0]
+    assert fitted == [("the model", 0.5)]
