@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from timbre.core.errors import ConfigurationError
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
@@ -72,9 +71,7 @@ def fit_taps(recorded: Tensor, expected: Tensor, taps: int, power: float) -> Ten
     whole = torch.fft.fftshift(torch.fft.irfft(gain, dim=1), dim=1)
     middle, reach = whole.shape[1] // 2, taps // 2
     window = torch.hann_window(taps + 2, periodic=False)[1:-1]
-    found = (whole[:, middle - reach : middle + reach + 1] * window).unsqueeze(1)
-    found[:PITCH_CHANNELS] = functional.one_hot(torch.tensor(reach), taps).float()
-    return found
+    return (whole[:, middle - reach : middle + reach + 1] * window).unsqueeze(1)
 
 
 def fit(pairs: Iterable[tuple[Tensor, Tensor, Tensor]], taps: int, power: float) -> Tensor:

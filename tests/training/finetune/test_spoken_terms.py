@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -175,3 +176,25 @@ def test_what_is_heard_has_gone_through_the_filter_and_the_distance_has_not(corp
         assert found[1.5][name] != pytest.approx(found[1.0][name], rel=1e-3), name
     for name in ("spoken", "kl", "mel", "magnitude"):
         assert found[1.5][name] == pytest.approx(found[1.0][name], rel=1e-6), name
+
+
+def test_the_generator_learns_from_latents_behind_the_filter(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = task_of(corpus, *weighted(spoken=1.0))
+    network = task.network
+    assert network.modulation is not None
+    network.modulation.weight.zero_()
+    seen: list[Tensor] = []
+    inner = task._some_spoken
+
+    def some_spoken(*given: Any) -> Tensor:
+        seen.append(inner(*given))
+        return seen[-1]
+
+    monkeypatch.setattr(task, "_some_spoken", some_spoken)
+    for step in range(4):
+        torch.manual_seed(step)
+        task.loss(step, [0, 1, 2])
+    rows = [row for decoded in seen for row in decoded]
+    spoken = [row for row in rows if not row[2:].any()]
+    assert 0 < len(spoken) < len(rows), "half of them are spoken, and the filter lets nothing through"
+    assert all(row[:2].any() for row in spoken), "pitch is as recorded"
