@@ -23,6 +23,9 @@ LARGEST_GAIN = 6.0
 """Where less than a sixth of a movement is left, most of what is there is not the recording's."""
 
 
+COARSEST = 40
+"""Channels that move, the pitch's among them. The others hold the fine structure of the spectrum: of their movement .1 is
+left, which is not the recording's, and gain makes it noise (DNSMOS 2.09 instead of 2.37)."""
 BATCHES = 24
 """Batches of sentences that the filter is fitted to."""
 _FIRST_STEP = 1_000_000
@@ -64,10 +67,10 @@ def fit_taps(recorded: Tensor, expected: Tensor, taps: int, power: float) -> Ten
     """Modulation spectra [C,F] of recorded and expected latents -> symmetric filters [C,1,taps].
 
     power: share of what is missing that is given back, in decibels: 0 none, 1 all of it. Pitch, in the first channels,
-    stays as it is: what is missing there is not movement but decisions.
+    stays as it is: what is missing there is not movement but decisions. So do the channels from COARSEST on.
     """
     gain = (recorded / expected.clamp(min=1e-8)).sqrt().clamp(max=LARGEST_GAIN) ** power
-    gain[:PITCH_CHANNELS] = 1.0
+    gain[:PITCH_CHANNELS] = gain[COARSEST:] = 1.0
     whole = torch.fft.fftshift(torch.fft.irfft(gain, dim=1), dim=1)
     middle, reach = whole.shape[1] // 2, taps // 2
     window = torch.hann_window(taps + 2, periodic=False)[1:-1]

@@ -19,7 +19,7 @@ from timbre.nano import speech_stages
 from timbre.nano.corpus import Corpus
 from timbre.nano.joint import JointLoss
 from timbre.nano.joint_critics import Panel
-from timbre.nano.modulation import LARGEST_GAIN, ModulationSpectrum, fit, fit_model, latents_of
+from timbre.nano.modulation import COARSEST, LARGEST_GAIN, ModulationSpectrum, fit, fit_model, latents_of
 from timbre.nano.recipe import AcousticRecipe
 from timbre.nano.spectrum_critics import SpectrumCritics
 
@@ -64,6 +64,12 @@ def test_the_share_is_in_decibels() -> None:
     assert torch.allclose(none, identity(6, 9), atol=1e-6)
     middle = [float(taps[3, 0, 4]) for taps in (none, half, whole)]
     assert middle[0] < middle[1] < middle[2]
+
+
+def test_fine_structure_stays() -> None:
+    taps = fit(pairs(2, COARSEST + 3), 9, 1.0)
+    assert torch.allclose(taps[COARSEST:], identity(3, 9), atol=1e-6)
+    assert float(taps[COARSEST - 1, 0, 4]) > 1.2
 
 
 def test_what_is_lost_is_not_made_up() -> None:
