@@ -24,8 +24,8 @@ LARGEST_GAIN = 6.0
 
 
 COARSEST = 40
-"""Channels that move, the pitch's among them. The others hold the fine structure of the spectrum: of their movement .1 is
-left, which is not the recording's, and gain makes it noise (DNSMOS 2.09 instead of 2.37)."""
+"""Channels that move, the pitch's among them. The others hold the fine structure of the spectrum: of their movement .1
+is left, which is not the recording's, and gain makes it noise (DNSMOS 2.09 instead of 2.37)."""
 BATCHES = 24
 """Batches of sentences that the filter is fitted to."""
 _FIRST_STEP = 1_000_000
