@@ -23,11 +23,12 @@ from timbre.gptsovits.acoustic.discriminators import Discriminators
 from timbre.gptsovits.acoustic.generator_configuration import SourceIstftConfig
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS, SourceIstftGenerator
 from timbre.gptsovits.acoustic.losses import kl_loss
-from timbre.gptsovits.acoustic.masking import random_starts, sequence_mask, slice_rows
+from timbre.gptsovits.acoustic.masking import random_starts, slice_rows
 from timbre.gptsovits.acoustic.spectrogram import Spectrogram, SpectrogramConfig
-from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.nano.autoencoder import PITCH_NOISE, noisy
 from timbre.nano.checkpointing import WeightAverage
+from timbre.nano.expectation import expect
 from timbre.nano.joint_critics import Distances, Panel
 from timbre.nano.joint_data import SentenceBatch, SentenceSampler
 from timbre.nano.joint_guides import TextGuide
@@ -141,7 +142,7 @@ class JointLoss:
         panel: Panel | None = None,
     ) -> None:
         assert isinstance(config.generator, SourceIstftConfig)
-        self.settings, self.generator, self.hop = settings, config.generator, config.hop
+        self.settings, self.hop = settings, config.hop
         self.guide, self.discriminators, self.panel = guide, discriminators, panel
         self.spectrogram = Spectrogram(
             SpectrogramConfig(config.rate_hz, config.fft_size, config.hop, config.fft_size)
@@ -149,16 +150,6 @@ class JointLoss:
         self.mels = MultiResolutionMel(config.rate_hz).to(device)
         importance = bin_weights(config.spectrum_bins, config.rate_hz).sqrt()
         self.importance = (importance / importance.mean()).to(device)
-
-    def latents(self, model: Synthesizer, batch: SentenceBatch, spectrum: Tensor, mask: Tensor) -> Tensor:
-        """Posterior means with the true pitch in its channels, [B,C,T]; no gradient."""
-        assert model.enc_q is not None
-        with torch.no_grad():
-            mean = model.enc_q(spectrum, mask, None, 0.0).mean
-            center, scale = self.generator.pitch_center_hz, self.generator.pitch_log_scale
-            wanted = torch.stack([2.0 * batch.voiced - 1.0, (batch.log_f0 - math.log(center)) / scale], dim=1)
-            pitch = torch.where(batch.pitched.view(-1, 1, 1), wanted, mean[:, :PITCH_CHANNELS])
-            return torch.cat([pitch, mean[:, PITCH_CHANNELS:]], dim=1) * mask
 
     def __call__(
         self,
@@ -175,17 +166,9 @@ class JointLoss:
         judged: the same of Whisper, DistillMOS and GE2E; None: as criticised.
         """
         device = batch.wave.device
-        spectrum = self.spectrogram(batch.wave)
-        frames = spectrum.shape[2]
-        mask = sequence_mask(batch.lengths, frames)
-        phone_mask = sequence_mask(batch.phone_lengths, batch.phones.shape[1])
-        heard = self.spectrogram(batch.reference)
-        heard_mask = sequence_mask(batch.reference_lengths, heard.shape[2])
+        seen = expect(model, batch, self.spectrogram, self.settings.wrong_codes)
+        spectrum, mask, condition, mean, prior = seen.spectrum, seen.mask, seen.condition, seen.recorded, seen.prior
         with torch.autocast(device.type, torch.bfloat16):
-            mean = self.latents(model, batch, spectrum, mask)
-            condition = model.condition(Reference(heard, batch.speaker, heard_mask))
-            features = model.features_of(with_wrong_codes(batch.codes, self.settings.wrong_codes), frames)
-            prior = model.enc_p(features, mask, batch.phones, phone_mask, model.text_condition(condition))
             z = noisy(mean) * mask
             z_p = model.flow(z, mask, condition)
         log_std = torch.full((1, mean.shape[1], 1), POSTERIOR_LOG_STD, device=device)
@@ -216,13 +199,13 @@ class JointLoss:
             terms["pitch"] = self.pitch_term(expected, mean.float(), batch, mask)
             terms["total"] = terms["total"] + self.settings.pitch_weight * terms["pitch"]
         if self.guide is not None:
-            terms["guide"] = self.guide.loss(batch.places, phone_mask)
+            terms["guide"] = self.guide.loss(batch.places, seen.phone_mask)
             terms["total"] = terms["total"] + self.settings.guide_weight * terms["guide"]
         if with_generator:
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
                 spread = torch.rand(len(mask), 1, 1, device=device) * self.settings.widest_spread
                 drawn = prior.mean + torch.randn_like(prior.mean) * torch.exp(prior_log_std) * spread
-                spoken = model.moving(model.flow.inverse(drawn, mask, condition).float(), mask)
+                spoken = model.moving(model.flow.inverse(drawn, mask, condition), mask).float()
             # Pitch as recorded: the wave to compare with has it.
             spoken = torch.cat([mean[:, :PITCH_CHANNELS], spoken[:, PITCH_CHANNELS:]], dim=1)
             found, wave, target = self.generator_terms(model, batch, z.detach(), spoken, condition.detach())
@@ -278,17 +261,6 @@ class JointLoss:
             "wave": self.mels(wave, target),
         }
         return terms, wave, target
-
-
-def with_wrong_codes(codes: Tensor, share: float) -> Tensor:
-    """codes int64 [B, 1, N] with about that share replaced by codes from elsewhere in the batch.
-
-    The text-to-semantic network errs now and then; a prior trained on wrong codes corrects them by the text.
-    """
-    if share <= 0:
-        return codes
-    others = codes.flatten()[torch.randperm(codes.numel(), device=codes.device)].view_as(codes)
-    return torch.where(torch.rand(codes.shape, device=codes.device) < share, others, codes)
 
 
 def parameter_groups(model: Synthesizer, settings: JointSettings) -> list[dict[str, Any]]:

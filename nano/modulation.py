@@ -12,10 +12,10 @@ from torch import Tensor
 
 from timbre.core.errors import ConfigurationError
 from timbre.gptsovits.acoustic.generator_source_istft import PITCH_CHANNELS
-from timbre.gptsovits.acoustic.masking import sequence_mask
-from timbre.gptsovits.acoustic.synthesizer import Reference, Synthesizer
-from timbre.nano.joint import JointLoss, JointSettings
+from timbre.gptsovits.acoustic.synthesizer import Synthesizer
+from timbre.nano.expectation import expect
 from timbre.nano.joint_data import SentenceSampler
+from timbre.training.finetune.voice_condition import spectrogram_of
 
 WINDOW_FRAMES = 64
 """Frames whose changes are measured together, every half of it."""
@@ -91,21 +91,13 @@ def latents_of(
     model: Synthesizer, sampler: SentenceSampler, device: torch.device, batches: int = BATCHES
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """(recorded, expected before the filter, lengths) of batches that the sampler draws."""
-    loss_of = JointLoss(model.config, JointSettings(), device)
+    spectrogram = spectrogram_of(model).to(device)
     for number in range(batches):
         batch = sampler.batch(_FIRST_STEP + number).to(device)
-        spectrum = loss_of.spectrogram(batch.wave)
-        mask = sequence_mask(batch.lengths, spectrum.shape[2])
-        heard = loss_of.spectrogram(batch.reference)
-        reference = Reference(heard, batch.speaker, sequence_mask(batch.reference_lengths, heard.shape[2]))
-        phone_mask = sequence_mask(batch.phone_lengths, batch.phones.shape[1])
+        seen = expect(model, batch, spectrogram)
         with torch.autocast(device.type, torch.bfloat16):
-            recorded = loss_of.latents(model, batch, spectrum, mask)
-            condition = model.condition(reference)
-            features = model.features_of(batch.codes, spectrum.shape[2])
-            prior = model.enc_p(features, mask, batch.phones, phone_mask, model.text_condition(condition))
-            expected = model.flow.inverse(prior.mean, mask, condition)
-        yield recorded, expected, batch.lengths
+            expected = model.flow.inverse(seen.prior.mean, seen.mask, seen.condition)
+        yield seen.recorded, expected, batch.lengths
 
 
 def fit_model(

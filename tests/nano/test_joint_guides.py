@@ -12,7 +12,8 @@ from tests.nano.test_joint import CPU, corpus, sampler_of, small, started  # noq
 from timbre.gptsovits.acoustic.prior_encoder import Mrte
 from timbre.nano.alignment import Alignment
 from timbre.nano.corpus import Corpus
-from timbre.nano.joint import JointLoss, JointSettings, with_wrong_codes
+from timbre.nano.expectation import with_wrong_codes
+from timbre.nano.joint import JointLoss, JointSettings
 from timbre.nano.joint_data import SentenceSampler
 from timbre.nano.joint_guides import TextGuide
 from timbre.nano.label_codes import corpus_labels
