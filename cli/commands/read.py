@@ -49,7 +49,7 @@ def read(
 
     An interrupted run resumes.
     """
-    from timbre.pipeline.books.reading import SUFFIXES, read_aloud
+    from timbre.pipeline.books.reading import SUFFIXES, SpokenBook, bind, read_aloud
     from timbre.pipeline.release import speaking
 
     speaking.check_target(output, SUFFIXES)
@@ -57,12 +57,18 @@ def read(
     request = SpeechRequest("", language=language, sampling=Sampling(seed=seed), speed=speed)
     chosen = chosen_device(device)
     progress = invocation.progress()
-    with speaking.opened(
-        voice, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile, device=chosen,
-        progress=progress, find_base=invocation.load_base,
-    ) as opened:  # fmt: skip
-        reading = read_aloud(opened, text, output, request, progress, keep_parts=keep_parts)
-        plain = _plain(reading, text.characters, f"{opened.manifest.voice}@{opened.manifest.version}")
+
+    def speak() -> SpokenBook:
+        with speaking.opened(
+            voice, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile, device=chosen,
+            progress=progress, find_base=invocation.load_base,
+        ) as opened:  # fmt: skip
+            return read_aloud(opened, text, output, request, progress)
+
+    # A function of its own: when it returns, nothing holds the engine any more.
+    spoken = speak()
+    reading = bind(spoken, output, progress, keep_parts=keep_parts)
+    plain = _plain(reading, text.characters, spoken.label.voice)
     if as_json:
         click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
         return

@@ -13,6 +13,7 @@ from pathlib import Path
 from timbre.audio.provenance import Label
 from timbre.core.errors import InputError
 from timbre.core.host import installed_version
+from timbre.core.memory import give_back
 from timbre.core.progress import Progress
 from timbre.inference.request import SpeechRequest
 from timbre.pipeline.books.audiobook import Clip, Made, Section, assemble
@@ -67,6 +68,24 @@ class SpokenPassage:
 
 
 @dataclass(frozen=True)
+class SpokenBook:
+    """A folder of parts with everything that the audiobook is made of."""
+
+    folder: Path
+    """Of the parts and their journal."""
+    title: str
+    """Of the book."""
+    author: str
+    """Of the book, empty where it names none."""
+    sections: tuple[Section, ...]
+    """Chapters that have sound."""
+    label: Label
+    """Says who spoke, in the finished file."""
+    passages: tuple[SpokenPassage, ...]
+    """Passages of all chapters, in order."""
+
+
+@dataclass(frozen=True)
 class Reading:
     """An audiobook and the passages it was made of."""
 
@@ -98,10 +117,9 @@ def read_aloud(
     target: Path,
     request: SpeechRequest,
     progress: Progress,
-    *,
-    keep_parts: bool = False,
-) -> Reading:
-    """Speaks a book into one file. request: all but the text. A passage that cannot be spoken is left out and reported.
+) -> SpokenBook:
+    """Speaks a book into the folder of parts beside target; `bind` makes the file of them. request: all but the text. A
+    passage that cannot be spoken is left out and reported.
 
     Raises OSError when a file cannot be written, InputError when nothing at all could be spoken.
     """
@@ -128,13 +146,22 @@ def read_aloud(
     if all(item.left_out for item in spoken):
         raise InputError(f"book: nothing of it could be spoken: {spoken[0].left_out}", "choose a voice of its language")
     label = Label(f"Timbre {installed_version('timbre') or 'unknown'}", speaking.name, utc_now()[:10])
+    sections = tuple(_sections(book, plan, folder))
+    return SpokenBook(folder, book.title, book.author, sections, label, tuple(spoken))
+
+
+def bind(spoken: SpokenBook, target: Path, progress: Progress, *, keep_parts: bool = False) -> Reading:
+    """Parts -> one file. Close the engine before: the index of a long file then takes the place of the engine's memory.
+
+    Raises what `assemble` raises; the folder of parts is removed only when the file is there.
+    """
+    give_back()
     made = assemble(
-        list(_sections(book, plan, folder)), target, title=book.title, author=book.author,
-        label=label, progress=progress,
-    )  # fmt: skip
+        spoken.sections, target, title=spoken.title, author=spoken.author, label=spoken.label, progress=progress
+    )
     if not keep_parts:
-        shutil.rmtree(folder)
-    return Reading(made, tuple(spoken))
+        shutil.rmtree(spoken.folder)
+    return Reading(made, spoken.passages)
 
 
 def _sections(book: Book, plan: Sequence[Passage], folder: Path) -> Iterator[Section]:

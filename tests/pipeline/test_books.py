@@ -20,7 +20,7 @@ from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.pipeline.books.book import Book, Chapter
 from timbre.pipeline.books.files import read_book
-from timbre.pipeline.books.reading import passages, read_aloud
+from timbre.pipeline.books.reading import bind, passages, read_aloud
 from timbre.pipeline.release.speaking import Speaking, SpokenText, opened
 from timbre.registry.address import RegistryAddress
 
@@ -174,7 +174,8 @@ def test_reading_goes_on_after_a_kill(shelf: Shelf, tmp_path: Path, monkeypatch:
         assert not target.exists()
         before = len(spoken)
         killed = False
-        reading = read_aloud(speaking, book, target, request, SilentProgress())
+        spoken_book = read_aloud(speaking, book, target, request, SilentProgress())
+    reading = bind(spoken_book, target, SilentProgress())
     again = spoken[before:]
     assert spoken[0] not in again
     assert spoken[1] not in again
