@@ -347,8 +347,9 @@ class Judge:
 
 
 def without_adapter(voice: Voice) -> Voice:
-    """The base with the voice's prompt and nothing else."""
-    return replace(voice, name=f"{voice.name}-base", t2s=NO_LORA, acoustic={})
+    """The base with the voice's prompt, at its own pace, and nothing else."""
+    prompt = replace(voice.prompt, pace=voice.prompt.pace.undrawn)
+    return replace(voice, name=f"{voice.name}-base", prompt=prompt, t2s=NO_LORA, acoustic={})
 
 
 def _collect(measures: Mapping[str, Callable[[], float]], values: Values, missing: dict[str, str]) -> None:

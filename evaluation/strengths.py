@@ -1,9 +1,10 @@
-"""How far a voice's two adapters may go without costing words: checkpoints and strengths, tried, heard, chosen.
+"""How far a voice's two adapters and its pace may go without costing words: tried, heard, chosen.
 
 voice, the same half way through training, held-out sentences -> each pair of strengths spoken -> phone errors, words
-lost and likeness -> the likest of those that say as much as the base does
+lost and likeness -> the likest of those that say as much as the base does -> the same nearer to the recordings' pace
 
-Strength is a factor on the update of every layer: 0 is the base, 1 the adapter as it was trained.
+Strength is a factor on the update of every layer: 0 is the base, 1 the adapter as it was trained. Pace is part of a
+voice too: spoken three times as fast, a slow reader is not recognised.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ EARLY_PAIRS: tuple[tuple[float, float], ...] = ((1.0, 1.0), (0.5, 1.0))
 _MISHEARD = {"phone_error_rate": "phones", "word_error_rate": "words"}
 _SEEDS = (1, 2)
 SAME_LIKENESS = 0.01
+SLOWEST, FASTEST = 2.0, 0.8
+"""Most and least seconds of a voice to each second of the base's pace: of twice as many, recognisers lose words."""
+SAME_PACE = 0.08
+"""Share of the pace that no listener notices."""
+_SHARES = (0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
@@ -55,11 +61,14 @@ class StrengthTrial:
     """Whether it used the adapters half way through training."""
     pace: float = 1.0
     """Spoken seconds over those that the pace of the recordings lets expect."""
+    stretch: float = 1.0
+    """Seconds to each second of the base's own pace (inference/pace.py)."""
 
     @property
     def title(self) -> str:
-        """The pair in words."""
-        return f"{self.t2s:g}, {self.acoustic:g}{' early' * self.early}"
+        """The pair in words, and its pace if it was changed."""
+        drawn_out = f" x{self.stretch:.2f}" if self.stretch != 1.0 else ""
+        return f"{self.t2s:g}, {self.acoustic:g}{' early' * self.early}{drawn_out}"
 
     @property
     def as_trained(self) -> bool:
@@ -87,7 +96,7 @@ class TradeOff:
     reason: str
     """Why it was chosen, in words."""
     tried: tuple[StrengthTrial, ...]
-    """In the order of PAIRS, then of EARLY_PAIRS."""
+    """In the order of PAIRS, then of EARLY_PAIRS, then some of them at other paces."""
     recorded: Mapping[str, float] = field(default_factory=dict)
     """What the recogniser mishears of the recordings: metric -> rate."""
 
@@ -116,7 +125,7 @@ def choose(tried: Sequence[StrengthTrial], most_rise: float, recorded: Mapping[s
         f"fewest errors among the likest of {len(able)} of {len(tried)} pairs that say as much as the base: "
         f"phone errors {best.error_rate:.1%} (base {base.error_rate:.1%}, at most {most_rise:.1%} more), words lost "
         f"{best.word_error_rate:.1%} (base {base.word_error_rate:.1%}), likeness {best.likeness:.3f} "
-        f"(base {base.likeness:.3f}){', checkpoint half way' * best.early}"
+        f"(base {base.likeness:.3f}){', checkpoint half way' * best.early}{_pace_of(best)}"
     )
     if owner:
         shown = " and ".join(f"{owner[name]:.1%} of {what}" for name, what in _MISHEARD.items() if name in owner)
@@ -124,61 +133,94 @@ def choose(tried: Sequence[StrengthTrial], most_rise: float, recorded: Mapping[s
     return TradeOff(chosen, reason, tuple(tried), owner)
 
 
-def try_strengths(
-    engine: Engine,
-    recogniser: Recogniser,
-    voice: Voice,
-    recordings: Sequence[Recording],
-    count: int,
-    heard: Callable[[str], None] = lambda line: None,
-    early: Voice | None = None,
-) -> list[StrengthTrial]:
-    """Every pair of PAIRS, and of EARLY_PAIRS with `early`, on `count` of the held-out recordings' sentences.
-    recordings: at least two.
+def _pace_of(trial: StrengthTrial) -> str:
+    return (
+        "" if trial.stretch == 1.0 else f", {trial.stretch:.2f} times as long as the base, {trial.pace:.2f} the owner"
+    )
+
+
+def paces_towards(pace: float) -> tuple[float, ...]:
+    """Stretches to try for a voice that takes `pace` times the seconds of its owner: some shares of the way, in
+    octaves, within FASTEST and SLOWEST; none for a voice whose pace is its owner's.
     """
-    encoder = SpeakerEncoder(engine.base, threads=engine.settings.threads)
-    real = encoder.embed_many([item.wave for item in recordings])
-    renderer = Renderer(engine)
-    found = []
-    tries = [(voice, *pair, False) for pair in PAIRS]
-    if early is not None:
-        tries += [(early, *pair, True) for pair in EARLY_PAIRS]
-    for whose, t2s, acoustic, half_way in tries:
-        speaker = scaled(whose, t2s, acoustic)
+    wanted = min(max(1.0 / pace, FASTEST), SLOWEST)
+    return () if abs(wanted - 1.0) <= SAME_PACE else tuple(round(wanted**share, 3) for share in _SHARES)
+
+
+class Trials:
+    """Speaks held-out sentences with a voice's adapters at given strengths and paces, and hears them."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        recogniser: Recogniser,
+        voice: Voice,
+        recordings: Sequence[Recording],
+        count: int,
+        heard: Callable[[str], None] = lambda line: None,
+        early: Voice | None = None,
+    ) -> None:
+        """recordings: at least two; the sentences of `count` of them are spoken. early: the voice half way."""
+        self._renderer, self._recogniser, self._report = Renderer(engine), recogniser, heard
+        self._encoder = SpeakerEncoder(engine.base, threads=engine.settings.threads)
+        self._real = self._encoder.embed_many([item.wave for item in recordings])
+        self._sentences = [Sentence(item.id, item.text, "held-out", item.language) for item in recordings[:count]]
+        self._voice, self._early = voice, early
+
+    def strengths(self) -> list[StrengthTrial]:
+        """Every pair of PAIRS, and of EARLY_PAIRS where there is a voice half way."""
+        found = [self._trial(*pair, early=False) for pair in PAIRS]
+        return found + [self._trial(*pair, early=True) for pair in EARLY_PAIRS if self._early is not None]
+
+    def paces(self, tried: Sequence[StrengthTrial], able: StrengthTrial) -> list[StrengthTrial]:
+        """The pair that the words allow, and the likest one, nearer to the owner's pace: slower speech has room for
+        more of the adapter.
+        """
+        likest = max(tried, key=lambda trial: trial.likeness)
+        return [
+            self._trial(pair.t2s, pair.acoustic, early=pair.early, stretch=stretch)
+            for pair in dict.fromkeys((able, likest))
+            for stretch in paces_towards(pair.pace)
+        ]
+
+    def _trial(self, t2s: float, acoustic: float, *, early: bool, stretch: float = 1.0) -> StrengthTrial:
+        whose = self._early if early else self._voice
+        assert whose is not None
+        speaker = scaled(whose, t2s, acoustic, stretch)
         wrong = phones = lost = words = 0
         seconds = expected = 0.0
         vectors = []
-        for item in recordings[:count]:
-            sentence = Sentence(item.id, item.text, "held-out", item.language)
+        for sentence in self._sentences:
             for seed in _SEEDS:
-                spoken = renderer.speak(sentence, seed, speaker)
+                spoken = self._renderer.speak(sentence, seed, speaker)
                 if spoken.wave is None or not np.any(spoken.wave.samples):
                     # Not a word was said.
                     wrong, phones = wrong + len(spoken.phones), phones + len(spoken.phones)
                     lost, words = lost + len(spoken.words), words + len(spoken.words)
                     continue
                 seconds, expected = seconds + spoken.wave.duration_s, expected + spoken.expected_s
-                said = recogniser.hear(spoken.wave)
+                said = self._recogniser.hear(spoken.wave)
                 counts = edit_counts(spoken_class_ids(spoken.phones), said)
                 wrong, phones = wrong + counts.errors, phones + counts.length
                 lost, words = lost + words_wrong([word for _, word in spoken.words], said), words + len(spoken.words)
-                vectors.append(encoder.embed(spoken.wave))
-        likeness = float(relative_similarity(np.stack(vectors), real).mean()) if vectors else 0.0
+                vectors.append(self._encoder.embed(spoken.wave))
+        likeness = float(relative_similarity(np.stack(vectors), self._real).mean()) if vectors else 0.0
         rates = round(wrong / max(1, phones), 4), round(likeness, 4), round(lost / max(1, words), 4)
         pace = round(seconds / expected, 4) if expected else 1.0
-        found.append(StrengthTrial(t2s, acoustic, *rates, early=half_way, pace=pace))
+        found = StrengthTrial(t2s, acoustic, *rates, early=early, pace=pace, stretch=stretch)
         losses = f"phone errors {rates[0]:.1%}, words lost {rates[2]:.1%}"
-        heard(f"strengths {found[-1].title}: {losses}, likeness {rates[1]:.3f}")
-    return found
+        self._report(f"strengths {found.title}: {losses}, likeness {rates[1]:.3f}")
+        return found
 
 
-def scaled(voice: Voice, t2s: float, acoustic: float) -> Voice:
-    """The voice with weaker adapters. Its name says so, since decoders are kept by name."""
+def scaled(voice: Voice, t2s: float, acoustic: float, stretch: float = 1.0) -> Voice:
+    """The voice with weaker adapters, at a pace. Its name says so, since decoders are kept by name."""
     lora = Lora({name: (down, np.float32(t2s) * up) for name, (down, up) in voice.t2s.tensors.items()})
     deltas = {name: replace(delta, scale=acoustic * delta.scale) for name, delta in voice.acoustic.items()}
     return replace(
         voice,
         name=f"{voice.name}-{t2s:g}-{acoustic:g}",
+        prompt=replace(voice.prompt, pace=replace(voice.prompt.pace, stretch=stretch)),
         t2s=lora if t2s else NO_LORA,
         acoustic=deltas if acoustic else {},
     )

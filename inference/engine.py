@@ -10,7 +10,7 @@ another seed, up to twice more, and the best attempt is kept and reported. Speec
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from timbre.inference.recogniser import Recogniser, doubt_of, errors_of
 from timbre.inference.request import Speech, SpeechRequest, SpeechStream, SpokenSentence
 from timbre.inference.scheduler import Job, Scheduler
 from timbre.inference.t2s_slots import T2SSlots
+from timbre.inference.tempo import Tempo, drawn_out, tempo_of
 from timbre.inference.timing import SentenceTime, sentence_time
 from timbre.inference.voice import Voice
 
@@ -233,27 +234,30 @@ class Engine:
     def _attempt(
         self, item: Planned, job: Job, request: SpeechRequest, voice: Voice, cancel: Cancellation | None
     ) -> _Attempt:
-        codes = np.array(list(_codes(job, cancel)), np.int64)
+        drawn = list(_codes(job, cancel))
         ending = job.ending
         assert ending is not None, "codes() ends with an ending or raises"
-        wave, gain = _within_full_scale(self._utterance(item, request, voice).wave(codes))
+        tempo, own = self._tempo(request.speed, voice), self._tempo(1.0, voice)
+        codes = _array(drawn_out(drawn, tempo.stretch))
+        wave, gain = _within_full_scale(self._utterance(item, tempo, voice).wave(codes))
         counts, doubt = None, 0.0
         if request.check and self.recogniser is not None:
-            plain = replace(request, speed=1.0)
-            heard = wave if request.speed == 1.0 else self._utterance(item, plain, voice).wave(codes)
+            heard = wave
+            if tempo != own:
+                heard = self._utterance(item, own, voice).wave(_array(drawn_out(drawn, own.stretch)))
             logits = self.recogniser.logits(Waveform(heard, self.base.rate_hz))
             counts = errors_of(logits, item.phonemes)
             if counts.rate > self.settings.limits.error_rate_of(counts.length):
                 doubt = doubt_of(logits, item.phonemes)
         failures = sentence_failures(
-            duration_s=len(codes) / self.base.codes_hz,
+            duration_s=len(drawn) * own.duration / self.base.codes_hz,
             expected_s=item.seconds,
             sounding_s=item.sounding_s,
             rms_dbfs=_rms_dbfs(wave),
             error_rate=counts.rate if counts is not None else 0.0,
             phones=counts.length if counts is not None else 0,
             doubt=doubt,
-            loop=longest_loop(codes.tolist()) if job.path is None else 1,
+            loop=longest_loop(drawn) if job.path is None else 1,
             reached_limit=not ending.by_token and not ending.looped,
             limits=self.settings.limits,
         )
@@ -272,17 +276,18 @@ class Engine:
         first: bool,
     ) -> Iterator[NDArray[np.float32]]:
         """codes: filled while it goes. first: whether nothing was heard before it."""
-        utterance = self._utterance(item, request, voice)
+        tempo = self._tempo(request.speed, voice)
+        utterance = self._utterance(item, tempo, voice)
         sizes = FIRST_SENTENCE_CODES if first else NEXT_SENTENCE_CODES
         wanted, pieces = sizes[0], 1
-        for code in _codes(job, cancel):
+        for code in drawn_out(_codes(job, cancel), tempo.stretch):
             codes.append(code)
             if len(codes) < wanted:
                 continue
             wanted = len(codes) + sizes[min(pieces, len(sizes) - 1)]
             pieces += 1
             latent = utterance.latent(np.array(codes, np.int64))
-            moving = round(HELD_BACK_CODES * self.base.frames_per_code / request.speed)
+            moving = round(HELD_BACK_CODES * self.base.frames_per_code / tempo.speed)
             piece = utterance.next_piece(latent, latent.shape[2] - moving)
             if len(piece):
                 yield piece
@@ -296,9 +301,12 @@ class Engine:
             codes_are_phones=self.base.speaking.follow_text,
         )  # fmt: skip
 
-    def _utterance(self, item: Planned, request: SpeechRequest, voice: Voice) -> Utterance:
+    def _tempo(self, speed: float, voice: Voice) -> Tempo:
+        return tempo_of(speed, voice.prompt.pace.stretch, codes_are_phones=self.base.speaking.follow_text)
+
+    def _utterance(self, item: Planned, tempo: Tempo, voice: Voice) -> Utterance:
         decoder = self.decoders.get(voice)
-        return Utterance(self.base, decoder, item.ids, voice.prompt.condition, seed=item.seed, speed=request.speed)
+        return Utterance(self.base, decoder, item.ids, voice.prompt.condition, seed=item.seed, speed=tempo.speed)
 
 
 def _codes(job: Job, cancel: Cancellation | None) -> Iterator[int]:
@@ -308,6 +316,10 @@ def _codes(job: Job, cancel: Cancellation | None) -> Iterator[int]:
             job.cancel()
             raise CancelledError(f"speaking: {cancel.reason}", "send the request again")
         yield code
+
+
+def _array(codes: Iterable[int]) -> NDArray[np.int64]:
+    return np.array(list(codes), np.int64)
 
 
 def _within_full_scale(wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:

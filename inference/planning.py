@@ -137,14 +137,16 @@ class Planner:
         prompt = voice.prompt.codes if continues else voice.prompt.codes[:0]
         phones = np.concatenate([voice.prompt.phones, item.ids]) if continues else item.ids
         room = self._check_room(item, request, voice)
-        most = min(int(self.limits.longest_s(item.seconds) * rate), room)
+        # Codes are drawn at the base's pace, and then drawn out to the voice's (inference/tempo.py).
+        stretch = self._stretch(voice)
+        most = min(int(self.limits.longest_s(item.seconds) * rate / stretch), room)
         # The end is drawn like a code, so one is left for it.
         path = TextPath.of(item.ids.tolist(), most - 1) if self.base.speaking.follow_text else None
         return Job(
             phones=phones,
             prompt=prompt,
             sampling=replace(request.sampling.filled(self.base.speaking), seed=item.seed),
-            min_codes=max(1, int(_SHORTEST_SHARE * item.sounding_s * rate)),
+            min_codes=max(1, int(_SHORTEST_SHARE * item.sounding_s * rate / stretch)),
             max_codes=most,
             lora=voice.t2s,
             loop_limit=self.limits.loop_run,
@@ -155,13 +157,16 @@ class Planner:
         """Positions for the sentence's codes. Raises TextError when they cannot suffice."""
         taken = len(voice.prompt.phones) + len(voice.prompt.codes) if self._continues(request) else 0
         room = self.capacity - len(item.ids) - taken
-        if room < item.seconds * self.base.codes_hz:
+        if room < item.seconds * self.base.codes_hz / self._stretch(voice):
             raise TextError(
                 f"text {item.text[:40]!r}: a sentence of {len(item.ids)} phones does not fit the engine's "
                 f"{self.capacity} positions beside the voice's prompt",
                 "break it up with punctuation",
             )
         return room
+
+    def _stretch(self, voice: Voice) -> float:
+        return voice.prompt.pace.stretch if self.base.speaking.follow_text else 1.0
 
     def features(self, item: Planned, request: SpeechRequest, voice: Voice) -> NDArray[np.float32] | None:
         """Character vectors [P, H] of the prompt's phones, if they are read too, and the sentence's; None without."""

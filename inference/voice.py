@@ -6,6 +6,7 @@ Package folder (docs/architecture.md): package.json, t2s/ and sovits/ in PEFT's 
     speaker f32 [W]                        speaker embedding (GE2E)
     rate f32 []                            the voice's own seconds per sounding phone, measured on its recordings
     pauses f32 [3]                         its seconds at a weak mark, at a strong one, and around a sentence (optional)
+    stretch f32 []                         its seconds to each second of the base's own pace (optional; tempo.py)
     bert f16 [W, Q]                        character vectors of the prompt's phones, on bases that read them (optional)
 and prompt.json beside it (text, language, why the slice was chosen). lexicon.txt, where the voice has one: its own
 readings, which the engine speaks with (text/lexicon.py has the format).
@@ -152,6 +153,7 @@ def prompt_tensors(prompt: Prompt) -> dict[str, NDArray[Any]]:
         "codes": prompt.codes, "phones": prompt.phones, "condition": prompt.condition.reshape(-1),
         "speaker": prompt.speaker, "rate": np.array(pace.phone_s, np.float32),
         "pauses": np.array([pace.weak_s, pace.strong_s, pace.edges_s], np.float32),
+        "stretch": np.array(pace.stretch, np.float32),
     }  # fmt: skip
     if prompt.bert is not None:
         tensors["bert"] = prompt.bert.astype(np.float16)
@@ -194,9 +196,11 @@ def _read_prompt(folder: Path, base: ExportedBase) -> Prompt:
             "load the voice with the base it was made for",
         )
     pauses = (pace.weak_s, pace.strong_s, pace.edges_s)
-    if not (np.isfinite(condition).all() and 0.01 < pace.phone_s < 1.0 and all(0 <= item < 5.0 for item in pauses)):
+    in_range = 0.01 < pace.phone_s < 1.0 and all(0 <= item < 5.0 for item in pauses) and 0.25 <= pace.stretch <= 4.0
+    if not (np.isfinite(condition).all() and in_range):
         raise VoiceError(
-            f"{path}: condition, rate or pauses are out of range (rate {pace.phone_s:g} s a phone, pauses {pauses})",
+            f"{path}: condition, rate, pauses or stretch are out of range (rate {pace.phone_s:g} s a phone, pauses "
+            f"{pauses}, stretch {pace.stretch:g})",
             "run stage 3 again",
         )
     return prompt
@@ -205,10 +209,11 @@ def _read_prompt(folder: Path, base: ExportedBase) -> Prompt:
 def _pace(tensors: Mapping[str, NDArray[Any]]) -> Pace:
     """Older packages say nothing of pauses: usual ones stand for them. Raises KeyError without a rate."""
     rate = float(tensors["rate"].reshape(()))
+    stretch = float(tensors["stretch"].reshape(())) if "stretch" in tensors else 1.0
     if "pauses" not in tensors or tensors["pauses"].shape != (3,):
-        return Pace(rate)
+        return Pace(rate, stretch=stretch)
     weak, strong, edges = tensors["pauses"].astype(np.float64).tolist()
-    return Pace(rate, weak, strong, edges)
+    return Pace(rate, weak, strong, edges, stretch)
 
 
 def _read_t2s(folder: Path, base: ExportedBase) -> Lora:

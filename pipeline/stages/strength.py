@@ -1,4 +1,4 @@
-"""The last step of stage 3: the checkpoint and the strengths that the words allow, by what a recogniser hears.
+"""The last step of stage 3: checkpoint, strengths and pace, as far as the words allow by what a recogniser hears.
 
 adapters, held-out slices of stage 2 -> evaluation/strengths.py -> adapter_config.json, training.json, trade_off.svg
 """
@@ -20,7 +20,7 @@ from timbre.core.atomic import remove_tree, write_json
 from timbre.core.recipe import FinetuneRecipe
 from timbre.evaluation.recorded import misheard_of
 from timbre.evaluation.rendition import Recording
-from timbre.evaluation.strengths import TradeOff, choose, try_strengths
+from timbre.evaluation.strengths import TradeOff, Trials, choose
 from timbre.inference.engine import Engine
 from timbre.inference.exported_base import ExportedBase
 from timbre.inference.voice import Voice, load_voice
@@ -73,11 +73,15 @@ def _settled(context: StageContext, recipe: FinetuneRecipe) -> TradeOff | None:
             return None
         voice = load_voice(context.output, exported, name=context.voice.name, version=context.key[:12])
         with context.progress.task("adapter strength", total=None, unit="") as task:
-            tried = try_strengths(
+            recorded = misheard_of(recordings, engine.recogniser, voice.lexicon)
+            trials = Trials(
                 engine, engine.recogniser, voice, recordings, recipe.listen_sentences,
                 lambda line: _said(task, context, line), _early_voice(context, exported),
             )  # fmt: skip
-        recorded = misheard_of(recordings, engine.recogniser, voice.lexicon)
+            tried = trials.strengths()
+            able = choose(tried, recipe.max_error_rise, recorded).best
+            if context.base.speaking.follow_text:
+                tried += trials.paces(tried, able)
     found = choose(tried, recipe.max_error_rise, recorded)
     if found.best.early:
         for folder in _adapters(context.output / EARLY_FOLDER):
@@ -85,7 +89,7 @@ def _settled(context: StageContext, recipe: FinetuneRecipe) -> TradeOff | None:
             folder.rename(context.output / folder.name)
     scale_adapter(context.output / "t2s", found.best.t2s)
     scale_adapter(context.output / "sovits", found.best.acoustic)
-    keep_pace(context.output, found.best.pace)
+    keep_pace(context.output, found.best.pace, found.best.stretch)
     return found
 
 
@@ -123,18 +127,19 @@ def scale_adapter(folder: Path, strength: float) -> None:
     write_json(path, config)
 
 
-def keep_pace(folder: Path, ratio: float) -> None:
-    """Let a voice that does not take over its owner's pace expect its own: seconds a sound and around a sentence times
-    ratio, in the prompt. Otherwise every sentence of an owner who reads at a third of the usual pace counts as failed,
-    being too short. Ratios within _SAME_PACE change nothing.
+def keep_pace(folder: Path, ratio: float, stretch: float = 1.0) -> None:
+    """Write into the prompt how far a voice's codes are drawn out, and let one that still does not take over its
+    owner's pace expect its own: seconds a sound and around a sentence times ratio. Otherwise every sentence of an owner
+    who reads at a third of the usual pace counts as failed, being too short. Ratios within _SAME_PACE change nothing.
     """
-    if _SAME_PACE[0] <= ratio <= _SAME_PACE[1]:
-        return
     path = folder / PROMPT_TENSORS
     tensors = load_file(path)
-    tensors["rate"] = np.asarray(ratio * tensors["rate"], np.float32)
-    if "pauses" in tensors:
-        tensors["pauses"] = (tensors["pauses"] * np.array([1.0, 1.0, ratio])).astype(np.float32)
+    if stretch != 1.0:
+        tensors["stretch"] = np.asarray(stretch, np.float32)
+    if not _SAME_PACE[0] <= ratio <= _SAME_PACE[1]:
+        tensors["rate"] = np.asarray(ratio * tensors["rate"], np.float32)
+        if "pauses" in tensors:
+            tensors["pauses"] = (tensors["pauses"] * np.array([1.0, 1.0, ratio])).astype(np.float32)
     save_file(tensors, path)
 
 
@@ -150,15 +155,19 @@ def write_trade_off(folder: Path, training_file: str, found: TradeOff | None) ->
 
 
 def _draw(path: Path, found: TradeOff) -> None:
-    """Likeness against phone errors, a point a pair of strengths, the chosen one ringed; squares: half way."""
+    """Likeness against phone errors, a point a pair of strengths, the chosen one ringed; squares: half way, crosses: at
+    another pace."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.0, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for early, mark in ((False, "o"), (True, "s")):
-        some = [item for item in found.tried if item.early == early]
+    for mark, some in (
+        ("o", [item for item in found.tried if not item.early and item.stretch == 1.0]),
+        ("s", [item for item in found.tried if item.early and item.stretch == 1.0]),
+        ("x", [item for item in found.tried if item.stretch != 1.0]),
+    ):
         axes.plot([100 * item.error_rate for item in some], [item.likeness for item in some], mark)
     for item in found.tried:
         axes.annotate(item.title, (100 * item.error_rate, item.likeness), fontsize=8)

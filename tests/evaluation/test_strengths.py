@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,7 +16,9 @@ from tests.inference.pico_voice import write_voice
 from timbre.audio.waveform import Waveform
 from timbre.core.progress import SilentProgress
 from timbre.core.recipe import FinetuneRecipe
+from timbre.core.speaking_defaults import SpeakingDefaults
 from timbre.evaluation import strengths
+from timbre.evaluation.judge import without_adapter
 from timbre.evaluation.rendition import Recording, Sentence
 from timbre.evaluation.strengths import PAIRS, StrengthTrial, choose, scaled
 from timbre.inference.engine import Engine
@@ -150,15 +153,30 @@ def test_stage_3_keeps_what_was_heard_of_voice_and_owner(tmp_path: Path, monkeyp
 
         def __exit__(self, *error: object) -> None: ...
 
+    class Listening:
+        def __init__(self, *options: object) -> None: ...
+
+        def strengths(self) -> list[StrengthTrial]:
+            return list(tried)
+
+        def paces(self, known: list[StrengthTrial], able: StrengthTrial) -> list[StrengthTrial]:
+            asked.append((len(known), able))
+            return slower
+
+    slower: list[StrengthTrial] = []
+    asked: list[tuple[int, StrengthTrial]] = []
     fakes: dict[str, Any] = {
         "held_out_of": lambda *options: [None, None], "exported_base": lambda *options, **others: None,
         "Engine": Hearing, "load_voice": lambda *options, **others: SimpleNamespace(lexicon={}),
-        "try_strengths": lambda *options: tried, "misheard_of": lambda *options: owner,
+        "Trials": Listening, "misheard_of": lambda *options: owner,
     }  # fmt: skip
     for name, fake in fakes.items():
         monkeypatch.setattr(strength, name, fake)
     context = SimpleNamespace(
-        base=SimpleNamespace(files=[SimpleNamespace(role="recogniser")], rate_hz=24_000), root=tmp_path, output=output,
+        base=SimpleNamespace(
+            files=[SimpleNamespace(role="recogniser")], rate_hz=24_000, speaking=SpeakingDefaults(follow_text=True)
+        ),
+        root=tmp_path, output=output,
         inputs={"extract": tmp_path}, registry=None, progress=SilentProgress(), voice=SimpleNamespace(name="ada"),
         key="k" * 64,
     )  # fmt: skip
@@ -174,6 +192,12 @@ def test_stage_3_keeps_what_was_heard_of_voice_and_owner(tmp_path: Path, monkeyp
     again = strength.settle_strengths(cast(StageContext, context), FinetuneRecipe())
     assert again is not None
     assert again.best == tried[2]
+    assert asked == [(3, tried[1]), (3, tried[2])], "the pair that the words allow is tried at other paces"
+    slower.append(StrengthTrial(0, 1, 0.11, 0.95, pace=0.8, stretch=1.6))
+    drawn_out = strength.settle_strengths(cast(StageContext, context), FinetuneRecipe())
+    assert drawn_out is not None
+    assert drawn_out.best == slower[0]
+    assert float(load_file(output / "prompt.safetensors")["stretch"]) == pytest.approx(1.6)
 
 
 def test_each_trial_measures_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,17 +206,56 @@ def test_each_trial_measures_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     class Speaking:
         def __init__(self, engine: object) -> None: ...
 
-        def speak(self, sentence: Sentence, seed: int, voice: float) -> SimpleNamespace:
-            wave = Waveform(np.ones(round(seconds[voice] * 16_000), np.float32), 16_000)
+        def speak(self, sentence: Sentence, seed: int, voice: tuple[float, float]) -> SimpleNamespace:
+            wave = Waveform(np.ones(round(seconds[voice[0]] * voice[1] * 16_000), np.float32), 16_000)
             return SimpleNamespace(wave=wave, expected_s=4.0, phones=(), words=())
 
     encoder = SimpleNamespace(embed=lambda wave: np.ones(4), embed_many=lambda waves: np.ones((2, 4)))
     monkeypatch.setattr(strengths, "SpeakerEncoder", lambda *options, **others: encoder)
     monkeypatch.setattr(strengths, "Renderer", Speaking)
-    monkeypatch.setattr(strengths, "scaled", lambda voice, t2s, acoustic: t2s)
+    monkeypatch.setattr(strengths, "scaled", lambda voice, t2s, acoustic, stretch: (t2s, stretch))
     engine = SimpleNamespace(base=None, settings=SimpleNamespace(threads=1))
     recordings = [Recording("r", "One.", "en", Waveform(np.ones(16_000, np.float32), 16_000))] * 2
-    found = strengths.try_strengths(
-        cast(Engine, engine), cast(Recogniser, SimpleNamespace(hear=lambda wave: [])), cast(Voice, None), recordings, 2
-    )
+    trials = strengths.Trials(
+        cast(Engine, engine), cast(Recogniser, SimpleNamespace(hear=lambda wave: [])), cast(Voice, "voice"), recordings,
+        2,
+    )  # fmt: skip
+    found = trials.strengths()
     assert [trial.pace for trial in found] == [seconds[trial.t2s] / 4.0 for trial in found]
+    assert len(found) == len(PAIRS), "without a voice half way"
+    likest = replace(found[1], likeness=1.2)
+    slower = trials.paces([found[0], likest, found[2]], found[2])
+    wanted = [(0.5, 2**share) for share in (0.5, 0.75, 1.0)] + [(1.0, (4 / 3) ** share) for share in (0.5, 0.75, 1.0)]
+    assert [trial.t2s for trial in slower] == [t2s for t2s, _ in wanted]
+    assert [trial.stretch for trial in slower] == pytest.approx([stretch for _, stretch in wanted], abs=1e-3)
+    own = {0.5: 0.5, 1.0: 0.75}
+    assert [trial.pace for trial in slower] == pytest.approx([own[t2s] * stretch for t2s, stretch in wanted], abs=1e-3)
+    assert "x1.41" in slower[0].title
+    assert trials.paces(found[:1], likest) == slower[3:] + trials.paces(found[:1], found[0])
+
+
+@pytest.mark.parametrize(
+    ("pace", "wanted"),
+    [
+        (1.0, ()),
+        (0.95, ()),
+        (1.07, ()),
+        (0.64, (1.25, 1.398, 1.562)),
+        (0.2, (1.414, 1.682, 2.0)),
+        (4.0, (0.894, 0.846, 0.8)),
+    ],
+)
+def test_paces_go_half_way_and_all_of_it_as_far_as_recognisers_follow(pace: float, wanted: tuple[float, ...]) -> None:
+    assert strengths.paces_towards(pace) == wanted
+
+
+def test_the_base_alone_speaks_at_its_own_pace(tmp_path: Path, pico_export: Path) -> None:
+    folder = write_voice(tmp_path / "voice", pico_export, np.random.default_rng(0))
+    keep_pace(folder, 1.0, 1.6)
+    voice = load_voice(folder, read_export(pico_export), name="ada")
+    plain = without_adapter(voice).prompt.pace
+    assert voice.prompt.pace.stretch == pytest.approx(1.6)
+    assert plain.stretch == 1.0
+    phones = ("HH", "AY1", ".")
+    assert 1.6 * plain.expected_s(phones) == pytest.approx(voice.prompt.pace.expected_s(phones))
+    assert 1.6 * plain.pausing_s(phones) == pytest.approx(voice.prompt.pace.pausing_s(phones))
