@@ -191,6 +191,9 @@ class FinetuneRecipe:
         0.0, "weight of the loss of what is heard in speech from codes; 0: without", low=0, high=1000,
         voice=True,
     )  # fmt: skip
+    practice_weight: float = setting(
+        0.0, "weight of what is heard in practice sentences; 0: without", low=0, high=1000, voice=True
+    )
     seed: int = setting(1234, "seed of every random choice in training", low=0, high=4294967295, voice=True)
 
 

@@ -47,6 +47,7 @@ NANO_RECIPE = {
         "spoken_weight": 1.0,
         "speaker_weight": 1.5,
         "content_weight": 1.0,
+        "practice_weight": 1.0,
     }
 }
 """Some ten passes over one to two minutes of speech: with hundreds of steps this base loses words."""

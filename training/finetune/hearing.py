@@ -39,6 +39,11 @@ class HearingWeights:
     """Of the distance from what the content encoder and the phone head hear of the recording."""
 
 
+def hears(config: SynthesizerConfig, weights: HearingWeights) -> bool:
+    """Whether speech from codes is made and heard in training."""
+    return config.harmonic_source is not None and max(weights.speaker, weights.content) > 0
+
+
 class Hearing:
     """Not a module: what it holds is neither trained nor stored."""
 
@@ -72,13 +77,13 @@ class Hearing:
     ) -> Hearing | None:
         """With the base's own encoders; None where all weights are 0 or the base's generator has no harmonic source,
         whose speech from codes is not made in training."""
-        if config.harmonic_source is None or max(weights.speaker, weights.content) <= 0:
+        if not hears(config, weights):
             return None
-        hears = weights.content > 0
+        listens = weights.content > 0
         return cls(
             weights, data, config, device,
-            load_content_encoder(base, weights_root) if hears else None,
-            load_recogniser(base, weights_root) if hears else None,
+            load_content_encoder(base, weights_root) if listens else None,
+            load_recogniser(base, weights_root) if listens else None,
         )  # fmt: skip
 
     def terms(

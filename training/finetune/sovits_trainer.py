@@ -21,6 +21,7 @@ from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.training.finetune.acoustic_losses import SourceReconstruction, reconstruction_for
 from timbre.training.finetune.data import Draws, VoiceData, evenly, pad_rows
 from timbre.training.finetune.hearing import Hearing
+from timbre.training.finetune.practice import Practice
 from timbre.training.finetune.voice_condition import PosteriorCache, posterior_of
 from timbre.training.lora import network_of, trainable
 
@@ -97,10 +98,12 @@ class AcousticTask:
         device: torch.device,
         discriminators: Discriminators | None = None,
         hearing: Hearing | None = None,
+        practice: Practice | None = None,
     ) -> None:
         """model: the wrapped network, on ``device``. condition [1,G,1]: the voice's own.
 
-        discriminators: trained with the network; None: no adversarial losses. hearing: of speech from codes.
+        discriminators: trained with the network; None: no adversarial losses. hearing: of speech from codes. practice:
+        further sentences that are heard beside the slices; only with hearing.
         """
         network = network_of(model)
         assert isinstance(network, Synthesizer)
@@ -118,6 +121,7 @@ class AcousticTask:
         self._source = config.harmonic_source is not None
         self.hearing, self._heard_frames = hearing, 1 if hearing is None else hearing.frames
         self.discriminators = discriminators
+        self.practice = practice
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """What is trained, by name; the discriminators too, where there are any."""
@@ -138,7 +142,21 @@ class AcousticTask:
         """Weighted terms of some slices."""
         batch = collate([self._training[index] for index in rows], self.device)
         starts = random_starts(batch.lengths, min(self.segment, batch.mean.shape[2]))
-        return self._terms(batch, starts, torch.randn_like(batch.mean), self.discriminators, spoken=self._source)
+        terms = self._terms(batch, starts, torch.randn_like(batch.mean), self.discriminators, spoken=self._source)
+        if self.practice is not None and self.hearing is not None:
+            practised = self._practised(self.practice, self.hearing, max(1, len(rows) // 2))
+            terms |= practised | {"total": torch.stack([terms["total"], *practised.values()]).sum()}
+        return terms
+
+    def _practised(self, practice: Practice, hearing: Hearing, count: int) -> dict[str, Tensor]:
+        """Terms of so many practice sentences, a piece of each: whose voice it is, and what is heard beside the base's
+        own speech of it."""
+        batch = practice.draw(count, self.network, self.device)
+        condition = self.condition.expand(count, -1, -1)
+        latent = practice.latent(self.network, batch, condition)
+        places = random_starts(batch.lengths, min(self._heard_frames, latent.shape[2]))
+        terms = hearing.terms(self.network, latent, batch.wave, batch.lengths, places, condition)
+        return {f"practice_{name}": practice.weight * value for name, value in terms.items()}
 
     def validate(self) -> dict[str, float]:
         """The same terms over the held-out slices: fixed noise, pieces at fixed places."""

@@ -33,10 +33,11 @@ from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.files.base_networks import load_discriminators, load_synthesizer, load_text_to_semantic
 from timbre.training.finetune.checkpoint import State
 from timbre.training.finetune.data import VoiceData, load_voice_data
-from timbre.training.finetune.hearing import Hearing, HearingWeights
+from timbre.training.finetune.hearing import Hearing, HearingWeights, hears
 from timbre.training.finetune.loop import Environment, Loop, Task
 from timbre.training.finetune.memorisation import Retention, measure_retention
 from timbre.training.finetune.parallel import Group
+from timbre.training.finetune.practice import Practice, practise
 from timbre.training.finetune.precision import Precision, choose_checkpointing, choose_precision
 from timbre.training.finetune.report import NetworkReport, write_retention, write_training
 from timbre.training.finetune.sovits_trainer import AcousticTask, Weights
@@ -150,11 +151,12 @@ class _Job:
         """Trains the acoustic network; returns the voice's condition [1, G, 1] too."""
         job, recipe = self.finetuning, self.finetuning.recipe
         network, condition = self._synthesizer()
+        practice = self._practice(network, condition)
         discriminators = None
         if recipe.adversarial and any(item.role == DISCRIMINATOR for item in job.base.files):
             discriminators = load_discriminators(job.base, job.weights_root).to(self.group.device).train()
         model = self._wrapped(network)
-        task = self._acoustic_task(model, condition, discriminators)
+        task = self._acoustic_task(model, condition, discriminators, practice)
         limit = 60.0 * recipe.max_minutes * ACOUSTIC_TIME_SHARE
         return condition, self._train(task, model, limit, ACOUSTIC_FOLDER)
 
@@ -187,16 +189,30 @@ class _Job:
         network = load_synthesizer(job.base, job.weights_root).to(self.group.device)
         return network, voice_condition(network, self.data.training, self.group.device)
 
+    def _practice(self, network: Synthesizer, condition: Tensor) -> Practice | None:
+        """Sentences that the base speaks before it is adapted; None where nothing is heard in training."""
+        job, recipe = self.finetuning, self.finetuning.recipe
+        if recipe.practice_weight <= 0 or not hears(network.config, _heard(recipe)):
+            return None
+        language = str(self.data.about["language"])
+        sentences = practise(job.base, job.weights_root, network, condition.to(self.group.device), language)
+        return Practice(sentences, recipe.practice_weight) if sentences else None
+
     def _acoustic_task(
-        self, model: PeftModel, condition: Tensor, discriminators: Discriminators | None = None
+        self,
+        model: PeftModel,
+        condition: Tensor,
+        discriminators: Discriminators | None = None,
+        practice: Practice | None = None,
     ) -> AcousticTask:
         job, recipe, device = self.finetuning, self.finetuning.recipe, self.group.device
         weights = Weights(recipe.kl_weight, recipe.mel_weight, recipe.segment_s, recipe.spoken_weight)
         network = network_of(model)
         assert isinstance(network, Synthesizer)
-        heard = HearingWeights(recipe.speaker_weight, recipe.content_weight)
-        hearing = Hearing.of(job.base, job.weights_root, heard, self.data, network.config, device)
-        return AcousticTask(model, self.data, condition, weights, recipe.seed, device, discriminators, hearing)
+        hearing = Hearing.of(job.base, job.weights_root, _heard(recipe), self.data, network.config, device)
+        return AcousticTask(
+            model, self.data, condition, weights, recipe.seed, device, discriminators, hearing, practice
+        )  # fmt: skip
 
     def about(self) -> dict[str, Any]:
         """What training.json says besides the networks."""
@@ -235,6 +251,10 @@ class _Job:
                 if step is not None:
                     save_adapter(model, job.output / EARLY_FOLDER / folder)
         return _report(task.name, state, recipe, parameter_counts(model), size, _peak(self.group.device), retained)
+
+
+def _heard(recipe: FinetuneRecipe) -> HearingWeights:
+    return HearingWeights(recipe.speaker_weight, recipe.content_weight)
 
 
 def _report(
