@@ -39,15 +39,15 @@ NANO_SPEAKING = SpeakingDefaults(
 NANO_RECIPE = {
     "finetune": {
         "min_steps": 60,
-        "max_steps": 120,
+        "max_steps": 180,
         "warmup_steps": 20,
         "validate_every_steps": 15,
         "patience": 3,
         "kl_weight": 0.1,
         "spoken_weight": 1.0,
-        "speaker_weight": 1.5,
+        "speaker_weight": 3.0,
         "content_weight": 1.0,
-        "practice_weight": 1.0,
+        "practice_weight": 2.0,
     }
 }
 """Some ten passes over one to two minutes of speech: with hundreds of steps this base loses words."""
