@@ -5,9 +5,10 @@
 FOLDER holds a Whisper model that faster-whisper reads (base and multilingual for the figures of the model card). A row
 a base, language and kind of text: word errors in English, errors over toned and toneless pinyin syllables in Mandarin
 (a recogniser chooses among characters that sound alike), texts heard right, texts that the engine calls failed. Known
-speakers are readers of the training speech, strangers those of unseen-speakers.txt; both from one clip, without
-fine-tuning. --voice FOLDER judges a package or the output of stage 3 instead, on the first base. Nothing here is needed
-by the product: without faster-whisper or a model it says so and ends.
+speakers are readers of the training speech, strangers those of unseen-speakers.txt, teachers single voices of the
+synthesiser that it learned from; all speak from one clip, without fine-tuning. --voice FOLDER judges a package or the
+output of stage 3 instead, on the first base. Nothing here is needed by the product: without faster-whisper or a model
+it says so and ends.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +69,9 @@ class Row:
     failed: float
 
 
-def recordings(speech: Path, language: str, strangers: int) -> Iterator[tuple[str, str, Path]]:
-    """(group, speaker, clip): a training clip of every known reader of the language, clips of unseen speakers."""
+def recordings(speech: Path, language: str, strangers: int, teachers: int = 0) -> Iterator[tuple[str, str, Path]]:
+    """(group, speaker, clip): a training clip of every known reader of the language, of so many of the teacher's
+    voices, and clips of unseen speakers."""
     from timbre.nano.corpus import read_metadata, training_files, unseen_speakers
 
     known = training_files(speech)
@@ -77,6 +80,8 @@ def recordings(speech: Path, language: str, strangers: int) -> Iterator[tuple[st
         fitting = [file for file in files if PROMPT_S[0] <= file.seconds <= PROMPT_S[1]]
         if fitting:
             yield "known", fitting[0].speaker, speech / fitting[0].path
+    for speaker, clip in islice(teacher_voices(speech / "teacher" / language), teachers):
+        yield "teachers", speaker, clip
     if language == "en":
         unseen = read_metadata(speech, "speechocean762")
         for speaker in sorted(unseen_speakers(speech))[:strangers]:
@@ -84,6 +89,17 @@ def recordings(speech: Path, language: str, strangers: int) -> Iterator[tuple[st
             fitting = [file for file in own if PROMPT_S[0] <= file.seconds <= PROMPT_S[1]]
             if fitting:
                 yield "strangers", speaker, speech / fitting[0].path
+
+
+def teacher_voices(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Each voice of the teacher that speaks alone, and a clip of it, by name."""
+    index = folder / "clips.jsonl"
+    found: dict[str, Path] = {}
+    for line in index.read_text(encoding="utf-8").splitlines() if index.is_file() else []:
+        clip = json.loads(line)
+        if len(clip["voice"]) == 1 and clip["speed"] == 1.0 and PROMPT_S[0] <= clip["seconds"] <= PROMPT_S[1]:
+            found.setdefault(clip["voice"][0][0], folder / f"{clip['id']}.ogg")
+    yield from sorted(found.items())
 
 
 def judged(
@@ -166,6 +182,7 @@ def texts_of(base: Base, count: int) -> Iterator[tuple[str, str, tuple[str, ...]
 @click.option("--count", default=60, show_default=True, help="Most texts of a kind.")
 @click.option("--seeds", default=1, show_default=True, help="How often each text is spoken.")
 @click.option("--zero-shot", "strangers", default=4, show_default=True, help="Unseen speakers; 0: only known ones.")
+@click.option("--teachers", default=0, show_default=True, help="Voices of the teacher; 0: none.")
 @click.option("--speech", type=click.Path(path_type=Path), default=Path("../shared/speech"), envvar="TIMBRE_SPEECH")
 @click.option("--whisper", type=click.Path(path_type=Path), help="Model folder (default: TIMBRE_WHISPER).")
 @click.option("--json", "target", type=click.Path(path_type=Path), help="Write every text and row there.")
@@ -176,6 +193,7 @@ def main(
     count: int,
     seeds: int,
     strangers: int,
+    teachers: int,
     speech: Path,
     whisper: Path | None,
     target: Path | None,
@@ -216,7 +234,7 @@ def main(
                 break
             for kind, code, texts in texts_of(base, count):
                 voices: dict[str, list[Voice]] = {}
-                for group, speaker, clip in recordings(speech, code, strangers):
+                for group, speaker, clip in recordings(speech, code, strangers, teachers):
                     voices.setdefault(group, []).append(zero_shot(exported, speaker, clip, code))
                 for group, some in voices.items():
                     add(engine, base, kind, group, some, texts, code)
