@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -16,8 +18,11 @@ from timbre.audio.provenance import read_label
 from timbre.cli.main import call
 from timbre.core.errors import InputError
 from timbre.core.progress import SilentProgress
+from timbre.inference.engine import Engine
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
+from timbre.pipeline.books import reading as books
+from timbre.pipeline.books.audiobook import Made
 from timbre.pipeline.books.book import Book, Chapter
 from timbre.pipeline.books.files import read_book
 from timbre.pipeline.books.reading import bind, passages, read_aloud
@@ -213,3 +218,20 @@ def test_the_command(shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "use one of: .m4b, .m4a" in capsys.readouterr().err
     assert call(["read", "none.txt", "ada", "-o", "sea.m4b", *where]) == 10
     assert "No such file" in capsys.readouterr().err
+
+
+def test_the_engine_is_gone_when_the_file_is_assembled(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The index of a long book takes the place of the engine's memory."""
+    assembled, left = books.assemble, list[Engine]()
+    before = {id(item) for item in gc.get_objects() if isinstance(item, Engine)}
+
+    def assemble(*given: Any, **named: Any) -> Made:
+        left.extend(item for item in gc.get_objects() if isinstance(item, Engine) and id(item) not in before)
+        return assembled(*given, **named)
+
+    monkeypatch.setattr(books, "assemble", assemble)
+    assert call(["read", "sea.md", "ada", "-o", "sea.m4b", "--registry", str(shelf.folder)]) == 0
+    assert not left
+    assert "2 chapters" in capsys.readouterr().out
