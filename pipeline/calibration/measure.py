@@ -47,7 +47,7 @@ from timbre.pipeline.stages.evaluate import EvaluateStage, held_out_recordings
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
 from timbre.registry.address import RegistryAddress
 
-VERSION = 4
+VERSION = 5
 """Raised when the same adapter would be degraded or measured in another way than before."""
 _ABOUT = "about.json"
 _OVER_TRAINING = 5.0
@@ -197,7 +197,7 @@ class Measuring:
             Workspace(self.folder), self.plan.recipe(self.recipe, over_trained=over_trained), progress=self.progress,
             cancel=self.cancel, registry=self.registry,
         )  # fmt: skip
-        outcomes = engine.run(voice, self.base, until="finetune")
+        outcomes = engine.run(voice, _careless(self.base) if over_trained else self.base, until="finetune")
         paths = {outcome.row.name: outcome.path for outcome in outcomes}
         trained, validated = paths["finetune"], paths["validate"]
         assert trained is not None, "the engine raises where a stage has no output"
@@ -265,6 +265,12 @@ class Measuring:
         if kind == WRONG_SPEAKER:
             depends["other"] = other.keys
         return self.folder / "measured" / speaker.name / f"{kind}-{digest_value(depends)[:16]}"
+
+
+def _careless(base: Base) -> Base:
+    """The base without the practice that guards the words in a long training."""
+    finetune = {name: value for name, value in base.recipe.get("finetune", {}).items() if name != "practice_weight"}
+    return dataclasses.replace(base, recipe={**base.recipe, "finetune": finetune})
 
 
 def _stored(place: Path, speaker: str, kind: str) -> Specimen | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -48,6 +49,7 @@ from timbre.pipeline.calibration.degraded_adapters import (
 )
 from timbre.pipeline.calibration.degraded_adapters import degradations_by_speaker as kinds_for
 from timbre.pipeline.calibration.measure import CalibrationPlan, Measuring
+from timbre.pipeline.voice.folder import VoiceFolder
 from timbre.registry.address import RegistryAddress
 
 Make = Callable[..., Path]
@@ -182,6 +184,28 @@ def test_a_calibration_trains_at_the_rate_of_the_recipe(
     (tmp_path / "recipe.yaml").write_text("finetune: {learning_rate: 0.0005}\n")
     assert rate("--recipe", str(tmp_path / "recipe.yaml")) == 5e-4
     assert rate("--rate", "0.001") == 1e-3
+
+
+def test_over_training_is_not_guarded_by_practice(
+    pico_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    class Running:
+        def __init__(self, *options: object, **named: object) -> None: ...
+
+        def run(self, voice: object, base: Base, until: str) -> list[SimpleNamespace]:
+            asked.append(dict(base.recipe["finetune"]))
+            rows = (SimpleNamespace(name=name) for name in ("validate", "finetune"))
+            return [SimpleNamespace(row=row, path=tmp_path, key="k") for row in rows]
+
+    monkeypatch.setattr(measure, "Engine", Running)
+    settings = {"practice_weight": 2.0, "kl_weight": 0.1}
+    base = replace(read_base(pico_base), recipe={"finetune": settings})
+    run = Measuring(base, tmp_path, RegistryAddress(str(tmp_path), {}))
+    run._train(cast(VoiceFolder, None))
+    run._train(cast(VoiceFolder, None), over_trained=True)
+    assert asked == [settings, {"kl_weight": 0.1}]
 
 
 def test_what_is_misheard_of_the_recordings_is_measured_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
