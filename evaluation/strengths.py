@@ -134,9 +134,9 @@ def choose(tried: Sequence[StrengthTrial], most_rise: float, recorded: Mapping[s
 
 
 def _pace_of(trial: StrengthTrial) -> str:
-    return (
-        "" if trial.stretch == 1.0 else f", {trial.stretch:.2f} times as long as the base, {trial.pace:.2f} the owner"
-    )
+    if trial.stretch == 1.0:
+        return ""
+    return f", drawn out {trial.stretch:.2f} times, to {trial.pace:.2f} of the owner's time"
 
 
 def paces_towards(pace: float) -> tuple[float, ...]:

@@ -170,10 +170,12 @@ def _draw(path: Path, found: TradeOff) -> None:
     ):
         axes.plot([100 * item.error_rate for item in some], [item.likeness for item in some], mark)
     for item in found.tried:
-        axes.annotate(item.title, (100 * item.error_rate, item.likeness), fontsize=8)
+        place = (100 * item.error_rate, item.likeness)
+        axes.annotate(item.title, place, xytext=(5, 3), textcoords="offset points", fontsize=8)
     best = found.best
     axes.plot([100 * best.error_rate], [best.likeness], "o", markersize=14, fillstyle="none", label="kept")
-    axes.set_title("adapter strength: text to semantic, acoustic")
+    axes.margins(x=0.2)
+    axes.set_title("adapter strength: text to semantic, acoustic; x: drawn out", fontsize=10)
     axes.set_xlabel("phone errors [%]")
     axes.set_ylabel("likeness")
     axes.legend()
