@@ -26,6 +26,8 @@ from timbre.text.sentences import split
 RECORD = "parts.jsonl"
 SUFFIXES = (".m4b", ".m4a")
 SENTENCE_PAUSE_S, PARAGRAPH_PAUSE_S, SCENE_PAUSE_S, CHAPTER_PAUSE_S = 0.35, 0.75, 1.5, 2.0
+_TIDY_EVERY = 20
+"""Passages after which freed memory goes back to the system: what lies between buffers that live on would add up."""
 _MOST_CHARACTERS = 1_500
 """Of a passage: a longer paragraph is read in several, so that memory does not depend on the book."""
 
@@ -131,7 +133,9 @@ def read_aloud(
         progress.task("read", total=float(sum(len(item.text) for item in plan)), unit="characters") as task,
         journal(folder / RECORD, SpokenPassage) as record,
     ):
-        for passage in plan:
+        for number, passage in enumerate(plan, 1):
+            if not number % _TIDY_EVERY:
+                give_back()
             if not passage.text:
                 continue
             own = replace(request, text=passage.text)
