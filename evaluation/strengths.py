@@ -38,6 +38,8 @@ _SEEDS = (1, 2)
 SAME_LIKENESS = 0.01
 LIKE_ENOUGH = 0.93
 """Likeness beyond this is not paid for with words. Stage 4 measures other sentences: it lies above the goal of 0.9."""
+SAME_ERRORS = 0.03
+"""Of phones and words together, over a few sentences: less than that is chance."""
 SLOWEST, FASTEST = 2.0, 0.8
 """Most and least seconds of a voice to each second of the base's pace: of twice as many, recognisers lose words."""
 SAME_PACE = 0.08
@@ -118,8 +120,8 @@ class TradeOff:
 
 def choose(tried: Sequence[StrengthTrial], most_rise: float, recorded: Mapping[str, float] | None = None) -> TradeOff:
     """Of those whose errors of phones and of words are at most the base's plus most_rise (the base itself always is
-    one): the one with the fewest errors, of phones and words, among the likest, which differ by less than a listener
-    hears or are alike enough.
+    one): the ones with the fewest errors, of phones and words, among the likest, which differ by less than a listener
+    hears or are alike enough; and of those the likest that chance allows.
 
     recorded: of evaluation/recorded.py's `misheard_of`; where the recogniser mishears the owner, so it may the voice.
     """
@@ -127,7 +129,11 @@ def choose(tried: Sequence[StrengthTrial], most_rise: float, recorded: Mapping[s
     able = [index for index, item in enumerate(tried) if item.says_as_much(base, most_rise, owner)]
     likest = min(LIKE_ENOUGH, max(tried[index].likeness for index in able))
     alike = [index for index in able if tried[index].likeness > likest - SAME_LIKENESS]
-    chosen = min(alike, key=lambda index: (tried[index].errors, tried[index].t2s + tried[index].acoustic))
+    fewest = min(tried[index].errors for index in alike)
+    clear = [index for index in alike if tried[index].errors <= fewest + SAME_ERRORS]
+    finest = max(tried[index].likeness for index in clear)
+    same = [index for index in clear if tried[index].likeness > finest - SAME_LIKENESS]
+    chosen = min(same, key=lambda index: (tried[index].errors, tried[index].t2s + tried[index].acoustic))
     best = tried[chosen]
     reason = (
         f"fewest errors among the likest of {len(able)} of {len(tried)} pairs that say as much as the base: "

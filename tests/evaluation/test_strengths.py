@@ -83,9 +83,11 @@ def test_the_base_is_tried_first() -> None:
 
 def test_likeness_beyond_enough_is_not_paid_for_with_words() -> None:
     base = StrengthTrial(0.0, 0.0, 0.12, 0.77, 0.06)
-    clear, alike = StrengthTrial(1, 1, 0.10, 0.93, 0.05), StrengthTrial(1, 1, 0.12, 0.99, 0.07)
+    clear, alike = StrengthTrial(1, 1, 0.08, 0.93, 0.03), StrengthTrial(1, 1, 0.10, 0.99, 0.07)
     assert choose([base, alike, clear], 0.02).best == clear
-    fewer_words = StrengthTrial(0.5, 1, 0.11, 0.94, 0.02)
+    same_words = replace(alike, error_rate=0.09, word_error_rate=0.04)
+    assert choose([base, alike, clear, same_words], 0.02).best == same_words, "two points of both are chance"
+    fewer_words = StrengthTrial(0.5, 1, 0.09, 0.94, 0.0)
     assert choose([base, alike, clear, fewer_words], 0.02).best == fewer_words, "words count beside phones"
     below = StrengthTrial(0.5, 0.5, 0.05, 0.91, 0.0)
     assert choose([base, alike, clear, below], 0.02).best == clear, "not as alike as that"

@@ -149,7 +149,11 @@ def test_a_stream_has_the_same_pace(engine: Engine, voice: Voice) -> None:
 def test_slow_speech_by_codes_keeps_words_that_stretched_frames_lose(engine: Engine, voice: Voice) -> None:
     """And a slow voice is checked at its own pace: nothing of it counts as failed."""
     text = "The harbour was quiet. Fresh bread and smoked fish were laid out on a long table near the door."
-    slow = at(voice, 2.0)
+    own = engine.speak(SpeechRequest(text, sampling=Sampling(seed=3), check=False), voice)
+    sounds = sum(len(word.sounds) for time in own.times for word in time.words)
+    seconds = sum(item.seconds for item in own.sentences)
+    pace = replace(voice.prompt.pace, phone_s=seconds / sounds, edges_s=0.0)
+    slow = at(replace(voice, prompt=replace(voice.prompt, pace=pace)), 2.0)
     spoken = engine.speak(SpeechRequest(text, sampling=Sampling(seed=3)), slow)
     assert [item.failures for item in spoken.sentences] == [(), ()]
     rates = [item.error_rate for item in spoken.sentences]
