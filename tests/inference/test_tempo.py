@@ -17,7 +17,7 @@ from tests.inference.pico_voice import write_voice
 from timbre.audio.reader import read
 from timbre.core.base import load_base
 from timbre.inference.engine import Engine
-from timbre.inference.errors import VoiceError
+from timbre.inference.errors import TextError, VoiceError
 from timbre.inference.exported_base import read_export
 from timbre.inference.reference import ReferenceEncoder, prepare
 from timbre.inference.request import Speech, SpeechRequest
@@ -158,3 +158,22 @@ def test_slow_speech_by_codes_keeps_words_that_stretched_frames_lose(engine: Eng
     assert [item.failures for item in spoken.sentences] == [(), ()]
     rates = [item.error_rate for item in spoken.sentences]
     assert all(rate is not None and rate < 0.35 for rate in rates), rates
+
+
+@pytest.mark.slow
+def test_a_slow_voice_gets_as_many_codes_and_as_much_room_as_the_base(engine: Engine, voice: Voice) -> None:
+    """Its seconds are its owner's; what is drawn before it is drawn out is not more."""
+    planner, request = engine._planner, SpeechRequest(TEXT, sampling=Sampling(seed=3))
+    jobs = []
+    for speaker in (voice, at(voice, 2.0)):
+        planned = planner.plan(request, speaker)[0]
+        jobs.append(planner.job(planned[0], request, speaker))
+    own, slow = jobs
+    assert abs(slow.min_codes - own.min_codes) <= 1
+    slack = planner.limits.slack_s * engine.base.codes_hz
+    assert own.max_codes - slack <= slow.max_codes <= own.max_codes
+    exact = round(len(planned[0].ids) + planned[0].seconds / 2 * engine.base.codes_hz) + 1
+    tight = replace(planner, capacity=exact)
+    tight.plan(request, at(voice, 2.0))
+    with pytest.raises(TextError, match="does not fit"):
+        replace(planner, capacity=exact - 3).plan(request, at(voice, 2.0))
