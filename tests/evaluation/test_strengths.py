@@ -106,6 +106,8 @@ def test_the_written_adapter_is_what_was_heard(tmp_path: Path, pico_export: Path
         assert np.any(up)
     for name, delta in kept.acoustic.items():
         assert delta.scale == pytest.approx(heard.acoustic[name].scale)
+    keep_pace(folder, 1.0, 1.6)
+    assert load_voice(folder, base, name="ada").prompt.pace == scaled(kept, 1.0, 1.0, np.float32(1.6)).prompt.pace
     nothing = scaled(kept, 0.0, 0.0)
     assert not nothing.t2s.tensors
     assert not nothing.acoustic
