@@ -81,6 +81,7 @@ def test_packages_say_how_far_codes_are_drawn_out(tmp_path: Path, pico_export: P
     assert load_voice(folder, base, name="ada").prompt.pace.stretch == 1.0, "older packages"
     tensors = load_file(folder / "prompt.safetensors")
     for stretch in (0.8, 2.0):
+        tensors["pauses"] = np.array([0.2, 0.4, 0.3], np.float32)
         save_file({**tensors, "stretch": np.array(stretch, np.float32)}, folder / "prompt.safetensors")
         prompt = load_voice(folder, base, name="ada").prompt
         assert prompt.pace.stretch == pytest.approx(stretch)

@@ -169,6 +169,20 @@ def test_the_base_is_heard_as_itself(corpus: Corpus) -> None:
     assert float(found["content"]) < 0.05, "a piece's edges are all that differs"
 
 
+def test_what_is_practised_has_gone_through_the_filter(corpus: Corpus) -> None:
+    practice, network = Practice(sentences_of(corpus), 1.0), started(corpus).eval()
+    condition = torch.zeros(2, network.config.condition_channels, 1)
+    assert network.modulation is not None
+    found = []
+    with torch.no_grad():
+        torch.manual_seed(1)
+        batch = practice.draw(2, network, CPU)
+        for _ in range(2):
+            found.append(practice.latent(network, batch, condition))
+            network.modulation.weight.mul_(1.5)
+    assert torch.allclose(found[1], 1.5 * found[0], atol=1e-5)
+
+
 def test_a_base_without_a_source_practises_nothing(tmp_path: Path, base: Base, features: Path) -> None:
     from tests.training.finetune.conftest import job_for
 
