@@ -13,7 +13,7 @@ from collections.abc import Iterable
 CODE_PATHS: tuple[str, ...] = (
     "**/*.py",
     "{recipes,bases,tests}/**/*",
-    "{cli,evaluation,serving,studio,text}/**/*",
+    "{cli,evaluation,serving,studio,text,training}/**/*",
     "{Makefile,pyproject.toml,constraints.txt,compose.yaml}",
     "{.gitlab-ci.yml,Jenkinsfile,Dockerfile,.dockerignore,.hadolint.yaml}",
     "{ci,deploy,docker}/**/*",
