@@ -220,6 +220,18 @@ def test_the_command(shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "No such file" in capsys.readouterr().err
 
 
+def test_freed_memory_goes_back_while_it_reads(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(books, "_TIDY_EVERY", 3)
+    monkeypatch.setattr(books, "give_back", lambda: given.append("back"))
+    assert call(["read", "sea.md", "ada", "-o", "sea.m4b", "--registry", str(shelf.folder)]) == 0
+    passages_of_it = len(list(passages(read_book(Path("sea.md")))))
+    assert len(given) == passages_of_it // 3 + 1, "and once before it is assembled"
+    assert "2 chapters" in capsys.readouterr().out
+
+
 def test_the_engine_is_gone_when_the_file_is_assembled(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
