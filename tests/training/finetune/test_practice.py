@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,12 +13,14 @@ from benchmarks.listener_texts import ENGLISH, MANDARIN, SHORT_ENGLISH, SHORT_MA
 from tests.conftest import ROOT
 from tests.nano.synthetic_corpus import write_corpus
 from tests.nano.test_joint import CPU, started
+from tests.training.finetune.conftest import job_for
 from tests.training.finetune.test_spoken_terms import Bands, task_of, terms_of, voice_of, weighted
 from timbre.core.base import Base, load_base
 from timbre.evaluation.texts import fixed_sentences
 from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_semantic
 from timbre.nano.corpus import Corpus
 from timbre.text.phone_codes import TextPath
+from timbre.training.finetune import voice
 from timbre.training.finetune.hearing import Hearing, HearingWeights
 from timbre.training.finetune.practice import (
     OTHER_LANGUAGES,
@@ -184,9 +187,31 @@ def test_what_is_practised_has_gone_through_the_filter(corpus: Corpus) -> None:
 
 
 def test_a_base_without_a_source_practises_nothing(tmp_path: Path, base: Base, features: Path) -> None:
-    from tests.training.finetune.conftest import job_for
-
     job = job_for(base, features, tmp_path, "out", practice_weight=1.0, speaker_weight=1.0, max_steps=4)
     work = job._job()
     network, condition = work._synthesizer()
     assert work._practice(network, condition) is None
+
+
+def test_what_is_practised_reaches_the_training(
+    tmp_path: Path, base: Base, features: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not the measurement of what is kept, which is of slices alone."""
+    given: list[object] = []
+
+    class Task(AcousticTask):
+        def __init__(self, *options: Any) -> None:
+            given.append(options[8])
+            super().__init__(*options)
+
+    sentences = (PracticeSentence(torch.arange(3), torch.arange(4), torch.zeros(4)),)
+    monkeypatch.setattr(voice, "AcousticTask", Task)
+    monkeypatch.setattr(voice, "hears", lambda config, weights: True)
+    monkeypatch.setattr(voice, "practise", lambda *options: sentences)
+    work = job_for(base, features, tmp_path, "out", practice_weight=0.5, max_steps=1, min_steps=1)._job()
+    work.acoustic()
+    assert isinstance(given[0], Practice)
+    assert (given[0].sentences, given[0].weight) == (sentences, 0.5)
+    monkeypatch.setattr(voice, "practise", lambda *options: ())
+    work.acoustic()
+    assert given[1] is None, "a language without sentences"
