@@ -50,7 +50,7 @@ NANO_RECIPE = {
         "practice_weight": 2.0,
     }
 }
-"""Some ten passes over one to two minutes of speech: with hundreds of steps this base loses words."""
+"""For one to two minutes of speech; without practice, 300 steps lose words."""
 
 LICENCES = (
     ("text_to_semantic, acoustic, content_encoder, recogniser", "MIT", "trained by this project"),
