@@ -19,6 +19,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from tests.serving.running import wait_until
+from timbre.core.speaking_defaults import SpeakingDefaults
 from timbre.inference.errors import CancelledError, TextError, TooLongError
 from timbre.inference.guards import SentenceLimits
 from timbre.inference.pace import Pace
@@ -372,7 +373,8 @@ def reading(monkeypatch: pytest.MonkeyPatch) -> _Reading:
         return phonemize(text, *rest)
 
     monkeypatch.setattr("timbre.inference.planning.phonemize", counted)
-    base = SimpleNamespace(languages=("en",), name="pico", codes_hz=25, speaking=SimpleNamespace(prompt_codes=False))
+    speaking = SpeakingDefaults(prompt_codes=False)
+    base = SimpleNamespace(languages=("en",), name="pico", codes_hz=25, speaking=speaking)
     prompt = SimpleNamespace(language="en", pace=Pace(0.08), phones=np.zeros(30), codes=np.zeros(80))
     voice = SimpleNamespace(prompt=prompt, lexicon={})
     return _Reading(Planner(base, SentenceLimits(), 1280, None), voice, calls)  # type: ignore[arg-type]
