@@ -13,13 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+MOST_STRETCH = 3.0
+"""Attention goes over all codes of a sentence, so memory grows with their square; beyond this, frames are stretched."""
+
 
 @dataclass(frozen=True)
 class Tempo:
     """How one sentence is slowed down or sped up."""
 
     stretch: float = 1.0
-    """Codes to each code that was drawn; at least 1."""
+    """Codes to each code that was drawn, 1 to MOST_STRETCH."""
     speed: float = 1.0
     """What the decoder divides the number of frames by."""
 
@@ -34,6 +37,8 @@ def tempo_of(speed: float, pace: float, *, codes_are_phones: bool) -> Tempo:
     if not codes_are_phones:
         return Tempo(speed=speed)
     whole = speed / pace
+    if 1.0 / whole > MOST_STRETCH:
+        return Tempo(MOST_STRETCH, whole * MOST_STRETCH)
     return Tempo(stretch=max(1.0, 1.0 / whole), speed=max(1.0, whole))
 
 

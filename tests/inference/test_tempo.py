@@ -72,6 +72,8 @@ def test_a_request_is_faster_or_slower_than_its_voice() -> None:
     assert tempo_of(2.0, 1.6, codes_are_phones=True) == Tempo(speed=1.25)
     assert tempo_of(1.0, 0.8, codes_are_phones=True) == Tempo(speed=1.25)
     assert tempo_of(0.5, 1.6, codes_are_phones=False) == Tempo(speed=0.5), "these codes are no phones"
+    assert tempo_of(0.25, 2.0, codes_are_phones=True) == Tempo(3.0, 0.375), "memory grows with the square of codes"
+    assert tempo_of(0.25, 2.0, codes_are_phones=True).duration == 8.0
     assert Tempo(2.0, 1.0).duration == 2.0
     assert Tempo(1.0, 1.25).duration == 0.8
 
