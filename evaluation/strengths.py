@@ -9,6 +9,7 @@ voice too: spoken three times as fast, a slow reader is not recognised.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -127,13 +128,15 @@ def choose(tried: Sequence[StrengthTrial], most_rise: float, recorded: Mapping[s
     """
     base, owner = tried[0], dict(recorded or {})
     able = [index for index, item in enumerate(tried) if item.says_as_much(base, most_rise, owner)]
-    likest = min(LIKE_ENOUGH, max(tried[index].likeness for index in able))
-    alike = [index for index in able if tried[index].likeness > likest - SAME_LIKENESS]
+
+    def likest(some: Sequence[int], enough: float = math.inf) -> list[int]:
+        most = min(enough, max(tried[index].likeness for index in some))
+        return [index for index in some if tried[index].likeness > most - SAME_LIKENESS]
+
+    alike = likest(able, LIKE_ENOUGH)
     fewest = min(tried[index].errors for index in alike)
     clear = [index for index in alike if tried[index].errors <= fewest + SAME_ERRORS]
-    finest = max(tried[index].likeness for index in clear)
-    same = [index for index in clear if tried[index].likeness > finest - SAME_LIKENESS]
-    chosen = min(same, key=lambda index: (tried[index].errors, tried[index].t2s + tried[index].acoustic))
+    chosen = min(likest(clear), key=lambda index: (tried[index].errors, tried[index].t2s + tried[index].acoustic))
     best = tried[chosen]
     reason = (
         f"fewest errors among the likest of {len(able)} of {len(tried)} pairs that say as much as the base: "

@@ -79,9 +79,8 @@ def _settled(context: StageContext, recipe: FinetuneRecipe) -> TradeOff | None:
                 lambda line: _said(task, context, line), _early_voice(context, exported),
             )  # fmt: skip
             tried = trials.strengths()
-            able = choose(tried, recipe.max_error_rise, recorded).best
             if context.base.speaking.follow_text:
-                tried += trials.paces(tried, able)
+                tried += trials.paces(tried, choose(tried, recipe.max_error_rise, recorded).best)
     found = choose(tried, recipe.max_error_rise, recorded)
     if found.best.early:
         for folder in _adapters(context.output / EARLY_FOLDER):
@@ -132,11 +131,14 @@ def keep_pace(folder: Path, ratio: float, stretch: float = 1.0) -> None:
     owner's pace expect its own: seconds a sound and around a sentence times ratio. Otherwise every sentence of an owner
     who reads at a third of the usual pace counts as failed, being too short. Ratios within _SAME_PACE change nothing.
     """
+    same = _SAME_PACE[0] <= ratio <= _SAME_PACE[1]
+    if same and stretch == 1.0:
+        return
     path = folder / PROMPT_TENSORS
     tensors = load_file(path)
     if stretch != 1.0:
         tensors["stretch"] = np.asarray(stretch, np.float32)
-    if not _SAME_PACE[0] <= ratio <= _SAME_PACE[1]:
+    if not same:
         tensors["rate"] = np.asarray(ratio * tensors["rate"], np.float32)
         if "pauses" in tensors:
             tensors["pauses"] = (tensors["pauses"] * np.array([1.0, 1.0, ratio])).astype(np.float32)
