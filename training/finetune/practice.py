@@ -84,9 +84,7 @@ def practice_phones(base: Base, language: str) -> list[Tensor]:
 def practice_codes(base: Base, network: TextToSemantic, phones: Sequence[Tensor]) -> list[Tensor]:
     """Codes [N] of each text [P] as the base's own text to semantic speaks it, a seed each; without a prompt."""
     speaking = base.speaking
-    sampling = SamplingConfig(
-        top_k=speaking.top_k, temperature=speaking.temperature, repetition_penalty=speaking.repetition_penalty
-    )
+    sampling = SamplingConfig(speaking.top_k, speaking.top_p, speaking.temperature, speaking.repetition_penalty)
     requests = []
     for seed, row in enumerate(phones):
         path = TextPath.of(row.tolist(), _LONGEST_CODES - 1) if speaking.follow_text else None
@@ -110,8 +108,9 @@ def practise(
     for ids, codes in zip(phones, practice_codes(base, semantic, phones), strict=True):
         if not len(codes):
             continue
-        batch = _batch([PracticeSentence(ids, codes.cpu(), torch.zeros(0))], network, device)
-        wave = network.dec.synthesise(*network.dec.polar(_latent(network, batch, condition), condition), 0)
+        silent = torch.zeros(len(codes) * network.config.code_frames * network.config.hop)
+        batch = _batch([PracticeSentence(ids, codes.cpu(), silent)], network, device)
+        wave = network.dec.synthesise(*network.dec.polar(latent_of(network, batch, condition), condition), 0)
         found.append(PracticeSentence(ids, codes.cpu(), wave[0, 0].float().cpu()))
     return tuple(found)
 
@@ -128,27 +127,20 @@ class Practice:
         chosen = torch.randint(len(self.sentences), (count,)).tolist()
         return _batch([self.sentences[index] for index in chosen], network, device)
 
-    def latent(self, network: Synthesizer, batch: PracticeBatch, condition: Tensor) -> Tensor:
-        """What the network makes of the batch, as its generator speaks it: [B,C,T]; condition [B,G,1]."""
-        return _latent(network, batch, condition)
-
 
 def _batch(rows: Sequence[PracticeSentence], network: Synthesizer, device: torch.device) -> PracticeBatch:
-    frames, hop = network.config.code_frames, network.config.hop
-    codes = pad_rows([row.codes for row in rows]).unsqueeze(1)
-    wave = pad_rows([row.wave for row in rows]).unsqueeze(1)
-    samples = codes.shape[2] * frames * hop
-    wave = torch.nn.functional.pad(wave, (0, max(0, samples - wave.shape[2])))[:, :, :samples]
+    frames = network.config.code_frames
     return PracticeBatch(
-        codes.to(device),
+        pad_rows([row.codes for row in rows]).unsqueeze(1).to(device),
         pad_rows([row.phones for row in rows]).to(device),
         torch.tensor([frames * len(row.codes) for row in rows], device=device),
         torch.tensor([len(row.phones) for row in rows], device=device),
-        wave.to(device),
+        pad_rows([row.wave for row in rows]).unsqueeze(1).to(device),
     )
 
 
-def _latent(network: Synthesizer, batch: PracticeBatch, condition: Tensor) -> Tensor:
+def latent_of(network: Synthesizer, batch: PracticeBatch, condition: Tensor) -> Tensor:
+    """What the network makes of the batch, as its generator speaks it: [B,C,T]; condition [B,G,1]."""
     mask = sequence_mask(batch.lengths, batch.codes.shape[2] * network.config.code_frames)
     phone_mask = sequence_mask(batch.phone_lengths, batch.phones.shape[1])
     features = network.features_of(batch.codes)

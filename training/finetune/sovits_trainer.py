@@ -21,7 +21,7 @@ from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.training.finetune.acoustic_losses import SourceReconstruction, reconstruction_for
 from timbre.training.finetune.data import Draws, VoiceData, evenly, pad_rows
 from timbre.training.finetune.hearing import Hearing
-from timbre.training.finetune.practice import Practice
+from timbre.training.finetune.practice import Practice, latent_of
 from timbre.training.finetune.voice_condition import PosteriorCache, posterior_of
 from timbre.training.lora import network_of, trainable
 
@@ -153,7 +153,7 @@ class AcousticTask:
         own speech of it."""
         batch = practice.draw(count, self.network, self.device)
         condition = self.condition.expand(count, -1, -1)
-        latent = practice.latent(self.network, batch, condition)
+        latent = latent_of(self.network, batch, condition)
         places = random_starts(batch.lengths, min(self._heard_frames, latent.shape[2]))
         terms = hearing.terms(self.network, latent, batch.wave, batch.lengths, places, condition)
         return {f"practice_{name}": practice.weight * value for name, value in terms.items()}

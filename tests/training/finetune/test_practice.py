@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.nano.synthetic_corpus import write_corpus
 from tests.nano.test_joint import CPU, started
 from tests.training.finetune.conftest import job_for
-from tests.training.finetune.test_spoken_terms import Bands, task_of, terms_of, voice_of, weighted
+from tests.training.finetune.test_spoken_terms import Bands, learned, task_of, terms_of, voice_of, weighted
 from timbre.core.base import Base, load_base
 from timbre.evaluation.texts import fixed_sentences
 from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_semantic
@@ -26,6 +26,7 @@ from timbre.training.finetune.practice import (
     OTHER_LANGUAGES,
     Practice,
     PracticeSentence,
+    latent_of,
     practice_codes,
     practice_phones,
     practice_texts,
@@ -128,15 +129,7 @@ def test_what_is_heard_of_them_counts_beside_the_slices(corpus: Corpus) -> None:
 
 def test_adapters_learn_to_be_the_owner_in_them_and_to_stay_as_clear(corpus: Corpus) -> None:
     for name, heard in (("practice_speaker", HearingWeights(speaker=1.0)), ("practice_content", HearingWeights(0, 1))):
-        task = practising(corpus, 1.0, heard)
-        optimizer = torch.optim.Adam(list(task.parameters().values()), 3e-3)
-        losses = []
-        for _ in range(12):
-            optimizer.zero_grad()
-            term = terms_of(task)[name]
-            term.backward()
-            optimizer.step()
-            losses.append(float(term.detach()))
+        losses = learned(practising(corpus, 1.0, heard), name)
         assert losses[-1] < 0.98 * losses[0], (name, losses)
 
 
@@ -165,7 +158,7 @@ def test_the_base_is_heard_as_itself(corpus: Corpus) -> None:
     practice = Practice(sentences_of(corpus)[:1], 1.0)
     with torch.no_grad():
         batch = practice.draw(1, network, CPU)
-        latent = practice.latent(network, batch, condition)
+        latent = latent_of(network, batch, condition)
         own = network.dec.synthesise(*network.dec.polar(latent, condition), 0)  # type: ignore[operator]
         start = torch.zeros(1, dtype=torch.long)
         found = hearing.terms(network, latent, own, batch.lengths, start, condition)
@@ -181,7 +174,7 @@ def test_what_is_practised_has_gone_through_the_filter(corpus: Corpus) -> None:
         torch.manual_seed(1)
         batch = practice.draw(2, network, CPU)
         for _ in range(2):
-            found.append(practice.latent(network, batch, condition))
+            found.append(latent_of(network, batch, condition))
             network.modulation.weight.mul_(1.5)
     assert torch.allclose(found[1], 1.5 * found[0], atol=1e-5)
 

@@ -113,11 +113,9 @@ def test_each_weight_is_a_factor_and_zero_leaves_it_out(corpus: Corpus, name: st
     assert twice == pytest.approx(2 * once, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["spoken", "speaker", "content"])
-def test_adapters_learn_from_each(corpus: Corpus, name: str) -> None:
-    task = task_of(corpus, *weighted(**{name: 1.0}))
-    parameters = list(task.parameters().values())
-    optimizer = torch.optim.Adam(parameters, 3e-3)
+def learned(task: AcousticTask, name: str) -> list[float]:
+    """A term over twelve steps that follow it alone."""
+    optimizer = torch.optim.Adam(list(task.parameters().values()), 3e-3)
     losses = []
     for _ in range(12):
         optimizer.zero_grad()
@@ -125,6 +123,13 @@ def test_adapters_learn_from_each(corpus: Corpus, name: str) -> None:
         term.backward()
         optimizer.step()
         losses.append(float(term.detach()))
+    return losses
+
+
+@pytest.mark.parametrize("name", ["spoken", "speaker", "content"])
+def test_adapters_learn_from_each(corpus: Corpus, name: str) -> None:
+    task = task_of(corpus, *weighted(**{name: 1.0}))
+    losses = learned(task, name)
     assert losses[-1] < 0.98 * losses[0], losses
     assert task.hearing is not None
     assert all(parameter.grad is None for parameter in (task.hearing.head or nn.Identity()).parameters())
