@@ -144,6 +144,16 @@ def test_a_voice_that_does_not_take_over_a_slow_pace_expects_its_own(
     assert found["codes"].tolist() == [0, 1, 2, 3]
 
 
+def test_a_voice_that_is_drawn_out_to_its_owners_pace_keeps_the_owners_seconds(tmp_path: Path) -> None:
+    save_file({"rate": np.array(0.28, np.float32)}, tmp_path / "prompt.safetensors")
+    before = (tmp_path / "prompt.safetensors").stat().st_mtime_ns
+    keep_pace(tmp_path, 0.8)
+    assert (tmp_path / "prompt.safetensors").stat().st_mtime_ns == before, "nothing to say, nothing written"
+    keep_pace(tmp_path, 0.8, 1.6)
+    found = load_file(tmp_path / "prompt.safetensors")
+    assert (float(found["rate"]), float(found["stretch"])) == (pytest.approx(0.28), pytest.approx(1.6))
+
+
 def test_stage_3_keeps_what_was_heard_of_voice_and_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recordings' errors decide with the voice's, and adapters and pace are those of the kept pair."""
     output = tmp_path / "output"
