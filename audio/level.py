@@ -51,27 +51,74 @@ class LimitedSound:
     """Largest gain reduction, 0 or above; 0: untouched."""
 
 
-def limit(wave: Waveform, ceiling_dbfs: float, look_ahead_s: float = LOOK_AHEAD_S) -> LimitedSound:
-    """Keeps every sample at or below the ceiling by turning the gain down smoothly around peaks, never by clipping.
+class Limiter:
+    """Keeps every sample at or below a ceiling by turning the gain down smoothly around peaks, never by clipping; piece
+    by piece, and the same however a sound is cut into pieces.
 
-    The gain that each sample needs is spread by a running minimum over +- look_ahead_s and then smoothed by a Hann
+    The gain that each sample needs is spread by a running minimum over +- the look-ahead and then smoothed by a Hann
     window of the same width: every value under that window already allows for the peak at its middle, so the product
-    cannot pass the ceiling.
+    cannot pass the ceiling. What is given lags two look-aheads behind.
     """
-    ceiling = 10 ** (ceiling_dbfs / 20)
-    magnitude = np.abs(wave.samples)
-    if not len(magnitude) or float(magnitude.max()) <= ceiling:
-        return LimitedSound(wave, 0.0)
-    # Few sounds need it, and its import takes longer than most of what this module does.
-    from scipy.ndimage import minimum_filter1d
 
-    needed = np.minimum(1.0, ceiling / np.maximum(magnitude, 1e-9))
-    half = max(1, round(look_ahead_s * wave.rate_hz))
-    spread = minimum_filter1d(needed, 2 * half + 1, mode="nearest")
-    window = np.hanning(2 * half + 3)[1:-1]
-    gain = np.convolve(np.pad(spread, half, mode="edge"), window / window.sum(), mode="valid")
-    limited = np.clip(wave.samples * gain, -ceiling, ceiling).astype(np.float32)
-    return LimitedSound(Waveform(limited, wave.rate_hz), -to_db(float(gain.min())))
+    def __init__(self, rate_hz: int, ceiling_dbfs: float, look_ahead_s: float = LOOK_AHEAD_S) -> None:
+        self._ceiling = 10 ** (ceiling_dbfs / 20)
+        self._half = max(1, round(look_ahead_s * rate_hz))
+        window = np.hanning(2 * self._half + 3)[1:-1]
+        self._window = window / window.sum()
+        self._known: Samples = np.zeros(0, np.float32)
+        self._given = 0
+        self._began = False
+        self.least_gain = 1.0
+        """The most that anything was turned down by so far, as a factor."""
+
+    def push(self, samples: Samples) -> Samples:
+        """More of the sound -> what can be given of it by now."""
+        return self._next(samples, 2 * self._half)
+
+    def flush(self) -> Samples:
+        """The rest, once all was pushed."""
+        return self._next(np.zeros(0, np.float32), 0)
+
+    def _next(self, samples: Samples, held: int) -> Samples:
+        known = np.concatenate([self._known, samples]) if len(self._known) else samples
+        first, last = self._given, len(known) - held
+        if last <= first:
+            self._known = known
+            return np.zeros(0, np.float32)
+        piece = known[first:last]
+        if float(np.max(np.abs(known), initial=0.0)) > self._ceiling:
+            gain = self._gain(known, ends=not held)[first:last]
+            self.least_gain = min(self.least_gain, float(gain.min()))
+            piece = np.clip(piece * gain, -self._ceiling, self._ceiling).astype(np.float32)
+        # What comes next is turned down for peaks so far behind it.
+        kept = max(0, last - 2 * self._half)
+        self._known, self._given, self._began = known[kept:], last - kept, self._began or kept > 0
+        return piece
+
+    def _gain(self, samples: Samples, *, ends: bool) -> npt.NDArray[np.float64]:
+        """Of each sample [n]; wrong within two look-aheads of a side where the sound goes on."""
+        needed = np.minimum(1.0, self._ceiling / np.maximum(np.abs(samples), 1e-9))
+        before = np.full(2 * self._half, 1.0 if self._began else needed[0])
+        after = np.full(2 * self._half, needed[-1] if ends else 1.0)
+        spread = _running_minimum(np.concatenate([before, needed, after]), 2 * self._half + 1)
+        return np.convolve(spread, self._window, mode="valid")
+
+
+def _running_minimum(values: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.float64]:
+    """Least of every `width` neighbours: [n] -> [n - width + 1]."""
+    count, done = len(values) - width + 1, 1
+    while 2 * done <= width:
+        values, done = np.minimum(values[:-done], values[done:]), 2 * done
+    return np.minimum(values[:count], values[width - done : width - done + count])
+
+
+def limit(wave: Waveform, ceiling_dbfs: float, look_ahead_s: float = LOOK_AHEAD_S) -> LimitedSound:
+    """The sound as a `Limiter` gives it."""
+    limiter = Limiter(wave.rate_hz, ceiling_dbfs, look_ahead_s)
+    limited = np.concatenate([limiter.push(wave.samples), limiter.flush()])
+    if limiter.least_gain == 1.0:
+        return LimitedSound(wave, 0.0)
+    return LimitedSound(Waveform(limited, wave.rate_hz), -to_db(limiter.least_gain))
 
 
 def apply_gain(wave: Waveform, gain_db: float) -> Waveform:

@@ -223,7 +223,7 @@ class Judge:
             wave, opinions=opinions and whole, mos=(opinions if mos is None else mos) and whole
         )
         if "peak_dbfs" in values:
-            values["peak_dbfs"] -= 20 * math.log10(spoken.gain)  # as the voice speaks: a stream cannot be turned down
+            values["peak_dbfs"] -= 20 * math.log10(spoken.gain)  # as the voice speaks, before its peaks are turned down
         detail = {"seconds": wave.duration_s}
         failures = [*spoken.failures, *self._pace(spoken, wave)]
         measures: dict[str, Callable[[], float]] = {}
@@ -347,8 +347,8 @@ class Judge:
 
 
 def without_adapter(voice: Voice) -> Voice:
-    """The base with the voice's prompt, at its own pace, and nothing else."""
-    prompt = replace(voice.prompt, pace=voice.prompt.pace.undrawn)
+    """The base with the voice's prompt, at its own pace and level, and nothing else."""
+    prompt = replace(voice.prompt, pace=voice.prompt.pace.undrawn, gain=1.0)
     return replace(voice, name=f"{voice.name}-base", prompt=prompt, t2s=NO_LORA, acoustic={})
 
 

@@ -132,7 +132,7 @@ class Utterance:
     """The audio of one sentence, as its codes arrive.
 
     noise is drawn once per frame from the seed, so a frame sounds the same whenever it is decoded. noise_scale: None
-    for the base's own.
+    for the base's own. gain: factor on every sample.
     """
 
     def __init__(
@@ -145,12 +145,14 @@ class Utterance:
         seed: int,
         speed: float = 1.0,
         noise_scale: float | None = None,
+        gain: float = 1.0,
     ) -> None:
         self._base = base
         self._decoder = decoder
         self._phones = phones[None]
         self._condition = condition
         self._speed = speed
+        self._gain = np.float32(gain)
         self._scale = np.float32(base.speaking.noise_scale if noise_scale is None else noise_scale)
         self._pieces = pieces_of(base, decoder.generator, condition)
         self._random = np.random.default_rng(seed)
@@ -172,7 +174,8 @@ class Utterance:
 
     def next_piece(self, latent: Floats, end: int | None = None) -> Floats:
         """Samples of the frames of a latent up to `end` that were not given yet; see timbre.inference.pieces."""
-        return self._pieces.next(latent, end)
+        samples = self._pieces.next(latent, end)
+        return samples if self._gain == 1.0 else samples * self._gain
 
     def wave(self, codes: NDArray[np.int64]) -> Floats:
         """codes [N] -> all samples [S]."""

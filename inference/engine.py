@@ -5,7 +5,8 @@ text -> sentences -> phones -> jobs of the scheduler -> codes -> voice's decoder
 A voice is an argument of each call; the engine has no current one. Sentences of a request are decoded side by side
 and spoken
 in order. A sentence that loops, is cut off, lasts impossibly long or short, or lacks words is spoken again from
-another seed, up to twice more, and the best attempt is kept and reported. Speech is checked at its own speed.
+another seed, up to twice more, and the best attempt is kept and reported. Speech is checked at its own speed. Peaks
+beyond full scale are turned down, in streams as in whole answers (audio/level.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from timbre.audio.level import Limiter
 from timbre.audio.waveform import Waveform
 from timbre.core.cancellation import Cancellation
 from timbre.inference.acoustic import DecoderCache, Utterance
@@ -43,7 +45,7 @@ NEXT_SENTENCE_CODES = (20, 50)
 """Of the sentences after the first, which are decoded while it is heard."""
 # Codes whose frames still move when more text follows them: they are decoded again with the next chunk.
 HELD_BACK_CODES = 5
-_PEAK = 0.99
+_CEILING_DBFS = -0.1
 ATTEMPTS = 3
 """Of a sentence, the first one included."""
 _TRIES_APART = 500_009
@@ -182,9 +184,8 @@ class Engine:
                     if sent == index + 1 < len(jobs):
                         self._send(jobs[sent], planned[sent], request, voice)
                         sent += 1
-                    # The loudest sample of the sentence is not known yet, so what exceeds full scale is cut.
-                    spoken.append(np.clip(samples, -_PEAK, _PEAK))
-                    yield Waveform(spoken[-1], self.base.rate_hz)
+                    spoken.append(samples)
+                    yield Waveform(samples, self.base.rate_hz)
                 wave = np.concatenate(spoken) if spoken else np.zeros(0, np.float32)
                 times.append(self._times(item, codes, wave, voice).moved(samples_before / self.base.rate_hz))
                 samples_before += len(wave)
@@ -239,7 +240,9 @@ class Engine:
         assert ending is not None, "codes() ends with an ending or raises"
         tempo, own = self._tempo(request.speed, voice), self._tempo(1.0, voice)
         codes = _array(drawn_out(drawn, tempo.stretch))
-        wave, gain = _within_full_scale(self._utterance(item, tempo, voice).wave(codes))
+        limiter = self._limiter()
+        loud = self._utterance(item, tempo, voice).wave(codes)
+        wave = np.concatenate([limiter.push(loud), limiter.flush()])
         counts, doubt = None, 0.0
         if request.check and self.recogniser is not None:
             heard = wave
@@ -262,7 +265,7 @@ class Engine:
             limits=self.settings.limits,
         )
         rate = None if counts is None else counts.rate
-        return _Attempt(codes, wave, failures, rate, gain)
+        return _Attempt(codes, wave, failures, rate, limiter.least_gain)
 
     def _stream_sentence(
         self,
@@ -275,7 +278,8 @@ class Engine:
         *,
         first: bool,
     ) -> Iterator[NDArray[np.float32]]:
-        """codes: filled while it goes. first: whether nothing was heard before it."""
+        """Under full scale. codes: filled while it goes. first: whether nothing was heard before it."""
+        limiter = self._limiter()
         tempo = self._tempo(request.speed, voice)
         utterance = self._utterance(item, tempo, voice)
         sizes = FIRST_SENTENCE_CODES if first else NEXT_SENTENCE_CODES
@@ -288,10 +292,11 @@ class Engine:
             pieces += 1
             latent = utterance.latent(np.array(codes, np.int64))
             moving = round(HELD_BACK_CODES * self.base.frames_per_code / tempo.speed)
-            piece = utterance.next_piece(latent, latent.shape[2] - moving)
+            piece = limiter.push(utterance.next_piece(latent, latent.shape[2] - moving))
             if len(piece):
                 yield piece
-        piece = utterance.next_piece(utterance.latent(np.array(codes, np.int64)))
+        last = limiter.push(utterance.next_piece(utterance.latent(np.array(codes, np.int64))))
+        piece = np.concatenate([last, limiter.flush()])
         if len(piece):
             yield piece
 
@@ -306,7 +311,13 @@ class Engine:
 
     def _utterance(self, item: Planned, tempo: Tempo, voice: Voice) -> Utterance:
         decoder = self.decoders.get(voice)
-        return Utterance(self.base, decoder, item.ids, voice.prompt.condition, seed=item.seed, speed=tempo.speed)
+        prompt = voice.prompt
+        return Utterance(
+            self.base, decoder, item.ids, prompt.condition, seed=item.seed, speed=tempo.speed, gain=prompt.gain
+        )
+
+    def _limiter(self) -> Limiter:
+        return Limiter(self.base.rate_hz, _CEILING_DBFS)
 
 
 def _codes(job: Job, cancel: Cancellation | None) -> Iterator[int]:
@@ -320,15 +331,6 @@ def _codes(job: Job, cancel: Cancellation | None) -> Iterator[int]:
 
 def _array(codes: Iterable[int]) -> NDArray[np.int64]:
     return np.array(list(codes), np.int64)
-
-
-def _within_full_scale(wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-    """A sentence louder than full scale is turned down as a whole, by the gain that is returned with it; every other
-    one is left alone (gain 1).
-    """
-    peak = float(np.max(np.abs(wave), initial=0.0))
-    gain = 1.0 if peak <= _PEAK else _PEAK / peak
-    return (wave, 1.0) if gain == 1.0 else (np.asarray(wave * np.float32(gain), np.float32), gain)
 
 
 def _rms_dbfs(wave: NDArray[np.float32]) -> float:

@@ -76,9 +76,7 @@ class SpokenSentence:
     error_rate: float | None
     """Phone error rate by the base's recogniser; None if it was not used."""
     gain: float = 1.0
-    """Below 1 if the sentence was turned down to stay within full scale. A stream clips instead, since it cannot know
-    its loudest sample.
-    """
+    """The least gain around a peak that had to stay within full scale; 1 if none had to."""
     times: SentenceTime | None = None
     """Times of its words and sounds, from the start of the sentence."""
     before_s: float = 0.0

@@ -7,6 +7,7 @@ Package folder (docs/architecture.md): package.json, t2s/ and sovits/ in PEFT's 
     rate f32 []                            the voice's own seconds per sounding phone, measured on its recordings
     pauses f32 [3]                         its seconds at a weak mark, at a strong one, and around a sentence (optional)
     stretch f32 []                         its seconds to each second of the base's own pace (optional; tempo.py)
+    gain f32 []                            factor that makes it as loud as its recordings (optional)
     bert f16 [W, Q]                        character vectors of the prompt's phones, on bases that read them (optional)
 and prompt.json beside it (text, language, why the slice was chosen). lexicon.txt, where the voice has one: its own
 readings, which the engine speaks with (text/lexicon.py has the format).
@@ -36,6 +37,8 @@ from timbre.text.lexicon import load as load_lexicon
 Floats = NDArray[np.float32]
 _PREFIX = "base_model.model."
 PACKAGE_SCHEMA = 1
+MOST_GAIN = 8.0
+"""18 dB: a voice further from the level of its recordings is broken in another way."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class Prompt:
     """Of the voice's own recordings; the guards expect each sentence to last as long."""
     bert: Floats | None = None
     """[W, Q], character vectors of the phones, None without."""
+    gain: float = 1.0
+    """Factor on every sample that makes the voice as loud as its recordings; found by stage 3."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,7 @@ def prompt_tensors(prompt: Prompt) -> dict[str, NDArray[Any]]:
         "codes": prompt.codes, "phones": prompt.phones, "condition": prompt.condition.reshape(-1),
         "speaker": prompt.speaker, "rate": np.array(pace.phone_s, np.float32),
         "pauses": np.array([pace.weak_s, pace.strong_s, pace.edges_s], np.float32),
-        "stretch": np.array(pace.stretch, np.float32),
+        "stretch": np.array(pace.stretch, np.float32), "gain": np.array(prompt.gain, np.float32),
     }  # fmt: skip
     if prompt.bert is not None:
         tensors["bert"] = prompt.bert.astype(np.float16)
@@ -176,8 +181,9 @@ def _read_prompt(folder: Path, base: ExportedBase) -> Prompt:
         condition = tensors["condition"].astype(np.float32).reshape(1, -1, 1)
         pace = _pace(tensors)
         bert = tensors["bert"].astype(np.float32) if "bert" in tensors else None
+        gain = float(tensors["gain"].reshape(())) if "gain" in tensors else 1.0
         prompt = Prompt(
-            codes, phones, str(about["language"]), condition, tensors["speaker"].astype(np.float32), pace, bert
+            codes, phones, str(about["language"]), condition, tensors["speaker"].astype(np.float32), pace, bert, gain
         )
     except KeyError as error:
         raise VoiceError(f"{path}: {error} is missing", "run stage 3 again: timbre finetune VOICE") from None
@@ -197,10 +203,10 @@ def _read_prompt(folder: Path, base: ExportedBase) -> Prompt:
         )
     pauses = (pace.weak_s, pace.strong_s, pace.edges_s)
     in_range = 0.01 < pace.phone_s < 1.0 and all(0 <= item < 5.0 for item in pauses) and 0.25 <= pace.stretch <= 4.0
-    if not (np.isfinite(condition).all() and in_range):
+    if not (np.isfinite(condition).all() and in_range and MOST_GAIN**-1 <= gain <= MOST_GAIN):
         raise VoiceError(
-            f"{path}: condition, rate, pauses or stretch are out of range (rate {pace.phone_s:g} s a phone, pauses "
-            f"{pauses}, stretch {pace.stretch:g})",
+            f"{path}: condition, rate, pauses, stretch or gain are out of range (rate {pace.phone_s:g} s a phone, "
+            f"pauses {pauses}, stretch {pace.stretch:g}, gain {gain:g})",
             "run stage 3 again",
         )
     return prompt

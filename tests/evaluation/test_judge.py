@@ -157,10 +157,10 @@ def test_what_is_cut_off_or_refused_has_failed(judge: Judge, held_out: list[Reco
 def test_the_peak_is_that_of_the_voice_not_of_what_was_turned_down(
     judge: Judge, engine: Engine, voice: Voice, held_out: list[Recording], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine turns loud sentences down, so that what it hands out never exceeds full scale; streams it cannot."""
+    """The engine turns peaks down, so that what it hands out never exceeds full scale."""
     real, sentence = judge.recorded(held_out), sentences_for(held_out, 0)[0]
     before = judge.judge_speech(Renderer(engine).speak(sentence, 1, voice), real, opinions=False).values["peak_dbfs"]
-    monkeypatch.setattr("timbre.inference.engine._PEAK", 10 ** (before / 20) / 4)
+    monkeypatch.setattr("timbre.inference.engine._CEILING_DBFS", before - 12.0412)
     spoken = Renderer(engine).speak(sentence, 1, voice)
     assert spoken.wave is not None
     assert spoken.gain == pytest.approx(0.25, rel=1e-3)

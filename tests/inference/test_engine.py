@@ -19,7 +19,7 @@ from timbre.audio.waveform import Waveform
 from timbre.core.cancellation import Cancellation
 from timbre.core.errors import InputError
 from timbre.inference.acoustic import DecoderCache
-from timbre.inference.engine import ATTEMPTS, Engine, _within_full_scale
+from timbre.inference.engine import ATTEMPTS, Engine
 from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.errors import CancelledError, GraphError, TextError, VoiceError
 from timbre.inference.exported_base import read_export
@@ -442,17 +442,6 @@ def test_merged_weights_outlive_their_arrays(engine: Engine) -> None:
     np.testing.assert_array_equal(speak(session), before)
     assert noise
     assert np.abs(before - speak(open_session(path))).max() > 1e-6
-
-
-def test_sentences_stay_within_full_scale() -> None:
-    loud = np.array([0.5, -2.0, 1.0], np.float32)
-    turned_down, gain = _within_full_scale(loud)
-    np.testing.assert_allclose(turned_down, loud * 0.99 / 2.0, rtol=1e-6)
-    assert gain == 0.99 / 2.0
-    quiet = np.array([0.5, -0.9], np.float32)
-    same, gain = _within_full_scale(quiet)
-    assert same is quiet
-    assert gain == 1.0
 
 
 @pytest.mark.parametrize("how", ["speak", "stream"])
