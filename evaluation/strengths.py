@@ -16,7 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from timbre.audio.level import apply_gain
+from timbre.audio.waveform import Waveform
 from timbre.evaluation.metrics.catalogue import misheard_allowance
+from timbre.evaluation.metrics.signal import active_level_dbfs
 from timbre.evaluation.metrics.speaker import relative_similarity
 from timbre.evaluation.metrics.words import words_wrong
 from timbre.evaluation.rendition import Recording, Renderer, Sentence
@@ -24,7 +27,7 @@ from timbre.inference.engine import Engine
 from timbre.inference.recogniser import Recogniser
 from timbre.inference.speaker import SpeakerEncoder
 from timbre.inference.t2s_slots import NO_LORA, Lora
-from timbre.inference.voice import Voice
+from timbre.inference.voice import MOST_GAIN, Voice
 from timbre.text.edit_distance import edit_counts
 from timbre.text.recognition import spoken_class_ids
 
@@ -68,6 +71,8 @@ class StrengthTrial:
     """Spoken seconds over those that the pace of the recordings lets expect."""
     stretch: float = 1.0
     """Seconds to each second of the base's own pace (inference/pace.py)."""
+    level_dbfs: float | None = None
+    """Active level; None where nothing was spoken. Likeness is measured at the level of the recordings."""
 
     @property
     def title(self) -> str:
@@ -109,10 +114,21 @@ class TradeOff:
     """In the order of PAIRS, then of EARLY_PAIRS, then some of them at other paces."""
     recorded: Mapping[str, float] = field(default_factory=dict)
     """What the recogniser mishears of the recordings: metric -> rate."""
+    recorded_dbfs: float | None = None
+    """Active level of the recordings."""
 
     @property
     def best(self) -> StrengthTrial:
         return self.tried[self.chosen]
+
+    @property
+    def gain(self) -> float:
+        """Factor that makes the kept pair as loud as the recordings."""
+        spoken = self.best.level_dbfs
+        if spoken is None or self.recorded_dbfs is None:
+            return 1.0
+        gain = 10 ** ((self.recorded_dbfs - spoken) / 20)
+        return round(min(max(gain, 1 / MOST_GAIN), MOST_GAIN), 4)
 
     def plain(self) -> dict[str, Any]:
         """Its part of training.json."""
@@ -181,6 +197,7 @@ class Trials:
         self._renderer, self._recogniser, self._report = Renderer(engine), recogniser, heard
         self._encoder = SpeakerEncoder(engine.base, threads=engine.settings.threads)
         self._real = self._encoder.embed_many([item.wave for item in recordings])
+        self.level_dbfs = mean_level_dbfs([item.wave for item in recordings])
         self._sentences = [Sentence(item.id, item.text, "held-out", item.language) for item in recordings[:count]]
         self._voice, self._early = voice, early
 
@@ -206,7 +223,7 @@ class Trials:
         speaker = scaled(whose, t2s, acoustic, stretch)
         wrong = phones = lost = words = 0
         seconds = expected = 0.0
-        vectors = []
+        waves = []
         for sentence in self._sentences:
             for seed in _SEEDS:
                 spoken = self._renderer.speak(sentence, seed, speaker)
@@ -220,14 +237,24 @@ class Trials:
                 counts = edit_counts(spoken_class_ids(spoken.phones), said)
                 wrong, phones = wrong + counts.errors, phones + counts.length
                 lost, words = lost + words_wrong([word for _, word in spoken.words], said), words + len(spoken.words)
-                vectors.append(self._encoder.embed(spoken.wave))
-        likeness = float(relative_similarity(np.stack(vectors), self._real).mean()) if vectors else 0.0
+                waves.append(spoken.wave)
+        level, likeness = None, 0.0
+        if waves:
+            level = mean_level_dbfs(waves)
+            vectors = self._encoder.embed_many([apply_gain(wave, self.level_dbfs - level) for wave in waves])
+            likeness = float(relative_similarity(vectors, self._real).mean())
         rates = round(wrong / max(1, phones), 4), round(likeness, 4), round(lost / max(1, words), 4)
         pace = round(seconds / expected, 4) if expected else 1.0
-        found = StrengthTrial(t2s, acoustic, *rates, early=early, pace=pace, stretch=stretch)
+        found = StrengthTrial(t2s, acoustic, *rates, early, pace, stretch, None if level is None else round(level, 2))
         losses = f"phone errors {rates[0]:.1%}, words lost {rates[2]:.1%}"
         self._report(f"strengths {found.title}: {losses}, likeness {rates[1]:.3f}")
         return found
+
+
+def mean_level_dbfs(waves: Sequence[Waveform]) -> float:
+    """Active level over all of them: mean of their powers."""
+    levels = np.array([active_level_dbfs(wave.samples, wave.rate_hz) for wave in waves])
+    return float(10 * np.log10(np.mean(10 ** (levels / 10))))
 
 
 def scaled(voice: Voice, t2s: float, acoustic: float, stretch: float = 1.0) -> Voice:

@@ -14,7 +14,7 @@ from timbre.pipeline.voice.folder import LEXICON
 class FinetuneStage:
     """Stage 3 of the table in pipeline/stages/table.py."""
 
-    version = 8
+    version = 9
 
     def run(self, context: StageContext) -> Mapping[str, Any]:
         """Writes t2s/, sovits/, prompt.safetensors, prompt.json, training.json, and lexicon.txt if the voice has it.
@@ -53,5 +53,6 @@ def facts_of(training: Mapping[str, Any]) -> dict[str, Any]:
     if training.get("trade_off"):
         best = training["trade_off"]["tried"][training["trade_off"]["chosen"]]
         facts |= {f"strength_{name}": best[name] for name in ("t2s", "acoustic")}
+        facts["level_dbfs"] = best["level_dbfs"]
     facts["adapter_bytes"] = sum(run["adapter_bytes"] for run in training["networks"].values())
     return facts

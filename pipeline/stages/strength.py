@@ -9,6 +9,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def _settled(context: StageContext, recipe: FinetuneRecipe) -> TradeOff | None:
             tried = trials.strengths()
             if context.base.speaking.follow_text:
                 tried += trials.paces(tried, choose(tried, recipe.max_error_rise, recorded).best)
-    found = choose(tried, recipe.max_error_rise, recorded)
+    found = replace(choose(tried, recipe.max_error_rise, recorded), recorded_dbfs=round(trials.level_dbfs, 2))
     if found.best.early:
         for folder in _adapters(context.output / EARLY_FOLDER):
             remove_tree(context.output / folder.name)
@@ -89,6 +90,7 @@ def _settled(context: StageContext, recipe: FinetuneRecipe) -> TradeOff | None:
     scale_adapter(context.output / "t2s", found.best.t2s)
     scale_adapter(context.output / "sovits", found.best.acoustic)
     keep_pace(context.output, found.best.pace, found.best.stretch)
+    keep_gain(context.output, found.gain)
     return found
 
 
@@ -143,6 +145,12 @@ def keep_pace(folder: Path, ratio: float, stretch: float = 1.0) -> None:
         if "pauses" in tensors:
             tensors["pauses"] = (tensors["pauses"] * np.array([1.0, 1.0, ratio])).astype(np.float32)
     save_file(tensors, path)
+
+
+def keep_gain(folder: Path, gain: float) -> None:
+    """Write into the prompt what makes the voice as loud as its recordings."""
+    path = folder / PROMPT_TENSORS
+    save_file(load_file(path) | {"gain": np.asarray(gain, np.float32)}, path)
 
 
 def write_trade_off(folder: Path, training_file: str, found: TradeOff | None) -> Mapping[str, Any]:

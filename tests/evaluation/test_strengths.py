@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.inference.pico_voice import write_voice
+from timbre.audio.level import to_db
 from timbre.audio.waveform import Waveform
 from timbre.core.progress import SilentProgress
 from timbre.core.recipe import FinetuneRecipe
@@ -20,7 +21,7 @@ from timbre.core.speaking_defaults import SpeakingDefaults
 from timbre.evaluation import strengths
 from timbre.evaluation.judge import without_adapter
 from timbre.evaluation.rendition import Recording, Sentence
-from timbre.evaluation.strengths import PAIRS, StrengthTrial, choose, scaled
+from timbre.evaluation.strengths import PAIRS, StrengthTrial, TradeOff, choose, scaled
 from timbre.inference.engine import Engine
 from timbre.inference.exported_base import read_export
 from timbre.inference.recogniser import Recogniser
@@ -162,7 +163,7 @@ def test_stage_3_keeps_what_was_heard_of_voice_and_owner(tmp_path: Path, monkeyp
         (output / name / "adapter_config.json").write_text('{"lora_alpha": 16}')
     save_file({"rate": np.array(0.3, np.float32)}, output / "prompt.safetensors")
     tried = [
-        StrengthTrial(0, 0, 0.1, 0.7, pace=0.3), StrengthTrial(0.5, 1, 0.18, 0.9, pace=0.4),
+        StrengthTrial(0, 0, 0.1, 0.7, pace=0.3), StrengthTrial(0.5, 1, 0.18, 0.9, pace=0.4, level_dbfs=-10.0),
         StrengthTrial(0, 0.5, 0.1, 0.8, pace=0.9),
     ]  # fmt: skip
     owner: dict[str, float] = {"phone_error_rate": 0.5}
@@ -178,6 +179,8 @@ def test_stage_3_keeps_what_was_heard_of_voice_and_owner(tmp_path: Path, monkeyp
         def __exit__(self, *error: object) -> None: ...
 
     class Listening:
+        level_dbfs = -16.0
+
         def __init__(self, *options: object) -> None: ...
 
         def strengths(self) -> list[StrengthTrial]:
@@ -211,17 +214,65 @@ def test_stage_3_keeps_what_was_heard_of_voice_and_owner(tmp_path: Path, monkeyp
         json.loads((output / name / "adapter_config.json").read_text())["lora_alpha"] for name in ("t2s", "sovits")
     ]
     assert alphas == [8, 16]
-    assert float(load_file(output / "prompt.safetensors")["rate"]) == pytest.approx(0.4 * 0.3)
+    kept = load_file(output / "prompt.safetensors")
+    assert float(kept["rate"]) == pytest.approx(0.4 * 0.3)
+    assert float(kept["gain"]) == pytest.approx(10 ** (-6 / 20), abs=1e-4), "as loud as the recordings"
+    assert (kept["gain"].shape, found.plain()["recorded_dbfs"]) == ((), -16.0)
     owner.clear()
     again = strength.settle_strengths(cast(StageContext, context), FinetuneRecipe())
     assert again is not None
     assert again.best == tried[2]
+    assert float(load_file(output / "prompt.safetensors")["gain"]) == 1.0, "nothing was measured of it"
     assert asked == [(3, tried[1]), (3, tried[2])], "the pair that the words allow is tried at other paces"
     slower.append(StrengthTrial(0, 1, 0.11, 0.95, pace=0.8, stretch=1.6))
     drawn_out = strength.settle_strengths(cast(StageContext, context), FinetuneRecipe())
     assert drawn_out is not None
     assert drawn_out.best == slower[0]
     assert float(load_file(output / "prompt.safetensors")["stretch"]) == pytest.approx(1.6)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "recorded", "gain"),
+    [(-16.0, -16.0, 1.0), (-22.0, -16.0, 1.9953), (-60.0, -16.0, 8.0), (-1.0, -40.0, 0.125)],
+)
+def test_a_voice_becomes_as_loud_as_its_recordings(spoken: float, recorded: float, gain: float) -> None:
+    kept = TradeOff(0, "", (replace(BASE, level_dbfs=spoken),), recorded_dbfs=recorded)
+    assert kept.gain == pytest.approx(gain, abs=1e-4)
+    assert replace(kept, recorded_dbfs=None).gain == 1.0
+
+
+def test_likeness_is_measured_at_the_level_of_the_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GE2E hears how loud a wave is."""
+
+    class Speaking:
+        def __init__(self, engine: object) -> None: ...
+
+        def speak(self, sentence: Sentence, seed: int, voice: tuple[float, float]) -> SimpleNamespace:
+            wave = Waveform(np.full(16_000, seed * (0.1 + voice[1]), np.float32), 16_000)
+            return SimpleNamespace(wave=wave, expected_s=1.0, phones=(), words=())
+
+    heard: list[list[float]] = []
+
+    def embed_many(waves: list[Waveform]) -> np.ndarray:
+        heard.append([float(wave.samples[0]) for wave in waves])
+        return np.ones((len(waves), 4))
+
+    encoder = SimpleNamespace(embed_many=embed_many)
+    monkeypatch.setattr(strengths, "SpeakerEncoder", lambda *options, **others: encoder)
+    monkeypatch.setattr(strengths, "Renderer", Speaking)
+    monkeypatch.setattr(strengths, "scaled", lambda voice, t2s, acoustic, stretch: (t2s, acoustic))
+    engine = SimpleNamespace(base=None, settings=SimpleNamespace(threads=1))
+    recordings = [Recording("r", "One.", "en", Waveform(np.full(16_000, 0.2, np.float32), 16_000))] * 2
+    trials = strengths.Trials(
+        cast(Engine, engine), cast(Recogniser, SimpleNamespace(hear=lambda wave: [])), cast(Voice, "voice"), recordings,
+        1,
+    )  # fmt: skip
+    assert trials.level_dbfs == pytest.approx(to_db(0.2), abs=0.01)
+    found = trials.strengths()
+    assert found[0].level_dbfs == pytest.approx(to_db(0.1) + 10 * np.log10(2.5), abs=0.01), "mean of the powers"
+    assert found[1].level_dbfs == pytest.approx(to_db(1.1) + 10 * np.log10(2.5), abs=0.01)
+    for waves in heard[1:]:
+        assert waves == pytest.approx([0.2 / 2.5**0.5, 0.4 / 2.5**0.5], rel=1e-3), "one gain for all of a voice"
 
 
 def test_each_trial_measures_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:

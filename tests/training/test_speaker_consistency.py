@@ -53,6 +53,28 @@ def test_the_same_speaker_loses_less_than_another(consistency: SpeakerConsistenc
     assert near < float(consistency.loss(clip("awb", 0, 3.0), [3.0], own)) - 0.1
 
 
+def test_at_a_level_louder_is_no_nearer(consistency: SpeakerConsistency) -> None:
+    """GE2E takes a louder voice for another one, and nearer to a loud owner."""
+    wave = clip("wren", 0, 3.0)
+    level = SpeakerConsistency(RATE_HZ, CPU, 0.16)
+    hear = {gain: [who.vectors(gain * wave, [3.0]) for who in (consistency, level)] for gain in (1.0, 4.0)}
+    assert float((hear[1.0][0] * hear[4.0][0]).sum()) < 0.997
+    assert torch.allclose(hear[1.0][1], hear[4.0][1], atol=1e-5)
+    raised = 0.16 / float(wave.square().mean().sqrt()) * wave
+    assert float((level.vectors(raised, [3.0]) * level.vectors(wave, [3.0])).sum()) > 0.9999
+    whole = wave.clone().requires_grad_(True)
+    level.loss(whole, [3.0], hear[4.0][0].detach().roll(1, 1)).backward()
+    assert whole.grad is not None
+    away = float((whole.grad * wave).sum()) / float(whole.grad.norm() * wave.norm())
+    assert abs(away) < 1e-3, "no way to gain by being louder"
+
+
+def test_pauses_stay_quiet() -> None:
+    level = SpeakerConsistency(RATE_HZ, CPU, 0.16)
+    pause = 1e-5 * torch.randn(1, 1, 3 * RATE_HZ)
+    assert torch.isfinite(level.vectors(pause, [3.0])).all()
+
+
 def test_steps_along_the_gradient_lead_to_the_speaker(consistency: SpeakerConsistency) -> None:
     wanted = consistency.vectors(clip("awb", 0, PARTIAL_S), [PARTIAL_S]).detach()
     wave = clip("wren", 0, PARTIAL_S).clone().requires_grad_(True)

@@ -59,7 +59,8 @@ class Hearing:
         """encoder: waves [B,T] at 16 kHz -> ``last_hidden_state`` [B,T//320,W]; head: [B,T,W] -> phones [B,T,K]."""
         self.weights, self.rate_hz, self.hop = weights, config.rate_hz, config.hop
         self.frames = math.ceil(PARTIAL_S * config.rate_hz / config.hop)
-        self.consistency = SpeakerConsistency(config.rate_hz, device) if weights.speaker > 0 else None
+        level = float(torch.cat([row.wave for row in data.training]).square().mean().sqrt())
+        self.consistency = SpeakerConsistency(config.rate_hz, device, level) if weights.speaker > 0 else None
         self.encoder = None if encoder is None else encoder.eval().requires_grad_(False).to(device)
         self.head = None if head is None else head.eval().requires_grad_(False).to(device)
         mean = torch.stack([row.ge2e.float() for row in data.training]).mean(0, keepdim=True)
