@@ -89,3 +89,17 @@ def test_a_machine_that_only_speaks_needs_no_torch() -> None:
         "timbre.pipeline.stages.publish",
     ]
     assert failures_without_torch(names) == "{}"
+
+
+def test_a_container_that_sets_ci_publishes_into_its_clone() -> None:
+    """What CI alone says matters to a registry that others use."""
+
+    def command(**environment: str) -> str:
+        own = {name: value for name, value in os.environ.items() if name != "TIMBRE_REGISTRY"} | environment
+        lines = subprocess.run(
+            ["make", "-n", "run"], cwd=ROOT, env=own, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        return next(line for line in lines if "sample_run" in line)
+
+    assert command(CI="true").startswith("env -u CI ")
+    assert "env -u" not in command(CI="true", TIMBRE_REGISTRY="s3://voices")
