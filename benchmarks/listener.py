@@ -235,7 +235,7 @@ def main(
             for kind, code, texts in texts_of(base, count):
                 voices: dict[str, list[Voice]] = {}
                 for group, speaker, clip in recordings(speech, code, strangers, teachers):
-                    voices.setdefault(group, []).append(zero_shot(exported, speaker, clip, code))
+                    voices.setdefault(group, []).append(zero_shot(exported, speaker, clip, code, engine=engine))
                 for group, some in voices.items():
                     add(engine, base, kind, group, some, texts, code)
     click.echo(table(rows))

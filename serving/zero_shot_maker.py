@@ -101,6 +101,7 @@ class ZeroShotMaker:
     def _make(self, wanted: Wanted) -> Record:
         # What hears recordings is loaded with the first: a server is ready earlier without it.
         from timbre.inference.reference import ReferenceEncoder
+        from timbre.inference.settling import settled
         from timbre.serving.consent import judge_consent
         from timbre.serving.recordings import reference_of, refuse_two_speakers, statement_of
 
@@ -125,7 +126,7 @@ class ZeroShotMaker:
         language = wanted.language or heard
         phonemes = self._phonemes(wanted, language, engine, recording)
         try:
-            prompt = encoder.prompt(recording, language, phonemes)
+            prompt = settled(engine, encoder.prompt(recording, language, phonemes), recording, wanted.text.strip())
         except InputError as error:
             raise ApiError(400, f"text: {error.message}", error.remedy, param="text") from None
         now = self._clock()

@@ -56,8 +56,9 @@ class Previews:
             base = self._workspace.load_base(settings.base)
             self._exports.make_private()
             exported = exported_base(base, self._exports.root, self._registry, progress=SilentProgress())
-            voice = zero_shot(exported, book.name, book.files.path(file), said.language, said.text)
             with Engine(exported) as engine:
+                path = book.files.path(file)
+                voice = zero_shot(exported, book.name, path, said.language, said.text, engine)
                 speech = engine.speak(SpeechRequest(text, sampling=Sampling(seed=0)), voice)
         out = io.BytesIO()
         samples = within_full_scale(speech.wave.samples)
