@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -442,6 +443,21 @@ def test_merged_weights_outlive_their_arrays(engine: Engine) -> None:
     np.testing.assert_array_equal(speak(session), before)
     assert noise
     assert np.abs(before - speak(open_session(path))).max() > 1e-6
+
+
+def test_an_engine_is_opened_again(pico_export: Path, make_voice: Callable[..., Path], tmp_path: Path) -> None:
+    """Voices stay as they are; nothing holds the old graphs; and where they are gone, that is what is said."""
+    folder = shutil.copytree(pico_export, tmp_path / "export")
+    with Engine(folder, EngineSettings(limits=ANYTHING)) as engine:
+        voice = load_voice(make_voice(), engine.base, name="ada")
+        before = engine.speak(request(), voice).wave.samples
+        kept = [weakref.ref(item) for item in (engine.decoders, engine.scheduler)]
+        engine.reopen()
+        np.testing.assert_array_equal(engine.speak(request(), voice).wave.samples, before)
+        assert [item() for item in kept] == [None, None]
+        shutil.rmtree(folder)
+        with pytest.raises((GraphError, OSError)):
+            engine.reopen()
 
 
 @pytest.mark.parametrize("how", ["speak", "stream"])

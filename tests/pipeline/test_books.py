@@ -232,6 +232,30 @@ def test_freed_memory_goes_back_while_it_reads(
     assert "2 chapters" in capsys.readouterr().out
 
 
+def test_the_engine_is_opened_again_while_it_reads(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says the same as one that was open all the time."""
+    reopen, times = Engine.reopen, list[Engine]()
+
+    def counted(engine: Engine) -> None:
+        times.append(engine)
+        reopen(engine)
+
+    monkeypatch.setattr(Engine, "reopen", counted)
+    where = ["--keep-parts", "--registry", str(shelf.folder)]
+    assert call(["read", "sea.md", "ada", "-o", "one.m4b", *where]) == 0
+    assert not times, "a short text"
+    monkeypatch.setattr(books, "_REOPEN_EVERY", 2)
+    assert call(["read", "sea.md", "ada", "-o", "sea.m4b", *where]) == 0
+    assert len(times) == len(list(passages(read_book(Path("sea.md"))))) // 2
+    assert "2 chapters" in capsys.readouterr().out
+    parts = sorted(Path("one.m4b.parts").glob("*.flac"))
+    assert parts
+    for part in parts:
+        assert part.read_bytes() == (Path("sea.m4b.parts") / part.name).read_bytes()
+
+
 def test_the_engine_is_gone_when_the_file_is_assembled(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
