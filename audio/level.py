@@ -67,7 +67,6 @@ class Limiter:
         self._window = window / window.sum()
         self._known: Samples = np.zeros(0, np.float32)
         self._given = 0
-        self._began = False
         self.least_gain = 1.0
         """The most that anything was turned down by so far, as a factor."""
 
@@ -87,20 +86,18 @@ class Limiter:
             return np.zeros(0, np.float32)
         piece = known[first:last]
         if float(np.max(np.abs(known), initial=0.0)) > self._ceiling:
-            gain = self._gain(known, ends=not held)[first:last]
+            gain = self._gain(known)[first:last]
             self.least_gain = min(self.least_gain, float(gain.min()))
             piece = np.clip(piece * gain, -self._ceiling, self._ceiling).astype(np.float32)
         # What comes next is turned down for peaks so far behind it.
         kept = max(0, last - 2 * self._half)
-        self._known, self._given, self._began = known[kept:], last - kept, self._began or kept > 0
+        self._known, self._given = known[kept:], last - kept
         return piece
 
-    def _gain(self, samples: Samples, *, ends: bool) -> npt.NDArray[np.float64]:
+    def _gain(self, samples: Samples) -> npt.NDArray[np.float64]:
         """Of each sample [n]; wrong within two look-aheads of a side where the sound goes on."""
         needed = np.minimum(1.0, self._ceiling / np.maximum(np.abs(samples), 1e-9))
-        before = np.full(2 * self._half, 1.0 if self._began else needed[0])
-        after = np.full(2 * self._half, needed[-1] if ends else 1.0)
-        spread = _running_minimum(np.concatenate([before, needed, after]), 2 * self._half + 1)
+        spread = _running_minimum(np.pad(needed, 2 * self._half, constant_values=1.0), 2 * self._half + 1)
         return np.convolve(spread, self._window, mode="valid")
 
 
