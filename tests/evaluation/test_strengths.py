@@ -27,7 +27,7 @@ from timbre.inference.exported_base import read_export
 from timbre.inference.recogniser import Recogniser
 from timbre.inference.voice import Voice, load_voice
 from timbre.pipeline.stages import strength
-from timbre.pipeline.stages.strength import keep_pace, scale_adapter, write_trade_off
+from timbre.pipeline.stages.strength import keep_gain, keep_pace, scale_adapter, write_trade_off
 from timbre.pipeline.stages.table import StageContext
 
 BASE = StrengthTrial(0.0, 0.0, 0.20, 0.70)
@@ -324,10 +324,12 @@ def test_paces_go_half_way_and_all_of_it_as_far_as_recognisers_follow(pace: floa
     assert strengths.paces_towards(pace) == wanted
 
 
-def test_the_base_alone_speaks_at_its_own_pace(tmp_path: Path, pico_export: Path) -> None:
+def test_the_base_alone_speaks_at_its_own_pace_and_level(tmp_path: Path, pico_export: Path) -> None:
     folder = write_voice(tmp_path / "voice", pico_export, np.random.default_rng(0))
     keep_pace(folder, 1.0, 1.6)
+    keep_gain(folder, 0.5)
     voice = load_voice(folder, read_export(pico_export), name="ada")
+    assert (voice.prompt.gain, without_adapter(voice).prompt.gain) == (0.5, 1.0)
     plain = without_adapter(voice).prompt.pace
     assert voice.prompt.pace.stretch == pytest.approx(1.6)
     assert plain.stretch == 1.0
