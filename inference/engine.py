@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from timbre.audio.level import Limiter
 from timbre.audio.waveform import Waveform
 from timbre.core.cancellation import Cancellation
-from timbre.core.memory import give_back
 from timbre.inference.acoustic import DecoderCache, Utterance
 from timbre.inference.characters import CharacterVectors
 from timbre.inference.engine_settings import EngineSettings
@@ -74,9 +73,6 @@ class Engine:
         """graphs: of that base, opened with those settings; None to open them here."""
         self.base = read_export(base) if isinstance(base, Path) else base
         self.settings = settings or EngineSettings()
-        self._open(graphs)
-
-    def _open(self, graphs: OpenGraphs | None = None) -> None:
         options, device = self.settings, self.settings.device
         opened = graphs or open_graphs(self.base, options)
         self.decoders = DecoderCache(self.base, opened.voice, size=options.voices, size_bytes=options.voice_bytes)
@@ -97,18 +93,7 @@ class Engine:
 
     def close(self) -> None:
         """Stops decoding; running requests end with CancelledError."""
-        # There is none where the graphs could not be opened again.
-        if (scheduler := getattr(self, "scheduler", None)) is not None:
-            scheduler.close()
-
-    def reopen(self) -> None:
-        """Closes the graphs and opens them again, which takes less than a second on nano: arenas keep room for the
-        longest sentence that was ever spoken. No request may be running; voices stay as they are.
-        """
-        self.close()
-        del self.decoders, self.recogniser, self.scheduler, self._planner
-        give_back()
-        self._open()
+        self.scheduler.close()
 
     def speak(self, request: SpeechRequest, voice: Voice, *, cancel: Cancellation | None = None) -> Speech:
         """The whole request as one waveform, with the outcome of every sentence.

@@ -28,8 +28,6 @@ SUFFIXES = (".m4b", ".m4a")
 SENTENCE_PAUSE_S, PARAGRAPH_PAUSE_S, SCENE_PAUSE_S, CHAPTER_PAUSE_S = 0.35, 0.75, 1.5, 2.0
 _TIDY_EVERY = 20
 """Passages after which freed memory goes back to the system: what lies between buffers that live on would add up."""
-_REOPEN_EVERY = 100
-"""Passages after which the engine opens its graphs again: memory is then that of the first chapters."""
 _MOST_CHARACTERS = 1_500
 """Of a passage: a longer paragraph is read in several, so that memory does not depend on the book."""
 
@@ -136,9 +134,7 @@ def read_aloud(
         journal(folder / RECORD, SpokenPassage) as record,
     ):
         for number, passage in enumerate(plan, 1):
-            if not number % _REOPEN_EVERY:
-                speaking.engine.reopen()
-            elif not number % _TIDY_EVERY:
+            if not number % _TIDY_EVERY:
                 give_back()
             if not passage.text:
                 continue

@@ -7,7 +7,6 @@ import json
 import shutil
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,6 @@ from timbre.inference.engine_settings import EngineSettings
 from timbre.inference.errors import CancelledError, GraphError, TextError, VoiceError
 from timbre.inference.exported_base import read_export
 from timbre.inference.guards import SentenceLimits
-from timbre.inference.open_graphs import OpenGraphs, open_graphs
 from timbre.inference.pieces import pieces_of
 from timbre.inference.recogniser import Recogniser
 from timbre.inference.request import SpeechRequest
@@ -444,30 +442,6 @@ def test_merged_weights_outlive_their_arrays(engine: Engine) -> None:
     np.testing.assert_array_equal(speak(session), before)
     assert noise
     assert np.abs(before - speak(open_session(path))).max() > 1e-6
-
-
-def test_an_engine_is_opened_again(
-    pico_export: Path, make_voice: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Voices stay as they are; old graphs are gone before new ones come; without any, that is what is said."""
-    still_there: list[object] = []
-
-    def opening(*options: object) -> OpenGraphs:
-        still_there.extend(item() for item in kept)
-        return open_graphs(*options)  # type: ignore[arg-type]
-
-    folder = shutil.copytree(pico_export, tmp_path / "export")
-    with Engine(folder, EngineSettings(limits=ANYTHING)) as engine:
-        voice = load_voice(make_voice(), engine.base, name="ada")
-        before = engine.speak(request(), voice).wave.samples
-        kept = [weakref.ref(item) for item in (engine.decoders, engine.scheduler)]
-        monkeypatch.setattr("timbre.inference.engine.open_graphs", opening)
-        engine.reopen()
-        assert still_there == [None, None]
-        np.testing.assert_array_equal(engine.speak(request(), voice).wave.samples, before)
-        shutil.rmtree(folder)
-        with pytest.raises((GraphError, OSError)):
-            engine.reopen()
 
 
 @pytest.mark.parametrize("how", ["speak", "stream"])

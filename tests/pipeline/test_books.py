@@ -232,28 +232,20 @@ def test_freed_memory_goes_back_while_it_reads(
     assert "2 chapters" in capsys.readouterr().out
 
 
-def test_the_engine_is_opened_again_while_it_reads(
+def test_large_buffers_are_mapped_before_the_engine_is_opened(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And says the same as one that was open all the time."""
-    reopen, times = Engine.reopen, list[Engine]()
+    order: list[str] = []
 
-    def counted(engine: Engine) -> None:
-        times.append(engine)
-        reopen(engine)
+    def opening(*given: Any, **named: Any) -> Any:
+        order.append("engine")
+        return opened(*given, **named)
 
-    monkeypatch.setattr(Engine, "reopen", counted)
-    where = ["--keep-parts", "--registry", str(shelf.folder)]
-    assert call(["read", "sea.md", "ada", "-o", "one.m4b", *where]) == 0
-    assert not times, "a short text"
-    monkeypatch.setattr(books, "_REOPEN_EVERY", 2)
-    assert call(["read", "sea.md", "ada", "-o", "sea.m4b", *where]) == 0
-    assert len(times) == len(list(passages(read_book(Path("sea.md"))))) // 2
+    monkeypatch.setattr("timbre.cli.commands.read.map_large_buffers", lambda: order.append("buffers"))
+    monkeypatch.setattr("timbre.pipeline.release.speaking.opened", opening)
+    assert call(["read", "sea.md", "ada", "-o", "sea.m4b", "--registry", str(shelf.folder)]) == 0
+    assert order == ["buffers", "engine"]
     assert "2 chapters" in capsys.readouterr().out
-    parts = sorted(Path("one.m4b.parts").glob("*.flac"))
-    assert parts
-    for part in parts:
-        assert part.read_bytes() == (Path("sea.m4b.parts") / part.name).read_bytes()
 
 
 def test_the_engine_is_gone_when_the_file_is_assembled(
