@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from tests.exports import kept_export
 from tests.serving.running import FAST, Running, running, wait_until
@@ -93,6 +94,8 @@ def test_a_consent_by_the_ear_of_the_base(engine: Engine, nano_export: Path, tmp
         assert made.status == 200, made.data
         # The language is that of the statement, of the two that nano hears.
         assert (made.json["languages"], made.json["consent"]["language"]) == (["en"], "en")
+        (stored,) = (tmp_path / "voices").rglob("*.safetensors")
+        assert 0.5 < float(load_file(stored)["gain"]) != 1.0, "as loud as its recording"
         answer = live.say(made.json["id"], STORY)
         assert answer.status == 200
         (tmp_path / "said.wav").write_bytes(answer.data)
