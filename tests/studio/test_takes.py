@@ -18,7 +18,10 @@ import soundfile as sf
 
 from tests.studio.running import ROOT, VOICE, Studio, recording, sentence, start, wav
 from timbre.core.base import read_base
+from timbre.inference.engine import Engine
+from timbre.inference.voice import Voice
 from timbre.pipeline.bases.exported import exports_folder
+from timbre.pipeline.release.zero_shot import zero_shot
 from timbre.pipeline.voice.folder import open_voice
 from timbre.studio.book import Book
 
@@ -358,7 +361,16 @@ def test_every_kind_of_problem_has_words_in_both_languages() -> None:
         assert len(re.findall(rf"^      {kind}: \"", words, re.M)) == 2, kind
 
 
-def test_a_preview_speaks_before_any_training(tmp_path: Path, pico_base: Path, pico_export: Path) -> None:
+def test_a_preview_speaks_before_any_training(
+    tmp_path: Path, pico_base: Path, pico_export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled_by: list[Engine | None] = []
+
+    def listening(*given: Any) -> Voice:
+        settled_by.append(given[-1])
+        return zero_shot(*given)
+
+    monkeypatch.setattr("timbre.studio.preview.zero_shot", listening)
     shutil.copytree(pico_base, tmp_path / "bases" / "pico")
     shutil.copytree(pico_export, exports_folder(tmp_path) / read_base(pico_base).digest)
     running = start(tmp_path)
@@ -374,4 +386,5 @@ def test_a_preview_speaks_before_any_training(tmp_path: Path, pico_base: Path, p
     samples, rate_hz = sf.read(io.BytesIO(answer.body))
     assert 0.2 < len(samples) / rate_hz < 20
     assert np.abs(samples).max() > 0
+    assert [type(engine) for engine in settled_by] == [Engine], "pace and level are those of the take"
     running.server.should_exit = True
