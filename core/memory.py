@@ -1,4 +1,4 @@
-"""Memory of this process: its peak over a stretch of time, where large buffers lie, and giving back what is free."""
+"""Memory of this process: its peak over a stretch of time, and giving back what is free."""
 
 from __future__ import annotations
 
@@ -14,10 +14,6 @@ except ImportError:  # Windows
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
-LARGE_BYTES = 256 * 1024
-"""Of a buffer that gets a mapping of its own (`map_large_buffers`)."""
-# Of malloc.h.
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
 
 def restart_peak() -> bool:
@@ -41,22 +37,6 @@ def peak_mib() -> float:
         return 0.0
     scale = 1024 * 1024 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
-
-
-def map_large_buffers() -> None:
-    """Let the system take each large buffer back at once, for the life of this process. Call it before threads start.
-
-    glibc raises its threshold for a mapping of its own whenever a larger buffer is freed, and gives every thread a
-    heap: buffers of many sizes then lie between each other, and memory grows. Elsewhere nothing is done.
-    """
-    if sys.platform != "linux":
-        return
-    try:
-        set_option = ctypes.CDLL(None).mallopt
-    except AttributeError:  # another C library
-        return
-    set_option(_M_MMAP_THRESHOLD, LARGE_BYTES)
-    set_option(_M_ARENA_MAX, 1)
 
 
 def give_back() -> None:

@@ -10,7 +10,6 @@ import click
 
 from timbre.cli.commands.options import VOICE, chosen_device, engine_options, registry_option, speed_option
 from timbre.cli.invocation import Invocation
-from timbre.core.memory import map_large_buffers
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.pipeline.books.files import read_book
@@ -50,7 +49,6 @@ def read(
 
     An interrupted run resumes.
     """
-    map_large_buffers()
     from timbre.pipeline.books.reading import SUFFIXES, SpokenBook, bind, read_aloud
     from timbre.pipeline.release import speaking
 

@@ -232,22 +232,6 @@ def test_freed_memory_goes_back_while_it_reads(
     assert "2 chapters" in capsys.readouterr().out
 
 
-def test_large_buffers_are_mapped_before_the_engine_is_opened(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    order: list[str] = []
-
-    def opening(*given: Any, **named: Any) -> Any:
-        order.append("engine")
-        return opened(*given, **named)
-
-    monkeypatch.setattr("timbre.cli.commands.read.map_large_buffers", lambda: order.append("buffers"))
-    monkeypatch.setattr("timbre.pipeline.release.speaking.opened", opening)
-    assert call(["read", "sea.md", "ada", "-o", "sea.m4b", "--registry", str(shelf.folder)]) == 0
-    assert order == ["buffers", "engine"]
-    assert "2 chapters" in capsys.readouterr().out
-
-
 def test_the_engine_is_gone_when_the_file_is_assembled(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
