@@ -115,7 +115,7 @@ def test_each_weight_is_a_factor_and_zero_leaves_it_out(corpus: Corpus, name: st
 
 def learned(task: AcousticTask, name: str) -> list[float]:
     """A term over twelve steps that follow it alone."""
-    optimizer = torch.optim.Adam(list(task.parameters().values()), 3e-3)
+    optimizer = torch.optim.Adam(list(task.parameters().values()), 1e-3)
     losses = []
     for _ in range(12):
         optimizer.zero_grad()
