@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
+import weakref
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -236,14 +236,19 @@ def test_the_engine_is_gone_when_the_file_is_assembled(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The index of a long book takes the place of the engine's memory."""
-    assembled, left = books.assemble, list[Engine]()
-    before = {id(item) for item in gc.get_objects() if isinstance(item, Engine)}
+    assembled, made, left = books.assemble, list[weakref.ref[Engine]](), list[Engine | None]()
+
+    class Watched(Engine):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            made.append(weakref.ref(self))
 
     def assemble(*given: Any, **named: Any) -> Made:
-        left.extend(item for item in gc.get_objects() if isinstance(item, Engine) and id(item) not in before)
+        left.extend(item() for item in made)
         return assembled(*given, **named)
 
+    monkeypatch.setattr("timbre.pipeline.release.speaking.Engine", Watched)
     monkeypatch.setattr(books, "assemble", assemble)
     assert call(["read", "sea.md", "ada", "-o", "sea.m4b", "--registry", str(shelf.folder)]) == 0
-    assert not left
+    assert left == [None]
     assert "2 chapters" in capsys.readouterr().out
