@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.serving.fuzzed import KINDS, attack
-from tests.serving.fuzzing import bugs, fuzz, target
+from tests.serving.fuzzing import _end, bugs, fuzz, target
 from tests.serving.running import Running
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
@@ -80,3 +81,26 @@ def test_what_a_server_says_wrongly_is_seen(live: Running, monkeypatch: pytest.M
     found = fuzz(live, 1, range(40))
     del live.lines[before:]
     assert [fault for fault in found.faults if "500" in fault]
+
+
+def test_a_client_that_breaks_is_no_run_without_faults(live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(sent: object, port: int) -> tuple[str, str]:
+        raise OSError("the client broke")
+
+    monkeypatch.setattr("tests.serving.fuzzing._judged", broken)
+    with pytest.raises(OSError, match="the client broke"):
+        fuzz(live, 1, range(8), 2)
+
+
+def test_a_server_that_hangs_up_first_breaks_no_client() -> None:
+    class Gone:
+        def shutdown(self, how: int) -> None:
+            raise OSError(self.number, "")
+
+        number = errno.ENOTCONN
+
+    gone = Gone()
+    _end(gone)  # type: ignore[arg-type]
+    gone.number = errno.EBADF
+    with pytest.raises(OSError):
+        _end(gone)  # type: ignore[arg-type]
