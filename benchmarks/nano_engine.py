@@ -295,7 +295,7 @@ def savings(base: ExportedBase, voice: Voice, rounds: int) -> None:
     speech, variants taking turns.
     """
     requests = [SpeechRequest(SENTENCE, sampling=Sampling(seed=number), check=False) for number in range(2)]
-    led, foresee = FrameTransform.led, Sampler._foresee
+    led, expected = FrameTransform.led, Sampler._expected
     click.echo(f"{'profile':<9}{'variant':<48}{'CPU s/s':>9}{'share':>8}{'runs a code':>13}")
     for profile in ("fp32", "int8"):
         with Engine(base, EngineSettings(profile=profile)) as engine:
@@ -305,7 +305,7 @@ def savings(base: ExportedBase, voice: Voice, rounds: int) -> None:
                 name: str, ahead: bool, taught: bool, bands: bool, engine: Engine = engine, found: Any = found
             ) -> None:
                 engine.scheduler.reads_ahead = ahead
-                Sampler._foresee = foresee if taught else lambda *_: None  # type: ignore[method-assign]
+                Sampler._expected = expected if taught else lambda *_: None  # type: ignore[method-assign]
                 FrameTransform.led = led if bands else _in_the_whole_band  # type: ignore[method-assign, assignment]
                 before = engine.scheduler.steps
                 spoken = [engine.speak(request, voice) for request in requests]
@@ -327,7 +327,7 @@ def savings(base: ExportedBase, voice: Voice, rounds: int) -> None:
                     f"{profile:<9}{name:<48}{timing.median_s / found[name][0]:>9.4f}{timing.median_s / first:>8.2f}"
                     f"{found[name][1]:>13.2f}"
                 )
-    FrameTransform.led, Sampler._foresee = led, foresee  # type: ignore[method-assign]
+    FrameTransform.led, Sampler._expected = led, expected  # type: ignore[method-assign]
 
 
 def run(parts: tuple[str, ...], rounds: int, keep: Path | None, recording: Path) -> None:

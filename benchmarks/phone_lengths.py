@@ -9,7 +9,7 @@ goes on. Prints a row a sound, then the runs for each code of other texts (evalu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -97,20 +97,20 @@ def main(passes: int, keep: Path) -> None:
                 for ids, codes in spoken(engine, voices[language], language, texts, 1000 * (number + 1)):
                     count(counts, ids, codes)
     click.echo("\n".join(rows(counts)))
-    foresee = Sampler._foresee
+    expected = Sampler._expected
     for language in RECORDINGS:
-        for name, how in (("with the table", foresee), ("each sound as long as it mostly lasts", _known)):
-            setattr(Sampler, "_foresee", how)  # noqa: B010  (a method in place of another)
+        for name, how in (("with the table", expected), ("each sound as long as it mostly lasts", _known)):
+            setattr(Sampler, "_expected", how)  # noqa: B010  (a method in place of another)
             with Engine(exported) as engine:
                 others = fixed_sentences(language)[:20]
                 total = sum(len(codes) for _, codes in spoken(engine, voices[language], language, others, 1))
                 click.echo(f"{language}: {engine.scheduler.steps / total:.3f} runs a code, {name}")
-    setattr(Sampler, "_foresee", foresee)  # noqa: B010
+    setattr(Sampler, "_expected", expected)  # noqa: B010
 
 
-def _known(sampler: Sampler, path: TextPath, codes_ahead: int) -> int | None:
+def _known(sampler: Sampler, path: TextPath) -> Mapping[int, float] | None:
     tally = sampler._foreseen.get(path.place)
-    return None if tally is None else sampler._race_of_few(path.odds_of(tally, sampler._end), codes_ahead)
+    return None if tally is None else path.odds_of(tally, sampler._end)
 
 
 if __name__ == "__main__":

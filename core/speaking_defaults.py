@@ -17,6 +17,7 @@ LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "temperature": (0.0, 2.0),
         "repetition_penalty": (1.0, 10.0),
         "noise_scale": (0.0, 2.0),
+        "duration_spread": (0.0, 1.0),
     }
 )
 """Smallest and largest value of each number; requests are held to the same."""
@@ -40,6 +41,8 @@ class SpeakingDefaults:
     """Share of the acoustic prior's spread that is drawn."""
     follow_text: bool = False
     """The base's codes stand for phones (text/phone_codes.py), and only those are drawn that keep to the text."""
+    duration_spread: float = 1.0
+    """With follow_text: share of each sound's lengths that is drawn, around their median; 0 always has the median."""
 
     def to_plain(self) -> dict[str, Any]:
         """All fields, as export.json holds them."""

@@ -4,8 +4,6 @@ order.
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,13 +12,12 @@ from numpy.typing import NDArray
 
 from timbre.core.errors import InputError
 from timbre.core.speaking_defaults import LIMITS, SpeakingDefaults
-from timbre.text.phone_codes import Tally, TextPath, tallies
+from timbre.inference.durations import Durations
+from timbre.text.phone_codes import Foresee, Tally, TextPath, tallies
 
 Floats = NDArray[np.float32]
 _COLDEST = 1e-5
-_MOST_CHOICES = 3
-"""That a path through a text leaves at any place."""
-_DRAWN = ("top_k", "top_p", "temperature", "repetition_penalty")
+_DRAWN = ("top_k", "top_p", "temperature", "repetition_penalty", "duration_spread")
 
 
 @dataclass(frozen=True)
@@ -37,6 +34,8 @@ class Sampling:
     """Codes that were spoken already are made less likely."""
     seed: int | None = None
     """Of this request's own random numbers; None draws one."""
+    duration_spread: float | None = None
+    """Of bases whose codes stand for phones: share of each sound's lengths that is drawn, around their median."""
 
     def __post_init__(self) -> None:
         for name, (low, high) in {**{name: LIMITS[name] for name in _DRAWN}, "seed": (0, 2**63 - 1)}.items():
@@ -73,7 +72,7 @@ class Sampler:
         self._seen[prompt] = True
         self._random = np.random.default_rng(sampling.seed)
         self._vocabulary = vocabulary
-        self._hurdles: deque[NDArray[np.float64]] = deque()
+        self._durations = Durations(self._random, self._config.duration_spread, self._config.temperature, end_token)
         self._foreseen: dict[tuple[int, int], Tally] = {}
 
     def draw(self, logits: Floats, *, may_end: bool) -> int | None:
@@ -94,11 +93,10 @@ class Sampler:
         start = self._path.copied()
         codes: list[int] = []
         summed = tallies(logits.astype(np.float64), self._end)
-        few = self._config.repetition_penalty == 1 and self._takes_all_of(_MOST_CHOICES)
+        unchanged = self._config.repetition_penalty == 1
         for place, row in enumerate(logits):
-            if few:
-                odds = self._path.odds_of(summed[place], self._end)
-                code = self._kept(self._taken(self._race_of_few(odds, 0)))
+            if unchanged:
+                code = self._kept(self._timed(self._path.odds_of(summed[place], self._end)))
             else:
                 code = self.draw(row, may_end=True)
             if code is None:
@@ -123,7 +121,7 @@ class Sampler:
 
         Drawn with the random numbers of these draws from what is known of the same places of the text or of its sounds.
         """
-        return [] if self._path is None else self._path.likely(count, self._foresee)
+        return [] if self._path is None else self._path.likely(count, self._foresight())
 
     def _kept(self, code: int) -> int | None:
         if code == self._end:
@@ -133,15 +131,35 @@ class Sampler:
             self._path.take(code)
         return code
 
-    def _takes_all_of(self, choices: int) -> bool:
-        """Whether top-p and top-k leave so many choices as they are."""
-        return self._config.top_p == 1 and (self._config.top_k == 0 or self._config.top_k >= choices)
+    def _timed(self, odds: Mapping[int, float]) -> int:
+        """The choice among the codes that keep to the text."""
+        assert self._path is not None
+        return self._durations.choose(self._path.place[0], self._allowed(odds))
 
-    def _foresee(self, path: TextPath, codes_ahead: int) -> int | None:
+    def _allowed(self, odds: Mapping[int, float]) -> Mapping[int, float]:
+        """Log odds of a few codes, without those that top-p and top-k leave out."""
+        config = self._config
+        if config.top_p == 1 and (config.top_k == 0 or config.top_k >= len(odds)):
+            return odds
+        codes = sorted(odds, key=lambda code: (-odds[code], code))
+        shares = _softmax(np.array([odds[code] for code in codes]))
+        within = 1 + int(np.sum(np.cumsum(shares)[1:] <= config.top_p))
+        return {code: odds[code] for code in codes[: min(within, config.top_k or within)]}
+
+    def _foresight(self) -> Foresee:
+        """What the next draws would choose, were the odds what they are expected to be."""
+        durations = self._durations.ahead()
+
+        def foresee(path: TextPath, codes_ahead: int) -> int | None:
+            odds = self._expected(path)
+            return None if odds is None else durations.choose(path.place[0], self._allowed(odds))
+
+        return foresee
+
+    def _expected(self, path: TextPath) -> Mapping[int, float] | None:
         """By what was said at the same place of the text, else by how long its sound mostly lasts."""
         tally = self._foreseen.get(path.place)
-        odds = path.usual_odds(self._end) if tally is None else path.odds_of(tally, self._end)
-        return self._race_of_few(odds, codes_ahead)
+        return path.usual_odds(self._end) if tally is None else path.odds_of(tally, self._end)
 
     def _penalised(self, logits: Floats) -> NDArray[np.float64]:
         penalty = self._config.repetition_penalty
@@ -151,43 +169,12 @@ class Sampler:
         return np.where(self._seen, repeated, logits).astype(np.float64)
 
     def _drawn(self, scores: NDArray[np.float64], may_end: bool) -> int:
-        config = self._config
         if self._path is not None:
-            odds = self._path.odds(scores, self._end)
-            if self._takes_all_of(len(odds)):
-                return self._taken(self._race_of_few(odds, 0))
-            scores = self._path.weighed(scores, self._end)
-        elif not may_end:
+            return self._timed(self._path.odds(scores, self._end))
+        if not may_end:
             scores[self._end] = -np.inf
         likeliest = int(np.argmax(scores))
-        return likeliest if likeliest == self._end or config.temperature == 0 else self._taken(self._race(scores))
-
-    def _taken(self, code: int) -> int:
-        """The code; its random numbers are used up."""
-        if self._hurdles:
-            self._hurdles.popleft()
-        return code
-
-    def _hurdle(self, codes_ahead: int) -> NDArray[np.float64]:
-        """Random numbers [V] of the draw so many codes from here."""
-        while len(self._hurdles) <= codes_ahead:
-            self._hurdles.append(self._random.standard_exponential(self._vocabulary))
-        return self._hurdles[codes_ahead]
-
-    def _race_of_few(self, odds: Mapping[int, float], codes_ahead: int) -> int:
-        """As _race over scores of which all but a few are minus infinity, with the random numbers of the draw so many
-        codes from here.
-        """
-        best = max(odds.values())
-        cold = self._config.temperature == 0
-        if cold or self._end in odds:
-            likeliest = min(code for code, value in odds.items() if value == best)
-            if cold or likeliest == self._end:
-                return likeliest
-        heat = max(self._config.temperature, _COLDEST)
-        hurdle_of, exp = self._hurdle(codes_ahead).item, math.exp
-        # Of two that are as fast the lower id, as in argmax.
-        return min((-exp((value - best) / heat) / hurdle_of(code), code) for code, value in odds.items())[1]
+        return likeliest if likeliest == self._end or self._config.temperature == 0 else self._race(scores)
 
     def _race(self, scores: NDArray[np.float64]) -> int:
         config = self._config
@@ -203,7 +190,7 @@ class Sampler:
             weakest = np.partition(scores, -config.top_k)[-config.top_k]
             scores = np.where(scores < weakest, -np.inf, scores)
         chances = _softmax(scores)
-        return int(np.argmax(chances / self._hurdle(0)))
+        return int(np.argmax(chances / self._random.standard_exponential(self._vocabulary)))
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:

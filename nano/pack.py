@@ -32,7 +32,13 @@ RECOGNISER = "recogniser"
 LARGEST_BYTES = 40_000_000
 
 NANO_SPEAKING = SpeakingDefaults(
-    top_k=5, temperature=0.6, repetition_penalty=1.0, prompt_codes=False, noise_scale=0.2, follow_text=True
+    top_k=5,
+    temperature=0.6,
+    repetition_penalty=1.0,
+    prompt_codes=False,
+    noise_scale=0.2,
+    follow_text=True,
+    duration_spread=0.2,
 )
 """As timbre.nano.speaking measures it. Prompt codes stay out until the codes continue a prompt well."""
 

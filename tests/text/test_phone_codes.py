@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -205,31 +204,3 @@ def test_what_wrong_guesses_taught_makes_the_next_ones_right() -> None:
     assert found == wanted
     assert path.choices()[1]
     assert len(right) < len(wanted) / 3
-
-
-class OverAll(Sampler):
-    """Races over the whole vocabulary, as bases without a path do."""
-
-    def _race_of_few(self, odds: Mapping[int, float], codes_ahead: int) -> int:
-        scores = np.full(CODES + 1, -np.inf)
-        scores[list(odds)] = list(odds.values())
-        likeliest = int(np.argmax(scores))
-        return likeliest if likeliest == END else self._race(scores)
-
-
-def test_a_race_of_few_ends_as_one_over_the_whole_vocabulary() -> None:
-    drawn = np.random.default_rng(3)
-    sampling = Sampling(seed=5, top_k=5, top_p=1.0, temperature=0.6, repetition_penalty=1.0)
-    ended = 0
-    for _ in range(20):
-        few, overall = (
-            kind(sampling, CODES + 1, END, np.zeros(0, np.int64), path_of("Why not?")) for kind in (Sampler, OverAll)
-        )
-        for _ in range(80):
-            logits = drawn.standard_normal(CODES + 1).astype(np.float32)
-            one, two = few.draw(logits, may_end=True), overall.draw(logits, may_end=True)
-            assert one == two
-            if one is None:
-                ended += 1
-                break
-    assert ended == 20

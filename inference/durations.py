@@ -1,0 +1,73 @@
+"""How long each sound of a text lasts, where codes stand for phones: a quantile of what the network thinks of it.
+
+At every code of a sound the network says how likely the sound ends there. Together these are a distribution of lengths,
+as in survival analysis; one number a sound, drawn before it begins, picks a quantile of it. Drawing every code by
+itself is the same with numbers from 0 to 1. Numbers near a half leave out sounds that are far too short or too long.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+_COLDEST = 1e-5
+_MIDDLE = 0.5
+
+
+class Durations:
+    """Chooses between going on with a sound and what may come after it, along one path through a text."""
+
+    def __init__(self, random: np.random.Generator, spread: float, temperature: float, end: int) -> None:
+        """spread: width of the numbers around the median, 0 (always the median) to 1 (the whole distribution);
+        temperature: divides the log odds of every code, 0 always takes the likelier way; end: id of the end token.
+        """
+        self._random, self._spread, self._end = random, spread, end
+        self._heat = max(temperature, _COLDEST)
+        self._numbers: list[tuple[float, float]] = []
+        """Of each sound: its quantile of lengths, and which of two ways on."""
+        self._sound = -1
+        self._going_on = 1.0
+        """Chance that the sound has lasted until here."""
+
+    def ahead(self) -> Durations:
+        """Another one at the same place with the same numbers, which moves by itself: for guesses."""
+        other = object.__new__(Durations)
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def choose(self, sound: int, odds: Mapping[int, float]) -> int:
+        """Log odds of the codes that may come in a sound -> one of them. To be called once for each code.
+
+        sound: its number on the path, -1 before the first.
+        """
+        if sound != self._sound:
+            self._sound, self._going_on = sound, 1.0
+        best = max(odds.values())
+        chances = {code: math.exp((value - best) / self._heat) for code, value in odds.items()}
+        stays = [code for code in chances if self._goes_on(code)]
+        onward = [code for code in chances if not self._goes_on(code)]
+        if not onward:
+            return stays[0]
+        length, way = self._numbers_of(sound)
+        if stays:
+            self._going_on *= chances[stays[0]] / sum(chances.values())
+            if self._going_on > 1.0 - length:
+                return stays[0]
+        # Which of two ways, over a pause at a mark or past it: by its share of them.
+        left = way * sum(chances[code] for code in onward)
+        for code in onward[:-1]:
+            left -= chances[code]
+            if left < 0:
+                return code
+        return onward[-1]
+
+    def _goes_on(self, code: int) -> bool:
+        return code != self._end and code % 2 == 1
+
+    def _numbers_of(self, sound: int) -> tuple[float, float]:
+        while len(self._numbers) <= sound + 1:
+            length, way = _MIDDLE + self._spread * (self._random.random(2) - _MIDDLE)
+            self._numbers.append((float(length), float(way)))
+        return self._numbers[sound + 1]
