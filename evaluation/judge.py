@@ -239,7 +239,7 @@ class Judge:
             measures["listener_error_rate"] = lambda: self._others.word_errors(wave, sentence.text, sentence.language)
         words: tuple[HeardWord, ...] = ()
         if self._recogniser is not None and sentence.language in LANGUAGES:
-            heard = self._recogniser.hear(wave)
+            heard = self._recogniser.hear(wave, spoken.phones)
             counts = edit_counts(spoken_class_ids(spoken.phones), heard)
             words = words_heard(spoken.words, heard)
             if words:

@@ -84,7 +84,7 @@ def misheard_of(held_out: Sequence[Recording], recogniser: Recogniser | None, le
     if recogniser is None or not heard:
         return {}
     read = [phonemize(item.text, item.language, lexicon) for item in heard]
-    said = [recogniser.hear(item.wave) for item in heard]
+    said = [recogniser.hear(item.wave, text.phones) for item, text in zip(heard, read, strict=True)]
     counts = [edit_counts(spoken_class_ids(text.phones), some) for text, some in zip(read, said, strict=True)]
     found = {"phone_error_rate": sum(c.errors for c in counts) / max(1, sum(c.length for c in counts))}
     words = [words_of(text, lexicon) for text in read]

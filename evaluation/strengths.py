@@ -233,7 +233,7 @@ class Trials:
                     lost, words = lost + len(spoken.words), words + len(spoken.words)
                     continue
                 seconds, expected = seconds + spoken.wave.duration_s, expected + spoken.expected_s
-                said = self._recogniser.hear(spoken.wave)
+                said = self._recogniser.hear(spoken.wave, spoken.phones)
                 counts = edit_counts(spoken_class_ids(spoken.phones), said)
                 wrong, phones = wrong + counts.errors, phones + counts.length
                 lost, words = lost + words_wrong([word for _, word in spoken.words], said), words + len(spoken.words)

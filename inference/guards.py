@@ -22,9 +22,10 @@ class SentenceLimits:
     """Highest ratio to the seconds of sounds, pauses and edges together."""
     error_rate_max: float = 0.5
     """Phone error rate above which the words may be missing; of few phones it is rounded up to a whole one."""
-    doubt_max: float = 2.0
-    """Nats per phone by which another reading must be likelier before words count as missing (Recogniser.doubt). Of
-    90 short English texts by three voices 4 fail it at the first attempt; 1 in 40 of other texts of like length passes.
+    doubt_max: float = 2.5
+    """Nats per phone by which another reading must be likelier before words count as missing (Recogniser.doubt). Of 30
+    short English texts by nine voices none is above it and of 132 short Mandarin ones by four voices 8 %; of other
+    texts of like length 2 % are below it in either language.
     """
     loop_run: int = 4
     """How many times in a row the same group of codes may follow itself."""

@@ -7,13 +7,14 @@ PhoneGrams -> class ids. The best path alone, `collapse`, asks the scores only.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timbre.text.alignment_score import exact_log_softmax
 from timbre.text.phone_grams import PhoneGrams, phone_grams
-from timbre.text.recognition import BLANK, SILENCE
+from timbre.text.recognition import BLANK, SILENCE, foreign_classes
 
 Prefix = tuple[int, ...]
 
@@ -25,8 +26,20 @@ WIDTH = 12
 """Prefixes that are kept a frame."""
 _FAINTEST = -6.0
 """Log probability below which a class is not tried at a frame."""
+_NEVER = -1e4
+"""Score of a class that cannot be heard."""
 _MOST = 8
 """Classes that are tried at a frame at most: a recogniser that knows nothing shall not take for ever."""
+
+
+def own_language(scores: NDArray[np.float32], spoken: Sequence[int]) -> NDArray[np.float32]:
+    """Scores [T, K], without a chance for the sounds of languages that ``spoken`` (class ids) has no sound of."""
+    foreign = foreign_classes(spoken)
+    if not foreign:
+        return scores
+    found = scores.copy()
+    found[:, foreign] = _NEVER
+    return found
 
 
 def collapse(scores: NDArray[np.float32]) -> list[int]:

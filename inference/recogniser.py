@@ -13,7 +13,7 @@ from timbre.audio.resample import resample
 from timbre.audio.waveform import Waveform
 from timbre.core.digests import digest_file
 from timbre.inference.exported_base import ExportedBase
-from timbre.inference.phone_search import search
+from timbre.inference.phone_search import own_language, search
 from timbre.inference.session import open_session
 from timbre.text.alignment_score import log_softmax, text_scores
 from timbre.text.edit_distance import EditCounts, edit_counts
@@ -43,9 +43,12 @@ class Recogniser:
         samples = resample(wave, RATE_HZ).samples
         return np.asarray(self._session.run(["logits"], {"wave": samples[None]})[0][0], np.float32)
 
-    def hear(self, wave: Waveform) -> list[int]:
-        """Class ids in order, without blanks and silence, as `phone_search.search` finds them."""
-        return search(self.logits(wave))
+    def hear(self, wave: Waveform, spoken: Phonemes | Sequence[str] = ()) -> list[int]:
+        """Class ids in order, without blanks and silence, as `phone_search.search` finds them.
+
+        spoken: what was to be said; sounds of other languages than its own are not heard. Empty: any language.
+        """
+        return search(own_language(self.logits(wave), _wanted(spoken)))
 
     def doubt(self, wave: Waveform, spoken: Phonemes | Sequence[str]) -> float:
         """As `doubt_of`, of audio at any rate."""
@@ -53,12 +56,13 @@ class Recogniser:
 
     def errors(self, wave: Waveform, spoken: Phonemes | Sequence[str]) -> EditCounts:
         """Edits between the phones that were to be spoken and those that were heard."""
-        return edit_counts(_wanted(spoken), self.hear(wave))
+        return errors_of(self.logits(wave), spoken)
 
 
 def errors_of(logits: NDArray[np.float32], spoken: Phonemes | Sequence[str]) -> EditCounts:
     """As `Recogniser.errors`, of its logits [T, K]."""
-    return edit_counts(_wanted(spoken), search(logits))
+    wanted = _wanted(spoken)
+    return edit_counts(wanted, search(own_language(logits, wanted)))
 
 
 def doubt_of(logits: NDArray[np.float32], spoken: Phonemes | Sequence[str]) -> float:
@@ -71,7 +75,7 @@ def doubt_of(logits: NDArray[np.float32], spoken: Phonemes | Sequence[str]) -> f
     wanted = _wanted(spoken)
     if not wanted:
         return 0.0
-    chances = log_softmax(logits)
+    chances = log_softmax(own_language(logits, wanted))
     if len(chances) < len(wanted):
         return math.inf
     others: list[list[int]] = [[phone] for phone in range(SILENCE + 1, chances.shape[1])]

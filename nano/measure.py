@@ -22,7 +22,7 @@ from timbre.gptsovits.acoustic.generator_source_istft import refine_phase, unit
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.encoders.ge2e import load_ge2e
 from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_semantic
-from timbre.inference.phone_search import search
+from timbre.inference.phone_search import own_language, search
 from timbre.nano.alignment import words_of
 from timbre.nano.content import load_averaged
 from timbre.nano.content_network import ContentConfig, ContentEncoder, content_features
@@ -96,7 +96,8 @@ class BaseRecogniser:
         heard = judged(wave)
         padded = np.pad(heard, (0, max(0, JUDGE_HZ // 2 - len(heard))))
         _, scores, _ = self.encoder(torch.from_numpy(padded.astype(np.float32))[None])
-        return edit_counts(spoken_class_ids(phonemize(text, language).phones), search(scores[0].float().numpy()))
+        wanted = spoken_class_ids(phonemize(text, language).phones)
+        return edit_counts(wanted, search(own_language(scores[0].float().numpy(), wanted)))
 
 
 class PocketsphinxRecogniser:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from timbre.inference.phone_search import collapse, search
+from timbre.inference.phone_search import collapse, own_language, search
 from timbre.nano.content_network import ContentEncoder
 from timbre.nano.corpus import CONTENT_RATE_HZ, SpeechFile, evaluation_files, read_audio
 from timbre.text.edit_distance import EditCounts, edit_counts, total
@@ -94,7 +94,7 @@ def measure_files(encoder: ContentEncoder, speech: Path, files: Sequence[SpeechF
     for file in files:
         wanted = spoken_class_ids(phonemize(file.text, file.language).phones)
         frame, ctc = heads(encoder, read_audio(speech / file.path, CONTENT_RATE_HZ))
-        by_ctc.append(edit_counts(wanted, search(ctc)))
+        by_ctc.append(edit_counts(wanted, search(own_language(ctc, wanted))))
         by_frame.append(edit_counts(wanted, heard_by_frames(frame)))
     return total(by_ctc), total(by_frame)
 

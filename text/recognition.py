@@ -38,6 +38,8 @@ LANGUAGES = ("en", "zh")
 CLASSES: tuple[str, ...] = ("<blank>", "<silence>", *ARPABET, *MANDARIN_INITIALS, *MANDARIN_FINALS)
 """Names of the classes by class id: blank, silence, 39 English, 23 initials and 39 finals: 103."""
 
+_ENGLISH, _MANDARIN = frozenset(range(2, 2 + len(ARPABET))), frozenset(range(2 + len(ARPABET), len(CLASSES)))
+
 ZERO_INITIALS = frozenset({"AA", "EE", "OO"})
 """Mandarin placeholders before a syllable that begins with its vowel (EE er4): they stand for no sound of their own."""
 
@@ -89,3 +91,14 @@ def class_ids(phones: Iterable[str]) -> tuple[int, ...]:
 def spoken_class_ids(phones: Iterable[str]) -> tuple[int, ...]:
     """Class ids of the speech sounds alone, the sequence over which the phone error rate is counted."""
     return tuple(identifier for identifier in class_ids(phones) if identifier != SILENCE)
+
+
+def foreign_classes(spoken: Iterable[int]) -> tuple[int, ...]:
+    """Class ids of the languages that spoken class ids have no sound of; none where no sound is spoken.
+
+    A listener who knows the language of a text does not take 太晚了 for "two one".
+    """
+    sounds = {*spoken} - {BLANK, SILENCE}
+    if not sounds:
+        return ()
+    return tuple(sorted(item for inventory in (_ENGLISH, _MANDARIN) if not inventory & sounds for item in inventory))

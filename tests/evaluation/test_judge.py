@@ -91,7 +91,7 @@ class _Reader(Recogniser):
     def doubt(self, wave: Waveform, spoken: object) -> float:
         return np.inf
 
-    def hear(self, wave: Waveform) -> list[int]:
+    def hear(self, wave: Waveform, spoken: object = ()) -> list[int]:
         return list(spoken_class_ids(self._said.get(id(wave), ())))
 
 
