@@ -26,7 +26,8 @@ from timbre.inference.sampling import Sampling
 from timbre.inference.scripted import SpokenTurn, marked_turns, speak_turns
 from timbre.inference.voice import Voice, load_voice
 from timbre.pipeline.bases.exported import exported_for
-from timbre.pipeline.release.speaking import check_target, save
+from timbre.pipeline.release.speaking import save
+from timbre.pipeline.release.targets import check_target
 from timbre.registry.address import RegistryAddress
 from timbre.registry.names import split_reference
 from timbre.registry.open import open_registry as open_store_of

@@ -36,7 +36,8 @@ from tests.serving.shelf_of_voices import Shelf
 from timbre.audio.reader import read
 from timbre.inference.recogniser import Recogniser
 from timbre.pipeline.books.files import read_book
-from timbre.pipeline.books.reading import RECORD, Passage, passages
+from timbre.pipeline.books.plan import Passage, passages
+from timbre.pipeline.books.reading import RECORD
 from timbre.text.english_network import package_file
 from timbre.text.frontend import phonemize
 from timbre.text.recognition import spoken_class_ids

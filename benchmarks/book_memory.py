@@ -1,4 +1,4 @@
-"""Memory of a process that reads a book, second by second, and how it grows once the program is warm."""
+"""Memory of the processes that read a book, second by second, and how it grows once the program is warm."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -27,7 +27,7 @@ class Sample:
     words: int
     """Of the book that were spoken."""
     mib: float
-    """Resident memory."""
+    """Resident memory, of the process and those that it started."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,34 @@ def watch(process: subprocess.Popen[bytes], record: Path, words: Sequence[int]) 
     line = _lines(record)
     while process.poll() is None:
         time.sleep(1)
-        try:
-            status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-            mib = int(status.split("VmRSS:")[1].split()[0]) / 1024
-        except (OSError, IndexError):
+        mib = sum(map(_resident_mib, _family(process.pid)))
+        if not mib:
             continue  # it ended
         done = steps[min(line(), len(words))]
         if samples and done * TENTHS // steps[-1] > samples[-1].words * TENTHS // steps[-1]:
             click.echo(f"    {done:>7} words: {mib:.0f} MiB after {time.monotonic() - began:.0f} s")
         samples.append(Sample(done, mib))
     return samples
+
+
+def _family(process: int) -> Iterator[int]:
+    """A process and all that descend from it."""
+    yield process
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+    except OSError:
+        return
+    for child in children:
+        yield from _family(int(child))
+
+
+def _resident_mib(process: int) -> float:
+    """0 for one that has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+    except (OSError, IndexError):
+        return 0.0
 
 
 def curve(samples: Sequence[Sample]) -> list[str]:

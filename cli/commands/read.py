@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from timbre.cli.invocation import Invocation
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.pipeline.books.files import read_book
+from timbre.pipeline.books.plan import passages
+from timbre.pipeline.books.turns import Order, read_in_turns
+from timbre.pipeline.release.targets import BOOK_SUFFIXES, check_target
 
 _SHOWN = 10
 
@@ -49,26 +53,24 @@ def read(
 
     An interrupted run resumes.
     """
-    from timbre.pipeline.books.reading import SUFFIXES, SpokenBook, bind, read_aloud
-    from timbre.pipeline.release import speaking
-
-    speaking.check_target(output, SUFFIXES)
+    check_target(output, BOOK_SUFFIXES)
     text = read_book(book)
-    request = SpeechRequest("", language=language, sampling=Sampling(seed=seed), speed=speed)
-    chosen = chosen_device(device)
+    plan = tuple(passages(text))
+    folder = output.with_name(f"{output.name}.parts")
     progress = invocation.progress()
+    opening = {
+        "cache": invocation.cache(), "registry": invocation.registry(registry), "profile": profile,
+        "find_base": invocation.load_base,
+    }  # fmt: skip
+    request = SpeechRequest("", language=language, sampling=Sampling(seed=seed), speed=speed)
+    order = Order(voice, opening, partial(chosen_device, device), invocation.progress, folder, request)
+    speaker, spoken = read_in_turns(order, plan, progress, [chapter.title for chapter in text.chapters])
+    # Not before: it brings the engine's libraries and those of sound into this process.
+    from timbre.pipeline.books.reading import bind, spoken_book
 
-    def speak() -> SpokenBook:
-        with speaking.opened(
-            voice, cache=invocation.cache(), registry=invocation.registry(registry), profile=profile, device=chosen,
-            progress=progress, find_base=invocation.load_base,
-        ) as opened:  # fmt: skip
-            return read_aloud(opened, text, output, request, progress)
-
-    # A function of its own: when it returns, nothing holds the engine any more.
-    spoken = speak()
-    reading = bind(spoken, output, progress, keep_parts=keep_parts)
-    plain = _plain(reading, text.characters, spoken.label.voice)
+    made = spoken_book(text, plan, folder, spoken, speaker)
+    reading = bind(made, output, progress, keep_parts=keep_parts)
+    plain = _plain(reading, text.characters, speaker)
     if as_json:
         click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
         return

@@ -99,6 +99,7 @@ def say(
     Needs no torch if the registry has the exported base.
     """
     from timbre.pipeline.release import line_by_line, speaking
+    from timbre.pipeline.release.targets import check_target
 
     if (text is None) == (lines_file is None):
         raise InputError("say: give either TEXT or --lines FILE", 'for example: timbre say VOICE "Hello." -o hello.wav')
@@ -106,7 +107,7 @@ def say(
     request = SpeechRequest(_text(text or ""), language=language, sampling=sampling, speed=speed)
     lines = line_by_line.read_lines(lines_file) if lines_file is not None else []
     if lines_file is None:
-        speaking.check_target(output)
+        check_target(output)
     else:
         line_by_line.check_folder(output)
     chosen = chosen_device(device)

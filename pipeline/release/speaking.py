@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,8 +28,6 @@ from timbre.registry.address import RegistryAddress
 from timbre.registry.manifest import Manifest
 from timbre.registry.names import split_reference
 from timbre.registry.open import COPIES, open_registry, with_cache
-
-SUFFIXES = (".wav", ".flac")
 
 
 @dataclass(frozen=True)
@@ -122,14 +120,6 @@ def say(reference: str, request: SpeechRequest, **options: Any) -> SpokenText:
     """One text with a voice that is opened for it. options, errors: as `opened` and Engine.speak have them."""
     with opened(reference, **options) as speaking:
         return speaking.say(request)
-
-
-def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
-    """Raises InputError for a file that `save` could not write, before anything is spoken."""
-    if path.suffix.lower() not in suffixes:
-        raise InputError(f"{path}: ends in {path.suffix or 'nothing'}", f"use one of: {', '.join(suffixes)}")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder", "name a file")
 
 
 def save(path: Path, wave: Waveform) -> None:

@@ -264,8 +264,8 @@ def test_likeness_is_measured_at_the_level_of_the_recordings(monkeypatch: pytest
     engine = SimpleNamespace(base=None, settings=SimpleNamespace(threads=1))
     recordings = [Recording("r", "One.", "en", Waveform(np.full(16_000, 0.2, np.float32), 16_000))] * 2
     trials = strengths.Trials(
-        cast(Engine, engine), cast(Recogniser, SimpleNamespace(hear=lambda wave, spoken=(): [])), cast(Voice, "voice"), recordings,
-        1,
+        cast(Engine, engine), cast(Recogniser, SimpleNamespace(hear=lambda wave, spoken: [])), cast(Voice, "voice"),
+        recordings, 1,
     )  # fmt: skip
     assert trials.level_dbfs == pytest.approx(to_db(0.2), abs=0.01)
     found = trials.strengths()
@@ -292,8 +292,8 @@ def test_each_trial_measures_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = SimpleNamespace(base=None, settings=SimpleNamespace(threads=1))
     recordings = [Recording("r", "One.", "en", Waveform(np.ones(16_000, np.float32), 16_000))] * 2
     trials = strengths.Trials(
-        cast(Engine, engine), cast(Recogniser, SimpleNamespace(hear=lambda wave, spoken=(): [])), cast(Voice, "voice"), recordings,
-        2,
+        cast(Engine, engine), cast(Recogniser, SimpleNamespace(hear=lambda wave, spoken: [])), cast(Voice, "voice"),
+        recordings, 2,
     )  # fmt: skip
     found = trials.strengths()
     assert [trial.pace for trial in found] == [seconds[trial.t2s] / 4.0 for trial in found]

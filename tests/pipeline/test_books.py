@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import json
-import weakref
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +23,19 @@ import pytest
 from tests.serving.shelf_of_voices import Shelf
 from timbre.audio.loudness import Loudness
 from timbre.audio.provenance import read_label
+from timbre.audio.reader import read
 from timbre.cli.main import call
-from timbre.core.errors import InputError
+from timbre.core.errors import InfrastructureError, InputError
 from timbre.core.progress import SilentProgress
-from timbre.inference.engine import Engine
+from timbre.inference.device import Device
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.pipeline.books import reading as books
-from timbre.pipeline.books.audiobook import Made
 from timbre.pipeline.books.book import Book, Chapter
 from timbre.pipeline.books.files import read_book
-from timbre.pipeline.books.reading import bind, passages, read_aloud
+from timbre.pipeline.books.plan import passages
+from timbre.pipeline.books.reading import bind, read_aloud, spoken_book
+from timbre.pipeline.books.turns import Order, read_in_turns
 from timbre.pipeline.release.speaking import Speaking, SpokenText, opened
 from timbre.registry.address import RegistryAddress
 
@@ -152,6 +162,14 @@ def shelf(tmp_path: Path, pico_export: Path, monkeypatch: pytest.MonkeyPatch) ->
     return shelf
 
 
+REQUEST = SpeechRequest("", sampling=Sampling(seed=1), check=False)
+
+
+def opening(shelf: Shelf, tmp_path: Path) -> AbstractContextManager[Speaking]:
+    registry = RegistryAddress(str(shelf.folder), {})
+    return opened("ada", cache=tmp_path / "cache", registry=registry, progress=SilentProgress())
+
+
 class Killed(Exception):
     """What stands for kill -9 in this process."""
 
@@ -168,19 +186,17 @@ def test_reading_goes_on_after_a_kill(shelf: Shelf, tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(Speaking, "say", say)
     book, target = read_book(tmp_path / "sea.md"), tmp_path / "sea.m4b"
-    request = SpeechRequest("", sampling=Sampling(seed=1), check=False)
-    with opened(
-        "ada", cache=tmp_path / "cache", registry=RegistryAddress(str(shelf.folder), {}), progress=SilentProgress()
-    ) as speaking:  # fmt: skip
+    plan, folder = list(passages(book)), tmp_path / "sea.m4b.parts"
+    with opening(shelf, tmp_path) as speaking:
         with pytest.raises(Killed):
-            read_aloud(speaking, book, target, request, SilentProgress())
-        record = tmp_path / "sea.m4b.parts" / "parts.jsonl"
+            list(read_aloud(speaking, plan, folder, REQUEST))
+        record = folder / "parts.jsonl"
         record.write_text(record.read_text(encoding="utf-8")[:-9], encoding="utf-8")  # the last line was cut off
-        assert not target.exists()
         before = len(spoken)
         killed = False
-        spoken_book = read_aloud(speaking, book, target, request, SilentProgress())
-    reading = bind(spoken_book, target, SilentProgress())
+        made = list(read_aloud(speaking, plan, folder, REQUEST))
+    whole = spoken_book(book, plan, folder, made, speaking.name)
+    reading = bind(whole, target, SilentProgress())
     again = spoken[before:]
     assert spoken[0] not in again
     assert spoken[1] not in again
@@ -220,35 +236,103 @@ def test_the_command(shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "No such file" in capsys.readouterr().err
 
 
-def test_freed_memory_goes_back_while_it_reads(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_freed_memory_goes_back_while_it_reads(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[str] = []
-    monkeypatch.setattr(books, "_TIDY_EVERY", 3)
+    monkeypatch.setattr(books, "_TIDY_EVERY", 2)
     monkeypatch.setattr(books, "give_back", lambda: given.append("back"))
-    assert call(["read", "sea.md", "ada", "-o", "sea.m4b", "--registry", str(shelf.folder)]) == 0
-    passages_of_it = len(list(passages(read_book(Path("sea.md")))))
-    assert len(given) == passages_of_it // 3 + 1, "and once before it is assembled"
-    assert "2 chapters" in capsys.readouterr().out
+    plan = list(passages(read_book(Path("sea.md"))))
+    with opening(shelf, tmp_path) as speaking:
+        assert len(list(read_aloud(speaking, plan, tmp_path / "parts", REQUEST))) == 6
+    assert len(given) == 3
 
 
-def test_the_engine_is_gone_when_the_file_is_assembled(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The index of a long book takes the place of the engine's memory."""
-    assembled, made, left = books.assemble, list[weakref.ref[Engine]](), list[Engine | None]()
+@dataclass
+class Followed(SilentProgress):
+    """Remembers how far it came."""
 
-    class Watched(Engine):
-        def __init__(self, *given: Any, **named: Any) -> None:
-            super().__init__(*given, **named)
-            made.append(weakref.ref(self))
+    notes: list[str] = field(default_factory=list)
+    amount: float = 0.0
 
-    def assemble(*given: Any, **named: Any) -> Made:
-        left.extend(item() for item in made)
-        return assembled(*given, **named)
+    @contextmanager
+    def task(self, what: str, *, total: float, unit: str) -> Iterator[Any]:  # type: ignore[override]
+        yield self
 
-    monkeypatch.setattr("timbre.pipeline.release.speaking.Engine", Watched)
-    monkeypatch.setattr(books, "assemble", assemble)
-    assert call(["read", "sea.md", "ada", "-o", "sea.m4b", "--registry", str(shelf.folder)]) == 0
-    assert left == [None]
-    assert "2 chapters" in capsys.readouterr().out
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def advance(self, amount: float = 1.0) -> None:
+        self.amount += amount
+
+
+def ordered(shelf: Shelf, tmp_path: Path, voice: str = "ada") -> Order:
+    how = {"cache": tmp_path / "cache", "registry": RegistryAddress(str(shelf.folder), {})}
+    return Order(voice, how, Device, SilentProgress, tmp_path / "parts", REQUEST)
+
+
+def test_processes_take_turns_and_one_version_speaks_to_the_end(shelf: Shelf, tmp_path: Path) -> None:
+    plan = list(passages(read_book(Path("sea.md"))))
+    worded = [item for item in plan if item.text]
+    progress, order = Followed(), ordered(shelf, tmp_path)
+    speaker, spoken = read_in_turns(order, plan, progress, ["One", "Two"], most=2)
+    assert speaker == f"ada@{shelf.registry.resolve('ada').version}"
+    assert [item.file for item in spoken] == [item.file for item in worded]
+    assert progress.amount == sum(len(item.text) for item in worded)
+    assert progress.notes == ["One"] * 3 + ["Two"] * 3
+    with opening(shelf, tmp_path) as speaking:
+        alone = tuple(read_aloud(speaking, plan, tmp_path / "alone", REQUEST))
+    assert alone == spoken
+    for item in spoken:
+        if not item.left_out:
+            one, two = (read(tmp_path / folder / item.file, 60.0) for folder in ("alone", "parts"))
+            np.testing.assert_array_equal(one.samples, two.samples)
+    # A second run finds all of it, in one turn.
+    began = time.monotonic()
+    again = read_in_turns(replace(order, voice=speaker), plan, SilentProgress(), ["One", "Two"], most=1)
+    assert again == (speaker, spoken)
+    assert time.monotonic() - began < 60
+
+
+def test_what_a_turn_raises_is_raised_here(shelf: Shelf, tmp_path: Path) -> None:
+    plan = list(passages(read_book(Path("sea.md"))))
+    with pytest.raises(InputError, match="eve") as raised:
+        read_in_turns(ordered(shelf, tmp_path, "eve"), plan, SilentProgress(), ["One", "Two"])
+    assert raised.value.remedy
+
+
+def killed() -> Device:
+    """In the process that should choose a device."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("not reached")
+
+
+def broken() -> Device:
+    raise ZeroDivisionError("a bug")
+
+
+def test_a_process_that_is_killed_or_broken_is_named(shelf: Shelf, tmp_path: Path) -> None:
+    plan, order = list(passages(read_book(Path("sea.md")))), ordered(shelf, tmp_path)
+    with pytest.raises(InfrastructureError, match="signal SIGKILL") as raised:
+        read_in_turns(replace(order, device=killed), plan, SilentProgress(), ["One", "Two"])
+    assert "goes on where it was" in raised.value.remedy
+    with pytest.raises(RuntimeError, match="a bug"):
+        read_in_turns(replace(order, device=broken), plan, SilentProgress(), ["One", "Two"])
+
+
+def test_a_reader_that_stops_ends_the_process(shelf: Shelf, tmp_path: Path) -> None:
+    """Ctrl+C while a passage is spoken."""
+
+    class Stopped(Followed):
+        def advance(self, amount: float = 1.0) -> None:
+            raise KeyboardInterrupt
+
+    plan = list(passages(read_book(Path("sea.md"))))
+    with pytest.raises(KeyboardInterrupt):
+        read_in_turns(ordered(shelf, tmp_path), plan, Stopped(), ["One", "Two"])
+    assert not multiprocessing.active_children()
+
+
+def test_the_reader_itself_brings_no_engine(tmp_path: Path) -> None:
+    """It lives as long as the book is read, beside the process that speaks."""
+    listing = "import sys, timbre.cli.commands.read; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"onnxruntime", "av", "torch", "timbre.inference.engine"} & {*found}
