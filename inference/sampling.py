@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from timbre.core.errors import InputError
 from timbre.core.speaking_defaults import LIMITS, SpeakingDefaults
-from timbre.inference.durations import Durations
 from timbre.text.phone_codes import Foresee, Tally, TextPath, tallies
+from timbre.text.phone_durations import Durations
 
 Floats = NDArray[np.float32]
 _COLDEST = 1e-5

@@ -27,6 +27,7 @@ from timbre.nano.checkpointing import START, averaged, restored
 from timbre.nano.content import load_averaged
 from timbre.nano.content_network import TONES, ContentEncoder
 from timbre.nano.label_codes import projection_of
+from timbre.nano.speaking import NANO_SPREAD
 
 RECOGNISER = "recogniser"
 LARGEST_BYTES = 40_000_000
@@ -38,7 +39,7 @@ NANO_SPEAKING = SpeakingDefaults(
     prompt_codes=False,
     noise_scale=0.2,
     follow_text=True,
-    duration_spread=0.2,
+    duration_spread=NANO_SPREAD,
 )
 """As timbre.nano.speaking measures it. Prompt codes stay out until the codes continue a prompt well."""
 

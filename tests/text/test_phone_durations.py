@@ -8,10 +8,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from timbre.inference.durations import Durations
 from timbre.inference.sampling import Sampler, Sampling
 from timbre.text.frontend import phonemize
 from timbre.text.phone_codes import CODES, TextPath
+from timbre.text.phone_durations import Durations, TimedPath
 from timbre.text.symbols import ids_of
 
 END = CODES
@@ -117,3 +117,20 @@ def test_a_request_spreads_as_it_says() -> None:
 def test_narrow_draws_take_the_likeliest(narrow: dict[str, float]) -> None:
     assert spoken(1, **narrow) == spoken(2, **narrow)
     assert spoken(1, **narrow) == spoken(1, temperature=0.0)
+
+
+def test_a_timed_path_allows_one_code_at_a_time() -> None:
+    """What the engine's sampler draws, with the same random numbers."""
+    phones, random, codes = ids_of(phonemize("Seven small birds.", "en").phones), np.random.default_rng(4), []
+    path = TextPath.of(phones)
+    assert path is not None
+    timed = TimedPath(path, durations(0.7, seed=5))
+    while True:
+        scores = timed.weighed(random.normal(0, 1, CODES + 1).astype(np.float32).astype(np.float64), END)
+        assert np.isfinite(scores).sum() == 1
+        code = int(np.argmax(scores))
+        if code == END:
+            break
+        codes.append(code)
+        timed.take(code)
+    assert codes == spoken(5, duration_spread=0.7)

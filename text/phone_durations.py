@@ -11,6 +11,9 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
+
+from timbre.text.phone_codes import TextPath
 
 _COLDEST = 1e-5
 _MIDDLE = 0.5
@@ -71,3 +74,25 @@ class Durations:
             length, way = _MIDDLE + self._spread * (self._random.random(2) - _MIDDLE)
             self._numbers.append((float(length), float(way)))
         return self._numbers[sound + 1]
+
+
+class TimedPath:
+    """A path through a text on which one code may come at a time: the one that its durations choose.
+
+    For decoders that ask a path for the scores of what may come (`gptsovits.text_to_semantic.decoding.CodePath`).
+    """
+
+    def __init__(self, path: TextPath, durations: Durations) -> None:
+        self._path, self._durations = path, durations
+
+    def take(self, code: int) -> None:
+        """Move on by a code."""
+        self._path.take(code)
+
+    def weighed(self, scores: NDArray[np.float64], end: int) -> NDArray[np.float64]:
+        """Scores [V] of a network (log odds) -> 0 for the chosen code, minus infinity for every other; to be asked once
+        a code. end: id of the end token.
+        """
+        found = np.full(len(scores), -np.inf)
+        found[self._durations.choose(self._path.place[0], self._path.odds(scores, end))] = 0.0
+        return found
