@@ -72,7 +72,7 @@ class Sampler:
         self._seen[prompt] = True
         self._random = np.random.default_rng(sampling.seed)
         self._vocabulary = vocabulary
-        self._durations = Durations(self._random, self._config.duration_spread, self._config.temperature, end_token)
+        self._durations = Durations(self._random, self._config.duration_spread, self._config.temperature)
         self._foreseen: dict[tuple[int, int], Tally] = {}
 
     def draw(self, logits: Floats, *, may_end: bool) -> int | None:

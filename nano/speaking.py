@@ -135,8 +135,7 @@ class TorchSpeaker:
         path = TextPath.of(phones.tolist())
         if path is None:
             return None
-        random, end = np.random.default_rng(seed), self.t2s.config.end_token
-        return TimedPath(path, Durations(random, NANO_SPREAD, self.sampling.temperature, end))
+        return TimedPath(path, Durations(np.random.default_rng(seed), NANO_SPREAD, self.sampling.temperature))
 
     @torch.inference_mode()
     def render(self, codes: Tensor, phones: Tensor, condition: Tensor, seed: int = 0) -> Floats:

@@ -22,11 +22,11 @@ _MIDDLE = 0.5
 class Durations:
     """Chooses between going on with a sound and what may come after it, along one path through a text."""
 
-    def __init__(self, random: np.random.Generator, spread: float, temperature: float, end: int) -> None:
+    def __init__(self, random: np.random.Generator, spread: float, temperature: float) -> None:
         """spread: width of the numbers around the median, 0 (always the median) to 1 (the whole distribution);
-        temperature: divides the log odds of every code, 0 always takes the likelier way; end: id of the end token.
+        temperature: divides the log odds of every code, 0 always takes the likelier way.
         """
-        self._random, self._spread, self._end = random, spread, end
+        self._random, self._spread = random, spread
         self._heat = max(temperature, _COLDEST)
         self._numbers: list[tuple[float, float]] = []
         """Of each sound: its quantile of lengths, and which of two ways on."""
@@ -49,8 +49,9 @@ class Durations:
             self._sound, self._going_on = sound, 1.0
         best = max(odds.values())
         chances = {code: math.exp((value - best) / self._heat) for code, value in odds.items()}
-        stays = [code for code in chances if self._goes_on(code)]
-        onward = [code for code in chances if not self._goes_on(code)]
+        # Codes that go on with a sound are odd, those that begin one even, and so is the end token behind them all.
+        stays = [code for code in chances if code % 2]
+        onward = [code for code in chances if code % 2 == 0]
         if not onward:
             return stays[0]
         length, way = self._numbers_of(sound)
@@ -65,9 +66,6 @@ class Durations:
             if left < 0:
                 return code
         return onward[-1]
-
-    def _goes_on(self, code: int) -> bool:
-        return code != self._end and code % 2 == 1
 
     def _numbers_of(self, sound: int) -> tuple[float, float]:
         while len(self._numbers) <= sound + 1:

@@ -92,6 +92,7 @@ class _Reader(Recogniser):
         return np.inf
 
     def hear(self, wave: Waveform, spoken: object = ()) -> list[int]:
+        assert spoken, "a text is heard in its own language"
         return list(spoken_class_ids(self._said.get(id(wave), ())))
 
 

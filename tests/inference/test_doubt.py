@@ -9,7 +9,7 @@ from timbre.audio.waveform import Waveform
 from timbre.inference.guards import SentenceLimits, sentence_failures
 from timbre.inference.recogniser import Recogniser
 from timbre.text.frontend import phonemize
-from timbre.text.recognition import BLANK, CLASSES, foreign_classes, spoken_class_ids
+from timbre.text.recognition import BLANK, CLASSES, SILENCE, foreign_classes, spoken_class_ids
 
 SOUND = Waveform(np.zeros(16_000, np.float32), 16_000)
 LIMITS = SentenceLimits()
@@ -93,6 +93,7 @@ def test_a_mixed_text_may_have_sounds_of_both_languages() -> None:
     mixed = phonemize("我要 one 个", "zh", speaks=("zh", "en"))
     assert foreign_classes(spoken_class_ids(mixed.phones)) == ()
     assert foreign_classes(()) == ()
+    assert foreign_classes((SILENCE,)) == ()
     names = {CLASSES[item] for item in foreign_classes(spoken_class_ids(phonemize("Hello", "en").phones))}
     assert {"zh", "iang"} <= names
     assert not names & {"HH", "<blank>", "<silence>"}

@@ -37,7 +37,7 @@ def lengths(durations: Durations, sounds: int) -> list[int]:
 
 
 def durations(spread: float, seed: int = 0, temperature: float = 1.0) -> Durations:
-    return Durations(np.random.default_rng(seed), spread, temperature, END)
+    return Durations(np.random.default_rng(seed), spread, temperature)
 
 
 def own_shares() -> list[float]:
