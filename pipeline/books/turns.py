@@ -39,8 +39,8 @@ class Order:
     """VOICE[@REF]."""
     opening: Mapping[str, Any]
     """Keywords of `speaking.opened`, all but device and progress."""
-    device: Callable[[], Device]
-    """Chooses where its engine computes, in the process."""
+    device: Callable[[], Device] | Device
+    """Where its engine computes, or what chooses it, in the process."""
     progress: Callable[[], Progress]
     """Makes what shows the opening, in the process."""
     folder: Path
@@ -49,14 +49,24 @@ class Order:
     """All but the text."""
 
 
+@dataclass(frozen=True)
+class Opened:
+    """What the first process found, and the others keep to."""
+
+    speaker: str
+    """NAME@VERSION."""
+    device: Device
+    """Where the engine computes."""
+
+
 def read_in_turns(
     order: Order, plan: Sequence[Passage], progress: Progress, titles: Sequence[str], most: int = PASSAGES
 ) -> tuple[str, tuple[SpokenPassage, ...]]:
     """(NAME@VERSION, what was made of every passage with a text, in order). titles: of the chapters; most: passages
     that a process speaks; those that are there already are not counted.
 
-    The version that the first process finds speaks to the end. Raises what `speaking.opened` and `read_aloud` raise,
-    and InfrastructureError when a process was killed.
+    The version and the device that the first process finds are those of all. Raises what `speaking.opened` and
+    `read_aloud` raise, and InfrastructureError when a process was killed.
     """
     worded = [item for item in plan if item.text]
     spoken: list[SpokenPassage] = []
@@ -65,8 +75,8 @@ def read_in_turns(
             before = len(spoken)
             with _turn(order, worded[before:], most) as messages:
                 for message in messages:
-                    if isinstance(message, str):
-                        order = replace(order, voice=message)
+                    if isinstance(message, Opened):
+                        order = replace(order, voice=message.speaker, device=message.device)
                         continue
                     passage = worded[len(spoken)]
                     spoken.append(message)
@@ -78,8 +88,8 @@ def read_in_turns(
 
 
 @contextmanager
-def _turn(order: Order, plan: Sequence[Passage], most: int) -> Iterator[Iterator[str | SpokenPassage]]:
-    """A process that reads on: NAME@VERSION, then what it made of each passage."""
+def _turn(order: Order, plan: Sequence[Passage], most: int) -> Iterator[Iterator[Opened | SpokenPassage]]:
+    """A process that reads on: what it opened, then what it made of each passage."""
     context = get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_take_turn, args=(order, plan, most, there), daemon=True, name="timbre-read")
@@ -94,7 +104,7 @@ def _turn(order: Order, plan: Sequence[Passage], most: int) -> Iterator[Iterator
         process.join()
 
 
-def _messages(process: BaseProcess, here: Connection) -> Iterator[str | SpokenPassage]:
+def _messages(process: BaseProcess, here: Connection) -> Iterator[Opened | SpokenPassage]:
     while True:
         try:
             message = here.recv()
@@ -124,8 +134,9 @@ def _take_turn(order: Order, plan: Sequence[Passage], most: int, there: Connecti
     from timbre.pipeline.release.speaking import opened
 
     try:
-        with opened(order.voice, device=order.device(), progress=order.progress(), **order.opening) as speaking:
-            there.send(speaking.name)
+        device = order.device if isinstance(order.device, Device) else order.device()
+        with opened(order.voice, device=device, progress=order.progress(), **order.opening) as speaking:
+            there.send(Opened(speaking.name, device))
             for made in read_aloud(speaking, plan, order.folder, order.request, most):
                 there.send(made)
         there.send(None)

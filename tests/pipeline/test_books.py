@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -170,6 +170,9 @@ def opening(shelf: Shelf, tmp_path: Path) -> AbstractContextManager[Speaking]:
     return opened("ada", cache=tmp_path / "cache", registry=registry, progress=SilentProgress())
 
 
+T = TypeVar("T")
+
+
 class Killed(Exception):
     """What stands for kill -9 in this process."""
 
@@ -272,10 +275,15 @@ def ordered(shelf: Shelf, tmp_path: Path, voice: str = "ada") -> Order:
 def test_processes_take_turns_and_one_version_speaks_to_the_end(shelf: Shelf, tmp_path: Path) -> None:
     plan = list(passages(read_book(Path("sea.md"))))
     worded = [item for item in plan if item.text]
-    turns = tmp_path / "turns"
-    progress, order = Followed(), replace(ordered(shelf, tmp_path), device=partial(counted, turns))
+    turns, devices = tmp_path / "turns", tmp_path / "devices"
+    order = replace(
+        ordered(shelf, tmp_path),
+        device=partial(counted, devices, Device), progress=partial(counted, turns, SilentProgress),
+    )  # fmt: skip
+    progress = Followed()
     speaker, spoken = read_in_turns(order, plan, progress, ["One", "Two"], most=2)
     assert turns.stat().st_size == 3
+    assert devices.stat().st_size == 1, "chosen once, so that it is said once where it is not what was asked for"
     assert speaker == f"ada@{shelf.registry.resolve('ada').version}"
     assert [item.file for item in spoken] == [item.file for item in worded]
     assert progress.amount == sum(len(item.text) for item in worded)
@@ -300,11 +308,11 @@ def test_what_a_turn_raises_is_raised_here(shelf: Shelf, tmp_path: Path) -> None
     assert raised.value.remedy
 
 
-def counted(turns: Path) -> Device:
-    """A byte for every process that opens the voice."""
-    with turns.open("ab") as file:
+def counted(calls: Path, kind: type[T]) -> T:
+    """A byte for every call, from whichever process."""
+    with calls.open("ab") as file:
         file.write(b".")
-    return Device()
+    return kind()
 
 
 def killed() -> Device:
