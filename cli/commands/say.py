@@ -18,6 +18,7 @@ from timbre.core.atomic import write_text
 from timbre.core.errors import InputError
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
+from timbre.pipeline.release.targets import check_target
 
 _MOST_BYTES = 1 << 20
 
@@ -99,7 +100,6 @@ def say(
     Needs no torch if the registry has the exported base.
     """
     from timbre.pipeline.release import line_by_line, speaking
-    from timbre.pipeline.release.targets import check_target
 
     if (text is None) == (lines_file is None):
         raise InputError("say: give either TEXT or --lines FILE", 'for example: timbre say VOICE "Hello." -o hello.wav')
