@@ -1,6 +1,6 @@
 """A book is read by processes that take turns: each opens the voice, speaks some passages and ends.
 
-plan -> process 1: passages 1 to 100 -> process 2: 101 to 200 -> ... -> what was made of every passage
+plan -> process 1: passages 1 to 50 -> process 2: 51 to 100 -> ... -> what was made of every passage
 
 What an engine and its libraries keep beside their graphs grows with everything that was spoken; a process that ends
 gives all of it back. So memory does not depend on the book, and a process that the system kills takes nothing along.
@@ -25,8 +25,8 @@ from timbre.inference.device import Device
 from timbre.inference.request import SpeechRequest
 from timbre.pipeline.books.plan import Passage, SpokenPassage
 
-PASSAGES = 100
-"""That a process speaks: a minute or two. Opening a voice takes it some two seconds."""
+PASSAGES = 50
+"""That a process speaks, in less than a minute. Opening a voice takes it some two seconds."""
 _PATIENCE_S = 10.0
 """That a process gets to end."""
 

@@ -61,8 +61,8 @@ def journal(path: Path, kind: type[E]) -> Iterator[Journal[E]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     before = _read(path, kind)
     with path.open("a", encoding="utf-8") as stream:
-        if stream.tell():
-            stream.write("\n")  # a kill may have cut off the last entry
+        if not _whole(path):
+            stream.write("\n")  # a kill has cut off the last entry
         yield Journal(before, stream)
 
 
@@ -71,6 +71,15 @@ def sound_key(speaking: Speaking, request: SpeechRequest, *more: str) -> str:
     state = asdict(replace(request, lexicon=dict(request.lexicon) if request.lexicon is not None else None))
     manifest = speaking.manifest
     return digest_value([manifest.voice, manifest.version, speaking.engine.settings.profile, state, *more])[:16]
+
+
+def _whole(path: Path) -> bool:
+    """Whether the last line has its end."""
+    with path.open("rb") as file:
+        if not file.seek(0, 2):
+            return True
+        file.seek(-1, 2)
+        return file.read() == b"\n"
 
 
 def _read(path: Path, kind: type[E]) -> dict[str, E]:

@@ -295,6 +295,8 @@ def test_processes_take_turns_and_one_version_speaks_to_the_end(shelf: Shelf, tm
         if not item.left_out:
             one, two = (read(tmp_path / folder / item.file, 60.0) for folder in ("alone", "parts"))
             np.testing.assert_array_equal(one.samples, two.samples)
+    lines = (tmp_path / "parts" / "parts.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["file"] for line in lines] == [item.file for item in spoken]
     # A second run finds all of it, in one turn more.
     again = read_in_turns(replace(order, voice=speaker), plan, SilentProgress(), ["One", "Two"], most=1)
     assert again == (speaker, spoken)
