@@ -33,7 +33,7 @@ from timbre.inference.sampling import Sampling
 from timbre.pipeline.books import reading as books
 from timbre.pipeline.books.book import Book, Chapter
 from timbre.pipeline.books.files import read_book
-from timbre.pipeline.books.plan import passages
+from timbre.pipeline.books.plan import SpokenPassage, passages
 from timbre.pipeline.books.reading import bind, read_aloud, spoken_book
 from timbre.pipeline.books.turns import Order, read_in_turns
 from timbre.pipeline.release.speaking import Speaking, SpokenText, opened
@@ -354,3 +354,10 @@ def test_the_reader_itself_brings_no_engine(tmp_path: Path) -> None:
     listing = "import sys, timbre.cli.commands.read; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True).stdout.split()
     assert not {"onnxruntime", "av", "torch", "timbre.inference.engine"} & {*found}
+
+
+def test_a_book_of_which_nothing_was_spoken_is_refused(tmp_path: Path) -> None:
+    book = Book("", "", (Chapter("", ("Привет.",)),))
+    left = SpokenPassage("0001-00001.flac", "key", 0.0, 0, (), "'Привет.': no such language")
+    with pytest.raises(InputError, match="no such language"):
+        spoken_book(book, tuple(passages(book)), tmp_path, [left], "ada@1")
