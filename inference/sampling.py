@@ -150,7 +150,7 @@ class Sampler:
         """What the next draws would choose, were the odds what they are expected to be."""
         durations = self._durations.ahead()
 
-        def foresee(path: TextPath, codes_ahead: int) -> int | None:
+        def foresee(path: TextPath) -> int | None:
             odds = self._expected(path)
             return None if odds is None else durations.choose(path.place[0], self._allowed(odds))
 

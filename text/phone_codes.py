@@ -153,8 +153,8 @@ class TextPath:
     def likely(self, count: int, foresee: Foresee | None = None) -> list[int]:
         """A guess of the next `count` codes, fewer before the end.
 
-        foresee: asked first, for the code at the place of a path so many codes from here: one of its choices, None for
-        no idea, or any other code for the end. Without an idea the likeliest choice of usual_odds() is taken.
+        foresee: asked first, once for each code in order: one of the path's choices, None for no idea, or any other
+        code for the end. Without an idea the likeliest choice of usual_odds() is taken.
         """
         ahead = self.copied()
         found: list[int] = []
@@ -162,7 +162,7 @@ class TextPath:
             codes, _ = ahead.choices()
             if not codes:
                 break
-            code = None if foresee is None else foresee(ahead, len(found))
+            code = None if foresee is None else foresee(ahead)
             if code is None:
                 usual = ahead.usual_odds()
                 code = max(codes, key=usual.__getitem__)
@@ -250,5 +250,5 @@ def tallies(scores: NDArray[np.float64], end: int) -> list[Tally]:
 
 
 _Place = tuple[int, int, bool]
-Foresee = Callable[[TextPath, int], int | None]
-"""Path that stands somewhere ahead, codes from here to there -> the code that comes there."""
+Foresee = Callable[[TextPath], int | None]
+"""Path that stands somewhere ahead -> the code that comes there."""
