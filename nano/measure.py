@@ -22,7 +22,7 @@ from timbre.gptsovits.acoustic.generator_source_istft import refine_phase, unit
 from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.gptsovits.encoders.ge2e import load_ge2e
 from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_semantic
-from timbre.inference.phone_search import own_language, search
+from timbre.inference.recogniser import errors_of
 from timbre.nano.alignment import words_of
 from timbre.nano.content import load_averaged
 from timbre.nano.content_network import ContentConfig, ContentEncoder, content_features
@@ -96,8 +96,7 @@ class BaseRecogniser:
         heard = judged(wave)
         padded = np.pad(heard, (0, max(0, JUDGE_HZ // 2 - len(heard))))
         _, scores, _ = self.encoder(torch.from_numpy(padded.astype(np.float32))[None])
-        wanted = spoken_class_ids(phonemize(text, language).phones)
-        return edit_counts(wanted, search(own_language(scores[0].float().numpy(), wanted)))
+        return errors_of(scores[0].float().numpy(), phonemize(text, language))
 
 
 class PocketsphinxRecogniser:

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from timbre.inference.phone_search import collapse, own_language, search
+from timbre.inference.phone_search import collapse
+from timbre.inference.recogniser import errors_of
 from timbre.nano.content_network import ContentEncoder
 from timbre.nano.corpus import CONTENT_RATE_HZ, SpeechFile, evaluation_files, read_audio
 from timbre.text.edit_distance import EditCounts, edit_counts, total
@@ -92,10 +93,10 @@ def measure_files(encoder: ContentEncoder, speech: Path, files: Sequence[SpeechF
     """(CTC head, frame head) over files of the speech folder."""
     by_ctc, by_frame = [], []
     for file in files:
-        wanted = spoken_class_ids(phonemize(file.text, file.language).phones)
+        phonemes = phonemize(file.text, file.language)
         frame, ctc = heads(encoder, read_audio(speech / file.path, CONTENT_RATE_HZ))
-        by_ctc.append(edit_counts(wanted, search(own_language(ctc, wanted))))
-        by_frame.append(edit_counts(wanted, heard_by_frames(frame)))
+        by_ctc.append(errors_of(ctc, phonemes))
+        by_frame.append(edit_counts(spoken_class_ids(phonemes.phones), heard_by_frames(frame)))
     return total(by_ctc), total(by_frame)
 
 
