@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -31,6 +32,7 @@ from timbre.inference.device import Device
 from timbre.inference.request import SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.pipeline.books import reading as books
+from timbre.pipeline.books import turns
 from timbre.pipeline.books.book import Book, Chapter
 from timbre.pipeline.books.files import read_book
 from timbre.pipeline.books.plan import SpokenPassage, passages
@@ -275,14 +277,14 @@ def ordered(shelf: Shelf, tmp_path: Path, voice: str = "ada") -> Order:
 def test_processes_take_turns_and_one_version_speaks_to_the_end(shelf: Shelf, tmp_path: Path) -> None:
     plan = list(passages(read_book(Path("sea.md"))))
     worded = [item for item in plan if item.text]
-    turns, devices = tmp_path / "turns", tmp_path / "devices"
+    processes, devices = tmp_path / "processes", tmp_path / "devices"
     order = replace(
         ordered(shelf, tmp_path),
-        device=partial(counted, devices, Device), progress=partial(counted, turns, SilentProgress),
+        device=partial(counted, devices, Device), progress=partial(counted, processes, SilentProgress),
     )  # fmt: skip
     progress = Followed()
     speaker, spoken = read_in_turns(order, plan, progress, ["One", "Two"], most=2)
-    assert turns.stat().st_size == 3
+    assert processes.stat().st_size == 3
     assert devices.stat().st_size == 1, "chosen once, so that it is said once where it is not what was asked for"
     assert speaker == f"ada@{shelf.registry.resolve('ada').version}"
     assert [item.file for item in spoken] == [item.file for item in worded]
@@ -300,7 +302,7 @@ def test_processes_take_turns_and_one_version_speaks_to_the_end(shelf: Shelf, tm
     # A second run finds all of it, in one turn more.
     again = read_in_turns(replace(order, voice=speaker), plan, SilentProgress(), ["One", "Two"], most=1)
     assert again == (speaker, spoken)
-    assert turns.stat().st_size == 4
+    assert processes.stat().st_size == 4
 
 
 def test_what_a_turn_raises_is_raised_here(shelf: Shelf, tmp_path: Path) -> None:
@@ -346,6 +348,19 @@ def test_a_reader_that_stops_ends_the_process(shelf: Shelf, tmp_path: Path) -> N
     plan = list(passages(read_book(Path("sea.md"))))
     with pytest.raises(KeyboardInterrupt):
         read_in_turns(ordered(shelf, tmp_path), plan, Stopped(), ["One", "Two"])
+    assert not multiprocessing.active_children()
+
+
+def asleep() -> Device:
+    time.sleep(300)
+    raise AssertionError("not reached")
+
+
+def test_a_process_that_is_busy_is_not_waited_for(shelf: Shelf, tmp_path: Path) -> None:
+    plan, began = list(passages(read_book(Path("sea.md")))), time.monotonic()
+    with pytest.raises(KeyboardInterrupt), turns._turn(replace(ordered(shelf, tmp_path), device=asleep), plan, 1):
+        raise KeyboardInterrupt
+    assert time.monotonic() - began < 60
     assert not multiprocessing.active_children()
 
 
