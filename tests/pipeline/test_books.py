@@ -352,7 +352,7 @@ def test_a_reader_that_stops_ends_the_process(shelf: Shelf, tmp_path: Path) -> N
 
 
 def asleep() -> Device:
-    time.sleep(300)
+    time.sleep(90)
     raise AssertionError("not reached")
 
 
