@@ -200,6 +200,9 @@ def test_reading_goes_on_after_a_kill(shelf: Shelf, tmp_path: Path, monkeypatch:
         before = len(spoken)
         killed = False
         made = list(read_aloud(speaking, plan, folder, REQUEST))
+        known = len(spoken)
+        assert list(read_aloud(speaking, plan, folder, REQUEST)) == made
+        assert len(spoken) == known, "no entry was written into the one that was cut off"
     whole = spoken_book(book, plan, folder, made, speaking.name)
     reading = bind(whole, target, SilentProgress())
     again = spoken[before:]
