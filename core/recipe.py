@@ -184,6 +184,10 @@ class FinetuneRecipe:
         0.0, "weight of the spectral loss of speech from codes; 0: without", low=0,
         high=1000, voice=True,
     )  # fmt: skip
+    pitch_weight: float = setting(
+        0.0, "weight of the distance of height and spread of the melody of speech from codes; 0: without", low=0,
+        high=1000, voice=True,
+    )  # fmt: skip
     speaker_weight: float = setting(
         0.0, "weight of the speaker consistency loss of speech from codes; 0: without", low=0, high=1000, voice=True
     )

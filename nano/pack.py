@@ -52,6 +52,7 @@ NANO_RECIPE = {
         "patience": 3,
         "kl_weight": 0.1,
         "spoken_weight": 1.0,
+        "pitch_weight": 1.0,
         "speaker_weight": 3.0,
         "content_weight": 1.0,
         "practice_weight": 2.0,

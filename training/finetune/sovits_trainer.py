@@ -21,6 +21,7 @@ from timbre.gptsovits.acoustic.synthesizer import Synthesizer
 from timbre.training.finetune.acoustic_losses import SourceReconstruction, reconstruction_for
 from timbre.training.finetune.data import Draws, VoiceData, evenly, pad_rows
 from timbre.training.finetune.hearing import Hearing
+from timbre.training.finetune.melody import Melody
 from timbre.training.finetune.practice import Practice, latent_of
 from timbre.training.finetune.voice_condition import PosteriorCache, posterior_of
 from timbre.training.lora import network_of, trainable
@@ -29,7 +30,7 @@ PURPOSE = 2
 _VALIDATION_ROWS = 16
 _VALIDATION_PIECES = 2
 _SPOKEN_SPREAD = 0.6
-_HEARD = ("spoken", "speaker", "content")
+_HEARD = ("spoken", "pitch", "speaker", "content")
 """Terms of speech from codes."""
 _PRIOR_FLOOR = -2.3
 """Least log standard deviation of the prior of bases with a harmonic source, as in their own training."""
@@ -48,6 +49,8 @@ class Weights:
     spoken: float = 0.0
     """Of the distance between the spectrum that is spoken from codes and text and the recorded one; bases with a
     harmonic source."""
+    pitch: float = 0.0
+    """Of the distance between height and spread of the melody that is spoken and recorded ones; the same bases."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class AcousticTask:
         self.hearing, self._heard_frames = hearing, 1 if hearing is None else hearing.frames
         self.discriminators = discriminators
         self.practice = practice
+        self.melody = Melody(self._training, weights.pitch) if self._source and weights.pitch > 0 else None
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """What is trained, by name; the discriminators too, where there are any."""
@@ -156,6 +160,8 @@ class AcousticTask:
         latent = latent_of(self.network, batch, condition)
         places = random_starts(batch.lengths, min(self._heard_frames, latent.shape[2]))
         terms = hearing.terms(self.network, latent, batch.wave, batch.lengths, places, condition)
+        if self.melody is not None:
+            terms["pitch"] = self.melody.of_practice(latent, batch.lengths)
         return {f"practice_{name}": practice.weight * value for name, value in terms.items()}
 
     def validate(self) -> dict[str, float]:
@@ -235,7 +241,7 @@ class AcousticTask:
     ) -> dict[str, Tensor]:
         """Of the latents that are expected from codes and text, as a voice speaks them: their spectrum against the
         recorded one, and what is heard of the pieces of them that begin at places [B]."""
-        if self.weights.spoken <= 0 and self.hearing is None:
+        if self.weights.spoken <= 0 and self.melody is None and self.hearing is None:
             return {}
         expected = self.network.flow.inverse(mean, mask, condition)
         terms = {}
@@ -243,6 +249,8 @@ class AcousticTask:
             assert isinstance(self.reconstruction, SourceReconstruction)
             distance = self.reconstruction.expected_distance(self.network, expected, batch.wave, mask)
             terms["spoken"] = self.weights.spoken * distance
+        if self.melody is not None:
+            terms["pitch"] = self.melody.of_slices(expected, batch.mean, mask)
         if self.hearing is not None:
             moving = self.network.moving(expected, mask)
             terms |= self.hearing.terms(self.network, moving, batch.wave, batch.lengths, places, condition)

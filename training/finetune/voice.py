@@ -206,7 +206,9 @@ class _Job:
         practice: Practice | None = None,
     ) -> AcousticTask:
         job, recipe, device = self.finetuning, self.finetuning.recipe, self.group.device
-        weights = Weights(recipe.kl_weight, recipe.mel_weight, recipe.segment_s, recipe.spoken_weight)
+        weights = Weights(
+            recipe.kl_weight, recipe.mel_weight, recipe.segment_s, recipe.spoken_weight, recipe.pitch_weight
+        )
         network = network_of(model)
         assert isinstance(network, Synthesizer)
         hearing = Hearing.of(job.base, job.weights_root, _heard(recipe), self.data, network.config, device)
