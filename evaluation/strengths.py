@@ -9,7 +9,6 @@ voice too: spoken three times as fast, a slow reader is not recognised.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -138,21 +137,20 @@ class TradeOff:
 def choose(tried: Sequence[StrengthTrial], most_rise: float, recorded: Mapping[str, float] | None = None) -> TradeOff:
     """Of those whose errors of phones and of words are at most the base's plus most_rise (the base itself always is
     one): the ones with the fewest errors, of phones and words, among the likest, which differ by less than a listener
-    hears or are alike enough; and of those the likest that chance allows.
+    hears or are alike enough; and of those that chance may have put behind them the likest.
 
     recorded: of evaluation/recorded.py's `misheard_of`; where the recogniser mishears the owner, so it may the voice.
     """
     base, owner = tried[0], dict(recorded or {})
     able = [index for index, item in enumerate(tried) if item.says_as_much(base, most_rise, owner)]
 
-    def likest(some: Sequence[int], enough: float = math.inf) -> list[int]:
-        most = min(enough, max(tried[index].likeness for index in some))
-        return [index for index in some if tried[index].likeness > most - SAME_LIKENESS]
-
-    alike = likest(able, LIKE_ENOUGH)
+    most = min(LIKE_ENOUGH, max(tried[index].likeness for index in able))
+    alike = [index for index in able if tried[index].likeness > most - SAME_LIKENESS]
     fewest = min(tried[index].errors for index in alike)
     clear = [index for index in alike if tried[index].errors <= fewest + SAME_ERRORS]
-    chosen = min(likest(clear), key=lambda index: (tried[index].errors, tried[index].t2s + tried[index].acoustic))
+    chosen = min(
+        clear, key=lambda index: (-tried[index].likeness, tried[index].errors, tried[index].t2s + tried[index].acoustic)
+    )
     best = tried[chosen]
     reason = (
         f"fewest errors among the likest of {len(able)} of {len(tried)} pairs that say as much as the base: "

@@ -94,6 +94,18 @@ def test_likeness_beyond_enough_is_not_paid_for_with_words() -> None:
     assert choose([base, alike, clear, below], 0.02).best == clear, "not as alike as that"
 
 
+def test_of_what_chance_may_have_mixed_up_the_likest_is_kept() -> None:
+    base = StrengthTrial(0.0, 0.0, 0.12, 0.68, 0.06)
+    near, likest = StrengthTrial(0.5, 1, 0.0, 0.896, stretch=1.68), StrengthTrial(0.5, 1, 0.0, 0.904, stretch=2.0)
+    assert choose([base, near, likest], 0.02).best == likest, "equal errors"
+    later = replace(likest, error_rate=0.029)
+    assert choose([base, near, later], 0.02).best == later, "less than three points"
+    worse = replace(likest, error_rate=0.031)
+    assert choose([base, near, worse], 0.02).best == near
+    equal = replace(later, likeness=near.likeness)
+    assert choose([base, equal, near], 0.02).best == near, "as alike, with fewer errors"
+
+
 def test_the_written_adapter_is_what_was_heard(tmp_path: Path, pico_export: Path) -> None:
     """Scaling in memory and in the files is the same."""
     folder = write_voice(tmp_path / "voice", pico_export, np.random.default_rng(0))
