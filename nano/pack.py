@@ -46,7 +46,7 @@ NANO_SPEAKING = SpeakingDefaults(
 NANO_RECIPE = {
     "finetune": {
         "min_steps": 60,
-        "max_steps": 180,
+        "max_steps": 200,
         "warmup_steps": 20,
         "validate_every_steps": 15,
         "patience": 3,

@@ -17,7 +17,9 @@ from timbre.gptsovits.acoustic.masking import sequence_mask
 from timbre.training.finetune.voice_condition import PosteriorCache
 
 _FARTHEST = 0.75
-"""Of log F0 from its median, in units of the latent (5 semitones of `pitch_log_scale` 0.4): trackers jump octaves."""
+"""Of log F0 from its median, in units of the latent (5 semitones of `pitch_log_scale` 0.4). Trackers jump octaves: what
+is further off does not count.
+"""
 _LEAST_FRAMES = 10
 """Voiced ones; fewer have no melody."""
 
@@ -64,8 +66,8 @@ def _moments(heights: Tensor, voiced: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     there = voiced.sum(1) >= _LEAST_FRAMES
     # A median first: one octave too many moves a mean.
     middle = torch.where(voiced, heights, torch.nan).nanmedian(1, keepdim=True).values.nan_to_num(0.0).detach()
-    near = middle + (heights - middle).clamp(-_FARTHEST, _FARTHEST)
-    count = voiced.sum(1).clamp(min=1)
-    mean = (near * voiced).sum(1) / count
-    spread = ((near - mean[:, None]).abs() * voiced).sum(1) / count
+    near = voiced & ((heights - middle).abs() <= _FARTHEST)
+    count = near.sum(1).clamp(min=1)
+    mean = (heights * near).sum(1) / count
+    spread = ((heights - mean[:, None]).abs() * near).sum(1) / count
     return mean, spread, there
