@@ -75,7 +75,9 @@ def test_octaves_of_a_tracker_are_not_followed() -> None:
     slipped[0, 1, :4] += octave
     slipped[0, 1, 4:8] -= octave
     assert distance(recorded, slipped) == pytest.approx(0.0, abs=1e-6)
-    melody = melody_of(slipped[0])
+    often = recorded.clone()
+    often[0, 1, :19] += octave
+    melody = melody_of(often[0])
     assert (melody.mean, melody.spread) == (pytest.approx(0.3), pytest.approx(0.0, abs=1e-6))
 
 
@@ -99,8 +101,11 @@ def test_practice_may_ask_high_and_answer_low() -> None:
     lengths = torch.tensor([40, 40])
     assert float(melody.of_practice(latent(0.1, 0.5, swing=0.2), lengths)) == pytest.approx(0.0, abs=1e-5)
     assert float(melody.of_practice(latent(0.6, 1.0, swing=0.2), lengths)) == pytest.approx(1.0, abs=1e-5)
+    flat = float(melody.of_practice(latent(0.1, 0.5), lengths))
+    assert flat == pytest.approx(2.0 * melody.spread, abs=1e-5), "all on one note"
+    assert melody.spread > 0.1
     padded = latent(0.1, 0.5, swing=0.2, frames=80)
-    padded[:, 1, 40:] = 3.0
+    padded[:, 1, 40:] += 0.5
     assert float(melody.of_practice(padded, lengths)) == pytest.approx(0.0, abs=1e-5)
     silent = latent(0.9, 0.9)
     silent[:, 0] = -1.0
