@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +12,15 @@ import torch
 from torch import Tensor
 
 from tests.nano.synthetic_corpus import write_corpus
+from tests.training.finetune.conftest import job_for
 from tests.training.finetune.test_practice import practising
 from tests.training.finetune.test_spoken_terms import WEIGHTS, learned, task_of, terms_of
+from timbre.core.base import Base
 from timbre.nano.corpus import Corpus
+from timbre.training.finetune import voice
 from timbre.training.finetune.hearing import HearingWeights
 from timbre.training.finetune.melody import Melody
-from timbre.training.finetune.sovits_trainer import Weights
+from timbre.training.finetune.sovits_trainer import AcousticTask, Weights
 from timbre.training.finetune.voice_condition import PosteriorCache
 
 pytest.importorskip("parselmouth")
@@ -143,3 +148,18 @@ def test_adapters_learn_height_and_spread(corpus: Corpus) -> None:
     practised.melody = task_of(corpus, PITCHED).melody
     losses = learned(practised, "practice_pitch")
     assert losses[-1] < 0.8 * losses[0], losses
+
+
+def test_the_weight_of_the_recipe_reaches_the_training(
+    tmp_path: Path, base: Base, features: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Weights] = []
+
+    class Task(AcousticTask):
+        def __init__(self, *options: Any) -> None:
+            given.append(options[3])
+            super().__init__(*options)
+
+    monkeypatch.setattr(voice, "AcousticTask", Task)
+    job_for(base, features, tmp_path, "out", pitch_weight=0.7, max_steps=1, min_steps=1)._job().acoustic()
+    assert given[0].pitch == 0.7
