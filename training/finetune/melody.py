@@ -36,7 +36,7 @@ class Melody:
         means = [float(mean) for mean, _, there in found if bool(there)]
         spreads = [float(spread) for _, spread, there in found if bool(there)]
         self.known = bool(means)
-        """Whether a single recording has a melody."""
+        """Whether any recording has a melody."""
         self.mean, self.spread = (sum(item) / max(1, len(item)) for item in (means, spreads))
 
     def of_slices(self, expected: Tensor, recorded: Tensor, mask: Tensor) -> Tensor:
