@@ -19,7 +19,7 @@ from timbre.nano.augmentation import AugmentationConfig, Augmenter
 from timbre.nano.checkpointing import START
 from timbre.nano.content import ContentTrainer, ContentTraining, load_averaged, replace_ctc_head
 from timbre.nano.content_batches import BatchConfig, BatchSource
-from timbre.nano.content_network import ContentEncoder
+from timbre.nano.content_network import ContentConfig, ContentEncoder
 from timbre.nano.corpus import Corpus, build_real, build_voices, unseen_speakers
 from timbre.nano.forced_alignment import align_scores, frame_scores
 from timbre.nano.label_codes import segments_of
@@ -30,7 +30,7 @@ from timbre.nano.semantic_data import phone_ids
 from timbre.nano.teacher import build_teacher
 from timbre.nano.training_loop import Report, silent
 
-WEIGHTED = ("ljspeech", "vctk", "kathleen", "speechocean762", "aishell", "teacher", "flite", "espeak")
+WEIGHTED = ("ljspeech", "vctk", "kathleen", "speechocean762", "aishell", "teacher", "voices", "flite", "espeak")
 
 
 def make_corpus(recipe: CorpusRecipe, speech: Path, work: Path, report: Report) -> None:
@@ -80,7 +80,8 @@ def load_alignments(corpus: Corpus) -> dict[str, Alignment]:
 def content_trainer(
     recipe: ContentRecipe, speech: Path, work: Path, device: str = "cpu", report: Report = silent
 ) -> ContentTrainer:
-    """The trainer of stage content, resumed from its checkpoint if there is one."""
+    """The trainer of stage content, resumed from its checkpoint if there is one; at step 0 from START, if there is
+    one."""
     corpus = Corpus.open(work / "corpus", unseen=unseen_speakers(speech))
     source = BatchSource(
         corpus,
@@ -95,9 +96,13 @@ def content_trainer(
         stored_pitch(corpus),
         stored_tones(corpus),
     )
-    trainer = ContentTrainer(training_of(recipe, device), source, work / "content", report)
-    if not trainer.loop.resume() and (work / "content" / START).is_file():
-        trainer.start_from(work / "content" / START)
+    settings = training_of(recipe, device)
+    trainer = ContentTrainer(settings, source, work / "content", report)
+    trainer.loop.resume()
+    if trainer.loop.clock.step or not (work / "content" / START).is_file():
+        return trainer
+    trainer = ContentTrainer(settings, source, work / "content", report)
+    trainer.start_from(work / "content" / START)
     return trainer
 
 
@@ -146,6 +151,7 @@ def stored_pitch(corpus: Corpus) -> Mapping[str, npt.NDArray[np.float32]]:
 def training_of(recipe: ContentRecipe, device: str) -> ContentTraining:
     """The settings of the trainer from the recipe's section."""
     return ContentTraining(
+        network=ContentConfig(mask_share=recipe.mask_share),
         steps=recipe.steps,
         frozen_convolutions=recipe.frozen_convolutions,
         decay_share=recipe.decay_share,

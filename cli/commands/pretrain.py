@@ -99,6 +99,25 @@ def align(recipe_file: Path, speech: Path, work: Path) -> None:
     align_again(load_averaged(work / "content"), work / "corpus", "real", click.echo)
 
 
+@pretrain.command("transcribe")
+@paths
+@click.option(
+    "--whisper",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    envvar="TIMBRE_WHISPER",
+    help="Folder of a CTranslate2 Whisper. [default: $TIMBRE_WHISPER]",
+)
+def transcribe(recipe_file: Path, speech: Path, work: Path, whisper: Path) -> None:
+    """Give texts and alignments to recordings that came without (part voices), to train the content encoder on."""
+    from timbre.nano.content import load_averaged
+    from timbre.nano.transcribe import by_whisper
+    from timbre.nano.transcribe import transcribe as write
+
+    _machine()
+    write(load_averaged(work / "content"), work / "corpus", by_whisper(whisper), click.echo)
+
+
 @pretrain.command("restore")
 @paths
 @click.option("--base", "base_name", default="nano", show_default=True, help="A packed nano base, by name or folder.")

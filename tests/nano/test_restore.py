@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,14 @@ from timbre.gptsovits.text_to_semantic.configuration import T2S_NANO
 from timbre.gptsovits.text_to_semantic.network import TextToSemantic
 from timbre.nano import pack as packing
 from timbre.nano.alignment import read_alignments
-from timbre.nano.checkpointing import START, Clock, WeightAverage, save_checkpoint
+from timbre.nano.augmentation import Augmenter
+from timbre.nano.checkpointing import START, Clock, WeightAverage, read_checkpoint, save_checkpoint, write_checkpoint
 from timbre.nano.content import CHECKPOINT, ContentTrainer, load_averaged
 from timbre.nano.content_network import ContentConfig, ContentEncoder, content_features
 from timbre.nano.corpus import Corpus
 from timbre.nano.recipe import NanoRecipe
 from timbre.nano.restore import fit_heads, restore
-from timbre.nano.stages import training_of
+from timbre.nano.stages import content_trainer, training_of
 from timbre.text.recognition import CLASSES
 
 STEPS = 700
@@ -105,6 +107,24 @@ def test_the_content_encoder_trains_on_from_its_place(work: Path) -> None:
     assert trainer.loop.clock.step == STEPS + 1
     after = trainer.encoder.hubert.encoder.layers[0].feed_forward.output_dense.weight
     assert not torch.equal(before, after)
+
+
+@pytest.mark.parametrize("step", [0, STEPS])
+def test_a_training_from_the_beginning_has_a_frame_head_of_its_own(
+    work: Path, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Weights that a fit made large let 1,700 steps gain nothing."""
+    monkeypatch.setattr(Augmenter, "load", lambda speech, config: Augmenter(config))
+    shutil.copytree(work, tmp_path / "work")
+    folder = tmp_path / "work" / "content"
+    checkpoint = read_checkpoint(folder / CHECKPOINT)
+    checkpoint["clock"]["step"] = step
+    write_checkpoint(folder / CHECKPOINT, checkpoint)
+    fitted = load_averaged(folder)
+    encoder = content_trainer(NanoRecipe().content, speech, tmp_path / "work").encoder
+    assert torch.equal(encoder.ctc_head.weight, fitted.ctc_head.weight)
+    assert torch.equal(encoder.frame_head.weight, fitted.frame_head.weight) == bool(step)
+    assert encoder.config.mask_share == NanoRecipe().content.mask_share
 
 
 def test_the_heads_know_what_the_features_tell(tmp_path: Path) -> None:
