@@ -240,6 +240,7 @@ class Engine:
         assert ending is not None, "codes() ends with an ending or raises"
         tempo, own = self._tempo(request.speed, voice), self._tempo(1.0, voice)
         codes = _array(drawn_out(drawn, tempo.stretch))
+        at_own_pace = codes if tempo == own else _array(drawn_out(drawn, own.stretch))
         limiter = self._limiter()
         loud = self._utterance(item, tempo, voice).wave(codes)
         wave = np.concatenate([limiter.push(loud), limiter.flush()])
@@ -247,13 +248,13 @@ class Engine:
         if request.check and self.recogniser is not None:
             heard = wave
             if tempo != own:
-                heard = self._utterance(item, own, voice).wave(_array(drawn_out(drawn, own.stretch)))
+                heard = self._utterance(item, own, voice).wave(at_own_pace)
             logits = self.recogniser.logits(Waveform(heard, self.base.rate_hz))
             counts = errors_of(logits, item.phonemes)
             if counts.rate > self.settings.limits.error_rate_of(counts.length):
                 doubt = doubt_of(logits, item.phonemes)
         failures = sentence_failures(
-            duration_s=len(drawn) * own.duration / self.base.codes_hz,
+            duration_s=len(at_own_pace) / own.speed / self.base.codes_hz,
             expected_s=item.seconds,
             sounding_s=item.sounding_s,
             rms_dbfs=_rms_dbfs(wave),

@@ -32,6 +32,9 @@ UNITS: tuple[tuple[int, int], ...] = (
 """(class, tone) of every pair of codes; tone 0: the sound has none. Code 2 u begins unit u, 2 u + 1 goes on with it."""
 
 CODES = 2 * len(UNITS)
+_PLOSIVES = {*"PBTDKG", *"bpdtgk"}
+PLOSIVES: tuple[bool, ...] = tuple(CLASSES[kind] in _PLOSIVES for kind, _ in UNITS)
+"""Of each unit, whether it is a plosive: a closure and a burst, which last as long in slow speech as in fast."""
 UNIT_OF = {unit: index for index, unit in enumerate(UNITS)}
 
 LONGEST_SOUND, LONGEST_PAUSE, LONGEST_EDGE = 14, 20, 6

@@ -47,7 +47,7 @@ from timbre.pipeline.stages.evaluate import EvaluateStage, held_out_recordings
 from timbre.pipeline.voice.folder import VoiceFolder, open_voice
 from timbre.registry.address import RegistryAddress
 
-VERSION = 8
+VERSION = 9
 """Raised when the same adapter would be degraded or measured in another way than before."""
 _ABOUT = "about.json"
 _OVER_TRAINING = 5.0

@@ -14,7 +14,7 @@ from timbre.pipeline.voice.folder import LEXICON
 class FinetuneStage:
     """Stage 3 of the table in pipeline/stages/table.py."""
 
-    version = 11
+    version = 12
 
     def run(self, context: StageContext) -> Mapping[str, Any]:
         """Writes t2s/, sovits/, prompt.safetensors, prompt.json, training.json, and lexicon.txt if the voice has it.

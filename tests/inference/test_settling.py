@@ -83,7 +83,7 @@ def test_a_slow_reader_is_drawn_out_and_an_even_one_is_not(
     assert [pace.stretch for pace in paces] == [1.0, pytest.approx(1.3, abs=0.03), SLOWEST, FASTEST]
     before = spoken(engine, own).duration_s
     after = spoken(engine, replace(own, pace=paces[2])).duration_s
-    assert after / before == pytest.approx(SLOWEST, abs=0.05)
+    assert SLOWEST - 0.15 < after / before < SLOWEST + 0.05, "plosives stay as they are"
     for pace in paces:
         assert pace.phone_s / pace.stretch == pytest.approx(own.pace.phone_s), "seconds of this voice, not its owner's"
 

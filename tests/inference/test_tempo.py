@@ -25,6 +25,8 @@ from timbre.inference.sampling import Sampling
 from timbre.inference.t2s_slots import NO_LORA
 from timbre.inference.tempo import Tempo, drawn_out, tempo_of
 from timbre.inference.voice import Voice, load_voice, prompt_tensors
+from timbre.text.phone_codes import PLOSIVES, UNITS
+from timbre.text.recognition import CLASSES
 
 TEXT = "A narrow path leads down to the beach."
 
@@ -36,33 +38,41 @@ def sounds(codes: list[int]) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("stretch", [1.0, 1.17, 1.5, 2.0, 3.3])
-def test_every_sound_lasts_so_many_times_as_long_in_the_same_order(stretch: float) -> None:
+def test_every_sound_but_plosives_lasts_so_many_times_as_long(stretch: float) -> None:
     random = np.random.default_rng(0)
     drawn: list[int] = []
-    for unit in range(60):
+    for unit in range(100):
         drawn += [2 * unit] + [2 * unit + 1] * int(random.integers(0, 6))
     found = list(drawn_out(iter(drawn), stretch))
     assert [unit for unit, _ in sounds(found)] == [unit for unit, _ in sounds(drawn)]
-    for (_, before), (_, after) in zip(sounds(drawn), sounds(found), strict=True):
+    wanted, reached = 0.0, 0
+    for (unit, before), (_, after) in zip(sounds(drawn), sounds(found), strict=True):
+        kind, _ = UNITS[unit]
+        if CLASSES[kind] in ("P", "B", "T", "D", "K", "G", "p", "b", "t", "d", "k", "g"):
+            assert after == before, CLASSES[kind]
+            continue
         assert abs(after - stretch * before) <= 1.0
-    ends, own_ends = (np.cumsum([count for _, count in sounds(codes)]) for codes in (found, drawn))
-    assert np.abs(ends - stretch * own_ends).max() <= 0.5 + 1e-6, (
-        "what rounding takes from one sound, the next one gets"
-    )
+        wanted, reached = wanted + stretch * before, reached + after
+        assert abs(wanted - reached) <= 0.5 + 1e-6, "what rounding takes from one sound, the next one gets"
     assert found == drawn or stretch != 1.0
+
+
+def test_the_plosives_are_those_of_both_languages() -> None:
+    names = [CLASSES[kind] for (kind, _), plosive in zip(UNITS, PLOSIVES, strict=True) if plosive]
+    assert sorted(names) == sorted(["P", "B", "T", "D", "K", "G", "p", "b", "t", "d", "k", "g"])
 
 
 def test_codes_come_as_they_are_drawn() -> None:
     taken: list[int] = []
 
     def codes() -> Iterator[int]:
-        for code in (10, 11, 20, 21):
+        for code in (2, 3, 20, 21):  # AA, then DH
             taken.append(code)
             yield code
 
     found = drawn_out(codes(), 2.0)
-    assert [next(found), next(found)] == [10, 11]
-    assert taken == [10], "a stream does not wait"
+    assert [next(found), next(found)] == [2, 3]
+    assert taken == [2], "a stream does not wait"
 
 
 def test_a_request_is_faster_or_slower_than_its_voice() -> None:
@@ -73,9 +83,6 @@ def test_a_request_is_faster_or_slower_than_its_voice() -> None:
     assert tempo_of(1.0, 0.8, codes_are_phones=True) == Tempo(speed=1.25)
     assert tempo_of(0.5, 1.6, codes_are_phones=False) == Tempo(speed=0.5), "these codes are no phones"
     assert tempo_of(0.25, 2.0, codes_are_phones=True) == Tempo(3.0, 0.375), "memory grows with the square of codes"
-    assert tempo_of(0.25, 2.0, codes_are_phones=True).duration == 8.0
-    assert Tempo(2.0, 1.0).duration == 2.0
-    assert Tempo(1.0, 1.25).duration == 0.8
 
 
 def test_packages_say_how_far_codes_are_drawn_out(tmp_path: Path, pico_export: Path) -> None:
@@ -124,12 +131,16 @@ def said(engine: Engine, voice: Voice, speed: float = 1.0) -> Speech:
 @pytest.mark.slow
 def test_a_voice_speaks_at_its_owners_pace(engine: Engine, voice: Voice) -> None:
     own, slow = said(engine, voice), said(engine, at(voice, 1.6))
-    assert slow.wave.duration_s == pytest.approx(1.6 * own.wave.duration_s, abs=0.03)
+    code_s = engine.base.samples_per_code / engine.base.rate_hz
+    short_s = code_s * sum(PLOSIVES[code // 2] for code in own.sentences[0].codes)
+    assert short_s > 0
+    assert slow.wave.duration_s == pytest.approx(1.6 * (own.wave.duration_s - short_s) + short_s, abs=0.03)
     assert len(slow.sentences[0].codes) * engine.base.samples_per_code == len(slow.wave.samples)
     words, slower = own.times[0].words, slow.times[0].words
     assert [word.text for word in slower] == [word.text for word in words]
     for word, later in zip(words, slower, strict=True):
-        assert later.end_s - later.start_s == pytest.approx(1.6 * (word.end_s - word.start_s), abs=0.05)
+        before_s, after_s = word.end_s - word.start_s, later.end_s - later.start_s
+        assert before_s - 0.05 <= after_s <= 1.6 * before_s + 0.05
     halved = said(engine, voice, speed=0.5)
     np.testing.assert_array_equal(halved.wave.samples, said(engine, at(voice, 2.0)).wave.samples)
     assert said(engine, at(voice, 1.6), speed=1.6).sentences[0].codes == own.sentences[0].codes
