@@ -34,9 +34,10 @@ from timbre.inference.recogniser import Recogniser, doubt_of, errors_of
 from timbre.inference.request import Speech, SpeechRequest, SpeechStream, SpokenSentence
 from timbre.inference.scheduler import Job, Scheduler
 from timbre.inference.t2s_slots import T2SSlots
-from timbre.inference.tempo import Tempo, drawn_out, tempo_of
+from timbre.inference.tempo import Tempo, tempo_of
 from timbre.inference.timing import SentenceTime, sentence_time
 from timbre.inference.voice import Voice
+from timbre.text.phone_durations import drawn_out
 
 FIRST_SENTENCE_CODES = (12, 20, 50)
 """Codes of the first piece of a stream, of the second, and of those after it: somebody waits for the first, and it

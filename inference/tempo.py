@@ -6,17 +6,11 @@ A base has one pace. Its owner's pace belongs to a voice as much as its sound do
 (text/phone_codes.py), a slower sentence is one with more codes to a sound: measured by the recogniser of nano, half the
 pace costs no words that way, and two of three words when frames are stretched instead. Faster speech goes through the
 frames, which keep more than codes of 40 ms that are left out.
-
-Slow speakers draw out vowels, nasals, fricatives and pauses; the burst of a plosive lasts as long as ever, and a `d` or
-`t` of twice its length is heard as another sound ("Monday", "water").
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-
-from timbre.text.phone_codes import PLOSIVES
 
 MOST_STRETCH = 3.0
 """Attention goes over all codes of a sentence, so memory grows with their square; beyond this, frames are stretched."""
@@ -40,24 +34,3 @@ def tempo_of(speed: float, pace: float, *, codes_are_phones: bool) -> Tempo:
     if 1.0 / whole > MOST_STRETCH:
         return Tempo(MOST_STRETCH, whole * MOST_STRETCH)
     return Tempo(stretch=max(1.0, 1.0 / whole), speed=max(1.0, whole))
-
-
-def drawn_out(codes: Iterable[int], stretch: float) -> Iterator[int]:
-    """Codes of phones as they come, each sound in about `stretch` (at least 1) times as many; what rounding takes from
-    one sound, the next one gets. Plosives keep what they have.
-    """
-    due = 0.0
-    for code in codes:
-        if PLOSIVES[code // 2]:
-            yield code
-            continue
-        if code % 2 == 0:
-            yield code
-            due += stretch - 1.0
-            held = code + 1
-        else:
-            due += stretch
-            held = code
-        while due >= 0.5:
-            yield held
-            due -= 1.0

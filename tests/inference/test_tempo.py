@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,56 +22,11 @@ from timbre.inference.reference import ReferenceEncoder, prepare
 from timbre.inference.request import Speech, SpeechRequest
 from timbre.inference.sampling import Sampling
 from timbre.inference.t2s_slots import NO_LORA
-from timbre.inference.tempo import Tempo, drawn_out, tempo_of
+from timbre.inference.tempo import Tempo, tempo_of
 from timbre.inference.voice import Voice, load_voice, prompt_tensors
-from timbre.text.phone_codes import PLOSIVES, UNITS
-from timbre.text.recognition import CLASSES
+from timbre.text.phone_codes import PLOSIVES
 
 TEXT = "A narrow path leads down to the beach."
-
-
-def sounds(codes: list[int]) -> list[tuple[int, int]]:
-    """(unit, number of codes) of each sound."""
-    begins = [place for place, code in enumerate(codes) if code % 2 == 0] + [len(codes)]
-    return [(codes[begin] // 2, end - begin) for begin, end in pairwise(begins)]
-
-
-@pytest.mark.parametrize("stretch", [1.0, 1.17, 1.5, 2.0, 3.3])
-def test_every_sound_but_plosives_lasts_so_many_times_as_long(stretch: float) -> None:
-    random = np.random.default_rng(0)
-    drawn: list[int] = []
-    for unit in range(100):
-        drawn += [2 * unit] + [2 * unit + 1] * int(random.integers(0, 6))
-    found = list(drawn_out(iter(drawn), stretch))
-    assert [unit for unit, _ in sounds(found)] == [unit for unit, _ in sounds(drawn)]
-    wanted, reached = 0.0, 0
-    for (unit, before), (_, after) in zip(sounds(drawn), sounds(found), strict=True):
-        kind, _ = UNITS[unit]
-        if CLASSES[kind] in ("P", "B", "T", "D", "K", "G", "p", "b", "t", "d", "k", "g"):
-            assert after == before, CLASSES[kind]
-            continue
-        assert abs(after - stretch * before) <= 1.0
-        wanted, reached = wanted + stretch * before, reached + after
-        assert abs(wanted - reached) <= 0.5 + 1e-6, "what rounding takes from one sound, the next one gets"
-    assert found == drawn or stretch != 1.0
-
-
-def test_the_plosives_are_those_of_both_languages() -> None:
-    names = [CLASSES[kind] for (kind, _), plosive in zip(UNITS, PLOSIVES, strict=True) if plosive]
-    assert sorted(names) == sorted(["P", "B", "T", "D", "K", "G", "p", "b", "t", "d", "k", "g"])
-
-
-def test_codes_come_as_they_are_drawn() -> None:
-    taken: list[int] = []
-
-    def codes() -> Iterator[int]:
-        for code in (2, 3, 20, 21):  # AA, then DH
-            taken.append(code)
-            yield code
-
-    found = drawn_out(codes(), 2.0)
-    assert [next(found), next(found)] == [2, 3]
-    assert taken == [2], "a stream does not wait"
 
 
 def test_a_request_is_faster_or_slower_than_its_voice() -> None:

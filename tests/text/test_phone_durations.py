@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from timbre.inference.sampling import Sampler, Sampling
 from timbre.text.frontend import phonemize
-from timbre.text.phone_codes import CODES, TextPath
-from timbre.text.phone_durations import Durations, TimedPath
+from timbre.text.phone_codes import CODES, PLOSIVES, UNITS, TextPath
+from timbre.text.phone_durations import Durations, TimedPath, codes_a_sound, drawn_out
+from timbre.text.recognition import CLASSES
 from timbre.text.symbols import ids_of
 
 END = CODES
@@ -134,3 +137,54 @@ def test_a_timed_path_allows_one_code_at_a_time() -> None:
         codes.append(code)
         timed.take(code)
     assert codes == spoken(5, duration_spread=0.7)
+
+
+def sounds(codes: list[int]) -> list[tuple[int, int]]:
+    """(unit, number of codes) of each sound."""
+    begins = [place for place, code in enumerate(codes) if code % 2 == 0] + [len(codes)]
+    return [(codes[begin] // 2, end - begin) for begin, end in pairwise(begins)]
+
+
+@pytest.mark.parametrize("stretch", [1.0, 1.17, 1.5, 2.0, 3.3])
+def test_every_sound_but_plosives_lasts_so_many_times_as_long(stretch: float) -> None:
+    random = np.random.default_rng(0)
+    drawn: list[int] = []
+    for unit in range(100):
+        drawn += [2 * unit] + [2 * unit + 1] * int(random.integers(0, 6))
+    found = list(drawn_out(iter(drawn), stretch))
+    assert [unit for unit, _ in sounds(found)] == [unit for unit, _ in sounds(drawn)]
+    wanted, reached = 0.0, 0
+    for (unit, before), (_, after) in zip(sounds(drawn), sounds(found), strict=True):
+        kind, _ = UNITS[unit]
+        if CLASSES[kind] in ("P", "B", "T", "D", "K", "G", "p", "b", "t", "d", "k", "g"):
+            assert after == before, CLASSES[kind]
+            continue
+        assert abs(after - stretch * before) <= 1.0
+        wanted, reached = wanted + stretch * before, reached + after
+        assert abs(wanted - reached) <= 0.5 + 1e-6, "what rounding takes from one sound, the next one gets"
+    assert found == drawn or stretch != 1.0
+
+
+def test_the_plosives_are_those_of_both_languages() -> None:
+    names = [CLASSES[kind] for (kind, _), plosive in zip(UNITS, PLOSIVES, strict=True) if plosive]
+    assert sorted(names) == sorted(["P", "B", "T", "D", "K", "G", "p", "b", "t", "d", "k", "g"])
+
+
+def test_codes_come_as_they_are_drawn() -> None:
+    taken: list[int] = []
+
+    def codes() -> Iterator[int]:
+        for code in (2, 3, 20, 21):  # AA, then DH
+            taken.append(code)
+            yield code
+
+    found = drawn_out(codes(), 2.0)
+    assert [next(found), next(found)] == [2, 3]
+    assert taken == [2], "a stream does not wait"
+
+
+def test_a_pace_is_the_length_of_sounds_that_are_drawn_out() -> None:
+    vowel, stop = (2 * next(u for u, (kind, _) in enumerate(UNITS) if CLASSES[kind] == name) for name in ("AA", "T"))
+    assert codes_a_sound([[vowel, vowel + 1, vowel + 1], [vowel]]) == 2.0
+    assert codes_a_sound([[0, 1, 1, 1, stop, stop + 1, vowel, vowel + 1]]) == 2.0, "neither silence nor plosives"
+    assert codes_a_sound([[0, 1]]) == codes_a_sound([]) == 0.0

@@ -1,6 +1,7 @@
 """Practice sentences: what the voice's owner never read, spoken while its adapter is trained.
 
-texts -> codes of the frozen text to semantic -> the base's own speech | adapted speech of the same codes -> Hearing
+texts -> codes of the frozen text to semantic, at paces between the base's and the owner's -> the base's own speech |
+adapted speech of the same codes -> Hearing
 
 A minute of recordings has few sounds in few neighbourhoods, and some owners pronounce them as no listener expects. In
 sentences of its own the adapted network is asked for two things: that they sound like the owner, and that what is heard
@@ -9,11 +10,12 @@ in them stays what was heard of the base.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,11 +30,16 @@ from timbre.gptsovits.text_to_semantic.sampling import SamplingConfig
 from timbre.text.frontend import phonemize
 from timbre.text.pauses import finished
 from timbre.text.phone_codes import TextPath
+from timbre.text.phone_durations import Durations, TimedPath, codes_a_sound, drawn_out
 from timbre.training.finetune.data import pad_rows
 
 OTHER_LANGUAGES = 12
 """Sentences of each further language of the base: a voice is asked for them now and then."""
+SLOWEST = 2.0
+"""Times the base's seconds: the slowest pace that is practised, and that stage 3 tries."""
 _LONGEST_CODES = 250
+_GOLDEN = 0.6180339887
+"""Its multiples fill an interval evenly, however many of them there are."""
 _TEXTS = "timbre.training.finetune.practice_texts"
 
 
@@ -87,25 +94,55 @@ def practice_codes(base: Base, network: TextToSemantic, phones: Sequence[Tensor]
     sampling = SamplingConfig(speaking.top_k, speaking.top_p, speaking.temperature, speaking.repetition_penalty)
     requests = []
     for seed, row in enumerate(phones):
-        path = TextPath.of(row.tolist(), _LONGEST_CODES - 1) if speaking.follow_text else None
+        path = None
+        if speaking.follow_text:
+            durations = Durations(np.random.default_rng(seed), speaking.duration_spread, speaking.temperature)
+            way = TextPath.of(row.tolist(), _LONGEST_CODES - 1)
+            path = TimedPath(way, durations) if way is not None else None
         requests.append(T2SRequest(row, torch.zeros(0, dtype=torch.int64), seed=seed, path=path))
     results = generate(network.eval(), requests, sampling, max_codes=_LONGEST_CODES)
     return [result.codes for result in results]
 
 
+def owners_pace(recorded: Iterable[Tensor], practised: Iterable[Tensor]) -> float:
+    """Codes that the owner takes for a sound to each one that the base takes, 1 to SLOWEST; recorded, practised: codes
+    [N] of phones."""
+    own, base = (codes_a_sound(row.tolist() for row in rows) for rows in (recorded, practised))
+    return min(max(own / base, 1.0), SLOWEST) if base else 1.0
+
+
+def at_paces(codes: Sequence[Tensor], slowest: float) -> list[Tensor]:
+    """Codes [N] of phones -> each drawn out by a factor of its own, spread evenly from 1 to slowest."""
+    found = []
+    for index, row in enumerate(codes):
+        stretch = 1.0 + (slowest - 1.0) * (index * _GOLDEN % 1.0)
+        found.append(torch.tensor([*drawn_out(row.tolist(), stretch)], dtype=torch.int64))
+    return found
+
+
 @torch.no_grad()
 def practise(
-    base: Base, weights_root: Path | None, network: Synthesizer, condition: Tensor, language: str
+    base: Base,
+    weights_root: Path | None,
+    network: Synthesizer,
+    condition: Tensor,
+    language: str,
+    recorded: Iterable[Tensor] = (),
 ) -> tuple[PracticeSentence, ...]:
     """Every practice sentence, spoken by the base: network before it is wrapped, condition [1,G,1] of the voice, both
-    on the same device. Sentences without codes are left out.
+    on the same device. recorded: codes [N] of the owner's recordings, for their pace. Sentences without codes are left
+    out.
     """
     assert isinstance(network.dec, SourceIstftGenerator)
     device = condition.device
     phones = practice_phones(base, language)
     semantic = load_text_to_semantic(base, weights_root).to(device)
+    spoken = practice_codes(base, semantic, phones)
+    if base.speaking.follow_text:
+        alike = spoken[: len(practice_texts(language))] or spoken
+        spoken = at_paces(spoken, owners_pace(recorded, alike))
     found = []
-    for ids, codes in zip(phones, practice_codes(base, semantic, phones), strict=True):
+    for ids, codes in zip(phones, spoken, strict=True):
         if not len(codes):
             continue
         silent = torch.zeros(len(codes) * network.config.code_frames * network.config.hop)

@@ -195,7 +195,9 @@ class _Job:
         if recipe.practice_weight <= 0 or not hears(network.config, _heard(recipe)):
             return None
         language = str(self.data.about["language"])
-        sentences = practise(job.base, job.weights_root, network, condition.to(self.group.device), language)
+        recorded = [row.codes for row in self.data.training]
+        place = condition.to(self.group.device)
+        sentences = practise(job.base, job.weights_root, network, place, language, recorded)
         return Practice(sentences, recipe.practice_weight) if sentences else None
 
     def _acoustic_task(

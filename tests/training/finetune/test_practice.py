@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,14 +20,20 @@ from timbre.core.base import Base, load_base
 from timbre.evaluation.texts import fixed_sentences
 from timbre.gptsovits.files.base_networks import load_synthesizer, load_text_to_semantic
 from timbre.nano.corpus import Corpus
-from timbre.text.phone_codes import TextPath
+from timbre.text.phone_codes import UNIT_OF, TextPath
+from timbre.text.phone_durations import codes_a_sound, drawn_out
+from timbre.text.recognition import CLASSES
+from timbre.training.finetune import practice as practice_module
 from timbre.training.finetune import voice
 from timbre.training.finetune.hearing import Hearing, HearingWeights
 from timbre.training.finetune.practice import (
     OTHER_LANGUAGES,
+    SLOWEST,
     Practice,
     PracticeSentence,
+    at_paces,
     latent_of,
+    owners_pace,
     practice_codes,
     practice_phones,
     practice_texts,
@@ -95,6 +102,56 @@ def test_all_of_it_on_the_base_that_ships(nano: Base) -> None:
         assert len(item.wave) == len(item.codes) * samples
         assert 0.01 < float(item.wave.square().mean().sqrt()) < 1.0
         assert torch.isfinite(item.wave).all()
+
+
+def lasting(units: list[int], codes_each: int) -> torch.Tensor:
+    """Sounds of so many codes each, silence around them."""
+    return torch.tensor([0, 1, *(code for unit in units for code in (2 * unit, *[2 * unit + 1] * (codes_each - 1))), 0])
+
+
+def test_the_owners_pace_is_that_of_the_recorded_sounds() -> None:
+    vowels = [UNIT_OF[CLASSES.index(name), 0] for name in ("AA", "AH", "M")]
+    stop = UNIT_OF[CLASSES.index("T"), 0]
+    base = [lasting(vowels, 2), lasting(vowels, 2)]
+    assert owners_pace([lasting(vowels, 3)], base) == pytest.approx(1.5)
+    assert owners_pace([lasting([*vowels, *[stop] * 9], 3)], base) == pytest.approx(1.5), "of 2 to 3 codes everywhere"
+    assert owners_pace([torch.cat([lasting(vowels, 3), torch.zeros(50, dtype=torch.int64)])], base) == 1.5, "no pauses"
+    assert owners_pace([lasting(vowels, 9)], base) == SLOWEST
+    assert owners_pace([lasting(vowels, 1)], base) == 1.0, "faster is left to the frames"
+    assert owners_pace([], base) == owners_pace([lasting(vowels, 2)], []) == 1.0
+
+
+def test_practice_goes_from_the_pace_of_the_base_to_that_of_the_owner(nano: Base) -> None:
+    vowels = [UNIT_OF[CLASSES.index(name), 0] for name in ("AA", "AH", "M", "S")] * 5
+    plain = [lasting(vowels, 4) for _ in range(40)]
+    lengths = np.array([codes_a_sound([row.tolist()]) for row in at_paces(plain, 1.8)]) / 4
+    assert torch.equal(at_paces(plain, 1.8)[0], plain[0])
+    assert lengths.min() == 1.0
+    assert lengths.max() == pytest.approx(1.8, abs=0.06)
+    assert np.histogram(lengths, 4, (1.0, 1.8))[0].min() >= 8, "evenly"
+    assert all(torch.equal(*pair) for pair in zip(at_paces(plain, 1.0), plain, strict=True))
+
+
+def test_a_slow_owners_practice_is_slower(nano: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    phones = practice_phones(nano, "en")[:6]
+    monkeypatch.setattr(practice_module, "practice_phones", lambda base, language: phones)
+    network = load_synthesizer(nano).eval()
+    condition = torch.zeros(1, network.config.condition_channels, 1)
+    plain = practise(nano, None, network, condition, "en")
+    recorded = [torch.tensor([*drawn_out(item.codes.tolist(), 1.6)]) for item in plain]
+    slow = practise(nano, None, network, condition, "en", recorded)
+    ratios = [len(later.codes) / len(item.codes) for later, item in zip(slow, plain, strict=True)]
+    assert ratios[0] == 1.0
+    assert 1.3 < max(ratios) < 1.6
+    for later in slow:
+        assert len(later.wave) == len(later.codes) * network.config.code_frames * network.config.hop
+
+
+def test_practice_lasts_as_the_base_says_and_not_as_chance_will_have_it(nano: Base) -> None:
+    phones = practice_phones(nano, "en")[:1] * 6
+    network = load_text_to_semantic(nano)
+    lengths = [len(row) for row in practice_codes(nano, network, phones)]
+    assert max(lengths) - min(lengths) <= 0.12 * max(lengths), lengths
 
 
 def sentences_of(corpus: Corpus) -> tuple[PracticeSentence, ...]:
