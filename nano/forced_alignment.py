@@ -18,21 +18,28 @@ from timbre.nano.content_network import HOP, WINDOW, ContentEncoder
 from timbre.text.forced_path import best_path, states_of
 from timbre.text.recognition import CLASSES, SILENCE, class_of
 from timbre.text.symbols import phones_of
-from timbre.training.text_codes import WORST_SCORE
+from timbre.training.text_codes import WORST_SCORE, levels_of, without_loud_silence
 
 FRAME_S = 0.02
 Floats = npt.NDArray[np.float32]
 
 
 def align_scores(
-    identity: str, scores: Floats, phones: Sequence[int], longest_s: float = LONGEST_PHONE_S
+    identity: str,
+    scores: Floats,
+    phones: Sequence[int],
+    longest_s: float = LONGEST_PHONE_S,
+    audio: Floats | None = None,
 ) -> Alignment | None:
-    """Alignment of frame log probabilities [F,C] with a text (ids of the v2 table); None when they do not fit."""
+    """Alignment of frame log probabilities [F,C] with a text (ids of the v2 table); None when they do not fit. audio:
+    what was heard [T]; where it is loud there is no silence (training/text_codes.py), None: wherever it is likely."""
     kinds = [kind for symbol in phones_of(phones) if (kind := class_of(symbol)) is not None]
     classes, costs = states_of(kinds)
     path, score = best_path(scores, classes, costs)
     if not path or score < WORST_SCORE:
         return None
+    if audio is not None:
+        path, _ = best_path(without_loud_silence(scores, levels_of(audio, len(scores))), classes, costs)
     names: list[str] = []
     ends: list[float] = []
     offset = (WINDOW / 2 - HOP / 2) / 16_000  # a frame's middle lies that much after its share of the hops

@@ -54,7 +54,7 @@ NANO_RECIPE = {
         "spoken_weight": 1.0,
         "pitch_weight": 1.0,
         "speaker_weight": 3.0,
-        "content_weight": 1.0,
+        "content_weight": 0.75,
         "practice_weight": 2.0,
     }
 }

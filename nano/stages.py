@@ -127,8 +127,8 @@ def align_again(encoder: ContentEncoder, folder: Path, part: str, report: Report
     for number, clip in enumerate(corpus.clips, start=1):
         phones = phone_ids(clip.text, clip.language)
         if phones is not None:
-            scores = frame_scores(encoder, corpus.heard(clip))
-            alignment = align_scores(clip.id, scores, [int(phone) for phone in phones])
+            audio = corpus.heard(clip)
+            alignment = align_scores(clip.id, frame_scores(encoder, audio), phones.tolist(), audio=audio)
             if alignment is not None:
                 found.append(alignment)
         if number % 1000 == 0:

@@ -65,5 +65,5 @@ def _aligned(encoder: ContentEncoder, corpus: Corpus, clip: Clip, text: str) -> 
     phones = phone_ids(text, clip.language) if text else None
     if phones is None:
         return None
-    scores = frame_scores(encoder, corpus.heard(clip))
-    return align_scores(clip.id, scores, [int(phone) for phone in phones])
+    audio = corpus.heard(clip)
+    return align_scores(clip.id, frame_scores(encoder, audio), phones.tolist(), audio=audio)

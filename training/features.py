@@ -45,7 +45,7 @@ from timbre.training.pace import measure_pace
 from timbre.training.pitch import HOP, RATE_HZ, track
 from timbre.training.prompt_choice import Candidate, PromptChoice, choose_prompt
 from timbre.training.shards import FOLDER, ShardWriter, Tensors
-from timbre.training.text_codes import codes_of_text
+from timbre.training.text_codes import codes_of_text, levels_of
 
 SCHEMA = 1
 EXTRACT_FILE = "extract.json"
@@ -257,7 +257,7 @@ def _hear(batch: Sequence[SliceSource], networks: _Networks, spoken: Mapping[str
     for row, (piece, wave) in enumerate(zip(batch, heard, strict=True)):
         frames = min(hidden.shape[1], len(wave) // _FRAME)
         features = hidden[row : row + 1, :frames].transpose(1, 2)
-        codes = _codes(networks.synthesizer, features, spoken[piece.id])
+        codes = _codes(networks.synthesizer, features, spoken[piece.id], wave)
         sound = read(piece.path, _LONGEST_S).samples if piece.path != piece.path_16k else wave
         tensors: Tensors = {
             "codes": codes,
@@ -273,8 +273,8 @@ def _hear(batch: Sequence[SliceSource], networks: _Networks, spoken: Mapping[str
     return results
 
 
-def _codes(synthesizer: Synthesizer, features: torch.Tensor, phonemes: Phonemes) -> NDArray[np.int64]:
-    """Codes [N] of features [1,C,T] at 50 Hz.
+def _codes(synthesizer: Synthesizer, features: torch.Tensor, phonemes: Phonemes, wave: Floats) -> NDArray[np.int64]:
+    """Codes [N] of features [1,C,T] at 50 Hz; wave [S] at 16 kHz.
 
     Where codes stand for phones, the text decides which, and the sound only when: what the encoder mishears would
     teach the voice to mispronounce.
@@ -282,7 +282,8 @@ def _codes(synthesizer: Synthesizer, features: torch.Tensor, phonemes: Phonemes)
 
     if synthesizer.config.codebook_size == CODES:
         scores = synthesizer.ssl_proj(features.float())[0, : len(CLASSES)].log_softmax(0).T.cpu().numpy()
-        labelled = codes_of_text(scores, phonemes.ids)
+        levels = levels_of(wave[: features.shape[2] * _FRAME], len(scores))
+        labelled = codes_of_text(scores, phonemes.ids, levels)
         if labelled is not None:
             return labelled.codes.astype(np.int64)
     heard: NDArray[np.int64] = synthesizer.extract_codes(features)[0, 0].cpu().numpy().astype(np.int64)

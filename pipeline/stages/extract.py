@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ExtractStage:
     """Stage 2 of the table in pipeline/stages/table.py."""
 
-    version = 2
+    version = 3
 
     def run(self, context: StageContext) -> Mapping[str, Any]:
         """Writes features/ and extract.json. Raises InputError for texts that cannot be spoken."""

@@ -30,7 +30,8 @@ def corpus(tmp_path: Path) -> Path:
 def encoder(monkeypatch: pytest.MonkeyPatch) -> ContentEncoder:
     """Believes every text but one."""
 
-    def aligned(identity: str, scores: object, phones: object) -> Alignment | None:
+    def aligned(identity: str, scores: object, phones: object, audio: object) -> Alignment | None:
+        assert audio is not None
         return None if identity == "four" else Alignment(identity, ("AH",), (1.0,))
 
     monkeypatch.setattr(module, "align_scores", aligned)
