@@ -101,11 +101,15 @@ class TimedPath:
 
 def drawn_out(codes: Iterable[int], stretch: float) -> Iterator[int]:
     """Codes of phones as they come, each sound in about `stretch` (at least 1) times as many; what rounding takes from
-    one sound, the next one gets. Plosives keep what they have.
+    one sound, the next one gets. Plosives keep what they have. At 1 any codes are left as they are, also those of
+    bases whose codes are no phones.
 
     Slow speakers draw out vowels, nasals, fricatives and pauses; the burst of a plosive lasts as long as ever, and a
     `d` or `t` of twice its length is heard as another sound ("Monday", "water").
     """
+    if stretch == 1.0:
+        yield from codes
+        return
     due = 0.0
     for code in codes:
         if PLOSIVES[code // 2]:

@@ -165,6 +165,11 @@ def test_every_sound_but_plosives_lasts_so_many_times_as_long(stretch: float) ->
     assert found == drawn or stretch != 1.0
 
 
+def test_codes_that_are_no_phones_are_left_alone() -> None:
+    codes = [3, 3, 1023, 8, 600]
+    assert list(drawn_out(iter(codes), 1.0)) == codes, "official bases have 1,024 codes"
+
+
 def test_the_plosives_are_those_of_both_languages() -> None:
     names = [CLASSES[kind] for (kind, _), plosive in zip(UNITS, PLOSIVES, strict=True) if plosive]
     assert sorted(names) == sorted(["P", "B", "T", "D", "K", "G", "p", "b", "t", "d", "k", "g"])
